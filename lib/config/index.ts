@@ -1,0 +1,5 @@
+export { check, unknownOption } from './check.ts'
+export { configurationCodes, type ConfigurationCode } from './codes.ts'
+export { DurationSchema, milliseconds, parseDuration, type Duration } from './duration.ts'
+export { ConfigurationError, ProblemError, Problems, type Problem } from './problems.ts'
+export { suggest } from './suggest.ts'

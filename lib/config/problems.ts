@@ -1,0 +1,74 @@
+import type { ConfigurationCode } from './codes.ts'
+
+/** One mistake in the configuration. */
+export interface Problem {
+  /** Stable: assert on this, never on the text. */
+  readonly code: ConfigurationCode
+  /** Where it is: `cors.origins[1]`, or `route GET /orders: config.scope`. */
+  readonly path: string
+  /** What is wrong, and why it matters. */
+  readonly why: string
+  /** What to write instead. */
+  readonly fix: string
+}
+
+/** A single mistake as an error: an entry of {@link ConfigurationError.errors}. */
+export class ProblemError extends Error {
+  readonly code: ConfigurationCode
+  readonly path: string
+  readonly fix: string
+
+  constructor ({ code, path, why, fix }: Problem) {
+    super(`${path}: ${why}. ${fix}`)
+    this.name = 'ProblemError'
+    this.code = code
+    this.path = path
+    this.fix = fix
+  }
+}
+
+/**
+ * Thrown once, with every mistake that was found. Its `code` is that of the only mistake,
+ * or `SECURE_API_CONFIGURATION` when there are several; `errors` holds each of them.
+ *
+ * @example
+ * app.ready().catch(error => error.errors?.forEach(({ code, path }) => console.error(code, path)))
+ */
+export class ConfigurationError extends AggregateError {
+  readonly code: ConfigurationCode | 'SECURE_API_CONFIGURATION'
+  declare errors: ProblemError[]
+
+  constructor (problems: readonly Problem[]) {
+    const errors = problems.map(problem => new ProblemError(problem))
+    super(errors, summary(errors))
+    this.name = 'ConfigurationError'
+    this.code = errors.length === 1 && errors[0] !== undefined ? errors[0].code : 'SECURE_API_CONFIGURATION'
+  }
+}
+
+/** Collects mistakes, so that all of them are told at once. */
+export class Problems {
+  readonly #found: Problem[] = []
+
+  add (code: ConfigurationCode, path: string, why: string, fix: string): void {
+    this.#found.push({ code, path, why, fix })
+  }
+
+  get any (): boolean {
+    return this.#found.length > 0
+  }
+
+  list (): readonly Problem[] {
+    return this.#found
+  }
+
+  throwIfAny (): void {
+    if (this.any) throw new ConfigurationError(this.#found)
+  }
+}
+
+function summary (errors: readonly ProblemError[]): string {
+  const lines = errors.map(({ code, message }) => `  ${code} ${message}`)
+  const count = errors.length === 1 ? 'a mistake' : `${errors.length} mistakes`
+  return `secure-api found ${count} in its configuration and does not start:\n${lines.join('\n')}`
+}

@@ -1,0 +1,34 @@
+/** The candidate most like `name`, if one is close enough to be a misspelling of it. */
+export function suggest (name: string, candidates: readonly string[]): string | undefined {
+  const lower = name.toLowerCase()
+  let best: string | undefined
+  let least = Infinity
+  for (const candidate of candidates) {
+    const distance = similarity(lower, candidate.toLowerCase())
+    if (distance < least) {
+      least = distance
+      best = candidate
+    }
+  }
+  return best !== undefined && least <= Math.max(1, Math.floor(best.length / 3)) ? best : undefined
+}
+
+/** Edit distance; a name that merely wraps the candidate (`allowedOrigins`, `origins`) counts as one edit. */
+function similarity (name: string, candidate: string): number {
+  if (candidate.length > 3 && name.length > 3 && (name.includes(candidate) || candidate.includes(name))) return 1
+  return editDistance(name, candidate)
+}
+
+/** Levenshtein distance, one row at a time. */
+export function editDistance (a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(substitution, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}

@@ -1,0 +1,50 @@
+import { answers, type Answer, type AnswerCode } from './answers.ts'
+
+/** An answer that ends a request, complete with headers and body. Those without variable parts are made at boot. */
+export interface Refusal {
+  readonly code: AnswerCode
+  readonly status: number
+  readonly title: string
+  readonly detail: string
+  readonly headers: Readonly<Record<string, string>>
+  /** The RFC 9457 document, ready to send. */
+  readonly body: string
+  /** For the audit trail only; never sent. */
+  readonly reason?: string
+}
+
+export interface RefusalParts {
+  readonly headers?: Readonly<Record<string, string>>
+  /** RFC 9457 §3.2 extension members. */
+  readonly extensions?: Readonly<Record<string, unknown>>
+  /** RFC 9457 §3.1.1, `about:blank` unless given. */
+  readonly type?: string
+  readonly reason?: string
+}
+
+/** Builds the answer for a code: RFC 9457 body, challenge (RFC 6750 §3) where the table asks for one, never cached. */
+export function refusal (code: AnswerCode, parts: RefusalParts = {}): Refusal {
+  const { status, title, detail, challenge }: Answer = answers[code]
+  const { type = 'about:blank', extensions, reason } = parts
+  const headers = {
+    'content-type': 'application/problem+json; charset=utf-8',
+    'cache-control': 'no-store',
+    ...(challenge === undefined ? undefined : { 'www-authenticate': bearerChallenge(challenge, detail) }),
+    ...parts.headers
+  }
+  const body = JSON.stringify({ type, title, status, detail, code, ...extensions })
+  return Object.freeze({ code, status, title, detail, headers: Object.freeze(headers), body, ...(reason === undefined ? undefined : { reason }) })
+}
+
+/** RFC 6750 §3: no error code when no credential was sent; otherwise the error and a description from the table. */
+export function bearerChallenge (error: NonNullable<Answer['challenge']>, description: string, scope?: string): string {
+  if (error === 'none') return 'Bearer'
+  const attributes = [`error=${quoted(error)}`, `error_description=${quoted(description)}`]
+  if (scope !== undefined) attributes.push(`scope=${quoted(scope)}`)
+  return `Bearer ${attributes.join(', ')}`
+}
+
+/** RFC 9110 §5.6.4 quoted-string; what may not stand in one is dropped (RFC 6750 §3 allows less than that). */
+function quoted (text: string): string {
+  return `"${text.replace(/[^\x20-\x7e]|["\\]/g, '')}"`
+}
