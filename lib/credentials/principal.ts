@@ -1,0 +1,15 @@
+/** Who calls: what `request.auth` holds. Frozen; its members are too, so that requests can share one. */
+export interface Principal<Claims extends object = Readonly<Record<string, unknown>>> {
+  readonly kind: 'user' | 'service' | 'api-key' | 'anonymous'
+  /** `sub`; unique only together with `issuer` (OpenID Connect Core §5.7). */
+  readonly subject: string | undefined
+  /** `client_id`, or `azp`: the application that asked for the token. */
+  readonly client: string | undefined
+  readonly issuer: string | undefined
+  readonly tenant?: string
+  readonly scopes: ReadonlySet<string>
+  readonly roles: ReadonlySet<string>
+  readonly claims: Claims
+  /** Milliseconds since the epoch, or Infinity where nothing expires. */
+  readonly expiresAt: number
+}

@@ -1,0 +1,1 @@
+export { algorithms, KeysUnavailable, type Algorithm, type KeySource, type VerificationKey } from './types.ts'
