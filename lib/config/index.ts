@@ -1,5 +1,6 @@
 export { check, unknownOption } from './check.ts'
 export { configurationCodes, type ConfigurationCode } from './codes.ts'
 export { DurationSchema, milliseconds, parseDuration, type Duration } from './duration.ts'
+export { environmentOf, EnvironmentSchema, environmentVariables, readEnvironment, type Environment } from './environment.ts'
 export { ConfigurationError, ProblemError, Problems, type Problem } from './problems.ts'
 export { suggest } from './suggest.ts'

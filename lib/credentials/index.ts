@@ -1,1 +1,5 @@
+export { anonymous } from './anonymous.ts'
+export { isBearerToken, readBearer, type Bearer } from './bearer.ts'
+export { deepFreeze } from './freeze.ts'
+export { immutableSet } from './immutable-set.ts'
 export type { Principal } from './principal.ts'

@@ -29,6 +29,7 @@ export const answers = {
   SECURE_API_TOKEN_CLAIMS: invalidToken('A required claim is missing or has the wrong type.'),
   SECURE_API_TOKEN_KEY: invalidToken('The signing key is not known.'),
   SECURE_API_TOKEN_SIGNATURE: invalidToken('The signature is not valid.'),
+  SECURE_API_TOKEN_BOUND: invalidToken('The token is bound to a key and cannot be used as a bearer token.'),
   SECURE_API_TOKEN_REVOKED: invalidToken('The token has been revoked.'),
   SECURE_API_FORBIDDEN: { status: 403, title: 'Forbidden', detail: 'The credential does not permit this.' },
   SECURE_API_KEYS_UNAVAILABLE: { status: 503, title: 'Authentication is unavailable', detail: 'Signing keys cannot be had at the moment.' },
@@ -36,6 +37,7 @@ export const answers = {
   SECURE_API_RATE_LIMITED: { status: 429, title: 'Too many requests', detail: 'A rate limit is used up.' },
   SECURE_API_RATE_LIMIT_UNAVAILABLE: { status: 503, title: 'Temporarily reduced capacity', detail: 'The rate limit cannot be checked at the moment.' },
   SECURE_API_CORS_REFUSED: { status: 403, title: 'Cross-origin request refused', detail: 'The origin may not make this request.' },
+  SECURE_API_INTERNAL: { status: 500, title: 'Internal error', detail: 'A control failed; the request was refused.' },
   SECURE_API_AUDIT_UNAVAILABLE: { status: 503, title: 'Auditing is unavailable', detail: 'The request cannot be recorded at the moment.' }
 } as const satisfies Record<string, Answer>
 

@@ -1,0 +1,70 @@
+import type { Principal } from '../credentials/index.ts'
+import type { AnswerCode } from '../http/index.ts'
+
+/** One line of the trail: who did what, when, from where, and how it ended. No URL, no header, no body, no token. */
+export interface AuditEvent {
+  /** RFC 3339, UTC. */
+  readonly time: string
+  /** From the OWASP logging vocabulary where that has a word for it. */
+  readonly event: AuditEventName
+  /** The action of the route's `config.audit`, or `GET /orders/:id`. */
+  readonly action: string
+  readonly outcome: Outcome
+  readonly status: number
+  /** Why it was refused: the code of the answer. */
+  readonly reason?: AnswerCode | 'client-aborted'
+  readonly method: string
+  /** The route's template, not the URL that was called; absent for a 404. */
+  readonly route?: string
+  readonly requestId: string
+  readonly address: string
+  readonly principal?: AuditPrincipal
+  readonly durationMs: number
+}
+
+export type Outcome = 'allowed' | 'denied' | 'failed' | 'aborted'
+
+export interface AuditPrincipal {
+  readonly kind: Principal['kind']
+  readonly subject?: string
+  readonly client?: string
+  readonly issuer?: string
+  readonly tenant?: string
+}
+
+/** Names by the code of the refusal first, then by status. Everything that is in neither is `api_access`. */
+const namesByReason = {
+  SECURE_API_CORS_REFUSED: 'malicious_cors',
+  SECURE_API_TOKEN_REVOKED: 'authn_token_reuse'
+} as const
+const namesByStatus = {
+  400: 'input_validation_fail',
+  401: 'authn_fail',
+  403: 'authz_fail',
+  429: 'excess_rate_limit_exceeded'
+} as const
+
+export type AuditEventName = 'api_access' | 'api_error' | typeof namesByReason[keyof typeof namesByReason] | typeof namesByStatus[keyof typeof namesByStatus]
+
+const names: Readonly<Record<string, AuditEventName>> = { ...namesByStatus, ...namesByReason }
+
+export function eventName (status: number, reason: AnswerCode | undefined): AuditEventName {
+  return names[reason ?? ''] ?? names[status] ?? (status >= 500 ? 'api_error' : 'api_access')
+}
+
+export function outcomeOf (status: number, aborted: boolean): Outcome {
+  if (aborted) return 'aborted'
+  if (status >= 500) return 'failed'
+  return status >= 400 ? 'denied' : 'allowed'
+}
+
+export function auditPrincipal (principal: Principal): AuditPrincipal {
+  const { kind, subject, client, issuer, tenant } = principal
+  return {
+    kind,
+    ...(subject === undefined ? undefined : { subject }),
+    ...(client === undefined ? undefined : { client }),
+    ...(issuer === undefined ? undefined : { issuer }),
+    ...(tenant === undefined ? undefined : { tenant })
+  }
+}

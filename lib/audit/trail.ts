@@ -1,0 +1,63 @@
+import type { AuditEvent } from './event.ts'
+import type { AuditSink } from './options.ts'
+
+export interface TrailOptions {
+  readonly sink: AuditSink
+  readonly buffer: number
+  /** Called once when the sink begins to fail and once when it works again. */
+  readonly onChange: (failing: boolean, error?: unknown) => void
+}
+
+/** Hands events to the sink and bounds how many may be on their way. A sink that throws never reaches the request. */
+export class Trail {
+  readonly #options: TrailOptions
+  #pending = 0
+  #failing = false
+  recorded = 0
+  dropped = 0
+
+  constructor (options: TrailOptions) {
+    this.#options = options
+  }
+
+  /** Whether one more event fits. */
+  get full (): boolean {
+    return this.#pending >= this.#options.buffer
+  }
+
+  record (event: AuditEvent): void {
+    if (this.full) return this.#fail(new Error('the audit buffer is full'))
+    try {
+      const settling = this.#options.sink(event)
+      if (settling instanceof Promise) this.#wait(settling)
+      else this.#succeed()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  status (): { recorded: number, dropped: number, pending: number, failing: boolean } {
+    return { recorded: this.recorded, dropped: this.dropped, pending: this.#pending, failing: this.#failing }
+  }
+
+  #wait (settling: Promise<void>): void {
+    this.#pending++
+    settling.then(() => this.#succeed(), error => this.#fail(error)).finally(() => { this.#pending-- })
+  }
+
+  #succeed (): void {
+    this.recorded++
+    this.#turn(false)
+  }
+
+  #fail (error: unknown): void {
+    this.dropped++
+    this.#turn(true, error)
+  }
+
+  #turn (failing: boolean, error?: unknown): void {
+    if (this.#failing === failing) return
+    this.#failing = failing
+    this.#options.onChange(failing, error)
+  }
+}

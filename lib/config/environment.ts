@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs'
+import { Type, type Static } from '@sinclair/typebox'
+import type { Problems } from './problems.ts'
+
+export const EnvironmentSchema = Type.Union([Type.Literal('production'), Type.Literal('development')])
+export type Environment = Static<typeof EnvironmentSchema>
+
+/** Production unless NODE_ENV says development or test: a forgotten variable must not relax anything. */
+export function environmentOf (option: Environment | undefined, env: NodeJS.ProcessEnv = process.env): Environment {
+  if (option !== undefined) return option
+  return env.NODE_ENV === 'development' || env.NODE_ENV === 'test' ? 'development' : 'production'
+}
+
+/** What `register(secureApi)` without options reads; each also as `…_FILE`, the path of a file with the value. */
+export const environmentVariables = {
+  issuer: 'SECURE_API_ISSUER',
+  audience: 'SECURE_API_AUDIENCE',
+  origins: 'SECURE_API_CORS_ORIGINS',
+  redis: 'SECURE_API_REDIS_URL'
+} as const
+
+type Variables = { -readonly [Name in keyof typeof environmentVariables]?: string }
+
+/** Reads the variables; issuer and audience are required, lists are separated by commas. */
+export function readEnvironment (problems: Problems, env: NodeJS.ProcessEnv = process.env): Variables {
+  const found: Variables = {}
+  for (const [name, variable] of Object.entries(environmentVariables) as [keyof Variables, string][]) {
+    const value = readVariable(variable, env, problems)
+    if (value !== undefined) found[name] = value
+  }
+  for (const name of ['issuer', 'audience'] as const) {
+    if (found[name] === undefined) missing(environmentVariables[name], problems)
+  }
+  return found
+}
+
+function missing (variable: string, problems: Problems): void {
+  problems.add('SECURE_API_ENVIRONMENT_MISSING', variable, 'secure-api was registered without options and this variable is not set',
+    `Set ${variable} or ${variable}_FILE, or pass options to register().`)
+}
+
+function readVariable (variable: string, env: NodeJS.ProcessEnv, problems: Problems): string | undefined {
+  const direct = env[variable]
+  const file = env[`${variable}_FILE`]
+  if (direct !== undefined && file !== undefined) {
+    problems.add('SECURE_API_ENVIRONMENT_BOTH_SET', variable, `both ${variable} and ${variable}_FILE are set`, 'Keep one of them.')
+    return undefined
+  }
+  if (file !== undefined) return readFile(`${variable}_FILE`, file, problems)
+  if (direct !== undefined && direct.trim() === '') {
+    problems.add('SECURE_API_OPTION_EMPTY', variable, 'the variable is set but empty', 'Give it a value, or unset it.')
+    return undefined
+  }
+  return direct?.trim()
+}
+
+function readFile (variable: string, path: string, problems: Problems): string | undefined {
+  const value = contentOf(path)
+  if (value !== undefined && value !== '') return value
+  problems.add('SECURE_API_ENVIRONMENT_FILE', variable, `the file it names ${value === '' ? 'is empty' : 'cannot be read'}`, 'Check the path and its permissions.')
+  return undefined
+}
+
+function contentOf (path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch {
+    return undefined
+  }
+}

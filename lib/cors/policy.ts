@@ -1,0 +1,117 @@
+import { milliseconds } from '../config/index.ts'
+import { compileOrigins, type OriginMatcher } from './matcher.ts'
+import { defaultMethods, defaultRequestHeaders, safelistedMethods, safelistedResponseHeaders, safeMethods } from './names.ts'
+import type { CorsOptions } from './options.ts'
+import { isFault, parseOrigin } from './origins.ts'
+
+/** A header as it is written: lower-case name and value. */
+export type HeaderPair = readonly [name: string, value: string]
+
+/** What other origins may do, with every header text prepared. Frozen. */
+export interface CorsPolicy {
+  readonly matches: OriginMatcher
+  /** Any origin, without credentials: the answer does not depend on who asks. */
+  readonly anyOrigin: boolean
+  readonly credentials: boolean
+  readonly methods: ReadonlySet<string>
+  readonly requestHeaders: ReadonlySet<string>
+  readonly anyRequestHeader: boolean
+  /** Header texts. */
+  readonly allowMethods: string
+  readonly allowHeaders: string
+  readonly exposeHeaders: string | undefined
+  /** Seconds. */
+  readonly maxAge: number
+  readonly enforceOrigin: boolean
+  readonly debug: boolean
+  /** To add to `Vary` of every response, also of requests without Origin: `'Origin'`, or undefined for any origin. */
+  readonly vary: 'Origin' | undefined
+  /** Headers of actual answers by exact origin; `'*'` for any. */
+  readonly prepared: ReadonlyMap<string, readonly HeaderPair[]>
+}
+
+export interface CorsContext {
+  /** Response headers of the suite that scripts must be able to read. */
+  readonly exposed: readonly string[]
+}
+
+/** Prepares a policy from options that `validateCors` found nothing against; throws on an origin that cannot be used. */
+export function compileCors (options: CorsOptions, { exposed }: CorsContext): CorsPolicy {
+  const patterns = options.origins.map(usable)
+  const methods = [...new Set([...safelistedMethods, ...options.methods ?? defaultMethods])]
+  const requestHeaders = lowerCased(options.requestHeaders ?? defaultRequestHeaders)
+  const policy = {
+    matches: compileOrigins(patterns),
+    anyOrigin: patterns.some(({ any }) => any),
+    credentials: options.credentials === true,
+    methods: new Set(methods),
+    requestHeaders: new Set(requestHeaders),
+    anyRequestHeader: requestHeaders.includes('*'),
+    allowMethods: methods.join(', '),
+    allowHeaders: requestHeaders.join(', '),
+    exposeHeaders: exposeText([...exposed, ...options.responseHeaders ?? []]),
+    maxAge: Math.floor(milliseconds(options.maxAge ?? '10 minutes') / 1000),
+    enforceOrigin: options.enforceOrigin === true,
+    debug: options.debug === true
+  }
+  if (policy.anyOrigin && policy.credentials) throw new TypeError('any origin with credentials')
+  const named = policy.anyOrigin ? ['*'] : options.origins.filter(text => !text.includes('*'))
+  const prepared = new Map(named.map(origin => [origin, actualHeaders(policy, origin)]))
+  return Object.freeze({ ...policy, vary: policy.anyOrigin ? undefined : 'Origin' as const, prepared })
+}
+
+function usable (text: string) {
+  const parsed = parseOrigin(text)
+  if (isFault(parsed)) throw new TypeError(`${text}: ${parsed.why}`)
+  return parsed
+}
+
+function lowerCased (names: readonly string[]): string[] {
+  return [...new Set(names.map(name => name.toLowerCase()))]
+}
+
+function exposeText (names: readonly string[]): string | undefined {
+  const first = new Map(names.map(name => [name.toLowerCase(), name]))
+  const text = [...first].filter(([name]) => !safelistedResponseHeaders.has(name)).map(([, name]) => name).join(', ')
+  return text === '' ? undefined : text
+}
+
+function actualHeaders ({ credentials, exposeHeaders }: Pick<CorsPolicy, 'credentials' | 'exposeHeaders'>, origin: string): readonly HeaderPair[] {
+  const headers: HeaderPair[] = [['access-control-allow-origin', origin]]
+  if (credentials) headers.push(['access-control-allow-credentials', 'true'])
+  if (exposeHeaders !== undefined) headers.push(['access-control-expose-headers', exposeHeaders])
+  return Object.freeze(headers)
+}
+
+/**
+ * Headers for the answer to an actual request; undefined for a foreign origin, which gets none at all.
+ * `vary` of the policy is added apart, as it belongs on the other answers too.
+ */
+export function actual (policy: CorsPolicy, origin: string): readonly HeaderPair[] | undefined {
+  const prepared = policy.prepared.get(policy.anyOrigin ? '*' : origin)
+  if (prepared !== undefined) return prepared
+  return policy.matches(origin) ? actualHeaders(policy, origin) : undefined
+}
+
+export interface ActualRequest {
+  readonly method: string
+  readonly origin: string | undefined
+  readonly host: string | undefined
+  /** `Sec-Fetch-Site` (Fetch Metadata §2.3). */
+  readonly fetchSite: string | undefined
+  /** A WebSocket handshake: a GET, but the browser hides nothing of what follows (RFC 6455 §10.2). */
+  readonly upgrade: boolean
+}
+
+/** Whether `enforceOrigin` refuses this request: unsafe, made by a browser, and neither of its own nor of an allowed origin. */
+export function refuses (policy: CorsPolicy, { method, origin, host, fetchSite, upgrade }: ActualRequest): boolean {
+  if (!policy.enforceOrigin || (safeMethods.has(method) && !upgrade)) return false
+  if (origin === undefined) return fetchSite === 'cross-site' || fetchSite === 'same-site'
+  return !policy.matches(origin) && !isSameOrigin(origin, host, fetchSite)
+}
+
+/** A browser says so itself; older ones are believed by the Host they must have sent. */
+function isSameOrigin (origin: string, host: string | undefined, fetchSite: string | undefined): boolean {
+  if (fetchSite !== undefined) return fetchSite === 'same-origin'
+  return host !== undefined && origin.slice(origin.indexOf('://') + 3) === host
+}

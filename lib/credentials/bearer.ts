@@ -1,0 +1,73 @@
+/** What the request offers as a bearer token: the token, nothing, or why it cannot be read. */
+export type Bearer = { readonly token: string } | 'none' | 'SECURE_API_CREDENTIAL_MALFORMED' | 'SECURE_API_CREDENTIAL_AMBIGUOUS'
+
+const malformed = 'SECURE_API_CREDENTIAL_MALFORMED'
+const scheme = 'bearer'
+const parameter = 'access_token'
+const SPACE = 0x20
+
+/**
+ * Reads the one bearer token of a request (RFC 6750 §2.1). Only the header counts: a token in the query alone is no
+ * credential (RFC 9700 §4.3.2), and beside the header it makes two methods, which RFC 6750 §2 forbids.
+ *
+ * The characters of the token are not looked at here: a token that is in the cache has been, and for the others
+ * `isBearerToken` says whether a refusal is the header's fault. Spaces are, since they separate credentials.
+ *
+ * @param rawHeaders names and values as Node received them; `headers` hides a second Authorization header
+ * @param authorization the header's value in `headers`
+ * @param url the request's target
+ */
+export function readBearer (rawHeaders: readonly string[], authorization: string | undefined, url: string): Bearer {
+  if (authorization === undefined || authorization === '') return 'none'
+  if (repeated(rawHeaders)) return 'SECURE_API_CREDENTIAL_AMBIGUOUS'
+  if (!isBearerScheme(authorization)) return 'none'
+  let start = scheme.length
+  while (authorization.charCodeAt(start) === SPACE) start++
+  if (start === scheme.length || start === authorization.length) return malformed
+  const token = authorization.slice(start)
+  if (token.includes(' ')) return malformed
+  return hasQueryToken(url) ? 'SECURE_API_CREDENTIAL_AMBIGUOUS' : { token }
+}
+
+const b64token = /^[A-Za-z0-9\-._~+/]+=*$/
+
+/** Whether the token keeps to the grammar of RFC 6750 §2.1 (`b64token`). */
+export function isBearerToken (token: string): boolean {
+  return b64token.test(token)
+}
+
+/** Length first: nearly every other header name is ruled out by it. */
+function repeated (rawHeaders: readonly string[]): boolean {
+  let count = 0
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]
+    if (name !== undefined && name.length === 13 && name.toLowerCase() === 'authorization') count++
+  }
+  return count > 1
+}
+
+/** RFC 9110 §11.1: schemes are case-insensitive. `Bearertoken` is another scheme; `Bearer:x` and a tab are mistakes in this one. */
+function isBearerScheme (authorization: string): boolean {
+  const next = authorization.charCodeAt(scheme.length)
+  if (next !== SPACE && isTokenCharacter(authorization[scheme.length])) return false
+  return authorization.slice(0, scheme.length).toLowerCase() === scheme
+}
+
+/** RFC 9110 §5.6.2 tchar. */
+function isTokenCharacter (character: string | undefined): boolean {
+  return character !== undefined && /[\w!#$%&'*+\-.^`|~]/.test(character)
+}
+
+function hasQueryToken (url: string): boolean {
+  const start = url.indexOf('?')
+  if (start === -1) return false
+  const query = url.slice(start + 1)
+  const possible = query.includes(parameter) || query.includes('%')
+  return possible && query.split('&').some(isTokenParameter)
+}
+
+/** Escaped names (`access%5Ftoken`) are decoded as a query parser would; `URLSearchParams` never throws. */
+function isTokenParameter (pair: string): boolean {
+  const [name = ''] = pair.split('=', 1)
+  return name === parameter || (name.includes('%') && new URLSearchParams(name).has(parameter))
+}

@@ -1,0 +1,61 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import helmet from 'helmet'
+import { withNonceSource, type Policy } from './csp.ts'
+import type { EffectiveHeaders } from './options.ts'
+import type { Resolved } from './resolve.ts'
+import type { HeaderPair } from './table.ts'
+
+/**
+ * Lets helmet check and write the headers it knows, once, on a response that goes nowhere. At request time it would
+ * build its chain again for each response (2.8 µs against 0.12) and turn mistakes into 500s.
+ */
+export function helmetHeaders (resolved: Resolved, options: EffectiveHeaders, nonce: string): HeaderPair[] {
+  const headers = run(helmet(helmetOptions(resolved, options, nonce)))
+  if (resolved.reportOnly === undefined) return headers
+  // helmet writes one policy, enforced or not (helmetjs/helmet#351), so the second is asked for apart.
+  const policy = nonceable(resolved, resolved.reportOnly, nonce)
+  return [...headers, ...run(helmet.contentSecurityPolicy({ useDefaults: false, reportOnly: true, directives: toDirectives(policy) }))]
+}
+
+type Middleware = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void
+
+/** All that helmet touches of a response is `setHeader`, and of a request nothing. */
+function run (middleware: Middleware): HeaderPair[] {
+  const headers: HeaderPair[] = []
+  const response = { setHeader: (name: string, value: string) => { headers.push([name.toLowerCase(), value]) } }
+  middleware({} as IncomingMessage, response as unknown as ServerResponse, error => { if (error !== undefined) throw error })
+  return headers
+}
+
+function helmetOptions (resolved: Resolved, options: EffectiveHeaders, nonce: string) {
+  const { policy, hsts, frameOptions, originAgentCluster } = resolved
+  const {
+    referrerPolicy = 'no-referrer', contentTypeOptions = true, crossOriginOpenerPolicy = 'same-origin',
+    crossOriginEmbedderPolicy = 'require-corp', crossOriginResourcePolicy = 'same-origin',
+    permittedCrossDomainPolicies = 'none', dnsPrefetchControl = 'off'
+  } = options
+  return {
+    contentSecurityPolicy: policy !== undefined && { useDefaults: false as const, directives: toDirectives(nonceable(resolved, policy, nonce)) },
+    crossOriginEmbedderPolicy: crossOriginEmbedderPolicy && { policy: crossOriginEmbedderPolicy },
+    crossOriginOpenerPolicy: crossOriginOpenerPolicy && { policy: crossOriginOpenerPolicy },
+    crossOriginResourcePolicy: crossOriginResourcePolicy && { policy: crossOriginResourcePolicy },
+    originAgentCluster,
+    referrerPolicy: referrerPolicy && { policy: referrerPolicy },
+    strictTransportSecurity: hsts !== undefined && hsts,
+    xContentTypeOptions: contentTypeOptions,
+    xDnsPrefetchControl: dnsPrefetchControl && { allow: dnsPrefetchControl === 'on' },
+    xDownloadOptions: false, // of Internet Explorer 8 only
+    xFrameOptions: frameOptions !== undefined && { action: frameOptions },
+    xPermittedCrossDomainPolicies: permittedCrossDomainPolicies && { permittedPolicies: permittedCrossDomainPolicies },
+    xPoweredBy: false, // Fastify sends none; `remove` takes off those of others
+    xXssProtection: false // OWASP Secure Headers: should not exist
+  }
+}
+
+function nonceable ({ nonces }: Resolved, policy: Policy, nonce: string): Policy {
+  return nonces ? withNonceSource(policy, `'nonce-${nonce}'`) : policy
+}
+
+function toDirectives (policy: Policy): Record<string, readonly string[]> {
+  return Object.fromEntries(policy)
+}

@@ -1,0 +1,5 @@
+export { compileNonceTable, createNonceSource, type NoncedHeaders } from './nonce.ts'
+export { HeadersOptionsSchema, RouteHeadersSchema, type EffectiveHeaders, type HeadersOptions, type RouteHeaders } from './options.ts'
+export { mergeHeaders } from './resolve.ts'
+export { cacheControl, compileHeaders, type CacheTable, type HeaderPair, type HeaderTable, type HeadersContext } from './table.ts'
+export { validateHeaders, validateRouteHeaders } from './validate.ts'

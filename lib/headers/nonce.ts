@@ -1,0 +1,37 @@
+import { randomBytes } from 'node:crypto'
+import type { HeaderPair, HeaderTable, NonceHeader } from './table.ts'
+
+/** Headers for one response, and the nonce they allow. */
+export interface NoncedHeaders {
+  readonly nonce: string
+  readonly headers: readonly HeaderPair[]
+}
+
+const bytes = 16 // CSP3 §7.1: at least 128 bits
+const batch = 256
+
+/** Nonces cut from one larger draw: a call of `randomBytes` for each response costs more than the bytes. */
+export function createNonceSource (): () => string {
+  let pool = Buffer.alloc(0)
+  let offset = 0
+  return () => {
+    if (offset >= pool.length) {
+      pool = randomBytes(bytes * batch)
+      offset = 0
+    }
+    offset += bytes
+    return pool.toString('base64', offset - bytes, offset)
+  }
+}
+
+/** Gives each response of a table with nonces its own headers; only joins text that was cut at boot. */
+export function compileNonceTable ({ nonces }: HeaderTable, next: () => string = createNonceSource()): () => NoncedHeaders {
+  return () => {
+    const nonce = next()
+    return { nonce, headers: nonces.map(header => fill(header, nonce)) }
+  }
+}
+
+function fill ({ name, segments }: NonceHeader, nonce: string): HeaderPair {
+  return [name, segments.join(nonce)]
+}

@@ -1,0 +1,98 @@
+import { milliseconds } from '../config/index.ts'
+import { directiveName, layer, type Policy } from './csp.ts'
+import type { EffectiveHeaders, HeadersOptions, RouteHeaders } from './options.ts'
+import { directives, permissions } from './profiles.ts'
+
+/** Every header decided, defaults filled in, nothing yet written as text. `undefined` means the header is not sent. */
+export interface Resolved {
+  readonly policy: Policy | undefined
+  readonly nonces: boolean
+  readonly reportOnly: Policy | undefined
+  readonly frameOptions: 'deny' | 'sameorigin' | undefined
+  readonly permissions: ReadonlyMap<string, readonly string[]> | undefined
+  readonly endpoints: ReadonlyMap<string, string>
+  readonly hsts: { readonly maxAge: number, readonly includeSubDomains: boolean, readonly preload: boolean } | undefined
+  readonly originAgentCluster: boolean
+}
+
+export function resolve (options: EffectiveHeaders): Resolved {
+  const { profile = 'api', contentSecurityPolicy: csp, reportingEndpoints } = options
+  const policy = csp === false ? undefined : layer(follow(layer(new Map(), directives[profile]), options), csp?.directives)
+  return {
+    policy,
+    nonces: csp !== false && csp?.nonces === true,
+    reportOnly: reportOnly(policy, options),
+    frameOptions: frameOptions(policy, options),
+    permissions: features(options),
+    endpoints: new Map(Object.entries(reportingEndpoints || {})),
+    hsts: strictTransport(options),
+    originAgentCluster: options.originAgentCluster ?? profile === 'html'
+  }
+}
+
+/** A stated X-Frame-Options that is laxer than the profile opens `frame-ancestors` as far, unless that is stated too. */
+function follow (policy: Policy, { frameOptions }: EffectiveHeaders): Policy {
+  return frameOptions === 'sameorigin' ? layer(policy, { 'frame-ancestors': ["'self'"] }) : policy
+}
+
+/** What X-Frame-Options can say of `frame-ancestors`; a list of origins has no counterpart. */
+function frameOptions (policy: Policy | undefined, { frameOptions: stated }: EffectiveHeaders): Resolved['frameOptions'] {
+  if (stated !== undefined) return stated === false ? undefined : stated
+  const ancestors = policy?.get('frame-ancestors')?.join(' ') ?? "'none'"
+  if (ancestors === "'none'") return 'deny'
+  return ancestors === "'self'" ? 'sameorigin' : undefined
+}
+
+function reportOnly (policy: Policy | undefined, { contentSecurityPolicyReportOnly: candidate }: EffectiveHeaders): Policy | undefined {
+  if (candidate === undefined || candidate === false) return undefined
+  return layer(policy ?? new Map(), candidate.directives)
+}
+
+function features ({ permissionsPolicy: stated }: EffectiveHeaders): Resolved['permissions'] {
+  if (stated === false) return undefined
+  const result = new Map(Object.entries(permissions))
+  for (const [feature, who] of Object.entries(stated ?? {})) {
+    if (who === false) result.delete(feature)
+    else result.set(feature, who)
+  }
+  return result.size === 0 ? undefined : result
+}
+
+function strictTransport ({ hsts }: EffectiveHeaders): Resolved['hsts'] {
+  if (hsts === false) return undefined
+  const { maxAge = '365 days', includeSubDomains = true, preload = false } = hsts ?? {}
+  return { maxAge: Math.floor(milliseconds(maxAge) / 1000), includeSubDomains, preload }
+}
+
+/**
+ * A route's statements over the application's. Directives, features and lists of the application that the route does
+ * not name stay in force: never a silent replacement.
+ */
+export function mergeHeaders (base: HeadersOptions, route: RouteHeaders): EffectiveHeaders {
+  const merged: EffectiveHeaders = { ...base, ...route }
+  return {
+    ...merged,
+    ...member('contentSecurityPolicy', mergePolicy(base.contentSecurityPolicy, route.contentSecurityPolicy)),
+    ...member('contentSecurityPolicyReportOnly', mergePolicy(base.contentSecurityPolicyReportOnly, route.contentSecurityPolicyReportOnly)),
+    ...member('permissionsPolicy', mergeRecord(base.permissionsPolicy, route.permissionsPolicy)),
+    ...(route.cacheControl === undefined ? undefined : { routeCacheControl: true })
+  }
+}
+
+function member <K extends string, V> (name: K, value: V | undefined): Partial<Record<K, V>> {
+  return value === undefined ? {} : { [name]: value } as Record<K, V>
+}
+
+function mergePolicy <P extends { directives?: object }> (base: P | false | undefined, route: P | false | undefined): P | false | undefined {
+  if (!base || !route) return route ?? base
+  return { ...base, ...route, directives: { ...kebab(base.directives), ...kebab(route.directives) } }
+}
+
+function kebab (directives: object = {}): object {
+  return Object.fromEntries(Object.entries(directives).map(([name, value]) => [directiveName(name), value]))
+}
+
+function mergeRecord <R extends object> (base: R | false | undefined, route: R | false | undefined): R | false | undefined {
+  if (!base || !route) return route ?? base
+  return { ...base, ...route }
+}

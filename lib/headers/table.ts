@@ -1,0 +1,118 @@
+import { helmetHeaders } from './helmet.ts'
+import type { EffectiveHeaders } from './options.ts'
+import { resolve, type Resolved } from './resolve.ts'
+
+/** A header as it is written: lower-case name (RFC 9113 §8.2.1) and value. */
+export type HeaderPair = readonly [name: string, value: string]
+
+/** A header whose value holds the nonce between each two segments. */
+export interface NonceHeader {
+  readonly name: string
+  readonly segments: readonly string[]
+}
+
+/** Everything a response of one route gets, ready to write. Frozen. */
+export interface HeaderTable {
+  /** On every response. */
+  readonly headers: readonly HeaderPair[]
+  /** On responses that went over https; undefined where it must never be sent. */
+  readonly hsts: HeaderPair | undefined
+  /** Cache-Control, for responses whose handler did not set it: see `cacheControl()`. */
+  readonly cache: CacheTable
+  /** Headers that need a nonce of their own for each response: see `compileNonceTable()`. Empty without nonces. */
+  readonly nonces: readonly NonceHeader[]
+  /** Names of headers to take off. */
+  readonly remove: readonly string[]
+}
+
+export interface CacheTable {
+  readonly authenticated: HeaderPair | undefined
+  readonly anonymous: HeaderPair | undefined
+  readonly error: HeaderPair | undefined
+}
+
+export interface HeadersContext {
+  readonly environment: 'production' | 'development'
+  /** TLS is configured, or a trusted proxy says which requests came over it. */
+  readonly secure: boolean
+}
+
+/** Stands for the nonce while helmet checks and writes a policy. */
+const placeholder = 'secure-api-nonce'
+
+/**
+ * Writes all headers once, at boot; helmet checks them and composes what it knows.
+ * Expects options that `validateHeaders` found nothing against, and throws on others.
+ */
+export function compileHeaders (options: EffectiveHeaders, context: HeadersContext): HeaderTable {
+  const table = buildTable(options, context)
+  const [name] = unwritable(table)
+  if (name !== undefined) throw new TypeError(`the value of ${name} cannot be sent`)
+  return table
+}
+
+/** RFC 9110 §5.5, without the obsolete octets above ASCII. */
+export function writable (value: string): boolean {
+  return /^[\t\x20-\x7e]*$/.test(value)
+}
+
+/** Names of headers whose value would split the response (RFC 9112 §11.1) or be refused by Node. */
+export function unwritable ({ headers, hsts, cache, nonces }: HeaderTable): string[] {
+  const joined = nonces.map(({ name, segments }): HeaderPair => [name, segments.join('')])
+  const pairs = [...headers, hsts, ...Object.values<HeaderPair | undefined>({ ...cache }), ...joined]
+  return pairs.flatMap(pair => pair === undefined || writable(pair[1]) ? [] : [pair[0]])
+}
+
+export function buildTable (options: EffectiveHeaders, { environment, secure }: HeadersContext): HeaderTable {
+  const resolved = resolve(options)
+  const written = [...helmetHeaders(resolved, options, placeholder), ...ownHeaders(resolved, options)]
+  const hsts = written.find(isHsts)
+  const sent = written.filter(pair => !isHsts(pair))
+  return Object.freeze({
+    headers: Object.freeze(sent.filter(([, value]) => !value.includes(placeholder)).map(pair => Object.freeze(pair))),
+    hsts: environment === 'production' && secure ? hsts : undefined,
+    cache: cacheTable(options),
+    nonces: Object.freeze(sent.filter(([, value]) => value.includes(placeholder)).map(nonceHeader)),
+    remove: Object.freeze((options.remove ?? ['x-powered-by', 'server']).map(name => name.toLowerCase()))
+  })
+}
+
+function isHsts ([name]: HeaderPair): boolean {
+  return name === 'strict-transport-security'
+}
+
+function nonceHeader ([name, value]: HeaderPair): NonceHeader {
+  return Object.freeze({ name, segments: Object.freeze(value.split(placeholder)) })
+}
+
+/** What helmet has no words for. */
+function ownHeaders ({ permissions, endpoints }: Resolved, { clearSiteData }: EffectiveHeaders): HeaderPair[] {
+  const headers: HeaderPair[] = []
+  if (permissions !== undefined) headers.push(['permissions-policy', [...permissions].map(([feature, who]) => `${feature}=${allowlist(who)}`).join(', ')])
+  if (endpoints.size > 0) headers.push(['reporting-endpoints', [...endpoints].map(([name, url]) => `${name}="${url}"`).join(', ')])
+  if (clearSiteData !== undefined && clearSiteData !== false) headers.push(['clear-site-data', cleared(clearSiteData).map(kind => `"${kind}"`).join(', ')])
+  return headers
+}
+
+/** Structured-field inner list (Permissions Policy §5.2): tokens bare, origins quoted. */
+function allowlist (who: readonly string[]): string {
+  if (who.includes('*')) return '*'
+  return `(${who.map(entry => entry === 'self' || entry === 'src' ? entry : `"${entry}"`).join(' ')})`
+}
+
+function cleared (what: true | readonly string[]): readonly string[] {
+  return what === true ? ['cache', 'cookies', 'storage'] : what
+}
+
+function cacheTable ({ cacheControl, routeCacheControl }: EffectiveHeaders): CacheTable {
+  if (cacheControl === false) return Object.freeze({ authenticated: undefined, anonymous: undefined, error: undefined })
+  const noStore: HeaderPair = Object.freeze(['cache-control', 'no-store, max-age=0'] as const)
+  const stated: HeaderPair | undefined = cacheControl === undefined ? undefined : Object.freeze(['cache-control', cacheControl] as const)
+  return Object.freeze({ authenticated: stated ?? noStore, anonymous: routeCacheControl === true ? stated : undefined, error: noStore })
+}
+
+/** The Cache-Control header for a response whose handler set none (RFC 9111 §3.5: an Authorization header alone does not keep all caches out). */
+export function cacheControl ({ cache }: HeaderTable, status: number, authenticated: boolean): HeaderPair | undefined {
+  if (status >= 400) return cache.error
+  return authenticated ? cache.authenticated : cache.anonymous
+}

@@ -1,0 +1,59 @@
+import { FetchFailure } from './failure.ts'
+import type { FetchDocument } from './transport.ts'
+import { isSecureUrl } from './url.ts'
+
+export interface DiscoveryOptions {
+  readonly fetch: FetchDocument
+  /** For each of at most two requests, in milliseconds. */
+  readonly timeout: number
+  readonly allowLoopback: boolean
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Where an issuer's metadata can be, in the order of asking: OpenID Connect Discovery 1.0 §4, then RFC 8414 §3.1,
+ * which puts the well-known part between host and path. Both drop a terminating slash of the issuer.
+ */
+export function metadataUrls (issuer: string): readonly [oidc: string, oauth: string] {
+  const { origin, pathname } = new URL(issuer)
+  return [
+    `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
+    `${origin}/.well-known/oauth-authorization-server${pathname.replace(/\/$/, '')}`
+  ]
+}
+
+/**
+ * The `jwks_uri` of an issuer's metadata. The metadata must name exactly the configured issuer, as a string
+ * (RFC 8414 §3.3, OpenID Connect Discovery §4.3); a trailing slash counts. Rejects with `FetchFailure`.
+ */
+export async function discoverKeySetUrl (issuer: string, options: DiscoveryOptions): Promise<string> {
+  const metadata = await fetchMetadata(issuer, options)
+  if (metadata.issuer !== issuer) throw new FetchFailure('issuer')
+  const { jwks_uri: url } = metadata
+  if (typeof url !== 'string') throw new FetchFailure('metadata')
+  if (!isSecureUrl(url, options.allowLoopback)) throw new FetchFailure('url')
+  return url
+}
+
+async function fetchMetadata (issuer: string, { fetch, allowLoopback, ...limits }: DiscoveryOptions): Promise<Record<string, unknown>> {
+  if (!isSecureUrl(issuer, allowLoopback)) throw new FetchFailure('url')
+  const [oidc, oauth] = metadataUrls(issuer)
+  try {
+    return asRecord(await fetch(oidc, limits))
+  } catch (error) {
+    if (!isElsewhere(error)) throw error
+    return asRecord(await fetch(oauth, limits))
+  }
+}
+
+/** True for the answers of a server that is well and does not publish metadata at this place: 404, a page, a login redirect. */
+function isElsewhere (error: unknown): boolean {
+  if (!(error instanceof FetchFailure)) return false
+  if (error.reason === 'status') return error.status !== undefined && error.status < 500
+  return error.reason === 'parse' || error.reason === 'redirect'
+}
+
+function asRecord (document: unknown): Record<string, unknown> {
+  if (typeof document !== 'object' || document === null) throw new FetchFailure('parse')
+  return { ...document }
+}

@@ -1,0 +1,141 @@
+import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import type { Algorithm } from './types.ts'
+
+/**
+ * Why a key of a set is not used.
+ *
+ * - `malformed`: not an object, a member of the wrong type, or key material that is none.
+ * - `symmetric`: `kty: oct`; a secret in a public document, and the lever of algorithm confusion (RFC 8725 §2.1).
+ * - `private`: private members are published with it: it must be taken as stolen.
+ * - `use`, `key-ops`: meant for something else than verifying signatures (RFC 7517 §4.2, §4.3).
+ * - `type`, `curve`: no algorithm here knows that key type or curve.
+ * - `algorithm`: its own `alg` is unknown or does not fit its type.
+ * - `rsa-size`: outside 2048 to 8192 bits (RFC 7518 §3.3; larger ones only cost time). `rsa-exponent`: even, 1, or over 32 bits.
+ * - `not-configured`: sound, but not for an algorithm that is accepted here.
+ * - `too-many`: the set has more than 100 entries; stands once for all that were not read.
+ */
+export type DropReason = 'malformed' | 'symmetric' | 'private' | 'use' | 'key-ops' | 'type' | 'curve' | 'algorithm' | 'rsa-size' | 'rsa-exponent' | 'not-configured' | 'too-many'
+
+export interface ImportedKey {
+  readonly kid: string | undefined
+  readonly key: KeyObject
+  readonly algorithms: readonly Algorithm[]
+  /** Equal for equal keys: the members of the RFC 7638 thumbprint, with `kid` and algorithms. */
+  readonly identity: string
+}
+
+export interface DroppedKey {
+  /** Place in the set. */
+  readonly index: number
+  readonly kid: string | undefined
+  readonly reason: DropReason
+}
+
+export interface ImportedKeys {
+  readonly keys: readonly ImportedKey[]
+  readonly dropped: readonly DroppedKey[]
+}
+
+type Members = Readonly<Record<string, unknown>>
+
+const MAX_KEYS = 100
+
+/**
+ * Reads a JWK set (RFC 7517 §5) that anyone may have written. Keys that must not verify tokens are dropped, each with
+ * its reason; entries that repeat another one count once. Never throws: what is no key set has no keys.
+ *
+ * @param document the parsed JSON
+ * @param accepted the algorithms of the issuer's configuration
+ */
+export function importKeys (document: unknown, accepted: readonly Algorithm[]): ImportedKeys {
+  const entries = entriesOf(document)
+  const keys = new Map<string, ImportedKey>()
+  const dropped: DroppedKey[] = []
+  entries.slice(0, MAX_KEYS).forEach((entry, index) => {
+    const result = importKey(entry, accepted)
+    if (typeof result === 'string') dropped.push({ index, kid: kidOf(entry), reason: result })
+    else if (!keys.has(result.identity)) keys.set(result.identity, result)
+  })
+  if (entries.length > MAX_KEYS) dropped.push({ index: MAX_KEYS, kid: undefined, reason: 'too-many' })
+  return { keys: [...keys.values()], dropped }
+}
+
+function entriesOf (document: unknown): readonly unknown[] {
+  return isMembers(document) && Array.isArray(document.keys) ? document.keys : []
+}
+
+function kidOf (entry: unknown): string | undefined {
+  return isMembers(entry) && typeof entry.kid === 'string' ? entry.kid : undefined
+}
+
+function importKey (entry: unknown, accepted: readonly Algorithm[]): ImportedKey | DropReason {
+  if (!isMembers(entry)) return 'malformed'
+  const refused = refusals.find(([, applies]) => applies(entry))
+  if (refused !== undefined) return refused[0]
+  const fitting = fittingAlgorithms(entry)
+  if (fitting.length === 0) return 'algorithm'
+  const algorithms = accepted.filter(algorithm => fitting.includes(algorithm))
+  if (algorithms.length === 0) return 'not-configured'
+  const key = createKey(entry)
+  if (typeof key === 'string') return key
+  const kid = kidOf(entry)
+  return { kid, key, algorithms: Object.freeze(algorithms), identity: JSON.stringify([kid, algorithms, key.export({ format: 'jwk' })]) }
+}
+
+/** RFC 7518 §6.2.2, §6.3.2, §6.4.1. */
+const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
+const stringMembers = ['kid', 'alg', 'use', 'crv']
+
+const refusals: ReadonlyArray<readonly [DropReason, (jwk: Members) => boolean]> = [
+  ['symmetric', jwk => jwk.kty === 'oct'],
+  ['private', jwk => privateMembers.some(name => Object.hasOwn(jwk, name))],
+  ['malformed', jwk => stringMembers.some(name => jwk[name] !== undefined && typeof jwk[name] !== 'string')],
+  ['use', jwk => jwk.use !== undefined && jwk.use !== 'sig'],
+  ['key-ops', jwk => jwk.key_ops !== undefined && !(Array.isArray(jwk.key_ops) && jwk.key_ops.includes('verify'))],
+  ['type', jwk => !(typeof jwk.kty === 'string' && keyTypes.has(jwk.kty))],
+  ['curve', jwk => algorithmsOf(jwk) === undefined]
+]
+
+const edwards: readonly Algorithm[] = ['EdDSA', 'Ed25519']
+
+/** By `kty`, or `kty` and `crv`. Ed448 and secp256k1 are left out: hardly an access token is signed with them. */
+const byKeyType: ReadonlyMap<string, readonly Algorithm[]> = new Map<string, readonly Algorithm[]>([
+  ['RSA', ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']],
+  ['EC P-256', ['ES256']],
+  ['EC P-384', ['ES384']],
+  ['EC P-521', ['ES512']],
+  ['OKP Ed25519', edwards]
+])
+const keyTypes: ReadonlySet<string> = new Set(['RSA', 'EC', 'OKP'])
+
+function algorithmsOf ({ kty, crv }: Members): readonly Algorithm[] | undefined {
+  return byKeyType.get(kty === 'RSA' ? 'RSA' : `${kty} ${crv}`)
+}
+
+/** The algorithms of its type and curve, or only the one it names. `EdDSA` and `Ed25519` name the same one (RFC 9864 §2.2). */
+function fittingAlgorithms (jwk: Members): readonly Algorithm[] {
+  const all = algorithmsOf(jwk) ?? []
+  if (jwk.alg === undefined) return all
+  return all === edwards && edwards.some(name => name === jwk.alg) ? edwards : all.filter(name => name === jwk.alg)
+}
+
+function createKey ({ kty, crv, n, e, x, y }: Members): KeyObject | DropReason {
+  try {
+    const key = createPublicKey({ key: { kty, crv, n, e, x, y } as JsonWebKey, format: 'jwk' })
+    return rsaFault(key) ?? key
+  } catch {
+    return 'malformed'
+  }
+}
+
+/** An exponent of 1 makes every signature valid; neither OpenSSL nor Node refuses it at import. */
+function rsaFault ({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): DropReason | undefined {
+  if (asymmetricKeyType !== 'rsa') return undefined
+  const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails ?? {}
+  if (modulusLength < 2048 || modulusLength > 8192) return 'rsa-size'
+  return publicExponent < 3n || publicExponent % 2n === 0n || publicExponent >= 2n ** 32n ? 'rsa-exponent' : undefined
+}
+
+function isMembers (value: unknown): value is Members {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

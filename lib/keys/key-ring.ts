@@ -1,0 +1,207 @@
+import { withinDeadline } from './deadline.ts'
+import { KeyReporter } from './events.ts'
+import { asFailure, FetchFailure, type FailureReason } from './failure.ts'
+import { importKeys } from './import-keys.ts'
+import { KeySet } from './key-set.ts'
+import { KeySetLoader } from './loader.ts'
+import type { KeyRingOptions, KeyRingStatus } from './ring-options.ts'
+import { Cooldown, refreshDelay, retryDelay, scheduleTimer } from './timing.ts'
+import { fetchDocument } from './transport.ts'
+import { KeysUnavailable, type Algorithm, type KeySource, type VerificationKey } from './types.ts'
+
+/** So many requests wait for one attempt; more are answered from what is known. */
+const MAX_WAITING = 1000
+
+/**
+ * The keys of one issuer, kept fresh in the background. What it promises in bad hours is the table in DESIGN §7:
+ * a removed key ends with the next good document, a failure never removes one before `maxStale`, and requests cause
+ * at most one attempt for each `cooldown`, whatever they ask for.
+ *
+ * @example
+ * const ring = new KeyRing({ issuer, source: 'discovery', algorithms: ['RS256'], allowLoopback: false, ...resolveKeysOptions() })
+ * await ring.load()
+ * const keys = ring.peek(kid, 'RS256') ?? await ring.find(kid, 'RS256')
+ */
+export class KeyRing implements KeySource {
+  readonly #options: Required<Omit<KeyRingOptions, 'fetch'>>
+  /** Undefined for an inline set, which is never fetched. */
+  readonly #loader: KeySetLoader | undefined
+  readonly #cooldown: Cooldown
+  readonly #report: KeyReporter
+  #set: KeySet | undefined
+  #running: Promise<boolean> | undefined
+  #abort = new AbortController()
+  #waiting = 0
+  #closed = false
+  #fetches = 0
+  #failures = 0
+  #expiresAt = Infinity
+  #lastSuccess: number | undefined
+  #lastFailure: { readonly at: number, readonly reason: FailureReason } | undefined
+  #nextRefresh: number | undefined
+  #cancelRefresh = () => {}
+  #cancelExpiry = () => {}
+
+  constructor ({ fetch = fetchDocument, ...options }: KeyRingOptions) {
+    this.#options = { now: Date.now, random: Math.random, schedule: scheduleTimer, onEvent: () => {}, ...options }
+    this.#cooldown = new Cooldown(options.cooldown)
+    this.#report = new KeyReporter(options.issuer, this.#options.onEvent)
+    const { source } = options
+    if (source !== 'discovery' && 'jwks' in source) this.#adoptInline(source.jwks)
+    else this.#loader = new KeySetLoader({ ...options, source, fetch })
+  }
+
+  /** Fetches the first set, in one attempt. Never rejects: false when there is no usable set, and the ring goes on trying. */
+  async load (): Promise<boolean> {
+    return this.#usable() !== undefined || await this.refresh()
+  }
+
+  /** Fetches the set now, or joins the attempt that is under way. Never rejects: false when it failed. */
+  async refresh (): Promise<boolean> {
+    if (this.#closed || this.#loader === undefined) return this.#usable() !== undefined
+    return await this.#attemptOnce(this.#loader)
+  }
+
+  peek (kid: string | undefined, algorithm: Algorithm): readonly VerificationKey[] | undefined {
+    return this.#usable()?.select(kid, algorithm)
+  }
+
+  /**
+   * Asks the issuer unless it was asked within the cooldown, then looks again. Call it when `peek` did not help.
+   * Waits `timeout` at most. Rejects with `KeysUnavailable`.
+   */
+  async find (kid: string | undefined, algorithm: Algorithm): Promise<readonly VerificationKey[]> {
+    if (this.#loader !== undefined && this.#mayAsk()) {
+      await this.#ask(this.#loader)
+      if (this.peek(kid, algorithm)?.length === 0) this.#loader.doubt()
+    }
+    const keys = this.peek(kid, algorithm)
+    if (keys === undefined) throw new KeysUnavailable(this.#options.issuer, this.#retryAfter())
+    return keys
+  }
+
+  status (): KeyRingStatus {
+    const keys = this.#usable()?.keys ?? []
+    return {
+      issuer: this.#options.issuer,
+      state: this.#state(),
+      keys: keys.map(({ kid, algorithms }) => ({ kid, algorithms })),
+      lastSuccess: this.#lastSuccess,
+      ...(this.#lastFailure === undefined ? undefined : { lastFailure: this.#lastFailure }),
+      nextRefresh: this.#nextRefresh,
+      fetches: this.#fetches
+    }
+  }
+
+  /** Ends timers and the attempt under way. The keys known last can still be looked up. */
+  close (): void {
+    this.#closed = true
+    this.#cancelRefresh()
+    this.#cancelExpiry()
+    this.#nextRefresh = undefined
+    this.#abort.abort(new FetchFailure('transport'))
+  }
+
+  /** The set in use. Looks at the clock itself, for a timer that comes late: a machine that slept wakes with old keys. */
+  #usable (): KeySet | undefined {
+    if (this.#set !== undefined && this.#options.now() >= this.#expiresAt) this.#expire()
+    return this.#set
+  }
+
+  #state (): KeyRingStatus['state'] {
+    if (this.#set === undefined) return 'empty'
+    const age = this.#options.now() - (this.#lastSuccess ?? 0)
+    return this.#loader === undefined || age <= this.#options.refresh ? 'fresh' : 'stale'
+  }
+
+  #mayAsk (): boolean {
+    if (this.#closed) return false
+    return this.#running === undefined ? this.#cooldown.left(this.#options.now()) === 0 : this.#waiting < MAX_WAITING
+  }
+
+  async #ask (loader: KeySetLoader): Promise<void> {
+    if (this.#running === undefined) this.#cooldown.start(this.#options.now())
+    this.#waiting++
+    await this.#attemptOnce(loader)
+    this.#waiting--
+  }
+
+  #attemptOnce (loader: KeySetLoader): Promise<boolean> {
+    this.#running ??= this.#attempt(loader).finally(() => { this.#running = undefined })
+    return this.#running
+  }
+
+  async #attempt (loader: KeySetLoader): Promise<boolean> {
+    const { now, timeout, schedule } = this.#options
+    const startedAt = now()
+    const controller = this.#abort = new AbortController()
+    this.#fetches++
+    try {
+      this.#adopt(await withinDeadline(signal => loader.load(signal), { timeout, schedule, controller }))
+      return true
+    } catch (error) {
+      if (!this.#closed) this.#fail(asFailure(error), startedAt, loader)
+      return false
+    }
+  }
+
+  #adoptInline (jwks: object): void {
+    const { keys } = importKeys(jwks, this.#options.algorithms)
+    if (keys.length === 0) return
+    this.#set = new KeySet(keys)
+    this.#lastSuccess = this.#options.now()
+  }
+
+  /** Replaces the set by a document's, if that has a key to offer: an empty one is the provider's mistake, not a revocation. */
+  #adopt (document: unknown): void {
+    const { keys, dropped } = importKeys(document, this.#options.algorithms)
+    this.#report.dropped(dropped)
+    if (keys.length === 0) throw new FetchFailure('empty')
+    const previous = this.#usable()
+    const next = new KeySet(keys, previous)
+    previous?.retire(next)
+    this.#set = next
+    if (previous === undefined || this.#failures > 0) this.#report.loaded(next.keys)
+    if (previous !== undefined) this.#report.changed(next.change)
+    this.#planAfterSuccess()
+  }
+
+  #planAfterSuccess (): void {
+    const { now, refresh, maxStale, random, schedule } = this.#options
+    this.#failures = 0
+    this.#lastSuccess = now()
+    this.#expiresAt = this.#lastSuccess + maxStale
+    this.#cancelExpiry()
+    this.#cancelExpiry = schedule(() => this.#expire(), maxStale)
+    this.#plan(refreshDelay(refresh, random()))
+  }
+
+  #fail (failure: FetchFailure, startedAt: number, loader: KeySetLoader): void {
+    const { now, cooldown, refresh, random } = this.#options
+    const usable = this.#usable() !== undefined
+    loader.doubt()
+    this.#failures++
+    this.#lastFailure = { at: now(), reason: failure.reason }
+    this.#cooldown.start(startedAt)
+    this.#report.failed(failure, usable)
+    this.#plan(retryDelay({ cooldown, refresh, failures: this.#failures, usable }, random()))
+  }
+
+  #plan (delay: number): void {
+    this.#cancelRefresh()
+    this.#nextRefresh = this.#options.now() + delay
+    this.#cancelRefresh = this.#options.schedule(() => { this.refresh() }, delay)
+  }
+
+  #expire (): void {
+    this.#cancelExpiry()
+    this.#set?.retire()
+    this.#set = undefined
+    this.#report.expired(this.#lastSuccess ?? 0)
+  }
+
+  /** Within the cooldown when that ends; otherwise there was no place among those who wait. */
+  #retryAfter (): number {
+    return this.#cooldown.left(this.#options.now()) || Math.min(this.#options.cooldown, 1000)
+  }
+}

@@ -1,0 +1,66 @@
+import { discoverKeySetUrl } from './discovery.ts'
+import { asFailure, FetchFailure } from './failure.ts'
+import type { FetchDocument } from './transport.ts'
+import { isSecureUrl } from './url.ts'
+
+export interface LoaderOptions {
+  readonly issuer: string
+  readonly source: { readonly jwksUri: string } | 'discovery'
+  readonly timeout: number
+  readonly allowLoopback: boolean
+  readonly fetch: FetchDocument
+}
+
+/**
+ * Gets the key set of an issuer, and remembers where it is. A discovered address is used until it is doubted (a fetch
+ * failed, or a key that was asked for is not there: the provider may have moved its keys) and then looked up again.
+ */
+export class KeySetLoader {
+  readonly #options: LoaderOptions
+  #url: string | undefined
+  #doubted = false
+
+  constructor (options: LoaderOptions) {
+    this.#options = options
+    if (options.source !== 'discovery') this.#url = options.source.jwksUri
+  }
+
+  /** One to three requests, one after the other. Rejects with `FetchFailure`. */
+  async load (signal: AbortSignal): Promise<unknown> {
+    const { fetch, timeout, allowLoopback } = this.#options
+    const url = await this.#locate(signal)
+    if (!isSecureUrl(url, allowLoopback)) throw new FetchFailure('url')
+    return await fetch(url, { timeout, signal })
+  }
+
+  /** Has the address looked up again next time. */
+  doubt (): void {
+    this.#doubted = true
+  }
+
+  async #locate (signal: AbortSignal): Promise<string> {
+    if (this.#options.source !== 'discovery') return this.#options.source.jwksUri
+    if (this.#url !== undefined && !this.#doubted) return this.#url
+    this.#url = await this.#discover(signal, this.#url)
+    return this.#url
+  }
+
+  /** Where metadata cannot be had, the address known so far stays in use; metadata that says something else ends it. */
+  async #discover (signal: AbortSignal, known: string | undefined): Promise<string> {
+    const { issuer, fetch, timeout, allowLoopback } = this.#options
+    // Half of the time, so that a known address can still be asked within the attempt.
+    const limit = known === undefined ? timeout : timeout / 2
+    try {
+      const url = await discoverKeySetUrl(issuer, { fetch, timeout: limit, allowLoopback, signal })
+      this.#doubted = false
+      return url
+    } catch (error) {
+      if (known === undefined || contradicts(error)) throw error
+      return known
+    }
+  }
+}
+
+function contradicts (error: unknown): boolean {
+  return ['issuer', 'metadata', 'url'].includes(asFailure(error).reason)
+}

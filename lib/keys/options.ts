@@ -1,0 +1,81 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { DurationSchema, milliseconds, parseDuration, type Problems } from '../config/index.ts'
+
+export const KeysOptionsSchema = Type.Object({
+  /**
+   * How old a key set may get before it counts as stale. It is fetched again in the background after about 80 % of
+   * that. A shorter period makes a key that the provider removed end sooner, and asks the provider more often. 10 seconds
+   * to 24 hours.
+   * @default '10 minutes'
+   */
+  refresh: Type.Optional(DurationSchema),
+  /**
+   * Least time between two fetches that requests cause, by a `kid` that is not known or while there are no keys. A new
+   * key of the provider is refused for as long at most. A shorter time lets senders of forged tokens cause more
+   * fetches. 1 second to 1 hour, and not more than `refresh`.
+   * @default '30 seconds'
+   */
+  cooldown: Type.Optional(DurationSchema),
+  /**
+   * How long the last good set stays in use while fetching fails. Afterwards protected routes answer 503. A longer time
+   * bridges longer outages of the provider, during which removed keys cannot be noticed. From `refresh` to 7 days.
+   * @default '24 hours'
+   */
+  maxStale: Type.Optional(DurationSchema),
+  /**
+   * Limit for one attempt, metadata and key set together; as long may a request wait for keys. 100 milliseconds to
+   * 30 seconds; with `startup: 'required'` less than Fastify's `pluginTimeout`.
+   * @default '5 seconds'
+   */
+  timeout: Type.Optional(DurationSchema)
+}, { additionalProperties: false })
+
+export type KeysOptions = Static<typeof KeysOptionsSchema>
+
+/** {@link KeysOptions} with every default, in milliseconds. */
+export type KeyTimes = Readonly<Record<keyof KeysOptions, number>>
+
+const defaults = { refresh: 600_000, cooldown: 30_000, maxStale: 86_400_000, timeout: 5000 } as const satisfies KeyTimes
+
+/** The times of a ring in milliseconds, from options that were checked. An unstated cooldown is never longer than `refresh`. */
+export function resolveKeysOptions (options: KeysOptions = {}): KeyTimes {
+  const ms = (name: keyof KeysOptions) => options[name] === undefined ? defaults[name] : milliseconds(options[name])
+  const refresh = ms('refresh')
+  const cooldown = options.cooldown === undefined ? Math.min(refresh, defaults.cooldown) : ms('cooldown')
+  return { refresh, cooldown, maxStale: ms('maxStale'), timeout: ms('timeout') }
+}
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+
+/** In milliseconds. */
+const ranges: ReadonlyArray<readonly [name: keyof KeysOptions, minimum: number, maximum: number]> = [
+  ['refresh', 10_000, DAY],
+  ['cooldown', 1000, HOUR],
+  ['maxStale', 10_000, 7 * DAY],
+  ['timeout', 100, 30_000]
+]
+
+/**
+ * Checks what the schema cannot say. The lower limits hold only in production, so that tests can be quick. Values that
+ * the schema refuses are passed over.
+ */
+export function validateKeys (options: KeysOptions, environment: 'production' | 'development', path: string, problems: Problems): void {
+  const readable = ranges.filter(([name]) => options[name] !== undefined && parseDuration(options[name]) !== undefined)
+  for (const [name, lowest, maximum] of readable) {
+    const minimum = environment === 'production' ? lowest : 1
+    const ms = parseDuration(options[name] ?? minimum) ?? minimum
+    if (ms >= minimum && ms <= maximum) continue
+    problems.add('SECURE_API_OPTION_RANGE', `${path}.${name}`, `${ms} milliseconds are out of range`, `Give ${minimum} to ${maximum} milliseconds.`)
+  }
+  checkOrder(resolveKeysOptions(Object.fromEntries(readable.map(([name]) => [name, options[name]]))), path, problems)
+}
+
+function checkOrder ({ refresh, cooldown, maxStale }: KeyTimes, path: string, problems: Problems): void {
+  if (maxStale < refresh) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.maxStale`, 'it is shorter than `refresh`: keys would run out between two fetches', 'Give at least `refresh`.')
+  }
+  if (cooldown > refresh) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.cooldown`, 'it is longer than `refresh`', 'Give `refresh` at most.')
+  }
+}

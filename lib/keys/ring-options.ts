@@ -1,0 +1,39 @@
+import type { KeyEvent } from './events.ts'
+import type { FailureReason } from './failure.ts'
+import type { Schedule } from './timing.ts'
+import type { FetchDocument } from './transport.ts'
+import type { Algorithm } from './types.ts'
+
+/** Where an issuer publishes its keys: the document itself, its address, or metadata that names the address. */
+export type KeysLocation = { readonly jwks: object } | { readonly jwksUri: string } | 'discovery'
+
+/** All times in milliseconds. */
+export interface KeyRingOptions {
+  readonly issuer: string
+  readonly source: KeysLocation
+  readonly algorithms: readonly Algorithm[]
+  readonly refresh: number
+  readonly cooldown: number
+  readonly maxStale: number
+  readonly timeout: number
+  /** Lets http addresses of this machine be asked; only in development. */
+  readonly allowLoopback: boolean
+  readonly onEvent?: (event: KeyEvent) => void
+  readonly now?: () => number
+  readonly random?: () => number
+  readonly schedule?: Schedule
+  readonly fetch?: FetchDocument
+}
+
+/** The state of a ring, for health endpoints. Holds no key material. Times are milliseconds since the epoch. */
+export interface KeyRingStatus {
+  readonly issuer: string
+  /** `stale`: the set is older than `refresh`, because fetching failed since; still in use until `maxStale`. */
+  readonly state: 'fresh' | 'stale' | 'empty'
+  readonly keys: ReadonlyArray<{ readonly kid: string | undefined, readonly algorithms: readonly Algorithm[] }>
+  readonly lastSuccess: number | undefined
+  readonly lastFailure?: { readonly at: number, readonly reason: FailureReason }
+  readonly nextRefresh: number | undefined
+  /** Attempts to load the set since the start; one is at most three requests. */
+  readonly fetches: number
+}

@@ -1,0 +1,63 @@
+/** Longest wait between attempts, in milliseconds, while good keys are at hand, and while readiness waits for the first. */
+const LONGEST_RETRY = 300_000
+const LONGEST_RETRY_WITHOUT_KEYS = 60_000
+
+/**
+ * When to refresh after a success: 75 to 85 % of the period, so that a set is renewed before it counts as stale, and
+ * the processes of a deployment that started together do not stay together.
+ *
+ * @param random from 0 to 1
+ */
+export function refreshDelay (refresh: number, random: number): number {
+  return Math.round(refresh * (0.75 + random / 10))
+}
+
+export interface RetrySituation {
+  readonly cooldown: number
+  readonly refresh: number
+  /** Failures since the last success, this one included. */
+  readonly failures: number
+  /** Whether a last good set is there. */
+  readonly usable: boolean
+}
+
+/**
+ * When to try again after a failure: the cooldown, doubled with each failure, up to five minutes, or to the refresh
+ * period where that is shorter; spread by 10 % in both directions. Without any keys one minute is the limit, because
+ * the server is not ready before and no request may come that could ask.
+ */
+export function retryDelay ({ cooldown, refresh, failures, usable }: RetrySituation, random: number): number {
+  const longest = usable ? Math.min(LONGEST_RETRY, refresh) : LONGEST_RETRY_WITHOUT_KEYS
+  const backOff = cooldown * 2 ** Math.min(failures - 1, 20)
+  return Math.round(Math.max(cooldown, Math.min(longest, backOff)) * (0.9 + random / 5))
+}
+
+/** At most one thing in each period, counted from its start; what is asked meanwhile does not extend it. Milliseconds. */
+export class Cooldown {
+  readonly #period: number
+  #until = -Infinity
+
+  constructor (period: number) {
+    this.#period = period
+  }
+
+  start (now: number): void {
+    this.#until = now + this.#period
+  }
+
+  /** What is left of it. A remainder longer than the period comes from a clock that was set back, and counts as none. */
+  left (now: number): number {
+    const left = this.#until - now
+    return left > 0 && left <= this.#period ? left : 0
+  }
+}
+
+/** Runs a callback later; the returned function calls it off. */
+export type Schedule = (callback: () => void, ms: number) => () => void
+
+/** Real timers, which keep no process alive. */
+export const scheduleTimer: Schedule = (callback, ms) => {
+  const timer = setTimeout(callback, ms)
+  timer.unref()
+  return () => clearTimeout(timer)
+}

@@ -1,0 +1,153 @@
+import { at, none, type Chains } from './chains.ts'
+import type { Decision } from './decision.ts'
+import type { Algorithm } from './options.ts'
+import type { Policy } from './policy.ts'
+
+/**
+ * One way of counting, as a state machine over a chain of cells. `redis-script.ts` says the same in Lua; the contract
+ * suite runs over both. A request fits when `used + cost` is at most the policy's `burst`.
+ */
+export interface Counting {
+  /** Drops what has expired, and returns the units still counted. */
+  used (chains: Chains, slot: number, policy: Policy, now: number): number
+  /** Counts a request that fits. `used` has been called for the same `now`. */
+  spend (chains: Chains, slot: number, policy: Policy, cost: number, now: number, lease: number): void
+  /** Milliseconds until `excess` units are free. */
+  retryAfter (chains: Chains, slot: number, policy: Policy, excess: number, now: number): number
+  /** Milliseconds until nothing is counted. */
+  reset (chains: Chains, slot: number, policy: Policy, now: number): number
+  refund (chains: Chains, slot: number, policy: Policy, taken: Decision, at: number): void
+}
+
+/** Rounding errors of a bucket's level lie far below this; so does every amount of units that matters. */
+export const tolerance = 1e-6
+/** A permit may come free at any moment; asking again sooner would be a busy loop. */
+export const permitRetryMs = 1000
+
+/**
+ * A log of requests. One made at t counts until t + window, and therefore no window, wherever it starts, holds more than
+ * `limit`. Requests closer together than the granularity share a cell, which counts until its newest expires:
+ * fewer may be admitted than could be, never more.
+ */
+const slidingWindow: Counting = {
+  used (chains, slot, { windowMs }, now) {
+    let head = at(chains.head, slot)
+    while (head !== none && at(chains.last, head) + windowMs <= now) {
+      chains.shift(slot)
+      head = at(chains.head, slot)
+    }
+    return at(chains.used, slot)
+  },
+  spend (chains, slot, { granularityMs }, cost, now) {
+    const tail = at(chains.tail, slot)
+    if (tail === none || now - at(chains.first, tail) > granularityMs) return chains.append(slot, now, now, cost)
+    chains.merge(tail, now, cost)
+    chains.used[slot] = at(chains.used, slot) + cost
+  },
+  retryAfter (chains, slot, { windowMs }, excess, now) {
+    let freed = 0
+    for (let cell = at(chains.head, slot); cell !== none; cell = at(chains.next, cell)) {
+      freed += at(chains.count, cell)
+      if (freed >= excess) return at(chains.last, cell) + windowMs - now
+    }
+    return windowMs
+  },
+  reset (chains, slot, { windowMs }, now) {
+    const tail = at(chains.tail, slot)
+    return tail === none ? 0 : at(chains.last, tail) + windowMs - now
+  },
+  refund (chains, slot, _, { cost }, time) {
+    giveBack(chains, slot, cost, cell => at(chains.first, cell) <= time && time <= at(chains.last, cell))
+  }
+}
+
+/** A window that starts at the first request after the last one ended. */
+const fixedWindow: Counting = {
+  used (chains, slot, { windowMs }, now) {
+    const head = at(chains.head, slot)
+    if (head !== none && at(chains.first, head) + windowMs <= now) chains.clear(slot)
+    return at(chains.used, slot)
+  },
+  spend (chains, slot, _, cost, now) {
+    const head = at(chains.head, slot)
+    if (head === none) return chains.append(slot, now, now, cost)
+    chains.merge(head, now, cost)
+    chains.used[slot] = at(chains.used, slot) + cost
+  },
+  retryAfter: (chains, slot, policy, _, now) => fixedWindow.reset(chains, slot, policy, now),
+  reset (chains, slot, { windowMs }, now) {
+    const head = at(chains.head, slot)
+    return head === none ? 0 : at(chains.first, head) + windowMs - now
+  },
+  refund (chains, slot, _, { cost }, time) {
+    giveBack(chains, slot, cost, cell => at(chains.first, cell) <= time)
+  }
+}
+
+/**
+ * GCRA as a leaky bucket: `first` is when the level was worked out, `count` and the slot's sum are the level. A level keeps its
+ * precision where a theoretical arrival time, added up from fractions, does not.
+ */
+const tokenBucket: Counting = {
+  used (chains, slot, { emissionMs }, now) {
+    const cell = at(chains.head, slot)
+    if (cell === none) return 0
+    const level = at(chains.count, cell) - (now - at(chains.first, cell)) / emissionMs
+    if (level <= 0) chains.clear(slot)
+    else setLevel(chains, slot, cell, level, now)
+    return at(chains.used, slot)
+  },
+  spend (chains, slot, _, cost, now) {
+    const cell = at(chains.head, slot)
+    if (cell === none) chains.append(slot, now, now, cost)
+    else setLevel(chains, slot, cell, at(chains.count, cell) + cost, now)
+  },
+  retryAfter: (_chains, _slot, { emissionMs }, excess) => excess * emissionMs,
+  reset: (chains, slot, { emissionMs }) => at(chains.used, slot) * emissionMs,
+  refund (chains, slot, _, { cost }) {
+    giveBack(chains, slot, cost, () => true)
+  }
+}
+
+/** Permits of requests in flight: `first` is the permit's number, `last` its expiry. */
+const concurrency: Counting = {
+  used (chains, slot, _, now) {
+    let head = at(chains.head, slot)
+    while (head !== none && (at(chains.last, head) <= now || at(chains.count, head) === 0)) {
+      chains.shift(slot)
+      head = at(chains.head, slot)
+    }
+    return at(chains.used, slot)
+  },
+  spend (chains, slot, { windowMs }, cost, now, lease) {
+    chains.append(slot, lease, now + windowMs, cost)
+  },
+  retryAfter: () => permitRetryMs,
+  reset: () => 0,
+  refund (chains, slot, _, { lease, cost }) {
+    giveBack(chains, slot, cost, cell => at(chains.first, cell) === lease)
+  }
+}
+
+export const counting: Readonly<Record<Algorithm, Counting>> = {
+  'sliding-window': slidingWindow,
+  'fixed-window': fixedWindow,
+  'token-bucket': tokenBucket,
+  concurrency
+}
+
+function setLevel (chains: Chains, slot: number, cell: number, level: number, now: number): void {
+  chains.first[cell] = now
+  chains.count[cell] = level
+  chains.used[slot] = level
+}
+
+/** Takes units out of the cell that holds them. One that is gone has expired, and nothing is given back. */
+function giveBack (chains: Chains, slot: number, cost: number, holds: (cell: number) => boolean): void {
+  let cell = at(chains.head, slot)
+  while (cell !== none && !holds(cell)) cell = at(chains.next, cell)
+  if (cell === none) return
+  const returned = Math.min(cost, at(chains.count, cell))
+  chains.count[cell] = at(chains.count, cell) - returned
+  chains.used[slot] = at(chains.used, slot) - returned
+}

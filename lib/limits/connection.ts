@@ -1,0 +1,54 @@
+import { ConfigurationError } from '../config/index.ts'
+import type { IoredisLike } from './redis-transport.ts'
+
+/** A connection of ours, which we alone close. */
+export interface RedisConnection {
+  readonly client: IoredisLike
+  /** Fulfilled once it is known whether Redis answers, after a second at the latest. Never rejects: without Redis the server starts too. */
+  readonly ready: Promise<boolean>
+  close (): void
+}
+
+const connectTimeout = 500
+const longestWaitAtStart = 1_000
+const longestRetryDelay = 1_000
+
+/**
+ * Connects to a Redis URL with settings under which no call waits in a queue: the limiter has its own answer to a server that is away.
+ * Throws a {@link ConfigurationError} when the optional package ioredis is not installed.
+ */
+export async function connectRedis (url: string, path: string = 'rateLimit.redis'): Promise<RedisConnection> {
+  const { Redis } = await loadClient(path)
+  const client = new Redis(url, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout,
+    autoResendUnfulfilledCommands: false,
+    retryStrategy: attempt => Math.min(attempt * 100, longestRetryDelay),
+    // A primary that has become a replica stays connected; only a new connection finds the new primary.
+    reconnectOnError: error => error.message.startsWith('READONLY')
+  })
+  client.on('error', () => {})
+  return {
+    client,
+    ready: new Promise(resolve => {
+      const timer = setTimeout(resolve, longestWaitAtStart, false)
+      client.once('ready', () => { clearTimeout(timer); resolve(true) })
+      client.once('end', () => { clearTimeout(timer); resolve(false) })
+    }),
+    close: () => client.disconnect()
+  }
+}
+
+async function loadClient (path: string) {
+  try {
+    return await import('ioredis')
+  } catch {
+    throw new ConfigurationError([{
+      code: 'SECURE_API_REDIS_CLIENT_MISSING',
+      path,
+      why: 'a URL needs the package ioredis, which is not installed',
+      fix: 'Run `npm install ioredis`, or give an instance of another client.'
+    }])
+  }
+}

@@ -1,0 +1,92 @@
+import { refusal, type Refusal } from '../http/index.ts'
+import { refusing, type Decision, type Unavailable } from './decision.ts'
+import type { Policy } from './policy.ts'
+
+/** draft-ietf-httpapi-ratelimit-headers-11 §5: problem types, registered with IANA. */
+const quotaExceeded = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
+const reducedCapacity = 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity'
+
+/** The value of `RateLimit-Policy` for the policies of a route. Make it once. */
+export function rateLimitPolicyField (policies: readonly Policy[]): string {
+  return policies.map(policy => policy.header).join(', ')
+}
+
+/** The value of `RateLimit`: what is left, and in how many seconds there is more. */
+export function rateLimitField (decisions: readonly Decision[]): string {
+  const [only] = decisions
+  return only !== undefined && decisions.length === 1 ? item(only) : decisions.map(item).join(', ')
+}
+
+function item (decision: Decision): string {
+  const { policy, remaining } = decision
+  return policy.algorithm === 'concurrency' ? `${policy.label};r=${remaining}` : `${policy.label};r=${remaining};t=${secondsLeft(decision)}`
+}
+
+/** For a refusal the time to wait, so that `Retry-After` is never before `t` (draft §3.3); else the time until the budget is whole. */
+function secondsLeft ({ allowed, retryAfterMs, resetMs }: Decision): number {
+  return allowed ? Math.ceil(resetMs / 1000) : retryAfterSeconds(retryAfterMs)
+}
+
+/** RFC 9110 §10.2.3 counts whole seconds: rounded up, so that a caller who obeys is not refused again, and at least 1. */
+export function retryAfterSeconds (ms: number): number {
+  return Number.isFinite(ms) ? Math.max(1, Math.ceil(ms / 1000)) : 1
+}
+
+/** `X-RateLimit-*` for callers that know only those: of the policy that is closest to its limit. `Reset` is in seconds from now. */
+export function legacyHeaders (decisions: readonly Decision[]): Readonly<Record<string, string>> {
+  const [first, ...others] = decisions
+  if (first === undefined) return {}
+  const tightest = others.reduce((least, next) => next.remaining < least.remaining ? next : least, first)
+  return {
+    'x-ratelimit-limit': String(tightest.limit),
+    'x-ratelimit-remaining': String(tightest.remaining),
+    'x-ratelimit-reset': String(secondsLeft(tightest))
+  }
+}
+
+/** Names of the fields above, for `Access-Control-Expose-Headers`. */
+export const rateLimitHeaderNames: readonly string[] = Object.freeze(['RateLimit', 'RateLimit-Policy', 'Retry-After'])
+
+/** The 429 for these decisions: body, `Retry-After` and rate-limit fields. `policyField` is the prebuilt `RateLimit-Policy`. */
+export function rateLimited (decisions: readonly Decision[], policyField: string, legacy = false): Refusal {
+  const violated = decisions.filter(refusing)
+  const wait = violated.reduce((longest, { retryAfterMs }) => Math.max(longest, retryAfterMs), 0)
+  const prepared = bodyFor(violated)
+  const headers = {
+    ...prepared.headers,
+    'retry-after': String(retryAfterSeconds(wait)),
+    ratelimit: rateLimitField(decisions),
+    'ratelimit-policy': policyField,
+    ...(legacy ? legacyHeaders(decisions) : undefined)
+  }
+  return { ...prepared, headers }
+}
+
+/** The 503 while the store cannot be asked and the policy says `deny`. */
+export function rateLimitUnavailable ({ policy, retryAfterMs }: Unavailable): Refusal {
+  return refusal('SECURE_API_RATE_LIMIT_UNAVAILABLE', {
+    type: reducedCapacity,
+    headers: { 'retry-after': String(retryAfterSeconds(retryAfterMs)) },
+    extensions: { 'violated-policies': [policy.name] }
+  })
+}
+
+const bodies = new WeakMap<Policy, Refusal>()
+
+/** Most refusals violate one policy: its body is made once. */
+function bodyFor (violated: readonly Decision[]): Refusal {
+  const [only] = violated
+  if (only === undefined || violated.length > 1) return quotaRefusal(violated)
+  const known = bodies.get(only.policy)
+  if (known !== undefined) return known
+  const made = quotaRefusal(violated)
+  bodies.set(only.policy, made)
+  return made
+}
+
+function quotaRefusal (violated: readonly Decision[]): Refusal {
+  return refusal('SECURE_API_RATE_LIMITED', {
+    type: quotaExceeded,
+    extensions: { 'violated-policies': violated.map(({ policy }) => policy.name) }
+  })
+}

@@ -1,0 +1,17 @@
+export { addressKey, unknownAddress } from './address.ts'
+export { connectRedis, type RedisConnection } from './connection.ts'
+export { createLimiter, type LimiterOptions } from './create.ts'
+export {
+  costOf, countable, isUnavailable, refusing,
+  type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MaybePromise, type MemoryStatus, type Outcome,
+  type Source, type StoreFailureReason, type Unavailable
+} from './decision.ts'
+export { legacyHeaders, rateLimited, rateLimitField, rateLimitHeaderNames, rateLimitPolicyField, rateLimitUnavailable, retryAfterSeconds } from './headers.ts'
+export { MemoryStore, type MemoryStoreOptions } from './memory-store.ts'
+export {
+  defaultKeyPrefix, defaultPolicies, LimitSchema, RateLimitOptionsSchema, RouteRateLimitSchema,
+  type Algorithm, type Limit, type Partition, type RateLimitOptions, type RouteRateLimit, type StoreFailure
+} from './options.ts'
+export { compilePolicies, compilePolicy, type CompiledPolicies, type Policy } from './policy.ts'
+export type { IoredisLike, NodeRedisLike, RedisLike } from './redis-transport.ts'
+export { policyNames, validateLimit, validateRateLimit, validateRouteRateLimit } from './validate.ts'

@@ -1,0 +1,233 @@
+import { counting, tolerance } from './algorithms.ts'
+import { at, Chains, none } from './chains.ts'
+import { boundedKey } from './bounded-key.ts'
+import { costOf, countable, refusing, type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MemoryStatus, type Source } from './decision.ts'
+import type { Policy } from './policy.ts'
+
+export interface MemoryStoreOptions {
+  /** Monotonic milliseconds. A wall clock would lock callers out, or let them in, when it is set. @default performance.now */
+  readonly now?: () => number
+  /** How many budgets are kept. @default 65536, which is 12 MB at most */
+  readonly capacity?: number
+  /** What decisions name as their source. */
+  readonly source?: Source
+  readonly onEvent?: (event: LimiterEvent) => void
+}
+
+/** The budgets of one policy. */
+interface Table {
+  policy: Policy
+  readonly slots: Map<string, number>
+}
+
+const defaultCapacity = 65_536
+/** How many candidates an eviction looks at, and how many slots an insertion looks over for what has expired. */
+const candidates = 8
+const sweptPerInsert = 2
+
+/**
+ * Counts in this process. Everything is synchronous, and memory is bounded: when all slots are taken, the one least used among
+ * eight chosen at random gives way, so that a flood of fresh keys pushes out its own and not the callers who are at their limit.
+ */
+export class MemoryStore implements Limiter {
+  readonly #now: () => number
+  readonly #capacity: number
+  readonly #source: Source
+  readonly #onEvent: ((event: LimiterEvent) => void) | undefined
+  readonly #chains: Chains
+  readonly #tables = new Map<string, Table>()
+  readonly #owners: (Table | undefined)[] = []
+  readonly #keys: string[] = []
+  readonly #free: number[] = []
+  #hand = 0
+  #evictions = 0
+  #saturated = false
+  #leases = 0
+
+  constructor ({ now = () => performance.now(), capacity = defaultCapacity, source = 'memory', onEvent }: MemoryStoreOptions = {}) {
+    this.#now = now
+    this.#capacity = capacity
+    this.#source = source
+    this.#onEvent = onEvent
+    this.#chains = new Chains(capacity)
+  }
+
+  take (policy: Policy, caller: string, units: number = policy.cost): Decision {
+    const now = this.#now()
+    const table = this.#table(policy)
+    const key = boundedKey(caller)
+    const slot = table.slots.get(key) ?? none
+    const used = this.#used(policy, slot, now)
+    const cost = policy.algorithm === 'concurrency' ? 1 : units
+    return fits(policy, used, cost) ? this.#admit(table, key, slot, cost, now, ++this.#leases) : this.#refuse(policy, slot, used, cost, now)
+  }
+
+  consume (charges: readonly Charge[]): readonly Decision[] {
+    const decisions = charges.map(charge => this.#evaluate(charge[0], charge[1], costOf(charge)))
+    if (decisions.some(refusing)) return decisions
+    return decisions.map((decision, index) => decision.allowed ? this.take(decision.policy, charges[index]?.[1] ?? '', decision.cost) : decision)
+  }
+
+  peek (policy: Policy, key: string): Decision {
+    return this.#evaluate(policy, key, policy.cost)
+  }
+
+  denied (policy: Policy, key: string): Decision | undefined {
+    const slot = this.#find(policy, key)
+    if (slot === none) return undefined
+    const now = this.#now()
+    const used = this.#used(policy, slot, now)
+    return fits(policy, used, policy.cost) ? undefined : this.#refuse(policy, slot, used, policy.cost, now)
+  }
+
+  refund (policy: Policy, key: string, taken: Decision): void {
+    const slot = this.#find(policy, key)
+    if (slot === none || !taken.allowed) return
+    this.#used(policy, slot, this.#now())
+    counting[policy.algorithm].refund(this.#chains, slot, policy, taken, taken.at)
+  }
+
+  reset (policy: Policy, key: string): void {
+    const slot = this.#find(policy, key)
+    if (slot !== none) this.#release(slot)
+  }
+
+  /** Takes over what another store decided, so that this one knows the caller when it has to step in. */
+  mirror (policy: Policy, caller: string, { allowed, remaining, lease, at: time }: Decision): void {
+    const table = this.#table(policy)
+    const key = boundedKey(caller)
+    const slot = table.slots.get(key) ?? none
+    const missing = policy.burst - remaining - this.#used(policy, slot, time)
+    const cost = policy.algorithm === 'concurrency' ? Number(allowed) : missing
+    if (cost > tolerance) this.#admit(table, key, slot, cost, time, lease)
+  }
+
+  memory (): MemoryStatus {
+    return { keys: this.#keys.length - this.#free.length, capacity: this.#capacity, evictions: this.#evictions }
+  }
+
+  status (): LimiterStatus {
+    return { store: 'memory', state: 'available', failures: 0, memory: this.memory() }
+  }
+
+  close (): void {}
+
+  #evaluate (policy: Policy, key: string, cost: number): Decision {
+    const now = this.#now()
+    const slot = this.#find(policy, key)
+    const used = this.#used(policy, slot, now)
+    return fits(policy, used, cost) ? this.#decision(policy, true, slot, used, 0, cost, now, 0) : this.#refuse(policy, slot, used, cost, now)
+  }
+
+  #admit (table: Table, key: string, known: number, cost: number, now: number, lease: number): Decision {
+    const { policy } = table
+    const slot = known === none ? this.#insert(table, key, now) : known
+    counting[policy.algorithm].spend(this.#chains, slot, policy, cost, now, lease)
+    return this.#decision(policy, true, slot, at(this.#chains.used, slot), 0, cost, now, policy.algorithm === 'concurrency' ? lease : 0)
+  }
+
+  #refuse (policy: Policy, slot: number, used: number, cost: number, now: number): Decision {
+    const possible = countable(cost) && cost <= policy.burst && slot !== none
+    const retryAfter = possible ? counting[policy.algorithm].retryAfter(this.#chains, slot, policy, used + cost - policy.burst, now) : policy.windowMs
+    return this.#decision(policy, false, slot, used, retryAfter, cost, now, 0)
+  }
+
+  #decision (policy: Policy, allowed: boolean, slot: number, used: number, retryAfterMs: number, cost: number, now: number, lease: number): Decision {
+    return {
+      allowed,
+      policy,
+      limit: policy.limit,
+      remaining: Math.max(0, Math.floor(policy.burst - used + tolerance)),
+      retryAfterMs,
+      resetMs: slot === none ? 0 : counting[policy.algorithm].reset(this.#chains, slot, policy, now),
+      source: this.#source,
+      dryRun: policy.dryRun,
+      cost,
+      at: now,
+      stamp: now,
+      lease
+    }
+  }
+
+  #find (policy: Policy, key: string): number {
+    return this.#table(policy).slots.get(boundedKey(key)) ?? none
+  }
+
+  #used (policy: Policy, slot: number, now: number): number {
+    return slot === none ? 0 : counting[policy.algorithm].used(this.#chains, slot, policy, now)
+  }
+
+  /** A policy that was replaced at run time goes on with the counts of its name. */
+  #table (policy: Policy): Table {
+    const table = this.#tables.get(policy.id)
+    if (table === undefined) return this.#addTable(policy)
+    if (table.policy !== policy) table.policy = policy
+    return table
+  }
+
+  #addTable (policy: Policy): Table {
+    const table: Table = { policy, slots: new Map() }
+    this.#tables.set(policy.id, table)
+    return table
+  }
+
+  #insert (table: Table, key: string, now: number): number {
+    for (let i = 0; i < sweptPerInsert; i++) this.#sweep(now)
+    const slot = this.#free.pop() ?? (this.#keys.length < this.#capacity ? this.#keys.length : this.#evict(now))
+    this.#chains.ensureSlot(slot)
+    this.#owners[slot] = table
+    this.#keys[slot] = key
+    table.slots.set(key, slot)
+    return slot
+  }
+
+  /** Frees the next slot if nothing is counted in it any more, so that the store shrinks again after a flood. */
+  #sweep (now: number): void {
+    this.#hand = this.#hand + 1 < this.#keys.length ? this.#hand + 1 : 0
+    const owner = this.#owners[this.#hand]
+    if (owner !== undefined && this.#used(owner.policy, this.#hand, now) === 0) this.#release(this.#hand)
+    if (this.#saturated && this.#free.length * 10 > this.#capacity) this.#saturated = false
+  }
+
+  #release (slot: number): void {
+    this.#owners[slot]?.slots.delete(this.#keys[slot] ?? '')
+    this.#owners[slot] = undefined
+    this.#keys[slot] = ''
+    this.#chains.clear(slot)
+    this.#free.push(slot)
+  }
+
+  #evict (now: number): number {
+    let victim = 0
+    let least = Infinity
+    for (let i = 0; i < candidates && least > 0; i++) {
+      const slot = Math.floor(Math.random() * this.#keys.length)
+      const share = this.#share(slot, now)
+      if (share < least) {
+        least = share
+        victim = slot
+      }
+    }
+    this.#release(victim)
+    this.#free.pop()
+    if (least > 0) this.#tellSaturation()
+    return victim
+  }
+
+  /** How much of a budget is used, 0 to 1. */
+  #share (slot: number, now: number): number {
+    const owner = this.#owners[slot]
+    return owner === undefined ? 0 : this.#used(owner.policy, slot, now) / owner.policy.burst
+  }
+
+  #tellSaturation (): void {
+    this.#evictions++
+    if (this.#saturated) return
+    this.#saturated = true
+    this.#onEvent?.({ type: 'memory-saturated', keys: this.#capacity })
+  }
+}
+
+function fits (policy: Policy, used: number, cost: number): boolean {
+  return countable(cost) && used + cost <= policy.burst + tolerance
+}

@@ -1,0 +1,99 @@
+import type { FastifyRequest } from 'fastify'
+import { milliseconds } from '../config/index.ts'
+import { defaultFailures, defaultPerAddress, defaultPolicies, type Algorithm, type Limit, type Partition, type RateLimitOptions, type StoreFailure } from './options.ts'
+
+/** A limit, compiled: everything a decision needs, worked out at boot. Frozen. */
+export interface Policy {
+  readonly name: string
+  /** Name and algorithm: the budget's identity in every store, so that a changed `limit` goes on with the same counts. */
+  readonly id: string
+  readonly algorithm: Algorithm
+  readonly limit: number
+  /** Milliseconds; for `concurrency` the life of a lease. */
+  readonly windowMs: number
+  /** How many units fit at once: `burst` for `token-bucket`, else `limit`. */
+  readonly burst: number
+  /** `sliding-window`: requests this close together share an entry. 0 is exact. */
+  readonly granularityMs: number
+  /** `token-bucket`: the time in which one unit comes back. */
+  readonly emissionMs: number
+  readonly by: Partition
+  readonly cost: number
+  /** Set when the cost depends on the request. */
+  readonly costOf: ((request: FastifyRequest) => number) | undefined
+  readonly dryRun: boolean
+  readonly onStoreFailure: StoreFailure
+  /** The name as a structured-field string (RFC 9651 §3.3.3). */
+  readonly label: string
+  /** Its item in `RateLimit-Policy`. */
+  readonly header: string
+}
+
+/** Up to this limit a sliding window keeps the exact time of each request. */
+const exactUpTo = 100
+const entriesOfAWindow = 100
+const defaultLease = 300_000
+
+/** Compiles a limit that has been validated. `onStoreFailure` is used where the limit does not say. */
+export function compilePolicy (name: string, limit: Limit, onStoreFailure: StoreFailure = 'local'): Policy {
+  const algorithm = limit.algorithm ?? 'sliding-window'
+  const windowMs = windowOf(limit)
+  const label = structuredString(name)
+  return Object.freeze({
+    name,
+    id: `${algorithm}:${name}`,
+    algorithm,
+    limit: limit.limit,
+    windowMs,
+    burst: algorithm === 'token-bucket' ? limit.burst ?? limit.limit : limit.limit,
+    granularityMs: limit.limit <= exactUpTo ? 0 : windowMs / entriesOfAWindow,
+    emissionMs: windowMs / limit.limit,
+    by: limit.by ?? 'principal',
+    cost: typeof limit.cost === 'number' ? limit.cost : 1,
+    costOf: typeof limit.cost === 'function' ? limit.cost : undefined,
+    dryRun: limit.dryRun ?? false,
+    onStoreFailure: limit.onStoreFailure ?? onStoreFailure,
+    label,
+    header: policyHeader(label, limit, windowMs)
+  })
+}
+
+/** The policies of the rate limiter, by what they are for. */
+export interface CompiledPolicies {
+  readonly named: ReadonlyMap<string, Policy>
+  readonly perAddress: Policy | undefined
+  readonly failures: Policy | undefined
+}
+
+/** Compiles all limits of the options, with the defaults for those that are absent. */
+export function compilePolicies (options: RateLimitOptions): CompiledPolicies {
+  const { onStoreFailure = 'local', perAddress = defaultPerAddress, failures = defaultFailures } = options
+  const compile = (name: string, limit: Limit) => compilePolicy(name, limit, onStoreFailure)
+  const byAddress = (name: string, limit: Limit | false) => limit === false ? undefined : compile(name, { ...limit, by: 'address' })
+  const limits = Object.entries({ ...defaultPolicies, ...options.policies })
+  return {
+    named: new Map(limits.map(([name, limit]) => [name, compile(name, limit)])),
+    perAddress: byAddress('address', perAddress),
+    failures: byAddress('failures', failures)
+  }
+}
+
+function windowOf ({ algorithm, window, lease }: Limit): number {
+  if (algorithm === 'concurrency') return lease === undefined ? defaultLease : milliseconds(lease)
+  if (window === undefined) throw new TypeError('a limit without window was not validated')
+  return milliseconds(window)
+}
+
+/**
+ * draft-ietf-httpapi-ratelimit-headers-11 §3: `w` counts whole seconds, so a shorter window is left out (it is optional)
+ * and a broken one is rounded up, which promises less rather than more.
+ */
+function policyHeader (label: string, { algorithm, limit }: Limit, windowMs: number): string {
+  if (algorithm === 'concurrency') return `${label};q=${limit};qu="concurrent-requests"`
+  return windowMs < 1000 ? `${label};q=${limit}` : `${label};q=${limit};w=${Math.ceil(windowMs / 1000)}`
+}
+
+/** RFC 9651 §3.3.3: printable ASCII only; the rest becomes `?`. */
+function structuredString (text: string): string {
+  return `"${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`
+}

@@ -1,0 +1,188 @@
+import { randomUUID } from 'node:crypto'
+import { boundedKey, hashedKey } from './bounded-key.ts'
+import { costOf, type Charge, type Decision, type StoreFailureReason } from './decision.ts'
+import type { Policy } from './policy.ts'
+import type { Transport } from './redis-transport.ts'
+
+/** Redis did not decide. `reason` is from a closed list; the driver's own words stay out of everything. */
+export class StoreFailed extends Error {
+  readonly reason: StoreFailureReason
+
+  constructor (reason: StoreFailureReason) {
+    super(`the rate-limit store failed: ${reason}`)
+    this.name = 'StoreFailed'
+    this.reason = reason
+  }
+}
+
+export interface RedisStoreOptions {
+  readonly transport: Transport
+  readonly keyPrefix: string
+  /** Monotonic milliseconds of this process. */
+  readonly now: () => number
+}
+
+type Operation = 'take' | 'peek' | 'refund' | 'reset'
+
+/** One call: a few items that belong together, and who waits for them. */
+interface Job {
+  readonly charges: readonly Charge[]
+  readonly operation: Operation
+  readonly mark: string | undefined
+  readonly resolve: (decisions: Decision[]) => void
+  readonly reject: (error: unknown) => void
+  lease: number
+}
+
+/** One script call blocks Redis for as long as it runs: about 5 µs an item. */
+const largestBatch = 64
+const fieldsPerItem = 4
+const process = randomUUID()
+
+/**
+ * Counts in Redis, atomically. All calls that arrive in one turn of the event loop travel in one script call.
+ * Rejects with {@link StoreFailed}; deadlines and what happens then are the business of the caller.
+ */
+export class RedisStore {
+  readonly #transport: Transport
+  readonly #prefix: string
+  readonly #now: () => number
+  #waiting: Job[] = []
+  #leases = 0
+
+  constructor ({ transport, keyPrefix, now }: RedisStoreOptions) {
+    this.#transport = transport
+    this.#prefix = keyPrefix
+    this.#now = now
+  }
+
+  /** Takes from all budgets or none. In a cluster the budgets must be of one key: others lie on other nodes. */
+  take (charges: readonly Charge[]): Promise<Decision[]> {
+    return this.#enqueue('take', charges)
+  }
+
+  peek (policy: Policy, key: string): Promise<Decision[]> {
+    return this.#enqueue('peek', [[policy, key]])
+  }
+
+  async refund (policy: Policy, key: string, taken: Decision): Promise<void> {
+    const mark = policy.algorithm === 'concurrency' ? markOf(policy, taken.lease) : String(taken.stamp)
+    await this.#enqueue('refund', [[policy, key, taken.cost]], mark)
+  }
+
+  async reset (policy: Policy, key: string): Promise<void> {
+    await this.#enqueue('reset', [[policy, key]])
+  }
+
+  /** Whether these budgets can be taken from in one call. */
+  together (charges: readonly Charge[]): boolean {
+    return !this.#transport.cluster || charges.every(([, key]) => key === charges[0]?.[1])
+  }
+
+  #enqueue (operation: Operation, charges: readonly Charge[], mark?: string): Promise<Decision[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length === 0) setImmediate(() => this.#flush())
+      this.#waiting.push({ operation, charges, mark, resolve, reject, lease: ++this.#leases })
+      if (this.#waiting.length === largestBatch) this.#flush()
+    })
+  }
+
+  #flush (): void {
+    const jobs = this.#waiting
+    if (jobs.length === 0) return
+    this.#waiting = []
+    if (!this.#transport.cluster) return this.#send(jobs)
+    for (const job of jobs) this.#send([job])
+  }
+
+  #send (jobs: readonly Job[]): void {
+    const keys: string[] = []
+    const args: string[] = []
+    for (const [group, job] of jobs.entries()) this.#write(job, String(group), keys, args)
+    this.#transport.run(keys, args).then(
+      reply => this.#deliver(jobs, keys.length, reply),
+      (error: unknown) => { for (const job of jobs) job.reject(error) })
+  }
+
+  #write ({ operation, charges, mark, lease }: Job, group: string, keys: string[], args: string[]): void {
+    for (const charge of charges) {
+      const [policy, key] = charge
+      const [algorithm, burst, window, detail] = argumentsOf(policy)
+      keys.push(redisKey(this.#prefix, policy, key))
+      args.push(group, operation, algorithm, burst, window, detail, String(costOf(charge)), mark ?? markOf(policy, lease))
+    }
+  }
+
+  #deliver (jobs: readonly Job[], items: number, reply: unknown): void {
+    const numbers = numbersOf(reply, items * fieldsPerItem + 1)
+    if (numbers === undefined) return rejectAll(jobs, new StoreFailed('reply'))
+    const stamp = numbers[numbers.length - 1] ?? 0
+    const now = this.#now()
+    let at = 0
+    for (const job of jobs) {
+      job.resolve(job.charges.map((charge, index) => decision(charge, job.lease, numbers, at + index * fieldsPerItem, now, stamp)))
+      at += job.charges.length * fieldsPerItem
+    }
+  }
+}
+
+function decision (charge: Charge, lease: number, numbers: readonly number[], from: number, now: number, stamp: number): Decision {
+  const [policy] = charge
+  return {
+    allowed: numbers[from] === 1,
+    policy,
+    limit: policy.limit,
+    remaining: numbers[from + 1] ?? 0,
+    retryAfterMs: (numbers[from + 2] ?? 0) / 1000,
+    resetMs: (numbers[from + 3] ?? 0) / 1000,
+    source: 'redis',
+    dryRun: policy.dryRun,
+    cost: costOf(charge),
+    at: now,
+    stamp,
+    lease: policy.algorithm === 'concurrency' ? lease : 0
+  }
+}
+
+function rejectAll (jobs: readonly Job[], error: StoreFailed): void {
+  for (const job of jobs) job.reject(error)
+}
+
+/** The reply of a server that is something else, or of a proxy, is not believed. Some clients return numbers as text. */
+function numbersOf (reply: unknown, length: number): number[] | undefined {
+  if (!Array.isArray(reply) || reply.length !== length) return undefined
+  const numbers = reply.map(Number)
+  return numbers.every(Number.isFinite) ? numbers : undefined
+}
+
+const prepared = new WeakMap<Policy, readonly [string, string, string, string]>()
+
+/** The part of the arguments that is the same for every request of a policy. */
+function argumentsOf (policy: Policy): readonly [string, string, string, string] {
+  const known = prepared.get(policy)
+  if (known !== undefined) return known
+  const detail = policy.algorithm === 'token-bucket' ? policy.emissionMs : policy.granularityMs
+  const made = [policy.algorithm, String(policy.burst), String(policy.windowMs * 1000), String(detail * 1000)] as const
+  prepared.set(policy, made)
+  return made
+}
+
+function markOf ({ algorithm, dryRun }: Policy, lease: number): string {
+  const dry = dryRun ? 'dry' : ''
+  return algorithm === 'concurrency' ? dry + permit(lease) : dry
+}
+
+function permit (lease: number): string {
+  return `${process}.${lease}`
+}
+
+const plainKey = /^[\w.:@|/+=-]+$/
+
+/**
+ * The key in Redis. The caller's key stands in braces, so that all budgets of one caller lie on one node of a cluster
+ * (Redis cluster specification, "hash tags"); it holds no brace itself, and nothing a caller sends can make two budgets meet.
+ */
+export function redisKey (prefix: string, { id }: Policy, key: string): string {
+  const bounded = boundedKey(key)
+  return `${prefix}{${bounded.startsWith('#') || plainKey.test(bounded) ? bounded : hashedKey(bounded)}}${id}`
+}

@@ -1,0 +1,156 @@
+import { costOf, isUnavailable, refusing, type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MaybePromise, type Outcome, type Unavailable } from './decision.ts'
+import { DenyCache } from './deny-cache.ts'
+import { Guard } from './guard.ts'
+import { MemoryStore } from './memory-store.ts'
+import type { Policy } from './policy.ts'
+import { RedisStore } from './redis-store.ts'
+import type { Transport } from './redis-transport.ts'
+
+export interface ResilientOptions {
+  readonly transport: Transport
+  readonly keyPrefix: string
+  readonly now?: () => number
+  readonly capacity?: number
+  readonly deadline?: number
+  readonly onEvent?: (event: LimiterEvent) => void
+}
+
+/**
+ * Counts in Redis while Redis answers, and otherwise as each policy's `onStoreFailure` says. The memory limiter that
+ * steps in is told every decision of Redis, so that a caller at the limit stays there.
+ */
+export class ResilientLimiter implements Limiter {
+  readonly #now: () => number
+  readonly #guard: Guard
+  readonly #redis: RedisStore
+  readonly #memory: MemoryStore
+  readonly #denials: DenyCache
+
+  constructor ({ transport, keyPrefix, now = () => performance.now(), capacity, deadline, onEvent }: ResilientOptions) {
+    this.#now = now
+    this.#guard = new Guard({ transport, now, ...(onEvent && { onEvent }), ...(deadline !== undefined && { deadline }) })
+    this.#redis = new RedisStore({ transport: this.#guard, keyPrefix, now })
+    this.#memory = new MemoryStore({ now, source: 'fallback', ...(capacity !== undefined && { capacity }), ...(onEvent && { onEvent }) })
+    this.#denials = new DenyCache(now)
+  }
+
+  take (policy: Policy, key: string, cost: number = policy.cost): MaybePromise<Outcome> {
+    const standing = this.#denials.find(policy, key, cost)
+    if (standing !== undefined) return standing
+    const outcome = this.#ask([[policy, key, cost]])
+    return outcome instanceof Promise ? outcome.then(it => this.#only(policy, it)) : this.#only(policy, outcome)
+  }
+
+  consume (charges: readonly Charge[]): MaybePromise<readonly Decision[] | Unavailable> {
+    const standing = charges.map(charge => this.#denials.find(charge[0], charge[1], costOf(charge)))
+    if (standing.some(decision => decision !== undefined && refusing(decision))) return this.#refusedBy(standing, charges)
+    return this.#redis.together(charges) ? this.#ask(charges) : this.#oneByOne(charges)
+  }
+
+  peek (policy: Policy, key: string): MaybePromise<Outcome> {
+    const standing = this.denied(policy, key)
+    if (standing !== undefined) return standing
+    if (!this.#guard.admits()) return this.#without(policy, () => this.#memory.peek(policy, key))
+    return this.#redis.peek(policy, key).then(decisions => this.#only(policy, decisions), () => this.#without(policy, () => this.#memory.peek(policy, key)))
+  }
+
+  denied (policy: Policy, key: string): Decision | undefined {
+    const standing = this.#denials.find(policy, key, policy.cost, true)
+    if (standing !== undefined || !this.#guard.open || policy.onStoreFailure === 'allow') return standing
+    return this.#memory.denied(policy, key)
+  }
+
+  refund (policy: Policy, key: string, taken: Decision): MaybePromise<void> {
+    if (!taken.allowed || taken.source === 'open' || taken.source === 'deny-cache') return
+    this.#denials.forget(policy, key)
+    this.#memory.refund(policy, key, taken)
+    if (taken.source === 'redis' && !this.#guard.open) return this.#redis.refund(policy, key, taken).catch(ignore)
+  }
+
+  reset (policy: Policy, key: string): MaybePromise<void> {
+    this.#denials.forget(policy, key)
+    this.#memory.reset(policy, key)
+    if (!this.#guard.open) return this.#redis.reset(policy, key).catch(ignore)
+  }
+
+  status (): LimiterStatus {
+    const { open, failure, failures } = this.#guard
+    return { store: 'redis', state: open ? 'unavailable' : 'available', failures, ...(failure && { failure }), memory: this.#memory.memory() }
+  }
+
+  close (): void {
+    this.#guard.close()
+  }
+
+  #ask (charges: readonly Charge[]): MaybePromise<readonly Decision[] | Unavailable> {
+    if (!this.#guard.admits()) return this.#decideAlone(charges)
+    return this.#redis.take(charges).then(
+      decisions => this.#learn(charges, decisions),
+      () => this.#decideAlone(charges))
+  }
+
+  #learn (charges: readonly Charge[], decisions: readonly Decision[]): readonly Decision[] {
+    const taken = !decisions.some(refusing)
+    for (const [index, decision] of decisions.entries()) {
+      const key = charges[index]?.[1] ?? ''
+      if (!decision.allowed) this.#denials.remember(key, decision)
+      if (taken || !decision.allowed) this.#memory.mirror(decision.policy, key, decision)
+    }
+    return decisions
+  }
+
+  /** Budgets on several nodes of a cluster cannot be taken from at once: a refusal gives back what was taken before it. */
+  async #oneByOne (charges: readonly Charge[]): Promise<readonly Decision[] | Unavailable> {
+    const decisions: Decision[] = []
+    for (const [policy, key, cost] of charges) {
+      const outcome = await this.take(policy, key, cost)
+      if (!isUnavailable(outcome)) decisions.push(outcome)
+      if (!isUnavailable(outcome) && !refusing(outcome)) continue
+      await this.#giveBack(charges, decisions)
+      return isUnavailable(outcome) ? outcome : decisions
+    }
+    return decisions
+  }
+
+  async #giveBack (charges: readonly Charge[], decisions: readonly Decision[]): Promise<void> {
+    for (const [index, decision] of decisions.entries()) {
+      await this.refund(decision.policy, charges[index]?.[1] ?? '', decision)
+    }
+  }
+
+  /** One standing refusal is enough; the other budgets are reported as this process knows them. */
+  #refusedBy (standing: readonly (Decision | undefined)[], charges: readonly Charge[]): readonly Decision[] {
+    return charges.map(([policy, key], index) => standing[index] ?? this.#memory.peek(policy, key))
+  }
+
+  /** Without Redis: one policy that denies makes the whole unavailable, those that allow are not counted. */
+  #decideAlone (charges: readonly Charge[]): readonly Decision[] | Unavailable {
+    const denying = charges.find(([policy]) => policy.onStoreFailure === 'deny' && !policy.dryRun)
+    if (denying !== undefined) return this.#unavailable(denying[0])
+    const local = charges.filter(([policy]) => policy.onStoreFailure === 'local')
+    const decided = this.#memory.consume(local)
+    const byPolicy = new Map(decided.map(decision => [decision.policy, decision]))
+    return charges.map(charge => byPolicy.get(charge[0]) ?? this.#open(charge[0], costOf(charge)))
+  }
+
+  #without (policy: Policy, local: () => Decision): Outcome {
+    if (policy.onStoreFailure === 'local') return local()
+    return policy.onStoreFailure === 'deny' ? this.#unavailable(policy) : this.#open(policy, policy.cost)
+  }
+
+  /** The outcome of a single charge. */
+  #only (policy: Policy, outcome: readonly Decision[] | Unavailable): Outcome {
+    return isUnavailable(outcome) ? outcome : outcome[0] ?? this.#unavailable(policy)
+  }
+
+  #unavailable (policy: Policy): Unavailable {
+    return { unavailable: true, policy, retryAfterMs: Math.max(1000, this.#guard.retryAfter) }
+  }
+
+  #open (policy: Policy, cost: number): Decision {
+    const now = this.#now()
+    return { allowed: true, policy, limit: policy.limit, remaining: 0, retryAfterMs: 0, resetMs: 0, source: 'open', dryRun: policy.dryRun, cost, at: now, stamp: now, lease: 0 }
+  }
+}
+
+function ignore (): void {}

@@ -1,0 +1,5 @@
+export { noteRefusal, RefusalError, refusalOf, writeProblem } from './answer.ts'
+export { phases, type Phase } from './phases.ts'
+export { Pipeline } from './pipeline.ts'
+export { run } from './run.ts'
+export { answered, type CompiledRoute, type CompiledStep, type Handler, type RouteInfo, type Step, type Verdict } from './types.ts'

@@ -1,0 +1,116 @@
+import { Problems } from '../config/index.ts'
+import { sendProblem, throwProblem } from './answer.ts'
+import { compileRoute, inOrder } from './compile.ts'
+import type { Answerer } from './run.ts'
+import type { CompiledRoute, RouteInfo, Step } from './types.ts'
+
+/** A route and, once everything is registered, its chain. Kept on the `config` object that Fastify holds for the route. */
+class Slot {
+  readonly info: RouteInfo
+  compiled: CompiledRoute | undefined
+
+  constructor (info: RouteInfo) {
+    this.info = info
+  }
+}
+
+const unknownRoute: RouteInfo = Object.freeze({ kind: 'unknown', early: false, methods: [], url: '', config: {}, label: 'unknown route' })
+
+/** Holds the steps of all plugins of one scope and the chain of every route there. */
+export class Pipeline {
+  readonly #mark = Symbol('secure-api.route')
+  readonly #steps: Step[] = []
+  readonly #slots: Slot[] = []
+  readonly #reports = new Map<string, () => unknown>()
+  #unknown: CompiledRoute | undefined
+  answer: Answerer = sendProblem
+
+  set errors (mode: 'problem' | 'throw') {
+    this.answer = mode === 'throw' ? throwProblem : sendProblem
+  }
+
+  get sendsProblems (): boolean {
+    return this.answer === sendProblem
+  }
+
+  add (step: Step): void {
+    this.#steps.push(step)
+  }
+
+  /** Adds a plugin's part to `app.secureApi.status()`. */
+  report (name: string, status: () => unknown): void {
+    this.#reports.set(name, status)
+  }
+
+  status (): Record<string, unknown> {
+    return Object.fromEntries([...this.#reports].map(([name, status]) => [name, status()]))
+  }
+
+  /** Names of the registered steps, in the order in which a request meets them. */
+  get steps (): readonly string[] {
+    return inOrder(this.#steps).map(({ name }) => name)
+  }
+
+  /** Every route that is known: those declared after the suite, and earlier ones once a request has shown them. */
+  get routes (): readonly RouteInfo[] {
+    return this.#slots.map(({ info }) => info)
+  }
+
+  /**
+   * From `onRoute`. Throws the route's mistakes where it is declared, before anything listens.
+   * @returns the `config` by which the chain is found again.
+   */
+  declare (info: RouteInfo): Record<string | symbol, unknown> {
+    const problems = new Problems()
+    compileRoute(info, this.#steps, problems)
+    problems.throwIfAny()
+    return { ...info.config, [this.#mark]: this.#slot(info) }
+  }
+
+  /** When every plugin is registered: compiles all declared routes, so that requests only look their chain up. */
+  compile (problems: Problems): void {
+    for (const slot of this.#slots) slot.compiled = compileRoute(slot.info, this.#steps, problems)
+    this.#unknown = compileRoute(unknownRoute, this.#steps, problems)
+  }
+
+  /** The chain of the route with this `config`, if it is known. */
+  find (config: object): CompiledRoute | undefined {
+    const slot = (config as Record<symbol, unknown>)[this.#mark]
+    return slot instanceof Slot ? slot.compiled : undefined
+  }
+
+  /**
+   * Compiles a route at its first request, because `onRoute` never saw it: it was declared before the suite.
+   * Its mistakes are handed to `onMistake`, and its chain then ends in a refusal.
+   */
+  admit (config: object, info: RouteInfo, onMistake: (problems: Problems) => void): CompiledRoute {
+    const problems = new Problems()
+    const slot = this.#slot(info)
+    slot.compiled = compileRoute(info, this.#steps, problems)
+    if (problems.any) onMistake(problems)
+    Object.defineProperty(config, this.#mark, { value: slot })
+    return slot.compiled
+  }
+
+  /** The chain of requests that match no route. */
+  get unknown (): CompiledRoute {
+    this.#unknown ??= compileRoute(unknownRoute, this.#steps, new Problems())
+    return this.#unknown
+  }
+
+  /** What every step does on a route. */
+  posture (info: RouteInfo): Readonly<Record<string, unknown>> {
+    return Object.assign({}, ...inOrder(this.#steps).map(step => step.posture?.(info)))
+  }
+
+  /** The chain of a route, for reports. */
+  chain (info: RouteInfo): CompiledRoute {
+    return compileRoute(info, this.#steps, new Problems())
+  }
+
+  #slot (info: RouteInfo): Slot {
+    const slot = new Slot(info)
+    this.#slots.push(slot)
+    return slot
+  }
+}

@@ -1,0 +1,49 @@
+import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import { refusal } from '../http/index.ts'
+import type { Refusal } from '../http/index.ts'
+import { answered, type Handler, type Verdict } from './types.ts'
+
+/** How a refusal leaves: as problem+json, or to the application's error handler. */
+export type Answerer = (request: FastifyRequest, reply: FastifyReply, refusal: Refusal, done: HookHandlerDoneFunction) => void
+
+const internal = refusal('SECURE_API_INTERNAL')
+
+/**
+ * Runs handlers one after the other without leaving the current turn, until one of them answers or has to wait.
+ * An exception ends the request: nothing behind it runs, and its message stays in the log.
+ */
+export function run (handlers: readonly Handler[], from: number, request: FastifyRequest, reply: FastifyReply, answer: Answerer, done: HookHandlerDoneFunction): void {
+  for (let index = from; index < handlers.length; index++) {
+    const verdict = call(handlers[index], request, reply)
+    if (verdict === undefined) continue
+    if (verdict instanceof Promise) return wait(verdict, handlers, index, request, reply, answer, done)
+    return end(verdict, request, reply, answer, done)
+  }
+  done()
+}
+
+function call (handler: Handler | undefined, request: FastifyRequest, reply: FastifyReply): Verdict | Promise<Verdict> {
+  try {
+    return handler?.(request, reply)
+  } catch (error) {
+    return failed(error, request)
+  }
+}
+
+function wait (pending: Promise<Verdict>, handlers: readonly Handler[], index: number, request: FastifyRequest, reply: FastifyReply, answer: Answerer, done: HookHandlerDoneFunction): void {
+  pending.catch((error: unknown) => failed(error, request)).then(verdict => {
+    // A handler time-out, or the caller going away, may have ended the request meanwhile.
+    if (reply.sent) return
+    if (verdict === undefined) run(handlers, index + 1, request, reply, answer, done)
+    else end(verdict, request, reply, answer, done)
+  })
+}
+
+function end (verdict: Refusal | typeof answered, request: FastifyRequest, reply: FastifyReply, answer: Answerer, done: HookHandlerDoneFunction): void {
+  if (verdict !== answered) answer(request, reply, verdict, done)
+}
+
+function failed (error: unknown, request: FastifyRequest): Refusal {
+  request.log.error({ err: error }, 'secure-api: a control failed; the request is refused')
+  return internal
+}

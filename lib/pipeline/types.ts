@@ -1,0 +1,50 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Problems } from '../config/index.ts'
+import type { Refusal } from '../http/index.ts'
+import type { Phase } from './phases.ts'
+
+/** Returned by a handler that has sent the answer itself. */
+export const answered: unique symbol = Symbol('answered')
+
+/** Nothing: go on. A refusal: end the request with it. */
+export type Verdict = undefined | Refusal | typeof answered
+
+/** One compiled step for one route. Synchronous wherever it can be: a promise costs a turn of the event loop. */
+export type Handler = (request: FastifyRequest, reply: FastifyReply) => Verdict | Promise<Verdict>
+
+/** What a step may know of a route when it compiles. */
+export interface RouteInfo {
+  /** `unknown` is the route of a 404. */
+  readonly kind: 'route' | 'unknown'
+  /** Declared before the suite: `onRoute` never saw it, so it has no route-level hooks of ours. */
+  readonly early: boolean
+  readonly methods: readonly string[]
+  readonly url: string
+  readonly config: Readonly<Record<string | symbol, unknown>>
+  /** `route GET /orders`, for messages. */
+  readonly label: string
+}
+
+export interface CompiledStep {
+  readonly hook: 'onRequest' | 'preHandler'
+  readonly handler: Handler
+}
+
+/** What a plugin adds to the pipeline. */
+export interface Step {
+  readonly name: string
+  readonly phase: Phase
+  /** Called once a route, at boot where possible. Reports mistakes in the route's own options; undefined: not needed there. */
+  compile (route: RouteInfo, problems: Problems): CompiledStep | undefined
+  /** What this step does on the route, for `app.secureApi.routes()`. */
+  posture? (route: RouteInfo): Readonly<Record<string, unknown>>
+}
+
+/** A route with its chains, ready to run. */
+export interface CompiledRoute {
+  readonly info: RouteInfo
+  readonly onRequest: readonly Handler[]
+  readonly preHandler: readonly Handler[]
+  /** Names of the steps, in order, for each hook. */
+  readonly names: { readonly onRequest: readonly string[], readonly preHandler: readonly string[] }
+}

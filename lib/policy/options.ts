@@ -1,0 +1,68 @@
+import { Type, type Static } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import type { Principal } from '../credentials/index.ts'
+
+/** RFC 6749 §3.3 scope-token; roles and policy names are held to the same characters. */
+const Name = Type.String({ pattern: '^[\\x21\\x23-\\x5b\\x5d-\\x7e]+$', hint: 'One name without spaces or quotes; write several as { all: [...] } or { any: [...] }.' })
+const Names = Type.Array(Name, { minItems: 1 })
+
+/** One name, all of a list, or any of a list. A bare array is refused: it does not say which. */
+export const RequirementSchema = Type.Union([
+  Name,
+  Type.Object({ all: Names }, { additionalProperties: false }),
+  Type.Object({ any: Names }, { additionalProperties: false })
+])
+export type Requirement = Static<typeof RequirementSchema>
+
+const rule = {
+  /** Scopes that the token must carry, e.g. `'api.write'`, `{ all: ['a', 'b'] }`, `{ any: ['a', 'b'] }`. */
+  scope: Type.Optional(RequirementSchema),
+  /** Roles that the principal must have; the same shapes as `scope`. */
+  role: Type.Optional(RequirementSchema),
+  /** Named policies of `authorization.policies` that must hold; the same shapes as `scope`. */
+  policy: Type.Optional(RequirementSchema)
+}
+
+/** A named rule: every key that is given must hold. */
+export const RuleSchema = Type.Object(rule, { additionalProperties: false })
+export type Rule = Static<typeof RuleSchema>
+
+/** What a policy function is asked about. */
+export interface PolicyContext<Resource = unknown> {
+  readonly principal: Principal
+  readonly request: FastifyRequest
+  /** What was given to `request.authorize(policy, resource)`. */
+  readonly resource: Resource | undefined
+}
+
+/** Permits by returning exactly `true`. Anything else, an exception, or no answer within five seconds refuses. */
+export type PolicyFunction = (context: PolicyContext) => boolean | Promise<boolean>
+
+export const AuthorizationOptionsSchema = Type.Object({
+  /** Named policies for `config.policy`, `app.requirePolicy` and `request.authorize`: rules, or functions of the request. */
+  policies: Type.Optional(Type.Record(Type.String(), Type.Union([RuleSchema, Type.Unsafe<PolicyFunction>(Type.Function([], Type.Any()))]))),
+  /**
+   * What a route that states no rule means: refuse everyone, or let every authenticated caller in.
+   * @default 'deny'
+   */
+  default: Type.Optional(Type.Union([Type.Literal('deny'), Type.Literal('authenticated')])),
+  /**
+   * When rules that need only claims are checked. `'onRequest'` refuses before the body is read; policy functions
+   * always run in `preHandler`, because they may look at params and body.
+   * @default 'preHandler'
+   */
+  phase: Type.Optional(Type.Union([Type.Literal('preHandler'), Type.Literal('onRequest')]))
+}, { additionalProperties: false })
+export type AuthorizationOptions = Static<typeof AuthorizationOptionsSchema>
+
+/** The part of a route's `config` that says who may call it. */
+export const RouteRuleSchema = Type.Object({
+  ...rule,
+  /** A valid credential is enough. */
+  authenticated: Type.Optional(Type.Literal(true)),
+  /** No authentication; still limited. Not beside a rule. */
+  public: Type.Optional(Type.Literal(true)),
+  /** Overrides `authorization.phase` for this route. */
+  authorization: Type.Optional(Type.Object({ phase: Type.Union([Type.Literal('preHandler'), Type.Literal('onRequest')]) }, { additionalProperties: false }))
+}, { additionalProperties: false })
+export type RouteRule = Static<typeof RouteRuleSchema>

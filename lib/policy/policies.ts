@@ -1,0 +1,147 @@
+import type { Problems } from '../config/index.ts'
+import { suggest } from '../config/index.ts'
+import type { AuthorizationOptions, PolicyContext, PolicyFunction, Requirement, Rule } from './options.ts'
+import { compileRule, type ClaimsCheck, type PolicyTerm } from './rule.ts'
+
+export type { PolicyFunction } from './options.ts'
+
+/** How long a policy function may take; after that it has refused. */
+const policyTimeout = 5000
+
+type Policies = NonNullable<AuthorizationOptions['policies']>
+
+/** The configured policies, by name. */
+export class PolicyBook {
+  readonly #policies: ReadonlyMap<string, PolicyFunction | Rule>
+  readonly #rules = new Map<string, ReturnType<typeof compileRule>>()
+
+  constructor (policies: Policies = {}) {
+    this.#policies = new Map(Object.entries(policies))
+  }
+
+  has (name: string): boolean {
+    return this.#policies.has(name)
+  }
+
+  get names (): string[] {
+    return [...this.#policies.keys()]
+  }
+
+  /** The claims check of a policy that is a plain rule without functions behind it. */
+  claimsOnly (name: string): ClaimsCheck | undefined {
+    const policy = this.#policies.get(name)
+    if (policy === undefined || typeof policy === 'function') return undefined
+    const { permits, policies } = this.#rule(name, policy)
+    return policies.length === 0 ? permits : undefined
+  }
+
+  /** The policy as a function, whichever way it was written. A name that is not configured refuses. */
+  get (name: string): PolicyFunction {
+    const policy = this.#policies.get(name)
+    if (policy === undefined) return () => false
+    if (typeof policy === 'function') return policy
+    const { permits, policies } = this.#rule(name, policy)
+    return context => permits(context.principal) && allTerms(policies, context)
+  }
+
+  #rule (name: string, rule: Rule): ReturnType<typeof compileRule> {
+    const known = this.#rules.get(name)
+    if (known !== undefined) return known
+    const compiled = compileRule(rule, this)
+    this.#rules.set(name, compiled)
+    return compiled
+  }
+}
+
+/** Whether all terms permit. Synchronous as long as the functions are; an exception or time-out refuses. */
+export function allTerms (terms: readonly PolicyTerm[], context: PolicyContext, onError?: (error: unknown) => void): boolean | Promise<boolean> {
+  for (let index = 0; index < terms.length; index++) {
+    const permitted = termPermits(terms[index], context, onError)
+    if (permitted === false) return false
+    if (permitted !== true) return permitted.then(yes => yes && allTerms(terms.slice(index + 1), context, onError))
+  }
+  return true
+}
+
+function termPermits (term: PolicyTerm | undefined, context: PolicyContext, onError?: (error: unknown) => void): boolean | Promise<boolean> {
+  if (term === undefined) return false
+  const wanted = term.mode === 'any'
+  return firstThatSays(wanted, term.functions, 0, context, onError)
+}
+
+/** `any` ends at the first yes, `all` at the first no. */
+function firstThatSays (wanted: boolean, functions: readonly PolicyFunction[], from: number, context: PolicyContext, onError?: (error: unknown) => void): boolean | Promise<boolean> {
+  for (let index = from; index < functions.length; index++) {
+    const answer = ask(functions[index], context, onError)
+    if (answer === wanted) return wanted
+    if (typeof answer !== 'boolean') {
+      return answer.then(said => said === wanted ? wanted : firstThatSays(wanted, functions, index + 1, context, onError))
+    }
+  }
+  return !wanted
+}
+
+function ask (policy: PolicyFunction | undefined, context: PolicyContext, onError: (error: unknown) => void = () => {}): boolean | Promise<boolean> {
+  try {
+    const answer: unknown = policy?.(context)
+    return answer instanceof Promise ? bounded(answer, onError) : answer === true
+  } catch (error) {
+    onError(error)
+    return false
+  }
+}
+
+async function bounded (answer: Promise<unknown>, onError: (error: unknown) => void): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<unknown>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`the policy gave no answer within ${policyTimeout} ms`)), policyTimeout)
+  })
+  try {
+    return await Promise.race([answer, late]) === true
+  } catch (error) {
+    onError(error)
+    return false
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Reports names that are not configured, and rules that lead back to themselves. */
+export function checkPolicies (policies: Policies, path: string, problems: Problems): void {
+  const book = new PolicyBook(policies)
+  for (const [name, policy] of Object.entries(policies)) {
+    const at = `${path}.${name}`
+    if (typeof policy === 'function') continue
+    if (Object.keys(policy).length === 0) {
+      problems.add('SECURE_API_OPTION_EMPTY', at, 'the rule is empty and would let everybody in', 'State a scope, a role or a policy.')
+    }
+    checkPolicyNames(policy.policy, book, `${at}.policy`, problems)
+    if (leadsTo(name, policy, policies, new Set())) {
+      problems.add('SECURE_API_OPTION_CONFLICT', at, 'the policy refers to itself', 'Remove the circle.')
+    }
+  }
+}
+
+export function checkPolicyNames (requirement: Requirement | undefined, book: PolicyBook, path: string, problems: Problems): void {
+  for (const name of namesOf(requirement)) {
+    if (book.has(name)) continue
+    const meant = suggest(name, book.names)
+    problems.add('SECURE_API_ROUTE_POLICY_UNKNOWN', path, `the policy \`${name}\` is not configured`,
+      meant === undefined ? `Add it to \`authorization.policies\`; there are ${book.names.join(', ') || 'none'}.` : `Did you mean \`${meant}\`?`)
+  }
+}
+
+function leadsTo (target: string, rule: Rule, policies: Policies, seen: Set<string>): boolean {
+  return namesOf(rule.policy).some(name => {
+    if (name === target) return true
+    const next = policies[name]
+    if (seen.has(name) || next === undefined || typeof next === 'function') return false
+    return leadsTo(target, next, policies, seen.add(name))
+  })
+}
+
+export function namesOf (requirement: Requirement | undefined): readonly string[] {
+  if (requirement === undefined) return []
+  if (typeof requirement === 'string') return [requirement]
+  return 'all' in requirement ? requirement.all : requirement.any
+}

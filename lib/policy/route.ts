@@ -1,0 +1,61 @@
+import { check, suggest, type Problems } from '../config/index.ts'
+import { RouteRuleSchema, type RouteRule, type Rule } from './options.ts'
+import { checkPolicyNames, type PolicyBook } from './policies.ts'
+
+/** What a route's `config` says about its callers. */
+export type RouteAccess =
+  | { readonly kind: 'public' }
+  | { readonly kind: 'authenticated' }
+  | { readonly kind: 'rule', readonly rule: Rule }
+  | { readonly kind: 'none' }
+
+const keys = Object.keys(RouteRuleSchema.properties)
+const ruleKeys = ['scope', 'role', 'policy'] as const
+
+/** Reads and checks the access keys of a route's `config`. Other keys belong to other plugins and are left alone. */
+export function readRouteAccess (config: Readonly<Record<string, unknown>>, book: PolicyBook, label: string, problems: Problems): RouteAccess {
+  const before = problems.list().length
+  const own = ownKeys(config)
+  checkMisspelt(config, label, problems)
+  checkBareArrays(own, label, problems)
+  check(RouteRuleSchema, own, `${label}: config`, problems)
+  if (problems.list().length > before) return { kind: 'none' }
+  return interpret(own as RouteRule, book, label, problems)
+}
+
+function interpret (own: RouteRule, book: PolicyBook, label: string, problems: Problems): RouteAccess {
+  const rule: Rule = Object.fromEntries(ruleKeys.filter(key => own[key] !== undefined).map(key => [key, own[key]]))
+  const hasRule = Object.keys(rule).length > 0
+  if (own.public === true && (hasRule || own.authenticated === true)) {
+    problems.add('SECURE_API_ROUTE_PUBLIC_WITH_RULE', `${label}: config`, 'the route is public and has a rule', 'Remove `public`, or the rule.')
+  }
+  checkPolicyNames(own.policy, book, `${label}: config.policy`, problems)
+  if (own.public === true) return { kind: 'public' }
+  if (hasRule) return { kind: 'rule', rule }
+  return own.authenticated === true ? { kind: 'authenticated' } : { kind: 'none' }
+}
+
+function ownKeys (config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(keys.filter(key => key in config).map(key => [key, config[key]]))
+}
+
+/** A bare array does not say whether all or any are meant, and readers guess differently. */
+function checkBareArrays (own: Record<string, unknown>, label: string, problems: Problems): void {
+  for (const key of ruleKeys) {
+    if (!Array.isArray(own[key])) continue
+    const list = JSON.stringify(own[key])
+    problems.add('SECURE_API_ROUTE_SCOPE_BARE_ARRAY', `${label}: config.${key}`, 'a bare array does not say whether all or any are needed',
+      `Write { all: ${list} } or { any: ${list} }.`)
+    delete own[key]
+  }
+}
+
+/** `scopes: 'x'` beside no `scope` is a route that would be closed without anybody knowing why. */
+function checkMisspelt (config: Readonly<Record<string, unknown>>, label: string, problems: Problems): void {
+  for (const name of Object.keys(config)) {
+    if (keys.includes(name)) continue
+    const meant = suggest(name, keys)
+    if (meant === undefined || meant in config || meant.length < 4 || Math.abs(meant.length - name.length) > 2) continue
+    problems.add('SECURE_API_OPTION_UNKNOWN', `${label}: config.${name}`, `unknown route option \`${name}\``, `Did you mean \`${meant}\`?`)
+  }
+}

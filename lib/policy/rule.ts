@@ -1,0 +1,77 @@
+import type { Principal } from '../credentials/index.ts'
+import { bearerChallenge, refusal, type Refusal } from '../http/index.ts'
+import type { Requirement, Rule } from './options.ts'
+import type { PolicyBook, PolicyFunction } from './policies.ts'
+
+export type ClaimsCheck = (principal: Principal) => boolean
+
+/** A rule, decided as far as it can be at boot. */
+export interface CompiledRule {
+  /** What the claims alone must satisfy. */
+  readonly permits: ClaimsCheck
+  /** What only the request can answer; every one must hold. */
+  readonly policies: readonly PolicyTerm[]
+  /** The ready 403: RFC 6750 §3.1 `insufficient_scope`, with the scopes that would do. */
+  readonly refusal: Refusal
+}
+
+/** Functions of which all, or any, must permit. */
+export interface PolicyTerm {
+  readonly mode: 'all' | 'any'
+  readonly functions: readonly PolicyFunction[]
+}
+
+interface Wanted { readonly mode: 'all' | 'any', readonly names: readonly string[] }
+
+export function compileRule (rule: Rule, book: PolicyBook): CompiledRule {
+  const scope = wanted(rule.scope)
+  const role = wanted(rule.role)
+  const named = namedPolicies(wanted(rule.policy), book)
+  const checks = [
+    ...(scope === undefined ? [] : [holds(scope, principal => principal.scopes)]),
+    ...(role === undefined ? [] : [holds(role, principal => principal.roles)]),
+    ...named.checks
+  ]
+  return Object.freeze({ permits: every(checks), policies: named.terms, refusal: forbidden(scope) })
+}
+
+/** The 403 of a route: the challenge names the scopes it wants (RFC 6750 §3), if it wants any. */
+export function forbidden (scope?: Wanted): Refusal {
+  return refusal('SECURE_API_FORBIDDEN', {
+    headers: { 'www-authenticate': bearerChallenge('insufficient_scope', 'The credential does not permit this.', scope?.names.join(' ')) }
+  })
+}
+
+function wanted (requirement: Requirement | undefined): Wanted | undefined {
+  if (requirement === undefined) return undefined
+  if (typeof requirement === 'string') return { mode: 'all', names: [requirement] }
+  return 'all' in requirement ? { mode: 'all', names: requirement.all } : { mode: 'any', names: requirement.any }
+}
+
+function holds ({ mode, names }: Wanted, granted: (principal: Principal) => ReadonlySet<string>): ClaimsCheck {
+  const [only] = names
+  if (names.length === 1 && only !== undefined) return principal => granted(principal).has(only)
+  return mode === 'all'
+    ? principal => names.every(name => granted(principal).has(name))
+    : principal => names.some(name => granted(principal).has(name))
+}
+
+function every (checks: readonly ClaimsCheck[]): ClaimsCheck {
+  const [only] = checks
+  if (checks.length === 1 && only !== undefined) return only
+  return principal => checks.every(check => check(principal))
+}
+
+/** Named policies that are plain rules melt into the claims check; functions stay for `preHandler`. */
+function namedPolicies (policy: Wanted | undefined, book: PolicyBook): { checks: ClaimsCheck[], terms: PolicyTerm[] } {
+  if (policy === undefined) return { checks: [], terms: [] }
+  const functions = policy.names.map(name => book.get(name))
+  const claimsOnly = policy.names.map(name => book.claimsOnly(name))
+  if (claimsOnly.every(check => check !== undefined)) {
+    const check: ClaimsCheck = policy.mode === 'all'
+      ? principal => claimsOnly.every(permits => permits(principal))
+      : principal => claimsOnly.some(permits => permits(principal))
+    return { checks: [check], terms: [] }
+  }
+  return { checks: [], terms: [Object.freeze({ mode: policy.mode, functions })] }
+}

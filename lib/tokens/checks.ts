@@ -1,0 +1,110 @@
+import type { TokenFailureCode } from '../http/index.ts'
+import { claimAt, type UncheckedClaims } from './claims.ts'
+import type { TokenHeader } from './header.ts'
+import type { IssuerRules } from './rules.ts'
+
+/** A token whose issuer claims to be one of ours; nothing is proven yet. */
+export interface Claimed {
+  readonly header: TokenHeader
+  readonly claims: UncheckedClaims
+  readonly rules: IssuerRules
+}
+
+type Check = (token: Claimed, now: number) => TokenFailureCode | undefined
+
+/** What is asked before any key is looked up, cheap checks first. `now` is in milliseconds. */
+export function checkClaimed (token: Claimed, now: number): TokenFailureCode | undefined {
+  for (const check of beforeSignature) {
+    const failure = check(token, now)
+    if (failure !== undefined) return failure
+  }
+  return undefined
+}
+
+/** What is asked of a token that its issuer did sign. */
+export function checkSigned ({ claims, rules }: Claimed): TokenFailureCode | undefined {
+  if (rules.profile === 'at+jwt' && profileClaims.some(name => !Object.hasOwn(claims, name))) return 'SECURE_API_TOKEN_CLAIMS'
+  // A token bound to a key must not work as a bearer token (RFC 9449 §7.1, RFC 8705 §3), and no proof is looked at here.
+  return Object.hasOwn(claims, 'cnf') ? 'SECURE_API_TOKEN_BOUND' : undefined
+}
+
+/** RFC 9068 §2.2; `iss`, `exp` and `aud` are required of every token. */
+const profileClaims = ['sub', 'client_id', 'iat', 'jti']
+
+/** RFC 9068 §4 and RFC 8725 §3.11: the type says what a token is for, where the issuer gives one. */
+const type: Check = ({ header: { typ }, claims, rules }) => {
+  if (rules.tokenUse !== undefined && !isUse(claims, rules.tokenUse)) return 'SECURE_API_TOKEN_TYPE'
+  if (typ === 'at+jwt') return undefined
+  const accepted = rules.profile === 'any' && (typ === undefined || typ === 'jwt')
+  return accepted && (rules.tokenUse !== undefined || !isOtherKind(claims)) ? undefined : 'SECURE_API_TOKEN_TYPE'
+}
+
+function isUse (claims: UncheckedClaims, { claim, accepted }: NonNullable<IssuerRules['tokenUse']>): boolean {
+  const use = claimAt(claims, [claim])
+  return typeof use === 'string' && accepted.includes(use)
+}
+
+/**
+ * Marks of signed tokens that are no access tokens: ID tokens (OpenID Connect Core §2, §3.3.2.11; FAPI `s_hash`),
+ * logout and security event tokens (RFC 8417 §2.2). Cognito and Keycloak name the kind in a claim, other issuers that
+ * do so are believed when they say it is another one.
+ */
+function isOtherKind (claims: UncheckedClaims): boolean {
+  return foreignMarks.some(name => Object.hasOwn(claims, name)) ||
+    claims.token_use === 'id' || claims.typ === 'ID' || claims.typ === 'Refresh' || claims.typ === 'Logout'
+}
+
+const foreignMarks = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events']
+
+/** RFC 7519 §4.1: dates are numbers, the rest are texts. A wrong type is refused rather than ignored: a `jti` of 7 could never be revoked. */
+const types: Check = ({ claims }) => {
+  if (typeof claims.exp !== 'number') return 'SECURE_API_TOKEN_CLAIMS'
+  const fits = dates.every(name => isDate(claims[name])) && texts.every(name => isText(claims[name]))
+  return fits ? undefined : 'SECURE_API_TOKEN_CLAIMS'
+}
+
+const dates = ['exp', 'nbf', 'iat']
+const texts = ['sub', 'jti', 'sid', 'client_id', 'azp', 'cid', 'appid', 'tid']
+/** The end of the year 9999. Beyond it, somebody wrote milliseconds, and the token would outlive everyone. */
+const LAST_DATE = 253_402_300_799
+
+function isDate (value: unknown): boolean {
+  return value === undefined || (typeof value === 'number' && value >= 0 && value <= LAST_DATE)
+}
+
+function isText (value: unknown): boolean {
+  return value === undefined || typeof value === 'string'
+}
+
+const time: Check = ({ claims, rules }, now) => {
+  const { clockTolerance, maxTokenAge } = rules
+  if (now >= seconds(claims.exp) * 1000 + clockTolerance) return 'SECURE_API_TOKEN_EXPIRED'
+  if (Math.max(seconds(claims.nbf), seconds(claims.iat)) * 1000 > now + clockTolerance) return 'SECURE_API_TOKEN_NOT_YET_VALID'
+  if (maxTokenAge === Infinity) return undefined
+  if (claims.iat === undefined) return 'SECURE_API_TOKEN_CLAIMS'
+  return now >= notAfter(claims, rules) ? 'SECURE_API_TOKEN_TOO_OLD' : undefined
+}
+
+/** Until when a token that passed may be used without asking again, in milliseconds. */
+export function notAfter (claims: UncheckedClaims, { clockTolerance, maxTokenAge }: IssuerRules): number {
+  return Math.min(seconds(claims.exp) * 1000, seconds(claims.iat) * 1000 + maxTokenAge) + clockTolerance
+}
+
+/** Seconds; the types have been checked. */
+function seconds (date: unknown): number {
+  return typeof date === 'number' ? date : 0
+}
+
+/** RFC 7519 §4.1.3, and RFC 9068 §4: absent is foreign. In a list every member must be a text. */
+const audience: Check = ({ claims, rules }) => {
+  const value = claimAt(claims, [rules.audienceClaim])
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+  const wellFormed = values.every(member => typeof member === 'string')
+  return wellFormed && values.some(member => typeof member === 'string' && rules.audience.has(member)) ? undefined : 'SECURE_API_TOKEN_AUDIENCE'
+}
+
+/** Entra ID: the tenant in the issuer and the one in `tid` are the same, or the token is not of that tenant. */
+const tenant: Check = ({ claims, rules }) =>
+  rules.tenant === undefined || claims.tid === undefined || claims.tid === rules.tenant ? undefined : 'SECURE_API_TOKEN_ISSUER'
+
+const beforeSignature: readonly Check[] = [type, types, tenant, time, audience]

@@ -1,0 +1,118 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { DurationSchema } from '../config/index.ts'
+import { algorithms, KeysOptionsSchema } from '../keys/index.ts'
+import { presets, type PresetName } from './presets.ts'
+
+const literals = <const Names extends readonly string[]>(names: Names) => Type.Union(names.map(name => Type.Literal<Names[number]>(name)))
+
+const presetNames = Object.keys(presets).filter((name): name is PresetName => name in presets)
+
+/**
+ * Where a claim is: `'scp'`, or `'realm_access.roles'` for one inside another. A name that holds `://` is taken whole
+ * (`'https://example.com/roles'`); for other names with dots give a list: `['resource_access', 'my.api', 'roles']`.
+ */
+const ClaimPathSchema = Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })])
+
+export const IssuerOptionsSchema = Type.Object({
+  /**
+   * The exact `iss` of the tokens; a slash at the end counts. For Entra ID it may hold `{tenantid}`, with `tenants`
+   * listing those that may call.
+   */
+  issuer: Type.String(),
+  /**
+   * Who the tokens are for: this API's name at the provider, one or several. A token whose `aud` holds none of them is
+   * refused. Required, since a token for any other API of the same provider would be accepted without. With the preset
+   * `cognito` these are app client ids.
+   */
+  audience: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })]),
+  /**
+   * The provider, for its claim names, algorithms and quirks. Whatever is given beside it wins.
+   * @default none: `scope` and `scp` are scopes, `roles` are roles
+   */
+  preset: Type.Optional(literals(presetNames)),
+  /** The tenant ids that stand for `{tenantid}` in `issuer`. Needed with it: every Entra ID customer can get tokens otherwise. */
+  tenants: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+  /**
+   * The address of the key set, for a provider without metadata.
+   * @default discovery
+   */
+  jwksUri: Type.Optional(Type.String()),
+  /** The key set itself, public keys only. It never changes, so that no key can be withdrawn without a restart. */
+  jwks: Type.Optional(Type.Unsafe<object>({})),
+  /**
+   * Whether the key set's address is looked up in the issuer's metadata: OpenID Connect discovery, then RFC 8414.
+   * @default true, unless `jwksUri` or `jwks` is given
+   */
+  discovery: Type.Optional(Type.Boolean()),
+  /**
+   * The signature algorithms accepted. All are asymmetric: keys are public, and with HMAC they would be secrets.
+   * Fewer leave less to go wrong; one that the provider does not use is of no use.
+   * @default those of the preset, else all
+   */
+  algorithms: Type.Optional(Type.Array(literals(algorithms), { minItems: 1 })),
+  /**
+   * `'at+jwt'` accepts only tokens that say they are access tokens and carry all that RFC 9068 requires: give it when
+   * your provider keeps to that RFC. `'any'` also accepts tokens of type `JWT` or none, and refuses those that bear
+   * marks of an ID token, a logout token or another kind.
+   * @default 'any', as most providers do not keep to RFC 9068 yet
+   */
+  profile: Type.Optional(literals(['at+jwt', 'any'])),
+  /**
+   * Claims that hold scopes, as a list or separated by spaces. Several add up.
+   * @default those of the preset, else `scope` and `scp`
+   */
+  scopeClaims: Type.Optional(Type.Array(ClaimPathSchema)),
+  /**
+   * Claims that hold roles: a list, or one as text. `{audience}` in a path stands for the audience. Several add up.
+   * @default those of the preset, else `roles`
+   */
+  roleClaims: Type.Optional(Type.Array(ClaimPathSchema)),
+  /**
+   * How far clocks may differ. Tokens live that much longer; without any, tokens fail that were issued a moment ago.
+   * At most 5 minutes.
+   * @default '60 seconds'
+   */
+  clockTolerance: Type.Optional(DurationSchema),
+  /**
+   * The greatest age of a token by `iat`, which it must have then, whatever its `exp` says. At least a minute.
+   * @default no limit
+   */
+  maxTokenAge: Type.Optional(DurationSchema),
+  /** When keys are fetched, and for how long they hold without. */
+  keys: Type.Optional(KeysOptionsSchema)
+}, { additionalProperties: false })
+
+/** One provider whose tokens are accepted. */
+export type IssuerOptions = Static<typeof IssuerOptionsSchema>
+
+export const TokenCacheOptionsSchema = Type.Object({
+  /**
+   * How many verified tokens are remembered, so that a signature is checked once. When there are more, tokens seen
+   * only once go first. 0 is not a value: give `tokenCache: false`.
+   * @default 10_000
+   */
+  max: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+  /**
+   * About how many bytes of memory they may take.
+   * @default 67_108_864 (64 MiB)
+   */
+  maxBytes: Type.Optional(Type.Integer({ minimum: 65_536 }))
+}, { additionalProperties: false })
+
+export type TokenCacheOptions = Static<typeof TokenCacheOptionsSchema>
+
+export const RevocationOptionsSchema = Type.Object({
+  /**
+   * How long `isRevoked` may take.
+   * @default '1 second'
+   */
+  timeout: Type.Optional(DurationSchema),
+  /**
+   * What happens when it fails or takes too long: `'deny'` answers 503, `'allow'` lets the token pass unchecked, so
+   * that an outage of your store brings back what was revoked.
+   * @default 'deny'
+   */
+  onFailure: Type.Optional(literals(['deny', 'allow']))
+}, { additionalProperties: false })
+
+export type RevocationOptions = Static<typeof RevocationOptionsSchema>

@@ -1,0 +1,123 @@
+import type { Algorithm } from '../keys/index.ts'
+import { textClaim, type ClaimPath, type UncheckedClaims } from './claims.ts'
+
+/** What is known of a provider's access tokens. Every field can be overruled by the issuer's own options. */
+export interface Preset {
+  /** Where the documentation of these tokens is. */
+  readonly documentation: string
+  /** What `iss` looks like; the commonest mistakes in configuring it do not fit. */
+  readonly issuerForm: RegExp
+  readonly issuerHint: string
+  readonly algorithms: readonly Algorithm[]
+  readonly scopeClaims: readonly ClaimPath[]
+  /** `{audience}` stands for each configured audience. */
+  readonly roleClaims: readonly ClaimPath[]
+  /** The claim that is matched against `audience`. */
+  readonly audienceClaim: 'aud' | 'client_id'
+  /** A claim by which the provider says what kind of token this is. */
+  readonly tokenUse?: TokenUse
+  /** True for a token that an application got for itself (RFC 6749 §4.4), false for one that stands for a user. */
+  readonly isService: (claims: UncheckedClaims) => boolean
+}
+
+export interface TokenUse {
+  readonly claim: string
+  readonly accepted: readonly string[]
+  /** Whether a token without the claim is refused. */
+  readonly required: boolean
+}
+
+const text = textClaim
+
+/** RFC 9068 §2.2: without a user, `sub` names the client. */
+export function isClientItself (claims: UncheckedClaims): boolean {
+  const { sub } = claims
+  return sub === undefined || sub === claims.client_id || sub === claims.azp || sub === claims.cid
+}
+
+/** Providers whose access tokens are known. `presetSamples` holds a token of each, and says what comes of it. */
+export const presets = {
+  /** Microsoft Entra ID, v1 (`https://sts.windows.net/{tenantid}/`) and v2 (`https://login.microsoftonline.com/{tenantid}/v2.0`). */
+  entra: {
+    documentation: 'https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference',
+    issuerForm: /^https:\/\/[^/]+\/(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\{tenantid\})\/(?:v2\.0\/?)?$/i,
+    issuerHint: 'Tokens carry the tenant\'s id, never `common`, `organizations` or a domain: https://login.microsoftonline.com/<tenant id>/v2.0, or {tenantid} with `tenants`.',
+    algorithms: ['RS256'],
+    scopeClaims: [['scp']],
+    roleClaims: [['roles']],
+    audienceClaim: 'aud',
+    /** `idtyp` is optional in configuration; application tokens never have `scp`. */
+    isService: claims => claims.idtyp === 'app' || (claims.idtyp === undefined && claims.scp === undefined)
+  },
+  /**
+   * Auth0. With RBAC, `permissions` lists all that the user may do whatever the client asked for: that is a role,
+   * while `scope` is what this client was granted.
+   */
+  auth0: {
+    documentation: 'https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles',
+    issuerForm: /^https:\/\/[^/]+\/$/,
+    issuerHint: 'Auth0 issuers end with a slash: https://tenant.eu.auth0.com/.',
+    algorithms: ['RS256', 'RS512', 'PS256'],
+    scopeClaims: [['scope']],
+    roleClaims: [['permissions']],
+    audienceClaim: 'aud',
+    isService: claims => claims.gty === 'client-credentials' || text(claims, 'sub')?.endsWith('@clients') === true
+  },
+  /**
+   * Keycloak. `aud` holds this API only if the client scope has an audience mapper; `account` alone is not enough.
+   * Before release 25 access tokens carried `nonce`, so that `typ` is what tells them from ID tokens.
+   */
+  keycloak: {
+    documentation: 'https://www.keycloak.org/docs/latest/server_admin/#_audience',
+    issuerForm: /^https:\/\/.+\/realms\/[^/]+$/,
+    issuerHint: 'Keycloak issuers are https://<host>/realms/<realm>, without a slash at the end.',
+    algorithms: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
+    scopeClaims: [['scope']],
+    roleClaims: [['realm_access', 'roles'], ['resource_access', '{audience}', 'roles']],
+    audienceClaim: 'aud',
+    tokenUse: { claim: 'typ', accepted: ['Bearer'], required: true },
+    /** The account of a client has no session, and bears the client's name. */
+    isService: claims => claims.sid === undefined && claims.session_state === undefined &&
+      text(claims, 'preferred_username') === `service-account-${(text(claims, 'azp') ?? '').toLowerCase()}`
+  },
+  /** Okta custom authorization servers. Tokens of the org server (no `/oauth2/…`) are opaque by contract. */
+  okta: {
+    documentation: 'https://developer.okta.com/docs/api/openapi/okta-oauth/guides/overview/',
+    issuerForm: /^https:\/\/[^/]+\/oauth2\/[^/]+$/,
+    issuerHint: 'Only custom authorization servers issue tokens for your own API: https://<domain>/oauth2/default.',
+    algorithms: ['RS256'],
+    scopeClaims: [['scp']],
+    roleClaims: [['groups']],
+    audienceClaim: 'aud',
+    isService: claims => claims.uid === undefined && isClientItself(claims)
+  },
+  /** Amazon Cognito user pools. Access tokens have no `aud`: `audience` lists the app client ids that may call. */
+  cognito: {
+    documentation: 'https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html',
+    issuerForm: /^https:\/\/cognito-idp\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?\/[\w-]+$/,
+    issuerHint: 'The issuer is the user pool: https://cognito-idp.<region>.amazonaws.com/<pool id>, not the hosted login page.',
+    algorithms: ['RS256'],
+    scopeClaims: [['scope']],
+    roleClaims: [['cognito:groups']],
+    audienceClaim: 'client_id',
+    tokenUse: { claim: 'token_use', accepted: ['access'], required: true },
+    isService: isClientItself
+  },
+  /**
+   * Google. Its access tokens are opaque; what a service can verify are the ID tokens that Google signs for calls
+   * between services, whose `aud` is the address of the service. Those of a sign-in carry `at_hash` or `nonce` and
+   * are refused, as everywhere.
+   */
+  google: {
+    documentation: 'https://cloud.google.com/run/docs/authenticating/service-to-service',
+    issuerForm: /^https:\/\/accounts\.google\.com$/,
+    issuerHint: 'The issuer is https://accounts.google.com.',
+    algorithms: ['RS256'],
+    scopeClaims: [],
+    roleClaims: [],
+    audienceClaim: 'aud',
+    isService: claims => claims.email_verified === true && text(claims, 'email')?.endsWith('.gserviceaccount.com') === true
+  }
+} as const satisfies Record<string, Preset>
+
+export type PresetName = keyof typeof presets

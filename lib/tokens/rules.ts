@@ -1,0 +1,67 @@
+import { milliseconds } from '../config/index.ts'
+import { algorithms, type Algorithm } from '../keys/index.ts'
+import { expandAudience, parseClaimPath } from './claim-path.ts'
+import type { ClaimPath, UncheckedClaims } from './claims.ts'
+import type { IssuerOptions } from './options.ts'
+import { isClientItself, presets, type Preset, type TokenUse } from './presets.ts'
+
+/** What holds for the tokens of one exact `iss`: options, preset and defaults put together once. */
+export interface IssuerRules {
+  readonly issuer: string
+  /** The tenant that stands in the issuer, where it was made from a template. */
+  readonly tenant: string | undefined
+  readonly audience: ReadonlySet<string>
+  readonly audienceClaim: 'aud' | 'client_id'
+  readonly algorithms: readonly Algorithm[]
+  readonly profile: 'at+jwt' | 'any'
+  readonly tokenUse: TokenUse | undefined
+  readonly scopeClaims: readonly ClaimPath[]
+  readonly roleClaims: readonly ClaimPath[]
+  /** Milliseconds. */
+  readonly clockTolerance: number
+  /** Milliseconds; Infinity where there is no limit. */
+  readonly maxTokenAge: number
+  readonly isService: (claims: UncheckedClaims) => boolean
+}
+
+/** What the templates of Entra ID hold, as its metadata writes it. */
+export const TENANT = '{tenantid}'
+
+type Defaults = Omit<Preset, 'documentation' | 'issuerForm' | 'issuerHint'>
+
+const generic: Defaults = {
+  algorithms,
+  scopeClaims: [['scope'], ['scp']],
+  roleClaims: [['roles']],
+  audienceClaim: 'aud',
+  isService: isClientItself
+}
+
+/**
+ * The rules of an entry of `issuers`, which has been validated: one for each exact issuer, so that a tenant template
+ * is no pattern at run time but a handful of names.
+ */
+export function compileIssuer (options: IssuerOptions): IssuerRules[] {
+  if (!options.issuer.includes(TENANT)) return [compileExact(options, options.issuer, undefined)]
+  return [...new Set(options.tenants)].map(tenant => compileExact(options, options.issuer.replace(TENANT, tenant), tenant))
+}
+
+function compileExact (options: IssuerOptions, issuer: string, tenant: string | undefined): IssuerRules {
+  const { audience, preset, profile = 'any', clockTolerance = 60_000, maxTokenAge } = options
+  const defaults: Defaults = preset === undefined ? generic : presets[preset]
+  const audiences = typeof audience === 'string' ? [audience] : audience
+  return Object.freeze({
+    issuer,
+    tenant,
+    audience: new Set(audiences),
+    audienceClaim: defaults.audienceClaim,
+    algorithms: options.algorithms ?? defaults.algorithms,
+    profile,
+    tokenUse: defaults.tokenUse,
+    scopeClaims: expandAudience(options.scopeClaims?.map(parseClaimPath) ?? defaults.scopeClaims, audiences),
+    roleClaims: expandAudience(options.roleClaims?.map(parseClaimPath) ?? defaults.roleClaims, audiences),
+    clockTolerance: milliseconds(clockTolerance),
+    maxTokenAge: maxTokenAge === undefined ? Infinity : milliseconds(maxTokenAge),
+    isService: defaults.isService
+  })
+}

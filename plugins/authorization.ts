@@ -1,0 +1,170 @@
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { check, Problems } from '../lib/config/index.ts'
+import type { Principal } from '../lib/credentials/index.ts'
+import { refusal, type Refusal } from '../lib/http/index.ts'
+import { RefusalError, type CompiledStep, type RouteInfo } from '../lib/pipeline/index.ts'
+import {
+  allTerms, AuthorizationOptionsSchema, checkPolicies, compileRule, forbidden, PolicyBook, readRouteAccess,
+  type AuthorizationOptions, type CompiledRule, type Requirement, type RouteAccess, type RouteRule, type Rule
+} from '../lib/policy/index.ts'
+import { guardHook, pipelineOf } from './pipeline.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Scopes the caller's token must carry: one, `{ all: [...] }` or `{ any: [...] }`. */
+    scope?: RouteRule['scope']
+    /** Roles the caller must have; the same shapes as `scope`. */
+    role?: RouteRule['role']
+    /** Policies of `authorization.policies` that must hold; the same shapes as `scope`. */
+    policy?: RouteRule['policy']
+    /** A valid credential is enough. */
+    authenticated?: true
+    /** No authentication; still limited. Beside a rule it stops the boot. */
+    public?: true
+    /** Overrides `authorization.phase` for this route. */
+    authorization?: RouteRule['authorization']
+  }
+  interface FastifyInstance {
+    /** The scope guard as a hook, for use by hand and with `@fastify/auth`. */
+    requireScope (scope: Requirement): Guard
+    /** The role guard as a hook. */
+    requireRole (role: Requirement): Guard
+    /** The policy guard as a hook. */
+    requirePolicy (policy: Requirement): Guard
+  }
+  interface FastifyRequest {
+    /**
+     * Asks a policy about a loaded resource. Resolves when it permits; otherwise throws the 403 (401 for a stranger).
+     * @example await request.authorize('order-owner', order)
+     */
+    authorize (policy: string, resource?: unknown): Promise<void>
+  }
+}
+
+type Guard = ReturnType<typeof guardHook>
+type Judgement = Refusal | undefined
+
+const unauthenticated = refusal('SECURE_API_UNAUTHENTICATED')
+const denied: CompiledRule = Object.freeze({ permits: () => false, policies: [], refusal: forbidden() })
+const anybody: CompiledRule = Object.freeze({ permits: () => true, policies: [], refusal: forbidden() })
+
+const authorization: FastifyPluginAsync<AuthorizationOptions> = async (app, options) => {
+  validate(options)
+  const pipeline = pipelineOf(app)
+  const book = new PolicyBook(options.policies)
+  const access = (route: RouteInfo, problems: Problems) => readRouteAccess(route.config, book, route.label, problems)
+  const ruleOf = (route: RouteInfo, problems: Problems) => ruleFor(access(route, problems), book, options.default)
+  const hookOf = (route: RouteInfo) => phaseOf(route) ?? options.phase ?? 'preHandler'
+
+  pipeline.add({
+    name: 'authorization:guard',
+    phase: 'guard',
+    compile: (route, problems) => guardStep(route.kind === 'unknown' ? undefined : ruleOf(route, problems), hookOf(route)),
+    posture: route => ({ access: describe(access(route, new Problems())) })
+  })
+  pipeline.add({
+    name: 'authorization:policy',
+    phase: 'guard',
+    compile: route => policyStep(route.kind === 'unknown' ? undefined : ruleOf(route, new Problems()))
+  })
+  decorate(app, book)
+  app.addHook('onReady', async () => warnOfClosedRoutes(app, pipeline.routes, options.default))
+}
+
+function validate (options: AuthorizationOptions): void {
+  const problems = new Problems()
+  check(AuthorizationOptionsSchema, options, 'authorization', problems)
+  if (!problems.any) checkPolicies(options.policies ?? {}, 'authorization.policies', problems)
+  problems.throwIfAny()
+}
+
+/** `undefined` where no guard is needed. A route that states nothing is closed unless the default says otherwise. */
+function ruleFor (access: RouteAccess, book: PolicyBook, fallback: AuthorizationOptions['default']): CompiledRule | undefined {
+  switch (access.kind) {
+    case 'public': return undefined
+    case 'authenticated': return anybody
+    case 'rule': return compileRule(access.rule, book)
+    case 'none': return fallback === 'authenticated' ? anybody : denied
+  }
+}
+
+function guardStep (rule: CompiledRule | undefined, hook: CompiledStep['hook']): CompiledStep | undefined {
+  if (rule === undefined) return undefined
+  const { permits, refusal } = rule
+  return {
+    hook,
+    handler: ({ auth }) => {
+      if (isStranger(auth)) return unauthenticated
+      return permits(auth) ? undefined : refusal
+    }
+  }
+}
+
+function policyStep (rule: CompiledRule | undefined): CompiledStep | undefined {
+  if (rule === undefined || rule.policies.length === 0) return undefined
+  return { hook: 'preHandler', handler: request => askPolicies(rule, request, undefined) }
+}
+
+function askPolicies ({ policies, refusal }: CompiledRule, request: FastifyRequest, resource: unknown): Judgement | Promise<Judgement> {
+  const permitted = allTerms(policies, { principal: request.auth, request, resource }, error => {
+    request.log.warn({ err: error }, 'secure-api: a policy failed; the request is refused')
+  })
+  if (typeof permitted === 'boolean') return permitted ? undefined : refusal
+  return permitted.then(yes => yes ? undefined : refusal)
+}
+
+/** `request.auth` is undefined when no authentication is registered: then everybody is a stranger. */
+function isStranger (auth: Principal | undefined): boolean {
+  return auth === undefined || auth.kind === 'anonymous'
+}
+
+function decorate (app: FastifyInstance, book: PolicyBook): void {
+  const guard = (rule: Rule) => {
+    checkByHand(rule, book)
+    const compiled = compileRule(rule, book)
+    return guardHook(request => judge(compiled, request, undefined))
+  }
+  app.decorate('requireScope', (scope: Requirement) => guard({ scope }))
+  app.decorate('requireRole', (role: Requirement) => guard({ role }))
+  app.decorate('requirePolicy', (policy: Requirement) => guard({ policy }))
+  const rules = new Map(book.names.map(policy => [policy, compileRule({ policy }, book)]))
+  app.decorateRequest('authorize', async function authorize (this: FastifyRequest, policy: string, resource?: unknown) {
+    const rule = rules.get(policy)
+    if (rule === undefined) throw new TypeError(`secure-api: request.authorize: the policy '${policy}' is not configured`)
+    const verdict = await judge(rule, this, resource)
+    if (verdict !== undefined) throw new RefusalError(verdict)
+  })
+}
+
+function judge (rule: CompiledRule, request: FastifyRequest, resource: unknown): Judgement | Promise<Judgement> {
+  if (isStranger(request.auth)) return unauthenticated
+  if (!rule.permits(request.auth)) return rule.refusal
+  return rule.policies.length === 0 ? undefined : askPolicies(rule, request, resource)
+}
+
+/** The same checks as for a route's `config`: an empty or unknown name never guards anything. */
+function checkByHand (rule: Rule, book: PolicyBook): void {
+  const problems = new Problems()
+  readRouteAccess({ ...rule }, book, 'guard', problems)
+  problems.throwIfAny()
+}
+
+function phaseOf (route: RouteInfo): CompiledStep['hook'] | undefined {
+  const { authorization } = route.config as RouteRule
+  return authorization?.phase
+}
+
+function describe (access: RouteAccess): unknown {
+  return access.kind === 'rule' ? access.rule : access.kind
+}
+
+function warnOfClosedRoutes (app: FastifyInstance, routes: readonly RouteInfo[], fallback: AuthorizationOptions['default']): void {
+  if (fallback === 'authenticated') return
+  const closed = routes.filter(({ config }) => !['scope', 'role', 'policy', 'authenticated', 'public'].some(key => key in config))
+  if (closed.length === 0) return
+  app.log.warn({ routes: closed.map(({ label }) => label) },
+    'secure-api: these routes state no rule and refuse everybody; give them `scope`, `role`, `policy`, `authenticated` or `public` in `config`')
+}
+
+export default fp(authorization, { fastify: '5.x', name: 'secure-api-authorization' })

@@ -1,0 +1,73 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
+import { Problems } from '../lib/config/index.ts'
+import { Pipeline, RefusalError, run, writeProblem, type CompiledRoute, type RouteInfo } from '../lib/pipeline/index.ts'
+
+const kPipeline = Symbol.for('fastify-secure-api.pipeline')
+
+interface WithPipeline { [kPipeline]?: Pipeline }
+
+/**
+ * The pipeline of this scope, never that of a parent: a plugin registered in a child guards that child. The first plugin that asks creates it and adds the instance hooks; they see every route
+ * of the scope: those declared earlier, those of children, HEAD, OPTIONS and 404.
+ */
+export function pipelineOf (app: FastifyInstance): Pipeline {
+  const existing = (app as WithPipeline)[kPipeline]
+  if (existing !== undefined && Object.hasOwn(app, kPipeline)) return existing
+  const pipeline = new Pipeline()
+  app.decorate(kPipeline, pipeline)
+  addHooks(app, pipeline)
+  return pipeline
+}
+
+function addHooks (app: FastifyInstance, pipeline: Pipeline): void {
+  app.addHook('onRoute', function declareRoute (options) {
+    options.config = pipeline.declare(routeInfo(options, false))
+    if (pipeline.sendsProblems) options.errorHandler = answeringErrorHandler(options.errorHandler)
+  })
+  app.addHook('onReady', async function compileRoutes () {
+    const problems = new Problems()
+    pipeline.compile(problems)
+    problems.throwIfAny()
+  })
+  app.addHook('onRequest', function secureApiOnRequest (request, reply, done) {
+    run(routeOf(pipeline, request).onRequest, 0, request, reply, pipeline.answer, done)
+  })
+  app.addHook('preHandler', function secureApiPreHandler (request, reply, done) {
+    run(routeOf(pipeline, request).preHandler, 0, request, reply, pipeline.answer, done)
+  })
+}
+
+function routeOf (pipeline: Pipeline, request: FastifyRequest): CompiledRoute {
+  const { config, url, method } = request.routeOptions
+  if (url === undefined) return pipeline.unknown
+  return pipeline.find(config) ?? admit(pipeline, request, { config, url, method })
+}
+
+function admit (pipeline: Pipeline, request: FastifyRequest, options: Pick<RouteOptions, 'config' | 'url' | 'method'>): CompiledRoute {
+  const info = routeInfo(options, true)
+  return pipeline.admit(options.config ?? {}, info, problems => {
+    request.log.error({ problems: problems.list() }, `secure-api: ${info.label} was declared before the suite and is misconfigured; it is closed`)
+  })
+}
+
+function routeInfo ({ config = {}, url, method }: Pick<RouteOptions, 'config' | 'url' | 'method'>, early: boolean): RouteInfo {
+  const methods = typeof method === 'string' ? [method] : [...method]
+  return Object.freeze({ kind: 'route', early, methods, url, config: { ...config }, label: `route ${methods.join(',')} ${url}` })
+}
+
+type ErrorHandler = NonNullable<RouteOptions['errorHandler']>
+
+/** Refusals of guards used by hand become the same problem+json as those of the pipeline; every other error goes on as before. */
+function answeringErrorHandler (next: ErrorHandler | undefined): ErrorHandler {
+  return function answerRefusal (error, request, reply) {
+    if (error instanceof RefusalError) return writeProblem(request, reply, error.refusal)
+    return next === undefined ? reply.send(error) : next.call(this, error, request, reply)
+  }
+}
+
+/** A guard as a hook for use by hand and with `@fastify/auth`: it reports a refusal as an error. */
+export function guardHook (check: (request: FastifyRequest, reply: FastifyReply) => ReturnType<CompiledRoute['onRequest'][number]>) {
+  return function guard (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+    run([check], 0, request, reply, (_request, _reply, refusal, finish) => finish(new RefusalError(refusal)), done)
+  }
+}

@@ -1,0 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { errorsPage } from './errors-page.ts'
+
+/** Writes the generated pages; run it from the root of the project. */
+writeFileSync('docs/errors.md', errorsPage())

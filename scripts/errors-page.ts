@@ -1,0 +1,37 @@
+import { configurationCodes } from '../lib/config/index.ts'
+import { answers, type Answer } from '../lib/http/index.ts'
+
+/** The text of docs/errors.md, from the two tables in which every code stands. */
+export function errorsPage (): string {
+  return `# Codes
+
+<!-- Made by \`npm run docs\` from lib/http/answers.ts and lib/config/codes.ts; a test compares. -->
+
+Every code is stable: it is never given another meaning. Compare codes, never texts.
+
+## Answers
+
+What a caller gets. The body is a problem document (RFC 9457) and the code is its member \`code\`. Where the table
+names a challenge, the answer carries \`WWW-Authenticate: Bearer\` with that \`error\` (RFC 6750 §3).
+
+${table(['code', 'status', 'challenge', 'meaning'], Object.entries(answers).map(answerRow))}
+
+## Mistakes in the configuration
+
+What stops the boot. All mistakes are found first and then thrown once, as a \`ConfigurationError\`. Each entry of its
+\`errors\` has \`code\`, \`path\`, \`message\` and \`fix\`. The error's own \`code\` is that of the only mistake, or
+\`SECURE_API_CONFIGURATION\` when there are several.
+
+${table(['code', 'meaning'], Object.entries(configurationCodes).map(([code, meaning]) => [`\`${code}\``, meaning]))}
+`
+}
+
+function answerRow ([code, answer]: [string, Answer]): string[] {
+  const { status, detail, challenge } = answer
+  return [`\`${code}\``, String(status), challenge === undefined ? '' : challenge === 'none' ? 'without an error' : `\`${challenge}\``, detail]
+}
+
+/** A table in Markdown. */
+export function table (head: readonly string[], rows: ReadonlyArray<readonly string[]>): string {
+  return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`).join('\n')
+}

@@ -1,0 +1,63 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** Packs what is published, installs it beside Fastify in an empty folder, and uses it as a stranger would. */
+const root = fileURLToPath(new URL('..', import.meta.url))
+const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+
+const probe = `
+const app = fastify()
+await app.register(secureApi, {
+  auth: { issuer: 'https://login.example.com', audience: 'api://orders', startup: 'lazy' },
+  audit: { sink: () => {} },
+  environment: 'production'
+})
+app.get('/orders', { config: { scope: 'api.read' } }, async () => [])
+app.get('/health', { config: { public: true } }, async () => ({ ok: true }))
+const expect = (what, got, wanted) => { if (got !== wanted) throw new Error(what + ': got ' + got + ', expected ' + wanted) }
+const orders = await app.inject('/orders')
+expect('GET /orders without a token', orders.statusCode, 401)
+expect('its challenge', orders.headers['www-authenticate'], 'Bearer')
+expect('its code', orders.json().code, 'SECURE_API_UNAUTHENTICATED')
+expect('GET /health', (await app.inject('/health')).statusCode, 200)
+const unknown = await app.inject('/nowhere')
+expect('GET /nowhere', unknown.statusCode, 404)
+expect('its headers', unknown.headers['x-content-type-options'], 'nosniff')
+await app.close()
+`
+
+const programs = {
+  'import.mjs': `import fastify from 'fastify'\nimport secureApi from 'fastify-secure-api'\nimport 'fastify-secure-api/testing'\n${probe}`,
+  'require.cjs': `const fastify = require('fastify')
+const secureApi = require('fastify-secure-api')
+if (typeof secureApi !== 'function') throw new Error('require() gave ' + typeof secureApi + ', not the plugin')
+async function main () {${probe}}
+main().catch(error => { console.error(error); process.exitCode = 1 })`
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'secure-api-smoke-'))
+try {
+  install(folder)
+  for (const [name, source] of Object.entries(programs)) run(folder, name, source)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+function install (folder) {
+  const [{ filename }] = JSON.parse(npm(root, 'pack', '--ignore-scripts', '--json', '--pack-destination', folder))
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }\n')
+  npm(folder, 'install', '--no-audit', '--no-fund', '--prefer-offline', join(folder, filename), `fastify@${devDependencies.fastify}`)
+}
+
+function run (folder, name, source) {
+  writeFileSync(join(folder, name), source)
+  execFileSync(process.execPath, [join(folder, name)], { cwd: folder, stdio: 'inherit', timeout: 30_000 })
+  console.log(`ok ${name}`)
+}
+
+function npm (cwd, ...args) {
+  return execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+}

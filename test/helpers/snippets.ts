@@ -1,0 +1,66 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import ts from 'typescript'
+
+/** A code block of a page. */
+export interface Snippet {
+  readonly page: string
+  readonly line: number
+  readonly language: string
+  readonly code: string
+}
+
+/** README.md and every page under docs/. */
+export function pages (root: string): string[] {
+  const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.md'))
+  return ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...docs.sort().map(name => join('docs', name))]
+}
+
+export function snippets (root: string, page: string): Snippet[] {
+  const text = readFileSync(join(root, page), 'utf8')
+  return [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(({ index, 1: language = '', 2: code = '' }) => ({
+    page, line: text.slice(0, index).split('\n').length + 1, language, code
+  }))
+}
+
+/** What a block may use without declaring it, as in an application that is already there. */
+const surroundings = `
+import type { FastifyInstance, RouteHandlerMethod } from 'fastify'
+import type { SecureApiOptions } from 'fastify-secure-api'
+declare global {
+  const app: FastifyInstance
+  const handler: RouteHandlerMethod
+  const options: SecureApiOptions
+}
+`
+
+/** What the compiler says of the TypeScript blocks, each as a module of its own in a project that has the package. */
+export function typeErrors (root: string, blocks: readonly Snippet[]): string[] {
+  const sources = new Map(blocks.map((block, index) => [join(root, `snippet-${index}.ts`), `${block.code}\nexport {}\n`]))
+  sources.set(join(root, 'snippet-surroundings.ts'), surroundings)
+  const program = ts.createProgram([...sources.keys()], optionsOf(root), hostOf(root, sources))
+  return [...sources.keys()].flatMap((name, index) => diagnosticsOf(program, name).map(({ start, messageText, file }) => {
+    const line = (blocks[index]?.line ?? 0) + (file?.getLineAndCharacterOfPosition(start ?? 0).line ?? 0)
+    return `${blocks[index]?.page ?? 'surroundings'}:${line} ${ts.flattenDiagnosticMessageText(messageText, '\n')}`
+  }))
+}
+
+function diagnosticsOf (program: ts.Program, name: string): readonly ts.Diagnostic[] {
+  const file = program.getSourceFile(name)
+  return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
+}
+
+function optionsOf (root: string): ts.CompilerOptions {
+  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
+  config.compilerOptions.paths = { 'fastify-secure-api': ['./plugins/index.ts'], 'fastify-secure-api/testing': ['./testing/index.ts'] }
+  config.compilerOptions.noUnusedLocals = false
+  return ts.parseJsonConfigFileContent({ ...config, include: [], files: ['plugins/index.ts'] }, ts.sys, root).options
+}
+
+function hostOf (root: string, sources: ReadonlyMap<string, string>): ts.CompilerHost {
+  const host = ts.createCompilerHost(optionsOf(root))
+  const { readFile, fileExists } = host
+  host.readFile = name => sources.get(name) ?? readFile.call(host, name)
+  host.fileExists = name => sources.has(name) || fileExists.call(host, name)
+  return host
+}

@@ -1,0 +1,228 @@
+import { randomUUID, type JsonWebKey } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
+import { answer, type IssuerFault } from './faults.ts'
+import { TestKey, type TestAlgorithm } from './keys.ts'
+
+export interface TestIssuerOptions {
+  /** Algorithm of the first key, and of those that `rotate` makes. @default 'RS256' */
+  readonly alg?: TestAlgorithm
+  /** `aud` of the tokens. @default 'api://test' */
+  readonly audience?: string | string[]
+  /** Claims of every token, over the usual ones. */
+  readonly claims?: Readonly<Record<string, unknown>>
+  /** Path of the issuer, such as `/realms/test` or `/`. @default '' */
+  readonly path?: string
+  /** Where the metadata is: OpenID Connect Discovery, RFC 8414, or nowhere. @default 'openid-configuration' */
+  readonly discovery?: 'openid-configuration' | 'oauth-authorization-server' | false
+  /** @default a free one */
+  readonly port?: number
+}
+
+export interface SignOptions {
+  /** A key of this issuer, also one that was removed. @default the one that `rotate` made last, published or not */
+  readonly kid?: string
+  /** The newest published key of that algorithm; one is made and published, for this only, if there is none. */
+  readonly alg?: TestAlgorithm
+  /** @default 'at+jwt' */
+  readonly typ?: string
+  /** Members of the JOSE header, over the usual ones; `undefined` leaves one out. Signing goes on with the same key. */
+  readonly header?: Readonly<Record<string, unknown>>
+}
+
+export interface TestIssuer extends AsyncDisposable {
+  /** The `iss` of its tokens, and its address. */
+  readonly issuer: string
+  readonly jwksUri: string
+  readonly audience: string | string[]
+  /** The key set that it publishes now. */
+  readonly jwks: { readonly keys: readonly JsonWebKey[] }
+  /** Requests so far, also those that a fault left unanswered. */
+  readonly hits: { readonly discovery: number, readonly jwks: number }
+  /** Bytes that it has sent. */
+  readonly bytesSent: number
+  /**
+   * An RFC 9068 access token for `audience`, valid for five minutes, of subject `test-user` through `test-client`.
+   * @param claims over those claims; `undefined` leaves one out
+   */
+  sign (claims?: Readonly<Record<string, unknown>>, options?: SignOptions): string
+  /** Publishes one more key and signs with it from now on; the older ones stay published. Returns its `kid`. */
+  rotate (options?: { readonly alg?: TestAlgorithm, readonly kid?: string }): string
+  /** Stops publishing a key. It still signs, as a stolen key would. */
+  remove (kid: string): void
+  /** Publishes that instead of its key set; its own again without an argument. */
+  publish (jwks?: object): void
+  /** Changes members of its metadata: `metadata({ issuer: 'https://other.example' })`. */
+  metadata (changes: Readonly<Record<string, unknown>>): void
+  /** Cuts connections from now on. */
+  down (): void
+  /** Behaves badly from now on, for both documents or for one. */
+  fail (fault: IssuerFault, on?: 'discovery' | 'jwks'): void
+  /** Answers so many milliseconds late. */
+  slow (ms: number): void
+  /** All is well again: ends `down`, `fail` and `slow`. */
+  up (): void
+  /** Ends the server and every connection. */
+  close (): Promise<void>
+}
+
+/**
+ * A real identity provider on a loopback port, for tests: metadata, a key set, access tokens, and every way in which
+ * such a provider fails.
+ *
+ * @example
+ * const issuer = await createTestIssuer()
+ * await app.register(secureApi, { auth: { issuer: issuer.issuer, audience: issuer.audience }, environment: 'development' })
+ * const response = await app.inject({ url: '/orders', headers: { authorization: `Bearer ${issuer.sign({ scope: 'api.read' })}` } })
+ * await issuer.close()
+ */
+export async function createTestIssuer (options: TestIssuerOptions = {}): Promise<TestIssuer> {
+  const issuer = new LoopbackIssuer(options)
+  await issuer.listen(options.port ?? 0)
+  return issuer
+}
+
+type Document = 'discovery' | 'jwks'
+
+class LoopbackIssuer implements TestIssuer {
+  readonly audience: string | string[]
+  readonly hits = { discovery: 0, jwks: 0 }
+  issuer = ''
+  jwksUri = ''
+  readonly #options: TestIssuerOptions
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #keys: TestKey[] = []
+  #published: TestKey[] = []
+  #current: TestKey
+  #override: object | undefined
+  #metadata: Readonly<Record<string, unknown>> = {}
+  #faults: Partial<Record<Document, IssuerFault>> = {}
+  #delay = 0
+  #bytesClosed = 0
+  #documents: ReadonlyMap<string, Document> = new Map()
+
+  constructor (options: TestIssuerOptions) {
+    this.#options = options
+    this.audience = options.audience ?? 'api://test'
+    this.#server = createServer((request, response) => { this.#serve(request, response).catch(() => response.destroy()) })
+    this.#server.on('connection', socket => this.#track(socket))
+    this.#current = this.#add('key-1')
+  }
+
+  async listen (port: number): Promise<void> {
+    this.#server.listen(port, '127.0.0.1')
+    await once(this.#server, 'listening')
+    const { path = '', discovery = 'openid-configuration' } = this.#options
+    const origin = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    const bare = path.replace(/\/$/, '')
+    this.issuer = `${origin}${path}`
+    this.jwksUri = `${origin}${bare}/jwks`
+    const wellKnown = discovery === 'oauth-authorization-server' ? `/.well-known/${discovery}${bare}` : `${bare}/.well-known/${discovery}`
+    this.#documents = new Map<string, Document>([[`${bare}/jwks`, 'jwks'], [wellKnown, 'discovery']])
+  }
+
+  get jwks () {
+    return { keys: this.#published.map(key => key.jwk) }
+  }
+
+  get bytesSent (): number {
+    return [...this.#sockets].reduce((sum, { bytesWritten }) => sum + bytesWritten, this.#bytesClosed)
+  }
+
+  sign (claims: Readonly<Record<string, unknown>> = {}, { kid, alg, typ = 'at+jwt', header }: SignOptions = {}): string {
+    const key = this.#signer(kid, alg)
+    return key.sign({ alg: key.alg, typ, kid: key.kid, ...header }, { ...this.#claims(), ...this.#options.claims, ...claims })
+  }
+
+  rotate ({ alg, kid = `key-${this.#keys.length + 1}` }: { readonly alg?: TestAlgorithm, readonly kid?: string } = {}): string {
+    this.#current = this.#add(kid, alg)
+    return kid
+  }
+
+  remove (kid: string): void {
+    this.#published = this.#published.filter(key => key.kid !== kid)
+  }
+
+  publish (jwks?: object): void {
+    this.#override = jwks
+  }
+
+  metadata (changes: Readonly<Record<string, unknown>>): void {
+    this.#metadata = changes
+  }
+
+  down (): void {
+    this.fail('down')
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  fail (fault: IssuerFault, on?: Document): void {
+    this.#faults = on === undefined ? { discovery: fault, jwks: fault } : { ...this.#faults, [on]: fault }
+  }
+
+  slow (ms: number): void {
+    this.#delay = ms
+  }
+
+  up (): void {
+    this.#faults = {}
+    this.#delay = 0
+  }
+
+  async close (): Promise<void> {
+    for (const key of this.#keys.splice(0)) key.giveBack()
+    const closed = new Promise(resolve => this.#server.close(resolve))
+    for (const socket of this.#sockets) socket.destroy()
+    await closed
+  }
+
+  async [Symbol.asyncDispose] (): Promise<void> {
+    await this.close()
+  }
+
+  #track (socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.once('close', () => {
+      this.#bytesClosed += socket.bytesWritten
+      this.#sockets.delete(socket)
+    })
+  }
+
+  async #serve (request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [path = '', query] = (request.url ?? '').split('?')
+    const document = this.#documents.get(path)
+    if (document === undefined) return await answer({ status: 404 }, response, {}, path)
+    this.hits[document]++
+    if (this.#delay > 0) await wait(this.#delay)
+    const fault = query === 'moved' ? undefined : this.#faults[document]
+    await answer(fault, response, document === 'jwks' ? this.#override ?? this.jwks : this.#describe(), path)
+  }
+
+  #describe (): object {
+    return { issuer: this.issuer, jwks_uri: this.jwksUri, response_types_supported: ['code'], subject_types_supported: ['public'], ...this.#metadata }
+  }
+
+  #claims () {
+    const now = Math.floor(Date.now() / 1000)
+    return { iss: this.issuer, aud: this.audience, sub: 'test-user', client_id: 'test-client', iat: now, exp: now + 300, jti: randomUUID() }
+  }
+
+  #signer (kid: string | undefined, alg: TestAlgorithm | undefined): TestKey {
+    if (kid === undefined && alg === undefined) return this.#current
+    const candidates = kid === undefined ? this.#published : this.#keys
+    const key = candidates.findLast(key => (kid ?? key.kid) === key.kid && (alg ?? key.alg) === key.alg)
+    if (key !== undefined) return key
+    if (kid !== undefined) throw new Error(`no key ${kid} here; for a token with a foreign kid: sign(claims, { header: { kid } })`)
+    return this.#add(`key-${this.#keys.length + 1}`, alg)
+  }
+
+  #add (kid: string, alg: TestAlgorithm = this.#options.alg ?? 'RS256'): TestKey {
+    const key = new TestKey(kid, alg)
+    this.#keys.push(key)
+    this.#published.push(key)
+    return key
+  }
+}
