@@ -20,7 +20,7 @@ const unavailable = refusal('SECURE_API_AUDIT_UNAVAILABLE', { headers: { 'retry-
 
 const audit: FastifyPluginAsync<AuditOptions> = async (app, options) => {
   const problems = new Problems()
-  check(AuditOptionsSchema, options, 'audit', problems)
+  checkAudit(options, problems)
   problems.throwIfAny()
 
   const pipeline = pipelineOf(app)
@@ -53,6 +53,11 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, options) => {
     record(trail, eventOf(request, undefined, true))
     done()
   })
+}
+
+/** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
+export function checkAudit (options: AuditOptions, problems: Problems): void {
+  check(AuditOptionsSchema, options, 'audit', problems)
 }
 
 function record (trail: Trail, event: AuditEvent | undefined): void {

@@ -50,7 +50,10 @@ const denied: CompiledRule = Object.freeze({ permits: () => false, policies: [],
 const anybody: CompiledRule = Object.freeze({ permits: () => true, policies: [], refusal: forbidden() })
 
 const authorization: FastifyPluginAsync<AuthorizationOptions> = async (app, options) => {
-  validate(options)
+  const problems = new Problems()
+  checkAuthorization(options, problems)
+  problems.throwIfAny()
+
   const pipeline = pipelineOf(app)
   const book = new PolicyBook(options.policies)
   const access = (route: RouteInfo, problems: Problems) => readRouteAccess(route.config, book, route.label, problems)
@@ -72,11 +75,11 @@ const authorization: FastifyPluginAsync<AuthorizationOptions> = async (app, opti
   app.addHook('onReady', async () => warnOfClosedRoutes(app, pipeline.routes, options.default))
 }
 
-function validate (options: AuthorizationOptions): void {
-  const problems = new Problems()
+/** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
+export function checkAuthorization (options: AuthorizationOptions, problems: Problems): void {
+  const before = problems.list().length
   check(AuthorizationOptionsSchema, options, 'authorization', problems)
-  if (!problems.any) checkPolicies(options.policies ?? {}, 'authorization.policies', problems)
-  problems.throwIfAny()
+  if (problems.list().length === before) checkPolicies(options.policies ?? {}, 'authorization.policies', problems)
 }
 
 /** `undefined` where no guard is needed. A route that states nothing is closed unless the default says otherwise. */

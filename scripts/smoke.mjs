@@ -1,5 +1,7 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -42,6 +44,7 @@ const folder = mkdtempSync(join(tmpdir(), 'secure-api-smoke-'))
 try {
   install(folder)
   for (const [name, source] of Object.entries(programs)) run(folder, name, source)
+  await serveReadme(folder)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
@@ -56,6 +59,45 @@ function run (folder, name, source) {
   writeFileSync(join(folder, name), source)
   execFileSync(process.execPath, [join(folder, name)], { cwd: folder, stdio: 'inherit', timeout: 30_000 })
   console.log(`ok ${name}`)
+}
+
+/** The usage snippet of the README as pasted, asked over HTTP. */
+async function serveReadme (folder) {
+  const [, snippet] = /## Usage\n+```ts\n(.*?)```/s.exec(readFileSync(join(root, 'README.md'), 'utf8'))
+  writeFileSync(join(folder, 'readme.mjs'), snippet)
+  const port = await freePort()
+  const server = spawn(process.execPath, ['readme.mjs'], { cwd: folder, env: { ...process.env, PORT: String(port) }, stdio: ['ignore', 'ignore', 'inherit'] })
+  try {
+    for (const [path, wanted] of [['/health', 200], ['/orders', 401]]) {
+      const { status } = await ask(`http://localhost:${port}${path}`, server)
+      if (status !== wanted) throw new Error(`README: GET ${path} gave ${status}, expected ${wanted}`)
+    }
+    console.log('ok README')
+  } finally {
+    server.kill()
+    if (server.exitCode === null && server.signalCode === null) await once(server, 'exit')
+  }
+}
+
+/** The first answer, within ten seconds of the start. */
+async function ask (url, server) {
+  for (let left = 100; ; left--) {
+    try {
+      return await fetch(url)
+    } catch (error) {
+      if (left === 0 || server.exitCode !== null) throw error
+      await new Promise(resolve => setTimeout(resolve, 100))
+    }
+  }
+}
+
+async function freePort () {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
 }
 
 function npm (cwd, ...args) {

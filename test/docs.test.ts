@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { errorsPage } from '../scripts/errors-page.ts'
+import { referencePage } from '../scripts/reference-page.ts'
 import { pages, snippets, typeErrors, type Snippet } from './helpers/snippets.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -13,6 +14,14 @@ const place = ({ page, line }: Snippet) => `${page}:${line}`
 
 t.test('docs/errors.md holds every code of the two tables (otherwise: npm run docs)', async t => {
   t.equal(readFileSync(join(root, 'docs/errors.md'), 'utf8'), errorsPage())
+})
+
+t.test('docs/reference.md holds every option of the schemas (otherwise: npm run docs)', async t => {
+  const page = referencePage(root)
+  t.equal(readFileSync(join(root, 'docs/reference.md'), 'utf8'), page)
+  for (const option of ['auth.issuers[].audience', 'rateLimit.policies', 'headers.hsts.maxAge', 'cors.origins', 'audit.sink', 'config.scope']) {
+    t.ok(page.includes(`| \`${option}\` |`), option)
+  }
 })
 
 t.test('every TypeScript block compiles', async t => {

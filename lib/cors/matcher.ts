@@ -22,16 +22,24 @@ function isExact ({ subdomains, port }: OriginPattern): boolean {
   return !subdomains && port !== '*'
 }
 
-/** Ports by `scheme://host`, and by `scheme://.domain` for its subdomains. */
-type PatternIndex = ReadonlyMap<string, ReadonlySet<string>>
+type Ports = ReadonlyMap<string, ReadonlySet<string>>
+
+/** Two maps, since `https://.example.com` is the parent of others and not itself a host. */
+interface PatternIndex {
+  /** By `scheme://host`. */
+  readonly hosts: Ports
+  /** By `scheme://.domain`. */
+  readonly parents: Ports
+}
 
 function indexPatterns (patterns: readonly OriginPattern[]): PatternIndex {
-  const index = new Map<string, Set<string>>()
+  const hosts = new Map<string, Set<string>>()
+  const parents = new Map<string, Set<string>>()
   for (const { scheme, host, subdomains, port } of patterns) {
-    const key = `${scheme}://${subdomains ? '.' : ''}${host}`
+    const [index, key] = subdomains ? [parents, `${scheme}://.${host}`] : [hosts, `${scheme}://${host}`]
     index.set(key, (index.get(key) ?? new Set()).add(port))
   }
-  return index
+  return { hosts, parents }
 }
 
 function matches (index: PatternIndex, origin: string): boolean {
@@ -42,13 +50,13 @@ function matches (index: PatternIndex, origin: string): boolean {
   if (port === undefined) return false
   const scheme = origin.slice(0, start)
   const host = origin.slice(start, end)
-  return allows(index.get(scheme + host), port) || (isPlainHost(host) && matchesParent(index, scheme, host, port))
+  return allows(index.hosts.get(scheme + host), port) || (isPlainHost(host) && matchesParent(index.parents, scheme, host, port))
 }
 
 /** Walks up the labels of `a.b.example.com`: `.b.example.com`, `.example.com`, `.com`. */
-function matchesParent (index: PatternIndex, scheme: string, host: string, port: string): boolean {
+function matchesParent (parents: Ports, scheme: string, host: string, port: string): boolean {
   for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
-    if (allows(index.get(scheme + host.slice(dot)), port)) return true
+    if (allows(parents.get(scheme + host.slice(dot)), port)) return true
   }
   return false
 }

@@ -44,6 +44,7 @@ const shapes: readonly Shape[] = [
   [/#/, 'it has a fragment', text => `Write '${text.replace(/#.*/, '')}'.`],
   [/\?/, 'it has a query', text => `Write '${text.replace(/\?.*/, '')}'.`],
   [/:\/\/[^/]*\//, 'it has a path; even a trailing slash never matches', text => `Write '${text.replace(/(:\/\/[^/]*)\/.*/, '$1')}'.`],
+  [/:\/\/[^:]+\.(:|$)/, 'the host ends with a dot', text => `Write '${text.replace(/\.(?=(:\d+)?$)/, '')}'.`],
   [/[A-Z]/, 'browsers send origins in lower case', text => `Write '${text.toLowerCase()}'.`],
   [/[^\x21-\x7e]/, 'browsers send a host name in its ASCII form', text => `Write '${punycode(text)}'.`]
 ]
@@ -92,7 +93,6 @@ function portFault (text: string, scheme: string, port: string | undefined): Ori
 
 function hostFault (host: string, subdomains: boolean): OriginFault | undefined {
   if (host.startsWith('[')) return subdomains ? badPattern : addressFault(host)
-  if (host.endsWith('.')) return invalid('the host ends with a dot', `Write '${host.slice(0, -1)}'.`)
   if (!isHost(host)) return invalid(`${JSON.stringify(host)} is not a host name`, 'Give labels of letters, digits and hyphens, at most 63 each and 253 in all.')
   if (!/(^|\.)\d[^.]*$/.test(host)) return undefined
   return subdomains ? badPattern : addressFault(host)

@@ -38,7 +38,11 @@ export const answers = {
   SECURE_API_RATE_LIMIT_UNAVAILABLE: { status: 503, title: 'Temporarily reduced capacity', detail: 'The rate limit cannot be checked at the moment.' },
   SECURE_API_CORS_REFUSED: { status: 403, title: 'Cross-origin request refused', detail: 'The origin may not make this request.' },
   SECURE_API_INTERNAL: { status: 500, title: 'Internal error', detail: 'A control failed; the request was refused.' },
-  SECURE_API_AUDIT_UNAVAILABLE: { status: 503, title: 'Auditing is unavailable', detail: 'The request cannot be recorded at the moment.' }
+  SECURE_API_AUDIT_UNAVAILABLE: { status: 503, title: 'Auditing is unavailable', detail: 'The request cannot be recorded at the moment.' },
+  SECURE_API_REQUEST_MALFORMED: { status: 400, title: 'Bad request', detail: 'The request is not valid HTTP.' },
+  SECURE_API_REQUEST_TIMEOUT: { status: 408, title: 'Request timeout', detail: 'The request did not arrive in time.' },
+  SECURE_API_REQUEST_TOO_LARGE: { status: 413, title: 'Content too large', detail: 'The request is larger than this server accepts.' },
+  SECURE_API_REQUEST_HEADERS_TOO_LARGE: { status: 431, title: 'Request header fields too large', detail: 'The header fields are larger than this server accepts.' }
 } as const satisfies Record<string, Answer>
 
 export type AnswerCode = keyof typeof answers

@@ -10,6 +10,7 @@ export interface RedisConnection {
 }
 
 const connectTimeout = 500
+const silentFor = 5_000
 const longestWaitAtStart = 1_000
 const longestRetryDelay = 1_000
 
@@ -23,6 +24,8 @@ export async function connectRedis (url: string, path: string = 'rateLimit.redis
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     connectTimeout,
+    // A connection that died silently is noticed: Redis owes an answer for this long.
+    socketTimeout: silentFor,
     autoResendUnfulfilledCommands: false,
     retryStrategy: attempt => Math.min(attempt * 100, longestRetryDelay),
     // A primary that has become a replica stays connected; only a new connection finds the new primary.

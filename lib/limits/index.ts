@@ -12,6 +12,8 @@ export {
   defaultKeyPrefix, defaultPolicies, LimitSchema, RateLimitOptionsSchema, RouteRateLimitSchema,
   type Algorithm, type Limit, type Partition, type RateLimitOptions, type RouteRateLimit, type StoreFailure
 } from './options.ts'
+export { addressPartition, partitionOf } from './partition.ts'
 export { compilePolicies, compilePolicy, type CompiledPolicies, type Policy } from './policy.ts'
-export type { IoredisLike, NodeRedisLike, RedisLike } from './redis-transport.ts'
+export { isRedisLike, type IoredisLike, type NodeRedisLike, type RedisLike } from './redis-transport.ts'
+export { checkEngineOptions, engineStore, LimitNotCounted, type EngineStore, type StoreResult } from './store-adapter.ts'
 export { policyNames, validateLimit, validateRateLimit, validateRouteRateLimit } from './validate.ts'

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto'
  *   burst      units that fit
  *   window     µs
  *   detail     sliding-window: granularity, token-bucket: emission interval, both µs
- *   cost       units
+ *   cost       units; less than 1 never fits
  *   mark       refund: the stamp (µs) of what was taken; concurrency: the name of the permit; take: `dry` for a dry run
  *
  * The reply has four numbers for each item (allowed, remaining, µs to wait, µs to reset) and at the end the server's time.
@@ -215,7 +215,12 @@ local function item (index)
 end
 
 local function fits (p)
-  return p.state.used + p.cost <= p.burst + TOLERANCE
+  return p.cost >= 1 and p.state.used + p.cost <= p.burst + TOLERANCE
+end
+
+local function wait (p)
+  if p.cost < 1 or p.cost > p.burst then return p.window end
+  return p.kind.wait(p, p.state, p.state.used + p.cost - p.burst)
 end
 
 local reply = {}
@@ -224,7 +229,7 @@ local function answer (p, allowed)
   local size = #reply
   reply[size + 1] = allowed and 1 or 0
   reply[size + 2] = math.max(0, math.floor(p.burst - p.state.used + TOLERANCE))
-  reply[size + 3] = allowed and 0 or math.ceil(p.kind.wait(p, p.state, p.state.used + p.cost - p.burst))
+  reply[size + 3] = allowed and 0 or math.ceil(wait(p))
   reply[size + 4] = math.ceil(p.kind.reset(p, p.state))
 end
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { boundedKey, hashedKey } from './bounded-key.ts'
-import { costOf, type Charge, type Decision, type StoreFailureReason } from './decision.ts'
+import { costOf, countable, type Charge, type Decision, type StoreFailureReason } from './decision.ts'
 import type { Policy } from './policy.ts'
 import type { Transport } from './redis-transport.ts'
 
@@ -109,7 +109,7 @@ export class RedisStore {
       const [policy, key] = charge
       const [algorithm, burst, window, detail] = argumentsOf(policy)
       keys.push(redisKey(this.#prefix, policy, key))
-      args.push(group, operation, algorithm, burst, window, detail, String(costOf(charge)), mark ?? markOf(policy, lease))
+      args.push(group, operation, algorithm, burst, window, detail, countedCost(charge), mark ?? markOf(policy, lease))
     }
   }
 
@@ -165,6 +165,12 @@ function argumentsOf (policy: Policy): readonly [string, string, string, string]
   const made = [policy.algorithm, String(policy.burst), String(policy.windowMs * 1000), String(detail * 1000)] as const
   prepared.set(policy, made)
   return made
+}
+
+/** What cannot be counted is sent as 0, which the script refuses. */
+function countedCost (charge: Charge): string {
+  const cost = costOf(charge)
+  return countable(cost) ? String(cost) : '0'
 }
 
 function markOf ({ algorithm, dryRun }: Policy, lease: number): string {

@@ -1,8 +1,8 @@
-import { Problems } from '../config/index.ts'
+import { ConfigurationError, Problems } from '../config/index.ts'
 import { sendProblem, throwProblem } from './answer.ts'
 import { compileRoute, inOrder } from './compile.ts'
 import type { Answerer } from './run.ts'
-import type { CompiledRoute, RouteInfo, Step } from './types.ts'
+import type { CompiledRoute, FailureBudget, RouteInfo, Step } from './types.ts'
 
 /** A route and, once everything is registered, its chain. Kept on the `config` object that Fastify holds for the route. */
 class Slot {
@@ -24,6 +24,8 @@ export class Pipeline {
   readonly #reports = new Map<string, () => unknown>()
   #unknown: CompiledRoute | undefined
   answer: Answerer = sendProblem
+  /** Set by the limiter, where there is one. */
+  failures: FailureBudget | undefined
 
   set errors (mode: 'problem' | 'throw') {
     this.answer = mode === 'throw' ? throwProblem : sendProblem
@@ -34,6 +36,9 @@ export class Pipeline {
   }
 
   add (step: Step): void {
+    if (this.#steps.some(({ name }) => name === step.name)) {
+      throw new ConfigurationError([{ code: 'SECURE_API_ALREADY_REGISTERED', path: step.name, why: 'this control is registered here already and would run twice', fix: 'Register it once.' }])
+    }
     this.#steps.push(step)
   }
 

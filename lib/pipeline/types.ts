@@ -48,3 +48,11 @@ export interface CompiledRoute {
   /** Names of the steps, in order, for each hook. */
   readonly names: { readonly onRequest: readonly string[], readonly preHandler: readonly string[] }
 }
+
+/** The budget of failed authentications of one address; the limiter offers it, authentication uses it. */
+export interface FailureBudget {
+  /** The 429 of an address that has used its budget up, asked before a credential costs any cryptography. */
+  check (request: FastifyRequest): Verdict | Promise<Verdict>
+  /** Counts a failed authentication. */
+  count (request: FastifyRequest): void
+}

@@ -1,48 +1,26 @@
-import { isBearerToken, type Principal } from '../credentials/index.ts'
-import type { AnswerCode, TokenFailureCode } from '../http/index.ts'
-import { KeysUnavailable, type KeySource, type VerificationKey } from '../keys/index.ts'
+import type { KeySource } from '../keys/index.ts'
 import { TokenCache, tokenDigest, type TokenCacheLimits } from './cache.ts'
 import { checkSigned, notAfter } from './checks.ts'
-import type { AccessTokenClaims, UncheckedClaims } from './claims.ts'
+import { checkedClaims } from './claims.ts'
 import { createGate, type Candidate, type Gate } from './gate.ts'
+import { failed, judged, keysUnavailable, refused, type Outcome, type Verified } from './outcome.ts'
 import { buildPrincipal } from './principal.ts'
-import { createRevocationCheck, type RevocationAnswer, type RevocationCheck, type RevocationCheckOptions } from './revocation.ts'
+import { createRevocationCheck, type RevocationCheck, type RevocationCheckOptions } from './revocation.ts'
 import type { IssuerRules } from './rules.ts'
-import { findSigner } from './verifier.ts'
+import { findSigner } from './signer.ts'
 
-/** A token that is good. Frozen; shared by every request that sends it. */
-export interface Verified {
-  readonly principal: Principal<AccessTokenClaims>
-  readonly key: VerificationKey
-  /** Milliseconds since the epoch: `exp` or the greatest age, whichever is first, and the clock tolerance. */
-  readonly notAfter: number
-}
-
-/** What became of a token. */
-export type Outcome =
-  | { readonly kind: 'verified', readonly verified: Verified }
-  | { readonly kind: 'failed', readonly code: TokenFailureCode | 'SECURE_API_CREDENTIAL_MALFORMED' }
-  | {
-    readonly kind: 'unavailable'
-    readonly code: Extract<AnswerCode, 'SECURE_API_KEYS_UNAVAILABLE' | 'SECURE_API_REVOCATION_UNAVAILABLE'>
-    /** In milliseconds. */
-    readonly retryAfter: number
-    /** For the log. */
-    readonly cause: unknown
-  }
-
-type VerifiedOutcome = Extract<Outcome, { kind: 'verified' }>
-
+/** An issuer whose tokens are accepted, and where its keys are. */
 export interface TrustedIssuer {
   readonly rules: IssuerRules
   readonly keys: KeySource
 }
 
 export interface TokenAuthenticatorOptions {
-  /** By exact `iss`; a second entry with the same one is an error. */
+  /** Each exact `iss` once. The keys of one are never asked about tokens of another. */
   readonly issuers: readonly TrustedIssuer[]
   /** @default 10,000 tokens and 64 MiB */
   readonly cache?: Partial<TokenCacheLimits> | false
+  /** @default never asked; the time limit is 1 second and a failure denies */
   readonly revocation?: Partial<RevocationCheckOptions> & Pick<RevocationCheckOptions, 'isRevoked'>
   /** In bytes. @default 8192 */
   readonly maxTokenBytes?: number
@@ -50,45 +28,24 @@ export interface TokenAuthenticatorOptions {
   readonly now?: () => number
 }
 
-export interface TokenAuthenticator {
-  /**
-   * What becomes of a token that was verified before: without cryptography, and without a promise unless `isRevoked`
-   * gives one. Undefined for every other token. Never throws, never rejects.
-   */
-  lookup (token: string): Outcome | Promise<Outcome> | undefined
-  /** What becomes of any token. Never rejects. */
-  authenticate (token: string): Promise<Outcome>
-  /** Forgets the verified tokens for which the predicate holds, and says how many. They are verified again. */
-  forget (predicate: (verified: Verified) => boolean): number
-  /** Of the cache; bytes are estimated. */
-  readonly size: number
-  readonly bytes: number
-}
-
 const defaultLimits: TokenCacheLimits = { max: 10_000, maxBytes: 64 * 1024 * 1024 }
 const REVOCATION_TIMEOUT = 1000
-/** When to ask again after a failure that does not say so itself, in milliseconds. */
-const RETRY_AFTER = 1000
 
-/** What a cached token weighs beside its claims, and how much more claims weigh as objects than as text; measured. */
+/** What a cached token weighs beside its claims, and how much claims weigh for each character of the token; measured. */
 const ENTRY_BYTES = 1024
 const BYTES_PER_CHARACTER = 4
 
 /**
  * Decides about bearer tokens: gate, key, signature, profile, revocation, in this order, with a cache of those that
- * passed. Revocation is asked for cached tokens too, each time.
+ * passed. Revocation is asked about cached tokens too, each time.
  *
  * @example
  * const outcome = authenticator.lookup(token) ?? await authenticator.authenticate(token)
  */
-export function createTokenAuthenticator (options: TokenAuthenticatorOptions): TokenAuthenticator {
-  return new Authenticator(options)
-}
-
-class Authenticator implements TokenAuthenticator {
+export class TokenAuthenticator {
   readonly #gate: Gate
   readonly #sources: ReadonlyMap<IssuerRules, KeySource>
-  readonly #cache: TokenCache<CachedToken> | undefined
+  readonly #cache: TokenCache<Verified> | undefined
   readonly #revocation: RevocationCheck | undefined
   readonly #now: () => number
   /** Requests that bring the same new token at the same time share one verification. */
@@ -104,61 +61,67 @@ class Authenticator implements TokenAuthenticator {
     this.#now = now
   }
 
+  /** How many tokens are in the cache. */
   get size (): number {
     return this.#cache?.size ?? 0
   }
 
+  /** About how many bytes they take. */
   get bytes (): number {
     return this.#cache?.bytes ?? 0
   }
 
+  /**
+   * What becomes of a token that was verified before: without cryptography, and without a promise unless `isRevoked`
+   * gives one. Undefined for every other token. Never throws, never rejects.
+   */
   lookup (token: string): Outcome | Promise<Outcome> | undefined {
-    const found = this.#cache?.get(tokenDigest(token), this.#now())
-    return found && this.#unlessRevoked(found.outcome)
+    const verified = this.#cache?.get(tokenDigest(token), this.#now())
+    return verified && this.#unlessRevoked(verified)
   }
 
+  /** What becomes of any token. Never rejects. */
   async authenticate (token: string): Promise<Outcome> {
     const candidate = this.#gate(token, this.#now())
     if (typeof candidate === 'string') return refused(candidate, token)
-    const outcome = await this.#verifyOnce(tokenDigest(token), candidate, token.length)
+    const digest = tokenDigest(token)
+    const outcome = this.#cache?.get(digest, this.#now()) ?? await this.#verifyOnce(digest, candidate)
     return outcome.kind === 'verified' ? await this.#unlessRevoked(outcome) : outcome
   }
 
+  /** Forgets the verified tokens for which the predicate holds, and says how many. They can be verified again. */
   forget (predicate: (verified: Verified) => boolean): number {
-    return this.#cache?.deleteWhere(({ outcome }) => predicate(outcome.verified)) ?? 0
+    return this.#cache?.deleteWhere(predicate) ?? 0
   }
 
-  #unlessRevoked (outcome: VerifiedOutcome): Outcome | Promise<Outcome> {
-    if (this.#revocation === undefined) return outcome
-    const answer = this.#revocation(outcome.verified.principal.claims)
-    return answer instanceof Promise ? answer.then(late => judge(late, outcome)) : judge(answer, outcome)
+  #unlessRevoked (verified: Verified): Outcome | Promise<Outcome> {
+    if (this.#revocation === undefined) return verified
+    const answer = this.#revocation(verified.principal.claims)
+    return answer instanceof Promise ? answer.then(late => judged(late, verified)) : judged(answer, verified)
   }
 
-  #verifyOnce (digest: string, candidate: Candidate, length: number): Promise<Outcome> {
+  #verifyOnce (digest: string, candidate: Candidate): Promise<Outcome> {
     const running = this.#pending.get(digest)
     if (running !== undefined) return running
-    const started = this.#verify(digest, candidate, length).finally(() => this.#pending.delete(digest))
+    const started = this.#verify(digest, candidate).finally(() => this.#pending.delete(digest))
     this.#pending.set(digest, started)
     return started
   }
 
-  async #verify (digest: string, candidate: Candidate, length: number): Promise<Outcome> {
+  async #verify (digest: string, candidate: Candidate): Promise<Outcome> {
+    const source = this.#sources.get(candidate.rules)
+    if (source === undefined) return failed('SECURE_API_TOKEN_ISSUER')
     try {
-      const source = this.#sources.get(candidate.rules)
-      const key = source === undefined ? 'SECURE_API_TOKEN_ISSUER' : await findSigner(candidate, source)
-      if (typeof key === 'string') return failures[key]
+      const key = await findSigner(candidate, source)
+      if (typeof key === 'string') return failed(key)
       const failure = checkSigned(candidate)
-      if (failure !== undefined) return failures[failure]
-      return this.#remember(digest, verifiedOutcome(candidate, key), length)
+      if (failure !== undefined) return failed(failure)
+      const principal = buildPrincipal(checkedClaims(candidate.claims), candidate.rules)
+      const verified = Object.freeze({ kind: 'verified', principal, key, notAfter: notAfter(candidate.claims, candidate.rules) } as const)
+      this.#cache?.set(digest, verified, ENTRY_BYTES + BYTES_PER_CHARACTER * candidate.signingInput.length)
+      return verified
     } catch (error) {
-      const retryAfter = error instanceof KeysUnavailable ? error.retryAfter : RETRY_AFTER
-      return { kind: 'unavailable', code: 'SECURE_API_KEYS_UNAVAILABLE', retryAfter, cause: error }
+      return keysUnavailable(error)
     }
-  }
-
-  #remember (digest: string, outcome: VerifiedOutcome, length: number): VerifiedOutcome {
-    const { key, notAfter } = outcome.verified
-    this.#cache?.set(digest, { outcome, key, notAfter }, ENTRY_BYTES + BYTES_PER_CHARACTER * length)
-    return outcome
   }
 }

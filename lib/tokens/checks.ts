@@ -50,11 +50,11 @@ function isUse (claims: UncheckedClaims, { claim, accepted }: NonNullable<Issuer
  * do so are believed when they say it is another one.
  */
 function isOtherKind (claims: UncheckedClaims): boolean {
-  return foreignMarks.some(name => Object.hasOwn(claims, name)) ||
-    claims.token_use === 'id' || claims.typ === 'ID' || claims.typ === 'Refresh' || claims.typ === 'Logout'
+  return foreignMarks.some(name => Object.hasOwn(claims, name)) || foreignUses.has(claims.token_use) || foreignUses.has(claims.typ)
 }
 
 const foreignMarks = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events']
+const foreignUses: ReadonlySet<unknown> = new Set(['id', 'ID', 'Refresh', 'Offline', 'Logout'])
 
 /** RFC 7519 §4.1: dates are numbers, the rest are texts. A wrong type is refused rather than ignored: a `jti` of 7 could never be revoked. */
 const types: Check = ({ claims }) => {

@@ -38,3 +38,8 @@ export function textClaim (claims: UncheckedClaims, name: string): string | unde
   const value = claims[name]
   return typeof value === 'string' ? value : undefined
 }
+
+/** The claims as what the gate's checks have shown them to be. The one place where unchecked becomes checked. */
+export function checkedClaims (claims: UncheckedClaims): AccessTokenClaims {
+  return claims as AccessTokenClaims
+}

@@ -1,0 +1,56 @@
+import type { FastifyRequest } from 'fastify'
+import type { Principal } from '../credentials/index.ts'
+import { addressKey } from './address.ts'
+import type { Partition } from './options.ts'
+
+/**
+ * Whose budget a request counts against. Every part carries its length, so that no caller can write a name that reads
+ * like somebody else's key.
+ */
+export function partitionOf (by: Partition): (request: FastifyRequest) => string {
+  if (typeof by === 'function') return request => custom(by, request) ?? addressPartition(request)
+  const read = readers[by]
+  return request => read(request.auth) ?? addressPartition(request)
+}
+
+type Reader = (principal: Principal | undefined) => string | undefined
+
+const readers: Readonly<Record<Exclude<Partition, (request: FastifyRequest) => string | undefined>, Reader>> = {
+  address: () => undefined,
+  principal: memoized(principal => key('p', principal.issuer, principal.subject ?? principal.client)),
+  client: memoized(principal => key('c', principal.issuer, principal.client)),
+  tenant: memoized(principal => key('t', principal.issuer, principal.tenant)),
+  'api-key': memoized(principal => principal.kind === 'api-key' ? key('k', principal.issuer, principal.subject) : undefined)
+}
+
+/** Principals are shared between requests, so a key is made once for each. */
+function memoized (read: (principal: Principal) => string | undefined): Reader {
+  const keys = new WeakMap<Principal, string | undefined>()
+  return principal => {
+    if (principal === undefined || principal.kind === 'anonymous') return undefined
+    const known = keys.get(principal)
+    if (known !== undefined) return known
+    const made = read(principal)
+    keys.set(principal, made)
+    return made
+  }
+}
+
+function key (kind: string, issuer: string | undefined, name: string | undefined): string | undefined {
+  return name === undefined ? undefined : `${kind}${issuer?.length ?? 0}:${issuer ?? ''}:${name}`
+}
+
+export function addressPartition ({ ip }: FastifyRequest): string {
+  return `a:${addressKey(ip)}`
+}
+
+/** A function of the application that fails, or names nobody, counts by address: never a request without a budget. */
+function custom (by: (request: FastifyRequest) => string | undefined, request: FastifyRequest): string | undefined {
+  try {
+    const name = by(request)
+    return typeof name === 'string' && name !== '' ? `x:${name}` : undefined
+  } catch (error) {
+    request.log.warn({ err: error }, 'secure-api: a rate-limit partition failed; the request counts by address')
+    return undefined
+  }
+}

@@ -1,0 +1,159 @@
+import { unknownAddress } from './address.ts'
+import { check, Problems } from '../config/index.ts'
+import { isUnavailable, type Limiter, type MaybePromise, type Outcome } from './decision.ts'
+import { LimitSchema, type Limit } from './options.ts'
+import { compilePolicy, type Policy } from './policy.ts'
+import { validateLimit } from './validate.ts'
+
+/** What @fastify/rate-limit is told of a request. It refuses when `current` is above `max`. */
+export interface StoreResult {
+  readonly current: number
+  /** Milliseconds. */
+  readonly ttl: number
+}
+
+type Callback = (error: Error | null, result?: StoreResult) => void
+
+/** The store API of @fastify/rate-limit 11 (`types/index.d.ts`, and `read`, which its README adds). */
+export interface EngineStore {
+  incr (key: string, callback: Callback, timeWindow: number, max: number): void
+  read (key: string, callback: Callback, timeWindow: number, max: number): void
+  child (params: object): EngineStore
+}
+
+/** Options of @fastify/rate-limit that reach the store, with those that it hands on unread. */
+interface StoreParams {
+  readonly max?: unknown
+  readonly timeWindow?: unknown
+  readonly policy?: unknown
+  readonly groupId?: unknown
+  readonly algorithm?: unknown
+  readonly burst?: unknown
+  readonly routeInfo?: { readonly method?: string | readonly string[], readonly url?: string, readonly config?: { readonly rateLimit?: unknown } }
+}
+
+/** Plans (functions for `max` and `timeWindow`) take few values; more than this many are compiled again. */
+const plansKept = 64
+const rootName = 'default'
+
+/** The answer while nothing can be counted: @fastify/rate-limit throws it, and Fastify sends its status. */
+export class LimitNotCounted extends Error {
+  readonly code = 'SECURE_API_RATE_LIMIT_UNAVAILABLE'
+  readonly statusCode = 503
+
+  constructor () {
+    super('The rate limit cannot be checked at the moment.')
+    this.name = 'LimitNotCounted'
+  }
+}
+
+/**
+ * A store class for `@fastify/rate-limit` over our limiter: `register(rateLimit, { store: engineStore(limiter) })`. Besides its own options,
+ * `policy` (the budget's name, shared wherever it is used; `groupId` means the same), `algorithm` and `burst` are understood.
+ * What cannot be counted (`max: () => undefined`) is refused, where the stores of @fastify/rate-limit admit it without limit.
+ */
+export function engineStore (limiter: Limiter): new (params?: object) => EngineStore {
+  return class implements EngineStore {
+    readonly #name: string
+    readonly #shape: Pick<Limit, 'algorithm' | 'burst'>
+    readonly #plans = new Map<string, Policy | undefined>()
+
+    constructor (params: StoreParams = {}, name: string = rootName) {
+      this.#name = name
+      this.#shape = shapeOf(params)
+      checkEngineOptions({ ...params, policy: name })
+    }
+
+    incr (key: string, callback: Callback, timeWindow: number, max: number): void {
+      this.#answer(callback, max, timeWindow, policy => limiter.take(policy, keyOf(key)))
+    }
+
+    read (key: string, callback: Callback, timeWindow: number, max: number): void {
+      this.#answer(callback, max, timeWindow, policy => limiter.peek(policy, keyOf(key)))
+    }
+
+    child (params: StoreParams): EngineStore {
+      checkEngineOptions({ ...params, ...rawOptions(params), policy: nameOf(params) })
+      const Store = engineStore(limiter) as new (params: object, name?: string) => EngineStore
+      return new Store(params, nameOf(params))
+    }
+
+    #answer (callback: Callback, max: number, timeWindow: number, ask: (policy: Policy) => MaybePromise<Outcome>): void {
+      const policy = this.#policy(max, timeWindow)
+      if (policy === undefined) return callback(new LimitNotCounted())
+      const outcome = ask(policy)
+      if (!(outcome instanceof Promise)) return tell(outcome, max, callback)
+      outcome.then(decided => tell(decided, max, callback), () => callback(new LimitNotCounted()))
+    }
+
+    #policy (max: number, timeWindow: number): Policy | undefined {
+      const plan = `${max}/${timeWindow}`
+      if (this.#plans.has(plan)) return this.#plans.get(plan)
+      if (this.#plans.size >= plansKept) this.#plans.clear()
+      const limit = { ...this.#shape, limit: max, window: timeWindow }
+      const policy = problemsOf(limit).any ? undefined : compilePolicy(this.#name, limit)
+      this.#plans.set(plan, policy)
+      return policy
+    }
+  }
+}
+
+/**
+ * Checks options of @fastify/rate-limit, which takes what it does not understand (`max: '10'`) for its default of 1000.
+ * Throws a `ConfigurationError`. A budget needs a name: in Redis, two without one would be the same.
+ */
+export function checkEngineOptions (options: object): void {
+  const { max, timeWindow, policy, groupId, algorithm, burst }: StoreParams = options
+  const problems = problemsOf({
+    ...(max === undefined || typeof max === 'function' ? { limit: 1 } : { limit: max }),
+    ...(timeWindow === undefined || typeof timeWindow === 'function' ? { window: 1 } : { window: timeWindow }),
+    ...(algorithm === undefined ? undefined : { algorithm }),
+    ...(burst === undefined ? undefined : { burst })
+  })
+  const name = policy ?? groupId
+  if (typeof name !== 'string' || name === '') {
+    problems.add('SECURE_API_OPTION_MISSING', 'rateLimit.policy', 'a limiter without a name would share its counts with every other one', "Add `policy: 'login'`, or what it is for.")
+  }
+  problems.throwIfAny()
+}
+
+function problemsOf (limit: object): Problems {
+  const problems = new Problems()
+  check(LimitSchema, limit, 'rateLimit', problems)
+  if (!problems.any) validateLimit(limit as Limit, 'rateLimit', problems)
+  return problems
+}
+
+function tell (outcome: Outcome, max: number, callback: Callback): void {
+  if (isUnavailable(outcome)) return callback(new LimitNotCounted())
+  const { allowed, dryRun, remaining, retryAfterMs, resetMs } = outcome
+  if (!allowed && !dryRun) return callback(null, { current: max + 1, ttl: Math.max(1, Math.ceil(retryAfterMs)) })
+  callback(null, { current: Math.max(0, max - remaining), ttl: Math.ceil(resetMs) })
+}
+
+/** What the application wrote, before @fastify/rate-limit put its defaults in the place of mistakes. */
+function rawOptions ({ routeInfo }: StoreParams): object {
+  const raw = routeInfo?.config?.rateLimit
+  return typeof raw === 'object' && raw !== null ? raw : {}
+}
+
+function shapeOf ({ algorithm, burst }: StoreParams): Pick<Limit, 'algorithm' | 'burst'> {
+  return {
+    ...(isWindowed(algorithm) ? { algorithm } : undefined),
+    ...(typeof burst === 'number' ? { burst } : undefined)
+  }
+}
+
+function isWindowed (value: unknown): value is 'sliding-window' | 'fixed-window' | 'token-bucket' {
+  return value === 'sliding-window' || value === 'fixed-window' || value === 'token-bucket'
+}
+
+function nameOf ({ policy, groupId, routeInfo }: StoreParams): string {
+  const named = policy ?? groupId
+  if (typeof named === 'string') return named
+  return routeInfo?.url === undefined ? '' : `${String(routeInfo.method)} ${routeInfo.url}`
+}
+
+function keyOf (key: unknown): string {
+  return typeof key === 'string' && key !== '' ? key : unknownAddress
+}

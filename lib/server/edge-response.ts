@@ -1,0 +1,40 @@
+import { STATUS_CODES } from 'node:http'
+import { refusal, type AnswerCode } from '../http/index.ts'
+
+/** A header as it is written: lower-case name and value. */
+export type HeaderPair = readonly [name: string, value: string]
+
+/** The part of a header table that answers at the edge carry: all of them are errors. */
+export interface EdgeHeaders {
+  readonly headers: readonly HeaderPair[]
+  /** Only over TLS. */
+  readonly hsts: HeaderPair | undefined
+  readonly cache: { readonly error: HeaderPair | undefined }
+}
+
+/** Statuses of requests that never became one, by their answer. */
+export const edgeAnswers = {
+  400: 'SECURE_API_REQUEST_MALFORMED',
+  408: 'SECURE_API_REQUEST_TIMEOUT',
+  413: 'SECURE_API_REQUEST_TOO_LARGE',
+  431: 'SECURE_API_REQUEST_HEADERS_TOO_LARGE'
+} as const satisfies Record<number, AnswerCode>
+
+export type EdgeStatus = keyof typeof edgeAnswers
+
+/** What every answer at the edge of one server carries. */
+export function edgePairs ({ headers, hsts, cache }: EdgeHeaders, secure: boolean): readonly HeaderPair[] {
+  return [...headers, ...[secure ? hsts : undefined, cache.error].filter(pair => pair !== undefined)]
+}
+
+/**
+ * A whole HTTP/1.1 answer as text, for sockets on which the parser gave up. Called once for each status; what it
+ * returns adds the date (RFC 9110 §6.6.1).
+ */
+export function edgeResponse (status: EdgeStatus, pairs: readonly HeaderPair[]): (now?: Date) => string {
+  const { headers, body } = refusal(edgeAnswers[status])
+  const all = { ...headers, ...Object.fromEntries(pairs), 'content-length': String(Buffer.byteLength(body)), connection: 'close' }
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines}date: `
+  return (now = new Date()) => `${head}${now.toUTCString()}\r\n\r\n${body}`
+}

@@ -1,0 +1,187 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import { Server as HttpsServer } from 'node:https'
+import { Server as TlsServer } from 'node:tls'
+import { createClientErrorHandler, type ClientErrorEvent } from './client-error.ts'
+import { edgePairs, type EdgeHeaders, type HeaderPair } from './edge-response.ts'
+
+export type NodeServer = HttpServer | HttpsServer | Http2Server
+type NodeRequest = IncomingMessage | Http2ServerRequest
+type NodeResponse = ServerResponse | Http2ServerResponse
+
+export interface EdgeOptions {
+  /** The application's header table. */
+  readonly table: EdgeHeaders
+  /** `maxParamLength` of the router: a shorter URL cannot be answered 414. @default 100 */
+  readonly maxParamLength?: number
+  /** Told of each answer to a request that could not be parsed: no hook sees them. */
+  readonly onClientError?: (event: ClientErrorEvent) => void
+}
+
+export interface Edge {
+  /** Call it when the application begins to close: from then on the router may answer 503 before any hook. */
+  closing (): void
+  /** Takes everything off again. */
+  dispose (): void
+}
+
+/** What is known of one application: its servers share one handler, and `listen()` on localhost makes a second server. */
+interface EdgeState {
+  readonly options: EdgeOptions
+  readonly handlers: ReadonlySet<unknown>
+  readonly servers: Map<NodeServer, () => void>
+  closing: boolean
+}
+
+/** What is known of one server. */
+interface ServerState {
+  readonly edge: EdgeState
+  readonly server: NodeServer
+  readonly pairs: readonly HeaderPair[]
+  readonly maxParamLength: number
+}
+
+const states = new WeakMap<object, ServerState>()
+const edges = new Set<EdgeState>()
+/** Servers that belong to none of the edges. */
+let strangers = new WeakSet<object>()
+
+/**
+ * Puts the security headers on answers that no hook sees: bad URL, 414, missing Host, 417, 503 while closing, and
+ * whatever the HTTP parser refuses. Also on the server that Fastify makes beside `app.server` for `::1`, which
+ * listeners added to `app.server` do not reach (fastify/fastify#3536).
+ *
+ * Requests that can only be answered by a route are left alone: their cost is one look at the URL and two headers.
+ */
+export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
+  const edge: EdgeState = { options, handlers: new Set(server.listeners('request')), servers: new Map(), closing: false }
+  if (edges.size === 0) listen()
+  edges.add(edge)
+  strangers = new WeakSet()
+  attach(server, edge)
+  return {
+    closing: () => { edge.closing = true },
+    dispose: () => dispose(edge)
+  }
+}
+
+function dispose (edge: EdgeState): void {
+  for (const detach of edge.servers.values()) detach()
+  edge.servers.clear()
+  if (edges.delete(edge) && edges.size === 0) unlisten()
+}
+
+function listen (): void {
+  subscribe('net.server.socket', onSocket)
+  subscribe('http.server.request.start', onRequestStart)
+}
+
+function unlisten (): void {
+  unsubscribe('net.server.socket', onSocket)
+  unsubscribe('http.server.request.start', onRequestStart)
+}
+
+/** A new connection, before its first byte is read: the moment to find out about a second server. */
+function onSocket (message: unknown): void {
+  const { server } = (message as { socket: { server?: NodeServer } }).socket
+  if (server === undefined || states.has(server) || strangers.has(server)) return
+  const handlers = server.listeners('request')
+  const owner = [...edges].find(edge => handlers.some(handler => edge.handlers.has(handler)))
+  if (owner === undefined) strangers.add(server)
+  else attach(server, owner)
+}
+
+/** HTTP/1 only. It comes before Node's own refusals: missing Host, 417, too many requests on a socket. */
+function onRequestStart (message: unknown): void {
+  const { request, response, server } = message as { request: IncomingMessage, response: ServerResponse, server: object }
+  const state = states.get(server)
+  if (state !== undefined && mayMissHooks(state, request)) guard(response, state.pairs)
+}
+
+function mayMissHooks ({ edge, server, maxParamLength }: ServerState, { url = '', headers }: NodeRequest): boolean {
+  return edge.closing || !server.listening || url.length > maxParamLength || url.includes('%') ||
+    headers.host === undefined || headers.expect !== undefined || limitsRequests(server)
+}
+
+function limitsRequests (server: NodeServer): boolean {
+  return 'maxRequestsPerSocket' in server && (server.maxRequestsPerSocket ?? 0) > 0
+}
+
+/** Responses whose headers are still the edge's to decide. */
+const guarded = Symbol('secure-api.edge')
+type Guarded = { [guarded]?: boolean }
+
+/** The headers go on when the head is written, unless a hook has claimed the response by then. */
+function guard (response: NodeResponse & Guarded, pairs: readonly HeaderPair[]): void {
+  // Only ever called with the arguments it passes on.
+  const writeHead = response.writeHead as (...parts: unknown[]) => NodeResponse
+  response[guarded] = true
+  response.writeHead = function (...parts: unknown[]) {
+    if (response[guarded] === true && !response.headersSent) {
+      response[guarded] = false
+      setMissing(response, pairs)
+    }
+    return writeHead.apply(response, parts)
+  } as typeof response.writeHead
+}
+
+function setMissing (response: NodeResponse, pairs: readonly HeaderPair[]): void {
+  for (const [name, value] of pairs) {
+    if (!response.hasHeader(name)) response.setHeader(name, value)
+  }
+}
+
+/** Called by the headers hook: from here on the route's own table decides, and the edge keeps out. */
+export function claim (response: object): void {
+  const { [guarded]: held } = response as Guarded
+  if (held === true) (response as Guarded)[guarded] = false
+}
+
+function attach (server: NodeServer, edge: EdgeState): void {
+  const { table, maxParamLength = 100, onClientError } = edge.options
+  const pairs = edgePairs(table, server instanceof TlsServer)
+  states.set(server, { edge, server, pairs, maxParamLength })
+  const onError = createClientErrorHandler(server, pairs, onClientError)
+  server.prependListener('clientError', onError)
+  const detachHttp2 = isHttp1(server) ? () => {} : attachHttp2(server, pairs)
+  edge.servers.set(server, () => {
+    states.delete(server)
+    server.removeListener('clientError', onError)
+    detachHttp2()
+  })
+}
+
+function isHttp1 (server: NodeServer): boolean {
+  return server instanceof HttpServer || server instanceof HttpsServer
+}
+
+/** HTTP/2 publishes nothing on the request channel. HTTP/1 requests of the same server do (`allowHTTP1`). */
+function attachHttp2 (server: NodeServer, pairs: readonly HeaderPair[]): () => void {
+  const onRequest = (request: NodeRequest, response: NodeResponse) => {
+    const state = states.get(server)
+    if (request.httpVersionMajor > 1 && state !== undefined && mayMissHooks2(state, request)) guard(response, pairs)
+  }
+  server.prependListener('request', onRequest)
+  const detachExpectation = server.listenerCount('checkExpectation') > 0 ? () => {} : answerExpectation(server, pairs)
+  return () => {
+    server.removeListener('request', onRequest)
+    detachExpectation()
+  }
+}
+
+/** An HTTP/2 request names its host in `:authority`, and Node refuses none of them by itself. */
+function mayMissHooks2 ({ edge, server, maxParamLength }: ServerState, { url = '' }: NodeRequest): boolean {
+  return edge.closing || !server.listening || url.length > maxParamLength || url.includes('%')
+}
+
+/** As Node answers it when nobody listens (RFC 9110 §10.1.1), with the headers. */
+function answerExpectation (server: NodeServer, pairs: readonly HeaderPair[]): () => void {
+  const onExpectation = (_: NodeRequest, response: NodeResponse) => {
+    setMissing(response, pairs)
+    response.statusCode = 417
+    response.end()
+  }
+  server.on('checkExpectation', onExpectation)
+  return () => { server.removeListener('checkExpectation', onExpectation) }
+}

@@ -1,0 +1,71 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { check, Problems } from '../config/index.ts'
+import { IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema, type IssuerOptions } from './options.ts'
+import type { IsRevoked } from './revocation.ts'
+import { validateIssuers, type ValidationContext } from './validate.ts'
+
+/** The option `auth`. */
+export const AuthenticationOptionsSchema = Type.Object({
+  // One issuer may be written here directly.
+  ...Type.Partial(IssuerOptionsSchema).properties,
+  /** The providers whose tokens are accepted, where there are several. */
+  issuers: Type.Optional(Type.Array(IssuerOptionsSchema, { minItems: 1 })),
+  /**
+   * Verified tokens that are remembered, so that a signature is checked once; `false` checks it on each request.
+   * @default { max: 10_000 }
+   */
+  tokenCache: Type.Optional(Type.Union([Type.Literal(false), TokenCacheOptionsSchema])),
+  /** Says whether a token has been revoked: a function of yours, or that of `createDenylist()`. Asked on every request. */
+  isRevoked: Type.Optional(Type.Unsafe<IsRevoked>(Type.Function([], Type.Any()))),
+  /** How long `isRevoked` may take, and what its failure means. */
+  revocation: Type.Optional(RevocationOptionsSchema),
+  /**
+   * When keys are first fetched. `'warm'`: before the server is ready, which it becomes without them too; protected
+   * routes then answer 503 until they are there. `'required'`: without keys the boot fails. `'lazy'`: with the first
+   * token, whose sender waits.
+   * @default 'warm'
+   */
+  startup: Type.Optional(Type.Union([Type.Literal('warm'), Type.Literal('lazy'), Type.Literal('required')]))
+}, { additionalProperties: false })
+export type AuthenticationOptions = Static<typeof AuthenticationOptionsSchema>
+
+const issuerKeys = Object.keys(IssuerOptionsSchema.properties)
+
+/** Checks the section `auth`; used by the suite too, so that all mistakes are told at once. */
+export function validateAuthentication (options: AuthenticationOptions, path: string, problems: Problems, context: ValidationContext): void {
+  check(AuthenticationOptionsSchema, options, path, problems)
+  const direct = directIssuer(options)
+  if (direct !== undefined && options.issuers !== undefined) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.issuers`, 'there are issuers here and one beside it', `Move \`${Object.keys(direct).join('`, `')}\` into an entry of \`issuers\`.`)
+  }
+  if (options.issuers === undefined) requireIssuer(direct ?? {}, path, problems)
+  if (options.isRevoked === undefined && options.revocation !== undefined) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.revocation`, 'there is no `isRevoked` that it could be about', 'Add `isRevoked`, or leave `revocation` out.')
+  }
+  validateEntries(options, direct, path, problems, context)
+}
+
+function validateEntries ({ issuers }: AuthenticationOptions, direct: object | undefined, path: string, problems: Problems, context: ValidationContext): void {
+  const list: unknown = issuers
+  if (Array.isArray(list)) validateIssuers(list.filter(entry => typeof entry === 'object' && entry !== null), `${path}.issuers`, problems, context)
+  if (direct === undefined) return
+  const found = new Problems()
+  validateIssuers([direct as IssuerOptions], path, found, context)
+  for (const { code, path: at, why, fix } of found.list()) problems.add(code, at.replace(`${path}[0]`, path), why, fix)
+}
+
+function requireIssuer (direct: Partial<IssuerOptions>, path: string, problems: Problems): void {
+  for (const name of ['issuer', 'audience'] as const) {
+    if (!(name in direct)) problems.add('SECURE_API_OPTION_MISSING', `${path}.${name}`, 'without it there is no telling which tokens are meant for this API', `Add \`${name}\`, or \`issuers\` with an entry for each provider.`)
+  }
+}
+
+/** The entries of `issuers`, or the one that is written directly. Expects options without mistakes. */
+export function issuersOf (options: AuthenticationOptions): readonly IssuerOptions[] {
+  return options.issuers ?? [directIssuer(options) as IssuerOptions]
+}
+
+function directIssuer (options: AuthenticationOptions): Partial<IssuerOptions> | undefined {
+  const direct = Object.entries(options).filter(([name]) => issuerKeys.includes(name))
+  return direct.length === 0 ? undefined : Object.fromEntries(direct)
+}

@@ -1,0 +1,139 @@
+import type { Problems } from '../config/index.ts'
+import { parseDuration } from '../config/index.ts'
+import { algorithms, checkInlineKeys, checkIssuerUrl, checkKeySetUrl, validateKeys } from '../keys/index.ts'
+import { claimPathFault } from './claim-path.ts'
+import type { IssuerOptions } from './options.ts'
+import { presets } from './presets.ts'
+import { TENANT } from './rules.ts'
+
+/** In development http is allowed on this machine, and a preset for a provider that is played by a test issuer. */
+export interface ValidationContext {
+  readonly development: boolean
+}
+
+type Rule = (options: IssuerOptions, path: string, problems: Problems, context: ValidationContext) => void
+
+/**
+ * Reports what the schema of an issuer cannot say. Options that the schema refused may be passed too: each rule looks
+ * only at values of the right type, so that all mistakes are told at once.
+ *
+ * @param path of the entry: `auth.issuers[0]`
+ */
+export function validateIssuer (options: IssuerOptions, path: string, problems: Problems, context: ValidationContext): void {
+  for (const rule of rules) rule(options, path, problems, context)
+}
+
+/** As `validateIssuer` for all entries, which must not claim the same tokens. */
+export function validateIssuers (list: readonly IssuerOptions[], path: string, problems: Problems, context: ValidationContext): void {
+  const seen = new Map<string, string>()
+  list.forEach((options, index) => {
+    const at = `${path}[${index}]`
+    validateIssuer(options, at, problems, context)
+    for (const name of exactNames(options)) {
+      const first = seen.get(name)
+      if (first !== undefined) problems.add('SECURE_API_ISSUER_DUPLICATE', `${at}.issuer`, `tokens of ${name} already belong to ${first}`, 'Make it one entry; `audience` takes a list.')
+      seen.set(name, at)
+    }
+  })
+}
+
+function exactNames ({ issuer, tenants }: IssuerOptions): string[] {
+  if (typeof issuer !== 'string') return []
+  return issuer.includes(TENANT) && Array.isArray(tenants) ? [...new Set(tenants)].map(tenant => issuer.replace(TENANT, tenant)) : [issuer]
+}
+
+const issuerUrl: Rule = ({ issuer }, path, problems, { development }) => {
+  if (isText(issuer)) checkIssuerUrl(issuer.replace(TENANT, 'tenant'), development, `${path}.issuer`, problems)
+}
+
+const issuerForm: Rule = ({ issuer, preset }, path, problems, { development }) => {
+  const known = isText(issuer) && preset !== undefined && Object.hasOwn(presets, preset) ? presets[preset] : undefined
+  if (known === undefined || known.issuerForm.test(issuer) || (development && isLoopback(issuer))) return
+  problems.add('SECURE_API_ISSUER_FORM', `${path}.issuer`, `no token of ${preset} has this \`iss\``, known.issuerHint)
+}
+
+const audience: Rule = ({ audience, preset }, path, problems) => {
+  for (const value of texts(audience)) {
+    if (value.includes('*')) problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audience`, 'audiences are compared as they are: * stands for nothing', 'List every name of this API.')
+    if (preset === 'google' && value.endsWith('.apps.googleusercontent.com')) {
+      problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audience`, 'a token for a client id is an ID token: it says who signed in there, not who may call here', 'Give the address of this service, and let callers ask for a token for it.')
+    }
+  }
+}
+
+const template: Rule = ({ issuer, tenants }, path, problems) => {
+  if (!isText(issuer)) return
+  const holds = issuer.includes(TENANT)
+  if (/[{}]/.test(issuer.replace(TENANT, ''))) {
+    problems.add('SECURE_API_ISSUER_TEMPLATE', `${path}.issuer`, `the only template is ${TENANT}, once`, `Write ${TENANT}, or the exact \`iss\`.`)
+  }
+  if (holds && tenants === undefined) {
+    problems.add('SECURE_API_ISSUER_TENANTS', `${path}.tenants`, 'without a list, every customer of the provider could let its own users in', 'List the tenant ids that may call.')
+  }
+  if (!holds && tenants !== undefined) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.tenants`, `the issuer has no ${TENANT} for them to stand in`, `Put ${TENANT} into \`issuer\`, or leave \`tenants\` out.`)
+  }
+}
+
+/** A tenant becomes a part of a URL; anything but a name could make another issuer of it. */
+const tenantNames: Rule = ({ tenants }, path, problems) => {
+  for (const [index, tenant] of texts(tenants).entries()) {
+    if (!/^[\w.-]+$/.test(tenant) || ['common', 'organizations', 'consumers'].includes(tenant.toLowerCase())) {
+      problems.add('SECURE_API_ISSUER_TENANTS', `${path}.tenants[${index}]`, 'this is no tenant\'s id, as it stands in tokens', 'Give the id: 8eaef023-2b34-4da1-9baa-8bc8c9d6a490.')
+    }
+  }
+}
+
+const keySource: Rule = (options, path, problems) => {
+  const given = (['jwksUri', 'jwks'] as const).filter(name => options[name] !== undefined)
+  const all = options.discovery === true ? ['discovery', ...given] : given
+  if (all.length > 1) problems.add('SECURE_API_OPTION_CONFLICT', `${path}.${all.at(-1)}`, `keys come from one place, and there are ${all.join(' and ')}`, 'Keep one of them.')
+  if (options.discovery === false && given.length === 0) problems.add('SECURE_API_OPTION_CONFLICT', `${path}.discovery`, 'without discovery there is no place to get keys from', 'Give `jwksUri` or `jwks`, or leave `discovery` out.')
+  if (options.jwks !== undefined && options.keys !== undefined) problems.add('SECURE_API_OPTION_CONFLICT', `${path}.keys`, 'a key set that stands here is never fetched', 'Leave `keys` out.')
+}
+
+const keySet: Rule = ({ jwksUri, jwks, algorithms: names = algorithms }, path, problems, { development }) => {
+  if (isText(jwksUri)) checkKeySetUrl(jwksUri, development, `${path}.jwksUri`, problems)
+  if (jwks !== undefined) checkInlineKeys(jwks, algorithms.filter(name => names.includes(name)), `${path}.jwks`, problems)
+}
+
+const keyTimes: Rule = ({ keys }, path, problems, { development }) => {
+  if (typeof keys === 'object' && keys !== null) validateKeys(keys, development ? 'development' : 'production', `${path}.keys`, problems)
+}
+
+const claimPaths: Rule = (options, path, problems) => {
+  for (const name of ['scopeClaims', 'roleClaims'] as const) {
+    const list: unknown = options[name]
+    if (!Array.isArray(list)) continue
+    for (const [index, claim] of list.entries()) {
+      const fault = isText(claim) || (Array.isArray(claim) && claim.every(isText)) ? claimPathFault(claim) : undefined
+      if (fault !== undefined) problems.add('SECURE_API_ISSUER_CLAIM_PATH', `${path}.${name}[${index}]`, fault, "Write 'scp', 'realm_access.roles', or a list of names: ['resource_access', 'my.api', 'roles'].")
+    }
+  }
+}
+
+const MAX_TOLERANCE = 300_000
+const MIN_AGE = 60_000
+
+const times: Rule = ({ clockTolerance = 0, maxTokenAge = MIN_AGE }, path, problems) => {
+  if ((parseDuration(clockTolerance) ?? 0) > MAX_TOLERANCE) {
+    problems.add('SECURE_API_OPTION_RANGE', `${path}.clockTolerance`, 'every token would live that much longer than its issuer meant', 'Give 5 minutes at most, and set the clocks by NTP.')
+  }
+  if ((parseDuration(maxTokenAge) ?? MIN_AGE) < MIN_AGE) {
+    problems.add('SECURE_API_OPTION_RANGE', `${path}.maxTokenAge`, 'tokens would be too old before they arrive', 'Give a minute or more.')
+  }
+}
+
+const rules: readonly Rule[] = [issuerUrl, issuerForm, audience, template, tenantNames, keySource, keySet, keyTimes, claimPaths, times]
+
+function isText (value: unknown): value is string {
+  return typeof value === 'string' && value.trim() !== ''
+}
+
+function texts (value: unknown): string[] {
+  return (Array.isArray(value) ? value : [value]).filter(isText)
+}
+
+function isLoopback (issuer: string): boolean {
+  return /^http:\/\/(?:127\.\d+\.\d+\.\d+|localhost|\[::1\])(?::\d+)?(?:\/|$)/.test(issuer)
+}

@@ -1,0 +1,158 @@
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { ConfigurationError, environmentOf, milliseconds, Problems, type Environment } from '../lib/config/index.ts'
+import { anonymous, readBearer, type Principal } from '../lib/credentials/index.ts'
+import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/index.ts'
+import { KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions } from '../lib/keys/index.ts'
+import type { FailureBudget, Pipeline, Verdict } from '../lib/pipeline/index.ts'
+import { compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type IssuerOptions, type Outcome, type TrustedIssuer } from '../lib/tokens/index.ts'
+import { guardHook, pipelineOf } from './pipeline.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Authentication as an `onRequest` hook, for routes outside the suite's reach and for `@fastify/auth`. */
+    authenticate: ReturnType<typeof guardHook>
+  }
+  interface FastifyRequest {
+    /** Who calls. On public routes, and on 404, a principal of the kind `anonymous`. Frozen. */
+    readonly auth: Principal
+  }
+}
+
+export type AuthenticationPluginOptions = AuthenticationOptions & {
+  /** @default NODE_ENV, and production when that is unset */
+  environment?: Environment
+}
+
+type WithPrincipal = FastifyRequest & { [kPrincipal]?: Principal | null, user?: unknown }
+const kPrincipal = Symbol('secure-api.principal')
+
+/** Every answer without variable parts, made once. */
+const prepared = Object.fromEntries(Object.keys(answers).map(code => [code, refusal(code as AnswerCode)])) as Readonly<Record<AnswerCode, Refusal>>
+
+const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (app, { environment, ...options }) => {
+  const development = environmentOf(environment) === 'development'
+  const problems = new Problems()
+  validateAuthentication(options, 'auth', problems, { development })
+  problems.throwIfAny()
+
+  const pipeline = pipelineOf(app)
+  const issuers = issuersOf(options).flatMap(issuer => trust(app, issuer, development))
+  const authenticator = new TokenAuthenticator({
+    issuers,
+    ...(options.tokenCache === undefined ? undefined : { cache: options.tokenCache }),
+    ...revocationOf(options)
+  })
+  pipeline.report('issuers', () => issuers.map(({ keys }) => keys.status()))
+  pipeline.report('tokens', () => ({ cached: authenticator.size, bytes: authenticator.bytes }))
+  decorate(app, authenticator, pipeline)
+  pipeline.add({
+    name: 'authentication',
+    phase: 'authentication',
+    compile: ({ kind, config }) => kind === 'unknown' || config.public === true
+      ? undefined
+      : { hook: 'onRequest', handler: request => authenticate(authenticator, pipeline.failures, request) }
+  })
+  app.addHook('onReady', () => loadKeys(issuers.map(({ keys }) => keys), options.startup))
+  app.addHook('onClose', async () => issuers.forEach(({ keys }) => keys.close()))
+}
+
+type RingedIssuer = TrustedIssuer & { readonly keys: KeyRing }
+
+/** A tenant template stands for several exact issuers, each with a key ring of its own. */
+function trust (app: FastifyInstance, issuer: IssuerOptions, development: boolean): RingedIssuer[] {
+  return compileIssuer(issuer).map(rules => ({
+    rules,
+    keys: new KeyRing({
+      issuer: rules.issuer,
+      source: locationOf(issuer),
+      algorithms: rules.algorithms,
+      ...resolveKeysOptions(issuer.keys),
+      allowLoopback: development,
+      onEvent: event => logKeys(app, event)
+    })
+  }))
+}
+
+function locationOf ({ jwks, jwksUri }: IssuerOptions): KeyRingOptions['source'] {
+  if (jwks !== undefined) return { jwks }
+  return jwksUri === undefined ? 'discovery' : { jwksUri }
+}
+
+function revocationOf ({ isRevoked, revocation = {} }: AuthenticationOptions): Pick<ConstructorParameters<typeof TokenAuthenticator>[0], 'revocation'> {
+  if (isRevoked === undefined) return {}
+  const { timeout, onFailure } = revocation
+  return { revocation: { isRevoked, ...(timeout === undefined ? undefined : { timeout: milliseconds(timeout) }), ...(onFailure === undefined ? undefined : { onFailure }) } }
+}
+
+async function loadKeys (rings: readonly KeyRing[], startup: AuthenticationOptions['startup'] = 'warm'): Promise<void> {
+  if (startup === 'lazy') return
+  const loaded = await Promise.all(rings.map(ring => ring.load()))
+  if (startup !== 'required' || loaded.every(Boolean)) return
+  const missing = rings.filter((_, index) => loaded[index] !== true).map(ring => ring.status().issuer)
+  throw new ConfigurationError([{
+    code: 'SECURE_API_KEYS_REQUIRED',
+    path: 'auth.startup',
+    why: `no keys could be had of ${missing.join(', ')}`,
+    fix: "Check the issuer, or use `startup: 'warm'` to start without and go on trying."
+  }])
+}
+
+const quiet: readonly KeyEvent['type'][] = ['keys.loaded', 'keys.changed']
+
+function logKeys (app: FastifyInstance, event: KeyEvent): void {
+  if (quiet.includes(event.type)) app.log.info(event, 'secure-api: signing keys')
+  else app.log.warn(event, 'secure-api: signing keys')
+}
+
+function decorate (app: FastifyInstance, authenticator: TokenAuthenticator, pipeline: Pipeline): void {
+  app.decorateRequest(kPrincipal, null)
+  app.decorateRequest('auth', { getter: principalOf })
+  app.decorate('authenticate', guardHook(request => request.auth.kind === 'anonymous' ? authenticate(authenticator, pipeline.failures, request) : undefined))
+}
+
+function principalOf (this: FastifyRequest): Principal {
+  return (this as WithPrincipal)[kPrincipal] ?? anonymous
+}
+
+/** A token seen before is only looked up: no cryptography, no promise. */
+function authenticate (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest): Verdict | Promise<Verdict> {
+  const { raw, headers } = request
+  const credential = readBearer(raw.rawHeaders, headers.authorization, raw.url ?? '')
+  if (credential === 'none') return prepared.SECURE_API_UNAUTHENTICATED
+  if (typeof credential === 'string') return countFailure(failures, request, prepared[credential])
+  const known = authenticator.lookup(credential.token)
+  if (known === undefined) return verifyNew(authenticator, failures, request, credential.token)
+  return known instanceof Promise ? known.then(outcome => conclude(outcome, failures, request)) : conclude(known, failures, request)
+}
+
+/** Cryptography is for addresses that have not used up their failures; tokens in the cache never come here. */
+async function verifyNew (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: string): Promise<Verdict> {
+  const exhausted = await failures?.check(request)
+  if (exhausted !== undefined) return exhausted
+  return conclude(await authenticator.authenticate(token), failures, request)
+}
+
+function conclude (outcome: Outcome, failures: FailureBudget | undefined, request: FastifyRequest): Verdict {
+  switch (outcome.kind) {
+    case 'verified': return admit(request, outcome.principal)
+    case 'failed': return countFailure(failures, request, prepared[outcome.code])
+    case 'unavailable':
+      request.log.warn({ err: outcome.cause }, 'secure-api: a token could not be checked')
+      return refusal(outcome.code, { headers: { 'retry-after': String(Math.max(1, Math.ceil(outcome.retryAfter / 1000))) } })
+  }
+}
+
+/** `request.user` holds the claims, as users of @fastify/jwt expect; the decorator of that name is left to that plugin. */
+function admit (request: FastifyRequest, principal: Principal): undefined {
+  const target = request as WithPrincipal
+  target[kPrincipal] = principal
+  target.user = principal.claims
+}
+
+function countFailure (failures: FailureBudget | undefined, request: FastifyRequest, answer: Refusal): Refusal {
+  failures?.count(request)
+  return answer
+}
+
+export default fp(authentication, { fastify: '5.x', name: 'secure-api-authentication' })

@@ -1,0 +1,210 @@
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import createRouter, { type Config, type HTTPMethod, type HTTPVersion, type Instance } from 'find-my-way'
+import { METHODS } from 'node:http'
+import { check, environmentOf, Problems, type Environment } from '../lib/config/index.ts'
+import {
+  actual, addVary, compileCors, CorsOptionsSchema, createPreflightEngine, engineOptions, explain, isPreflight, mergeCors, preflight, preflightVary, refuses,
+  RouteCorsSchema, validateCors, type ActualRequest, type CorsOptions, type CorsPolicy, type Preflight, type PreflightRefusal, type RouteCors
+} from '../lib/cors/index.ts'
+import { refusal, type Refusal } from '../lib/http/index.ts'
+import { rateLimitHeaderNames } from '../lib/limits/index.ts'
+import { answered, type Handler, type RouteInfo } from '../lib/pipeline/index.ts'
+import { pipelineOf } from './pipeline.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route's own CORS policy, laid over the application's, or `false` for none. It decides the preflight too. */
+    cors?: RouteCors
+  }
+}
+
+export type CorsPluginOptions = CorsOptions & {
+  /** @default NODE_ENV, and production when that is unset */
+  environment?: Environment
+}
+
+/** Headers the suite sends that scripts must be able to read. */
+const exposed = [...rateLimitHeaderNames, 'WWW-Authenticate', 'X-Request-Id']
+const refused = refusal('SECURE_API_CORS_REFUSED')
+
+const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, ...options }) => {
+  const development = environmentOf(environment) === 'development'
+  const problems = new Problems()
+  checkCors(options, environmentOf(environment), problems)
+  problems.throwIfAny()
+
+  const pipeline = pipelineOf(app)
+  const policies = new RoutePolicies(app, options, environmentOf(environment))
+  pipeline.add({
+    name: 'cors',
+    phase: 'cors',
+    compile (route, found) {
+      const policy = policies.of(route, found)
+      return policy === undefined ? undefined : { hook: 'onRequest', handler: actualHandler(policy) }
+    },
+    posture: ({ config }) => ({ cors: config.cors ?? 'default' })
+  })
+  pipeline.add({
+    name: 'cors:preflight',
+    phase: 'preflight',
+    compile: () => ({ hook: 'onRequest', handler: preflightHandler(policies, development && options.debug === true) })
+  })
+}
+
+/** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
+export function checkCors (options: CorsOptions, environment: Environment, problems: Problems): void {
+  const before = problems.list().length
+  check(CorsOptionsSchema, options, 'cors', problems)
+  if (problems.list().length === before) validateCors(options, 'cors', problems, { environment })
+}
+
+/** The policies of all routes, found again by method and URL: a preflight asks about another route than the one it was sent to. */
+class RoutePolicies {
+  readonly #app: FastifyInstance
+  readonly #options: CorsOptions
+  readonly #environment: Environment
+  readonly #base: CorsPolicy
+  readonly #router: Instance<HTTPVersion.V1>
+  readonly #known = new WeakMap<RouteInfo, CorsPolicy | undefined>()
+  readonly #compiled = new Map<string, (CorsPolicy | undefined)[]>()
+
+  constructor (app: FastifyInstance, options: CorsOptions, environment: Environment) {
+    this.#app = app
+    this.#options = options
+    this.#environment = environment
+    this.#base = compileCors(options, { exposed })
+    this.#router = createRouter(routerOptions(app))
+  }
+
+  /** A route compiles when it is declared and again when all plugins are there; its policy is made once. */
+  of (route: RouteInfo, problems: Problems): CorsPolicy | undefined {
+    if (this.#known.has(route)) return this.#known.get(route)
+    const before = problems.list().length
+    const policy = this.#compile(route, problems)
+    if (problems.list().length > before) return undefined
+    this.#known.set(route, policy)
+    if (route.kind === 'route') this.#remember(route, policy)
+    return policy
+  }
+
+  /**
+   * What the route under this method and URL allows: none when there is no such route. A route that was declared
+   * before the suite, and not called yet, is known to exist but not by its own policy: it gets the application's.
+   */
+  at (method: string, url: string): readonly (CorsPolicy | undefined)[] {
+    if (!isMethod(method)) return []
+    const found = this.#router.find(method, url)
+    if (found !== null) return found.store
+    return this.#app.findRoute({ method, url }) === null ? [] : [this.#base]
+  }
+
+  /** Routes that differ only by a constraint (host, version) share an entry: a preflight must please all of them. */
+  #remember ({ methods, url }: RouteInfo, policy: CorsPolicy | undefined): void {
+    for (const method of methods) {
+      const key = `${method} ${url}`
+      const policies = this.#compiled.get(key)
+      if (policies !== undefined) policies.push(policy)
+      else this.#add(method, url, key, [policy])
+    }
+  }
+
+  #add (method: string, url: string, key: string, policies: (CorsPolicy | undefined)[]): void {
+    if (!isMethod(method)) return
+    this.#compiled.set(key, policies)
+    this.#router.on(method, url, () => {}, policies)
+  }
+
+  #compile ({ config, label }: RouteInfo, problems: Problems): CorsPolicy | undefined {
+    if (config.cors === false) return undefined
+    if (!('cors' in config)) return this.#base
+    const before = problems.list().length
+    const path = `${label}: config.cors`
+    check(RouteCorsSchema, config.cors, path, problems)
+    if (problems.list().length > before) return undefined
+    const merged = mergeCors(this.#options, config.cors as Exclude<RouteCors, false>, path, problems, { environment: this.#environment })
+    return problems.list().length > before ? undefined : compileCors(merged, { exposed })
+  }
+}
+
+function isMethod (method: string): method is HTTPMethod {
+  return METHODS.includes(method)
+}
+
+/** The shadow router must read URLs as Fastify's own does. */
+function routerOptions ({ initialConfig }: FastifyInstance): Config<HTTPVersion.V1> {
+  const { caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, useSemicolonDelimiter, maxParamLength, allowUnsafeRegex } = { ...initialConfig, ...initialConfig.routerOptions }
+  return Object.fromEntries(Object.entries({ caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, useSemicolonDelimiter, maxParamLength, allowUnsafeRegex })
+    .filter(([, value]) => value !== undefined))
+}
+
+/**
+ * Before everything that can refuse, so that the page of an allowed origin can read the refusal too. Written on the raw
+ * response, where hijacked replies keep it.
+ */
+function actualHandler (policy: CorsPolicy): Handler {
+  return (request, { raw }) => {
+    const { method, headers } = request
+    if (isPreflight(method, headers)) return undefined
+    if (policy.vary !== undefined) raw.setHeader('vary', addVary(String(raw.getHeader('vary') ?? ''), policy.vary))
+    const { origin } = headers
+    if (origin !== undefined) {
+      for (const [name, value] of actual(policy, origin) ?? []) raw.setHeader(name, value)
+    }
+    return policy.enforceOrigin && refuses(policy, actualRequest(request)) ? refused : undefined
+  }
+}
+
+function actualRequest ({ method, headers }: FastifyRequest): ActualRequest {
+  const fetchSite = headers['sec-fetch-site']
+  return { method, origin: headers.origin, host: headers.host, fetchSite: typeof fetchSite === 'string' ? fetchSite : undefined, upgrade: headers.upgrade !== undefined }
+}
+
+/** Answers preflights. @fastify/cors writes those that the target route's policy allows; the others learn nothing. */
+function preflightHandler (policies: RoutePolicies, debug: boolean): Handler {
+  const engine = createPreflightEngine<PreflightRequest>(request => engineOptions(request.policy, request.asked.origin))
+  return (request, reply) => {
+    const { headers, raw } = request
+    if (!isPreflight(request.method, headers)) return undefined
+    const asked = preflightOf(headers)
+    const candidates = policies.at(asked.method, raw.url ?? '')
+    const reason = refusalReason(candidates, asked)
+    const [policy] = candidates
+    if (reason !== undefined || policy === undefined) return refusePreflight(reply, explanation(reason, policy, asked), debug)
+    engine({ headers, policy, asked }, reply, () => {})
+    return answered
+  }
+}
+
+interface PreflightRequest {
+  readonly headers: FastifyRequest['headers']
+  readonly policy: CorsPolicy
+  readonly asked: Preflight
+}
+
+function preflightOf (headers: FastifyRequest['headers']): Preflight {
+  const { origin = '', 'access-control-request-method': method = '', 'access-control-request-headers': names } = headers
+  return { origin, method: String(method), headers: names === undefined ? undefined : String(names) }
+}
+
+function refusalReason (candidates: readonly (CorsPolicy | undefined)[], asked: Preflight): PreflightRefusal | 'route' | undefined {
+  if (candidates.length === 0) return 'route'
+  for (const policy of candidates) {
+    if (policy === undefined) return 'route'
+    const decision = preflight(policy, asked)
+    if (!decision.allowed) return decision.reason
+  }
+  return undefined
+}
+
+function explanation (reason: PreflightRefusal | 'route' | undefined, policy: CorsPolicy | undefined, asked: Preflight): string {
+  if (reason === undefined || reason === 'route' || policy === undefined) return `there is no route for ${asked.method} here that other origins may call`
+  return explain(reason, policy, asked)
+}
+
+function refusePreflight ({ raw }: FastifyReply, why: string, debug: boolean): Refusal {
+  raw.setHeader('vary', addVary(String(raw.getHeader('vary') ?? ''), preflightVary))
+  return debug ? refusal('SECURE_API_CORS_REFUSED', { reason: why, extensions: { debug: why } }) : refused
+}
+
+export default fp(cors, { fastify: '5.x', name: 'secure-api-cors' })

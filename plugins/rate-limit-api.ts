@@ -1,0 +1,39 @@
+import { createRequire } from 'node:module'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import { engineStore, type Limiter } from '../lib/limits/index.ts'
+
+/** What is used of @fastify/rate-limit. Its own types would declare `config.rateLimit` a second time, with another shape. */
+interface EngineOptions {
+  readonly global: false
+  readonly store: ReturnType<typeof engineStore>
+}
+
+interface EngineApi {
+  /** A hook that limits; the options of @fastify/rate-limit. */
+  rateLimit (options?: object): (...args: unknown[]) => Promise<void>
+  /** A limiter to ask by hand; the options of @fastify/rate-limit. */
+  createRateLimit (options?: object): (request: unknown, options?: object) => Promise<unknown>
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    rateLimit: EngineApi['rateLimit']
+    createRateLimit: EngineApi['createRateLimit']
+  }
+}
+
+/**
+ * Offers `app.rateLimit()` and `app.createRateLimit()` of @fastify/rate-limit, counted by our engine through its store
+ * API. The plugin lives in a scope of its own: its `onRoute` would take `config.rateLimit` for its own option, and
+ * refuse a policy's name.
+ */
+export async function serveRateLimitApi (app: FastifyInstance, limiter: Limiter): Promise<void> {
+  if (app.hasDecorator('rateLimit')) return
+  const engine: FastifyPluginAsync<EngineOptions> = createRequire(import.meta.url)('@fastify/rate-limit')
+  await app.register(async scope => {
+    await scope.register(engine, { global: false, store: engineStore(limiter) })
+    const { rateLimit, createRateLimit } = scope
+    app.decorate('rateLimit', rateLimit)
+    app.decorate('createRateLimit', createRateLimit)
+  })
+}

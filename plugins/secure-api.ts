@@ -1,0 +1,184 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import type { AuditOptions } from '../lib/audit/index.ts'
+import { check, ConfigurationError, environmentOf, EnvironmentSchema, Problems, readEnvironment, type Environment } from '../lib/config/index.ts'
+import type { CorsOptions } from '../lib/cors/index.ts'
+import type { HeadersOptions } from '../lib/headers/index.ts'
+import type { RateLimitOptions } from '../lib/limits/index.ts'
+import { type RouteInfo } from '../lib/pipeline/index.ts'
+import type { AuthorizationOptions } from '../lib/policy/index.ts'
+import { validateAuthentication, type AuthenticationOptions } from '../lib/tokens/index.ts'
+import audit, { checkAudit } from './audit.ts'
+import authentication from './authentication.ts'
+import authorization, { checkAuthorization } from './authorization.ts'
+import cors, { checkCors } from './cors.ts'
+import headers, { checkHeaders, headersContext } from './headers.ts'
+import { pipelineOf } from './pipeline.ts'
+import rateLimit, { checkRateLimit } from './rate-limit.ts'
+
+/** Options of the suite: each section is its plugin's options, or `false` to leave that control out. */
+export interface SecureApiOptions {
+  /** Which tokens are accepted. `false`: nobody is authenticated, and routes may not state rules. */
+  auth?: AuthenticationOptions | false
+  /** Named policies, and what a route without a rule means. */
+  authorization?: AuthorizationOptions
+  /** @default 100 reads and 10 writes a minute for each caller, 1000 requests a minute for each address */
+  rateLimit?: RateLimitOptions | false
+  /** @default the API profile */
+  headers?: HeadersOptions | false
+  /** @default no other origin */
+  cors?: CorsOptions | false
+  /** @default events go to the application's logger */
+  audit?: AuditOptions | false
+  /**
+   * `'problem'` sends refusals as RFC 9457 documents; `'throw'` hands them to the application's error handler.
+   * @default 'problem'
+   */
+  errors?: 'problem' | 'throw'
+  /** @default NODE_ENV, and production when that is unset */
+  environment?: Environment
+}
+
+/** What the application can ask the suite. */
+export interface SecureApi {
+  /** Every known route with its effective rule, limit, CORS and header policy. */
+  routes (): readonly RoutePosture[]
+  /** Key rings, rate-limit store, audit trail. Holds no secret. */
+  status (): Readonly<Record<string, unknown>>
+}
+
+/** The effective policies of one route. */
+export interface RoutePosture {
+  readonly methods: readonly string[]
+  readonly url: string
+  /** Steps in the order in which a request meets them. */
+  readonly steps: { readonly onRequest: readonly string[], readonly preHandler: readonly string[] }
+  /** The rule, or `'public'`, `'authenticated'`, `'none'`. */
+  readonly access?: unknown
+  readonly rateLimit?: unknown
+  readonly cors?: unknown
+  readonly headers?: unknown
+  readonly audit?: unknown
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    secureApi: SecureApi
+  }
+}
+
+const anything = Type.Unsafe({})
+const sections = Type.Object({
+  auth: anything,
+  authorization: Type.Optional(anything),
+  rateLimit: Type.Optional(anything),
+  headers: Type.Optional(anything),
+  cors: Type.Optional(anything),
+  audit: Type.Optional(anything),
+  errors: Type.Optional(Type.Union([Type.Literal('problem'), Type.Literal('throw')])),
+  environment: Type.Optional(EnvironmentSchema)
+}, { additionalProperties: false })
+
+const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
+  refuseSecond(app)
+  const options = Object.keys(given).length === 0 ? fromEnvironment() : given
+  checkOptions(options)
+  const environment = environmentOf(options.environment)
+  const pipeline = pipelineOf(app)
+  pipeline.errors = options.errors ?? 'problem'
+
+  const { auth, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false, audit: trail = {} } = options
+  if (auth === false || auth === undefined) pipeline.add(rulesRefused)
+  else {
+    await app.register(authentication, { ...auth, environment })
+    await app.register(authorization, rules)
+  }
+  if (limits !== false) await app.register(rateLimit, limits)
+  if (table !== false) await app.register(headers, { ...table, environment })
+  if (origins !== false) await app.register(cors, { ...origins, environment })
+  if (trail !== false) await app.register(audit, trail)
+  app.decorate('secureApi', Object.freeze({ routes: () => pipeline.routes.map(posture), status: () => pipeline.status() }))
+  warnOfNarrowScope(app)
+
+  function posture (info: RouteInfo): RoutePosture {
+    const { names: steps } = pipeline.chain(info)
+    return { methods: info.methods, url: info.url, steps, ...pipeline.posture(info) }
+  }
+}
+
+function refuseSecond (app: FastifyInstance): void {
+  if (!app.hasDecorator('secureApi')) return
+  throw new ConfigurationError([{
+    code: 'SECURE_API_ALREADY_REGISTERED',
+    path: 'secureApi',
+    why: 'the suite is registered here, or in a parent scope, already: every control would run twice',
+    fix: 'Register it once, at the root.'
+  }])
+}
+
+/** All sections are looked at before anything is thrown, so that one start shows every mistake. */
+function checkOptions (options: SecureApiOptions): void {
+  const problems = new Problems()
+  const environment = environmentOf(options.environment)
+  check(sections, options, '', problems)
+  const { auth, authorization: rules, rateLimit: limits, headers: table, cors: origins, audit: trail } = options
+  if (isSection(auth)) validateAuthentication(auth, 'auth', problems, { development: environment === 'development' })
+  else refuseOther('auth', auth, problems)
+  if (isSection(rules)) checkAuthorization(rules, problems)
+  else if (rules !== undefined) problems.add('SECURE_API_OPTION_TYPE', 'authorization', 'this section cannot be switched off', 'Give an object, or `auth: false` for an API without authentication.')
+  if (isSection(limits)) checkRateLimit(limits, problems)
+  else refuseOther('rateLimit', limits, problems)
+  if (isSection(table)) checkHeaders(table, headersContext(environment), problems)
+  else refuseOther('headers', table, problems)
+  if (isSection(origins)) checkCors(origins, environment, problems)
+  else refuseOther('cors', origins, problems)
+  if (isSection(trail)) checkAudit(trail, problems)
+  else refuseOther('audit', trail, problems)
+  problems.throwIfAny()
+}
+
+function isSection <Section extends object> (value: Section | false | undefined): value is Section {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function refuseOther (name: string, value: unknown, problems: Problems): void {
+  if (value === undefined || value === false) return
+  problems.add('SECURE_API_OPTION_TYPE', name, 'a section is an object of options', `Give an object, or \`${name}: false\` to leave this control out.`)
+}
+
+/** `register(secureApi)` without options. */
+function fromEnvironment (): SecureApiOptions {
+  const problems = new Problems()
+  const { issuer = '', audience = '', origins, redis } = readEnvironment(problems)
+  problems.throwIfAny()
+  return {
+    auth: { issuer, audience: listed(audience) },
+    ...(origins === undefined ? undefined : { cors: { origins: listed(origins) } }),
+    ...(redis === undefined ? undefined : { rateLimit: { redis } })
+  }
+}
+
+function listed (text: string): string[] {
+  return text.split(',').map(part => part.trim())
+}
+
+/** With `auth: false` a rule on a route would be a promise that nobody keeps. */
+const rulesRefused = Object.freeze({
+  name: 'no-authentication',
+  phase: 'guard' as const,
+  compile ({ config, label }: RouteInfo, problems: Problems) {
+    for (const key of ['scope', 'role', 'policy', 'authenticated']) {
+      if (key in config) problems.add('SECURE_API_ROUTE_NOT_AUTHENTICATED', `${label}: config.${key}`, 'the route has a rule, and `auth` is false', 'Configure `auth`, or remove the rule.')
+    }
+    return undefined
+  }
+})
+
+/** Own properties of the root are inherited by children: only the root has the server as its own. */
+function warnOfNarrowScope (app: FastifyInstance): void {
+  if (Object.hasOwn(app, 'server')) return
+  app.log.warn({ prefix: app.prefix }, 'secure-api: registered in a child scope; only routes of this scope are guarded, and 404s outside it carry no headers')
+}
+
+export default fp(secureApi, { fastify: '5.x', name: 'secure-api' })

@@ -1,0 +1,96 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { accessSync, constants } from 'node:fs'
+
+const servers = ['redis-server', 'valkey-server']
+
+/** A Redis or Valkey server of the test's own, on a free port of 127.0.0.1, that keeps nothing on disk. */
+export interface TestRedis {
+  readonly port: number
+  readonly url: string
+  /** Accepts connections and answers nothing, as a server that swaps or hangs. */
+  freeze (): void
+  thaw (): void
+  /** Dies at once, as in a crash. */
+  kill (): Promise<void>
+  /** Starts again on the same port, empty. */
+  restart (): Promise<void>
+  /** Ends the server and removes its folder. */
+  close (): Promise<void>
+}
+
+/** Starts `redis-server` or `valkey-server` from the PATH; as root it installs one with apt first where there is none. */
+export async function startRedis (...options: string[]): Promise<TestRedis> {
+  const program = findServer() ?? installServer()
+  const folder = await mkdtemp(join(tmpdir(), 'secure-api-redis-'))
+  const port = await freePort()
+  const start = () => launch(program, ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no', ...options])
+  let server = await start()
+  const stop = async (signal: NodeJS.Signals) => {
+    if (server.exitCode !== null || server.signalCode !== null) return
+    const ended = once(server, 'exit')
+    server.kill(signal)
+    await ended
+  }
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    freeze: () => { server.kill('SIGSTOP') },
+    thaw: () => { server.kill('SIGCONT') },
+    kill: () => stop('SIGKILL'),
+    restart: async () => { server = await start() },
+    close: async () => {
+      await stop('SIGKILL')
+      await rm(folder, { recursive: true, force: true })
+    }
+  }
+}
+
+function findServer (): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  return servers.flatMap(name => folders.map(folder => join(folder, name))).find(isExecutable)
+}
+
+function isExecutable (file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function installServer (): string {
+  if (process.getuid?.() === 0) {
+    spawnSync('apt-get', ['update'], { stdio: 'ignore' })
+    spawnSync('apt-get', ['install', '-y', 'redis-server'], { stdio: 'ignore', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
+  }
+  const found = findServer()
+  if (found === undefined) throw new Error('These tests need redis-server or valkey-server on the PATH: install the package redis-server.')
+  return found
+}
+
+async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no free port')
+  return address.port
+}
+
+async function launch (program: string, args: readonly string[]): Promise<ChildProcess> {
+  const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] })
+  let log = ''
+  for await (const chunk of server.stdout) {
+    log += String(chunk)
+    if (log.includes('Ready to accept connections')) break
+  }
+  if (server.exitCode !== null) throw new Error(`${program} did not start: ${log.slice(-500)}`)
+  return server
+}
