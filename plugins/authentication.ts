@@ -5,7 +5,8 @@ import { anonymous, readBearer, type Principal } from '../lib/credentials/index.
 import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/index.ts'
 import { KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions } from '../lib/keys/index.ts'
 import type { FailureBudget, Pipeline, Verdict } from '../lib/pipeline/index.ts'
-import { compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type IssuerOptions, type Outcome, type TrustedIssuer } from '../lib/tokens/index.ts'
+import { compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type IssuerOptions, type Outcome, type OwnTokensOptions, type TrustedIssuer } from '../lib/tokens/index.ts'
+import { signOwnTokens } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 
 declare module 'fastify' {
@@ -38,6 +39,7 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
 
   const pipeline = pipelineOf(app)
   const issuers = issuersOf(options).flatMap(issuer => trust(app, issuer, development))
+  if (options.ownTokens !== undefined) issuers.push(await trustOwnTokens(app, options.ownTokens))
   const authenticator = new TokenAuthenticator({
     issuers,
     ...(options.tokenCache === undefined ? undefined : { cache: options.tokenCache }),
@@ -72,6 +74,14 @@ function trust (app: FastifyInstance, issuer: IssuerOptions, development: boolea
       onEvent: event => logKeys(app, event)
     })
   }))
+}
+
+async function trustOwnTokens (app: FastifyInstance, options: OwnTokensOptions): Promise<RingedIssuer> {
+  const { issuer, audience } = options
+  const { publicJwk, algorithm } = await signOwnTokens(app, options)
+  const [trusted] = trust(app, { issuer, audience, algorithms: [algorithm], jwks: { keys: [publicJwk] } }, false)
+  if (trusted === undefined) throw new TypeError('own tokens have one issuer')
+  return trusted
 }
 
 function locationOf ({ jwks, jwksUri }: IssuerOptions): KeyRingOptions['source'] {

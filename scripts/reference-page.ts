@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { table } from './errors-page.ts'
 import { SchemaSources, type OptionDoc } from './option-docs.ts'
@@ -64,9 +64,8 @@ Without it the action is the method and the route.
 }
 
 function schemaFiles (root: string): string[] {
-  const shared = readdirSync(join(root, 'lib')).map(folder => join(root, 'lib', folder, 'options.ts')).filter(file => existsSync(file))
-  const plugins = readdirSync(join(root, 'plugins')).filter(name => name.endsWith('.ts')).map(name => join(root, 'plugins', name))
-  return [...shared, ...plugins]
+  const lib = join(root, 'lib')
+  return readdirSync(lib, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts')).sort().map(name => join(lib, name))
 }
 
 function chapter (level: string, { title, schema, prefix = '', like }: Chapter, sources: SchemaSources): string {

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 
 /**
@@ -52,18 +53,13 @@ async function drip (response: ServerResponse, body: string): Promise<void> {
 
 /** Without a content-length, so that only counting can notice; and no faster than it is read. */
 async function inflate (response: ServerResponse, document: object, bytes: number): Promise<void> {
-  const padding = 'x'.repeat(64 * 1024)
   response.writeHead(200, { 'content-type': 'application/json' })
-  response.write(`${JSON.stringify(document).slice(0, -1)},"padding":"`)
-  for (let sent = 0; sent < bytes && !response.destroyed; sent += padding.length) {
-    if (!response.write(padding)) await drained(response)
-  }
-  response.end('"}')
+  await pipeline(padded(JSON.stringify(document).slice(0, -1), bytes), response)
 }
 
-function drained (response: ServerResponse): Promise<void> {
-  return new Promise(resolve => {
-    response.once('drain', resolve)
-    response.once('close', resolve)
-  })
+function * padded (start: string, bytes: number): Generator<string> {
+  const padding = 'x'.repeat(64 * 1024)
+  yield `${start},"padding":"`
+  for (let sent = 0; sent < bytes; sent += padding.length) yield padding
+  yield '"}'
 }

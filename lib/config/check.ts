@@ -8,9 +8,11 @@ import { suggest } from './suggest.ts'
  *
  * TypeBox' own `Value.Errors` reports every branch of every union and knows no misspellings; it also costs 25 ms to
  * load. Schemas here use a small part of JSON Schema, and the boot refuses the rest (`unsupported`).
+ *
+ * A schema with `secret: true` never has its value shown, whatever is wrong with it.
  */
 export function check (schema: TSchema, value: unknown, path: string, problems: Problems): void {
-  if (schema.anyOf !== undefined) return checkUnion(schema.anyOf, value, path, problems)
+  if (schema.anyOf !== undefined) return checkUnion(schema, value, path, problems)
   if (schema.const !== undefined) return checkConstant(schema, value, path, problems)
   const checker = checkers[typeName(schema)]
   if (checker === undefined) throw new TypeError(`unsupported schema at ${path}`)
@@ -21,8 +23,8 @@ type Checker = (schema: TSchema, value: unknown, path: string, problems: Problem
 
 const checkers: Readonly<Record<string, Checker>> = {
   any: () => {},
-  function: (_, value, path, problems) => { if (typeof value !== 'function') wrongType('a function', value, path, problems) },
-  boolean: (_, value, path, problems) => { if (typeof value !== 'boolean') wrongType('true or false', value, path, problems) },
+  function: (schema, value, path, problems) => { if (typeof value !== 'function') wrongType(schema, 'a function', value, path, problems) },
+  boolean: (schema, value, path, problems) => { if (typeof value !== 'boolean') wrongType(schema, 'true or false', value, path, problems) },
   integer: checkNumber,
   number: checkNumber,
   string: checkString,
@@ -30,18 +32,19 @@ const checkers: Readonly<Record<string, Checker>> = {
   object: checkObject
 }
 
-/** TypeBox marks functions and unchecked values by `type` too: `Type.Function`, `Type.Unsafe({})`. */
+/** TypeBox marks functions by `type` too. Only a schema that says nothing at all (`Type.Unsafe({})`) means any value. */
 function typeName (schema: TSchema): string {
   if (schema.type === 'Function') return 'function'
-  return schema.type === undefined ? 'any' : String(schema.type)
+  if (schema.type !== undefined) return String(schema.type)
+  return ['allOf', 'not', '$ref', 'enum'].some(keyword => keyword in schema) ? 'unsupported' : 'any'
 }
 
 function checkNumber (schema: TSchema, value: unknown, path: string, problems: Problems): void {
-  if (typeof value !== 'number' || !Number.isFinite(value)) return wrongType('a number', value, path, problems)
-  if (schema.type === 'integer' && !Number.isSafeInteger(value)) return wrongType('a whole number', value, path, problems)
+  if (typeof value !== 'number' || !Number.isFinite(value)) return wrongType(schema, 'a number', value, path, problems)
+  if (schema.type === 'integer' && !Number.isSafeInteger(value)) return wrongType(schema, 'a whole number', value, path, problems)
   const { minimum = -Infinity, maximum = Infinity } = schema
   if (value < minimum || value > maximum) {
-    problems.add('SECURE_API_OPTION_RANGE', path, `${value} is out of range`, `Give a number ${range(minimum, maximum)}.`)
+    problems.add('SECURE_API_OPTION_RANGE', path, `${show(value, schema)} is out of range`, `Give a number ${range(minimum, maximum)}.`)
   }
 }
 
@@ -51,46 +54,56 @@ function range (minimum: number, maximum: number): string {
 }
 
 function checkString (schema: TSchema, value: unknown, path: string, problems: Problems): void {
-  if (typeof value !== 'string') return wrongType('a string', value, path, problems)
+  if (typeof value !== 'string') return wrongType(schema, 'a string', value, path, problems)
   if (value.trim() === '') {
     return problems.add('SECURE_API_OPTION_EMPTY', path, 'the string is empty', 'Give a value; is the environment variable behind it set?')
   }
   if (schema.format === 'duration' && parseDuration(value) === undefined) {
-    return problems.add('SECURE_API_OPTION_VALUE', path, `${show(value)} is not a duration`, "Write milliseconds as a number, or text such as '30 seconds', '5 minutes', '24 hours'.")
+    return problems.add('SECURE_API_OPTION_VALUE', path, `${show(value, schema)} is not a duration`, "Write milliseconds as a number, or text such as '30 seconds', '5 minutes', '24 hours'.")
   }
   if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(value)) {
-    problems.add('SECURE_API_OPTION_VALUE', path, `${show(value)} does not have the form that is needed`, schema.hint ?? `It must match ${schema.pattern}.`)
+    problems.add('SECURE_API_OPTION_VALUE', path, `${show(value, schema)} does not have the form that is needed`, schema.hint ?? `It must match ${schema.pattern}.`)
   }
 }
 
 function checkArray (schema: TSchema, value: unknown, path: string, problems: Problems): void {
-  if (!Array.isArray(value)) return wrongType('a list', value, path, problems)
+  if (!Array.isArray(value)) return wrongType(schema, 'a list', value, path, problems)
   if (value.length < (schema.minItems ?? 0)) {
     return problems.add('SECURE_API_OPTION_EMPTY', path, 'the list is empty', 'Name at least one, or leave the option out.')
   }
-  value.forEach((item, index) => check(schema.items, item, `${path}[${index}]`, problems))
+  // Not forEach: it would leave the holes of a sparse list unchecked.
+  for (let index = 0; index < value.length; index++) checkMember(schema.items, value[index], `${path}[${index}]`, problems)
+}
+
+function checkMember (schema: TSchema, value: unknown, path: string, problems: Problems): void {
+  if (value === undefined) undefinedOption(path, problems)
+  else check(schema, value, path, problems)
 }
 
 function checkObject (schema: TSchema, value: unknown, path: string, problems: Problems): void {
-  if (!isRecord(value)) return wrongType('an object', value, path, problems)
+  if (!isRecord(value)) return wrongType(schema, 'an object', value, path, problems)
   const known: Record<string, TSchema> = schema.properties ?? {}
   const pattern: TSchema | undefined = Object.values<TSchema>(schema.patternProperties ?? {})[0]
   for (const name of schema.required ?? []) {
     if (!(name in value)) problems.add('SECURE_API_OPTION_MISSING', join(path, name), 'this option is required', 'Add it.')
   }
-  for (const [name, member] of Object.entries(value)) {
+  for (const name of namesIn(value, Object.keys(known))) {
     const at = join(path, name)
     const memberSchema = Object.hasOwn(known, name) ? known[name] : pattern
     if (memberSchema === undefined) unknownOption(name, Object.keys(known), at, problems)
-    else if (member === undefined) undefinedOption(at, problems)
-    else check(memberSchema, member, at, problems)
+    else checkMember(memberSchema, value[name], at, problems)
   }
+}
+
+/** Own names, and options that the object inherits: a getter of a class is read like any other option later. */
+function namesIn (value: Record<string, unknown>, known: readonly string[]): Set<string> {
+  return new Set([...Object.keys(value), ...known.filter(name => name in value)])
 }
 
 /** Reports an option that does not exist, and the one that was probably meant. */
 export function unknownOption (name: string, known: readonly string[], path: string, problems: Problems): void {
   const meant = suggest(name, known)
-  const fix = meant === undefined ? `Remove it; the options here are ${known.join(', ')}.` : `Did you mean \`${meant}\`?`
+  const fix = meant === undefined ? `Remove it; the options here are ${known.join(', ') || 'none'}.` : `Did you mean \`${meant}\`?`
   problems.add('SECURE_API_OPTION_UNKNOWN', path, `unknown option \`${path}\``, fix)
 }
 
@@ -100,25 +113,33 @@ function undefinedOption (path: string, problems: Problems): void {
 }
 
 function checkConstant (schema: TSchema, value: unknown, path: string, problems: Problems): void {
-  if (value !== schema.const) notOneOf([schema], value, path, problems)
+  if (value !== schema.const) notOneOf(schema, [schema], value, path, problems)
 }
 
 /**
  * Only the branch that the value was meant for is reported: the one of its kind (list, object, string, …).
  */
-function checkUnion (branches: readonly TSchema[], value: unknown, path: string, problems: Problems): void {
+function checkUnion (schema: TSchema, value: unknown, path: string, problems: Problems): void {
+  const branches = branchesOf(schema)
   if (branches.some(branch => branch.const !== undefined && branch.const === value)) return
-  const meant = branches.filter(branch => branch.const === undefined && accepts(branch, value))
-  const [first] = meant
-  if (first === undefined) return notOneOf(branches, value, path, problems)
-  check(closest(meant, value) ?? first, value, path, problems)
+  const meant = closest(branches.filter(branch => branch.const === undefined && accepts(branch, value)), value)
+  if (meant === undefined) return notOneOf(schema, branches, value, path, problems)
+  check(isSecret(schema) ? { ...meant, secret: true } : meant, value, path, problems)
 }
 
-/** Between several object shapes, the one that shares most names with the value. */
+/** The shapes that a union allows, those of unions inside it too. */
+function branchesOf (schema: TSchema): TSchema[] {
+  const inner: readonly TSchema[] | undefined = schema.anyOf
+  return inner === undefined ? [schema] : inner.flatMap(branchesOf)
+}
+
+/** Between several object shapes, the one that shares most names with the value, counting misspelt ones. */
 function closest (branches: readonly TSchema[], value: unknown): TSchema | undefined {
-  if (branches.length < 2 || !isRecord(value)) return branches[0]
-  const shared = (branch: TSchema) => Object.keys(branch.properties ?? {}).filter(name => name in value).length
-  return branches.reduce((best, branch) => shared(branch) > shared(best) ? branch : best)
+  const [first, ...others] = branches
+  if (first === undefined || !isRecord(value)) return first
+  const names = Object.keys(value)
+  const shared = (branch: TSchema) => names.filter(name => suggest(name, Object.keys(branch.properties ?? {})) !== undefined).length
+  return others.reduce((best, branch) => shared(branch) > shared(best) ? branch : best, first)
 }
 
 function accepts (branch: TSchema, value: unknown): boolean {
@@ -127,38 +148,63 @@ function accepts (branch: TSchema, value: unknown): boolean {
     case 'array': return Array.isArray(value)
     case 'object': return isRecord(value)
     case 'integer': return typeof value === 'number'
-    default: return branch.anyOf !== undefined || typeof value === typeName(branch)
+    default: return typeof value === typeName(branch)
   }
 }
 
-function notOneOf (branches: readonly TSchema[], value: unknown, path: string, problems: Problems): void {
-  const allowed = branches.flatMap(describe)
+function notOneOf (schema: TSchema, branches: readonly TSchema[], value: unknown, path: string, problems: Problems): void {
   const meant = typeof value === 'string' ? suggest(value, branches.flatMap(({ const: c }) => typeof c === 'string' ? [c] : [])) : undefined
-  const fix = meant === undefined ? `Give ${allowed.join(', or ')}.` : `Did you mean '${meant}'?`
-  problems.add('SECURE_API_OPTION_VALUE', path, `${show(value)} is not allowed here`, fix)
+  const fix = meant === undefined ? schema.hint ?? `Give ${branches.map(describe).join(', or ')}.` : `Did you mean '${meant}'?`
+  problems.add('SECURE_API_OPTION_VALUE', path, `${show(value, schema)} is not allowed here`, fix)
 }
 
-function describe (branch: TSchema): string[] {
-  if (branch.const !== undefined) return [show(branch.const)]
-  if (branch.anyOf !== undefined) return branch.anyOf.flatMap(describe)
-  const names: Readonly<Record<string, string>> = { array: 'a list', object: 'an object', integer: 'a whole number', boolean: 'true or false', function: 'a function', any: 'a value' }
+const kinds: Readonly<Record<string, string>> = { array: 'a list', object: 'an object', integer: 'a whole number', boolean: 'true or false', any: 'a value' }
+
+function describe (branch: TSchema): string {
+  if (branch.const !== undefined) return show(branch.const, branch)
   const type = typeName(branch)
-  return [names[type] ?? `a ${type}`]
+  return kinds[type] ?? `a ${type}`
 }
 
-function wrongType (wanted: string, value: unknown, path: string, problems: Problems): void {
-  problems.add('SECURE_API_OPTION_TYPE', path, `${show(value)} is not ${wanted}`, `Give ${wanted}.`)
+function wrongType (schema: TSchema, wanted: string, value: unknown, path: string, problems: Problems): void {
+  problems.add('SECURE_API_OPTION_TYPE', path, `${show(value, schema)} is not ${wanted}`, `Give ${wanted}.`)
 }
 
-/** A value for a message. Text is cut; objects and functions are only named, so that no secret inside is shown. */
-function show (value: unknown): string {
-  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 57)}…` : value}'`
-  if (value === null || ['number', 'boolean', 'undefined', 'bigint'].includes(typeof value)) return String(value)
-  return Array.isArray(value) ? 'a list' : `a${typeof value === 'object' ? 'n' : ''} ${typeof value}`
+const shownWhole = ['number', 'boolean', 'undefined', 'bigint']
+/** RFC 3986 §3.2.1: what stands before the `@` of an authority, a password most often. Greedy, since passwords hold an `@` too. */
+const userInformation = /\/\/.*@/gs
+
+/** A value for a message. Text is cut and made printable; objects and functions are only named: no secret inside is shown. */
+function show (value: unknown, schema: TSchema): string {
+  if (value !== undefined && isSecret(schema)) return 'the value (not shown)'
+  if (typeof value === 'string') return `'${printable(value)}'`
+  if (value === null || shownWhole.includes(typeof value)) return String(value)
+  if (Array.isArray(value)) return 'a list'
+  return typeof value === 'object' ? nameOf(value) : `a ${typeof value}`
 }
 
+function printable (text: string): string {
+  const open = text.replace(userInformation, '//…@')
+  const cut = open.length > 60 ? `${open.slice(0, 57)}…` : open
+  return JSON.stringify(cut).slice(1, -1).replaceAll('\\"', '"')
+}
+
+function isSecret (schema: TSchema): boolean {
+  return schema.secret === true || branchesOf(schema).some(branch => branch.secret === true)
+}
+
+/** Plain objects and instances of an application's classes. Not a `Map` or a forgotten `Promise`: their options would be read as absent. */
 function isRecord (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && ['Object', 'Module'].includes(tagOf(value))
+}
+
+function nameOf (value: object): string {
+  const tag = tagOf(value)
+  return tag === 'Object' ? 'an object' : `a ${tag}`
+}
+
+function tagOf (value: object): string {
+  return Object.prototype.toString.call(value).slice(8, -1)
 }
 
 function join (path: string, name: string): string {

@@ -29,9 +29,13 @@ export function readEnvironment (problems: Problems, env: NodeJS.ProcessEnv = pr
     if (value !== undefined) found[name] = value
   }
   for (const name of ['issuer', 'audience'] as const) {
-    if (found[name] === undefined) missing(environmentVariables[name], problems)
+    if (!isSet(environmentVariables[name], env)) missing(environmentVariables[name], problems)
   }
   return found
+}
+
+function isSet (variable: string, env: NodeJS.ProcessEnv): boolean {
+  return env[variable] !== undefined || env[`${variable}_FILE`] !== undefined
 }
 
 function missing (variable: string, problems: Problems): void {

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 /**
  * A set that really cannot be changed. `Object.freeze(new Set())` still has a working `add`, and a `ReadonlySet` is
  * only a promise to the compiler: a handler that widens its own scopes would widen them for every request that
@@ -42,6 +44,11 @@ class ImmutableSet<T> implements ReadonlySet<T> {
   /** A list, so that a logged or returned principal shows its scopes; a plain Set would show `{}`. */
   toJSON (): T[] {
     return [...this.#values]
+  }
+
+  /** For logs. */
+  [inspect.custom] (): Set<T> {
+    return new Set(this.#values)
   }
 
   /** The set methods of ES2025, where this runtime has them; each gets a copy to work on. */

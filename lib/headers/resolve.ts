@@ -84,8 +84,9 @@ function member <K extends string, V> (name: K, value: V | undefined): Partial<R
 }
 
 function mergePolicy <P extends { directives?: object }> (base: P | false | undefined, route: P | false | undefined): P | false | undefined {
-  if (!base || !route) return route ?? base
-  return { ...base, ...route, directives: { ...kebab(base.directives), ...kebab(route.directives) } }
+  if (!route) return route ?? base
+  const under: P | undefined = base || undefined
+  return { ...under, ...route, directives: { ...kebab(under?.directives), ...kebab(route.directives) } }
 }
 
 function kebab (directives: object = {}): object {

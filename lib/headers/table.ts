@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { helmetHeaders } from './helmet.ts'
 import type { EffectiveHeaders } from './options.ts'
 import { resolve, type Resolved } from './resolve.ts'
@@ -37,8 +38,8 @@ export interface HeadersContext {
   readonly secure: boolean
 }
 
-/** Stands for the nonce while helmet checks and writes a policy. */
-const placeholder = 'secure-api-nonce'
+/** Stands for the nonce while helmet checks and writes a policy; nobody's source can be the same. */
+const placeholder = randomUUID()
 
 /**
  * Writes all headers once, at boot; helmet checks them and composes what it knows.

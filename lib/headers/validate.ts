@@ -1,4 +1,4 @@
-import { milliseconds, parseDuration, suggest, type ConfigurationCode, type Problems } from '../config/index.ts'
+import { milliseconds, suggest, type ConfigurationCode, type Problems } from '../config/index.ts'
 import { directiveName, scriptSources, sources } from './csp.ts'
 import type { Directives, EffectiveHeaders, HeadersOptions, RouteHeaders } from './options.ts'
 import { directiveNames, keywords, permissions } from './profiles.ts'
@@ -14,34 +14,22 @@ interface Subject {
 }
 
 /**
- * What the schema cannot say. Call it on options that passed `check`: on others it reports nothing further.
+ * What the schema cannot say. Call it only on options that passed `check`.
  * `secure` is whether TLS or a trusted proxy is configured.
  */
 export function validateHeaders (options: EffectiveHeaders, path: string, problems: Problems, context: HeadersContext): void {
   const report: Subject['report'] = (code, option, why, fix) => problems.add(code, `${path}.${option}`, why, fix)
   const before = problems.list().length
   duplicates(options, report)
-  const resolved = readable(options)
-  if (resolved === undefined) return
+  const resolved = resolve(options)
   for (const rule of rules) rule({ options, resolved, context, report })
   if (problems.list().length === before) compiles(options, path, problems)
 }
 
-/** The same for a route: checks what results when its options are laid over the application's (which are valid). */
+/** The same for a route, also only after `check`: looks at what results when its options are laid over the application's (which are valid). */
 export function validateRouteHeaders (base: HeadersOptions, route: RouteHeaders, path: string, problems: Problems, context: HeadersContext): void {
   duplicates(route, (code, option, why, fix) => problems.add(code, `${path}.${option}`, why, fix))
   validateHeaders(mergeHeaders(base, route), path, problems, context)
-}
-
-/** Undefined when a duration or a shape is wrong, which `check` has told. */
-function readable (options: EffectiveHeaders): Resolved | undefined {
-  const maxAge = options.hsts === false ? undefined : options.hsts?.maxAge
-  if (maxAge !== undefined && parseDuration(maxAge) === undefined) return undefined
-  try {
-    return resolve(options)
-  } catch {
-    return undefined
-  }
 }
 
 function duplicates (options: HeadersOptions | RouteHeaders, report: Subject['report']): void {

@@ -32,7 +32,9 @@ export function refusal (code: AnswerCode, parts: RefusalParts = {}): Refusal {
     ...(challenge === undefined ? undefined : { 'www-authenticate': bearerChallenge(challenge, detail) }),
     ...parts.headers
   }
-  const body = JSON.stringify({ type, title, status, detail, code, ...extensions })
+  const members = { type, title, status, detail, code }
+  // Twice: first for the order, then because no extension may replace what the status line says (RFC 9457 §3.1.2).
+  const body = JSON.stringify({ ...members, ...extensions, ...members })
   return Object.freeze({ code, status, title, detail, headers: Object.freeze(headers), body, ...(reason === undefined ? undefined : { reason }) })
 }
 

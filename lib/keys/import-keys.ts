@@ -4,7 +4,7 @@ import type { Algorithm } from './types.ts'
 /**
  * Why a key of a set is not used.
  *
- * - `malformed`: not an object, a member of the wrong type, or key material that is none.
+ * - `malformed`: not an object, a member of the wrong type, a `kid` over 256 characters, or key material that is none.
  * - `symmetric`: `kty: oct`; a secret in a public document, and the lever of algorithm confusion (RFC 8725 §2.1).
  * - `private`: private members are published with it: it must be taken as stolen.
  * - `use`, `key-ops`: meant for something else than verifying signatures (RFC 7517 §4.2, §4.3).
@@ -39,6 +39,8 @@ export interface ImportedKeys {
 type Members = Readonly<Record<string, unknown>>
 
 const MAX_KEYS = 100
+/** Tokens with a longer one are refused before their key is looked up; and names of keys end in logs. */
+const MAX_KID_LENGTH = 256
 
 /**
  * Reads a JWK set (RFC 7517 §5) that anyone may have written. Keys that must not verify tokens are dropped, each with
@@ -65,7 +67,7 @@ function entriesOf (document: unknown): readonly unknown[] {
 }
 
 function kidOf (entry: unknown): string | undefined {
-  return isMembers(entry) && typeof entry.kid === 'string' ? entry.kid : undefined
+  return isMembers(entry) && typeof entry.kid === 'string' ? entry.kid.slice(0, MAX_KID_LENGTH) : undefined
 }
 
 function importKey (entry: unknown, accepted: readonly Algorithm[]): ImportedKey | DropReason {
@@ -90,6 +92,7 @@ const refusals: ReadonlyArray<readonly [DropReason, (jwk: Members) => boolean]> 
   ['symmetric', jwk => jwk.kty === 'oct'],
   ['private', jwk => privateMembers.some(name => Object.hasOwn(jwk, name))],
   ['malformed', jwk => stringMembers.some(name => jwk[name] !== undefined && typeof jwk[name] !== 'string')],
+  ['malformed', jwk => typeof jwk.kid === 'string' && jwk.kid.length > MAX_KID_LENGTH],
   ['use', jwk => jwk.use !== undefined && jwk.use !== 'sig'],
   ['key-ops', jwk => jwk.key_ops !== undefined && !(Array.isArray(jwk.key_ops) && jwk.key_ops.includes('verify'))],
   ['type', jwk => !(typeof jwk.kty === 'string' && keyTypes.has(jwk.kty))],

@@ -23,13 +23,13 @@ export interface RetrySituation {
 
 /**
  * When to try again after a failure: the cooldown, doubled with each failure, up to five minutes, or to the refresh
- * period where that is shorter; spread by 10 % in both directions. Without any keys one minute is the limit, because
+ * period where that is shorter; spread by 10 % in both directions, but never less than the cooldown. Without any keys one minute is the limit, because
  * the server is not ready before and no request may come that could ask.
  */
 export function retryDelay ({ cooldown, refresh, failures, usable }: RetrySituation, random: number): number {
   const longest = usable ? Math.min(LONGEST_RETRY, refresh) : LONGEST_RETRY_WITHOUT_KEYS
   const backOff = cooldown * 2 ** Math.min(failures - 1, 20)
-  return Math.round(Math.max(cooldown, Math.min(longest, backOff)) * (0.9 + random / 5))
+  return Math.round(Math.max(cooldown, Math.min(longest, backOff) * (0.9 + random / 5)))
 }
 
 /** At most one thing in each period, counted from its start; what is asked meanwhile does not extend it. Milliseconds. */

@@ -18,7 +18,11 @@ export interface VerificationKey {
 export interface KeySource {
   /** Keys known now, without any I/O: empty when no key fits, undefined when there is no usable set at all. */
   peek (kid: string | undefined, algorithm: Algorithm): readonly VerificationKey[] | undefined
-  /** As `peek`, after asking the issuer if that is allowed now. Rejects with `KeysUnavailable`. */
+  /**
+   * Asks the issuer, if it was not asked within the cooldown, and answers as `peek` does then: empty when the key is
+   * not known, or a new one cannot be had. Call it when `peek` did not help; it may wait for `timeout`.
+   * Rejects with `KeysUnavailable`.
+   */
   find (kid: string | undefined, algorithm: Algorithm): Promise<readonly VerificationKey[]>
 }
 

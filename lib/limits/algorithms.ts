@@ -20,7 +20,7 @@ export interface Counting {
 }
 
 /** Rounding errors of a bucket's level lie far below this; so does every amount of units that matters. */
-export const tolerance = 1e-6
+export const tolerance = 1e-9
 /** A permit may come free at any moment; asking again sooner would be a busy loop. */
 export const permitRetryMs = 1000
 

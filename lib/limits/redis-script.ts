@@ -20,7 +20,7 @@ import { createHash } from 'node:crypto'
 export const script = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local FIELDS, CELL, TOLERANCE = 8, 20, 1e-6
+local FIELDS, CELL, TOLERANCE = 8, 20, 1e-9
 
 local function store (key, value, life)
   redis.call('SET', key, value, 'PX', math.ceil(life / 1000))

@@ -154,6 +154,7 @@ function nameOf ({ policy, groupId, routeInfo }: StoreParams): string {
   return routeInfo?.url === undefined ? '' : `${String(routeInfo.method)} ${routeInfo.url}`
 }
 
+/** Marked, since a key may be what a caller sent, and must not read like the key of a principal. */
 function keyOf (key: unknown): string {
-  return typeof key === 'string' && key !== '' ? key : unknownAddress
+  return typeof key === 'string' && key !== '' ? `e:${key}` : unknownAddress
 }

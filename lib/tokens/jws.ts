@@ -65,16 +65,23 @@ function isObject (value: unknown): value is UncheckedClaims {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-const structure = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:]/g
-const depthChange: Readonly<Record<string, number>> = { '{': 1, '[': 1, '}': -1, ']': -1 }
-
 /** How many members the outermost object has in the text, which is known to be JSON: each has one colon there. */
 function countMembers (text: string): number {
   let depth = 0
   let members = 0
-  for (const [piece] of text.matchAll(structure)) {
-    if (piece === ':' && depth === 1) members++
-    depth += depthChange[piece] ?? 0
+  for (let index = 0; index < text.length; index++) {
+    const character = text[index]
+    if (character === '"') index = endOfString(text, index)
+    else if (character === ':' && depth === 1) members++
+    else if (character === '{' || character === '[') depth++
+    else if (character === '}' || character === ']') depth--
   }
   return members
+}
+
+/** Where the string that begins here ends. */
+function endOfString (text: string, start: number): number {
+  let index = start + 1
+  while (text[index] !== '"') index += text[index] === '\\' ? 2 : 1
+  return index
 }

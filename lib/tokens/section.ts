@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { check, Problems } from '../config/index.ts'
 import { IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema, type IssuerOptions } from './options.ts'
+import { OwnTokensSchema, validateOwnTokens } from './own.ts'
 import type { IsRevoked } from './revocation.ts'
 import { validateIssuers, type ValidationContext } from './validate.ts'
 
@@ -15,6 +16,8 @@ export const AuthenticationOptionsSchema = Type.Object({
    * @default { max: 10_000 }
    */
   tokenCache: Type.Optional(Type.Union([Type.Literal(false), TokenCacheOptionsSchema])),
+  /** Tokens the application signs itself with `app.jwt.sign()`, accepted beside those of the providers. @default none */
+  ownTokens: Type.Optional(OwnTokensSchema),
   /** Says whether a token has been revoked: a function of yours, or that of `createDenylist()`. Asked on every request. */
   isRevoked: Type.Optional(Type.Unsafe<IsRevoked>(Type.Function([], Type.Any()))),
   /** How long `isRevoked` may take, and what its failure means. */
@@ -38,7 +41,9 @@ export function validateAuthentication (options: AuthenticationOptions, path: st
   if (direct !== undefined && options.issuers !== undefined) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.issuers`, 'there are issuers here and one beside it', `Move \`${Object.keys(direct).join('`, `')}\` into an entry of \`issuers\`.`)
   }
-  if (options.issuers === undefined) requireIssuer(direct ?? {}, path, problems)
+  const ownOnly = options.ownTokens !== undefined && direct === undefined
+  if (options.issuers === undefined && !ownOnly) requireIssuer(direct ?? {}, path, problems)
+  if (options.ownTokens !== undefined && isObject(options.ownTokens)) validateOwnTokens(options.ownTokens, `${path}.ownTokens`, problems)
   if (options.isRevoked === undefined && options.revocation !== undefined) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.revocation`, 'there is no `isRevoked` that it could be about', 'Add `isRevoked`, or leave `revocation` out.')
   }
@@ -47,7 +52,7 @@ export function validateAuthentication (options: AuthenticationOptions, path: st
 
 function validateEntries ({ issuers }: AuthenticationOptions, direct: object | undefined, path: string, problems: Problems, context: ValidationContext): void {
   const list: unknown = issuers
-  if (Array.isArray(list)) validateIssuers(list.filter(entry => typeof entry === 'object' && entry !== null), `${path}.issuers`, problems, context)
+  if (Array.isArray(list)) validateIssuers(list.filter(isObject), `${path}.issuers`, problems, context)
   if (direct === undefined) return
   const found = new Problems()
   validateIssuers([direct as IssuerOptions], path, found, context)
@@ -62,7 +67,12 @@ function requireIssuer (direct: Partial<IssuerOptions>, path: string, problems: 
 
 /** The entries of `issuers`, or the one that is written directly. Expects options without mistakes. */
 export function issuersOf (options: AuthenticationOptions): readonly IssuerOptions[] {
-  return options.issuers ?? [directIssuer(options) as IssuerOptions]
+  const direct = directIssuer(options)
+  return options.issuers ?? (direct === undefined ? [] : [direct as IssuerOptions])
+}
+
+function isObject (value: unknown): boolean {
+  return typeof value === 'object' && value !== null
 }
 
 function directIssuer (options: AuthenticationOptions): Partial<IssuerOptions> | undefined {

@@ -1,5 +1,6 @@
+import type { AuditEvent } from '../../../plugins/index.ts'
 import type { Case, Expected } from './cases.ts'
-import type { AuditEvent, World } from './world.ts'
+import type { World } from './world.ts'
 
 /** One case as it went. */
 export interface Outcome {

@@ -1,8 +1,8 @@
 import { STATUS_CODES } from 'node:http'
 import { stdout } from 'node:process'
+import type { AuditEvent } from '../../../plugins/index.ts'
 import { codeOf, type Outcome } from './call.ts'
 import type { Case } from './cases.ts'
-import type { AuditEvent } from './world.ts'
 
 /** Colour on a terminal only, and never against https://no-color.org. */
 const coloured = stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === ''
@@ -38,7 +38,7 @@ export function printOutcome (number: number, { title, times = 1 }: Case, outcom
   for (const name of requestHeaders) if (name in request.headers) line(name, short(name, request.headers[name] ?? ''))
   console.log(`   < ${statusText(status)}${suffix(codeOf(outcome.body))}`)
   for (const name of responseHeaders) line(name, headers.get(name))
-  line('audit', event === undefined ? 'none' : eventText(event))
+  wrapped('audit', event === undefined ? 'none' : eventText(event))
   for (const difference of differences) console.log(`   ${red(`! ${difference}`)}`)
 }
 
@@ -65,6 +65,19 @@ function line (name: string, value: string | null): void {
   console.log(dim(text.length > width ? `${text.slice(0, width - 1)}…` : text))
 }
 
+/** For what must be told whole. */
+function wrapped (name: string, value: string): void {
+  let label = name
+  let rest = value
+  while (rest.length > 0) {
+    const room = width - 36
+    const cut = rest.length <= room ? rest.length : Math.max(rest.lastIndexOf(' ', room), 1)
+    line(label, rest.slice(0, cut))
+    rest = rest.slice(cut).trimStart()
+    label = ''
+  }
+}
+
 /** A token is far longer than a line, and its end is enough to tell it from another. */
 function short (name: string, value: string): string {
   return name === 'authorization' && value.length > 40 ? `${value.slice(0, 18)}…${value.slice(-8)}` : value
@@ -79,7 +92,14 @@ function suffix (code: unknown): string {
   return typeof code === 'string' ? `  ${code}` : ''
 }
 
+/** Members that the lines above have told already. */
+const told = ['time', 'method', 'status', 'route', 'requestId']
+
 function eventText (event: AuditEvent): string {
-  return Object.entries(event).filter(([, value]) => value !== undefined && value !== null)
-    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`).join(' ')
+  return Object.entries(event).filter(([name]) => !told.includes(name)).map(([name, value]) => `${name}=${plain(value)}`).join(' ')
+}
+
+function plain (value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value)
+  return `{${Object.entries(value).filter(([name]) => name !== 'issuer').map(([name, member]) => `${name}: ${String(member)}`).join(', ')}}`
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import type { AuditEvent } from '../../../plugins/index.ts'
 import { ordersApp } from '../app.ts'
 import { startProvider, type RunningProvider, type TokenRequest } from '../provider.ts'
 
@@ -6,8 +7,6 @@ const audience = 'api://orders'
 
 /** Where the demo's front end would be served from. */
 export const origin = 'https://app.example.com'
-
-export type AuditEvent = Readonly<Record<string, unknown>>
 
 /** The provider, the API it protects, and a caller's pocket of tokens. */
 export class World {
@@ -32,7 +31,7 @@ export class World {
       environment: 'development',
       auth: { issuers: [{ issuer: provider.issuer, audience, keys: { refresh: '10 minutes', cooldown: '1 second' } }] },
       cors: { origins: [origin] },
-      audit: { sink: event => { events.push({ ...event }) } }
+      audit: { sink: event => { events.push(event) } }
     })
     return new World(provider, api, await api.listen({ port: 0, host: '127.0.0.1' }), events)
   }

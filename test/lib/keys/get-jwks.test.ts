@@ -7,10 +7,10 @@ import { createRing, kidsOf, startIssuer } from './fixtures.ts'
  * get-jwks 11.0.3 and the key ring through the same hours of the same issuer: why the ring does not fetch with it.
  * A test here that fails after an update of get-jwks is good news, and a reason to look again.
  */
-async function start (t: Test, fetchOptions: object = {}) {
+async function start (t: Test, { timeout = 5000, fetchOptions = {} } = {}) {
   const issuer = await startIssuer(t)
   const engine = buildGetJwks({ ttl: 50, jwksPath: '/jwks', fetchOptions })
-  const { ring } = createRing(t, { issuer: issuer.issuer, source: { jwksUri: issuer.jwksUri }, timeout: 100 })
+  const { ring } = createRing(t, { issuer: issuer.issuer, source: { jwksUri: issuer.jwksUri }, timeout })
   const getJwk = (kid: string) => engine.getJwk({ domain: issuer.issuer, alg: 'ES256', kid })
   return { issuer, ring, getJwk }
 }
@@ -48,7 +48,7 @@ t.test('unknown kids: get-jwks fetches for each, the ring once', async t => {
 })
 
 t.test('a provider that hangs: get-jwks has no time limit, whatever its timeout says', async t => {
-  const { issuer, ring, getJwk } = await start(t, { timeout: 100 })
+  const { issuer, ring, getJwk } = await start(t, { timeout: 100, fetchOptions: { timeout: 100 } })
   issuer.fail('hang')
   const pending = settled(getJwk('key-1'))
   t.equal(await ring.load(), false)

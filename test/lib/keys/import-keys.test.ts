@@ -57,6 +57,7 @@ t.test('drops what may not, with the reason', async t => {
     ['empty key_ops', { ...ec, key_ops: [] }, 'key-ops'],
     ['key_ops as text', { ...ec, key_ops: 'verify' }, 'key-ops'],
     ['kid is a number', { ...ec, kid: 1 }, 'malformed'],
+    ['kid that no token may have', { ...ec, kid: 'x'.repeat(257) }, 'malformed'],
     ['alg is null', { ...ec, alg: null }, 'malformed'],
     ['use is a list', { ...ec, use: ['sig'] }, 'malformed'],
     ['secp256k1', k256, 'curve'],
@@ -89,6 +90,7 @@ t.test('drops what may not, with the reason', async t => {
     t.same(dropped.map(({ index, reason }) => [index, reason]), [[0, reason]], name)
     t.same(kidsOf(keys), ['good'], `${name}: the others stay`)
   }
+  t.equal(importKeys({ keys: [{ kid: 'x'.repeat(100_000) }] }, algorithms).dropped[0]?.kid?.length, 256, 'a name that fits a log')
   t.same(importKeys({ keys: [{ ...rsa, kid: 'a' }] }, ['ES256']).dropped, [{ index: 0, kid: 'a', reason: 'not-configured' }])
 })
 

@@ -8,7 +8,7 @@ import { createRing, kidsOf, startIssuer } from './fixtures.ts'
 async function start (t: Test, options: Partial<KeyRingOptions> = {}) {
   const issuer = await startIssuer(t)
   let offset = 0
-  const made = createRing(t, { issuer: issuer.issuer, source: 'discovery', timeout: 300, now: () => Date.now() + offset, ...options })
+  const made = createRing(t, { issuer: issuer.issuer, source: 'discovery', now: () => Date.now() + offset, ...options })
   return { issuer, ...made, pass: (ms: number) => { offset += ms } }
 }
 
@@ -114,7 +114,7 @@ const faults: ReadonlyArray<readonly [fault: IssuerFault, reason: string]> = [
 
 for (const [fault, reason] of faults) {
   t.test(`${JSON.stringify(fault)}: bounded, and the last good set stays`, async t => {
-    const { issuer, ring } = await start(t)
+    const { issuer, ring } = await start(t, { timeout: reason === 'timeout' ? 500 : 5000 })
     await ring.load()
     const token = issuer.sign()
     issuer.rotate()
@@ -122,7 +122,7 @@ for (const [fault, reason] of faults) {
     issuer.fail(fault, 'jwks')
     const before = performance.now()
     t.equal(await present(ring, issuer.sign()), 401, 'a new key cannot be had')
-    t.ok(performance.now() - before < 1500, 'bounded')
+    t.ok(performance.now() - before < 3000, 'bounded')
     t.equal(ring.status().lastFailure?.reason, reason)
     t.same(await many(100, () => present(ring, token)), [200])
     t.equal(ring.status().fetches, 2)
@@ -135,7 +135,7 @@ for (const [fault, reason] of faults) {
 
 t.test('a fault in the metadata: a known address bridges it, unless it names somebody else', async t => {
   for (const fault of ['hang', 'html', 'garbage', 'redirect', { status: 500 }] as const) {
-    const { issuer, ring, pass } = await start(t)
+    const { issuer, ring, pass } = await start(t, { timeout: fault === 'hang' ? 1000 : 5000 })
     await ring.load()
     await ring.find('stranger', 'ES256')
     issuer.fail(fault, 'discovery')
@@ -183,11 +183,16 @@ function publish (issuer: TestIssuer, keys: unknown[]): void {
   issuer.publish({ keys })
 }
 
-t.test('a ring keeps no process alive, and close ends a hanging fetch', async t => {
+t.test('its timers keep no process alive, and close ends a hanging fetch', async t => {
   const { issuer, ring } = await start(t, { timeout: 60_000 })
+  const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+  const before = timers()
+  await ring.load()
+  t.equal(timers(), before)
   issuer.fail('hang')
-  const loading = ring.load()
-  while (issuer.hits.discovery === 0) await new Promise(resolve => setImmediate(resolve))
+  const asked = issuer.hits.jwks
+  const refreshing = ring.refresh()
+  while (issuer.hits.jwks === asked) await new Promise(resolve => setImmediate(resolve))
   ring.close()
-  t.equal(await loading, false)
+  t.equal(await refreshing, false)
 })

@@ -288,6 +288,17 @@ t.test('failures back off, and the first success ends that', async t => {
   t.equal(types().filter(type => type === 'keys.loaded').length, 2)
 })
 
+t.test('no retry comes before the cooldown has ended, whatever chance says', async t => {
+  for (const random of [0, 1]) {
+    const { ring, provider, time } = create(t, failure, { random: () => random })
+    await ring.load()
+    await time.pass(9_999)
+    t.equal(provider.asked, 1)
+    await time.pass(1_001)
+    t.equal(provider.asked, 2)
+  }
+})
+
 t.test('the back-off never exceeds the refresh period, nor a minute without keys', async t => {
   const short = create(t)
   await short.ring.load()

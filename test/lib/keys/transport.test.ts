@@ -31,17 +31,17 @@ async function startRaw (t: Test, answer: (socket: Socket) => void): Promise<str
 
 t.test('gets a document, over a connection that is closed afterwards', async t => {
   const issuer = await startIssuer(t)
-  t.same(await fetchDocument(issuer.jwksUri, { timeout: 1000 }), issuer.jwks)
+  t.same(await fetchDocument(issuer.jwksUri, { timeout: 5000 }), issuer.jwks)
   let request = ''
   const url = await startRaw(t, socket => socket.end('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nSet-Cookie: a=b\r\n\r\n{"a":1}'))
-  t.same(await fetchDocument(url, { timeout: 1000 }), { a: 1 }, 'any content type, and a body that ends with the connection')
+  t.same(await fetchDocument(url, { timeout: 5000 }), { a: 1 }, 'any content type, and a body that ends with the connection')
   const spy = createServer(socket => socket.once('data', data => {
     request = String(data)
     socket.end('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnull')
   })).listen(0, '127.0.0.1')
   await once(spy, 'listening')
   t.teardown(() => { spy.close() })
-  t.equal(await fetchDocument(`http://127.0.0.1:${(spy.address() as AddressInfo).port}/x`, { timeout: 1000 }), null)
+  t.equal(await fetchDocument(`http://127.0.0.1:${(spy.address() as AddressInfo).port}/x`, { timeout: 5000 }), null)
   t.match(request, /^GET \/x HTTP\/1.1\r\n/)
   t.match(request, /\r\naccept-encoding: identity\r\n/i)
   t.match(request, /\r\nconnection: close\r\n/i)
@@ -64,9 +64,9 @@ t.test('fails for each fault of a provider, within the time limit', async t => {
   for (const [fault, reason, status] of faults) {
     issuer.fail(fault)
     const before = issuer.hits.jwks
-    const found = await failure(fetchDocument(issuer.jwksUri, { timeout: 150 }))
+    const found = await failure(fetchDocument(issuer.jwksUri, { timeout: reason === 'timeout' ? 150 : 5000 }))
     t.match(found, { reason, status }, JSON.stringify(fault))
-    t.ok(found.ms < 1000, `${JSON.stringify(fault)}: bounded`)
+    t.ok(found.ms < 3000, `${JSON.stringify(fault)}: bounded`)
     t.ok(issuer.hits.jwks - before <= 1, `${JSON.stringify(fault)}: asked once`)
   }
 })
@@ -85,13 +85,13 @@ t.test('the limit for the size is exact, and a declared length is believed', asy
   const body = (length: number) => `"${'x'.repeat(length - 2)}"`
   const chunked = (text: string) => `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`
   const fits = await startRaw(t, socket => socket.end(chunked(body(MAX_DOCUMENT_BYTES))))
-  t.equal(String(await fetchDocument(fits, { timeout: 2000 })).length, MAX_DOCUMENT_BYTES - 2)
+  t.equal(String(await fetchDocument(fits, { timeout: 5000 })).length, MAX_DOCUMENT_BYTES - 2)
   const over = await startRaw(t, socket => socket.end(chunked(body(MAX_DOCUMENT_BYTES + 1))))
-  t.match(await failure(fetchDocument(over, { timeout: 2000 })), { reason: 'oversize' })
+  t.match(await failure(fetchDocument(over, { timeout: 5000 })), { reason: 'oversize' })
   const declared = await startRaw(t, socket => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n'))
-  t.match(await failure(fetchDocument(declared, { timeout: 2000 })), { reason: 'oversize' })
+  t.match(await failure(fetchDocument(declared, { timeout: 5000 })), { reason: 'oversize' })
   const small = await startRaw(t, socket => socket.end(chunked('[1,2,3]')))
-  t.match(await failure(fetchDocument(small, { timeout: 2000, maxBytes: 6 })), { reason: 'oversize' })
+  t.match(await failure(fetchDocument(small, { timeout: 5000, maxBytes: 6 })), { reason: 'oversize' })
 })
 
 t.test('what is not HTTP, or breaks off, or never ends', async t => {
@@ -111,13 +111,13 @@ t.test('what is not HTTP, or breaks off, or never ends', async t => {
   ]
   for (const [name, bytes, end, reason] of answers) {
     const url = await startRaw(t, socket => end ? socket.end(bytes, 'latin1') : socket.write(bytes, 'latin1'))
-    t.match(await failure(fetchDocument(url, { timeout: 150 })), { reason }, name)
+    t.match(await failure(fetchDocument(url, { timeout: reason === 'timeout' ? 150 : 5000 })), { reason }, name)
   }
-  t.match(await failure(fetchDocument('http://127.0.0.1:1/', { timeout: 500 })), { reason: 'transport' }, 'nobody listens')
-  t.match(await failure(fetchDocument('https://127.0.0.1:1/', { timeout: 500 })), { reason: 'transport' }, 'nobody listens')
-  t.match(await failure(fetchDocument('no url', { timeout: 500 })), { reason: 'url' })
+  t.match(await failure(fetchDocument('http://127.0.0.1:1/', { timeout: 5000 })), { reason: 'transport' }, 'nobody listens')
+  t.match(await failure(fetchDocument('https://127.0.0.1:1/', { timeout: 5000 })), { reason: 'transport' }, 'nobody listens')
+  t.match(await failure(fetchDocument('no url', { timeout: 5000 })), { reason: 'url' })
   const plain = await startIssuer(t)
-  t.match(await failure(fetchDocument(plain.jwksUri.replace('http:', 'https:'), { timeout: 500 })), { reason: 'transport' }, 'no TLS there')
+  t.match(await failure(fetchDocument(plain.jwksUri.replace('http:', 'https:'), { timeout: 5000 })), { reason: 'transport' }, 'no TLS there')
 })
 
 t.test('a signal ends it, with the reason that the signal has', async t => {
@@ -137,7 +137,7 @@ t.test('metadata addresses', async t => {
 })
 
 t.test('discovers by OpenID Connect, and by RFC 8414 where that is not offered', async t => {
-  const limits = { fetch: fetchDocument, timeout: 500, allowLoopback: true }
+  const limits = { fetch: fetchDocument, timeout: 5000, allowLoopback: true }
   for (const path of ['', '/', '/realms/x', '/realms/x/']) {
     const oidc = await startIssuer(t, { path })
     t.equal(await discoverKeySetUrl(oidc.issuer, limits), oidc.jwksUri, `OIDC ${path}`)

@@ -1,0 +1,286 @@
+import { Redis } from 'ioredis'
+import { EventEmitter } from 'node:events'
+import t from 'tap'
+import {
+  compilePolicy, connectRedis, createLimiter, isUnavailable, type Decision, type Limiter, type LimiterEvent, type Outcome, type Policy, type RedisLike
+} from '../../../lib/limits/index.ts'
+import { ResilientLimiter } from '../../../lib/limits/resilient.ts'
+import { startRedis, type TestRedis } from '../../helpers/redis.ts'
+
+const wait = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
+const decided = (outcome: Outcome): Decision | undefined => isUnavailable(outcome) ? undefined : outcome
+
+interface Timed { readonly outcome: Outcome, readonly ms: number }
+
+async function timed (limiter: Limiter, policy: Policy, key: string): Promise<Timed> {
+  const start = performance.now()
+  return { outcome: await limiter.take(policy, key), ms: performance.now() - start }
+}
+
+function slowest (runs: readonly Timed[]): number {
+  return Math.max(...runs.map(({ ms }) => ms))
+}
+
+/** Asks with fresh callers until a decision comes from Redis again. */
+async function restored (limiter: Limiter, policy: Policy): Promise<boolean> {
+  for (let i = 0; i < 150; i++) {
+    if (decided(await limiter.take(policy, `probe${i}`))?.source === 'redis') return true
+    await wait(20)
+  }
+  return false
+}
+
+interface Bench { readonly server: TestRedis, readonly limiter: Limiter, readonly events: LimiterEvent[], readonly client: Redis }
+
+async function bench (t: { teardown: (end: () => Promise<void>) => unknown }): Promise<Bench> {
+  const server = await startRedis()
+  const client = new Redis(server.url, { enableOfflineQueue: false, maxRetriesPerRequest: 0, retryStrategy: () => 50 })
+  const events: LimiterEvent[] = []
+  const limiter = createLimiter({ redis: client, onEvent: event => events.push(event) })
+  t.teardown(async () => {
+    await limiter.close()
+    client.disconnect()
+    await server.close()
+  })
+  await new Promise(resolve => client.once('ready', resolve))
+  return { server, limiter, events, client }
+}
+
+const wide = compilePolicy('wide', { limit: 100_000, window: 60_000 })
+const tight = compilePolicy('tight', { limit: 100, window: 60_000 })
+const denying = compilePolicy('denying', { limit: 100, window: 60_000, onStoreFailure: 'deny' })
+const allowing = compilePolicy('allowing', { limit: 1, window: 60_000, onStoreFailure: 'allow' })
+
+for (const how of ['freeze', 'kill'] as const) {
+  t.test(`${how}: answers stay quick, the limit is kept, each policy fails as it says, and Redis is used again by itself`, async t => {
+    const { server, limiter, events } = await bench(t)
+    const before = await Promise.all(Array.from({ length: 60 }, () => timed(limiter, tight, 'caller')))
+    t.ok(before.every(({ outcome }) => decided(outcome)?.source === 'redis'))
+
+    await server[how]()
+    const during: Timed[] = []
+    for (let i = 0; i < 20; i++) during.push(...await Promise.all(Array.from({ length: 10 }, () => timed(limiter, tight, 'caller'))))
+    const admitted = during.filter(({ outcome }) => decided(outcome)?.allowed).length
+    t.equal(admitted, 40, 'the local limiter knows the sixty that Redis admitted')
+    t.ok(during.every(({ outcome }) => decided(outcome)?.source === 'fallback'))
+    t.ok(slowest(during) < 100, `slowest ${slowest(during).toFixed(1)} ms`)
+    t.ok(during.filter(({ ms }) => ms > 5).length <= during.length / 2, 'an open breaker is not waited for')
+
+    t.match(await limiter.take(denying, 'a'), { unavailable: true, policy: denying })
+    t.match(await limiter.take(allowing, 'a'), { allowed: true, source: 'open' })
+    t.match(await limiter.take(allowing, 'a'), { allowed: true, source: 'open' })
+    t.match(await limiter.consume([[tight, 'other'], [denying, 'other']]), { unavailable: true })
+    t.match(await limiter.consume([[tight, 'caller'], [allowing, 'caller']]), [{ allowed: false, source: 'fallback' }, { allowed: true, source: 'open' }])
+    t.equal(limiter.denied(tight, 'caller')?.allowed, false)
+    t.match(limiter.status(), { store: 'redis', state: 'unavailable' })
+    t.match(events, [{ type: 'store-unavailable', reason: how === 'freeze' ? 'timeout' : 'connection' }])
+    t.equal(events.length, 1, 'told once')
+
+    if (how === 'freeze') server.thaw()
+    else await server.restart()
+    t.equal(await restored(limiter, wide), true)
+    t.match(limiter.status(), { state: 'available' })
+    t.equal(events.length, 2)
+    t.match(events[1], { type: 'store-restored', downMs: Number })
+  })
+}
+
+t.test('a script flush, a read-only replica and a full memory', async t => {
+  const { limiter, client, events } = await bench(t)
+  await client.script('FLUSH')
+  t.match(await limiter.take(wide, 'a'), { source: 'redis', allowed: true }, 'NOSCRIPT is answered with the source')
+
+  await client.config('SET', 'maxmemory', '1')
+  for (let i = 0; i < 6; i++) t.match(await limiter.take(wide, 'a'), { source: 'fallback', allowed: true })
+  t.same(events.map(event => event.type === 'store-unavailable' && event.reason), ['out-of-memory'])
+  await client.config('SET', 'maxmemory', '0')
+  t.equal(await restored(limiter, wide), true)
+
+  await client.call('REPLICAOF', '127.0.0.1', '1')
+  for (let i = 0; i < 6; i++) t.match(await limiter.take(wide, 'a'), { source: 'fallback', allowed: true })
+  t.equal(limiter.status().failure, 'read-only')
+  await client.call('REPLICAOF', 'NO', 'ONE')
+  t.equal(await restored(limiter, wide), true)
+})
+
+t.test('every key has an expiry, and a caller over the limit is refused without asking', async t => {
+  const { limiter, client } = await bench(t)
+  const policies = [
+    compilePolicy('s', { limit: 2, window: 1500.0 }), compilePolicy('f', { limit: 2, window: '3 seconds', algorithm: 'fixed-window' }),
+    compilePolicy('b', { limit: 2, window: 7001, algorithm: 'token-bucket' }), compilePolicy('c', { limit: 2, algorithm: 'concurrency' })
+  ]
+  for (const policy of policies) {
+    const first = decided(await limiter.take(policy, 'a'))
+    await limiter.take(policy, 'a')
+    if (first !== undefined) await limiter.refund(policy, 'a', first)
+  }
+  const keys = await client.keys('*')
+  t.equal(keys.length, 4)
+  for (const key of keys) {
+    const left = await client.pttl(key)
+    t.ok(left > 0 && left <= 300_000, `${key} lives for ${left} ms`)
+  }
+
+  const commands = async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await client.info('commandstats'))?.[1])
+  const limit = compilePolicy('flooded', { limit: 3, window: 60_000 })
+  for (let i = 0; i < 4; i++) await limiter.take(limit, 'abuser')
+  const calls = await commands()
+  for (let i = 0; i < 200; i++) t.match(limiter.take(limit, 'abuser'), { allowed: false, source: 'deny-cache' })
+  t.equal(await commands(), calls)
+
+  await Promise.all(Array.from({ length: 64 }, (_, index) => limiter.take(wide, `caller${index}`)))
+  t.equal(await commands(), calls + 1, 'calls of one turn travel together')
+})
+
+/** A client that does as a test says, in the call shape of ioredis. */
+function client (evalsha: (...args: unknown[]) => Promise<unknown>): RedisLike {
+  return { evalsha, eval: evalsha }
+}
+
+t.test('a client that misbehaves is a store that failed', async t => {
+  const secret = 'redis://user:hunter2@10.0.0.1'
+  const clients: Record<string, RedisLike> = {
+    rejects: client(async () => { throw new Error(secret) }),
+    throws: client(() => { throw new Error(secret) }),
+    'answers nothing': client(async () => undefined),
+    'answers too little': client(async () => [1, 2]),
+    'answers text': client(async () => [1, 'x', 0, 0, 1]),
+    'never answers': client(() => new Promise(() => {}))
+  }
+  for (const [name, redis] of Object.entries(clients)) {
+    const events: LimiterEvent[] = []
+    const limiter = createLimiter({ redis, onEvent: event => events.push(event) })
+    const runs = await Promise.all(Array.from({ length: 6 }, () => timed(limiter, tight, 'a')))
+    t.ok(runs.every(({ outcome }) => decided(outcome)?.source === 'fallback'), name)
+    t.ok(slowest(runs) < 100, `${name}: ${slowest(runs).toFixed(1)} ms`)
+    t.notMatch(JSON.stringify([events, limiter.status()]), /hunter2/)
+    await limiter.close()
+  }
+})
+
+t.test('a reply that comes after the deadline is ignored', async t => {
+  const replies: ((reply: unknown) => void)[] = []
+  const limiter = createLimiter({ redis: client(() => new Promise(resolve => { replies.push(resolve) })) })
+  t.teardown(() => limiter.close())
+  const outcome = decided(await limiter.take(tight, 'a'))
+  t.match(outcome, { source: 'fallback', allowed: true })
+  for (const reply of replies) reply([0, 0, 60_000_000, 60_000_000, 1])
+  await wait(1)
+  t.equal(limiter.denied(tight, 'a'), undefined)
+})
+
+t.test('numbers that a client returns as text are understood', async t => {
+  const limiter = createLimiter({ redis: client(async () => ['1', '99', '0', '60000000', '1700000000000000']) })
+  t.teardown(() => limiter.close())
+  t.match(await limiter.take(tight, 'a'), { allowed: true, remaining: 99, resetMs: 60_000, source: 'redis' })
+})
+
+t.test('breaker: opens after five failures in a row, then one probe at a time', async t => {
+  let now = 0
+  let calls = 0
+  let up = false
+  const transport = {
+    cluster: false,
+    run: async () => {
+      calls++
+      if (!up) throw new Error('ECONNREFUSED')
+      return [1, 9, 0, 0, 1]
+    }
+  }
+  const events: LimiterEvent[] = []
+  const limiter = new ResilientLimiter({ transport, keyPrefix: 'x:', now: () => now, onEvent: event => events.push(event) })
+  for (let i = 0; i < 4; i++) await limiter.take(wide, 'a')
+  t.equal(limiter.status().state, 'available')
+  await limiter.take(wide, 'a')
+  t.equal(limiter.status().state, 'unavailable')
+  for (let i = 0; i < 50; i++) t.not(limiter.take(wide, 'a') instanceof Promise, true)
+  t.equal(calls, 5)
+  now += 1000
+  await Promise.all(Array.from({ length: 10 }, () => limiter.take(wide, 'a')))
+  t.equal(calls, 6, 'one probe')
+  up = true
+  t.match(await limiter.take(wide, 'a'), { source: 'fallback' }, 'not before the next probe')
+  now += 1000
+  t.match(await limiter.take(wide, 'a'), { source: 'redis' })
+  t.match(events, [{ type: 'store-unavailable', reason: 'connection' }, { type: 'store-restored', downMs: 2000 }])
+  await limiter.close()
+})
+
+t.test('deny cache: asks again after five seconds, and forgets what is reset or refunded here', async t => {
+  let now = 0
+  let reply = [0, 0, 60_000_000, 60_000_000, 1]
+  let calls = 0
+  const transport = { cluster: false, run: async () => { calls++; return reply } }
+  const limiter = new ResilientLimiter({ transport, keyPrefix: 'x:', now: () => now })
+  t.teardown(() => limiter.close())
+  await limiter.take(tight, 'a')
+  now = 4999
+  t.match(limiter.take(tight, 'a'), { source: 'deny-cache', retryAfterMs: 55_001, allowed: false })
+  now = 5001
+  t.match(limiter.denied(tight, 'a'), { retryAfterMs: 54_999 }, 'still known as refused')
+  reply = [1, 50, 0, 60_000_000, 1]
+  t.match(await limiter.take(tight, 'a'), { allowed: true, source: 'redis' }, 'another process may have reset it')
+  reply = [0, 0, 60_000_000, 60_000_000, 1]
+  await limiter.take(tight, 'a')
+  reply = [0, 0, 0, 0, 1]
+  await limiter.reset(tight, 'a')
+  t.equal(limiter.denied(tight, 'a'), undefined)
+  t.equal(calls, 4)
+})
+
+t.test('a cluster: budgets of one caller in one call, those of several one after the other and given back', async t => {
+  const sent: string[][] = []
+  const cluster = {
+    isCluster: true,
+    evalsha: async (_: string, count: number, ...rest: string[]) => {
+      sent.push(rest.slice(0, count))
+      const operation = rest[count + 1]
+      const refused = rest[0]?.includes('narrow') === true
+      return operation === 'take' ? Array.from({ length: count }, () => refused ? [0, 0, 1000, 1000] : [1, 5, 0, 1000]).flat().concat(1) : [0, 0, 0, 0, 1]
+    },
+    eval: async () => undefined
+  }
+  const limiter = createLimiter({ redis: cluster })
+  t.teardown(() => limiter.close())
+  const narrow = compilePolicy('narrow', { limit: 5, window: 1 })
+  await limiter.consume([[wide, 'a'], [tight, 'a']])
+  t.same(sent, [['secure-api:{a}sliding-window:wide', 'secure-api:{a}sliding-window:tight']])
+  sent.length = 0
+  t.match(await limiter.consume([[wide, 'a'], [narrow, 'b']]), [{ allowed: true }, { allowed: false }])
+  t.same(sent.map(keys => keys.join()), ['secure-api:{a}sliding-window:wide', 'secure-api:{b}sliding-window:narrow', 'secure-api:{a}sliding-window:wide'])
+})
+
+t.test('node-redis: its call shape, and EVAL after NOSCRIPT', async t => {
+  const calls: unknown[] = []
+  const redis = Object.assign(new EventEmitter(), {
+    evalSha: async (sha: string, options: object) => { calls.push([sha.length, options]); throw new Error('NOSCRIPT No matching script.') },
+    eval: async (source: string, options: object) => { calls.push([source.includes('TIME'), options]); return [1, 99, 0, 60_000_000, 1] }
+  })
+  const limiter = createLimiter({ redis })
+  t.teardown(() => limiter.close())
+  t.match(await limiter.take(tight, 'a'), { allowed: true, source: 'redis', remaining: 99 })
+  t.match(calls, [[40, { keys: ['secure-api:{a}sliding-window:tight'], arguments: ['0', 'take', 'sliding-window', '100', '60000000', '0', '1', ''] }], [true, { keys: Array }]])
+  redis.emit('error', new Error('this would end the process without a listener'))
+})
+
+t.test('connectRedis', async t => {
+  const server = await startRedis()
+  const connection = await connectRedis(server.url)
+  t.equal(await connection.ready, true)
+  const limiter = createLimiter({ redis: connection.client })
+  t.match(await limiter.take(wide, 'a'), { source: 'redis' })
+  await server.kill()
+  t.match(await limiter.take(wide, 'a'), { source: 'fallback' })
+  await server.restart()
+  t.equal(await restored(limiter, wide), true)
+  connection.close()
+  t.match(await limiter.take(wide, 'a'), { source: 'fallback' })
+  await limiter.close()
+  await server.close()
+
+  const start = performance.now()
+  const absent = await connectRedis(server.url)
+  t.equal(await absent.ready, false)
+  t.ok(performance.now() - start < 1500, 'a server that is away holds the start up for a second at most')
+  absent.close()
+})

@@ -1,0 +1,250 @@
+import fc from 'fast-check'
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { compilePolicy, createLimiter, MemoryStore, type Decision, type Limit, type Policy } from '../../../lib/limits/index.ts'
+import { script } from '../../../lib/limits/redis-script.ts'
+import { RedisStore } from '../../../lib/limits/redis-store.ts'
+import { startRedis, type TestRedis } from '../../helpers/redis.ts'
+
+const schedules = 3000
+
+interface Schedule {
+  readonly limit: number
+  readonly window: number
+  readonly burst: number
+  /** Pauses between requests in ms, and what each request costs. */
+  readonly steps: readonly (readonly [pause: number, cost: number])[]
+}
+
+/** Floods, edges of windows, steady traffic and long pauses. */
+const pause = (window: number) => fc.oneof(
+  { weight: 5, arbitrary: fc.constant(0) },
+  { weight: 3, arbitrary: fc.integer({ min: 1, max: Math.ceil(window / 20) }) },
+  { weight: 1, arbitrary: fc.constantFrom(window - 1, window, window + 1, Math.floor(window / 2)) })
+
+const schedule = (limits: fc.Arbitrary<number>): fc.Arbitrary<Schedule> =>
+  fc.record({ limit: limits, window: fc.integer({ min: 2, max: 600 }).map(n => n * 100) }).chain(({ limit, window }) => fc.record({
+    limit: fc.constant(limit),
+    window: fc.constant(window),
+    burst: fc.integer({ min: 1, max: limit }),
+    steps: fc.array(fc.tuple(pause(window), fc.oneof({ weight: 8, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: Math.min(4, limit) }) })), { minLength: 20, maxLength: 150 })
+  }))
+
+interface Admission { readonly at: number, readonly cost: number }
+interface Run { readonly verdicts: readonly boolean[], readonly admissions: readonly Admission[], readonly honest: boolean }
+
+/** Plays a schedule, and at each refusal asks a copy of the time: the same request must not fit a moment before `retryAfterMs`. */
+function play (limit: Limit, { steps }: Schedule): Run {
+  let now = 0
+  const store = new MemoryStore({ now: () => now })
+  const policy = compilePolicy('simulated', limit)
+  const verdicts: boolean[] = []
+  const admissions: Admission[] = []
+  let honest = true
+  for (const [wait, cost] of steps) {
+    now += wait
+    const { allowed, retryAfterMs, remaining } = store.take(policy, 'caller', cost)
+    verdicts.push(allowed)
+    if (allowed) admissions.push({ at: now, cost })
+    honest &&= allowed ? retryAfterMs === 0 && remaining >= 0 : retryAfterMs > 0
+  }
+  return { verdicts, admissions, honest }
+}
+
+function worstWindow (admissions: readonly Admission[], window: number): number {
+  let worst = 0
+  let sum = 0
+  let oldest = 0
+  for (const { at, cost } of admissions) {
+    sum += cost
+    for (let first = admissions[oldest]; first !== undefined && first.at + window <= at; first = admissions[++oldest]) sum -= first.cost
+    worst = Math.max(worst, sum)
+  }
+  return worst
+}
+
+/** The definitions, written for clarity and not for speed. */
+const references: Readonly<Record<string, (schedule: Schedule) => boolean[]>> = {
+  'sliding-window': ({ limit, window, steps }) => {
+    const log: Admission[] = []
+    return decide(steps, (now, cost) => {
+      const used = log.filter(({ at }) => at > now - window).reduce((sum, entry) => sum + entry.cost, 0)
+      const fits = used + cost <= limit
+      if (fits) log.push({ at: now, cost })
+      return fits
+    })
+  },
+  'fixed-window': ({ limit, window, steps }) => {
+    let [start, used] = [-Infinity, 0]
+    return decide(steps, (now, cost) => {
+      if (now >= start + window) used = 0
+      if (used + cost > limit) return false
+      if (used === 0) start = now
+      used += cost
+      return true
+    })
+  },
+  /** In thousandths of a token a millisecond times the window: whole numbers throughout. */
+  'token-bucket': ({ limit, window, burst, steps }) => {
+    let [tokens, last] = [BigInt(burst) * BigInt(window), 0]
+    return decide(steps, (now, cost) => {
+      tokens = min(BigInt(burst) * BigInt(window), tokens + BigInt(now - last) * BigInt(limit))
+      last = now
+      const needed = BigInt(cost) * BigInt(window)
+      if (tokens < needed) return false
+      tokens -= needed
+      return true
+    })
+  }
+}
+
+function decide (steps: Schedule['steps'], admit: (now: number, cost: number) => boolean): boolean[] {
+  let now = 0
+  return steps.map(([wait, cost]) => {
+    now += wait
+    return admit(now, cost)
+  })
+}
+
+function min (a: bigint, b: bigint): bigint {
+  return a < b ? a : b
+}
+
+const limitOf = (algorithm: 'sliding-window' | 'fixed-window' | 'token-bucket', { limit, window, burst }: Schedule): Limit =>
+  algorithm === 'token-bucket' ? { limit, window, algorithm, burst } : { limit, window, algorithm }
+
+const exact = fc.integer({ min: 1, max: 60 })
+const bounds = {
+  'sliding-window': ({ limit }: Schedule) => limit,
+  'fixed-window': ({ limit }: Schedule) => 2 * limit,
+  'token-bucket': ({ limit, burst }: Schedule) => limit + burst
+} as const
+
+for (const algorithm of ['sliding-window', 'fixed-window', 'token-bucket'] as const) {
+  t.test(`${algorithm}: ${schedules} schedules give what the definition gives`, async t => {
+    let [worst, share] = [0, 0]
+    fc.assert(fc.property(schedule(exact), one => {
+      const { verdicts, admissions, honest } = play(limitOf(algorithm, one), one)
+      worst = worstWindow(admissions, one.window)
+      share = Math.max(share, worst / one.limit)
+      const same = references[algorithm]?.(one).every((verdict, index) => verdict === verdicts[index])
+      return honest && same === true && worst <= bounds[algorithm](one)
+    }), { numRuns: schedules })
+    t.comment(`${algorithm}: the fullest window held ${share.toFixed(2)} times the limit`)
+    t.ok(share >= 1, 'the schedules reach the limit')
+  })
+}
+
+t.test('sliding-window above 100: never above the limit in any window, and at most a hundredth of the window late', async t => {
+  let share = 0
+  fc.assert(fc.property(schedule(fc.integer({ min: 101, max: 400 })), one => {
+    const steps = one.steps.map(([wait, cost], index) => [index % 3 === 0 ? wait : 0, cost * 4] as const)
+    const { admissions } = play(limitOf('sliding-window', one), { ...one, steps })
+    const late = references['sliding-window']?.({ ...one, window: one.window * 1.01, steps }) ?? []
+    const sum = admissions.reduce((total, { cost }) => total + cost, 0)
+    const least = late.reduce((total, verdict, index) => total + (verdict ? steps[index]?.[1] ?? 0 : 0), 0)
+    share = Math.max(share, worstWindow(admissions, one.window) / one.limit)
+    return worstWindow(admissions, one.window) <= one.limit && sum >= least * 0.95
+  }), { numRuns: schedules })
+  t.comment(`sliding-window above 100: the fullest window held ${share.toFixed(2)} times the limit`)
+  t.ok(share > 0.9)
+})
+
+t.test('whoever waits as long as told is admitted, and not before', async () => {
+  for (const algorithm of ['sliding-window', 'fixed-window', 'token-bucket'] as const) {
+    fc.assert(fc.property(schedule(exact), one => {
+      let now = 0
+      const store = new MemoryStore({ now: () => now })
+      const policy = compilePolicy('told', limitOf(algorithm, one))
+      for (const [wait] of one.steps) {
+        now += wait
+        const { allowed, retryAfterMs } = store.take(policy, 'caller')
+        if (allowed) continue
+        const then = now
+        now = then + retryAfterMs - 0.01
+        const early = store.peek(policy, 'caller').allowed
+        now = then + retryAfterMs + 0.000_01
+        if (early || !store.peek(policy, 'caller').allowed) return false
+      }
+      return true
+    }), { numRuns: 300 })
+  }
+})
+
+t.test('the script in Redis decides as memory does', async t => {
+  const server = await startRedis()
+  const client = new Redis(server.url)
+  t.teardown(async () => {
+    client.disconnect()
+    await server.close()
+  })
+
+  /** The same script with a clock of the test's, and without its keys expiring on the server's. */
+  const simulated = script.replace("redis.call('TIME')", '{ 0, ARGV[#ARGV] }').replace('math.ceil(life / 1000)', '3600000')
+  let now = 0
+  const transport = { cluster: false, run: (keys: string[], args: string[]) => client.eval(simulated, keys.length, ...keys, ...args, String(now * 1000)) }
+  let names = 0
+
+  const alike = (a: Decision, b: Decision) => a.allowed === b.allowed && a.remaining === b.remaining &&
+    Math.abs(a.retryAfterMs - b.retryAfterMs) < 0.01 && Math.abs(a.resetMs - b.resetMs) < 0.01
+
+  async function compare (limit: Limit, steps: readonly (readonly [pause: number, cost: number, refund: boolean])[]): Promise<boolean> {
+    now = 1_000_000
+    const [memory, redis] = [new MemoryStore({ now: () => now }), new RedisStore({ transport, keyPrefix: `s${names++}:`, now: () => now })]
+    const policy = compilePolicy('simulated', limit)
+    const taken: (readonly [Decision, Decision])[] = []
+    for (const [wait, cost, refund] of steps) {
+      now += wait
+      const [there] = await redis.take([[policy, 'caller', cost]])
+      const here = memory.take(policy, 'caller', cost)
+      if (there === undefined || !alike(here, there)) return false
+      if (here.allowed) taken.push([here, there])
+      const last = refund ? taken.shift() : undefined
+      if (last === undefined) continue
+      memory.refund(policy, 'caller', last[0])
+      await redis.refund(policy, 'caller', last[1])
+    }
+    return true
+  }
+
+  for (const algorithm of ['sliding-window', 'fixed-window', 'token-bucket'] as const) {
+    t.test(algorithm, async () => {
+      const limits = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(101, 200))
+      await fc.assert(fc.asyncProperty(schedule(limits), fc.array(fc.boolean(), { minLength: 150, maxLength: 150 }), (one, refunds) => {
+        const factor = one.limit > 100 ? 12 : 1
+        const steps = one.steps.map(([wait, cost], index) => [wait, Math.min(one.limit, cost * factor), refunds[index] === true && index % 4 === 0] as const)
+        return compare(limitOf(algorithm, one), steps)
+      }), { numRuns: 60 })
+    })
+  }
+
+  t.test('a clock that steps back an hour locks nobody out for longer than a window', async t => {
+    const limits: Limit[] = [{ limit: 2, window: 60_000 }, { limit: 2, window: 60_000, algorithm: 'fixed-window' }, { limit: 2, window: 60_000, algorithm: 'token-bucket' }]
+    for (const limit of limits) {
+      now = 10_000_000
+      const redis = new RedisStore({ transport, keyPrefix: `s${names++}:`, now: () => now })
+      const policy: Policy = compilePolicy('skewed', limit)
+      const take = async () => (await redis.take([[policy, 'caller']]))[0]?.allowed
+      t.same([await take(), await take(), await take()], [true, true, false])
+      now -= 3_600_000
+      t.equal(await take(), false)
+      now += 60_001
+      t.same([await take(), await take(), await take()], [true, true, false], limit.algorithm ?? 'sliding-window')
+    }
+  })
+
+  await sharedCounts(t, server)
+})
+
+async function sharedCounts (t: Test, server: TestRedis): Promise<void> {
+  await t.test('two limiters on one Redis: of 300 attempts at once exactly 100 pass', async t => {
+    const clients = [new Redis(server.url), new Redis(server.url)]
+    await Promise.all(clients.map(client => client.ping()))
+    const limiters = clients.map(redis => createLimiter({ redis }))
+    const policy = compilePolicy('shared', { limit: 100, window: 60_000 })
+    const outcomes = await Promise.all(Array.from({ length: 300 }, (_, index) => limiters[index % 2]?.take(policy, 'caller')))
+    t.equal(outcomes.filter(outcome => outcome !== undefined && 'allowed' in outcome && outcome.allowed).length, 100)
+    for (const limiter of limiters) await limiter.close()
+    for (const client of clients) client.disconnect()
+  })
+}

@@ -1,0 +1,155 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { isBearerToken, readBearer } from '../../../lib/credentials/index.ts'
+import { answers } from '../../../lib/http/index.ts'
+import { createGate } from '../../../lib/tokens/gate.ts'
+import { compileIssuer, TokenAuthenticator, type IssuerOptions } from '../../../lib/tokens/index.ts'
+import { decodeBase64url, readHeader } from '../../../lib/tokens/jws.ts'
+import { createForge } from '../../fixtures/attacks.ts'
+import { createSigningKey, encode, signToken, staticKeys } from '../../fixtures/forge.ts'
+
+const issuer = 'https://login.example.com'
+const audience = 'api://orders'
+const now = 1_800_000_000_000
+const seconds = now / 1000
+const key = createSigningKey()
+const { genuine, claims, header } = createForge({ issuer, audience, kid: key.kid, privateKey: key.privateKey, publicKey: key.publicKey, now })
+
+function gateFor (options: Partial<IssuerOptions> = {}) {
+  const rules = compileIssuer({ issuer, audience, ...options })
+  return createGate(new Map(rules.map(rule => [rule.issuer, rule])))
+}
+
+/** The failure, or `passed`. */
+function pass (token: string, options: Partial<IssuerOptions> = {}, at = now) {
+  const result = gateFor(options)(token, at)
+  return typeof result === 'string' ? result : 'passed'
+}
+
+t.test('what passes', async t => {
+  const tokens: Readonly<Record<string, string>> = {
+    'typ at+jwt': genuine(),
+    'typ in capitals': genuine({}, { typ: 'AT+JWT' }),
+    'typ as media type': genuine({}, { typ: 'application/at+jwt' }),
+    'typ JWT': genuine({}, { typ: 'JWT' }),
+    'typ jwt': genuine({}, { typ: 'jwt' }),
+    'no typ': genuine({}, { typ: undefined }),
+    'no kid': genuine({}, { kid: undefined }),
+    'the longest kid': genuine({}, { kid: 'k'.repeat(256) }),
+    'b64 as it always was': genuine({}, { b64: true }),
+    'guests in the header': genuine({}, { jku: 'https://evil.example', x5t: 'x', cty: 'x' }),
+    'several audiences': genuine({ aud: ['other', audience] }),
+    'no iat, no sub': genuine({ iat: undefined, sub: undefined, jti: undefined }),
+    'fractions of a second': genuine({ exp: seconds + 0.5, iat: seconds - 0.5 }),
+    'an explicit type with a nonce': genuine({ nonce: 'x' }),
+    'members repeated in the payload': signToken(header, JSON.stringify(claims).replace('{', '{"scope":"first",'), key)
+  }
+  for (const [name, token] of Object.entries(tokens)) t.equal(pass(token), 'passed', name)
+})
+
+t.test('the edges of time', async t => {
+  const at = (change: object, ms: number, options: Partial<IssuerOptions> = {}) => pass(genuine({ ...change }), options, ms)
+  const exp = seconds + 600
+  t.equal(at({ exp }, exp * 1000 + 59_999), 'passed', 'the last millisecond of the tolerance')
+  t.equal(at({ exp }, exp * 1000 + 60_000), 'SECURE_API_TOKEN_EXPIRED')
+  t.equal(at({ exp }, exp * 1000 - 1, { clockTolerance: 0 }), 'passed')
+  t.equal(at({ exp }, exp * 1000, { clockTolerance: 0 }), 'SECURE_API_TOKEN_EXPIRED', 'RFC 7519 §4.1.4: on or after')
+  t.equal(at({ nbf: seconds + 60 }, now), 'passed')
+  t.equal(at({ nbf: seconds + 61 }, now), 'SECURE_API_TOKEN_NOT_YET_VALID')
+  t.equal(at({ iat: seconds + 60 }, now), 'passed')
+  t.equal(at({ iat: seconds + 61 }, now), 'SECURE_API_TOKEN_NOT_YET_VALID')
+  t.equal(at({ iat: seconds - 3600 }, now, { maxTokenAge: '1 hour', clockTolerance: 1 }), 'passed')
+  t.equal(at({ iat: seconds - 3600 }, now, { maxTokenAge: '1 hour', clockTolerance: 0 }), 'SECURE_API_TOKEN_TOO_OLD')
+  t.equal(at({ iat: undefined }, now, { maxTokenAge: '1 hour' }), 'SECURE_API_TOKEN_CLAIMS', 'an age needs an iat')
+  t.equal(at({ exp: 253_402_300_799 }, now), 'passed', 'the last second of the year 9999')
+  t.equal(at({ exp: 253_402_300_800 }, now), 'SECURE_API_TOKEN_CLAIMS')
+})
+
+t.test('profile at+jwt (RFC 9068 §2.1, §4)', async t => {
+  const profile = 'at+jwt'
+  t.equal(pass(genuine(), { profile }), 'passed')
+  t.equal(pass(genuine({}, { typ: 'application/AT+jwt' }), { profile }), 'passed')
+  for (const typ of ['JWT', undefined]) t.equal(pass(genuine({}, { typ }), { profile }), 'SECURE_API_TOKEN_TYPE', String(typ))
+})
+
+t.test('each issuer has its own list of algorithms', async t => {
+  const rules = [...compileIssuer({ issuer, audience, algorithms: ['ES256'] }), ...compileIssuer({ issuer: 'https://other.example', audience, algorithms: ['RS256'] })]
+  const gate = createGate(new Map(rules.map(rule => [rule.issuer, rule])))
+  t.equal(gate(genuine(), now), 'SECURE_API_TOKEN_ALGORITHM', 'RS256 is accepted from the other one')
+  t.type(gate(genuine({ iss: 'https://other.example' }), now), 'object')
+})
+
+t.test('a tenant template is a list of exact issuers', async t => {
+  const options: Partial<IssuerOptions> = { issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0', tenants: ['t1', 't2'] }
+  const of = (tenant: string, tid = tenant) => genuine({ iss: `https://login.microsoftonline.com/${tenant}/v2.0`, tid })
+  t.equal(pass(of('t1'), options), 'passed')
+  t.equal(pass(of('t2'), options), 'passed')
+  for (const tenant of ['t3', '', 'T1', '{tenantid}', 't1/v2.0/../t3', 'common']) t.equal(pass(of(tenant), options), 'SECURE_API_TOKEN_ISSUER', tenant)
+  t.equal(pass(of('t1', 't2'), options), 'SECURE_API_TOKEN_ISSUER', 'the tenant in tid is another one')
+})
+
+t.test('a foreign token never reaches a key set (auth0/express-jwt#214)', async t => {
+  const keys = staticKeys(key)
+  const [rules] = compileIssuer({ issuer, audience })
+  const authenticator = new TokenAuthenticator({ issuers: rules === undefined ? [] : [{ rules, keys }], now: () => now })
+  for (const change of [{ iss: 'https://evil.example' }, { aud: 'other' }, { exp: 0 }]) await authenticator.authenticate(genuine(change))
+  t.equal(keys.asked, 0)
+  await authenticator.authenticate(genuine())
+  t.equal(keys.asked, 1)
+})
+
+t.test('one spelling only', async t => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), bytes => {
+    const text = Buffer.from(bytes).toString('base64url')
+    return decodeBase64url(text)?.equals(bytes) === true
+  }))
+  fc.assert(fc.property(fc.string({ maxLength: 40 }), text => {
+    const bytes = decodeBase64url(text)
+    return bytes === undefined || bytes.toString('base64url') === text
+  }))
+})
+
+t.test('a header counts when no member is repeated, whatever its values hold', async t => {
+  fc.assert(fc.property(fc.dictionary(fc.string(), fc.jsonValue()), object => {
+    const text = JSON.stringify(object)
+    return readHeader(encode(text)) !== undefined
+  }))
+  fc.assert(fc.property(fc.dictionary(fc.string(), fc.jsonValue(), { minKeys: 1 }), object => {
+    const text = JSON.stringify(object)
+    const [name] = Object.keys(object)
+    return readHeader(encode(text.replace(/\}$/, `,${JSON.stringify(name)}:0}`))) === undefined
+  }))
+})
+
+const alphabet = fc.constantFrom(...'abcAZ09-_.=+/ ,;"\t\u00e9\ud800\u{1f511}')
+const part = fc.oneof(fc.string({ unit: alphabet }), fc.jsonValue().map(encode), fc.uint8Array().map(bytes => Buffer.from(bytes).toString('base64url')), fc.constantFrom(...genuine().split('.')))
+const token = fc.oneof(fc.string({ unit: 'binary' }), fc.array(part, { maxLength: 6 }).map(parts => parts.join('.')),
+  fc.record({ header: fc.jsonValue(), claims: fc.jsonValue() }).map(({ header: h, claims: c }) => signToken(h, c, key)))
+
+t.test('fuzz: any text gives an answer from the list', async t => {
+  const gate = gateFor()
+  fc.assert(fc.property(token, text => {
+    const result = gate(text, now)
+    return typeof result === 'object' ? genuine() === text : result in answers
+  }), { numRuns: 2000 })
+})
+
+t.test('fuzz: any claims that the issuer signs give an answer from the list, and never none', async t => {
+  const [rules] = compileIssuer({ issuer, audience })
+  const authenticator = new TokenAuthenticator({ issuers: rules === undefined ? [] : [{ rules, keys: staticKeys(key) }], now: () => now })
+  const member = fc.constantFrom('iss', 'aud', 'exp', 'nbf', 'iat', 'sub', 'scope', 'scp', 'roles', 'typ', 'cnf', 'tid', '__proto__')
+  await fc.assert(fc.asyncProperty(fc.dictionary(member, fc.jsonValue()), async change => {
+    const outcome = await authenticator.authenticate(genuine(change))
+    return outcome.kind === 'verified' ? outcome.principal.claims.iss === issuer : outcome.kind === 'failed' && outcome.code in answers
+  }), { numRuns: 300 })
+})
+
+t.test('fuzz: any headers give one token, none, or a refusal', async t => {
+  const name = fc.oneof(fc.constantFrom('Authorization', 'authorization', 'AUTHORIZATION', 'Host', 'x'), fc.string())
+  const value = fc.oneof(fc.string({ unit: 'binary' }), token.map(text => `Bearer ${text}`), fc.string().map(text => `bearer${text}`))
+  fc.assert(fc.property(fc.array(fc.tuple(name, value)), fc.string({ unit: 'binary' }), (headers, url) => {
+    const authorization = headers.find(([header]) => header.toLowerCase() === 'authorization')?.[1]
+    const bearer = readBearer(headers.flat(), authorization, url)
+    return typeof bearer === 'object' ? !bearer.token.includes(' ') && isBearerToken(bearer.token) !== undefined : bearer === 'none' || bearer in answers
+  }), { numRuns: 2000 })
+})

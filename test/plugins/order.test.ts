@@ -1,0 +1,145 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, InjectOptions } from 'fastify'
+import t from 'tap'
+import secureApi, { audit, authentication, authorization, cors, headers, rateLimit, type SecureApiOptions } from '../../plugins/index.ts'
+import { bearer, startFastify, startIssuer } from '../helpers/server.ts'
+
+const origin = 'https://app.example.com'
+const issuer = await startIssuer(t)
+
+type Trace = string[]
+
+/** Options whose functions tell when they are asked. */
+function tracedOptions (trace: Trace) {
+  return {
+    auth: { issuer: issuer.issuer, audience: issuer.audience, isRevoked: () => { trace.push('authentication'); return false } },
+    authorization: { policies: { traced: () => { trace.push('guard'); return true } } },
+    rateLimit: { policies: { traced: { limit: 100, window: '1 minute', by: () => { trace.push('rate limit'); return 'all' } } } },
+    headers: {},
+    cors: { origins: [origin] },
+    audit: { sink: () => { trace.push('audit') } },
+    environment: 'development'
+  } as const satisfies SecureApiOptions
+}
+
+const tracedHeaders: Readonly<Record<string, string>> = { 'content-security-policy': 'headers', 'access-control-allow-origin': 'cors' }
+
+/** Watches what the controls do to the response, and when they ask for the address. Registered before them. */
+function watch (app: FastifyInstance, trace: Trace): void {
+  app.addHook('onRequest', async (request: FastifyRequest, { raw }: FastifyReply) => {
+    const setHeader = raw.setHeader.bind(raw)
+    raw.setHeader = (name, value) => {
+      const control = tracedHeaders[name]
+      if (control !== undefined) trace.push(control)
+      return setHeader(name, value)
+    }
+    Object.defineProperty(request, 'ip', { get: () => { if (!trace.includes('address limit')) trace.push('address limit'); return '192.0.2.1' } })
+  })
+  app.addHook('preParsing', async () => { trace.push('body') })
+}
+
+function addRoutes (app: FastifyInstance, trace: Trace): void {
+  const handler = async () => { trace.push('handler'); return 'done' }
+  app.post('/protected', { config: { scope: 'api.write', policy: 'traced', rateLimit: 'traced' } }, handler)
+  app.post('/public', { config: { public: true, rateLimit: 'traced' } }, handler)
+}
+
+const requests: Readonly<Record<string, InjectOptions>> = {
+  protected: { method: 'POST', url: '/protected', payload: { a: 1 } },
+  public: { method: 'POST', url: '/public', payload: { a: 1 } },
+  unknown: { method: 'POST', url: '/unknown', payload: { a: 1 } }
+}
+
+const expected: Readonly<Record<string, Trace>> = {
+  protected: ['headers', 'cors', 'address limit', 'authentication', 'rate limit', 'body', 'guard', 'handler', 'audit'],
+  public: ['headers', 'cors', 'address limit', 'rate limit', 'body', 'handler', 'audit'],
+  unknown: ['headers', 'cors', 'address limit', 'body', 'audit']
+}
+
+async function traceOf (app: FastifyInstance, trace: Trace, kind: string): Promise<Trace> {
+  trace.length = 0
+  await app.inject({ ...requests[kind], headers: { ...bearer(issuer, { scope: 'api.write' }), origin } })
+  return [...trace]
+}
+
+t.test('the order that a protected, a public and an unknown route meet', async t => {
+  const trace: Trace = []
+  const app = startFastify(t)
+  watch(app, trace)
+  await app.register(secureApi, tracedOptions(trace))
+  addRoutes(app, trace)
+  for (const kind of Object.keys(expected)) {
+    const met = await traceOf(app, trace, kind)
+    t.comment(`${kind}: ${met.join(' → ')}`)
+    t.strictSame(met, expected[kind], kind)
+  }
+})
+
+t.test('app.secureApi.routes() tells the same order', async t => {
+  const app = startFastify(t)
+  await app.register(secureApi, tracedOptions([]))
+  addRoutes(app, [])
+  const steps = Object.fromEntries(app.secureApi.routes().map(({ url, steps }) => [url, steps]))
+  const before = ['headers', 'cors', 'rate-limit:address', 'cors:preflight']
+  t.strictSame(steps['/protected'], {
+    onRequest: [...before, 'authentication', 'rate-limit:route'],
+    preHandler: ['authorization:guard', 'authorization:policy']
+  })
+  t.strictSame(steps['/public'], { onRequest: [...before, 'rate-limit:route'], preHandler: [] })
+})
+
+type Register = (app: FastifyInstance, options: ReturnType<typeof tracedOptions>) => Promise<void>
+
+const plugins: Readonly<Record<string, Register>> = {
+  authentication: async (app, { auth, environment }) => { await app.register(authentication, { ...auth, environment }) },
+  authorization: async (app, options) => { await app.register(authorization, options.authorization) },
+  rateLimit: async (app, options) => { await app.register(rateLimit, options.rateLimit) },
+  headers: async (app, { environment }) => { await app.register(headers, { environment }) },
+  cors: async (app, options) => { await app.register(cors, { ...options.cors, environment: options.environment }) },
+  audit: async (app, options) => { await app.register(audit, options.audit) }
+}
+
+/** Every plugin at every place, and every pair of them in both orders. */
+function orders (): string[][] {
+  const names = Object.keys(plugins)
+  const rotations = names.map((_, index) => [...names.slice(index), ...names.slice(0, index)])
+  return [...rotations, ...rotations.map(order => order.toReversed())]
+}
+
+t.test('it does not depend on the order of registration of the single plugins', async t => {
+  for (const order of orders()) {
+    const trace: Trace = []
+    const app = startFastify(t)
+    watch(app, trace)
+    for (const name of order) await plugins[name]?.(app, tracedOptions(trace))
+    addRoutes(app, trace)
+    for (const kind of Object.keys(expected)) t.strictSame(await traceOf(app, trace, kind), expected[kind], `${order.join(', ')}: ${kind}`)
+  }
+})
+
+t.test('each plugin works alone', async t => {
+  for (const [name, register] of Object.entries(plugins)) {
+    const trace: Trace = []
+    const app = startFastify(t)
+    watch(app, trace)
+    await register(app, tracedOptions(trace))
+    app.post('/public', { config: { public: true } }, async () => { trace.push('handler') })
+    t.strictSame((await traceOf(app, trace, 'public')).at(name === 'audit' ? -2 : -1), 'handler', name)
+  }
+})
+
+t.test('a preflight meets headers and the address limit, then its answer, and no credential is asked for', async t => {
+  const trace: Trace = []
+  const app = startFastify(t)
+  watch(app, trace)
+  const options = tracedOptions(trace)
+  await app.register(secureApi, { ...options, rateLimit: { ...options.rateLimit, perAddress: { limit: 1, window: '1 minute' } } })
+  addRoutes(app, trace)
+  const preflight: InjectOptions = { method: 'OPTIONS', url: '/protected', headers: { origin, 'access-control-request-method': 'POST' } }
+  const first = await app.inject(preflight)
+  t.strictSame(trace, ['headers', 'address limit', 'audit'])
+  t.equal(first.statusCode, 204)
+  t.equal(first.headers['access-control-allow-origin'], origin)
+  const second = await app.inject(preflight)
+  t.equal(second.statusCode, 429)
+  t.equal(second.headers['access-control-allow-methods'], undefined)
+})
