@@ -6,7 +6,7 @@ import {
 } from '../lib/audit/index.ts'
 import { check, Problems } from '../lib/config/index.ts'
 import { refusal } from '../lib/http/index.ts'
-import { refusalOf, type RouteInfo } from '../lib/pipeline/index.ts'
+import { refusalOf, type EdgeAnswer, type RouteInfo } from '../lib/pipeline/index.ts'
 import { pipelineOf } from './pipeline.ts'
 
 declare module 'fastify' {
@@ -42,6 +42,7 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, options) => {
     },
     posture: ({ config }) => ({ audit: config.audit ?? true })
   })
+  pipeline.onEdgeAnswer = answer => record(trail, edgeEvent(answer))
   // An answered request ends in onResponse; one whose caller left, or whose hijacked socket was destroyed, does not.
   const aborted = new WeakSet<FastifyRequest>()
   app.addHook('onResponse', function recordAnswered (request, reply, done) {
@@ -86,6 +87,22 @@ function eventOf (request: FastifyRequest, reply: FastifyReply | undefined, abor
     address: request.ip,
     ...(request.auth === undefined || request.auth.kind === 'anonymous' ? undefined : { principal: auditPrincipal(request.auth) }),
     durationMs: Math.round((reply?.elapsedTime ?? 0) * 1000) / 1000
+  }
+}
+
+/** Something that was no request: there is no method, no route and no id to name. */
+function edgeEvent ({ status, code, address }: EdgeAnswer): AuditEvent {
+  return {
+    time: new Date().toISOString(),
+    event: eventName(status, code),
+    action: 'malformed request',
+    outcome: 'denied',
+    status,
+    reason: code,
+    method: '',
+    requestId: '',
+    address: address ?? '',
+    durationMs: 0
   }
 }
 

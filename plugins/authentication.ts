@@ -25,8 +25,8 @@ export type AuthenticationPluginOptions = AuthenticationOptions & {
   environment?: Environment
 }
 
-type WithPrincipal = FastifyRequest & { [kPrincipal]?: Principal | null, user?: unknown }
 const kPrincipal = Symbol('secure-api.principal')
+type WithPrincipal = FastifyRequest & { [kPrincipal]?: Principal | null, user?: unknown }
 
 /** Every answer without variable parts, made once. */
 const prepared = Object.fromEntries(Object.keys(answers).map(code => [code, refusal(code as AnswerCode)])) as Readonly<Record<AnswerCode, Refusal>>
@@ -47,7 +47,6 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   })
   pipeline.report('issuers', () => issuers.map(({ keys }) => keys.status()))
   pipeline.report('tokens', () => ({ cached: authenticator.size, bytes: authenticator.bytes }))
-  decorate(app, authenticator, pipeline)
   pipeline.add({
     name: 'authentication',
     phase: 'authentication',
@@ -55,6 +54,7 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
       ? undefined
       : { hook: 'onRequest', handler: request => authenticate(authenticator, pipeline.failures, request) }
   })
+  decorate(app, authenticator, pipeline)
   app.addHook('onReady', () => loadKeys(issuers.map(({ keys }) => keys), options.startup))
   app.addHook('onClose', async () => issuers.forEach(({ keys }) => keys.close()))
 }

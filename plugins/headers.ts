@@ -1,11 +1,12 @@
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { check, environmentOf, Problems, type Environment } from '../lib/config/index.ts'
 import {
   cacheControl, compileHeaders, compileNonceTable, HeadersOptionsSchema, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
   type EffectiveHeaders, type HeaderPair, type HeadersContext, type HeadersOptions, type HeaderTable, type RouteHeaders
 } from '../lib/headers/index.ts'
-import type { Handler, RouteInfo } from '../lib/pipeline/index.ts'
+import type { Handler, Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
+import { claim, edgeAnswers, installEdge } from '../lib/server/index.ts'
 import { pipelineOf } from './pipeline.ts'
 
 declare module 'fastify' {
@@ -44,6 +45,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
     },
     posture: ({ config }) => ({ headers: config.headers ?? 'default' })
   })
+  guardEdge(app, table, pipeline)
   app.decorateReply(kNonce, null)
   app.decorateReply('cspNonce', { getter: nonceOf })
   app.addHook('onRoute', function cacheAnswers (route) {
@@ -59,6 +61,19 @@ export function checkHeaders (options: HeadersOptions, context: HeadersContext, 
   const before = problems.list().length
   check(HeadersOptionsSchema, options, 'headers', problems)
   if (problems.list().length === before) validateHeaders(options, 'headers', problems, context)
+}
+
+/** Answers that no hook sees. The server belongs to the root: a child scope leaves it alone. */
+function guardEdge (app: FastifyInstance, table: HeaderTable, pipeline: Pipeline): void {
+  if (!Object.hasOwn(app, 'server')) return
+  const { maxParamLength = 100 } = { ...app.initialConfig, ...app.initialConfig.routerOptions }
+  const edge = installEdge(app.server, {
+    table,
+    maxParamLength,
+    onClientError: ({ status, address }) => pipeline.onEdgeAnswer({ status, code: edgeAnswers[status], address })
+  })
+  app.addHook('preClose', async () => edge.closing())
+  app.addHook('onClose', async () => edge.dispose())
 }
 
 /** Whether a request came over TLS is asked of each one: `request.protocol` knows this server's TLS and a trusted proxy's. */
@@ -86,6 +101,7 @@ function writer (table: HeaderTable, route: RouteInfo): Handler {
   const withNonce = table.nonces.length > 0 ? compileNonceTable(table) : undefined
   return (request, reply) => {
     const { raw } = reply
+    claim(raw)
     for (const [name, value] of always) raw.setHeader(name, value)
     if (hsts !== undefined && request.protocol === 'https') raw.setHeader(hsts[0], hsts[1])
     if (withNonce === undefined) return

@@ -6,17 +6,28 @@ const kPipeline = Symbol.for('fastify-secure-api.pipeline')
 
 interface WithPipeline { [kPipeline]?: Pipeline }
 
+/** The pipelines of each server by scope: a parent cannot see what was registered in its children. */
+const scopes = new WeakMap<object, Map<FastifyInstance, Pipeline>>()
+
 /**
- * The pipeline of this scope, never that of a parent: a plugin registered in a child guards that child. The first plugin that asks creates it and adds the instance hooks; they see every route
- * of the scope: those declared earlier, those of children, HEAD, OPTIONS and 404.
+ * The pipeline of this scope, never that of a parent: a plugin registered in a child guards that child. The first plugin
+ * that asks creates it and adds the instance hooks; they see every route of the scope: those declared earlier, those of
+ * children, HEAD, OPTIONS and 404.
  */
 export function pipelineOf (app: FastifyInstance): Pipeline {
   const existing = (app as WithPipeline)[kPipeline]
   if (existing !== undefined && Object.hasOwn(app, kPipeline)) return existing
-  const pipeline = new Pipeline()
+  const neighbours = scopes.get(app.server) ?? new Map<FastifyInstance, Pipeline>()
+  const pipeline = new Pipeline(() => [...neighbours].filter(([scope]) => overlap(scope, app)).map(([, other]) => other))
+  scopes.set(app.server, neighbours.set(app, pipeline))
   app.decorate(kPipeline, pipeline)
   addHooks(app, pipeline)
   return pipeline
+}
+
+/** A child scope has its parent as its prototype. */
+function overlap (one: object, other: object): boolean {
+  return Object.prototype.isPrototypeOf.call(one, other) || Object.prototype.isPrototypeOf.call(other, one)
 }
 
 function addHooks (app: FastifyInstance, pipeline: Pipeline): void {

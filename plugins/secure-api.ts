@@ -2,11 +2,11 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { AuditOptions } from '../lib/audit/index.ts'
-import { check, ConfigurationError, environmentOf, EnvironmentSchema, Problems, readEnvironment, type Environment } from '../lib/config/index.ts'
+import { check, environmentOf, EnvironmentSchema, Problems, readEnvironment, type Environment } from '../lib/config/index.ts'
 import type { CorsOptions } from '../lib/cors/index.ts'
 import type { HeadersOptions } from '../lib/headers/index.ts'
 import type { RateLimitOptions } from '../lib/limits/index.ts'
-import { type RouteInfo } from '../lib/pipeline/index.ts'
+import type { RouteInfo, Step } from '../lib/pipeline/index.ts'
 import type { AuthorizationOptions } from '../lib/policy/index.ts'
 import { validateAuthentication, type AuthenticationOptions } from '../lib/tokens/index.ts'
 import audit, { checkAudit } from './audit.ts'
@@ -81,12 +81,12 @@ const sections = Type.Object({
 }, { additionalProperties: false })
 
 const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
-  refuseSecond(app)
+  const pipeline = pipelineOf(app)
+  pipeline.add(suiteStep)
   const options = Object.keys(given).length === 0 ? fromEnvironment() : given
   checkOptions(options)
   const environment = environmentOf(options.environment)
-  const pipeline = pipelineOf(app)
-  pipeline.errors = options.errors ?? 'problem'
+  pipeline.answerBy(options.errors ?? 'problem')
 
   const { auth, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false, audit: trail = {} } = options
   if (auth === false || auth === undefined) pipeline.add(rulesRefused)
@@ -107,15 +107,8 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   }
 }
 
-function refuseSecond (app: FastifyInstance): void {
-  if (!app.hasDecorator('secureApi')) return
-  throw new ConfigurationError([{
-    code: 'SECURE_API_ALREADY_REGISTERED',
-    path: 'secureApi',
-    why: 'the suite is registered here, or in a parent scope, already: every control would run twice',
-    fix: 'Register it once, at the root.'
-  }])
-}
+/** Does nothing on a route; a second suite in this scope, or in one around or inside it, is refused for having it too. */
+const suiteStep: Step = Object.freeze({ name: 'secure-api', phase: 'headers', compile: () => undefined })
 
 /** All sections are looked at before anything is thrown, so that one start shows every mistake. */
 function checkOptions (options: SecureApiOptions): void {

@@ -20,7 +20,12 @@ export class Trail {
     this.#options = options
   }
 
-  /** Whether one more event fits. */
+  /** Whether the next event may be lost: the buffer is full, or the sink failed the last time it was asked. */
+  get unreliable (): boolean {
+    return this.full || this.#failing
+  }
+
+  /** Whether no more event fits. */
   get full (): boolean {
     return this.#pending >= this.#options.buffer
   }
@@ -29,8 +34,8 @@ export class Trail {
     if (this.full) return this.#fail(new Error('the audit buffer is full'))
     try {
       const settling = this.#options.sink(event)
-      if (settling instanceof Promise) this.#wait(settling)
-      else this.#succeed()
+      if (settling === undefined) this.#succeed()
+      else this.#wait(Promise.resolve(settling))
     } catch (error) {
       this.#fail(error)
     }

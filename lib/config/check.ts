@@ -143,12 +143,13 @@ function closest (branches: readonly TSchema[], value: unknown): TSchema | undef
 }
 
 function accepts (branch: TSchema, value: unknown): boolean {
+  const type: string = typeof value
   switch (typeName(branch)) {
     case 'any': return true
     case 'array': return Array.isArray(value)
     case 'object': return isRecord(value)
-    case 'integer': return typeof value === 'number'
-    default: return typeof value === typeName(branch)
+    case 'integer': return type === 'number'
+    default: return type === typeName(branch)
   }
 }
 

@@ -102,6 +102,13 @@ export function costOf ([policy, , cost = policy.cost]: Charge): number {
   return policy.algorithm === 'concurrency' ? 1 : cost
 }
 
+let leases = 0
+
+/** A number for a permit, unlike every other of this process, whichever store gives it. */
+export function nextLease (): number {
+  return ++leases
+}
+
 /** A cost that can be counted; anything else is refused wherever it turns up. */
 export function countable (cost: number): boolean {
   return Number.isSafeInteger(cost) && cost >= 1

@@ -6,15 +6,20 @@ import type { Policy } from './policy.ts'
 const quotaExceeded = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
 const reducedCapacity = 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity'
 
-/** The value of `RateLimit-Policy` for the policies of a route. Make it once. */
+/** The value of `RateLimit-Policy` for the policies of a route. Make it once. Empty, and not to be sent, when all are dry runs. */
 export function rateLimitPolicyField (policies: readonly Policy[]): string {
-  return policies.map(policy => policy.header).join(', ')
+  return policies.filter(({ dryRun }) => !dryRun).map(policy => policy.header).join(', ')
 }
 
-/** The value of `RateLimit`: what is left, and in how many seconds there is more. */
+/** The value of `RateLimit`: what is left, and in how many seconds there is more. A dry run is not announced: callers would heed it. */
 export function rateLimitField (decisions: readonly Decision[]): string {
   const [only] = decisions
-  return only !== undefined && decisions.length === 1 ? item(only) : decisions.map(item).join(', ')
+  if (only !== undefined && decisions.length === 1) return only.dryRun ? '' : item(only)
+  return enforced(decisions).map(item).join(', ')
+}
+
+function enforced (decisions: readonly Decision[]): readonly Decision[] {
+  return decisions.filter(({ dryRun }) => !dryRun)
 }
 
 function item (decision: Decision): string {
@@ -34,7 +39,7 @@ export function retryAfterSeconds (ms: number): number {
 
 /** `X-RateLimit-*` for callers that know only those: of the policy that is closest to its limit. `Reset` is in seconds from now. */
 export function legacyHeaders (decisions: readonly Decision[]): Readonly<Record<string, string>> {
-  const [first, ...others] = decisions
+  const [first, ...others] = enforced(decisions)
   if (first === undefined) return {}
   const tightest = others.reduce((least, next) => next.remaining < least.remaining ? next : least, first)
   return {

@@ -1,7 +1,7 @@
 import { counting, tolerance } from './algorithms.ts'
 import { at, Chains, none } from './chains.ts'
 import { boundedKey } from './bounded-key.ts'
-import { costOf, countable, refusing, type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MemoryStatus, type Source } from './decision.ts'
+import { costOf, countable, nextLease, refusing, type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MemoryStatus, type Source } from './decision.ts'
 import type { Policy } from './policy.ts'
 
 export interface MemoryStoreOptions {
@@ -42,7 +42,6 @@ export class MemoryStore implements Limiter {
   #hand = 0
   #evictions = 0
   #saturated = false
-  #leases = 0
 
   constructor ({ now = () => performance.now(), capacity = defaultCapacity, source = 'memory', onEvent }: MemoryStoreOptions = {}) {
     this.#now = now
@@ -59,7 +58,7 @@ export class MemoryStore implements Limiter {
     const slot = table.slots.get(key) ?? none
     const used = this.#used(policy, slot, now)
     const cost = policy.algorithm === 'concurrency' ? 1 : units
-    return fits(policy, used, cost) ? this.#admit(table, key, slot, cost, now, ++this.#leases) : this.#refuse(policy, slot, used, cost, now)
+    return fits(policy, used, cost) ? this.#admit(table, key, slot, cost, now, nextLease()) : this.#refuse(policy, slot, used, cost, now)
   }
 
   consume (charges: readonly Charge[]): readonly Decision[] {

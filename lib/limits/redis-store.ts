@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { boundedKey, hashedKey } from './bounded-key.ts'
-import { costOf, countable, type Charge, type Decision, type StoreFailureReason } from './decision.ts'
+import { costOf, countable, nextLease, type Charge, type Decision, type StoreFailureReason } from './decision.ts'
 import type { Policy } from './policy.ts'
 import type { Transport } from './redis-transport.ts'
 
@@ -31,11 +31,19 @@ interface Job {
   readonly mark: string | undefined
   readonly resolve: (decisions: Decision[]) => void
   readonly reject: (error: unknown) => void
-  lease: number
+  readonly lease: number
+}
+
+interface Orphan {
+  readonly policy: Policy
+  readonly key: string
+  readonly lease: number
 }
 
 /** One script call blocks Redis for as long as it runs: about 5 µs an item. */
 const largestBatch = 64
+/** More than this many orphans are left to their expiry. */
+const mostOrphans = 1000
 const fieldsPerItem = 4
 const process = randomUUID()
 
@@ -48,7 +56,8 @@ export class RedisStore {
   readonly #prefix: string
   readonly #now: () => number
   #waiting: Job[] = []
-  #leases = 0
+  /** Permits that may be held in Redis though nobody uses them: released, or taken, while it could not be heard. */
+  #orphans: Orphan[] = []
 
   constructor ({ transport, keyPrefix, now }: RedisStoreOptions) {
     this.#transport = transport
@@ -70,6 +79,21 @@ export class RedisStore {
     await this.#enqueue('refund', [[policy, key, taken.cost]], mark)
   }
 
+  /** Releases a permit when Redis can be heard again; see {@link settle}. */
+  refundLater (policy: Policy, key: string, { lease }: Pick<Decision, 'lease'>): void {
+    if (policy.algorithm === 'concurrency' && this.#orphans.length < mostOrphans) this.#orphans.push({ policy, key, lease })
+  }
+
+  /** To be called when Redis has answered: gives back the permits that it could not be told about. */
+  settle (): void {
+    if (this.#orphans.length === 0) return
+    const orphans = this.#orphans
+    this.#orphans = []
+    for (const { policy, key, lease } of orphans) {
+      this.#enqueue('refund', [[policy, key]], markOf(policy, lease)).catch(() => this.refundLater(policy, key, { lease }))
+    }
+  }
+
   async reset (policy: Policy, key: string): Promise<void> {
     await this.#enqueue('reset', [[policy, key]])
   }
@@ -82,7 +106,7 @@ export class RedisStore {
   #enqueue (operation: Operation, charges: readonly Charge[], mark?: string): Promise<Decision[]> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length === 0) setImmediate(() => this.#flush())
-      this.#waiting.push({ operation, charges, mark, resolve, reject, lease: ++this.#leases })
+      this.#waiting.push({ operation, charges, mark, resolve, reject, lease: nextLease() })
       if (this.#waiting.length === largestBatch) this.#flush()
     })
   }
@@ -101,7 +125,7 @@ export class RedisStore {
     for (const [group, job] of jobs.entries()) this.#write(job, String(group), keys, args)
     this.#transport.run(keys, args).then(
       reply => this.#deliver(jobs, keys.length, reply),
-      (error: unknown) => { for (const job of jobs) job.reject(error) })
+      (error: unknown) => this.#fail(jobs, error))
   }
 
   #write ({ operation, charges, mark, lease }: Job, group: string, keys: string[], args: string[]): void {
@@ -113,9 +137,17 @@ export class RedisStore {
     }
   }
 
+  /** What failed here may have been done there. */
+  #fail (jobs: readonly Job[], error: unknown): void {
+    for (const job of jobs) {
+      if (job.operation === 'take') job.charges.forEach(([policy, key]) => this.refundLater(policy, key, job))
+      job.reject(error)
+    }
+  }
+
   #deliver (jobs: readonly Job[], items: number, reply: unknown): void {
     const numbers = numbersOf(reply, items * fieldsPerItem + 1)
-    if (numbers === undefined) return rejectAll(jobs, new StoreFailed('reply'))
+    if (numbers === undefined) return this.#fail(jobs, new StoreFailed('reply'))
     const stamp = numbers[numbers.length - 1] ?? 0
     const now = this.#now()
     let at = 0
@@ -142,10 +174,6 @@ function decision (charge: Charge, lease: number, numbers: readonly number[], fr
     stamp,
     lease: policy.algorithm === 'concurrency' ? lease : 0
   }
-}
-
-function rejectAll (jobs: readonly Job[], error: StoreFailed): void {
-  for (const job of jobs) job.reject(error)
 }
 
 /** The reply of a server that is something else, or of a proxy, is not believed. Some clients return numbers as text. */

@@ -64,7 +64,9 @@ export class ResilientLimiter implements Limiter {
     if (!taken.allowed || taken.source === 'open' || taken.source === 'deny-cache') return
     this.#denials.forget(policy, key)
     this.#memory.refund(policy, key, taken)
-    if (taken.source === 'redis' && !this.#guard.open) return this.#redis.refund(policy, key, taken).catch(ignore)
+    if (taken.source !== 'redis') return
+    if (this.#guard.open) return this.#redis.refundLater(policy, key, taken)
+    return this.#redis.refund(policy, key, taken).catch(() => this.#redis.refundLater(policy, key, taken))
   }
 
   reset (policy: Policy, key: string): MaybePromise<void> {
@@ -90,6 +92,7 @@ export class ResilientLimiter implements Limiter {
   }
 
   #learn (charges: readonly Charge[], decisions: readonly Decision[]): readonly Decision[] {
+    this.#redis.settle()
     const taken = !decisions.some(refusing)
     for (const [index, decision] of decisions.entries()) {
       const key = charges[index]?.[1] ?? ''

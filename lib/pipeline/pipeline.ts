@@ -2,7 +2,7 @@ import { ConfigurationError, Problems } from '../config/index.ts'
 import { sendProblem, throwProblem } from './answer.ts'
 import { compileRoute, inOrder } from './compile.ts'
 import type { Answerer } from './run.ts'
-import type { CompiledRoute, FailureBudget, RouteInfo, Step } from './types.ts'
+import type { CompiledRoute, EdgeAnswer, FailureBudget, RouteInfo, Step } from './types.ts'
 
 /** A route and, once everything is registered, its chain. Kept on the `config` object that Fastify holds for the route. */
 class Slot {
@@ -22,12 +22,21 @@ export class Pipeline {
   readonly #steps: Step[] = []
   readonly #slots: Slot[] = []
   readonly #reports = new Map<string, () => unknown>()
+  readonly #overlapping: () => readonly Pipeline[]
   #unknown: CompiledRoute | undefined
   answer: Answerer = sendProblem
   /** Set by the limiter, where there is one. */
   failures: FailureBudget | undefined
+  /** Told of answers that no hook sees; set by the audit trail, where there is one. */
+  onEdgeAnswer: (answer: EdgeAnswer) => void = () => {}
 
-  set errors (mode: 'problem' | 'throw') {
+  /** @param overlapping the pipelines that requests of this one meet too: those of enclosing and of enclosed scopes. */
+  constructor (overlapping: () => readonly Pipeline[] = () => []) {
+    this.#overlapping = overlapping
+  }
+
+  /** Whether refusals are sent as problem documents, or thrown to the application's error handler. */
+  answerBy (mode: 'problem' | 'throw'): void {
     this.answer = mode === 'throw' ? throwProblem : sendProblem
   }
 
@@ -36,10 +45,19 @@ export class Pipeline {
   }
 
   add (step: Step): void {
-    if (this.#steps.some(({ name }) => name === step.name)) {
-      throw new ConfigurationError([{ code: 'SECURE_API_ALREADY_REGISTERED', path: step.name, why: 'this control is registered here already and would run twice', fix: 'Register it once.' }])
+    if ([this, ...this.#overlapping()].some(pipeline => pipeline.has(step.name))) {
+      throw new ConfigurationError([{
+        code: 'SECURE_API_ALREADY_REGISTERED',
+        path: step.name,
+        why: 'it is registered already, here or in an enclosing or enclosed scope, and would run twice',
+        fix: 'Register it once, at the root.'
+      }])
     }
     this.#steps.push(step)
+  }
+
+  has (name: string): boolean {
+    return this.#steps.some(step => step.name === name)
   }
 
   /** Adds a plugin's part to `app.secureApi.status()`. */

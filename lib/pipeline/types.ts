@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Problems } from '../config/index.ts'
-import type { Refusal } from '../http/index.ts'
+import type { AnswerCode, Refusal } from '../http/index.ts'
 import type { Phase } from './phases.ts'
 
 /** Returned by a handler that has sent the answer itself. */
@@ -55,4 +55,11 @@ export interface FailureBudget {
   check (request: FastifyRequest): Verdict | Promise<Verdict>
   /** Counts a failed authentication. */
   count (request: FastifyRequest): void
+}
+
+/** An answer to something that never became a request: no hook sees it. */
+export interface EdgeAnswer {
+  readonly status: number
+  readonly code: AnswerCode
+  readonly address: string | undefined
 }

@@ -3,7 +3,9 @@ import type { FastifyRequest } from 'fastify'
 import type { Principal } from '../credentials/index.ts'
 
 /** RFC 6749 §3.3 scope-token; roles and policy names are held to the same characters. */
-const Name = Type.String({ pattern: '^[\\x21\\x23-\\x5b\\x5d-\\x7e]+$', hint: 'One name without spaces or quotes; write several as { all: [...] } or { any: [...] }.' })
+export const namePattern = /^[\x21\x23-\x5b\x5d-\x7e]+$/
+export const nameHint = 'One name without spaces or quotes; write several as { all: [...] } or { any: [...] }.'
+const Name = Type.String({ pattern: namePattern.source, hint: nameHint })
 const Names = Type.Array(Name, { minItems: 1 })
 
 /** One name, all of a list, or any of a list. A bare array is refused: it does not say which. */
@@ -11,7 +13,7 @@ export const RequirementSchema = Type.Union([
   Name,
   Type.Object({ all: Names }, { additionalProperties: false }),
   Type.Object({ any: Names }, { additionalProperties: false })
-])
+], { hint: 'Give one name, { all: [...] } or { any: [...] }; a bare list does not say which.' })
 export type Requirement = Static<typeof RequirementSchema>
 
 const rule = {

@@ -1,12 +1,18 @@
 import type { Problems } from '../config/index.ts'
 import { suggest } from '../config/index.ts'
-import type { AuthorizationOptions, PolicyContext, PolicyFunction, Requirement, Rule } from './options.ts'
+import { nameHint, namePattern, type AuthorizationOptions, type PolicyContext, type PolicyFunction, type Requirement, type Rule } from './options.ts'
 import { compileRule, type ClaimsCheck, type PolicyTerm } from './rule.ts'
 
 export type { PolicyFunction } from './options.ts'
 
 /** How long a policy function may take; after that it has refused. */
 const policyTimeout = 5000
+
+/** Where the exceptions and time-outs of policy functions are told. */
+type OnError = (error: unknown) => void
+
+/** A policy as it is asked: one that is a rule passes on where the failures of the functions behind it are told. */
+export type AskedPolicy = (context: PolicyContext, onError: OnError) => boolean | PromiseLike<boolean>
 
 type Policies = NonNullable<AuthorizationOptions['policies']>
 
@@ -36,12 +42,12 @@ export class PolicyBook {
   }
 
   /** The policy as a function, whichever way it was written. A name that is not configured refuses. */
-  get (name: string): PolicyFunction {
+  get (name: string): AskedPolicy {
     const policy = this.#policies.get(name)
     if (policy === undefined) return () => false
-    if (typeof policy === 'function') return policy
+    if (typeof policy === 'function') return context => policy(context)
     const { permits, policies } = this.#rule(name, policy)
-    return context => permits(context.principal) && allTerms(policies, context)
+    return (context, onError) => permits(context.principal) && allTerms(policies, context, onError)
   }
 
   #rule (name: string, rule: Rule): ReturnType<typeof compileRule> {
@@ -54,7 +60,7 @@ export class PolicyBook {
 }
 
 /** Whether all terms permit. Synchronous as long as the functions are; an exception or time-out refuses. */
-export function allTerms (terms: readonly PolicyTerm[], context: PolicyContext, onError?: (error: unknown) => void): boolean | Promise<boolean> {
+export function allTerms (terms: readonly PolicyTerm[], context: PolicyContext, onError: OnError = () => {}): boolean | Promise<boolean> {
   for (let index = 0; index < terms.length; index++) {
     const permitted = termPermits(terms[index], context, onError)
     if (permitted === false) return false
@@ -63,14 +69,13 @@ export function allTerms (terms: readonly PolicyTerm[], context: PolicyContext, 
   return true
 }
 
-function termPermits (term: PolicyTerm | undefined, context: PolicyContext, onError?: (error: unknown) => void): boolean | Promise<boolean> {
+function termPermits (term: PolicyTerm | undefined, context: PolicyContext, onError: OnError): boolean | Promise<boolean> {
   if (term === undefined) return false
-  const wanted = term.mode === 'any'
-  return firstThatSays(wanted, term.functions, 0, context, onError)
+  return firstThatSays(term.mode === 'any', term.functions, 0, context, onError)
 }
 
 /** `any` ends at the first yes, `all` at the first no. */
-function firstThatSays (wanted: boolean, functions: readonly PolicyFunction[], from: number, context: PolicyContext, onError?: (error: unknown) => void): boolean | Promise<boolean> {
+function firstThatSays (wanted: boolean, functions: readonly AskedPolicy[], from: number, context: PolicyContext, onError: OnError): boolean | Promise<boolean> {
   for (let index = from; index < functions.length; index++) {
     const answer = ask(functions[index], context, onError)
     if (answer === wanted) return wanted
@@ -81,17 +86,22 @@ function firstThatSays (wanted: boolean, functions: readonly PolicyFunction[], f
   return !wanted
 }
 
-function ask (policy: PolicyFunction | undefined, context: PolicyContext, onError: (error: unknown) => void = () => {}): boolean | Promise<boolean> {
+function ask (policy: AskedPolicy | undefined, context: PolicyContext, onError: OnError): boolean | Promise<boolean> {
   try {
-    const answer: unknown = policy?.(context)
-    return answer instanceof Promise ? bounded(answer, onError) : answer === true
+    const answer: unknown = policy?.(context, onError)
+    return isThenable(answer) ? bounded(answer, onError) : answer === true
   } catch (error) {
     onError(error)
     return false
   }
 }
 
-async function bounded (answer: Promise<unknown>, onError: (error: unknown) => void): Promise<boolean> {
+/** Not `instanceof Promise`: query builders and other realms have promises of their own. */
+function isThenable (answer: unknown): answer is PromiseLike<unknown> {
+  return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
+}
+
+async function bounded (answer: PromiseLike<unknown>, onError: OnError): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<unknown>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`the policy gave no answer within ${policyTimeout} ms`)), policyTimeout)
@@ -111,6 +121,7 @@ export function checkPolicies (policies: Policies, path: string, problems: Probl
   const book = new PolicyBook(policies)
   for (const [name, policy] of Object.entries(policies)) {
     const at = `${path}.${name}`
+    checkName(name, at, problems)
     if (typeof policy === 'function') continue
     if (Object.keys(policy).length === 0) {
       problems.add('SECURE_API_OPTION_EMPTY', at, 'the rule is empty and would let everybody in', 'State a scope, a role or a policy.')
@@ -120,6 +131,11 @@ export function checkPolicies (policies: Policies, path: string, problems: Probl
       problems.add('SECURE_API_OPTION_CONFLICT', at, 'the policy refers to itself', 'Remove the circle.')
     }
   }
+}
+
+/** A name that no requirement can state would be a policy that guards nothing. */
+function checkName (name: string, path: string, problems: Problems): void {
+  if (!namePattern.test(name)) problems.add('SECURE_API_OPTION_VALUE', path, 'no route can state this name', nameHint)
 }
 
 export function checkPolicyNames (requirement: Requirement | undefined, book: PolicyBook, path: string, problems: Problems): void {
@@ -134,7 +150,7 @@ export function checkPolicyNames (requirement: Requirement | undefined, book: Po
 function leadsTo (target: string, rule: Rule, policies: Policies, seen: Set<string>): boolean {
   return namesOf(rule.policy).some(name => {
     if (name === target) return true
-    const next = policies[name]
+    const next = Object.hasOwn(policies, name) ? policies[name] : undefined
     if (seen.has(name) || next === undefined || typeof next === 'function') return false
     return leadsTo(target, next, policies, seen.add(name))
   })

@@ -1,4 +1,4 @@
-import { check, suggest, type Problems } from '../config/index.ts'
+import { check, editDistance, type Problems } from '../config/index.ts'
 import { RouteRuleSchema, type RouteRule, type Rule } from './options.ts'
 import { checkPolicyNames, type PolicyBook } from './policies.ts'
 
@@ -24,38 +24,54 @@ export function readRouteAccess (config: Readonly<Record<string, unknown>>, book
 }
 
 function interpret (own: RouteRule, book: PolicyBook, label: string, problems: Problems): RouteAccess {
+  const before = problems.list().length
   const rule: Rule = Object.fromEntries(ruleKeys.filter(key => own[key] !== undefined).map(key => [key, own[key]]))
   const hasRule = Object.keys(rule).length > 0
   if (own.public === true && (hasRule || own.authenticated === true)) {
     problems.add('SECURE_API_ROUTE_PUBLIC_WITH_RULE', `${label}: config`, 'the route is public and has a rule', 'Remove `public`, or the rule.')
   }
   checkPolicyNames(own.policy, book, `${label}: config.policy`, problems)
+  if (problems.list().length > before) return { kind: 'none' }
   if (own.public === true) return { kind: 'public' }
   if (hasRule) return { kind: 'rule', rule }
   return own.authenticated === true ? { kind: 'authenticated' } : { kind: 'none' }
 }
 
+/** Own properties alone: with a polluted `Object.prototype.public` no route may become public. */
 function ownKeys (config: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(keys.filter(key => key in config).map(key => [key, config[key]]))
+  return Object.fromEntries(keys.filter(key => Object.hasOwn(config, key)).map(key => [key, config[key]]))
 }
 
 /** A bare array does not say whether all or any are meant, and readers guess differently. */
 function checkBareArrays (own: Record<string, unknown>, label: string, problems: Problems): void {
   for (const key of ruleKeys) {
-    if (!Array.isArray(own[key])) continue
-    const list = JSON.stringify(own[key])
+    const value = own[key]
+    if (!Array.isArray(value)) continue
+    const list = JSON.stringify(value.filter(name => typeof name === 'string'))
     problems.add('SECURE_API_ROUTE_SCOPE_BARE_ARRAY', `${label}: config.${key}`, 'a bare array does not say whether all or any are needed',
       `Write { all: ${list} } or { any: ${list} }.`)
     delete own[key]
   }
 }
 
-/** `scopes: 'x'` beside no `scope` is a route that would be closed without anybody knowing why. */
+/**
+ * `scopes: 'x'` beside no `scope` is a route that would be closed without anybody knowing why; `roles: 'x'` beside a
+ * scope is one that would be open to more than was meant. Only a slip of one character, or of the number, is reported:
+ * `config` belongs to every plugin, and `publish` or `roleId` may be somebody else's.
+ */
 function checkMisspelt (config: Readonly<Record<string, unknown>>, label: string, problems: Problems): void {
   for (const name of Object.keys(config)) {
-    if (keys.includes(name)) continue
-    const meant = suggest(name, keys)
-    if (meant === undefined || meant in config || meant.length < 4 || Math.abs(meant.length - name.length) > 2) continue
+    const meant = keys.includes(name) ? undefined : keys.find(key => isSlip(name, key))
+    if (meant === undefined || Object.hasOwn(config, meant)) continue
     problems.add('SECURE_API_OPTION_UNKNOWN', `${label}: config.${name}`, `unknown route option \`${name}\``, `Did you mean \`${meant}\`?`)
   }
+}
+
+function isSlip (name: string, key: string): boolean {
+  const lower = name.toLowerCase()
+  return editDistance(lower, key) <= 1 || editDistance(lower, plural(key)) <= 1
+}
+
+function plural (key: string): string {
+  return key.endsWith('y') ? `${key.slice(0, -1)}ies` : `${key}s`
 }

@@ -1,7 +1,7 @@
 import type { Principal } from '../credentials/index.ts'
 import { bearerChallenge, refusal, type Refusal } from '../http/index.ts'
 import type { Requirement, Rule } from './options.ts'
-import type { PolicyBook, PolicyFunction } from './policies.ts'
+import type { AskedPolicy, PolicyBook } from './policies.ts'
 
 export type ClaimsCheck = (principal: Principal) => boolean
 
@@ -18,7 +18,7 @@ export interface CompiledRule {
 /** Functions of which all, or any, must permit. */
 export interface PolicyTerm {
   readonly mode: 'all' | 'any'
-  readonly functions: readonly PolicyFunction[]
+  readonly functions: readonly AskedPolicy[]
 }
 
 interface Wanted { readonly mode: 'all' | 'any', readonly names: readonly string[] }
@@ -45,7 +45,7 @@ export function forbidden (scope?: Wanted): Refusal {
 function wanted (requirement: Requirement | undefined): Wanted | undefined {
   if (requirement === undefined) return undefined
   if (typeof requirement === 'string') return { mode: 'all', names: [requirement] }
-  return 'all' in requirement ? { mode: 'all', names: requirement.all } : { mode: 'any', names: requirement.any }
+  return 'all' in requirement ? { mode: 'all', names: [...requirement.all] } : { mode: 'any', names: [...requirement.any] }
 }
 
 function holds ({ mode, names }: Wanted, granted: (principal: Principal) => ReadonlySet<string>): ClaimsCheck {
@@ -62,16 +62,21 @@ function every (checks: readonly ClaimsCheck[]): ClaimsCheck {
   return principal => checks.every(check => check(principal))
 }
 
-/** Named policies that are plain rules melt into the claims check; functions stay for `preHandler`. */
+/**
+ * Named policies that are plain rules melt into the claims check; functions stay for `preHandler`. Where any policy is
+ * enough and one is a function, the claims cannot refuse on their own, so all of them stay together.
+ */
 function namedPolicies (policy: Wanted | undefined, book: PolicyBook): { checks: ClaimsCheck[], terms: PolicyTerm[] } {
   if (policy === undefined) return { checks: [], terms: [] }
-  const functions = policy.names.map(name => book.get(name))
-  const claimsOnly = policy.names.map(name => book.claimsOnly(name))
-  if (claimsOnly.every(check => check !== undefined)) {
-    const check: ClaimsCheck = policy.mode === 'all'
-      ? principal => claimsOnly.every(permits => permits(principal))
-      : principal => claimsOnly.some(permits => permits(principal))
-    return { checks: [check], terms: [] }
-  }
-  return { checks: [], terms: [Object.freeze({ mode: policy.mode, functions })] }
+  const { mode, names } = policy
+  const melted = new Map(names.map(name => [name, book.claimsOnly(name)]))
+  const checks = [...melted.values()].filter(check => check !== undefined)
+  const asked = names.filter(name => melted.get(name) === undefined)
+  if (mode === 'all') return { checks, terms: termsOf('all', asked, book) }
+  if (asked.length > 0) return { checks: [], terms: termsOf('any', names, book) }
+  return { checks: [principal => checks.some(permits => permits(principal))], terms: [] }
+}
+
+function termsOf (mode: Wanted['mode'], names: readonly string[], book: PolicyBook): PolicyTerm[] {
+  return names.length === 0 ? [] : [Object.freeze({ mode, functions: Object.freeze(names.map(name => book.get(name))) })]
 }

@@ -1,0 +1,187 @@
+/**
+ * The state machines of `algorithms.ts` in Lua, for the script to include: `now` (µs) and the constants are its own. Each has
+ * `load` (drop what has expired), `spend`, `wait` and `reset` (µs), and `refund`. States are packed: 20 bytes a cell of a
+ * sliding window, 16 bytes for a fixed one or a bucket; permits are a sorted set by expiry.
+ */
+export const algorithms = `
+local function store (key, value, life)
+  redis.call('SET', key, value, 'PX', math.ceil(life / 1000))
+end
+
+local sliding = {}
+
+local function shifted (log, by)
+  local moved = {}
+  for at = 1, #log, CELL do
+    local first, last, count = struct.unpack('>ddI4', log, at)
+    moved[#moved + 1] = struct.pack('>ddI4', first - by, last - by, count)
+  end
+  return table.concat(moved)
+end
+
+function sliding.load (key, p)
+  local raw = redis.call('GET', key)
+  if not raw then return { used = 0, log = '' } end
+  local used, at, size = struct.unpack('>d', raw), 9, #raw
+  while at <= size do
+    local _, last, count = struct.unpack('>ddI4', raw, at)
+    if last + p.window > now then break end
+    used = used - count
+    at = at + CELL
+  end
+  local state = { used = used, log = string.sub(raw, at) }
+  if state.log ~= '' then
+    state.first, state.last = struct.unpack('>dd', raw, size - CELL + 1)
+    if state.last > now then
+      state.log = shifted(state.log, state.last - now)
+      state.first, state.last = state.first - (state.last - now), now
+      sliding.save(key, p, state)
+    end
+  end
+  return state
+end
+
+function sliding.save (key, p, state)
+  if state.log == '' then redis.call('DEL', key) return end
+  store(key, struct.pack('>d', state.used) .. state.log, p.window)
+end
+
+function sliding.spend (key, p, state)
+  local first, count = now, p.cost
+  if state.log ~= '' and now - state.first <= p.detail then
+    local _, _, merged = struct.unpack('>ddI4', state.log, #state.log - CELL + 1)
+    first, count = state.first, merged + p.cost
+    state.log = string.sub(state.log, 1, -CELL - 1)
+  end
+  state.log = state.log .. struct.pack('>ddI4', first, now, count)
+  state.first, state.last, state.used = first, now, state.used + p.cost
+  sliding.save(key, p, state)
+end
+
+function sliding.wait (p, state, excess)
+  local freed = 0
+  for at = 1, #state.log, CELL do
+    local _, last, count = struct.unpack('>ddI4', state.log, at)
+    freed = freed + count
+    if freed >= excess then return last + p.window - now end
+  end
+  return p.window
+end
+
+function sliding.reset (p, state)
+  return state.log == '' and 0 or state.last + p.window - now
+end
+
+function sliding.refund (key, p)
+  local state = sliding.load(key, p)
+  local stamp = tonumber(p.mark)
+  for at = 1, #state.log, CELL do
+    local first, last, count = struct.unpack('>ddI4', state.log, at)
+    if first <= stamp and stamp <= last then
+      local back = math.min(p.cost, count)
+      state.log = string.sub(state.log, 1, at - 1) .. struct.pack('>ddI4', first, last, count - back) .. string.sub(state.log, at + CELL)
+      state.used = state.used - back
+      return sliding.save(key, p, state)
+    end
+  end
+end
+
+local fixed = {}
+
+function fixed.load (key, p)
+  local raw = redis.call('GET', key)
+  if not raw then return { used = 0 } end
+  local start, used = struct.unpack('>dd', raw)
+  if start + p.window <= now then return { used = 0 } end
+  local state = { used = used, start = start }
+  if start > now then
+    state.start = now
+    fixed.save(key, p, state)
+  end
+  return state
+end
+
+function fixed.save (key, p, state)
+  store(key, struct.pack('>dd', state.start, state.used), state.start + p.window - now)
+end
+
+function fixed.spend (key, p, state)
+  state.start, state.used = state.start or now, state.used + p.cost
+  fixed.save(key, p, state)
+end
+
+function fixed.wait (p, state)
+  return state.start and state.start + p.window - now or p.window
+end
+
+function fixed.reset (p, state)
+  return state.start and state.start + p.window - now or 0
+end
+
+function fixed.refund (key, p)
+  local state = fixed.load(key, p)
+  if not state.start or state.start > tonumber(p.mark) then return end
+  state.used = math.max(0, state.used - p.cost)
+  fixed.save(key, p, state)
+end
+
+local bucket = {}
+
+function bucket.load (key, p)
+  local raw = redis.call('GET', key)
+  if not raw then return { used = 0 } end
+  local since, level = struct.unpack('>dd', raw)
+  local state = { used = math.max(0, level - math.max(0, now - since) / p.detail) }
+  if since > now then bucket.save(key, p, state) end
+  return state
+end
+
+function bucket.save (key, p, state)
+  if state.used <= 0 then redis.call('DEL', key) return end
+  store(key, struct.pack('>dd', now, state.used), state.used * p.detail)
+end
+
+function bucket.spend (key, p, state)
+  state.used = state.used + p.cost
+  bucket.save(key, p, state)
+end
+
+function bucket.wait (p, _, excess)
+  return excess * p.detail
+end
+
+function bucket.reset (p, state)
+  return state.used * p.detail
+end
+
+function bucket.refund (key, p)
+  local state = bucket.load(key, p)
+  state.used = math.max(0, state.used - p.cost)
+  bucket.save(key, p, state)
+end
+
+local permits = {}
+
+function permits.load (key)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+  return { used = redis.call('ZCARD', key) }
+end
+
+function permits.spend (key, p, state)
+  redis.call('ZADD', key, now + p.window, p.mark)
+  redis.call('PEXPIRE', key, math.ceil(p.window / 1000))
+  state.used = state.used + 1
+end
+
+function permits.wait ()
+  return 1000000
+end
+
+function permits.reset ()
+  return 0
+end
+
+function permits.refund (key, p)
+  redis.call('ZREM', key, p.mark)
+end
+`

@@ -1,0 +1,149 @@
+import t from 'tap'
+import { check, Problems } from '../../../lib/config/index.ts'
+import { compileIssuer, IssuerOptionsSchema, presetSamples, presets, TokenAuthenticator, validateIssuer, validateIssuers, type IssuerOptions } from '../../../lib/tokens/index.ts'
+import { createSigningKey, signToken, staticKeys, type Json } from '../../fixtures/forge.ts'
+
+const now = 1_800_000_000_000
+const seconds = now / 1000
+const key = createSigningKey()
+const good: IssuerOptions = { issuer: 'https://login.example.com', audience: 'api://orders' }
+
+async function principalOf (options: IssuerOptions, claims: Json, header: Json = {}) {
+  const issuers = compileIssuer(options).map(rules => ({ rules, keys: staticKeys(key) }))
+  const authenticator = new TokenAuthenticator({ issuers, now: () => now })
+  const dated = { exp: seconds + 600, iat: seconds, ...claims }
+  const outcome = await authenticator.authenticate(signToken({ alg: 'RS256', kid: key.kid, ...header }, dated, key))
+  if (outcome.kind !== 'verified') throw new Error(outcome.code)
+  return outcome.principal
+}
+
+function problemsOf (options: object, development = false) {
+  const problems = new Problems()
+  check(IssuerOptionsSchema, options, 'issuer', problems)
+  validateIssuer(options as IssuerOptions, 'issuer', problems, { development })
+  return problems.list().map(({ code, path }) => `${code} ${path}`)
+}
+
+t.test('presets read their providers\' documented tokens', async t => {
+  for (const { name, preset, issuer, audience, header, claims, principal } of presetSamples) {
+    const options = { preset, issuer, audience }
+    t.strictSame(problemsOf(options), [], name)
+    const { kind, subject, client, tenant, scopes, roles } = await principalOf(options, claims, header)
+    const read = { kind, subject, client, ...(tenant === undefined ? undefined : { tenant }), scopes: [...scopes], roles: [...roles] }
+    t.strictSame(read, principal, name)
+  }
+  t.strictSame([...new Set(presetSamples.map(({ preset }) => preset))].sort(), Object.keys(presets).sort(), 'each preset has a sample')
+})
+
+t.test('tokens of those providers that are no access tokens for this API', async t => {
+  const refused = async (name: string, index: number, change: Json, code: string) => {
+    const { preset, issuer, audience, header, claims } = presetSamples[index] ?? t.bailout('no sample')
+    await t.rejects(principalOf({ preset, issuer, audience }, { ...claims, ...change }, header), { message: code }, name)
+  }
+  const index = (name: string) => presetSamples.findIndex(sample => sample.name.startsWith(name))
+  await refused('a Cognito ID token has aud and no client_id', index('Cognito'), { token_use: 'id', aud: '4example1client2id', client_id: undefined }, 'SECURE_API_TOKEN_TYPE')
+  await refused('a Cognito token without its use', index('Cognito'), { token_use: undefined }, 'SECURE_API_TOKEN_TYPE')
+  await refused('a Cognito token of another app', index('Cognito'), { client_id: 'other', aud: '4example1client2id' }, 'SECURE_API_TOKEN_AUDIENCE')
+  await refused('a Keycloak ID token', index('Keycloak'), { typ: 'ID' }, 'SECURE_API_TOKEN_TYPE')
+  await refused('a Keycloak refresh token', index('Keycloak'), { typ: 'Refresh' }, 'SECURE_API_TOKEN_TYPE')
+  await refused('a Keycloak token bound by DPoP', index('Keycloak'), { typ: 'DPoP' }, 'SECURE_API_TOKEN_TYPE')
+  await refused('a Keycloak token for account alone', index('Keycloak'), { aud: 'account' }, 'SECURE_API_TOKEN_AUDIENCE')
+  await refused('a Google sign-in', index('Google'), { at_hash: 'x' }, 'SECURE_API_TOKEN_TYPE')
+  await refused('an Entra ID token with a nonce', index('Entra'), { nonce: 'x' }, 'SECURE_API_TOKEN_TYPE')
+})
+
+t.test('an old Keycloak access token with a nonce is one by its typ', async t => {
+  const sample = presetSamples.find(({ name }) => name === 'Keycloak, for a user')
+  t.ok(sample)
+  if (sample !== undefined) t.equal((await principalOf(sample, { ...sample.claims, nonce: 'x' })).subject, sample.principal.subject)
+})
+
+t.test('a user who takes the name of a service account is none', async t => {
+  const options: IssuerOptions = { preset: 'keycloak', issuer: 'https://sso.example.com/realms/shop', audience: 'api' }
+  const claims = { iss: options.issuer, aud: 'api', typ: 'Bearer', azp: 'importer', preferred_username: 'service-account-importer', sub: 'u1' }
+  t.equal((await principalOf(options, { ...claims, sid: 's1' })).kind, 'user')
+  t.equal((await principalOf(options, claims)).kind, 'service')
+  t.equal((await principalOf(options, { ...claims, azp: 'other' })).kind, 'user')
+})
+
+t.test('without a preset', async t => {
+  const claims = { iss: good.issuer, aud: good.audience, sub: 'alice', client_id: 'app' }
+  const read = async (change: Json, options: Partial<IssuerOptions> = {}) => {
+    const { kind, scopes, roles } = await principalOf({ ...good, ...options }, { ...claims, ...change })
+    return { kind, scopes: [...scopes], roles: [...roles] }
+  }
+  const plain = { kind: 'user', scopes: [], roles: [] }
+  t.strictSame(await read({ scope: 'a  b ', scp: ['c', 'a'] }), { ...plain, scopes: ['a', 'b', 'c'] }, 'scope and scp add up')
+  t.strictSame(await read({ scope: [7, null, 'a', '', ['b'], { c: 1 }] }), { ...plain, scopes: ['a'] }, 'members that are no text do not count')
+  t.strictSame(await read({ scope: { a: true }, roles: true }), plain, 'neither do other values')
+  t.strictSame(await read({ roles: 'Domain Admins' }), { ...plain, roles: ['Domain Admins'] }, 'a role may hold a blank')
+  t.strictSame(await read({ sub: 'app' }), { ...plain, kind: 'service' }, 'RFC 9068 §2.2: the client itself')
+  t.strictSame(await read({ sub: undefined }), { ...plain, kind: 'service' })
+  const paths = { roleClaims: ['https://example.com/roles', ['a.b', 'c'], 'x.y.z', 'cognito:groups', 'resource.{audience}.roles', 'constructor.name', 'x.length'] }
+  const nested = { 'https://example.com/roles': ['r1'], 'a.b': { c: ['r2'] }, x: { y: { z: ['r3'] } }, 'cognito:groups': ['r4'], resource: { 'api://orders': { roles: ['r5'] }, other: { roles: ['r6'] } } }
+  t.strictSame(await read(nested, paths), { ...plain, roles: ['r1', 'r2', 'r3', 'r4', 'r5'] }, 'paths')
+  t.strictSame(await read({ scope: 'a', roles: ['b'] }, { scopeClaims: [], roleClaims: [] }), plain, 'empty lists mean none')
+})
+
+t.test('mistakes in an issuer', async t => {
+  const wrong: ReadonlyArray<readonly [change: object, expected: string]> = [
+    [{ issuer: 'http://login.example.com' }, 'SECURE_API_URL_INSECURE issuer.issuer'],
+    [{ issuer: 'http://127.0.0.1:3000' }, 'SECURE_API_URL_INSECURE issuer.issuer'],
+    [{ issuer: 'login.example.com' }, 'SECURE_API_URL_INVALID issuer.issuer'],
+    [{ issuer: 'https://login.example.com?a=b' }, 'SECURE_API_URL_INVALID issuer.issuer'],
+    [{ issuer: '' }, 'SECURE_API_OPTION_EMPTY issuer.issuer'],
+    [{ issuer: 7 }, 'SECURE_API_OPTION_TYPE issuer.issuer'],
+    [{ audience: [] }, 'SECURE_API_OPTION_EMPTY issuer.audience'],
+    [{ audience: '*' }, 'SECURE_API_ISSUER_AUDIENCE issuer.audience'],
+    [{ audience: undefined }, 'SECURE_API_OPTION_UNDEFINED issuer.audience'],
+    [{ algorithms: ['HS256'] }, 'SECURE_API_OPTION_VALUE issuer.algorithms[0]'],
+    [{ algorithms: ['none'] }, 'SECURE_API_OPTION_VALUE issuer.algorithms[0]'],
+    [{ algorithms: [] }, 'SECURE_API_OPTION_EMPTY issuer.algorithms'],
+    [{ jwksUri: 'http://keys.example.com' }, 'SECURE_API_URL_INSECURE issuer.jwksUri'],
+    [{ jwksUri: 'https://keys.example.com', discovery: true }, 'SECURE_API_OPTION_CONFLICT issuer.jwksUri'],
+    [{ discovery: false }, 'SECURE_API_OPTION_CONFLICT issuer.discovery'],
+    [{ jwks: { keys: [] } }, 'SECURE_API_JWKS_EMPTY issuer.jwks'],
+    [{ clockTolerance: '6 minutes' }, 'SECURE_API_OPTION_RANGE issuer.clockTolerance'],
+    [{ clockTolerance: Infinity }, 'SECURE_API_OPTION_TYPE issuer.clockTolerance'],
+    [{ maxTokenAge: 1000 }, 'SECURE_API_OPTION_RANGE issuer.maxTokenAge'],
+    [{ tenants: ['t1'] }, 'SECURE_API_OPTION_CONFLICT issuer.tenants'],
+    [{ issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0' }, 'SECURE_API_ISSUER_TENANTS issuer.tenants'],
+    [{ issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0', tenants: ['common'] }, 'SECURE_API_ISSUER_TENANTS issuer.tenants[0]'],
+    [{ issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0', tenants: ['a/../b'] }, 'SECURE_API_ISSUER_TENANTS issuer.tenants[0]'],
+    [{ issuer: 'https://login.example.com/{tenant}' }, 'SECURE_API_ISSUER_TEMPLATE issuer.issuer'],
+    [{ scopeClaims: ['a..b'] }, 'SECURE_API_ISSUER_CLAIM_PATH issuer.scopeClaims[0]'],
+    [{ roleClaims: [['a', ' ']] }, 'SECURE_API_ISSUER_CLAIM_PATH issuer.roleClaims[0]'],
+    [{ roleClaims: ['.a'] }, 'SECURE_API_ISSUER_CLAIM_PATH issuer.roleClaims[0]'],
+    [{ keys: { timeout: 50 } }, 'SECURE_API_OPTION_RANGE issuer.keys.timeout'],
+    [{ preset: 'azure' }, 'SECURE_API_OPTION_VALUE issuer.preset'],
+    [{ preset: 'entra', issuer: 'https://login.microsoftonline.com/common/v2.0' }, 'SECURE_API_ISSUER_FORM issuer.issuer'],
+    [{ preset: 'auth0', issuer: 'https://tenant.eu.auth0.com' }, 'SECURE_API_ISSUER_FORM issuer.issuer'],
+    [{ preset: 'keycloak', issuer: 'https://sso.example.com/realms/shop/' }, 'SECURE_API_ISSUER_FORM issuer.issuer'],
+    [{ preset: 'okta', issuer: 'https://dev.okta.com' }, 'SECURE_API_ISSUER_FORM issuer.issuer'],
+    [{ preset: 'cognito', issuer: 'https://shop.auth.eu-west-1.amazoncognito.com' }, 'SECURE_API_ISSUER_FORM issuer.issuer'],
+    [{ preset: 'google', issuer: 'https://google.com' }, 'SECURE_API_ISSUER_FORM issuer.issuer'],
+    [{ preset: 'google', issuer: 'https://accounts.google.com', audience: '1-x.apps.googleusercontent.com' }, 'SECURE_API_ISSUER_AUDIENCE issuer.audience'],
+    [{ clockTolerence: 0 }, 'SECURE_API_OPTION_UNKNOWN issuer.clockTolerence']
+  ]
+  for (const [change, expected] of wrong) t.strictSame(problemsOf({ ...good, ...change }), [expected], JSON.stringify(change))
+  t.strictSame(problemsOf({}), ['SECURE_API_OPTION_MISSING issuer.issuer', 'SECURE_API_OPTION_MISSING issuer.audience'])
+})
+
+t.test('what is no mistake', async t => {
+  const right: readonly object[] = [
+    {}, { issuer: 'https://login.example.com/' }, { audience: ['a', 'b'] }, { algorithms: ['EdDSA'] }, { clockTolerance: 0 }, { clockTolerance: '5 minutes' }, { maxTokenAge: '1 hour' },
+    { jwksUri: 'https://keys.example.com/jwks' }, { discovery: true }, { jwksUri: 'https://keys.example.com', discovery: false }, { jwks: { keys: [key.publicKey.export({ format: 'jwk' })] } },
+    { issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0', preset: 'entra', tenants: ['8eaef023-2b34-4da1-9baa-8bc8c9d6a490'] }, { profile: 'at+jwt' }, { scopeClaims: ['https://x.example/scopes'] }
+  ]
+  for (const change of right) t.strictSame(problemsOf({ ...good, ...change }), [], JSON.stringify(change))
+  t.strictSame(problemsOf({ ...good, issuer: 'http://127.0.0.1:3000', jwksUri: 'http://[::1]:3000/jwks', preset: 'auth0' }, true), [], 'loopback, in development')
+})
+
+t.test('two entries for the same tokens', async t => {
+  const problems = new Problems()
+  const template: IssuerOptions = { issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0', audience: 'a', tenants: ['t1', 't2'] }
+  validateIssuers([template, { issuer: 'https://login.microsoftonline.com/t2/v2.0', audience: 'b' }, good, good], 'issuers', problems, { development: false })
+  t.strictSame(problems.list().map(({ code, path }) => `${code} ${path}`), ['SECURE_API_ISSUER_DUPLICATE issuers[1].issuer', 'SECURE_API_ISSUER_DUPLICATE issuers[3].issuer'])
+  const rules = compileIssuer(good).map(entry => ({ rules: entry, keys: staticKeys(key) }))
+  t.throws(() => new TokenAuthenticator({ issuers: [...rules, ...rules] }), TypeError)
+})
