@@ -72,7 +72,8 @@ function eventOf (request: FastifyRequest, reply: FastifyReply | undefined, abor
   const outcome = outcomeOf(status, aborted)
   const action = (config as { audit?: RouteAudit }).audit
   if (action === false && outcome === 'allowed') return undefined
-  const refused = refusalOf(request)
+  // A guard by hand may refuse and another one, or the handler, still let the call through.
+  const refused = outcome === 'allowed' ? undefined : refusalOf(request)
   const reason = aborted ? 'client-aborted' : refused?.code
   return {
     time: new Date().toISOString(),

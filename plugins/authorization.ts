@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { check, Problems } from '../lib/config/index.ts'
 import type { Principal } from '../lib/credentials/index.ts'
 import { refusal, type Refusal } from '../lib/http/index.ts'
-import { RefusalError, type CompiledStep, type RouteInfo } from '../lib/pipeline/index.ts'
+import { noteRefusal, RefusalError, type CompiledStep, type RouteInfo } from '../lib/pipeline/index.ts'
 import {
   allTerms, AuthorizationOptionsSchema, checkPolicies, compileRule, forbidden, PolicyBook, readRouteAccess,
   type AuthorizationOptions, type CompiledRule, type Requirement, type RouteAccess, type RouteRule, type Rule
@@ -136,7 +136,9 @@ function decorate (app: FastifyInstance, book: PolicyBook): void {
     const rule = rules.get(policy)
     if (rule === undefined) throw new TypeError(`secure-api: request.authorize: the policy '${policy}' is not configured`)
     const verdict = await judge(rule, this, resource)
-    if (verdict !== undefined) throw new RefusalError(verdict)
+    if (verdict === undefined) return
+    noteRefusal(this, verdict)
+    throw new RefusalError(verdict)
   })
 }
 

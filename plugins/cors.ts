@@ -146,13 +146,18 @@ function actualHandler (policy: CorsPolicy): Handler {
   return (request, { raw }) => {
     const { method, headers } = request
     if (isPreflight(method, headers)) return undefined
-    if (policy.vary !== undefined) raw.setHeader('vary', addVary(String(raw.getHeader('vary') ?? ''), policy.vary))
+    if (policy.vary !== undefined) varyBy(raw, policy.vary)
     const { origin } = headers
     if (origin !== undefined) {
       for (const [name, value] of actual(policy, origin) ?? []) raw.setHeader(name, value)
     }
     return policy.enforceOrigin && refuses(policy, actualRequest(request)) ? refused : undefined
   }
+}
+
+function varyBy (raw: FastifyReply['raw'], names: string): void {
+  const present = raw.getHeader('vary')
+  raw.setHeader('vary', present === undefined ? names : addVary(String(present), names))
 }
 
 function actualRequest ({ method, headers }: FastifyRequest): ActualRequest {
@@ -203,7 +208,7 @@ function explanation (reason: PreflightRefusal | 'route' | undefined, policy: Co
 }
 
 function refusePreflight ({ raw }: FastifyReply, why: string, debug: boolean): Refusal {
-  raw.setHeader('vary', addVary(String(raw.getHeader('vary') ?? ''), preflightVary))
+  varyBy(raw, preflightVary)
   return debug ? refusal('SECURE_API_CORS_REFUSED', { reason: why, extensions: { debug: why } }) : refused
 }
 

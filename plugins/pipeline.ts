@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import { Problems } from '../lib/config/index.ts'
-import { Pipeline, RefusalError, run, writeProblem, type CompiledRoute, type RouteInfo } from '../lib/pipeline/index.ts'
+import { Pipeline, RefusalError, run, throwProblem, writeProblem, type CompiledRoute, type RouteInfo } from '../lib/pipeline/index.ts'
 
 const kPipeline = Symbol.for('fastify-secure-api.pipeline')
 
@@ -79,6 +79,6 @@ function answeringErrorHandler (next: ErrorHandler | undefined): ErrorHandler {
 /** A guard as a hook for use by hand and with `@fastify/auth`: it reports a refusal as an error. */
 export function guardHook (check: (request: FastifyRequest, reply: FastifyReply) => ReturnType<CompiledRoute['onRequest'][number]>) {
   return function guard (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
-    run([check], 0, request, reply, (_request, _reply, refusal, finish) => finish(new RefusalError(refusal)), done)
+    run([check], 0, request, reply, throwProblem, done)
   }
 }

@@ -45,6 +45,7 @@ try {
   install(folder)
   for (const [name, source] of Object.entries(programs)) run(folder, name, source)
   await serveReadme(folder)
+  compileReadme(folder)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
@@ -63,8 +64,7 @@ function run (folder, name, source) {
 
 /** The usage snippet of the README as pasted, asked over HTTP. */
 async function serveReadme (folder) {
-  const [, snippet] = /## Usage\n+```ts\n(.*?)```/s.exec(readFileSync(join(root, 'README.md'), 'utf8'))
-  writeFileSync(join(folder, 'readme.mjs'), snippet)
+  writeFileSync(join(folder, 'readme.mjs'), readmeSnippet())
   const port = await freePort()
   const server = spawn(process.execPath, ['readme.mjs'], { cwd: folder, env: { ...process.env, PORT: String(port) }, stdio: ['ignore', 'ignore', 'inherit'] })
   try {
@@ -77,6 +77,25 @@ async function serveReadme (folder) {
     server.kill()
     if (server.exitCode === null && server.signalCode === null) await once(server, 'exit')
   }
+}
+
+/** The same against the types that are published, and two mistakes that they must find. */
+function compileReadme (folder) {
+  writeFileSync(join(folder, 'readme.mts'), `${readmeSnippet()}
+// @ts-expect-error the option is called origins
+export const options: import('fastify-secure-api').SecureApiOptions = { cors: { allowedOrigins: ['https://app.example.com'] } }
+// @ts-expect-error a scope is a name
+export const config: import('fastify').FastifyContextConfig = { scope: 5 }
+`)
+  const modules = join(root, 'node_modules')
+  const options = ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--module', 'nodenext', '--types', 'node', '--typeRoots', join(modules, '@types')]
+  execFileSync(process.execPath, [join(modules, 'typescript/bin/tsc'), ...options, 'readme.mts'], { cwd: folder, stdio: 'inherit' })
+  console.log('ok types')
+}
+
+function readmeSnippet () {
+  const [, snippet] = /## Usage\n+```ts\n(.*?)```/s.exec(readFileSync(join(root, 'README.md'), 'utf8'))
+  return snippet
 }
 
 /** The first answer, within ten seconds of the start. */

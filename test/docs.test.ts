@@ -24,14 +24,13 @@ t.test('docs/reference.md holds every option of the schemas (otherwise: npm run 
   }
 })
 
-t.test('every TypeScript block compiles', async t => {
-  t.ok(inLanguage('ts').length > 0, 'there are blocks')
-  t.strictSame(typeErrors(root, inLanguage('ts')), [])
-})
-
-t.test('a block with a mistake would be found', async t => {
+t.test('every TypeScript block compiles, and one with a mistake would not', async t => {
   const wrong = { page: 'nowhere.md', line: 1, language: 'ts', code: "import secureApi from 'fastify-secure-api'\nawait app.register(secureApi, { cors: { allowedOrigins: [] } })\n" }
-  t.match(typeErrors(root, [wrong]), [/^nowhere\.md:2 /])
+  const written = inLanguage('ts')
+  t.ok(written.length > 0, 'there are blocks')
+  const errors = typeErrors(root, [...written, wrong])
+  t.strictSame(errors.filter(error => !error.startsWith('nowhere.md')), [])
+  t.match(errors.filter(error => error.startsWith('nowhere.md')), [/^nowhere\.md:2 /])
 })
 
 t.test('every JSON block is JSON', async t => {

@@ -33,9 +33,9 @@ export class Trail {
   record (event: AuditEvent): void {
     if (this.full) return this.#fail(new Error('the audit buffer is full'))
     try {
-      const settling = this.#options.sink(event)
-      if (settling === undefined) this.#succeed()
-      else this.#wait(Promise.resolve(settling))
+      const settling: unknown = this.#options.sink(event)
+      if (isThenable(settling)) this.#wait(Promise.resolve(settling))
+      else this.#succeed()
     } catch (error) {
       this.#fail(error)
     }
@@ -45,7 +45,7 @@ export class Trail {
     return { recorded: this.recorded, dropped: this.dropped, pending: this.#pending, failing: this.#failing }
   }
 
-  #wait (settling: Promise<void>): void {
+  #wait (settling: Promise<unknown>): void {
     this.#pending++
     settling.then(() => this.#succeed(), error => this.#fail(error)).finally(() => { this.#pending-- })
   }
@@ -65,4 +65,9 @@ export class Trail {
     this.#failing = failing
     this.#options.onChange(failing, error)
   }
+}
+
+/** Not `instanceof Promise`: query builders and other realms have promises of their own. */
+function isThenable (value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }

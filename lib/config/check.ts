@@ -34,10 +34,12 @@ const checkers: Readonly<Record<string, Checker>> = {
 
 /** TypeBox marks functions by `type` too. Only a schema that says nothing at all (`Type.Unsafe({})`) means any value. */
 function typeName (schema: TSchema): string {
+  if (unsupported.some(keyword => keyword in schema)) return 'unsupported'
   if (schema.type === 'Function') return 'function'
-  if (schema.type !== undefined) return String(schema.type)
-  return ['allOf', 'not', '$ref', 'enum'].some(keyword => keyword in schema) ? 'unsupported' : 'any'
+  return schema.type === undefined ? 'any' : String(schema.type)
 }
+
+const unsupported = ['allOf', 'not', '$ref', 'enum']
 
 function checkNumber (schema: TSchema, value: unknown, path: string, problems: Problems): void {
   if (typeof value !== 'number' || !Number.isFinite(value)) return wrongType(schema, 'a number', value, path, problems)

@@ -67,7 +67,24 @@ export const configurationCodes = {
   SECURE_API_ISSUER_TEMPLATE: 'An issuer holds a placeholder other than {tenantid}.',
   SECURE_API_ISSUER_TENANTS: 'The tenants for an issuer with {tenantid} are not listed, or are no tenant ids.',
   SECURE_API_ISSUER_DUPLICATE: 'Two entries of issuers would accept the same tokens.',
-  SECURE_API_ISSUER_CLAIM_PATH: 'The path of a claim has an empty or padded name in it.'
+  SECURE_API_ISSUER_CLAIM_PATH: 'The path of a claim has an empty or padded name in it.',
+  SECURE_API_SERVER_TRUST_PROXY: 'trustProxy does not name the proxies by address or network.',
+  SECURE_API_SERVER_TRUST_PROXY_WIDE: 'trustProxy names a network so wide that strangers are in it.',
+  SECURE_API_SERVER_PLAINTEXT: 'In production the server would speak plain HTTP with no proxy in front of it.',
+  SECURE_API_TLS_CERTIFICATE_MISSING: 'TLS was asked for without a certificate and key, or with only one of them.',
+  SECURE_API_TLS_UNREADABLE: 'A file with a certificate or key cannot be read, the provider failed, or what they hold is no PEM.',
+  SECURE_API_TLS_PROVIDER_ASYNC: 'The provider answers with a promise, which cannot be waited for at start.',
+  SECURE_API_TLS_MIN_VERSION: 'A TLS version under 1.2 was asked for.',
+  SECURE_API_TLS_KEY: 'A private key cannot be used: it is malformed, or the passphrase is wrong.',
+  SECURE_API_TLS_KEY_MISMATCH: 'The private key does not belong to the certificate.',
+  SECURE_API_TLS_EXPIRED: 'A certificate is past its validity.',
+  SECURE_API_TLS_NOT_YET_VALID: 'The validity of a certificate has not begun.',
+  SECURE_API_TLS_WEAK: 'A certificate has an RSA key under 2048 bits, an elliptic curve under 224, or a signature with SHA-1 or MD5.',
+  SECURE_API_TLS_PURPOSE: 'The certificate says that it is not for servers.',
+  SECURE_API_TLS_HOST_MISMATCH: 'The certificate is not valid for a name or address in tls.hosts.',
+  SECURE_API_TLS_CLIENT_CA: 'The authority for client certificates, or its revocation list, cannot be used.',
+  SECURE_API_TLS_CHAIN_INCOMPLETE: 'A warning, which stops nothing: an intermediate certificate is missing, and clients that do not look for it refuse the connection.',
+  SECURE_API_TLS_REFUSED: 'OpenSSL refuses the certificate, the key, or the authority for client certificates.'
 } as const
 
 export type ConfigurationCode = keyof typeof configurationCodes

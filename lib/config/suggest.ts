@@ -15,6 +15,7 @@ export function suggest (name: string, candidates: readonly string[]): string | 
 
 /** Edit distance; a name that merely wraps the candidate (`allowedOrigins`, `origins`) counts as one edit. */
 function similarity (name: string, candidate: string): number {
+  if (name === candidate) return 0
   if (candidate.length > 3 && name.length > 3 && (name.includes(candidate) || candidate.includes(name))) return 1
   return editDistance(name, candidate)
 }

@@ -6,63 +6,45 @@ export type OriginMatcher = (origin: string) => boolean
 const longest = 300
 
 /**
- * Compiles origins to one look-up. No regular expression and no copy of the list is run against what a caller sends:
- * exact origins are one hash, a pattern is one hash for each label of the host.
+ * Compiles origins to one look-up, then a comparison in place for each pattern. No regular expression is ever run
+ * against what a caller sends.
  */
 export function compileOrigins (patterns: readonly OriginPattern[]): OriginMatcher {
   if (patterns.some(({ any }) => any)) return () => true
   const exact = new Set(patterns.filter(isExact).map(({ text }) => text))
-  const wild = patterns.filter(pattern => !isExact(pattern))
-  if (wild.length === 0) return origin => exact.has(origin)
-  const index = indexPatterns(wild)
-  return origin => exact.has(origin) || (origin.length <= longest && matches(index, origin))
+  const rules = patterns.filter(pattern => !isExact(pattern)).map(toRule)
+  if (rules.length === 0) return origin => exact.has(origin)
+  return origin => exact.has(origin) || (origin.length <= longest && rules.some(rule => matches(rule, origin)))
 }
 
 function isExact ({ subdomains, port }: OriginPattern): boolean {
   return !subdomains && port !== '*'
 }
 
-type Ports = ReadonlyMap<string, ReadonlySet<string>>
-
-/** Two maps, since `https://.example.com` is the parent of others and not itself a host. */
-interface PatternIndex {
-  /** By `scheme://host`. */
-  readonly hosts: Ports
-  /** By `scheme://.domain`. */
-  readonly parents: Ports
+/** A pattern in the pieces that an origin is compared with, in place. */
+interface Rule {
+  /** `https://`. */
+  readonly prefix: string
+  /** `example.com`, or `.example.com` when it stands for subdomains. */
+  readonly host: string
+  readonly subdomains: boolean
+  /** `''`, `':8443'`, or undefined for every port. */
+  readonly port: string | undefined
 }
 
-function indexPatterns (patterns: readonly OriginPattern[]): PatternIndex {
-  const hosts = new Map<string, Set<string>>()
-  const parents = new Map<string, Set<string>>()
-  for (const { scheme, host, subdomains, port } of patterns) {
-    const [index, key] = subdomains ? [parents, `${scheme}://.${host}`] : [hosts, `${scheme}://${host}`]
-    index.set(key, (index.get(key) ?? new Set()).add(port))
-  }
-  return { hosts, parents }
+function toRule ({ scheme, host, subdomains, port }: OriginPattern): Rule {
+  const text = port === '' ? '' : `:${port}`
+  return { prefix: `${scheme}://`, host: subdomains ? `.${host}` : host, subdomains, port: port === '*' ? undefined : text }
 }
 
-function matches (index: PatternIndex, origin: string): boolean {
-  const start = origin.indexOf('://') + 3
-  if (start < 4) return false
+function matches ({ prefix, host, subdomains, port }: Rule, origin: string): boolean {
+  if (!origin.startsWith(prefix)) return false
+  const start = prefix.length
   const end = hostEnd(origin, start)
-  const port = portOf(origin, end)
-  if (port === undefined) return false
-  const scheme = origin.slice(0, start)
-  const host = origin.slice(start, end)
-  return allows(index.hosts.get(scheme + host), port) || (isPlainHost(host) && matchesParent(index.parents, scheme, host, port))
-}
-
-/** Walks up the labels of `a.b.example.com`: `.b.example.com`, `.example.com`, `.com`. */
-function matchesParent (parents: Ports, scheme: string, host: string, port: string): boolean {
-  for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
-    if (allows(parents.get(scheme + host.slice(dot)), port)) return true
-  }
-  return false
-}
-
-function allows (ports: ReadonlySet<string> | undefined, port: string): boolean {
-  return ports !== undefined && (ports.has(port) || ports.has('*'))
+  const hostStart = end - host.length
+  if (!subdomains && hostStart !== start) return false
+  return origin.startsWith(host, hostStart) && (!subdomains || areLabels(origin, start, hostStart)) &&
+    (port === undefined ? isPortOrNone(origin, end) : origin.length === end + port.length && origin.endsWith(port))
 }
 
 function hostEnd (origin: string, start: number): number {
@@ -71,29 +53,32 @@ function hostEnd (origin: string, start: number): number {
   return colon === -1 ? origin.length : colon
 }
 
-/** The port as text, `''` when there is none; undefined when what follows the host is not a port. */
-function portOf (origin: string, end: number): string | undefined {
-  if (end === origin.length) return ''
-  const port = origin.slice(end + 1)
-  if (port.length === 0 || port.length > 5 || port.startsWith('0')) return undefined
-  for (let i = 0; i < port.length; i++) {
-    if (!isDigit(port.charCodeAt(i))) return undefined
+/** Nothing, or a colon and 1 to 65535 without leading zeros. */
+function isPortOrNone (origin: string, end: number): boolean {
+  if (end === origin.length) return true
+  const digits = origin.length - end - 1
+  if (digits < 1 || digits > 5 || origin.charCodeAt(end + 1) === zero) return false
+  for (let i = end + 1; i < origin.length; i++) {
+    if (!isDigit(origin.charCodeAt(i))) return false
   }
-  return Number(port) <= 65535 ? port : undefined
+  return Number(origin.slice(end + 1)) <= 65535
 }
 
-/** Labels of what browsers let through as a host; no empty label, so `https://.example.com` matches nothing. */
-function isPlainHost (host: string): boolean {
-  let label = 0
-  for (let i = 0; i < host.length; i++) {
-    const code = host.charCodeAt(i)
-    if (code === 46) {
-      if (label === 0) return false
-      label = 0
-    } else if (!isLabelCode(code) || ++label > 63) return false
+/** Labels as browsers let them through; no empty one, so `https://.example.com` matches nothing. */
+function areLabels (origin: string, start: number, end: number): boolean {
+  let length = 0
+  for (let i = start; i < end; i++) {
+    const code = origin.charCodeAt(i)
+    if (code === dot) {
+      if (length === 0) return false
+      length = 0
+    } else if (!isLabelCode(code) || ++length > 63) return false
   }
-  return label > 0
+  return length > 0
 }
+
+const zero = 48
+const dot = 46
 
 function isLabelCode (code: number): boolean {
   return isDigit(code) || (code >= 97 && code <= 122) || code === 45 || code === 95

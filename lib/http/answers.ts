@@ -40,6 +40,10 @@ export const answers = {
   SECURE_API_INTERNAL: { status: 500, title: 'Internal error', detail: 'A control failed; the request was refused.' },
   SECURE_API_AUDIT_UNAVAILABLE: { status: 503, title: 'Auditing is unavailable', detail: 'The request cannot be recorded at the moment.' },
   SECURE_API_REQUEST_MALFORMED: { status: 400, title: 'Bad request', detail: 'The request is not valid HTTP.' },
+  SECURE_API_REQUEST_URL: { status: 400, title: 'Bad request', detail: 'The URL is not valid.' },
+  SECURE_API_REQUEST_HOST: { status: 400, title: 'Bad request', detail: 'The Host header is missing.' },
+  SECURE_API_REQUEST_PARAMETER_TOO_LONG: { status: 414, title: 'URI too long', detail: 'A part of the path is longer than this server accepts.' },
+  SECURE_API_REQUEST_EXPECTATION: { status: 417, title: 'Expectation failed', detail: 'The expectation is not understood.' },
   SECURE_API_REQUEST_TIMEOUT: { status: 408, title: 'Request timeout', detail: 'The request did not arrive in time.' },
   SECURE_API_REQUEST_TOO_LARGE: { status: 413, title: 'Content too large', detail: 'The request is larger than this server accepts.' },
   SECURE_API_REQUEST_HEADERS_TOO_LARGE: { status: 431, title: 'Request header fields too large', detail: 'The header fields are larger than this server accepts.' }

@@ -56,7 +56,7 @@ export function importKeys (document: unknown, accepted: readonly Algorithm[]): 
   entries.slice(0, MAX_KEYS).forEach((entry, index) => {
     const result = importKey(entry, accepted)
     if (typeof result === 'string') dropped.push({ index, kid: kidOf(entry), reason: result })
-    else if (!keys.has(result.identity)) keys.set(result.identity, result)
+    else keys.set(result.identity, result)
   })
   if (entries.length > MAX_KEYS) dropped.push({ index: MAX_KEYS, kid: undefined, reason: 'too-many' })
   return { keys: [...keys.values()], dropped }

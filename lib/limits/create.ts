@@ -12,6 +12,8 @@ export interface LimiterOptions {
   readonly now?: () => number
   /** How many budgets this process keeps. */
   readonly capacity?: number
+  /** The longest a decision may wait for Redis, in milliseconds. @default 50 */
+  readonly deadline?: number
   readonly onEvent?: (event: LimiterEvent) => void
 }
 

@@ -20,6 +20,16 @@ export function compileRoute (info: RouteInfo, steps: readonly Step[], problems:
   return assemble(info, chain)
 }
 
+/** As {@link compileRoute}, while a request waits: what would stop the boot there must not become an answer that tells of it. */
+export function compileOrClose (info: RouteInfo, steps: readonly Step[], problems: Problems): CompiledRoute {
+  try {
+    return compileRoute(info, steps, problems)
+  } catch (error) {
+    problems.add('SECURE_API_OPTION_VALUE', info.label, `its options cannot be read: ${String(error)}`, 'Correct its `config`.')
+    return assemble(info, [['closed', closed]])
+  }
+}
+
 export function inOrder (steps: readonly Step[]): Step[] {
   return [...steps].sort((a, b) => phaseOrder(a.phase) - phaseOrder(b.phase))
 }

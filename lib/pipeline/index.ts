@@ -1,4 +1,4 @@
-export { noteRefusal, RefusalError, refusalOf, writeProblem } from './answer.ts'
+export { noteRefusal, RefusalError, refusalOf, throwProblem, writeProblem } from './answer.ts'
 export { phases, type Phase } from './phases.ts'
 export { Pipeline } from './pipeline.ts'
 export { run } from './run.ts'

@@ -1,6 +1,6 @@
 import { ConfigurationError, Problems } from '../config/index.ts'
 import { sendProblem, throwProblem } from './answer.ts'
-import { compileRoute, inOrder } from './compile.ts'
+import { compileOrClose, compileRoute, inOrder } from './compile.ts'
 import type { Answerer } from './run.ts'
 import type { CompiledRoute, EdgeAnswer, FailureBudget, RouteInfo, Step } from './types.ts'
 
@@ -109,7 +109,7 @@ export class Pipeline {
   admit (config: object, info: RouteInfo, onMistake: (problems: Problems) => void): CompiledRoute {
     const problems = new Problems()
     const slot = this.#slot(info)
-    slot.compiled = compileRoute(info, this.#steps, problems)
+    slot.compiled = compileOrClose(info, this.#steps, problems)
     if (problems.any) onMistake(problems)
     Object.defineProperty(config, this.#mark, { value: slot })
     return slot.compiled

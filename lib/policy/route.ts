@@ -69,7 +69,7 @@ function checkMisspelt (config: Readonly<Record<string, unknown>>, label: string
 
 function isSlip (name: string, key: string): boolean {
   const lower = name.toLowerCase()
-  return editDistance(lower, key) <= 1 || editDistance(lower, plural(key)) <= 1
+  return editDistance(lower, key) <= 1 || lower === plural(key)
 }
 
 function plural (key: string): string {

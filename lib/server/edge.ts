@@ -87,9 +87,14 @@ function onSocket (message: unknown): void {
   const { server } = (message as { socket: { server?: NodeServer } }).socket
   if (server === undefined || states.has(server) || strangers.has(server)) return
   const handlers = server.listeners('request')
-  const owner = [...edges].find(edge => handlers.some(handler => edge.handlers.has(handler)))
+  const owner = [...edges].find(edge => isSibling(edge, handlers))
   if (owner === undefined) strangers.add(server)
   else attach(server, owner)
+}
+
+/** Fastify gives its second server the handler of the first, and nothing else; a listener that tools add to all servers proves nothing. */
+function isSibling ({ handlers }: EdgeState, others: readonly unknown[]): boolean {
+  return others.length > 0 && others.every(handler => handlers.has(handler))
 }
 
 /** HTTP/1 only. It comes before Node's own refusals: missing Host, 417, too many requests on a socket. */

@@ -31,9 +31,9 @@ export interface TokenAuthenticatorOptions {
 const defaultLimits: TokenCacheLimits = { max: 10_000, maxBytes: 64 * 1024 * 1024 }
 const REVOCATION_TIMEOUT = 1000
 
-/** What a cached token weighs beside its claims, and how much claims weigh for each character of the token; measured. */
-const ENTRY_BYTES = 1024
-const BYTES_PER_CHARACTER = 4
+/** What a cached token weighs: an upper bound for the documented tokens of all presets, which weigh 0.7 to 1.6 KB each. */
+const ENTRY_BYTES = 768
+const BYTES_PER_CHARACTER = 3
 
 /**
  * Decides about bearer tokens: gate, key, signature, profile, revocation, in this order, with a cache of those that

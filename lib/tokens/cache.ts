@@ -73,9 +73,9 @@ export class TokenCache<Entry extends Cacheable> {
     if (bytes > this.#limits.maxBytes) return
     const present = this.#residents.get(digest) ?? this.#newcomers.get(digest)
     if (present !== undefined) this.#drop(digest, present)
+    while (this.size >= this.#limits.max || this.#bytes + bytes > this.#limits.maxBytes) this.#evict()
     this.#newcomers.set(digest, { entry, bytes, seen: false })
     this.#bytes += bytes
-    while (this.size > this.#limits.max || this.#bytes > this.#limits.maxBytes) this.#evict()
   }
 
   /** Drops the entries for which the predicate holds, and says how many. */

@@ -60,7 +60,7 @@ const EVERYTHING = Number.MAX_SAFE_INTEGER
 
 /** Keeps the later of two dates and the longer of two lives, so that no revocation takes another one back. */
 const KEEP_STRONGER = `
-local before = math.max(tonumber(ARGV[1]), tonumber(redis.call('GET', KEYS[1]) or '0'))
+local before = math.max(tonumber(ARGV[1]), tonumber(redis.call('GET', KEYS[1]) or '0') or 0)
 local life = math.max(tonumber(ARGV[2]), redis.call('PTTL', KEYS[1]))
 redis.call('SET', KEYS[1], string.format('%.0f', before), 'PX', life)
 return 1`

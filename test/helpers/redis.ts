@@ -74,7 +74,8 @@ function installServer (): string {
   return found
 }
 
-async function freePort (): Promise<number> {
+/** A port that nobody listens on at the moment. */
+export async function freePort (): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

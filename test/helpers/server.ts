@@ -1,6 +1,8 @@
-import type { Server } from 'node:http'
+import { once } from 'node:events'
+import { request, type IncomingHttpHeaders, type IncomingMessage, type Server } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, type InjectOptions, type LightMyRequestResponse } from 'fastify'
 import type { Test } from 'tap'
 import secureApi, { type AuditEvent, type ConfigurationError, type SecureApiOptions } from '../../plugins/index.ts'
@@ -106,4 +108,28 @@ export const securityHeaders: readonly string[] = [
 /** Those of them that are missing. */
 export function missingHeaders (headers: Readonly<Record<string, unknown>>): string[] {
   return securityHeaders.filter(name => headers[name] === undefined)
+}
+
+export interface RawAnswer {
+  readonly statusCode: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+/** A request whose header lines are sent as they are, also when a name comes twice: `['Authorization', 'a', 'Authorization', 'b']`. */
+export async function sendLines (url: string, lines: readonly string[], method = 'GET'): Promise<RawAnswer> {
+  const { host } = new URL(url)
+  const outgoing = request(url, { method, headers: ['Host', host, 'Connection', 'close', ...lines] })
+  outgoing.end()
+  const [response] = await once(outgoing, 'response') as [IncomingMessage]
+  return { statusCode: response.statusCode ?? 0, headers: response.headers, body: await text(response) }
+}
+
+/** Asks again every few milliseconds until the answer is the right one. */
+export async function until (right: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const end = Date.now() + 10_000
+  while (!await right()) {
+    if (Date.now() > end) throw new Error(`${what} did not come`)
+    await setTimeout(10)
+  }
 }

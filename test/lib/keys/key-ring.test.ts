@@ -193,8 +193,12 @@ t.test('no more than 1000 requests wait', async t => {
   provider.release()
   t.equal((await Promise.all(waiting)).length, 1000)
   await time.pass(10_000)
-  t.same(await ring.find('x', 'ES256'), [])
-  t.equal(provider.asked, 2, 'those who are done make room')
+  provider.answer = setOf(a, b)
+  provider.hold()
+  const next = [ring.find('b', 'ES256'), ring.find('b', 'ES256')]
+  provider.release()
+  t.same((await Promise.all(next)).map(kidsOf), [['b'], ['b']], 'those who are done make room')
+  t.equal(provider.asked, 2)
 })
 
 t.test('a provider that hangs holds a request for the time limit only', async t => {
@@ -286,6 +290,9 @@ t.test('failures back off, and the first success ends that', async t => {
   t.equal((ring.status().nextRefresh ?? 0) - (ring.status().lastSuccess ?? 0), 800_000)
   t.equal(types().at(-1), 'keys.loaded', 'the recovery is told')
   t.equal(types().filter(type => type === 'keys.loaded').length, 2)
+  provider.answer = failure
+  await ring.refresh()
+  t.equal((ring.status().nextRefresh ?? 0) - time.now, 10_000, 'and the next failure begins anew')
 })
 
 t.test('no retry comes before the cooldown has ended, whatever chance says', async t => {

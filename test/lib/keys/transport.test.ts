@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { discoverKeySetUrl, FetchFailure, fetchDocument, MAX_DOCUMENT_BYTES, metadataUrls, type FetchDocument } from '../../../lib/keys/index.ts'
 import { startIssuer } from './fixtures.ts'
@@ -125,9 +126,19 @@ t.test('a signal ends it, with the reason that the signal has', async t => {
   issuer.fail('hang')
   const controller = new AbortController()
   const running = failure(fetchDocument(issuer.jwksUri, { timeout: 5000, signal: controller.signal }))
-  controller.abort(new FetchFailure('timeout'))
-  t.match(await running, { reason: 'timeout' })
+  controller.abort(new FetchFailure('issuer'))
+  t.match(await running, { reason: 'issuer' })
   t.match(await failure(fetchDocument(issuer.jwksUri, { timeout: 5000, signal: AbortSignal.abort() })), { reason: 'transport' }, 'aborted before')
+})
+
+t.test('a connection that is given up is closed', async t => {
+  let closed: Promise<unknown> = Promise.resolve()
+  const url = await startRaw(t, socket => {
+    closed = once(socket, 'close')
+    socket.write('HTTP/1.1 200 OK\r\n')
+  })
+  t.match(await failure(fetchDocument(url, { timeout: 150 })), { reason: 'timeout' })
+  t.equal(await Promise.race([closed.then(() => 'closed'), wait(2000, 'open', { ref: false })]), 'closed')
 })
 
 t.test('metadata addresses', async t => {

@@ -227,7 +227,7 @@ t.test('redis', async t => {
   const server = await startRedis()
   const client = new Redis(server.url)
   const events: LimiterEvent[] = []
-  const limiter = createLimiter({ redis: client, onEvent: event => events.push(event) })
+  const limiter = createLimiter({ redis: client, deadline: 10_000, onEvent: event => events.push(event) })
   t.teardown(async () => {
     await limiter.close()
     client.disconnect()

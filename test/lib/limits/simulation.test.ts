@@ -240,7 +240,7 @@ async function sharedCounts (t: Test, server: TestRedis): Promise<void> {
   await t.test('two limiters on one Redis: of 300 attempts at once exactly 100 pass', async t => {
     const clients = [new Redis(server.url), new Redis(server.url)]
     await Promise.all(clients.map(client => client.ping()))
-    const limiters = clients.map(redis => createLimiter({ redis }))
+    const limiters = clients.map(redis => createLimiter({ redis, deadline: 10_000 }))
     const policy = compilePolicy('shared', { limit: 100, window: 60_000 })
     const outcomes = await Promise.all(Array.from({ length: 300 }, (_, index) => limiters[index % 2]?.take(policy, 'caller')))
     t.equal(outcomes.filter(outcome => outcome !== undefined && 'allowed' in outcome && outcome.allowed).length, 100)

@@ -128,7 +128,7 @@ t.test('a header counts when no member is repeated, whatever its values hold', a
 const alphabet = fc.constantFrom(...'abcAZ09-_.=+/ ,;"\t\u00e9\ud800\u{1f511}')
 const part = fc.oneof(fc.string({ unit: alphabet }), fc.jsonValue().map(encode), fc.uint8Array().map(bytes => Buffer.from(bytes).toString('base64url')), fc.constantFrom(...genuine().split('.')))
 const token = fc.oneof(fc.string({ unit: 'binary' }), fc.array(part, { maxLength: 6 }).map(parts => parts.join('.')),
-  fc.record({ header: fc.jsonValue(), claims: fc.jsonValue() }).map(({ header: h, claims: c }) => signToken(h, c, key)))
+  fc.record({ header: fc.jsonValue(), claims: fc.jsonValue() }).map(({ header: h, claims: c }) => `${encode(h)}.${encode(c)}.AAAA`))
 
 t.test('fuzz: any text gives an answer from the list', async t => {
   const gate = gateFor()

@@ -1,0 +1,111 @@
+import { milliseconds, type ConfigurationCode } from '../config/index.ts'
+import type { Certificate } from './certificate.ts'
+import type { CertificateStore, Refreshed } from './certificate-store.ts'
+import { ExpiryWatch, type ExpiryStage } from './expiry.ts'
+
+/** What happens to a certificate: for the log and the metrics. Holds no key. */
+export type CertificateEvent =
+  /** Another pair is served from now on. */
+  | { readonly type: 'certificate.replaced', readonly subject: string, readonly fingerprint: string, readonly notAfter: string }
+  /** What the sources hold cannot be served; the pair before stays. Told once for the same reasons. */
+  | { readonly type: 'certificate.rejected', readonly codes: readonly ConfigurationCode[] }
+  /** The sources hold the served pair, or a good one, again. */
+  | { readonly type: 'certificate.recovered' }
+  /** A step nearer to the end; told once each. */
+  | { readonly type: 'certificate.expiring', readonly stage: ExpiryStage, readonly subject: string, readonly notAfter: string, readonly daysLeft: number }
+
+export type Schedule = (callback: () => void, ms: number) => () => void
+
+/** Real timers, which keep no process alive. */
+export const scheduleTimer: Schedule = (callback, ms) => {
+  const timer = setTimeout(callback, ms)
+  timer.unref()
+  return () => { clearTimeout(timer) }
+}
+
+/** certbot and others write two files, one after the other: what does not fit together now may do so in a moment (nodejs/node#4464). */
+const secondLooks = [250, 500, 1000, 2000, 4000]
+/** With `reload: false` the end still comes nearer. */
+const HOUR = 3_600_000
+
+/** Looks at a store's sources and at its end, again and again. Content decides, not file times: links and mounts change without them. */
+export class CertificateWatch {
+  readonly #store: CertificateStore
+  readonly #tell: (event: CertificateEvent) => void
+  readonly #schedule: Schedule
+  readonly #expiry = new ExpiryWatch()
+  #cancel: (() => void) | undefined
+  #looks = 0
+  #told = ''
+
+  constructor (store: CertificateStore, tell: (event: CertificateEvent) => void, schedule: Schedule = scheduleTimer) {
+    this.#store = store
+    this.#tell = tell
+    this.#schedule = schedule
+  }
+
+  start (): void {
+    if (this.#cancel !== undefined) return
+    this.#checkExpiry()
+    this.#again(this.#period)
+  }
+
+  stop (): void {
+    this.#cancel?.()
+    this.#cancel = () => {}
+  }
+
+  get #period (): number {
+    const { reload = '1 minute' } = this.#store.options
+    return reload === false ? HOUR : milliseconds(reload)
+  }
+
+  #again (ms: number): void {
+    const stopped = this.#cancel
+    const cancel = this.#schedule(() => { void this.#look() }, ms)
+    this.#cancel = cancel
+    void stopped
+  }
+
+  async #look (): Promise<void> {
+    const mine = this.#cancel
+    const refreshed: Refreshed = this.#store.options.reload === false ? { type: 'same' } : await this.#store.refresh()
+    if (mine !== this.#cancel) return
+    const ms = this.#report(refreshed)
+    this.#checkExpiry()
+    this.#again(ms)
+  }
+
+  /** Tells what is new, and says when to look again. */
+  #report (refreshed: Refreshed): number {
+    if (refreshed.type === 'rejected') return this.#rejected(refreshed.codes)
+    const recovered = this.#told !== ''
+    this.#looks = 0
+    this.#told = ''
+    if (refreshed.type === 'replaced') this.#tell({ type: 'certificate.replaced', ...summary(refreshed.certificate) })
+    else if (recovered) this.#tell({ type: 'certificate.recovered' })
+    return this.#period
+  }
+
+  #rejected (codes: readonly ConfigurationCode[]): number {
+    const next = secondLooks[this.#looks++]
+    if (next !== undefined) return next
+    const reasons = codes.join(' ')
+    if (reasons !== this.#told) this.#tell({ type: 'certificate.rejected', codes })
+    this.#told = reasons
+    return this.#period
+  }
+
+  #checkExpiry (): void {
+    const { certificate, now } = this.#store
+    const time = now()
+    const stage = this.#expiry.next(certificate, time)
+    if (stage === undefined) return
+    const { subject, notAfter } = summary(certificate)
+    this.#tell({ type: 'certificate.expiring', stage, subject, notAfter, daysLeft: Math.floor((certificate.notAfter - time) / 86_400_000) })
+  }
+}
+
+function summary ({ subject, fingerprint, notAfter }: Certificate): { subject: string, fingerprint: string, notAfter: string } {
+  return { subject, fingerprint, notAfter: new Date(notAfter).toISOString() }
+}

@@ -1,0 +1,78 @@
+import { EventEmitter } from 'node:events'
+import { ServerResponse, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyError } from 'fastify'
+import { refusal, type AnswerCode, type Refusal } from '../http/index.ts'
+import { createClientErrorHandler } from './client-error.ts'
+import type { HeaderPair } from './edge-response.ts'
+
+type Headers = Readonly<Record<string, string>>
+
+/** What Fastify refuses before any hook runs, by its code (fastify.js: onBadUrl, onMaxParamLength, async constraints). */
+const frameworkAnswers: Readonly<Record<string, AnswerCode>> = {
+  FST_ERR_BAD_URL: 'SECURE_API_REQUEST_URL',
+  FST_ERR_MAX_PARAM_LENGTH: 'SECURE_API_REQUEST_PARAMETER_TOO_LONG'
+}
+
+interface Sendable {
+  code (status: number): Sendable
+  headers (headers: Headers): Sendable
+  send (body: string): unknown
+}
+
+/** For Fastify's `frameworkErrors`: the house format, without the URL that Fastify's own answer repeats. */
+export function frameworkErrors (pairs: readonly HeaderPair[]): (error: Pick<FastifyError, 'code'>, request: unknown, reply: Sendable) => void {
+  const common = Object.fromEntries(pairs)
+  const known = new Map(Object.entries(frameworkAnswers).map(([code, answer]) => [code, refusal(answer)]))
+  const other = refusal('SECURE_API_INTERNAL')
+  return ({ code }, _request, reply) => {
+    const { status, headers, body } = known.get(code) ?? other
+    reply.code(status).headers({ ...headers, ...common }).send(body)
+  }
+}
+
+/**
+ * For Fastify's `clientErrorHandler`: what the HTTP parser refused. It has the name of Fastify's own on purpose: the
+ * edge then knows that no application put it there, answers itself, and tells the audit trail.
+ */
+export function clientErrorHandler (pairs: readonly HeaderPair[]): (error: Error, socket: Socket) => void {
+  const answer = createClientErrorHandler(new EventEmitter(), pairs)
+  return function defaultClientErrorHandler (error, socket) {
+    answer(error, socket)
+  }
+}
+
+/**
+ * The class of responses for Node's HTTP/1 server. Node refuses requests without Host, and with an unknown Expect,
+ * between making the response and telling anyone, with an empty body; this class knows them when it is made.
+ */
+export function houseResponse (pairs: readonly HeaderPair[]): typeof ServerResponse<IncomingMessage> {
+  const missingHost = refusal('SECURE_API_REQUEST_HOST')
+  const unknownExpectation = refusal('SECURE_API_REQUEST_EXPECTATION')
+  return class HouseResponse extends ServerResponse<IncomingMessage> {
+    constructor (...parts: ConstructorParameters<typeof ServerResponse<IncomingMessage>>) {
+      super(...parts)
+      const [{ headers, httpVersionMinor }] = parts
+      if (headers.host === undefined && httpVersionMinor === 1) answerWith(this, missingHost, pairs)
+      else if (headers.expect !== undefined && !understood.test(headers.expect)) answerWith(this, unknownExpectation, pairs)
+    }
+  }
+}
+
+/** What Node takes for the only expectation of HTTP (RFC 9110 §10.1.1; `_http_server.js`, continueExpression). */
+const understood = /(?:^|\W)100-continue(?:$|\W)/i
+
+/** Node writes that status and ends without a body. Any other status is somebody else's answer and stays as it is. */
+function answerWith (response: ServerResponse, { status, headers, body }: Refusal, pairs: readonly HeaderPair[]): void {
+  const end = response.end
+  // Only ever called with the arguments it passes on.
+  const writeHead = response.writeHead as (...parts: unknown[]) => ServerResponse
+  response.writeHead = function (...parts: unknown[]) {
+    if (parts[0] === status && !response.hasHeader('content-type')) {
+      for (const [name, value] of [...Object.entries(headers), ...pairs]) response.setHeader(name, value)
+      response.setHeader('content-length', Buffer.byteLength(body))
+      response.end = () => end.call(response, body, 'utf8')
+    }
+    return writeHead.apply(response, parts)
+  } as typeof response.writeHead
+}

@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import type { Problems } from '../config/index.ts'
+import type { Material } from './certificate.ts'
+import type { CertificateMaterial, TlsOptions } from './options.ts'
+
+/** Where each part comes from: the path of a file, or PEM text. */
+interface Sources {
+  readonly cert?: string
+  readonly key?: string
+  readonly chain?: string
+  readonly ca?: string
+  readonly crl?: string
+}
+type Texts = { -readonly [Part in keyof Sources]?: string }
+
+function sourcesOf ({ cert, key, chain, clientCertificates }: TlsOptions): Sources {
+  const { ca, crl } = clientCertificates ?? {}
+  return Object.fromEntries(Object.entries({ cert, key, chain, ca, crl }).filter(([, source]) => source !== undefined))
+}
+
+/** Reads everything at start. What cannot be read is reported, and nothing is returned then. */
+export function readNow (options: TlsOptions, path: string, problems: Problems): Material | undefined {
+  const before = problems.list().length
+  const texts: Texts = options.cert === undefined ? { ...askNow(options, path, problems) } : {}
+  for (const [part, source] of parts(sourcesOf(options))) {
+    const text = isPem(source) ? unescaped(source) : fileNow(source)
+    if (text === undefined) problems.add('SECURE_API_TLS_UNREADABLE', pathOf(path, part), 'the file cannot be read, or is empty', 'Check the path and its permissions.')
+    else texts[part] = text
+  }
+  return problems.list().length > before ? undefined : assemble(texts, options)
+}
+
+/** Reads everything again. Rejects when a part cannot be read, or the provider does not answer in time. */
+export async function readAgain (options: TlsOptions, signal: AbortSignal): Promise<Material> {
+  const { provider } = options
+  const texts: Texts = {}
+  for (const [part, source] of parts(sourcesOf(options))) {
+    texts[part] = isPem(source) ? unescaped(source) : await readFile(source, { encoding: 'utf8', signal })
+  }
+  if (provider === undefined) return assemble(texts, options)
+  return assemble({ ...texts, ...pairOf(await Promise.race([provider(signal), aborted(signal)])) }, options)
+}
+
+function parts (sources: Sources): Array<[keyof Sources, string]> {
+  return Object.entries(sources) as Array<[keyof Sources, string]>
+}
+
+function assemble ({ cert = '', key = '', chain = '', ca, crl }: Texts, { passphrase }: TlsOptions): Material {
+  return {
+    cert: chain === '' ? cert : `${cert}\n${chain}`,
+    key,
+    ...(passphrase === undefined ? undefined : { passphrase }),
+    ...(ca === undefined ? undefined : { ca }),
+    ...(crl === undefined ? undefined : { crl })
+  }
+}
+
+function askNow ({ provider }: TlsOptions, path: string, problems: Problems): CertificateMaterial | undefined {
+  const answer = attempt(() => provider?.(new AbortController().signal))
+  if (answer instanceof Promise) {
+    answer.catch(() => {})
+    problems.add('SECURE_API_TLS_PROVIDER_ASYNC', `${path}.provider`, 'the provider returns a promise, and a server is made at once',
+      'Await the first pair yourself and give it as `cert` and `key` beside `provider`.')
+    return undefined
+  }
+  const pair = attempt(() => pairOf(answer))
+  if (pair === undefined) problems.add('SECURE_API_TLS_UNREADABLE', `${path}.provider`, 'the provider failed, or did not return { cert, key } as text', 'Make it return both as PEM text.')
+  return pair
+}
+
+/** A provider is the application's code, and may return anything. */
+function pairOf (answer: unknown): CertificateMaterial {
+  const { cert, key } = Object(answer) as Partial<Record<'cert' | 'key', unknown>>
+  if (typeof cert !== 'string' || typeof key !== 'string') throw new TypeError('no certificate and key')
+  return { cert, key }
+}
+
+function isPem (source: string): boolean {
+  return source.includes('-----BEGIN ')
+}
+
+/** Many tools write the line breaks of an environment variable as `\n`. */
+function unescaped (pem: string): string {
+  return pem.replaceAll('\\n', '\n')
+}
+
+function fileNow (path: string): string | undefined {
+  return attempt(() => readFileSync(path, 'utf8')) || undefined
+}
+
+function attempt <T> (work: () => T): T | undefined {
+  try {
+    return work()
+  } catch {
+    return undefined
+  }
+}
+
+function pathOf (path: string, part: keyof Sources): string {
+  return part === 'ca' || part === 'crl' ? `${path}.clientCertificates.${part}` : `${path}.${part}`
+}
+
+function aborted (signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => { reject(new Error('time is up')) }, { once: true })
+  })
+}

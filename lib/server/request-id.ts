@@ -1,0 +1,24 @@
+import { randomUUID } from 'node:crypto'
+import { proxyMatcher } from './trust-proxy.ts'
+
+interface Incoming {
+  readonly headers: Readonly<Record<string, unknown>>
+  readonly socket: { readonly remoteAddress?: string | undefined }
+}
+
+/** Long enough for every tracing system, and nothing that a log or a header could take for its own syntax. */
+const acceptable = /^[\w.:-]{1,128}$/
+
+/**
+ * Names requests. Fastify's own `requestIdHeader` takes whatever a caller sends into every log line, and its counter
+ * starts again with each process, where an audit trail needs a name that stays unique.
+ */
+export function requestIds (header: string | undefined, proxies: readonly string[]): (request: Incoming) => string {
+  if (header === undefined) return () => randomUUID()
+  const name = header.toLowerCase()
+  const trusted = proxyMatcher(proxies)
+  return ({ headers, socket }) => {
+    const { [name]: id } = headers
+    return typeof id === 'string' && acceptable.test(id) && trusted(socket.remoteAddress) ? id : randomUUID()
+  }
+}

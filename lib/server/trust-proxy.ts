@@ -1,0 +1,78 @@
+import { BlockList, isIP } from 'node:net'
+import type { Problems } from '../config/index.ts'
+
+/** Names that `proxy-addr`, on which Fastify relies, knows. */
+const named: Readonly<Record<string, readonly string[]>> = {
+  loopback: ['127.0.0.1/8', '::1/128'],
+  linklocal: ['169.254.0.0/16', 'fe80::/10'],
+  uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']
+}
+
+/** Shorter prefixes than those of the widest private networks (RFC 1918, RFC 4193) name strangers. */
+const shortest: Readonly<Record<number, number>> = { 4: 8, 6: 7 }
+/** IPv4-mapped addresses (RFC 4291 §2.5.5.2): `proxy-addr` matches IPv4 callers there, so that the IPv4 part counts. */
+const mapped = blockList([{ address: '::ffff:0:0', bits: 96 }])
+
+const howTo = "List the proxies by address or network: trustProxy: ['10.0.0.0/8', '::1'], or 'loopback'."
+
+/** The list behind `trustProxy`; an environment variable's list is separated by commas. */
+export function proxiesOf (value: unknown): readonly string[] {
+  const list: readonly unknown[] = typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : []
+  return list.map(entry => String(entry).trim())
+}
+
+export function validateTrustProxy (value: unknown, path: string, problems: Problems): void {
+  if (value === undefined || value === false) return
+  const why = refusedTypes[Array.isArray(value) ? 'list' : typeof value] ?? `it is of type ${typeof value}`
+  if (why !== '') return problems.add('SECURE_API_SERVER_TRUST_PROXY', path, why, howTo)
+  const list = proxiesOf(value)
+  if (list.length === 0) problems.add('SECURE_API_OPTION_EMPTY', path, 'the list is empty', 'Name at least one, or leave the option out.')
+  list.forEach((entry, index) => validateEntry(entry, typeof value === 'string' ? path : `${path}[${index}]`, problems))
+}
+
+const refusedTypes: Readonly<Record<string, string>> = {
+  list: '',
+  string: '',
+  number: 'a number of hops trusts nobody since Fastify 5.12.1 (CVE-2026-16732), and trusted strangers before',
+  boolean: '`true` takes the leftmost X-Forwarded-For, which the caller writes: every limit by address falls',
+  function: 'what a function trusts cannot be checked'
+}
+
+function validateEntry (entry: string, path: string, problems: Problems): void {
+  if (Object.hasOwn(named, entry)) return
+  const parsed = parse(entry)
+  if (parsed === undefined) return problems.add('SECURE_API_SERVER_TRUST_PROXY', path, `'${entry.slice(0, 60)}' is no address and no network in CIDR notation`, howTo)
+  const { family, prefix } = parsed
+  if (prefix < (shortest[family] ?? 0)) {
+    problems.add('SECURE_API_SERVER_TRUST_PROXY_WIDE', path, `'${entry}' is wider than any network of your own can be`, howTo)
+  }
+}
+
+interface Network { readonly address: string, readonly bits: number }
+
+/** An address is a network of one. Zones and netmasks are not taken. */
+function parse (entry: string): Network & { family: 4 | 6, prefix: number } | undefined {
+  const [, address = '', length] = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(entry) ?? []
+  const family = isIP(address)
+  if (family !== 4 && family !== 6) return undefined
+  const longest = family === 4 ? 32 : 128
+  const bits = length === undefined ? longest : Number(length)
+  if (bits > longest) return undefined
+  return family === 6 && holdsMapped(address, bits) ? { address, bits, family: 4, prefix: bits - 96 } : { address, bits, family, prefix: bits }
+}
+
+function holdsMapped (address: string, bits: number): boolean {
+  return mapped.check(address, 'ipv6') || blockList([{ address, bits }]).check('::ffff:0:0', 'ipv6')
+}
+
+function blockList (networks: readonly Network[]): BlockList {
+  const list = new BlockList()
+  for (const { address, bits } of networks) list.addSubnet(address, bits, isIP(address) === 4 ? 'ipv4' : 'ipv6')
+  return list
+}
+
+/** Whether an address is that of a trusted proxy. */
+export function proxyMatcher (proxies: readonly string[]): (address: string | undefined) => boolean {
+  const list = blockList(proxies.flatMap(entry => named[entry] ?? [entry]).map(parse).filter(entry => entry !== undefined))
+  return address => address !== undefined && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+}

@@ -1,0 +1,71 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { answers, bearerChallenge, refusal, type Answer, type AnswerCode } from '../../../lib/http/index.ts'
+
+const codes = Object.keys(answers) as AnswerCode[]
+
+t.test('every answer is a complete, frozen RFC 9457 document', t => {
+  for (const code of codes) {
+    const { status, title, detail }: Answer = answers[code]
+    const made = refusal(code)
+    t.strictSame(JSON.parse(made.body), { type: 'about:blank', title, status, detail, code }, code)
+    t.equal(made.headers['content-type'], 'application/problem+json; charset=utf-8')
+    t.equal(made.headers['cache-control'], 'no-store')
+    t.ok(Object.isFrozen(made) && Object.isFrozen(made.headers))
+    t.notOk('reason' in made)
+  }
+  t.end()
+})
+
+t.test('challenges stand where the table says, with a 401 always (RFC 9110 §15.5.2)', t => {
+  for (const code of codes) {
+    const { status, detail, challenge }: Answer = answers[code]
+    const expected = challenge === undefined
+      ? undefined
+      : challenge === 'none' ? 'Bearer' : `Bearer error="${challenge}", error_description="${detail}"`
+    t.equal(refusal(code).headers['www-authenticate'], expected, code)
+    if (status === 401) t.ok(expected, `${code} is a 401 with a challenge`)
+  }
+  t.equal(refusal('SECURE_API_UNAUTHENTICATED').headers['www-authenticate'], 'Bearer')
+  t.equal(refusal('SECURE_API_TOKEN_EXPIRED').headers['www-authenticate'], 'Bearer error="invalid_token", error_description="The token has expired."')
+  t.end()
+})
+
+t.test('statuses of the design', t => {
+  const expected: [AnswerCode, number][] = [
+    ['SECURE_API_UNAUTHENTICATED', 401], ['SECURE_API_CREDENTIAL_AMBIGUOUS', 400], ['SECURE_API_CREDENTIAL_MALFORMED', 400], ['SECURE_API_FORBIDDEN', 403],
+    ['SECURE_API_KEYS_UNAVAILABLE', 503], ['SECURE_API_RATE_LIMITED', 429], ['SECURE_API_CORS_REFUSED', 403]
+  ]
+  for (const [code, status] of expected) t.equal(refusal(code).status, status)
+  for (const code of codes.filter(code => code.startsWith('SECURE_API_TOKEN_'))) t.match(refusal(code).headers, { 'www-authenticate': /error="invalid_token"/ })
+  t.end()
+})
+
+t.test('the scopes that would do are named', t => {
+  t.equal(bearerChallenge('insufficient_scope', 'No.', 'api.read api.write'), 'Bearer error="insufficient_scope", error_description="No.", scope="api.read api.write"')
+  t.equal(bearerChallenge('none', 'No.', 'api.read'), 'Bearer', 'RFC 6750 §3.1: nothing more to a stranger')
+  t.end()
+})
+
+t.test('no text breaks out of a challenge', t => {
+  t.equal(bearerChallenge('insufficient_scope', 'a\r\nX-Evil: 1', 'b"c\\d\0é'), 'Bearer error="insufficient_scope", error_description="aX-Evil: 1", scope="bcd"')
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (description, scope) =>
+    /^Bearer error="invalid_token", error_description="[\x20-\x21\x23-\x5b\x5d-\x7e]*", scope="[\x20-\x21\x23-\x5b\x5d-\x7e]*"$/.test(bearerChallenge('invalid_token', description, scope))))
+  t.end()
+})
+
+t.test('parts are added, and none replaces what the status line says', t => {
+  const made = refusal('SECURE_API_RATE_LIMITED', {
+    headers: { 'retry-after': '3', 'cache-control': 'private' },
+    extensions: { limits: ['read'], status: 200, code: 'OTHER', title: 'x', detail: 'x', type: 'x' },
+    type: 'https://docs.example/limits',
+    reason: 'told to nobody'
+  })
+  t.match(made.headers, { 'retry-after': '3', 'cache-control': 'private' })
+  t.strictSame(JSON.parse(made.body), {
+    type: 'https://docs.example/limits', title: 'Too many requests', status: 429, detail: 'A rate limit is used up.', code: 'SECURE_API_RATE_LIMITED', limits: ['read']
+  })
+  t.equal(made.reason, 'told to nobody')
+  t.notMatch(made.body, 'told to nobody')
+  t.end()
+})

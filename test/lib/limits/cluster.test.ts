@@ -1,0 +1,64 @@
+import { Cluster, Redis } from 'ioredis'
+import t from 'tap'
+import { compilePolicy, createLimiter, isUnavailable, type Charge } from '../../../lib/limits/index.ts'
+import { freePort, startRedis, type TestRedis } from '../../helpers/redis.ts'
+
+const slots = 16_384
+const wait = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
+
+async function startNode (): Promise<TestRedis> {
+  return startRedis('--cluster-enabled', 'yes', '--cluster-port', String(await freePort()), '--cluster-node-timeout', '5000')
+}
+
+/** Three primaries that share the slots, joined by the commands that `redis-cli --cluster create` sends. */
+async function startCluster (): Promise<{ nodes: TestRedis[], clients: Redis[] }> {
+  const nodes = await Promise.all([startNode(), startNode(), startNode()])
+  const clients = nodes.map(({ url }) => new Redis(url))
+  const share = Math.ceil(slots / nodes.length)
+  for (const [index, client] of clients.entries()) {
+    const owned = Array.from({ length: Math.min(share, slots - index * share) }, (_, slot) => index * share + slot)
+    await client.cluster('ADDSLOTS', ...owned)
+    await clients[0]?.call('CLUSTER', 'MEET', '127.0.0.1', String(nodes[index]?.port), await busPort(client))
+  }
+  for (const client of clients) while (!await joined(client)) await wait(50)
+  return { nodes, clients }
+}
+
+async function joined (client: Redis): Promise<boolean> {
+  const info = String(await client.cluster('INFO'))
+  return info.includes('cluster_state:ok') && info.includes('cluster_known_nodes:3')
+}
+
+async function busPort (client: Redis): Promise<string> {
+  const settings: unknown = await client.config('GET', 'cluster-port')
+  return String(Array.isArray(settings) ? settings[1] : Object.values(settings as object)[0])
+}
+
+t.test('Redis Cluster: one caller lies on one node, and limits hold across nodes', { timeout: 60_000 }, async t => {
+  const { nodes, clients } = await startCluster()
+  const cluster = new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port })))
+  const limiter = createLimiter({ redis: cluster, deadline: 10_000 })
+  t.teardown(async () => {
+    await limiter.close()
+    cluster.disconnect()
+    for (const client of clients) client.disconnect()
+    for (const node of nodes) await node.close()
+  })
+  await cluster.ping()
+
+  const [user, address] = [compilePolicy('user', { limit: 10, window: 60_000 }), compilePolicy('address', { limit: 25, window: 60_000, algorithm: 'token-bucket' })]
+  const keys = Array.from({ length: 30 }, (_, index) => `caller${index}`)
+  const together = await Promise.all(keys.map(key => limiter.consume([[user, key], [address, key]])))
+  t.ok(together.every(outcome => !isUnavailable(outcome) && outcome.every(({ allowed, source }) => allowed && source === 'redis')))
+  const sizes = await Promise.all(clients.map(client => client.dbsize()))
+  t.ok(sizes.every(size => size > 0), `keys on each node: ${sizes.join(', ')}`)
+  t.equal(sizes.reduce((sum, size) => sum + size, 0), 60)
+
+  const apart = (index: number): Charge[] => [[user, `other${index}`], [address, 'shared']]
+  const outcomes = await Promise.all(Array.from({ length: 60 }, (_, index) => limiter.consume(apart(index))))
+  const passed = outcomes.filter(outcome => !isUnavailable(outcome) && outcome.length === 2 && outcome.every(({ allowed }) => allowed))
+  t.equal(passed.length, 25)
+  const left = await Promise.all(outcomes.map((_, index) => limiter.peek(user, `other${index}`)))
+  t.equal(left.filter(outcome => !isUnavailable(outcome) && outcome.remaining === 9).length, 25, 'what was taken before a refusal is given back')
+  t.match(limiter.status(), { failures: 0, state: 'available' })
+})

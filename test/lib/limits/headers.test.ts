@@ -1,0 +1,88 @@
+import t from 'tap'
+import {
+  compilePolicy, isUnavailable, legacyHeaders, MemoryStore, rateLimited, rateLimitField, rateLimitPolicyField, rateLimitUnavailable, retryAfterSeconds, type Decision, type Limit
+} from '../../../lib/limits/index.ts'
+
+let now = 0
+const store = new MemoryStore({ now: () => now })
+const take = (name: string, limit: Limit, key = 'a'): Decision => store.take(compilePolicy(name, limit), key)
+
+t.test('RateLimit-Policy', async t => {
+  const policies = [
+    compilePolicy('burst', { limit: 100, window: '1 minute' }),
+    compilePolicy('daily', { limit: 1000, window: '1 day', algorithm: 'fixed-window' }),
+    compilePolicy('fast', { limit: 3, window: 250 }),
+    compilePolicy('odd', { limit: 3, window: 1500 }),
+    compilePolicy('uploads', { limit: 2, algorithm: 'concurrency' })
+  ]
+  t.equal(rateLimitPolicyField(policies), '"burst";q=100;w=60, "daily";q=1000;w=86400, "fast";q=3, "odd";q=3;w=2, "uploads";q=2;qu="concurrent-requests"')
+  t.equal(rateLimitPolicyField([compilePolicy('GET /a"\\é\n', { limit: 1, window: 1000 })]), '"GET /a\\"\\\\??";q=1;w=1')
+})
+
+t.test('RateLimit', async t => {
+  const limit: Limit = { limit: 2, window: 10_000 }
+  t.equal(rateLimitField([take('p', limit)]), '"p";r=1;t=10')
+  now += 400
+  const [second, other] = [take('p', limit), take('uploads', { limit: 5, algorithm: 'concurrency' })]
+  t.equal(rateLimitField([second, other]), '"p";r=0;t=10, "uploads";r=4')
+  now += 500
+  t.equal(rateLimitField([take('p', limit)]), '"p";r=0;t=10', '9.1 s are 10: never before the window allows')
+  now += 8_100
+  t.equal(rateLimitField([take('p', limit)]), '"p";r=0;t=1')
+})
+
+t.test('a dry run is not announced', async t => {
+  const dry = take('dry', { limit: 1, window: 1000, dryRun: true })
+  t.equal(rateLimitField([dry]), '')
+  t.equal(rateLimitPolicyField([dry.policy]), '')
+  t.equal(rateLimitField([dry, take('real', { limit: 1, window: 1000 })]), '"real";r=0;t=1')
+  t.same(legacyHeaders([dry]), {})
+})
+
+t.test('Retry-After is a whole number of seconds, at least 1, rounded up', async t => {
+  const cases: [number, number][] = [[0, 1], [1, 1], [1000, 1], [1000.001, 2], [59_999, 60], [60_000, 60], [NaN, 1], [Infinity, 1]]
+  for (const [ms, seconds] of cases) t.equal(retryAfterSeconds(ms), seconds, String(ms))
+})
+
+t.test('429', async t => {
+  const limit: Limit = { limit: 1, window: 30_000 }
+  take('first', limit)
+  const refused = take('first', limit)
+  const refusal = rateLimited([refused], rateLimitPolicyField([refused.policy]))
+  t.match(refusal, {
+    status: 429,
+    code: 'SECURE_API_RATE_LIMITED',
+    headers: { 'retry-after': '30', ratelimit: '"first";r=0;t=30', 'ratelimit-policy': '"first";q=1;w=30', 'cache-control': 'no-store', 'content-type': 'application/problem+json; charset=utf-8' }
+  })
+  t.match(JSON.parse(refusal.body), {
+    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded', status: 429, code: 'SECURE_API_RATE_LIMITED', 'violated-policies': ['first']
+  })
+  t.notOk('x-ratelimit-limit' in refusal.headers)
+  now += 1500
+  t.match(rateLimited([take('first', limit)], '').headers, { 'retry-after': '29' }, 'prebuilt bodies have headers of their own')
+})
+
+t.test('429 for several: the longest wait, and only those that refuse are named', async t => {
+  const [short, long]: Limit[] = [{ limit: 1, window: 2000 }, { limit: 1, window: 90_000 }]
+  if (short === undefined || long === undefined) return
+  const decide = () => [take('short', short), take('long', long), take('fine', { limit: 50, window: 1000 }), take('shadow', { limit: 1, window: 999_000, dryRun: true })]
+  decide()
+  const decisions = decide()
+  const refusal = rateLimited(decisions, rateLimitPolicyField(decisions.map(({ policy }) => policy)), true)
+  t.equal(refusal.headers['retry-after'], '90')
+  t.same(JSON.parse(refusal.body)['violated-policies'], ['short', 'long'])
+  t.match(refusal.headers, { 'x-ratelimit-limit': '1', 'x-ratelimit-remaining': '0' })
+})
+
+t.test('X-RateLimit-* tell of the policy that is closest to its limit', async t => {
+  const decisions = [take('roomy', { limit: 50, window: 1000 }), take('narrow', { limit: 3, window: 7000 })]
+  t.same(legacyHeaders(decisions), { 'x-ratelimit-limit': '3', 'x-ratelimit-remaining': '2', 'x-ratelimit-reset': '7' })
+})
+
+t.test('503 while the store cannot be asked', async t => {
+  const unavailable = { unavailable: true, policy: compilePolicy('login', { limit: 1, window: 1000 }), retryAfterMs: 1200 } as const
+  t.equal(isUnavailable(unavailable), true)
+  const refusal = rateLimitUnavailable(unavailable)
+  t.match(refusal, { status: 503, code: 'SECURE_API_RATE_LIMIT_UNAVAILABLE', headers: { 'retry-after': '2' } })
+  t.match(JSON.parse(refusal.body), { type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity', 'violated-policies': ['login'] })
+})

@@ -1,0 +1,256 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import { ConfigurationError, Problems } from '../../../lib/config/index.ts'
+import { refusal, type Refusal } from '../../../lib/http/index.ts'
+import { answered, phases, Pipeline, RefusalError, refusalOf, run, type Handler, type RouteInfo, type Step } from '../../../lib/pipeline/index.ts'
+
+const forbidden = refusal('SECURE_API_FORBIDDEN')
+
+function route (config: RouteInfo['config'] = {}, early = false): RouteInfo {
+  return { kind: 'route', early, methods: ['GET'], url: '/x', config, label: 'route GET /x' }
+}
+
+/** What a request and its reply saw; Fastify itself is tested with the plugins. */
+class Exchange {
+  readonly logged: unknown[] = []
+  readonly sent: { status: number, body: unknown, headers: unknown }[] = []
+  readonly finished: unknown[] = []
+  over = false
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+
+  constructor () {
+    const answer = { status: 0, headers: {} }
+    const reply = {
+      code: (status: number) => { answer.status = status; return reply },
+      headers: (headers: object) => { answer.headers = headers; return reply },
+      send: (body: unknown) => { this.over = true; this.sent.push({ ...answer, body }); return reply }
+    }
+    Object.defineProperty(reply, 'sent', { get: () => this.over })
+    this.request = { log: { error: (entry: unknown) => this.logged.push(entry) } } as unknown as FastifyRequest
+    this.reply = reply as unknown as FastifyReply
+  }
+
+  run (handlers: readonly Handler[], pipeline = new Pipeline()): this {
+    run(handlers, 0, this.request, this.reply, pipeline.answer, error => { this.finished.push(error) })
+    return this
+  }
+}
+
+const settle = () => new Promise(resolve => setImmediate(resolve))
+const pass: Handler = () => undefined
+
+/** A step that writes its name down, wherever it runs. */
+function step (name: string, phase: Step['phase'], trace: string[] = [], hook: 'onRequest' | 'preHandler' = 'onRequest'): Step {
+  return { name, phase, compile: () => ({ hook, handler: () => { trace.push(name); return undefined } }), posture: () => ({ [name]: true }) }
+}
+
+const misspelt: Step = {
+  name: 'strict',
+  phase: 'guard',
+  compile ({ config, label }, problems) {
+    if (config.wrong === true) problems.add('SECURE_API_OPTION_UNKNOWN', `${label}: config.wrong`, 'why', 'fix')
+    return undefined
+  }
+}
+
+function codeOf (t: Test, act: () => unknown): string {
+  try {
+    act()
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error.code
+    throw error
+  }
+  t.fail('nothing was thrown')
+  return ''
+}
+
+t.test('requests meet the phases in one order, whatever order the steps came in', t => {
+  fc.assert(fc.property(fc.shuffledSubarray([...phases]), order => {
+    const trace: string[] = []
+    const pipeline = new Pipeline()
+    for (const phase of order) pipeline.add(step(phase, phase, trace))
+    new Exchange().run(pipeline.chain(route()).onRequest)
+    const expected = phases.filter(phase => order.includes(phase))
+    return JSON.stringify([trace, pipeline.steps]) === JSON.stringify([expected, expected])
+  }))
+  t.end()
+})
+
+t.test('steps of one phase keep the order in which they were added, each in its hook', t => {
+  const pipeline = new Pipeline()
+  pipeline.add(step('b', 'guard'))
+  pipeline.add(step('a', 'guard', [], 'preHandler'))
+  pipeline.add(step('c', 'guard'))
+  const { names, onRequest, preHandler } = pipeline.chain(route())
+  t.strictSame(names, { onRequest: ['b', 'c'], preHandler: ['a'] })
+  t.strictSame([onRequest.length, preHandler.length], [2, 1])
+  t.ok([names, onRequest, preHandler].every(Object.isFrozen))
+  t.strictSame(pipeline.posture(route()), { a: true, b: true, c: true })
+  t.end()
+})
+
+t.test('a step twice is a mistake, and so in an overlapping scope', t => {
+  const outer = new Pipeline()
+  const inner = new Pipeline(() => [outer])
+  outer.add(step('cors', 'cors'))
+  t.equal(codeOf(t, () => outer.add(step('cors', 'guard'))), 'SECURE_API_ALREADY_REGISTERED')
+  t.equal(codeOf(t, () => inner.add(step('cors', 'cors'))), 'SECURE_API_ALREADY_REGISTERED')
+  t.strictSame([outer.steps, inner.steps], [['cors'], []])
+  t.end()
+})
+
+t.test('status asks each part when it is asked', t => {
+  const pipeline = new Pipeline()
+  let pending = 0
+  pipeline.report('audit', () => ({ pending }))
+  pending = 3
+  t.strictSame(pipeline.status(), { audit: { pending: 3 } })
+  t.end()
+})
+
+t.test('declaring a route throws its mistakes, and keeps none of it', t => {
+  const pipeline = new Pipeline()
+  pipeline.add(misspelt)
+  t.equal(codeOf(t, () => pipeline.declare(route({ wrong: true }))), 'SECURE_API_OPTION_UNKNOWN')
+  t.strictSame(pipeline.routes, [])
+  const config = pipeline.declare(route({ kept: 1 }))
+  t.equal(config.kept, 1)
+  t.equal(pipeline.find(config), undefined, 'more steps may come')
+  pipeline.compile(new Problems())
+  t.equal(pipeline.find({ ...config })?.info.label, 'route GET /x', 'Fastify copies config')
+  t.equal(new Pipeline().find(config), undefined, 'another scope has a mark of its own')
+  t.equal(pipeline.find({}), undefined)
+  t.end()
+})
+
+t.test('steps that came after the route are in its chain, and find its mistakes', t => {
+  const pipeline = new Pipeline()
+  const config = pipeline.declare(route({ wrong: true }))
+  pipeline.add(misspelt)
+  const problems = new Problems()
+  pipeline.compile(problems)
+  t.equal(problems.list()[0]?.code, 'SECURE_API_OPTION_UNKNOWN')
+  t.strictSame(pipeline.find(config)?.names.onRequest, ['closed'])
+  t.end()
+})
+
+t.test('an early route is compiled once, at its first request', t => {
+  const pipeline = new Pipeline()
+  let compiled = 0
+  pipeline.add({ name: 's', phase: 'guard', compile: () => { compiled++; return { hook: 'onRequest', handler: pass } } })
+  const config = {}
+  const chain = pipeline.admit(config, route({}, true), () => t.fail('no mistake'))
+  t.equal(pipeline.find(config), chain)
+  t.equal(compiled, 1)
+  t.strictSame(pipeline.routes.map(({ early }) => early), [true])
+  t.strictSame(Object.keys(config), [], 'nothing that an application would see')
+  t.end()
+})
+
+t.test('a misconfigured early route is closed, whatever is wrong', t => {
+  const broken: Step = { name: 'broken', phase: 'cors', compile: () => { throw new Error('hunter2') } }
+  for (const wrong of [misspelt, broken]) {
+    const pipeline = new Pipeline()
+    pipeline.add(step('headers', 'headers'))
+    pipeline.add(wrong)
+    let told = 0
+    const config = {}
+    const chain = pipeline.admit(config, route({ wrong: true }, true), problems => { told += problems.list().length })
+    const exchange = new Exchange().run(chain.onRequest)
+    t.equal(told, 1)
+    t.equal(exchange.sent[0]?.status, 403)
+    t.strictSame(exchange.finished, [])
+    t.equal(refusalOf(exchange.request)?.reason, 'route-misconfigured')
+    t.notMatch(exchange.sent[0]?.body, /hunter2|misconfigured/)
+    t.equal(pipeline.find(config), chain, 'and stays so, without being compiled for each request')
+  }
+  t.end()
+})
+
+t.test('a request that matches no route has a chain too', t => {
+  const seen: string[] = []
+  const pipeline = new Pipeline()
+  pipeline.add({ name: 's', phase: 'headers', compile: ({ kind }) => { seen.push(kind); return { hook: 'onRequest', handler: pass } } })
+  t.equal(pipeline.unknown.onRequest.length, 1)
+  t.equal(pipeline.unknown, pipeline.unknown)
+  pipeline.compile(new Problems())
+  t.strictSame(seen, ['unknown', 'unknown'])
+  t.end()
+})
+
+t.test('synchronous handlers do not leave the turn', t => {
+  const exchange = new Exchange().run([pass, pass])
+  t.strictSame(exchange.finished, [undefined])
+  t.strictSame(new Exchange().run([]).finished, [undefined])
+  t.end()
+})
+
+t.test('the first refusal ends the request: nothing behind it runs', async t => {
+  for (const refuse of [() => forbidden, async () => forbidden] satisfies Handler[]) {
+    const exchange = new Exchange().run([pass, refuse, () => { throw new Error('reached') }])
+    await settle()
+    t.strictSame(exchange.sent, [{ status: 403, headers: forbidden.headers, body: forbidden.body }])
+    t.strictSame([exchange.finished, exchange.logged], [[], []])
+    t.equal(refusalOf(exchange.request), forbidden)
+  }
+})
+
+t.test('handlers that wait keep the order', async t => {
+  const trace: number[] = []
+  const handler = (n: number, waits: boolean): Handler => () => { trace.push(n); return waits ? settle().then(() => undefined) : undefined }
+  const exchange = new Exchange().run([handler(1, false), handler(2, true), handler(3, false), handler(4, true)])
+  t.strictSame([trace, exchange.finished], [[1, 2], []])
+  await settle().then(settle).then(settle)
+  t.strictSame([trace, exchange.finished], [[1, 2, 3, 4], [undefined]])
+})
+
+t.test('a handler that fails refuses: nothing behind it runs and its message stays inside', async t => {
+  const failures: Handler[] = [() => { throw new Error('hunter2') }, async () => { throw new Error('hunter2') }, () => Promise.reject(new Error('hunter2'))]
+  for (const fail of failures) {
+    const exchange = new Exchange().run([fail, () => { throw new Error('reached') }])
+    await settle()
+    t.match(exchange.sent, [{ status: 500, body: 'SECURE_API_INTERNAL' }])
+    t.notMatch(exchange.sent[0], 'hunter2')
+    t.strictSame([exchange.finished.length, exchange.logged.length], [0, 1])
+  }
+})
+
+t.test('a handler that answered itself ends the request without another answer', async t => {
+  const handlers: Handler[] = [() => answered, () => Promise.resolve<typeof answered>(answered)]
+  for (const handler of handlers) {
+    const exchange = new Exchange().run([handler, () => forbidden])
+    await settle()
+    t.strictSame([exchange.sent, exchange.finished], [[], []])
+  }
+})
+
+t.test('what was answered meanwhile is not answered again', async t => {
+  for (const outcome of [undefined, forbidden, new Error('late')]) {
+    const late: { done?: () => void } = {}
+    const exchange = new Exchange().run([() => new Promise<undefined | Refusal>((resolve, reject) => {
+      late.done = () => outcome instanceof Error ? reject(outcome) : resolve(outcome)
+    }), () => forbidden])
+    exchange.over = true
+    late.done?.()
+    await settle()
+    t.strictSame([exchange.sent, exchange.finished], [[], []])
+  }
+})
+
+t.test('errors: throw hands the refusal to the error handler', t => {
+  const pipeline = new Pipeline()
+  t.equal(pipeline.sendsProblems, true)
+  pipeline.answerBy('throw')
+  t.equal(pipeline.sendsProblems, false)
+  const exchange = new Exchange().run([() => forbidden], pipeline)
+  const [error] = exchange.finished
+  t.ok(error instanceof RefusalError)
+  t.match(error, { statusCode: 403, code: 'SECURE_API_FORBIDDEN', headers: forbidden.headers, refusal: forbidden })
+  t.equal(refusalOf(exchange.request), forbidden)
+  t.strictSame(exchange.sent, [])
+  pipeline.answerBy('problem')
+  t.equal(pipeline.sendsProblems, true)
+  t.end()
+})

@@ -1,0 +1,176 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance, InjectOptions } from 'fastify'
+import t from 'tap'
+import { bearerChallenge, answers, type AnswerCode } from '../../lib/http/index.ts'
+import { authentication, type AuthenticationOptions, type Principal } from '../../plugins/index.ts'
+import type { TestIssuer } from '../../testing/index.ts'
+import { attacks, goodToken } from '../fixtures/attacks.ts'
+import { createSigningKey } from '../fixtures/forge.ts'
+import { answersOf, bearer, codeOf, listen, missingHeaders, secured, sendLines, startFastify, startIssuer, until } from '../helpers/server.ts'
+
+const issuer = await startIssuer(t)
+const unlimited = { perAddress: false, failures: false, policies: { read: { limit: 100_000, window: '1 minute' } } } as const
+
+const routes = (app: FastifyInstance) => { app.get('/orders', { config: { authenticated: true } }, async request => request.auth.subject) }
+const authOf = ({ issuer, audience }: TestIssuer, options: Partial<AuthenticationOptions> = {}) => ({ issuer, audience, ...options })
+const get = (authorization: string, more: InjectOptions = {}): InjectOptions => ({ url: '/orders', headers: { authorization }, ...more })
+const getWith = (issuer: TestIssuer, ...parts: Parameters<TestIssuer['sign']>) => get(bearer(issuer, ...parts).authorization)
+
+function challengeOf (code: AnswerCode): string {
+  const { detail, ...answer } = answers[code]
+  return 'challenge' in answer ? bearerChallenge(answer.challenge, detail) : ''
+}
+
+t.test('no forged token passes, none causes a 5xx, and the answer tells only what the closed list holds', async t => {
+  const key = createSigningKey('key-of-the-issuer')
+  const target = await startIssuer(t)
+  target.publish({ keys: [{ ...key.publicKey.export({ format: 'jwk' }), kid: key.kid, alg: 'RS256', use: 'sig' }] })
+  const { app, events } = await secured(t, target, { suite: { auth: authOf(target, { audience: 'api://orders' }), rateLimit: unlimited }, routes })
+  const url = await listen(app)
+  const environment = { issuer: target.issuer, audience: 'api://orders', kid: key.kid, privateKey: key.privateKey, publicKey: key.publicKey, now: Date.now() }
+  const good = await sendLines(`${url}/orders`, ['Authorization', `Bearer ${goodToken(environment)}`])
+  t.equal(good.statusCode, 200)
+  t.equal(good.headers['www-authenticate'], undefined)
+  for (const { name, authorization, query, expected } of attacks(environment)) {
+    const { statusCode, headers, body } = await sendLines(`${url}/orders${query}`, authorization.flatMap(value => ['Authorization', value]))
+    const { code }: { code: AnswerCode } = JSON.parse(body)
+    const { status, title, detail } = answers[code]
+    t.ok(expected.includes(code) && status < 500, `${name}: ${code}`, { expected })
+    t.strictSame(
+      [statusCode, JSON.parse(body), headers['www-authenticate'], missingHeaders(headers)],
+      [status, { type: 'about:blank', title, status, detail, code }, challengeOf(code), []], name)
+  }
+  const trail = JSON.stringify(events)
+  t.notOk(/eyJ|access_token|Bearer/.test(trail), 'no credential in the trail')
+})
+
+t.test('request.auth is the frozen principal, request.user its claims', async t => {
+  const seen: { auth: Principal, user: unknown }[] = []
+  const look = (app: FastifyInstance) => {
+    app.get('/orders', { config: { authenticated: true } }, async ({ auth, user }: { auth: Principal, user?: unknown }) => { seen.push({ auth, user }) })
+    app.get('/health', { config: { public: true } }, async ({ auth, user }: { auth: Principal, user?: unknown }) => { seen.push({ auth, user }) })
+  }
+  const { app } = await secured(t, issuer, { routes: look })
+  const request = getWith(issuer, { sub: 'alice', client_id: 'app', scope: 'a b', roles: ['admin'] })
+  await answersOf(app, request, request, { ...request, url: '/health' })
+  const [first, second, third] = seen
+  t.match(first?.auth, { kind: 'user', subject: 'alice', client: 'app', issuer: issuer.issuer, claims: { sub: 'alice' } })
+  t.strictSame([[...first?.auth.scopes ?? []], [...first?.auth.roles ?? []]], [['a', 'b'], ['admin']])
+  t.equal(first?.user, first?.auth.claims)
+  t.equal(second?.auth, first?.auth, 'a token seen before is looked up')
+  t.throws(() => Object.assign(first?.auth ?? {}, { subject: 'eve' }), TypeError)
+  t.throws(() => Object.assign(first?.auth.claims ?? {}, { sub: 'eve' }), TypeError)
+  t.equal(third?.auth.kind, 'anonymous', 'a public route asks for nothing')
+  t.equal(third?.user ?? undefined, undefined)
+})
+
+t.test('failures use up the budget of their address; tokens in the cache pass all the same', async t => {
+  const { app } = await secured(t, issuer, { suite: { rateLimit: { failures: { limit: 3, window: '1 minute' } } }, routes })
+  const known = getWith(issuer)
+  const forged = () => getWith(issuer, {}, { header: { kid: randomUUID() } })
+  t.strictSame(await answersOf(app, known, forged(), { url: '/orders', headers: { authorization: 'Bearer' } }, getWith(issuer, { aud: 'api://other' })),
+    [200, [401, 'SECURE_API_TOKEN_KEY'], [400, 'SECURE_API_CREDENTIAL_MALFORMED'], [401, 'SECURE_API_TOKEN_AUDIENCE']])
+  const refused = await app.inject(forged())
+  t.equal(codeOf(refused), 'SECURE_API_RATE_LIMITED')
+  t.match(refused.headers, { 'retry-after': /^[1-9]\d*$/, 'ratelimit-policy': '"failures";q=3;w=60' })
+  t.strictSame(missingHeaders(refused.headers), [])
+  t.strictSame(await answersOf(app, known), [200])
+  t.strictSame(await answersOf(app, getWith(issuer)), [[429, 'SECURE_API_RATE_LIMITED']], 'a new token would cost cryptography')
+  t.strictSame(await answersOf(app, { url: '/orders' }), [[401, 'SECURE_API_UNAUTHENTICATED']], 'no credential is no failure')
+  t.strictSame(await answersOf(app, { ...getWith(issuer), remoteAddress: '192.0.2.7' }), [200], 'another address')
+})
+
+t.test('without keys protected routes answer 503, public ones go on, and keys that come later help', async t => {
+  const target = await startIssuer(t)
+  target.down()
+  const { app } = await secured(t, target, {
+    suite: { auth: { issuers: [{ issuer: target.issuer, audience: target.audience, keys: { cooldown: 30, timeout: 1000 } }] } },
+    routes: app => { routes(app); app.get('/health', { config: { public: true } }, async () => '') }
+  })
+  const request = getWith(target)
+  const refused = await app.inject(request)
+  t.equal(refused.statusCode, 503)
+  t.equal(codeOf(refused), 'SECURE_API_KEYS_UNAVAILABLE')
+  t.match(refused.headers['retry-after'], /^[1-9]\d*$/)
+  t.equal(refused.headers['www-authenticate'], undefined)
+  t.strictSame(missingHeaders(refused.headers), [])
+  t.notMatch(refused.body, /127\.0\.0\.1|ECONN|fetch/)
+  t.strictSame(await answersOf(app, { url: '/health' }, { url: '/orders' }), [200, [401, 'SECURE_API_UNAUTHENTICATED']])
+  target.up()
+  await until(async () => (await app.inject(request)).statusCode === 200, 'the key set')
+})
+
+t.test('known keys keep working while the issuer is down', async t => {
+  const target = await startIssuer(t)
+  const { app } = await secured(t, target, { routes })
+  const known = getWith(target)
+  t.strictSame(await answersOf(app, known), [200])
+  target.down()
+  t.strictSame(await answersOf(app, known, getWith(target), getWith(target)), [200, 200, 200])
+  t.match(app.secureApi.status(), { issuers: [{ state: 'fresh' }] })
+})
+
+t.test('a key that the issuer removed ends with the next refresh, in the cache too', async t => {
+  const target = await startIssuer(t)
+  const keys = { refresh: 100, cooldown: 50 }
+  const { app } = await secured(t, target, { suite: { auth: { issuers: [{ issuer: target.issuer, audience: target.audience, keys }] } }, routes })
+  const old = getWith(target)
+  t.strictSame(await answersOf(app, old, old), [200, 200])
+  target.rotate()
+  target.remove('key-1')
+  const { jwks } = target.hits
+  await until(() => target.hits.jwks > jwks, 'a refresh')
+  await until(async () => (await app.inject(old)).statusCode === 401, 'the end of the cached token')
+  t.strictSame(await answersOf(app, old, getWith(target, {}, { kid: 'key-1' }), getWith(target)),
+    [[401, 'SECURE_API_TOKEN_KEY'], [401, 'SECURE_API_TOKEN_KEY'], 200])
+})
+
+t.test('a new key is found at once; a flood of unknown ones causes one fetch', async t => {
+  const target = await startIssuer(t)
+  const { app } = await secured(t, target, { suite: { rateLimit: unlimited }, routes })
+  const known = getWith(target)
+  t.strictSame(await answersOf(app, known), [200])
+  target.rotate()
+  t.strictSame(await answersOf(app, getWith(target)), [200])
+  const { jwks } = target.hits
+  const flood = Array.from({ length: 100 }, () => app.inject(getWith(target, {}, { header: { kid: randomUUID() } })))
+  t.strictSame([...new Set((await Promise.all(flood)).map(codeOf))], ['SECURE_API_TOKEN_KEY'])
+  t.ok(target.hits.jwks - jwks <= 1, `${target.hits.jwks - jwks} fetches`)
+  t.strictSame(await answersOf(app, known), [200])
+})
+
+t.test('a revoked token is refused although it is in the cache; when nobody knows, the answer is 503', async t => {
+  const revoked = new Set<unknown>()
+  let store: 'up' | 'down' = 'up'
+  const isRevoked = ({ jti }: { jti?: unknown }) => store === 'up' ? Promise.resolve(revoked.has(jti)) : Promise.reject(new Error('the store at 10.0.0.1 is away'))
+  const { app } = await secured(t, issuer, { suite: { auth: authOf(issuer, { isRevoked }) }, routes })
+  const request = getWith(issuer, { jti: 'one' })
+  t.strictSame(await answersOf(app, request), [200])
+  revoked.add('one')
+  t.strictSame(await answersOf(app, request), [[401, 'SECURE_API_TOKEN_REVOKED']])
+  store = 'down'
+  const unknown = await app.inject(request)
+  t.strictSame([unknown.statusCode, codeOf(unknown)], [503, 'SECURE_API_REVOCATION_UNAVAILABLE'])
+  t.match(unknown.headers['retry-after'], /^[1-9]\d*$/)
+  t.notMatch(unknown.body, /10\.0\.0\.1/)
+})
+
+t.test('tokens of two issuers, each with its own keys', async t => {
+  const other = await startIssuer(t, { alg: 'ES256' })
+  const issuers = [issuer, other].map(({ issuer, audience }) => ({ issuer, audience }))
+  const { app } = await secured(t, issuer, { suite: { auth: { issuers } }, routes })
+  t.strictSame(await answersOf(app, getWith(issuer), getWith(other)), [200, 200])
+  t.strictSame(await answersOf(app, getWith(other, { iss: issuer.issuer }), getWith(await startIssuer(t))),
+    [[401, 'SECURE_API_TOKEN_KEY'], [401, 'SECURE_API_TOKEN_ISSUER']])
+})
+
+t.test('app.authenticate guards by hand, where the plugin is alone too', async t => {
+  const app = startFastify(t)
+  await app.register(authentication, { ...authOf(issuer), environment: 'development' })
+  await app.register(async scope => {
+    scope.get('/orders', { config: { public: true }, onRequest: app.authenticate }, async request => request.auth.subject)
+  })
+  const response = await app.inject({ url: '/orders' })
+  t.strictSame([response.statusCode, codeOf(response), response.headers['www-authenticate']], [401, 'SECURE_API_UNAUTHENTICATED', 'Bearer'])
+  t.strictSame(await answersOf(app, getWith(issuer), getWith(issuer, { aud: 'other' })), [200, [401, 'SECURE_API_TOKEN_AUDIENCE']])
+})
