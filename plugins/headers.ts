@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, onSendHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { check, environmentOf, Problems, type Environment } from '../lib/config/index.ts'
 import {
@@ -48,6 +48,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
   guardEdge(app, table, pipeline)
   app.decorateReply(kNonce, null)
   app.decorateReply('cspNonce', { getter: nonceOf })
+  if (table.remove.length > 0) app.addHook('onSend', removeHeaders(table.remove))
   app.addHook('onRoute', function cacheAnswers (route) {
     const { headers: own, public: isPublic } = route.config ?? {}
     const effective = own === undefined ? table : compileHeaders(mergeHeaders(options, own), context)
@@ -130,6 +131,14 @@ function cacheHook (table: HeaderTable, isPublic: boolean) {
     if (reply.hasHeader('cache-control')) return
     const pair = cacheControl(table, reply.statusCode, !isPublic)
     if (pair !== undefined) reply.header(pair[0], pair[1])
+  }
+}
+
+/** What a handler, or an upstream that it forwards from, says of the software behind. */
+function removeHeaders (names: readonly string[]): onSendHookHandler {
+  return function removeTelltales (_request, reply, payload, done) {
+    for (const name of names) if (reply.hasHeader(name) || reply.raw.hasHeader(name)) reply.removeHeader(name).raw.removeHeader(name)
+    done(null, payload)
   }
 }
 

@@ -34,7 +34,8 @@ export class CertificateWatch {
   readonly #tell: (event: CertificateEvent) => void
   readonly #schedule: Schedule
   readonly #expiry = new ExpiryWatch()
-  #cancel: (() => void) | undefined
+  #cancel = () => {}
+  #running = false
   #looks = 0
   #told = ''
 
@@ -45,14 +46,15 @@ export class CertificateWatch {
   }
 
   start (): void {
-    if (this.#cancel !== undefined) return
+    if (this.#running) return
+    this.#running = true
     this.#checkExpiry()
     this.#again(this.#period)
   }
 
   stop (): void {
-    this.#cancel?.()
-    this.#cancel = () => {}
+    this.#running = false
+    this.#cancel()
   }
 
   get #period (): number {
@@ -61,16 +63,12 @@ export class CertificateWatch {
   }
 
   #again (ms: number): void {
-    const stopped = this.#cancel
-    const cancel = this.#schedule(() => { void this.#look() }, ms)
-    this.#cancel = cancel
-    void stopped
+    this.#cancel = this.#schedule(() => { void this.#look() }, ms)
   }
 
   async #look (): Promise<void> {
-    const mine = this.#cancel
     const refreshed: Refreshed = this.#store.options.reload === false ? { type: 'same' } : await this.#store.refresh()
-    if (mine !== this.#cancel) return
+    if (!this.#running) return
     const ms = this.#report(refreshed)
     this.#checkExpiry()
     this.#again(ms)
@@ -89,7 +87,7 @@ export class CertificateWatch {
 
   #rejected (codes: readonly ConfigurationCode[]): number {
     const next = secondLooks[this.#looks++]
-    if (next !== undefined) return next
+    if (next !== undefined) return Math.min(next, this.#period)
     const reasons = codes.join(' ')
     if (reasons !== this.#told) this.#tell({ type: 'certificate.rejected', codes })
     this.#told = reasons

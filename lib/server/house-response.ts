@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyError } from 'fastify'
+import type { FastifyServerOptions } from 'fastify'
 import { refusal, type AnswerCode, type Refusal } from '../http/index.ts'
 import { createClientErrorHandler } from './client-error.ts'
 import type { HeaderPair } from './edge-response.ts'
@@ -21,13 +21,15 @@ interface Sendable {
 }
 
 /** For Fastify's `frameworkErrors`: the house format, without the URL that Fastify's own answer repeats. */
-export function frameworkErrors (pairs: readonly HeaderPair[]): (error: Pick<FastifyError, 'code'>, request: unknown, reply: Sendable) => void {
+export function frameworkErrors (pairs: readonly HeaderPair[]): NonNullable<FastifyServerOptions['frameworkErrors']> {
   const common = Object.fromEntries(pairs)
   const known = new Map(Object.entries(frameworkAnswers).map(([code, answer]) => [code, refusal(answer)]))
   const other = refusal('SECURE_API_INTERNAL')
   return ({ code }, _request, reply) => {
     const { status, headers, body } = known.get(code) ?? other
-    reply.code(status).headers({ ...headers, ...common }).send(body)
+    // A reply has the type of its route's schema, and here there is no route.
+    const untyped = reply as unknown as Sendable
+    untyped.code(status).headers({ ...headers, ...common }).send(body)
   }
 }
 
@@ -46,10 +48,10 @@ export function clientErrorHandler (pairs: readonly HeaderPair[]): (error: Error
  * The class of responses for Node's HTTP/1 server. Node refuses requests without Host, and with an unknown Expect,
  * between making the response and telling anyone, with an empty body; this class knows them when it is made.
  */
-export function houseResponse (pairs: readonly HeaderPair[]): typeof ServerResponse<IncomingMessage> {
+export function houseResponse (pairs: readonly HeaderPair[]): typeof ServerResponse {
   const missingHost = refusal('SECURE_API_REQUEST_HOST')
   const unknownExpectation = refusal('SECURE_API_REQUEST_EXPECTATION')
-  return class HouseResponse extends ServerResponse<IncomingMessage> {
+  class HouseResponse extends ServerResponse<IncomingMessage> {
     constructor (...parts: ConstructorParameters<typeof ServerResponse<IncomingMessage>>) {
       super(...parts)
       const [{ headers, httpVersionMinor }] = parts
@@ -57,6 +59,8 @@ export function houseResponse (pairs: readonly HeaderPair[]): typeof ServerRespo
       else if (headers.expect !== undefined && !understood.test(headers.expect)) answerWith(this, unknownExpectation, pairs)
     }
   }
+  // Node declares its class as generic in the request, which no subclass can be here.
+  return HouseResponse as typeof ServerResponse
 }
 
 /** What Node takes for the only expectation of HTTP (RFC 9110 §10.1.1; `_http_server.js`, continueExpression). */

@@ -1,3 +1,8 @@
 export { type ClientErrorEvent } from './client-error.ts'
 export { claim, installEdge, type Edge, type EdgeOptions, type NodeServer } from './edge.ts'
 export { edgeAnswers, edgePairs, edgeResponse, type EdgeHeaders, type EdgeStatus } from './edge-response.ts'
+export { certificateStoreOf, type CertificateStatus, type CertificateStore } from './certificate-store.ts'
+export { CertificateWatch, type CertificateEvent, type Schedule } from './certificate-watch.ts'
+export { type ExpiryStage } from './expiry.ts'
+export { SecureServerOptionsSchema, TlsOptionsSchema, type CertificateMaterial, type CertificateProvider, type SecureServerOptions, type TlsOptions } from './options.ts'
+export { createServerOptions, secureServer } from './secure-server.ts'

@@ -60,9 +60,9 @@ export async function listen (app: FastifyInstance): Promise<string> {
   return await app.listen({ port: 0, host: '127.0.0.1' })
 }
 
-/** The `code` of a problem+json body; undefined for anything else. */
+/** The `code` of a problem+json body; undefined for anything else, and for the answer to HEAD, which has none. */
 export function codeOf (response: Pick<LightMyRequestResponse, 'headers' | 'body'>): unknown {
-  if (!String(response.headers['content-type']).startsWith('application/problem+json')) return undefined
+  if (!String(response.headers['content-type']).startsWith('application/problem+json') || response.body === '') return undefined
   return JSON.parse(response.body).code
 }
 

@@ -1,0 +1,130 @@
+import type { Server as HttpServer, ServerOptions as HttpOptions } from 'node:http'
+import type { Http2SecureServer, SecureServerOptions as Http2Options } from 'node:http2'
+import type { Server as HttpsServer, ServerOptions as HttpsOptions } from 'node:https'
+import type { Server as TlsServer } from 'node:tls'
+import type { FastifyHttp2SecureOptions, FastifyHttpOptions, FastifyHttpsOptions, FastifyServerOptions } from 'fastify'
+import { check, environmentOf, milliseconds, Problems, type Duration } from '../config/index.ts'
+import { compileHeaders } from '../headers/index.ts'
+import { CertificateStore, judge } from './certificate-store.ts'
+import { edgePairs } from './edge-response.ts'
+import { clientErrorHandler, frameworkErrors, houseResponse } from './house-response.ts'
+import { readNow } from './material.ts'
+import { SecureServerOptionsSchema, type SecureServerOptions, type TlsOptions } from './options.ts'
+import { requestIds } from './request-id.ts'
+import { proxiesOf } from './trust-proxy.ts'
+import { validateServer } from './validate.ts'
+
+type WithTls = SecureServerOptions & { tls: TlsOptions }
+
+/**
+ * Constructor options for Fastify that no plugin can set: limits against slow and oversized requests, trusted proxies,
+ * TLS, and the house format for what is refused before any hook runs. Certificates are looked at again while the
+ * server runs where the suite, or its plugin `tls`, is registered.
+ *
+ * @throws ConfigurationError with every mistake, those of the certificate too.
+ *
+ * @example
+ * const app = Fastify({ ...secureServer({ tls: { cert: '/etc/tls/fullchain.pem', key: '/etc/tls/privkey.pem' } }), logger: true })
+ */
+export function secureServer (options: WithTls & { http2: true }): FastifyHttp2SecureOptions<Http2SecureServer>
+export function secureServer (options: WithTls & { http2?: false }): FastifyHttpsOptions<HttpsServer>
+export function secureServer (options?: SecureServerOptions & { tls?: never, http2?: false }): FastifyHttpOptions<HttpServer>
+export function secureServer (options: SecureServerOptions = {}): object {
+  return createServerOptions(options, Date.now)
+}
+
+/** As `secureServer`, with a clock. */
+export function createServerOptions (options: SecureServerOptions, now: () => number): FastifyServerOptions & { http2?: true, https?: HttpsOptions | Http2Options, http?: HttpOptions } {
+  const { tls, http2 = false } = options
+  const limits = limitsOf(options)
+  const store = certificates(options, limits, now)
+  const pairs = edgePairs(compileHeaders({}, { environment: environmentOf(options.environment), secure: tls !== undefined }), tls !== undefined)
+  const http = { ...limits, ServerResponse: houseResponse(pairs) }
+  const common = { ...fastifyOptions(options), frameworkErrors: frameworkErrors(pairs), clientErrorHandler: clientErrorHandler(pairs) }
+  if (tls === undefined || store === undefined) return { ...common, http }
+  if (http2) return { ...common, http2: true, https: { ...tlsServer(tls, store), ...http2Limits(limits.maxHeaderSize) } }
+  return { ...common, https: { ...tlsServer(tls, store), ...http } }
+}
+
+function fastifyOptions (options: SecureServerOptions): FastifyServerOptions {
+  const { trustProxy = false, handlerTimeout, requestIdHeader } = options
+  const proxies = proxiesOf(trustProxy)
+  return {
+    bodyLimit: options.bodyLimit ?? 262_144,
+    routerOptions: { maxParamLength: options.maxParamLength ?? 100 },
+    connectionTimeout: ms(options.connectionTimeout, 120_000),
+    requestTimeout: ms(options.requestTimeout, 30_000),
+    keepAliveTimeout: ms(options.keepAliveTimeout, 72_000),
+    ...(handlerTimeout === undefined ? undefined : { handlerTimeout: milliseconds(handlerTimeout) }),
+    // Fastify's defaults, stated: a body with `__proto__` or `constructor.prototype` in it is refused, not cleaned.
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    return503OnClosing: options.return503OnClosing ?? true,
+    requestIdHeader: false,
+    genReqId: requestIds(requestIdHeader, proxies),
+    trustProxy: proxies.length === 0 ? false : [...proxies]
+  }
+}
+
+/** A limit on requests for each connection is left out: it slows good clients down, and bad ones open another connection. */
+function limitsOf (options: SecureServerOptions) {
+  return {
+    maxHeaderSize: options.maxHeaderSize ?? 16_384,
+    headersTimeout: ms(options.headersTimeout, 10_000),
+    requestTimeout: ms(options.requestTimeout, 30_000),
+    keepAliveTimeout: ms(options.keepAliveTimeout, 72_000),
+    connectionsCheckingInterval: 5000,
+    requireHostHeader: true,
+    insecureHTTPParser: false
+  }
+}
+
+type Limits = ReturnType<typeof limitsOf>
+
+/** A client may hold 100 streams, and send as many headers as over HTTP/1. Of resets nghttp2 keeps count (CVE-2023-44487). */
+function http2Limits (maxHeaderSize: number): Http2Options {
+  return { allowHTTP1: true, settings: { maxConcurrentStreams: 100, maxHeaderListSize: maxHeaderSize, enablePush: false } }
+}
+
+function tlsServer ({ clientCertificates, handshakeTimeout }: TlsOptions, { context }: CertificateStore): HttpsOptions {
+  return {
+    ...context,
+    handshakeTimeout: ms(handshakeTimeout, 10_000),
+    ...(clientCertificates === undefined ? undefined : { requestCert: true, rejectUnauthorized: clientCertificates.required ?? true })
+  }
+}
+
+/** Validates everything; all mistakes are thrown once, and with none of them the store of the certificate is returned. */
+function certificates (options: SecureServerOptions, limits: Limits, now: () => number): CertificateStore | undefined {
+  const problems = new Problems()
+  check(SecureServerOptionsSchema, options, '', problems)
+  if (!problems.any) validateServer(options, '', problems)
+  const { tls } = options
+  const store = problems.any || tls === undefined ? undefined : openStore(tls, limits, options.http2 === true, now, problems)
+  problems.throwIfAny()
+  return store
+}
+
+function openStore (tls: TlsOptions, limits: Limits, http2: boolean, now: () => number, problems: Problems): CertificateStore | undefined {
+  const material = readNow(tls, 'tls', problems)
+  if (material === undefined) return undefined
+  const judged = judge(material, tls, now())
+  if ('pair' in judged) return new CertificateStore({ tls, pair: judged.pair, now, ...(http2 ? { prepare: limitHttp1(limits) } : undefined) })
+  for (const { code, why, fix } of judged.refused) problems.add(code, places[code] ?? 'tls.cert', why, fix)
+  return undefined
+}
+
+const places: Readonly<Record<string, string>> = {
+  SECURE_API_TLS_KEY: 'tls.key',
+  SECURE_API_TLS_KEY_MISMATCH: 'tls.key',
+  SECURE_API_TLS_CLIENT_CA: 'tls.clientCertificates.ca'
+}
+
+/** Node's HTTP/2 server takes these for its HTTP/1 clients from itself, not from its options. */
+function limitHttp1 (limits: Limits): (server: TlsServer) => void {
+  return server => { Object.assign(server, limits) }
+}
+
+function ms (value: Duration | undefined, fallback: number): number {
+  return value === undefined ? fallback : milliseconds(value)
+}

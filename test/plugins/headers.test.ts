@@ -1,0 +1,139 @@
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import t from 'tap'
+import { headers, type HeadersPluginOptions } from '../../plugins/index.ts'
+import { answersOf, bearer, listen, missingHeaders, mistakesOf, secured, securityHeaders, startFastify, startIssuer } from '../helpers/server.ts'
+
+const issuer = await startIssuer(t)
+const open = { public: true } as const
+
+async function alone (options: HeadersPluginOptions = {}, routes: (app: FastifyInstance) => void = () => {}, fastify: FastifyServerOptions = {}): Promise<FastifyInstance> {
+  const app = startFastify(t, fastify)
+  await app.register(headers, options)
+  app.get('/', { config: open }, async () => '')
+  routes(app)
+  await app.ready()
+  return app
+}
+
+t.test('the API profile is on every answer', async t => {
+  const app = await alone()
+  for (const url of ['/', '/nowhere']) {
+    t.match((await app.inject(url)).headers, {
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'referrer-policy': 'no-referrer',
+      'cross-origin-resource-policy': 'same-origin'
+    }, url)
+  }
+})
+
+t.test('HSTS: in production, over TLS or what a trusted proxy says is TLS', async t => {
+  const hsts = async (environment: 'production' | 'development', trustProxy: boolean | string, protocol: string) => {
+    const app = await alone({ environment }, undefined, { trustProxy })
+    return (await app.inject({ url: '/', headers: { 'x-forwarded-proto': protocol } })).headers['strict-transport-security']
+  }
+  t.equal(await hsts('production', '127.0.0.1', 'https'), 'max-age=31536000; includeSubDomains')
+  t.equal(await hsts('production', '127.0.0.1', 'http'), undefined)
+  t.equal(await hsts('production', false, 'https'), undefined, 'a header of a stranger')
+  t.equal(await hsts('development', '127.0.0.1', 'https'), undefined)
+})
+
+t.test('hijacked and raw answers carry the headers', async t => {
+  const app = await alone({}, app => {
+    app.get('/hijacked', { config: open }, (_request, reply) => { reply.hijack(); reply.raw.end('raw') })
+    app.get('/written', { config: open }, (_request, reply) => { reply.hijack(); reply.raw.writeHead(203, { 'x-own': '1' }).end() })
+  })
+  const url = await listen(app)
+  for (const path of ['/hijacked', '/written']) {
+    const { headers } = await fetch(url + path)
+    t.strictSame(missingHeaders(Object.fromEntries(headers)), [], path)
+  }
+})
+
+t.test('Cache-Control: nothing of a caller is kept, errors never, and a handler has the last word', async t => {
+  const { app } = await secured(t, issuer, {
+    routes: app => {
+      app.get('/mine', { config: { authenticated: true } }, async () => '')
+      app.get('/chosen', { config: { authenticated: true } }, async (_request, reply) => reply.header('cache-control', 'private, max-age=5').send(''))
+      app.get('/list', { config: open }, async () => '')
+      app.get('/stated', { config: { ...open, headers: { cacheControl: 'public, max-age=60' } } }, async ({ query }) => {
+        if ('fail' in (query as object)) throw new Error('no')
+        return ''
+      })
+    }
+  })
+  const control = async (url: string) => (await app.inject({ url, headers: bearer(issuer) })).headers['cache-control']
+  t.equal(await control('/mine'), 'no-store, max-age=0')
+  t.equal(await control('/chosen'), 'private, max-age=5')
+  t.equal(await control('/list'), undefined)
+  t.equal(await control('/stated'), 'public, max-age=60')
+  t.equal(await control('/stated?fail'), 'no-store, max-age=0')
+  t.equal(await control('/nowhere'), 'no-store, max-age=0')
+  t.equal((await app.inject('/mine')).headers['cache-control'], 'no-store')
+})
+
+t.test('what is stated for the application, and what a route changes of it', async t => {
+  const app = await alone({ referrerPolicy: 'same-origin', crossOriginResourcePolicy: 'same-site' }, app => {
+    app.get('/image', { config: { ...open, headers: { crossOriginResourcePolicy: 'cross-origin' } } }, async () => '')
+    app.get('/sign-out', { config: { ...open, headers: { clearSiteData: true } } }, async () => '')
+  })
+  t.match((await app.inject('/')).headers, { 'referrer-policy': 'same-origin', 'cross-origin-resource-policy': 'same-site' })
+  t.match((await app.inject('/image')).headers, { 'referrer-policy': 'same-origin', 'cross-origin-resource-policy': 'cross-origin' })
+  t.equal((await app.inject('/sign-out')).headers['clear-site-data'], '"cache", "cookies", "storage"')
+  t.equal((await app.inject('/')).headers['clear-site-data'], undefined)
+})
+
+t.test('a page with nonces: fresh in each answer, in the policy and in reply.cspNonce', async t => {
+  const app = await alone({}, app => {
+    const page = { profile: 'html', contentSecurityPolicy: { nonces: true } } as const
+    app.get('/page', { config: { ...open, headers: page } }, async (_request, reply) => reply.cspNonce)
+    app.get('/none', { config: open }, async (_request, reply) => ({ nonce: reply.cspNonce }))
+  })
+  const [first, second] = [await app.inject('/page'), await app.inject('/page')]
+  const nonce: { script: string, style: string } = first.json()
+  t.match(nonce.script, /^[\w+/=-]{22,}$/)
+  t.ok(String(first.headers['content-security-policy']).includes(`script-src 'self' 'nonce-${nonce.script}'`))
+  t.ok(String(first.headers['content-security-policy']).includes(`'nonce-${nonce.style}'`))
+  t.not(second.json().script, nonce.script)
+  t.strictSame((await app.inject('/none')).json(), { nonce: null })
+})
+
+t.test('headers that tell of the software behind are taken off', async t => {
+  const tell = (app: FastifyInstance) => {
+    app.get('/told', { config: open }, async (_request, reply) => {
+      reply.raw.setHeader('server', 'nginx/1.0')
+      return reply.headers({ 'x-powered-by': 'PHP/4', 'x-runtime': '1' }).send('')
+    })
+  }
+  const told = async (options: HeadersPluginOptions) => {
+    const { headers } = await (await alone(options, tell)).inject('/told')
+    return ['server', 'x-powered-by', 'x-runtime'].filter(name => name in headers)
+  }
+  t.strictSame(await told({}), ['x-runtime'])
+  t.strictSame(await told({ remove: ['X-Runtime'] }), ['server', 'x-powered-by'])
+  t.strictSame(await told({ remove: [] }), ['server', 'x-powered-by', 'x-runtime'])
+})
+
+t.test('headers: false leaves them out; a child scope guards itself only', async t => {
+  const { app } = await secured(t, issuer, { suite: { headers: false }, routes: app => { app.get('/', { config: open }, async () => '') } })
+  t.strictSame(missingHeaders((await app.inject('/')).headers), securityHeaders)
+  const parent = startFastify(t)
+  await parent.register(async child => {
+    await child.register(headers, {})
+    child.get('/inside', { config: open }, async () => '')
+  })
+  parent.get('/outside', async () => '')
+  t.strictSame(missingHeaders((await parent.inject('/inside')).headers), [])
+  t.strictSame(missingHeaders((await parent.inject('/outside')).headers), securityHeaders)
+})
+
+t.test('a mistake in the options or at a route stops the boot', async t => {
+  const unsafe = { contentSecurityPolicy: { directives: { 'script-src': ['self'] } } }
+  t.strictSame(await mistakesOf(() => alone(unsafe)), ['SECURE_API_HEADERS_CSP_INVALID'])
+  const app = await alone()
+  t.strictSame(await answersOf(app, { url: '/' }), [200])
+  const other = startFastify(t)
+  await other.register(headers, {})
+  t.strictSame(await mistakesOf(async () => { other.get('/', { config: { headers: unsafe } }, async () => '') }), ['SECURE_API_HEADERS_CSP_INVALID'])
+})
