@@ -49,9 +49,15 @@ function adoptAll (app: FastifyInstance, store: CertificateStore): void {
 }
 
 function bindings (app: FastifyInstance): readonly unknown[] {
-  const symbol = Object.getOwnPropertySymbols(app).find(({ description }) => description === 'fastify.serverBindings')
-  const found = symbol === undefined ? undefined : (app as unknown as Record<symbol, unknown>)[symbol]
+  const root = rootOf(app)
+  const symbol = Object.getOwnPropertySymbols(root).find(({ description }) => description === 'fastify.serverBindings')
+  const found = symbol === undefined ? undefined : (root as Record<symbol, unknown>)[symbol]
   return Array.isArray(found) ? found : []
+}
+
+/** Children have their parent as prototype; only the root has the server as its own. */
+function rootOf (app: object): object {
+  return Object.hasOwn(app, 'server') ? app : rootOf(Object.getPrototypeOf(app))
 }
 
 const levels: Readonly<Record<string, 'info' | 'warn' | 'error'>> = {

@@ -6,6 +6,7 @@ import { SchemaSources, type OptionDoc } from './option-docs.ts'
 interface Chapter {
   readonly title: string
   readonly schema: string
+  readonly note?: string
   /** Where the options stand; none for a shape that stands in several places. */
   readonly prefix?: string
   /** The application's section of which a route may state the same options. */
@@ -18,7 +19,7 @@ const cors: Chapter = { title: '`cors`', schema: 'CorsOptionsSchema', prefix: 'c
 
 /** In the order of the options of the suite. */
 const sections: readonly Chapter[] = [
-  { title: '`auth`', schema: 'AuthenticationOptionsSchema', prefix: 'auth' },
+  { title: '`auth`', schema: 'AuthenticationOptionsSchema', prefix: 'auth', note: 'A single issuer may stand in `auth` itself: `{ issuer, audience }` is short for `{ issuers: [{ issuer, audience }] }`.' },
   { title: '`authorization`', schema: 'AuthorizationOptionsSchema', prefix: 'authorization' },
   { title: '`rateLimit`', schema: 'RateLimitOptionsSchema', prefix: 'rateLimit' },
   limit,
@@ -68,9 +69,9 @@ function schemaFiles (root: string): string[] {
   return readdirSync(lib, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts')).sort().map(name => join(lib, name))
 }
 
-function chapter (level: string, { title, schema, prefix = '', like }: Chapter, sources: SchemaSources): string {
+function chapter (level: string, { title, note, schema, prefix = '', like }: Chapter, sources: SchemaSources): string {
   const own = sources.options(schema).filter(({ text }) => text !== '')
-  if (like === undefined) return `${level} ${title}\n\n${optionTable(prefix, own)}`
+  if (like === undefined) return [`${level} ${title}`, ...note === undefined ? [] : [note], optionTable(prefix, own)].join('\n\n')
   const common = sources.options(like.schema).filter(option => own.some(({ path, text }) => path === option.path && text === option.text))
   const changed = own.filter(option => !common.some(({ path }) => path === option.path))
   return `${level} ${title}\n\nLaid over ${like.title} of the application, for this route: ${listed(common)}.\nIts own:\n\n${optionTable(prefix, changed)}`

@@ -6,11 +6,11 @@ import t from 'tap'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { dependencies, devDependencies, peerDependencies = {} } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string>>
 
-/** Packages that the published folders import: `@fastify/jwt` of `from '@fastify/jwt'`, `import('@fastify/jwt')` and augmentations. */
+/** Packages that the published folders load: by `from '…'`, `import('…')` or `createRequire(…)('…')`. */
 function imported (...folders: string[]): Set<string> {
   const files = folders.flatMap(folder => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter(name => name.endsWith('.ts')).map(name => join(root, folder, name)))
-  const specifiers = files.flatMap(file => [...readFileSync(file, 'utf8').matchAll(/^(?!\s*\*).*?(?:from |import |import\()'([^'.][^']*)'/gm)].map(([, name = '']) => name))
+  const specifiers = files.flatMap(file => [...readFileSync(file, 'utf8').matchAll(/^(?!\s*\*).*?(?:from |import |import\(|createRequire\(import\.meta\.url\)\()'([^'.][^']*)'/gm)].map(([, name = '']) => name))
   return new Set(specifiers.filter(name => !name.startsWith('node:')).map(name => name.split('/', name.startsWith('@') ? 2 : 1).join('/')))
 }
 

@@ -20,7 +20,8 @@ const MAX_WAITING = 1000
  * @example
  * const ring = new KeyRing({ issuer, source: 'discovery', algorithms: ['RS256'], allowLoopback: false, ...resolveKeysOptions() })
  * await ring.load()
- * const keys = ring.peek(kid, 'RS256') ?? await ring.find(kid, 'RS256')
+ * const known = ring.peek(kid, 'RS256')
+ * const keys = known === undefined || known.length === 0 ? await ring.find(kid, 'RS256') : known
  */
 export class KeyRing implements KeySource {
   readonly #options: Required<Omit<KeyRingOptions, 'fetch'>>

@@ -22,7 +22,7 @@ interface Table {
 
 const defaultCapacity = 65_536
 /** How many candidates an eviction looks at, and how many slots an insertion looks over for what has expired. */
-const candidates = 1
+const candidates = 8
 const sweptPerInsert = 2
 
 /**

@@ -14,7 +14,7 @@ export type CertificateEvent =
   /** A step nearer to the end; told once each. */
   | { readonly type: 'certificate.expiring', readonly stage: ExpiryStage, readonly subject: string, readonly notAfter: string, readonly daysLeft: number }
 
-export type Schedule = (callback: () => void, ms: number) => () => void
+export type Schedule = (callback: () => unknown, ms: number) => () => void
 
 /** Real timers, which keep no process alive. */
 export const scheduleTimer: Schedule = (callback, ms) => {
@@ -31,7 +31,7 @@ const HOUR = 3_600_000
 /** Looks at a store's sources and at its end, again and again. Content decides, not file times: links and mounts change without them. */
 export class CertificateWatch {
   readonly #store: CertificateStore
-  readonly #tell: (event: CertificateEvent) => void
+  readonly #listener: (event: CertificateEvent) => void
   readonly #schedule: Schedule
   readonly #expiry = new ExpiryWatch()
   #cancel = () => {}
@@ -39,9 +39,9 @@ export class CertificateWatch {
   #looks = 0
   #told = ''
 
-  constructor (store: CertificateStore, tell: (event: CertificateEvent) => void, schedule: Schedule = scheduleTimer) {
+  constructor (store: CertificateStore, listener: (event: CertificateEvent) => void, schedule: Schedule = scheduleTimer) {
     this.#store = store
-    this.#tell = tell
+    this.#listener = listener
     this.#schedule = schedule
   }
 
@@ -63,7 +63,7 @@ export class CertificateWatch {
   }
 
   #again (ms: number): void {
-    this.#cancel = this.#schedule(() => { void this.#look() }, ms)
+    this.#cancel = this.#schedule(() => this.#look(), ms)
   }
 
   async #look (): Promise<void> {
@@ -92,6 +92,13 @@ export class CertificateWatch {
     if (reasons !== this.#told) this.#tell({ type: 'certificate.rejected', codes })
     this.#told = reasons
     return this.#period
+  }
+
+  /** A listener that throws must not end the watch. */
+  #tell (event: CertificateEvent): void {
+    try {
+      this.#listener(event)
+    } catch {}
   }
 
   #checkExpiry (): void {

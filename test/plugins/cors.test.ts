@@ -17,7 +17,7 @@ function orders (app: FastifyInstance): void {
   app.put('/orders/:id', { config }, async () => '')
   app.get('/internal', { config: { ...config, cors: false } }, async () => '')
   app.put('/internal', { config: { ...config, cors: false } }, async () => '')
-  app.put('/partner', { config: { ...config, cors: { origins: [partner], maxAge: '5 seconds' } } }, async () => '')
+  app.put('/partner', { config: { ...config, cors: { origins: [partner], credentials: false, maxAge: '5 seconds' } } }, async () => '')
   app.options('/tool', { config }, async () => 'genuine')
   app.options('/orders/:id', { config: { scope: 'a' } }, async () => 'genuine')
 }
@@ -99,7 +99,7 @@ t.test('routes declared before the suite, or beside its register, answer preflig
   const app = startFastify(t)
   const config = { public: true } as const
   app.put('/before/:id', { config }, async () => '')
-  app.register(secureApi, { auth: { issuer: issuer.issuer, audience: issuer.audience }, environment: 'development', ...suite })
+  app.register(secureApi, { auth: { issuer: issuer.issuer, audience: issuer.audience }, environment: 'development', audit: false, ...suite })
   app.put('/beside/:id', { config }, async () => '')
   app.put('/closed', { config: { ...config, cors: false } }, async () => '')
   t.strictSame(await answersOf(app, preflight('/before/1', 'PUT'), preflight('/beside/1?a=b', 'PUT'), preflight('/before/1', 'DELETE'), preflight('/before', 'PUT')), [204, 204, refused, refused])

@@ -22,8 +22,9 @@ t.test('durations', t => {
 
 t.test('any text is a whole number of milliseconds or none', t => {
   const units = fc.constantFrom('ms', 's', 'm', 'h', 'd', 'second', 'Minutes', 'x')
+  const text = fc.array(fc.nat(0xffff)).map(codes => String.fromCharCode(...codes))
   const written = fc.tuple(fc.double(), fc.constantFrom('', ' ', '\t\n'), units).map(parts => parts.join(''))
-  fc.assert(fc.property(fc.oneof(fc.string({ unit: 'binary' }), written, fc.double()), value => {
+  fc.assert(fc.property(fc.oneof(text, written, fc.double()), value => {
     const ms = parseDuration(value)
     return ms === undefined || (Number.isSafeInteger(ms) && ms >= 0)
   }))

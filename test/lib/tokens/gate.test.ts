@@ -121,7 +121,7 @@ t.test('a header counts when no member is repeated, whatever its values hold', a
   holds(t, fc.property(fc.dictionary(fc.string(), fc.jsonValue(), { minKeys: 1 }), object => {
     const text = JSON.stringify(object)
     const [name] = Object.keys(object)
-    return readHeader(encode(text.replace(/\}$/, `,${JSON.stringify(name)}:0}`))) === undefined
+    return readHeader(encode(`${text.slice(0, -1)},${JSON.stringify(name)}:0}`)) === undefined
   }))
 })
 

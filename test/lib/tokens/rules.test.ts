@@ -86,6 +86,9 @@ t.test('without a preset', async t => {
   const paths = { roleClaims: ['https://example.com/roles', ['a.b', 'c'], 'x.y.z', 'cognito:groups', 'resource.{audience}.roles', 'constructor.name', 'x.length'] }
   const nested = { 'https://example.com/roles': ['r1'], 'a.b': { c: ['r2'] }, x: { y: { z: ['r3'] } }, 'cognito:groups': ['r4'], resource: { 'api://orders': { roles: ['r5'] }, other: { roles: ['r6'] } } }
   t.strictSame(await read(nested, paths), { ...plain, roles: ['r1', 'r2', 'r3', 'r4', 'r5'] }, 'paths')
+  t.teardown(() => Reflect.deleteProperty(Object.prototype, 'inherited'))
+  Reflect.defineProperty(Object.prototype, 'inherited', { value: ['admin'], configurable: true })
+  t.strictSame(await read({ x: {} }, { roleClaims: ['inherited', 'x.inherited'], scopeClaims: ['inherited'] }), plain, 'a polluted prototype gives nothing')
   t.strictSame(await read({ scope: 'a', roles: ['b'] }, { scopeClaims: [], roleClaims: [] }), plain, 'empty lists mean none')
 })
 

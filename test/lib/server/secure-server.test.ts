@@ -1,0 +1,252 @@
+import { once } from 'node:events'
+import http2 from 'node:http2'
+import net, { type AddressInfo } from 'node:net'
+import tls from 'node:tls'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import type { ConfigurationError } from '../../../lib/config/index.ts'
+import { createServerOptions, secureServer, type SecureServerOptions } from '../../../lib/server/index.ts'
+import { proxyMatcher } from '../../../lib/server/trust-proxy.ts'
+import { Certificates } from './certificates.ts'
+
+const { certFile: cert, keyFile: key } = new Certificates(t.testdir({})).issue()
+const development = { environment: 'development' } as const
+const securityHeaders = ['content-security-policy', 'x-content-type-options', 'referrer-policy', 'x-frame-options', 'cross-origin-resource-policy']
+
+function mistakes (options: unknown): string[] {
+  try {
+    createServerOptions(options as SecureServerOptions, Date.now)
+    return []
+  } catch (error) {
+    return (error as ConfigurationError).errors.map(({ code, path }) => `${code} ${path}`)
+  }
+}
+
+t.test('trustProxy: who may be named', async t => {
+  const refused = 'SECURE_API_SERVER_TRUST_PROXY trustProxy'
+  const wide = 'SECURE_API_SERVER_TRUST_PROXY_WIDE trustProxy'
+  const cases: Array<[value: unknown, ...expected: string[]]> = [
+    [false],
+    ['loopback'],
+    ['10.0.0.0/8'],
+    ['127.0.0.1, ::1'],
+    [['10.1.2.3', '192.168.0.0/16', 'fd00::/8', 'fc00::/7', 'uniquelocal', 'linklocal', '2001:db8::1']],
+    [['::ffff:10.0.0.0/104']],
+    [true, refused],
+    [1, refused],
+    [0, refused],
+    [() => true, refused],
+    [null, refused],
+    [{}, refused],
+    [[], 'SECURE_API_OPTION_EMPTY trustProxy'],
+    ['', refused],
+    ['1', refused],
+    ['true', refused],
+    ['proxy.example.com', refused],
+    ['10.0.0.0/33', refused],
+    ['10.0.0.0/255.0.0.0', refused],
+    ['fe80::1%eth0', refused],
+    ['10.0.0.0/-1', refused],
+    [['::1', 7], `${refused}[1]`],
+    ['0.0.0.0/0', wide],
+    ['0.0.0.0/1,128.0.0.0/1', wide, wide],
+    [['8.0.0.0/7'], `${wide}[0]`],
+    ['::/0', wide],
+    ['2000::/3', wide],
+    ['::ffff:0:0/96', wide],
+    ['0:0:0:0:0:ffff:0:0/100', wide],
+    ['::/80', wide]
+  ]
+  for (const [trustProxy, ...expected] of cases) t.strictSame(mistakes({ ...development, trustProxy }), expected, JSON.stringify(trustProxy) ?? 'function')
+})
+
+t.test('the rest of the options', async t => {
+  const production = { environment: 'production' }
+  const cases: Array<[options: object, ...expected: string[]]> = [
+    [development],
+    [production, 'SECURE_API_SERVER_PLAINTEXT tls'],
+    [{ ...production, trustProxy: false }, 'SECURE_API_SERVER_PLAINTEXT tls'],
+    [{ ...production, trustProxy: 'loopback' }],
+    [{ ...production, dangerouslyAllowPlaintext: true }],
+    [{ ...production, tls: { cert, key } }],
+    [{ ...production, tls: { cert, key }, http2: true }],
+    [{ ...development, http2: true }, 'SECURE_API_OPTION_CONFLICT http2'],
+    [{ ...development, requestIdHeader: 'x-request-id' }, 'SECURE_API_OPTION_CONFLICT requestIdHeader'],
+    [{ ...development, requestIdHeader: 'x request', trustProxy: '::1' }, 'SECURE_API_OPTION_VALUE requestIdHeader'],
+    [{ ...development, headersTimeout: '31 seconds' }, 'SECURE_API_OPTION_CONFLICT headersTimeout'],
+    [{ ...development, headersTimeout: '31 seconds', requestTimeout: '1 minute' }],
+    [{ ...development, requestTimeout: 0 }, 'SECURE_API_OPTION_RANGE requestTimeout', 'SECURE_API_OPTION_CONFLICT headersTimeout'],
+    [{ ...development, connectionTimeout: '25 days' }, 'SECURE_API_OPTION_RANGE connectionTimeout'],
+    [{ ...development, bodyLimit: 0, maxParamLength: 1e9, maxHeaderSize: 1 }, 'SECURE_API_OPTION_RANGE bodyLimit', 'SECURE_API_OPTION_RANGE maxParamLength', 'SECURE_API_OPTION_RANGE maxHeaderSize'],
+    [{ ...development, https: {} }, 'SECURE_API_OPTION_UNKNOWN https'],
+    [{ ...development, tls: undefined }, 'SECURE_API_OPTION_UNDEFINED tls'],
+    [{ ...production, tls: {}, trustProxy: true }, 'SECURE_API_SERVER_TRUST_PROXY trustProxy', 'SECURE_API_TLS_CERTIFICATE_MISSING tls.cert']
+  ]
+  for (const [options, ...expected] of cases) t.strictSame(mistakes(options), expected, JSON.stringify(options))
+})
+
+t.test('what Fastify is given', async t => {
+  t.match(createServerOptions(development, Date.now), {
+    bodyLimit: 262_144,
+    connectionTimeout: 120_000,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 72_000,
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    return503OnClosing: true,
+    requestIdHeader: false,
+    trustProxy: false,
+    routerOptions: { maxParamLength: 100 },
+    http: { headersTimeout: 10_000, requestTimeout: 30_000, maxHeaderSize: 16_384, requireHostHeader: true, connectionsCheckingInterval: 5000 }
+  })
+  t.match(createServerOptions({ tls: { cert, key, minVersion: 'TLSv1.3' }, http2: true, handlerTimeout: '5 seconds', return503OnClosing: false }, Date.now), {
+    handlerTimeout: 5000,
+    return503OnClosing: false,
+    http2: true,
+    https: { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', honorCipherOrder: true, allowHTTP1: true, handshakeTimeout: 10_000, settings: { maxConcurrentStreams: 100 } }
+  })
+  const plain: FastifyInstance = Fastify({ ...secureServer(development), logger: false })
+  const overTls = Fastify({ ...secureServer({ tls: { cert, key } }), logger: false })
+  const two = Fastify(secureServer({ tls: { cert, key }, http2: true }))
+  for (const app of [plain, overTls, two]) await app.close()
+})
+
+t.test('request ids', async t => {
+  const ids = async (options: SecureServerOptions, id: string, address: string) => {
+    const app = Fastify(secureServer({ ...development, ...options } as typeof development))
+    app.get('/', async request => request.id)
+    return (await app.inject({ url: '/', headers: { 'x-request-id': id }, remoteAddress: address })).body
+  }
+  const uuid = /^[0-9a-f-]{36}$/
+  const proxied: SecureServerOptions = { trustProxy: ['10.0.0.0/8', '::1'], requestIdHeader: 'X-Request-Id' }
+  t.match(await ids({}, 'mine', '10.0.0.1'), uuid)
+  t.equal(await ids(proxied, 'trace:1.a_b-c', '10.0.0.1'), 'trace:1.a_b-c')
+  t.equal(await ids(proxied, 'mapped', '::ffff:10.0.0.1'), 'mapped')
+  t.match(await ids(proxied, 'stranger', '192.0.2.1'), uuid)
+  t.match(await ids(proxied, 'a b', '10.0.0.1'), uuid)
+  t.match(await ids(proxied, 'x'.repeat(129), '10.0.0.1'), uuid)
+  t.equal(proxyMatcher(['loopback'])(undefined), false)
+})
+
+type Connect = () => net.Socket
+
+async function exchange (connect: Connect, bytes: string): Promise<string> {
+  const socket = connect()
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk: Buffer) => { chunks.push(chunk) }).on('error', () => {})
+  socket.write(bytes)
+  await once(socket, 'close')
+  return Buffer.concat(chunks).toString('latin1')
+}
+
+function parse (text: string): { status: number, headers: Map<string, string>, body: string } {
+  const [head = '', body = ''] = text.split('\r\n\r\n', 2)
+  const [line = '', ...lines] = head.split('\r\n')
+  return { status: Number(line.split(' ')[1]), headers: new Map(lines.map(pair => [pair.slice(0, pair.indexOf(':')).toLowerCase(), pair.slice(pair.indexOf(':') + 2)])), body }
+}
+
+async function start (t: Test, options: object): Promise<number> {
+  const app = Fastify({ ...createServerOptions({ ...development, ...options }, Date.now), forceCloseConnections: true } as object) as FastifyInstance
+  app.addConstraintStrategy({
+    name: 'secret',
+    storage: () => ({ get: () => null, set: () => {}, del: () => {}, empty: () => {} }),
+    validate: () => {},
+    deriveConstraint: (request, _context, done?: (error: Error | null, value?: string) => void) => done?.(request.headers['x-fail'] === undefined ? null : new Error('it failed'))
+  } as never)
+  app.get('/', async () => 'ok')
+  app.get('/secret', { constraints: { secret: 'x' } }, async () => 'ok')
+  app.get('/items/:id', async () => 'ok')
+  app.post('/', async () => 'ok')
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(() => app.close())
+  return (app.server.address() as AddressInfo).port
+}
+
+const get = (path: string, ...headers: string[]) => `GET ${path} HTTP/1.1\r\n${['host: x', 'connection: close', ...headers].join('\r\n')}\r\n\r\n`
+const refusals: Array<[label: string, bytes: string, status: number, code: string]> = [
+  ['bad URL', get('/%zz'), 400, 'SECURE_API_REQUEST_URL'],
+  ['parameter too long', get(`/items/${'x'.repeat(101)}`), 414, 'SECURE_API_REQUEST_PARAMETER_TOO_LONG'],
+  ['a constraint that fails', get('/secret', 'x-fail: 1'), 500, 'SECURE_API_INTERNAL'],
+  ['no Host', 'GET / HTTP/1.1\r\nconnection: close\r\n\r\n', 400, 'SECURE_API_REQUEST_HOST'],
+  ['unknown expectation', get('/', 'expect: foo'), 417, 'SECURE_API_REQUEST_EXPECTATION'],
+  ['not HTTP', 'garbage\r\n\r\n', 400, 'SECURE_API_REQUEST_MALFORMED'],
+  ['two lengths', 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n', 400, 'SECURE_API_REQUEST_MALFORMED'],
+  ['headers too large', get('/', `x-large: ${'x'.repeat(17_000)}`), 431, 'SECURE_API_REQUEST_HEADERS_TOO_LARGE']
+]
+
+t.test('refusals before any hook have the house format, without the suite', async t => {
+  const plain = await start(t, {})
+  const secure = await start(t, { tls: { cert, key } })
+  const transports: Array<[string, Connect]> = [
+    ['http', () => net.connect(plain, '127.0.0.1')],
+    ['https', () => tls.connect({ port: secure, host: '127.0.0.1', rejectUnauthorized: false })]
+  ]
+  for (const [transport, connect] of transports) {
+    for (const [label, bytes, status, code] of refusals) {
+      const { headers, body, ...answer } = parse(await exchange(connect, bytes))
+      t.equal(answer.status, status, `${transport} ${label}`)
+      t.equal(headers.get('content-type'), 'application/problem+json; charset=utf-8', `${transport} ${label}`)
+      t.equal(headers.get('content-length'), String(body.length))
+      t.equal(JSON.parse(body).code, code)
+      t.strictSame(securityHeaders.filter(name => !headers.has(name)), [], `${transport} ${label}`)
+      t.notOk(body.includes('zz') || body.includes('xxx'), 'nothing of the request comes back')
+    }
+  }
+})
+
+t.test('requests that are none of them go through', async t => {
+  const port = await start(t, {})
+  const connect = () => net.connect(port, '127.0.0.1')
+  const answers = await Promise.all([
+    get('/'),
+    'GET / HTTP/1.0\r\n\r\n',
+    'POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\nconnection: close\r\ncontent-length: 2\r\ncontent-type: application/json\r\n\r\n{}'
+  ].map(bytes => exchange(connect, bytes)))
+  for (const answer of answers) t.match(answer, /HTTP\/1.1 200 OK[^]*ok$/)
+  const large = await exchange(connect, `POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 262145\r\ncontent-type: application/json\r\n\r\n"${'x'.repeat(1000)}`)
+  t.match(large, /^HTTP\/1.1 413 /)
+  const poisoned = '{"__proto__":{"admin":true}}'
+  t.match(await exchange(connect, `POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${poisoned.length}\r\ncontent-type: application/json\r\n\r\n${poisoned}`), /^HTTP\/1.1 400 /)
+})
+
+t.test('Host is not required by the application: its own answer stays whole', async t => {
+  const { http, ...rest } = secureServer(development)
+  const app = Fastify({ ...rest, http: { ...http, requireHostHeader: false } })
+  app.get('/', async () => 'ok')
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(() => app.close())
+  t.match(await exchange(() => net.connect((app.server.address() as AddressInfo).port, '127.0.0.1'), 'GET / HTTP/1.1\r\nconnection: close\r\n\r\n'), /^HTTP\/1.1 200 OK[^]*ok$/)
+})
+
+t.test('HTTP/2', async t => {
+  const port = await start(t, { tls: { cert, key }, http2: true })
+  const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
+  session.on('error', () => {})
+  t.teardown(() => { session.close() })
+  const ask = async (path: string, headers: object = {}) => {
+    const stream = session.request({ ':path': path, ...headers })
+    const chunks: string[] = []
+    stream.setEncoding('utf8').on('data', (chunk: string) => { chunks.push(chunk) })
+    const [answer] = await once(stream, 'response') as [http2.IncomingHttpHeaders & { ':status': number }]
+    await once(stream, 'close')
+    return { status: answer[':status'], headers: answer, body: chunks.join('') }
+  }
+  t.equal((await ask('/')).body, 'ok')
+  for (const [path, status, code] of [['/%zz', 400, 'SECURE_API_REQUEST_URL'], [`/items/${'x'.repeat(101)}`, 414, 'SECURE_API_REQUEST_PARAMETER_TOO_LONG']] as const) {
+    const answer = await ask(path)
+    t.equal(answer.status, status)
+    t.equal(JSON.parse(answer.body).code, code)
+    t.strictSame(securityHeaders.filter(name => answer.headers[name] === undefined), [])
+  }
+  await t.rejects(ask('/', { 'x-large': 'x'.repeat(40_000) }), 'headers over the limit end the stream')
+  t.match(await exchange(() => tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }), get('/%zz')), /^HTTP\/1.1 400 [^]*SECURE_API_REQUEST_URL/, 'HTTP/1.1 on the same port')
+})
+
+t.test('slow headers are cut', async t => {
+  const port = await start(t, { headersTimeout: 50 })
+  const began = Date.now()
+  const answer = parse(await exchange(() => net.connect(port, '127.0.0.1'), 'GET / HTTP/1.1\r\nhost: x\r\nx-'))
+  t.equal(answer.status, 408)
+  t.equal(JSON.parse(answer.body).code, 'SECURE_API_REQUEST_TIMEOUT')
+  t.ok(Date.now() - began < 11_000, 'at the first or second look, every 5 seconds')
+})

@@ -1,0 +1,142 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
+import { PassThrough } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import { audit, type AuditOptions } from '../../plugins/index.ts'
+import { answersOf, bearer, codeOf, listen, missingHeaders, secured, startFastify, startIssuer, until } from '../helpers/server.ts'
+
+const issuer = await startIssuer(t)
+const open = { public: true } as const
+
+function orders (app: FastifyInstance): void {
+  app.get('/orders/:id', { config: { scope: 'a' } }, async () => '')
+  app.post('/orders', { config: { scope: 'a', audit: 'orders.create' } }, async () => '')
+  app.get('/health', { config: { ...open, audit: false } }, async () => '')
+  app.get('/quiet', { config: { scope: 'a', audit: false } }, async () => '')
+  app.get('/fails', { config: open }, async () => { throw new Error('secret of the database') })
+}
+
+t.test('one event for each request: what was done, how it ended, and who did it', async t => {
+  const { app, events } = await secured(t, issuer, { routes: orders })
+  const headers = bearer(issuer, { sub: 'alice', client_id: 'app', scope: 'a', tid: 'tenant' })
+  await answersOf(app,
+    { url: '/orders/17?secret=x', headers }, { method: 'POST', url: '/orders', headers }, { url: '/orders/17', headers: bearer(issuer) },
+    { url: '/orders/17' }, { url: '/nowhere', headers }, { url: '/fails' }, { method: 'POST', url: '/orders', headers: { ...headers, 'content-type': 'text/csv' }, payload: 'a' })
+  const principal = { kind: 'user', subject: 'alice', client: 'app', issuer: issuer.issuer }
+  const common = { method: 'GET', route: '/orders/:id', action: 'GET /orders/:id' }
+  t.match(events, [
+    { ...common, event: 'api_access', outcome: 'allowed', status: 200, principal, address: '127.0.0.1', requestId: /^req-/ },
+    { method: 'POST', route: '/orders', action: 'orders.create', event: 'api_access', outcome: 'allowed', status: 200, principal },
+    { ...common, event: 'authz_fail', outcome: 'denied', status: 403, reason: 'SECURE_API_FORBIDDEN', principal: { subject: 'test-user' } },
+    { ...common, event: 'authn_fail', outcome: 'denied', status: 401, reason: 'SECURE_API_UNAUTHENTICATED', principal: undefined },
+    { method: 'GET', route: undefined, action: 'GET unknown route', outcome: 'denied', status: 404, reason: undefined, principal: undefined },
+    { action: 'GET /fails', event: 'api_error', outcome: 'failed', status: 500, principal: undefined },
+    { action: 'orders.create', outcome: 'denied', status: 415, principal }
+  ])
+  t.equal(events.length, 7)
+  for (const { time, durationMs } of events) {
+    t.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000, time)
+    t.ok(durationMs >= 0 && durationMs < 60_000, `${durationMs} ms`)
+  }
+  t.notMatch(JSON.stringify(events), /eyJ|secret|Bearer|\/orders\/17|nowhere/, 'no token, no query, no URL of the caller, no text of an error')
+})
+
+t.test('audit: false at a route leaves out what was allowed, never what was refused', async t => {
+  const { app, events } = await secured(t, issuer, { routes: orders })
+  await answersOf(app, { url: '/health' }, { url: '/quiet', headers: bearer(issuer, { scope: 'a' }) }, { url: '/quiet' }, { url: '/quiet', headers: bearer(issuer) })
+  t.match(events, [{ route: '/quiet', status: 401 }, { route: '/quiet', status: 403 }])
+  t.equal(events.length, 2)
+})
+
+t.test('callers who leave, hijacked answers and streams that break have one event each', async t => {
+  let entered = 0
+  const { app, events } = await secured(t, issuer, {
+    routes: app => {
+      app.get('/slow', { config: open }, () => { entered++; return new Promise(() => {}) })
+      app.get('/hijacked', { config: open }, (_request, reply) => { reply.hijack(); reply.raw.end('raw') })
+      app.get('/endless', { config: open }, async (_request, reply) => {
+        const stream = new PassThrough()
+        stream.write('first')
+        return reply.send(stream)
+      })
+    }
+  })
+  const url = await listen(app)
+  const slow = request(`${url}/slow`).on('error', () => {})
+  slow.end()
+  await until(() => entered === 1, 'the request')
+  slow.destroy()
+  await until(() => events.length === 1, 'the event of the aborted request')
+  t.match(events[0], { route: '/slow', outcome: 'aborted', status: 499, reason: 'client-aborted' })
+  t.equal(await (await fetch(`${url}/hijacked`)).text(), 'raw')
+  await until(() => events.length === 2, 'the event of the hijacked answer')
+  t.match(events[1], { route: '/hijacked', outcome: 'allowed', status: 200 })
+  const endless = request(`${url}/endless`).on('error', () => {})
+  endless.end()
+  const [response] = await once(endless, 'response')
+  response.on('error', () => {})
+  await once(response, 'data')
+  endless.destroy()
+  await until(() => events.length === 3, 'the event of the broken stream')
+  t.match(events[2], { route: '/endless' })
+  await fetch(`${url}/nowhere`)
+  await until(() => events.length === 4, 'the last event')
+  t.equal(events.length, 4, 'and no event twice')
+})
+
+/** The plugin alone, with a sink of its own. */
+async function alone (options: AuditOptions): Promise<FastifyInstance> {
+  const app = startFastify(t)
+  await app.register(audit, options)
+  app.get('/', { config: open }, async () => '')
+  return app
+}
+
+t.test('a sink that throws or rejects costs the caller nothing', async t => {
+  const app = await alone({ sink: () => { throw new Error('disk full') } })
+  t.strictSame(await answersOf(app, { url: '/' }, { url: '/' }), [200, 200])
+  const other = await alone({ sink: () => Promise.reject(new Error('disk full')) })
+  t.strictSame(await answersOf(other, { url: '/' }, { url: '/' }), [200, 200])
+})
+
+t.test('events are counted: recorded, dropped, waiting', async t => {
+  const waiting: (() => void)[] = []
+  const sink = () => new Promise<void>(resolve => { waiting.push(resolve) })
+  const { app } = await secured(t, issuer, { suite: { audit: { sink, buffer: 2 } }, routes: orders })
+  await answersOf(app, { url: '/fails' }, { url: '/fails' }, { url: '/fails' })
+  t.match(app.secureApi.status(), { audit: { recorded: 0, dropped: 1, pending: 2, failing: true } })
+  for (const resolve of waiting) resolve()
+  await until(() => JSON.stringify(app.secureApi.status()['audit']) === '{"recorded":2,"dropped":1,"pending":0,"failing":false}', 'the end of the queue')
+})
+
+t.test("onSinkFailure: 'deny' refuses new requests while the buffer is full", async t => {
+  let release = () => {}
+  const stuck = new Promise<void>(resolve => { release = resolve })
+  const sink = () => stuck
+  const { app } = await secured(t, issuer, { suite: { audit: { sink, buffer: 1, onSinkFailure: 'deny' } }, routes: app => { app.get('/', { config: open }, async () => '') } })
+  t.strictSame(await answersOf(app, { url: '/' }), [200])
+  const refused = await app.inject('/')
+  t.strictSame([refused.statusCode, codeOf(refused)], [503, 'SECURE_API_AUDIT_UNAVAILABLE'])
+  t.match(refused.headers['retry-after'], /^[1-9]\d*$/)
+  t.strictSame(missingHeaders(refused.headers), [])
+  release()
+  await until(async () => (await app.inject('/')).statusCode === 200, 'room in the buffer')
+})
+
+t.test('without a sink events go to the logger; standard output where there is none', async t => {
+  const lines: string[] = []
+  const stream = new PassThrough().on('data', chunk => lines.push(...String(chunk).split('\n')))
+  const app = startFastify(t, { logger: { stream } })
+  await app.register(audit, {})
+  await app.inject('/nowhere')
+  const logged = lines.filter(line => line.includes('"audit"')).map(line => JSON.parse(line))
+  t.match(logged, [{ msg: 'audit', audit: { status: 404 } }])
+  t.equal(logged.length, 1)
+  const written = t.captureFn((_text: unknown) => true)
+  const { write } = process.stdout
+  process.stdout.write = written
+  await (await alone({})).inject('/nowhere')
+  process.stdout.write = write
+  t.match(JSON.parse(String(written.args()[0]?.[0])), { audit: { status: 404 } })
+})
