@@ -38,7 +38,7 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, options) => {
     compile: (route, found) => {
       checkRoute(route, found)
       if (options.onSinkFailure !== 'deny') return undefined
-      return { hook: 'onRequest', handler: () => trail.full ? unavailable : undefined }
+      return { hook: 'onRequest', handler: () => trail.unreliable ? unavailable : undefined }
     },
     posture: ({ config }) => ({ audit: config.audit ?? true })
   })

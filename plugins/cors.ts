@@ -54,9 +54,8 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, .
 
 /** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
 export function checkCors (options: CorsOptions, environment: Environment, problems: Problems): void {
-  const before = problems.list().length
   check(CorsOptionsSchema, options, 'cors', problems)
-  if (problems.list().length === before) validateCors(options, 'cors', problems, { environment })
+  validateCors(options, 'cors', problems, { environment })
 }
 
 /** The policies of all routes, found again by method and URL: a preflight asks about another route than the one it was sent to. */

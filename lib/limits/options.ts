@@ -66,7 +66,7 @@ export const RateLimitOptionsSchema = Type.Object({
    * Where counts are shared between processes: a `redis://` or `rediss://` URL, or an instance of ioredis, ioredis Cluster,
    * iovalkey or node-redis. A URL needs the package ioredis. Absent: each process counts for itself, so that n processes admit n times the limit.
    */
-  redis: Type.Optional(Type.Union([Type.String(), Type.Unsafe<RedisLike>({})])),
+  redis: Type.Optional(Type.Union([Type.String({ secret: true }), Type.Unsafe<RedisLike>({})])),
   /**
    * The budget of one address (IPv6: one /64) for everything it sends, checked before any cryptography.
    * `false` leaves floods of forged tokens to be verified one by one.

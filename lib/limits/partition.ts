@@ -17,7 +17,8 @@ type Reader = (principal: Principal | undefined) => string | undefined
 
 const readers: Readonly<Record<Exclude<Partition, (request: FastifyRequest) => string | undefined>, Reader>> = {
   address: () => undefined,
-  principal: memoized(principal => key('p', principal.issuer, principal.subject ?? principal.client)),
+  // A client without a subject is no user of the same name.
+  principal: memoized(principal => key('p', principal.issuer, principal.subject) ?? key('c', principal.issuer, principal.client)),
   client: memoized(principal => key('c', principal.issuer, principal.client)),
   tenant: memoized(principal => key('t', principal.issuer, principal.tenant)),
   'api-key': memoized(principal => principal.kind === 'api-key' ? key('k', principal.issuer, principal.subject) : undefined)

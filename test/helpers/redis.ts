@@ -87,6 +87,10 @@ export async function freePort (): Promise<number> {
 
 async function launch (program: string, args: readonly string[]): Promise<ChildProcess> {
   const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] })
+  // A test that fails before it can close its server must not leave one behind.
+  const end = () => server.kill('SIGKILL')
+  process.once('exit', end)
+  server.once('exit', () => process.off('exit', end))
   let log = ''
   for await (const chunk of server.stdout) {
     log += String(chunk)

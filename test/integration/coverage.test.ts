@@ -124,5 +124,5 @@ t.test('unusual spellings of a URL meet the same guard', async t => {
 t.test('a request that methods override or forwarded headers try to disguise is still guarded', async t => {
   const { app } = await secured(t, issuer, { routes: app => { route(app, '/admin') } })
   const disguises = [{ 'x-http-method-override': 'OPTIONS' }, { 'x-original-url': '/health' }, { 'x-rewrite-url': '/health' }, { 'x-forwarded-for': '127.0.0.1' }, { upgrade: 'websocket', connection: 'upgrade' }]
-  for (const headers of disguises) t.strictSame(await answersOf(app, { url: '/admin', headers }), [stranger], Object.keys(headers)[0])
+  for (const headers of disguises) t.strictSame(await answersOf(app, { url: '/admin', headers }), [stranger], JSON.stringify(headers))
 })

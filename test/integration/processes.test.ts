@@ -30,6 +30,15 @@ async function statusOf (url: string, headers: Record<string, string>): Promise<
   return response.statusCode
 }
 
+const calls = 300
+const longestTry = 5
+
+/** How often Redis was too late for a call, on all servers. */
+async function failuresOf (servers: readonly string[]): Promise<number> {
+  const reports = await Promise.all(servers.map(async server => (await fetch(`${server}/status`)).json()))
+  return reports.reduce((sum, { rateLimit }) => sum + rateLimit.failures, 0)
+}
+
 t.test('two processes on one Redis: of 300 simultaneous calls under a limit of 100 exactly 100 pass', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.close())
@@ -37,15 +46,15 @@ t.test('two processes on one Redis: of 300 simultaneous calls under a limit of 1
   const options = { issuer: issuer.issuer, audience: 'api://test', redis: redis.url }
   const servers = await Promise.all([start(t, options), start(t, options)])
 
-  const rounds = ['alice', 'bob']
-  for (const sub of rounds) {
-    const headers = bearer(issuer, { sub, scope: 'api.read' })
-    const statuses = await Promise.all(Array.from({ length: 300 }, (_, index) => statusOf(`${servers[index % 2]}/orders`, headers)))
+  // On a machine so busy that Redis misses its 50 ms, processes go on by themselves, and the round says nothing.
+  for (let round = 1; round <= longestTry; round++) {
+    const headers = bearer(issuer, { sub: `caller-${round}`, scope: 'api.read' })
+    const before = await failuresOf(servers)
+    const statuses = await Promise.all(Array.from({ length: calls }, (_, index) => statusOf(`${servers[index % 2]}/orders`, headers)))
+    const failures = await failuresOf(servers) - before
     const count = (status: number) => statuses.filter(one => one === status).length
-    t.strictSame({ passed: count(200), refused: count(429) }, { passed: 100, refused: 200 }, sub)
+    t.comment(`round ${round}: ${count(200)} passed, ${count(429)} refused, Redis was late for ${failures}`)
+    if (failures === 0) return t.strictSame({ passed: count(200), refused: count(429) }, { passed: 100, refused: 200 })
   }
-  for (const server of servers) {
-    const status = await (await fetch(`${server}/status`)).json()
-    t.match(status, { rateLimit: { store: 'redis', state: 'available', failures: 0 } }, 'Redis decided all of them')
-  }
+  t.fail('Redis was late in every round')
 })

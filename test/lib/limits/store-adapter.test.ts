@@ -1,13 +1,16 @@
-import rateLimit from '@fastify/rate-limit'
-import Fastify, { type FastifyInstance } from 'fastify'
+import { createRequire } from 'node:module'
+import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import t from 'tap'
 import { checkEngineOptions, createLimiter, engineStore, MemoryStore, type RedisLike } from '../../../lib/limits/index.ts'
+
+/** Loaded without its types, which would declare `config.rateLimit` a second time. */
+const rateLimit: FastifyPluginAsync<{ global: boolean, store: ReturnType<typeof engineStore> }> = createRequire(import.meta.url)('@fastify/rate-limit')
 
 type Engine = (options?: object) => (request: unknown, options?: object) => Promise<Record<string, unknown>>
 
 async function server (limiter: Parameters<typeof engineStore>[0] = new MemoryStore()): Promise<FastifyInstance> {
   const app = Fastify()
-  await app.register(rateLimit, { global: false, store: engineStore(limiter) as never })
+  await app.register(rateLimit, { global: false, store: engineStore(limiter) })
   return app
 }
 

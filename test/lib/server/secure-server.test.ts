@@ -151,7 +151,7 @@ async function start (t: Test, options: object): Promise<number> {
     name: 'secret',
     storage: () => ({ get: () => null, set: () => {}, del: () => {}, empty: () => {} }),
     validate: () => {},
-    deriveConstraint: (request, _context, done?: (error: Error | null, value?: string) => void) => done?.(request.headers['x-fail'] === undefined ? null : new Error('it failed'))
+    deriveConstraint: (request: { headers: object }, _context: unknown, done?: (error: Error | null, value?: string) => void) => done?.(!('x-fail' in request.headers) ? null : new Error('it failed'))
   } as never)
   app.get('/', async () => 'ok')
   app.get('/secret', { constraints: { secret: 'x' } }, async () => 'ok')
@@ -243,10 +243,12 @@ t.test('HTTP/2', async t => {
 })
 
 t.test('slow headers are cut', async t => {
-  const port = await start(t, { headersTimeout: 50 })
-  const began = Date.now()
-  const answer = parse(await exchange(() => net.connect(port, '127.0.0.1'), 'GET / HTTP/1.1\r\nhost: x\r\nx-'))
+  const { http, ...rest } = secureServer({ ...development, headersTimeout: 50 })
+  const app = Fastify({ ...rest, http: { ...http, connectionsCheckingInterval: 20 } })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(() => app.close())
+  const answer = parse(await exchange(() => net.connect((app.server.address() as AddressInfo).port, '127.0.0.1'), 'GET / HTTP/1.1\r\nhost: x\r\nx-'))
   t.equal(answer.status, 408)
   t.equal(JSON.parse(answer.body).code, 'SECURE_API_REQUEST_TIMEOUT')
-  t.ok(Date.now() - began < 11_000, 'at the first or second look, every 5 seconds')
+  t.ok(answer.headers.has('x-frame-options'))
 })
