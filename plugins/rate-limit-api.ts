@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import { engineStore, type Limiter } from '../lib/limits/index.ts'
+import { checkEngineOptions, engineStore, type Limiter } from '../lib/limits/index.ts'
 
 /** What is used of @fastify/rate-limit. Its own types would declare `config.rateLimit` a second time, with another shape. */
 interface EngineOptions {
@@ -33,7 +33,13 @@ export async function serveRateLimitApi (app: FastifyInstance, limiter: Limiter)
   await app.register(async scope => {
     await scope.register(engine, { global: false, store: engineStore(limiter) })
     const { rateLimit, createRateLimit } = scope
-    app.decorate('rateLimit', rateLimit)
-    app.decorate('createRateLimit', createRateLimit)
+    // On its own it takes what it does not understand (`max: '10'`) for its default of 1000.
+    app.decorate('rateLimit', (options?: object) => rateLimit(checked(options)))
+    app.decorate('createRateLimit', (options?: object) => createRateLimit(checked(options)))
   })
+}
+
+function checked (options: object | undefined): object | undefined {
+  if (options !== undefined) checkEngineOptions(options)
+  return options
 }

@@ -83,7 +83,10 @@ function logEvent (app: FastifyInstance, event: LimiterEvent): void {
 function failureBudget (limiter: Limiter, policy: Policy): FailureBudget {
   const field = rateLimitPolicyField([policy])
   return {
-    check: request => after(limiter.peek(policy, addressPartition(request)), outcome => judge(outcome, field, false)),
+    check: request => {
+      const refused = limiter.denied(policy, addressPartition(request))
+      return refused === undefined ? undefined : judge(refused, field, false)
+    },
     count: request => { limiter.take(policy, addressPartition(request)) }
   }
 }
@@ -121,8 +124,19 @@ type Charged = Outcome | readonly Decision[]
 
 function charge (limiter: Limiter, policies: readonly Policy[], request: FastifyRequest): MaybePromise<Charged> {
   const [only] = policies
-  if (only !== undefined && policies.length === 1) return limiter.take(only, partition(only)(request), only.costOf?.(request))
-  return limiter.consume(policies.map(policy => [policy, partition(policy)(request), policy.costOf?.(request) ?? policy.cost]))
+  if (only !== undefined && policies.length === 1) return limiter.take(only, partition(only)(request), costFor(only, request))
+  return limiter.consume(policies.map(policy => [policy, partition(policy)(request), costFor(policy, request)]))
+}
+
+/** A cost that the application's function cannot say is no number, which the limiter refuses. */
+function costFor ({ cost, costOf }: Policy, request: FastifyRequest): number {
+  if (costOf === undefined) return cost
+  try {
+    return costOf(request)
+  } catch (error) {
+    request.log.warn({ err: error }, 'secure-api: a rate-limit cost failed; the request is refused')
+    return NaN
+  }
 }
 
 const partitions = new WeakMap<Policy, (request: FastifyRequest) => string>()
@@ -142,7 +156,9 @@ function judge (outcome: Charged | Unavailable, field: string, legacy: boolean):
 }
 
 function announce ({ raw }: FastifyReply, decisions: readonly Decision[], field: string, legacy: boolean): void {
-  raw.setHeader('ratelimit', rateLimitField(decisions))
+  const left = rateLimitField(decisions)
+  if (left === '') return // a dry run is not announced
+  raw.setHeader('ratelimit', left)
   raw.setHeader('ratelimit-policy', field)
   if (!legacy) return
   for (const [name, value] of Object.entries(legacyHeaders(decisions))) raw.setHeader(name, value)

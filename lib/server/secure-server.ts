@@ -35,9 +35,9 @@ export function secureServer (options: SecureServerOptions = {}): object {
 
 /** As `secureServer`, with a clock. */
 export function createServerOptions (options: SecureServerOptions, now: () => number): FastifyServerOptions & { http2?: true, https?: HttpsOptions | Http2Options, http?: HttpOptions } {
+  const store = certificates(options, now)
   const { tls, http2 = false } = options
   const limits = limitsOf(options)
-  const store = certificates(options, limits, now)
   const pairs = edgePairs(compileHeaders({}, { environment: environmentOf(options.environment), secure: tls !== undefined }), tls !== undefined)
   const http = { ...limits, ServerResponse: houseResponse(pairs) }
   const common = { ...fastifyOptions(options), frameworkErrors: frameworkErrors(pairs), clientErrorHandler: clientErrorHandler(pairs) }
@@ -95,21 +95,20 @@ function tlsServer ({ clientCertificates, handshakeTimeout }: TlsOptions, { cont
 }
 
 /** Validates everything; all mistakes are thrown once, and with none of them the store of the certificate is returned. */
-function certificates (options: SecureServerOptions, limits: Limits, now: () => number): CertificateStore | undefined {
+function certificates (options: SecureServerOptions, now: () => number): CertificateStore | undefined {
   const problems = new Problems()
   check(SecureServerOptionsSchema, options, '', problems)
   if (!problems.any) validateServer(options, '', problems)
-  const { tls } = options
-  const store = problems.any || tls === undefined ? undefined : openStore(tls, limits, options.http2 === true, now, problems)
+  const store = problems.any || options.tls === undefined ? undefined : openStore(options, options.tls, now, problems)
   problems.throwIfAny()
   return store
 }
 
-function openStore (tls: TlsOptions, limits: Limits, http2: boolean, now: () => number, problems: Problems): CertificateStore | undefined {
+function openStore (options: SecureServerOptions, tls: TlsOptions, now: () => number, problems: Problems): CertificateStore | undefined {
   const material = readNow(tls, 'tls', problems)
   if (material === undefined) return undefined
   const judged = judge(material, tls, now())
-  if ('pair' in judged) return new CertificateStore({ tls, pair: judged.pair, now, ...(http2 ? { prepare: limitHttp1(limits) } : undefined) })
+  if ('pair' in judged) return new CertificateStore({ tls, pair: judged.pair, now, ...(options.http2 === true ? { prepare: limitHttp1(limitsOf(options)) } : undefined) })
   for (const { code, why, fix } of judged.refused) problems.add(code, places[code] ?? 'tls.cert', why, fix)
   return undefined
 }

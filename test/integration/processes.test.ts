@@ -31,11 +31,13 @@ async function statusOf (url: string, headers: Record<string, string>): Promise<
 }
 
 const calls = 300
-const longestTry = 5
+const rounds = 5
+
+interface Report { readonly rateLimit: { readonly failures: number } }
 
 /** How often Redis was too late for a call, on all servers. */
 async function failuresOf (servers: readonly string[]): Promise<number> {
-  const reports = await Promise.all(servers.map(async server => (await fetch(`${server}/status`)).json()))
+  const reports = await Promise.all(servers.map(async server => (await fetch(`${server}/status`)).json() as Promise<Report>))
   return reports.reduce((sum, { rateLimit }) => sum + rateLimit.failures, 0)
 }
 
@@ -47,14 +49,16 @@ t.test('two processes on one Redis: of 300 simultaneous calls under a limit of 1
   const servers = await Promise.all([start(t, options), start(t, options)])
 
   // On a machine so busy that Redis misses its 50 ms, processes go on by themselves, and the round says nothing.
-  for (let round = 1; round <= longestTry; round++) {
+  for (let round = 1; round <= rounds; round++) {
     const headers = bearer(issuer, { sub: `caller-${round}`, scope: 'api.read' })
     const before = await failuresOf(servers)
     const statuses = await Promise.all(Array.from({ length: calls }, (_, index) => statusOf(`${servers[index % 2]}/orders`, headers)))
     const failures = await failuresOf(servers) - before
     const count = (status: number) => statuses.filter(one => one === status).length
     t.comment(`round ${round}: ${count(200)} passed, ${count(429)} refused, Redis was late for ${failures}`)
-    if (failures === 0) return t.strictSame({ passed: count(200), refused: count(429) }, { passed: 100, refused: 200 })
+    if (failures > 0) continue
+    t.strictSame({ passed: count(200), refused: count(429) }, { passed: 100, refused: 200 })
+    return
   }
   t.fail('Redis was late in every round')
 })

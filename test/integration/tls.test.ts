@@ -215,8 +215,8 @@ t.test('an incomplete chain is said at start', async t => {
 t.test('servers that are not ours', async t => {
   const plain = Fastify()
   await plain.register(tlsPlugin)
-  await plain.ready()
   t.strictSame(pipelineOf(plain).status(), {})
+  await plain.ready()
   const warnings: string[] = []
   const foreign = Fastify({ https: { cert: first.cert, key: first.key }, logger: { level: 'warn', stream: { write: line => { warnings.push(line) } } } })
   await foreign.register(tlsPlugin)

@@ -17,6 +17,7 @@ t.test('each mistake in the options stops the boot with its code', async t => {
     ['undefined value', { ...development, rateLimit: { redis: undefined } }, 'SECURE_API_OPTION_UNDEFINED'],
     ['section that is no object', { ...development, headers: true }, 'SECURE_API_OPTION_TYPE'],
     ['authorization switched off', { ...development, authorization: false }, 'SECURE_API_OPTION_TYPE'],
+    ['no section for authentication', { environment: 'development' }, 'SECURE_API_OPTION_MISSING'],
     ['no audience', { environment: 'development', auth: { issuer: issuer.issuer } }, 'SECURE_API_OPTION_MISSING'],
     ['any origin with credentials', { ...development, cors: { origins: ['*'], credentials: true } }, 'SECURE_API_CORS_WILDCARD_WITH_CREDENTIALS'],
     ['limit as text', { ...development, rateLimit: { policies: { read: { limit: '10', window: '1 minute' } } } }, 'SECURE_API_OPTION_TYPE'],

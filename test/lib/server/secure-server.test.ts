@@ -5,7 +5,8 @@ import tls from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { ConfigurationError } from '../../../lib/config/index.ts'
-import { createServerOptions, secureServer, type SecureServerOptions } from '../../../lib/server/index.ts'
+import { compileHeaders } from '../../../lib/headers/index.ts'
+import { createServerOptions, installEdge, secureServer, type ClientErrorEvent, type SecureServerOptions } from '../../../lib/server/index.ts'
 import { proxyMatcher } from '../../../lib/server/trust-proxy.ts'
 import { Certificates } from './certificates.ts'
 
@@ -78,6 +79,7 @@ t.test('the rest of the options', async t => {
     [{ ...development, requestTimeout: 0 }, 'SECURE_API_OPTION_RANGE requestTimeout', 'SECURE_API_OPTION_CONFLICT headersTimeout'],
     [{ ...development, connectionTimeout: '25 days' }, 'SECURE_API_OPTION_RANGE connectionTimeout'],
     [{ ...development, bodyLimit: 0, maxParamLength: 1e9, maxHeaderSize: 1 }, 'SECURE_API_OPTION_RANGE bodyLimit', 'SECURE_API_OPTION_RANGE maxParamLength', 'SECURE_API_OPTION_RANGE maxHeaderSize'],
+    [{ ...development, requestTimeout: '5 parsecs', tls: { handshakeTimeout: true } }, 'SECURE_API_OPTION_TYPE tls.handshakeTimeout', 'SECURE_API_OPTION_VALUE requestTimeout'],
     [{ ...development, https: {} }, 'SECURE_API_OPTION_UNKNOWN https'],
     [{ ...development, tls: undefined }, 'SECURE_API_OPTION_UNDEFINED tls'],
     [{ ...production, tls: {}, trustProxy: true }, 'SECURE_API_SERVER_TRUST_PROXY trustProxy', 'SECURE_API_TLS_CERTIFICATE_MISSING tls.cert']
@@ -216,6 +218,25 @@ t.test('Host is not required by the application: its own answer stays whole', as
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())
   t.match(await exchange(() => net.connect((app.server.address() as AddressInfo).port, '127.0.0.1'), 'GET / HTTP/1.1\r\nconnection: close\r\n\r\n'), /^HTTP\/1.1 200 OK[^]*ok$/)
+})
+
+t.test('together with the edge: one answer, and it is told', async t => {
+  const app = Fastify(secureServer(development))
+  app.get('/', async () => 'ok')
+  const events: ClientErrorEvent[] = []
+  const edge = installEdge(app.server, { table: compileHeaders({}, { environment: 'development', secure: false }), onClientError: event => { events.push(event) } })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(async () => {
+    edge.dispose()
+    await app.close()
+  })
+  const connect = () => net.connect((app.server.address() as AddressInfo).port, '127.0.0.1')
+  for (const [label, bytes, , code] of refusals.filter(([label]) => label !== 'a constraint that fails' && label !== 'parameter too long')) {
+    const answer = await exchange(connect, bytes)
+    t.equal(answer.match(/^x-frame-options:/gmi)?.length, 1, label)
+    t.equal(JSON.parse(parse(answer).body).code, code, label)
+  }
+  t.strictSame(events.map(({ status }) => status), [400, 400, 431])
 })
 
 t.test('HTTP/2', async t => {

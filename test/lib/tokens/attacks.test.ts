@@ -1,3 +1,4 @@
+import { validateHeaderValue } from 'node:http'
 import t from 'tap'
 import { readBearer } from '../../../lib/credentials/index.ts'
 import type { AnswerCode } from '../../../lib/http/index.ts'
@@ -50,4 +51,10 @@ t.test('the attacks fail as well after the good token is in the cache', async t 
     t.ok(code !== 'accepted' && attack.expected.includes(code), attack.name)
   }
   t.equal(authenticator.size, 1)
+})
+
+t.test('the attacks can be sent, also against an issuer on loopback', async t => {
+  const there = attacks({ ...environment, issuer: 'http://127.0.0.1:3000', audience: 'https://api.example.com' })
+  t.equal(new Set(there.map(({ name }) => name)).size, there.length)
+  for (const { name, authorization } of there) t.doesNotThrow(() => authorization.forEach(value => validateHeaderValue('authorization', value)), name)
 })
