@@ -79,7 +79,7 @@ t.test('the rest of the options', async t => {
     [{ ...development, requestTimeout: 0 }, 'SECURE_API_OPTION_RANGE requestTimeout', 'SECURE_API_OPTION_CONFLICT headersTimeout'],
     [{ ...development, connectionTimeout: '25 days' }, 'SECURE_API_OPTION_RANGE connectionTimeout'],
     [{ ...development, bodyLimit: 0, maxParamLength: 1e9, maxHeaderSize: 1 }, 'SECURE_API_OPTION_RANGE bodyLimit', 'SECURE_API_OPTION_RANGE maxParamLength', 'SECURE_API_OPTION_RANGE maxHeaderSize'],
-    [{ ...development, requestTimeout: '5 parsecs', tls: { handshakeTimeout: true } }, 'SECURE_API_OPTION_TYPE tls.handshakeTimeout', 'SECURE_API_OPTION_VALUE requestTimeout'],
+    [{ ...development, requestTimeout: '5 parsecs', tls: { handshakeTimeout: true } }, 'SECURE_API_OPTION_VALUE requestTimeout', 'SECURE_API_OPTION_VALUE tls.handshakeTimeout'],
     [{ ...development, https: {} }, 'SECURE_API_OPTION_UNKNOWN https'],
     [{ ...development, tls: undefined }, 'SECURE_API_OPTION_UNDEFINED tls'],
     [{ ...production, tls: {}, trustProxy: true }, 'SECURE_API_SERVER_TRUST_PROXY trustProxy', 'SECURE_API_TLS_CERTIFICATE_MISSING tls.cert']
