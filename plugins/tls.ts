@@ -2,6 +2,7 @@ import { channel } from 'node:diagnostics_channel'
 import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Step } from '../lib/pipeline/index.ts'
 import { certificateStoreOf, CertificateWatch, type CertificateEvent, type CertificateStore, type Schedule } from '../lib/server/index.ts'
 import { pipelineOf } from './pipeline.ts'
 
@@ -24,8 +25,10 @@ const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule }) => {
     app.log.warn('secure-api: the certificate does not come from secureServer(): it is neither reloaded nor watched')
     return
   }
+  const pipeline = pipelineOf(app)
+  pipeline.add(onlyOnce)
+  pipeline.report('certificates', () => store.status())
   store.adopt(app.server)
-  pipelineOf(app).report('certificates', () => store.status())
   const watch = new CertificateWatch(store, event => { tell(app, event) }, schedule)
   app.addHook('onListen', async function watchCertificate () {
     adoptAll(app, store)
@@ -34,6 +37,9 @@ const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule }) => {
   })
   app.addHook('onClose', async () => { watch.stop() })
 }
+
+/** Does nothing on a route; a second watch of the same server is refused for having it too. */
+const onlyOnce: Step = Object.freeze({ name: 'tls', phase: 'headers', compile: () => undefined })
 
 /**
  * `listen()` on localhost makes a server for each address (fastify/fastify#3536), and Fastify tells nobody of the

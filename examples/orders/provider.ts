@@ -21,6 +21,8 @@ export interface ProviderOptions {
   readonly port?: number
   /** What access tokens are signed with, RS256 unless given. */
   readonly algorithm?: SigningAlgorithm
+  /** The first keys; new ones unless given. A test that plays an issuer who errs has to sign with them. */
+  readonly keys?: readonly SigningKey[]
 }
 
 export interface TokenRequest {
@@ -49,7 +51,7 @@ export async function startProvider (options: ProviderOptions): Promise<RunningP
   await once(server, 'listening')
   const setup = prepare(options, `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
   let generation = 1
-  let keys = await signingKeys(generation)
+  let keys = options.keys ?? await signingKeys(generation)
   let provider = new OidcProvider(setup.issuer, configuration(setup, keys))
   server.on('request', (request, response) => serve(provider, request, response))
 

@@ -35,7 +35,6 @@ export interface AuditPrincipal {
 /** Names by the code of the refusal first, then by status. Everything that is in neither is `api_access`. */
 const namesByReason = {
   SECURE_API_CORS_REFUSED: 'malicious_cors',
-  SECURE_API_CREDENTIAL_MALFORMED: 'authn_fail',
   SECURE_API_CREDENTIAL_AMBIGUOUS: 'authn_fail',
   SECURE_API_TOKEN_REVOKED: 'authn_token_reuse'
 } as const

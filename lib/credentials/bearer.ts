@@ -1,7 +1,8 @@
 /** What the request offers as a bearer token: the token, nothing, or why it cannot be read. */
-export type Bearer = { readonly token: string } | 'none' | 'SECURE_API_CREDENTIAL_MALFORMED' | 'SECURE_API_CREDENTIAL_AMBIGUOUS'
+export type Bearer = { readonly token: string } | 'none' | 'SECURE_API_CREDENTIAL_AMBIGUOUS'
 
-const malformed = 'SECURE_API_CREDENTIAL_MALFORMED'
+/** Not exactly one token: none, several, or something that is no token. */
+const ambiguous = 'SECURE_API_CREDENTIAL_AMBIGUOUS'
 const scheme = 'bearer'
 const parameter = 'access_token'
 const SPACE = 0x20
@@ -19,14 +20,14 @@ const SPACE = 0x20
  */
 export function readBearer (rawHeaders: readonly string[], authorization: string | undefined, url: string): Bearer {
   if (authorization === undefined || authorization === '') return 'none'
-  if (repeated(rawHeaders)) return 'SECURE_API_CREDENTIAL_AMBIGUOUS'
+  if (repeated(rawHeaders)) return ambiguous
   if (!isBearerScheme(authorization)) return 'none'
   let start = scheme.length
   while (authorization.charCodeAt(start) === SPACE) start++
-  if (start === scheme.length || start === authorization.length) return malformed
+  if (start === scheme.length || start === authorization.length) return ambiguous
   const token = authorization.slice(start)
-  if (token.includes(' ')) return malformed
-  return hasQueryToken(url) ? 'SECURE_API_CREDENTIAL_AMBIGUOUS' : { token }
+  if (token.includes(' ')) return ambiguous
+  return hasQueryToken(url) ? ambiguous : { token }
 }
 
 const b64token = /^[A-Za-z0-9\-._~+/]+=*$/

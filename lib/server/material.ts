@@ -36,7 +36,7 @@ export async function readAgain (options: TlsOptions, signal: AbortSignal): Prom
   const { provider } = options
   const texts: Texts = {}
   for (const [part, source] of parts(sourcesOf(options))) {
-    texts[part] = isPem(source) ? unescaped(source) : await readFile(source, { encoding: 'utf8', signal })
+    texts[part] = isPem(source) ? unescaped(source) : await fileLater(source, signal)
   }
   if (provider === undefined) return assemble(texts, options)
   return assemble({ ...texts, ...pairOf(await Promise.race([provider(signal), aborted(signal)])) }, options)
@@ -87,6 +87,13 @@ function unescaped (pem: string): string {
 
 function fileNow (path: string): string | undefined {
   return attempt(() => readFileSync(path, 'utf8')) || undefined
+}
+
+/** An empty file is one that is being written; an empty revocation list would revoke nothing. */
+async function fileLater (path: string, signal: AbortSignal): Promise<string> {
+  const text = await readFile(path, { encoding: 'utf8', signal })
+  if (text === '') throw new Error('the file is empty')
+  return text
 }
 
 function attempt <T> (work: () => T): T | undefined {

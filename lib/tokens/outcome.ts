@@ -16,7 +16,7 @@ export interface Verified {
 /** A token that is not, and never will be. */
 export interface Failed {
   readonly kind: 'failed'
-  readonly code: TokenFailureCode | 'SECURE_API_CREDENTIAL_MALFORMED'
+  readonly code: TokenFailureCode | 'SECURE_API_CREDENTIAL_AMBIGUOUS'
 }
 
 /** A token of which nothing can be said now. */
@@ -41,7 +41,7 @@ export function failed (code: Failed['code']): Failed {
 
 /** What the gate refused. Characters that no bearer token may have are a fault of the header, not of a token (RFC 6750 §3.1). */
 export function refused (code: TokenFailureCode, token: string): Failed {
-  return failed(code === 'SECURE_API_TOKEN_MALFORMED' && !isBearerToken(token) ? 'SECURE_API_CREDENTIAL_MALFORMED' : code)
+  return failed(code === 'SECURE_API_TOKEN_MALFORMED' && !isBearerToken(token) ? 'SECURE_API_CREDENTIAL_AMBIGUOUS' : code)
 }
 
 /** Keys could not be had. Any other error of a key source counts as that too: nobody is let in by an exception. */

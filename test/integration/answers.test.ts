@@ -36,7 +36,7 @@ interface Expected {
 const seconds = /^[1-9]\d*$/
 const invalid = (description: string) => `Bearer error="invalid_token", error_description="${description}"`
 const lacking = 'Bearer error="insufficient_scope", error_description="The credential does not permit this."'
-const malformed = /^Bearer error="invalid_request", error_description="[\w .]+"$/
+const malformed = /^Bearer error="invalid_request", error_description="[^"\\]+"$/
 const reader = bearer(issuer, { scope: 'api.read' })
 const writer = bearer(issuer, { scope: 'api.write' })
 const json = { 'content-type': 'application/json' }
@@ -49,7 +49,7 @@ const cases: ReadonlyArray<readonly [name: string, path: string, init: RequestIn
   ['an expired token', '/orders', { headers: bearer(issuer, { exp: 1 }) }, { status: 401, code: 'SECURE_API_TOKEN_EXPIRED', challenge: invalid('The token has expired.') }],
   ['another audience', '/orders', { headers: bearer(issuer, { aud: 'api://other' }) }, { status: 401, code: 'SECURE_API_TOKEN_AUDIENCE', challenge: invalid('The token is meant for another audience.') }],
   ['another issuer', '/orders', { headers: bearer(issuer, { iss: 'https://evil.example' }) }, { status: 401, code: 'SECURE_API_TOKEN_ISSUER', challenge: invalid('The issuer is not accepted.') }],
-  ['the scheme alone', '/orders', { headers: { authorization: 'Bearer' } }, { status: 400, code: 'SECURE_API_CREDENTIAL_MALFORMED', challenge: malformed }],
+  ['the scheme alone', '/orders', { headers: { authorization: 'Bearer' } }, { status: 400, code: 'SECURE_API_CREDENTIAL_AMBIGUOUS', challenge: malformed }],
   ['header and query', '/orders?access_token=x', { headers: reader }, { status: 400, code: 'SECURE_API_CREDENTIAL_AMBIGUOUS', challenge: malformed }],
   ['a scope is lacking', '/orders', { method: 'POST', headers: { ...reader, ...json }, body: '{"item":1}' }, { status: 403, code: 'SECURE_API_FORBIDDEN', challenge: `${lacking}, scope="api.write"` }],
   ['a role is lacking', '/admin', { headers: reader }, { status: 403, code: 'SECURE_API_FORBIDDEN', challenge: lacking }],

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import http2 from 'node:http2'
 import https from 'node:https'
-import type { AddressInfo } from 'node:net'
+import net, { type AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -184,6 +184,21 @@ t.test('client certificates', async t => {
     t.strictSame(JSON.parse(await who(port, stranger)), { authorized: true, name: 'mallory' })
   })
 
+  t.test('revoked', async t => {
+    const revoked = join(folder, 'revoked.pem')
+    writeFileSync(authorities, ca.cert)
+    certificates.revoke(ca, [], revoked)
+    const { port, look, status } = await start(t, { ...live, clientCertificates: { ca: authorities, crl: revoked } }, {}, '127.0.0.1')
+    t.strictSame(JSON.parse(await who(port, client)), { authorized: true, name: 'alice' })
+    certificates.revoke(ca, [client], revoked)
+    await look()
+    t.match(await who(port, client), /^E/)
+    writeFileSync(revoked, '')
+    await look()
+    t.match(status(), { ok: false, rejected: ['SECURE_API_TLS_UNREADABLE'] })
+    t.match(await who(port, client), /^E/, 'an empty list brings nobody back')
+  })
+
   t.test('asked for', async t => {
     writeFileSync(authorities, ca.cert)
     const { port } = await start(t, { ...live, clientCertificates: { ca: authorities, required: false } }, {}, '127.0.0.1')
@@ -238,6 +253,20 @@ t.test('registered in a child, it still finds every socket', async t => {
   write(second)
   await look()
   for (const host of has6 ? ['127.0.0.1', '::1'] : ['127.0.0.1']) t.equal(await served(host, port), fingerprint(second), host)
+})
+
+t.test('registered twice', async t => {
+  const app = Fastify(createServerOptions({ tls: { cert: first.cert, key: first.key } }, Date.now) as object)
+  await app.register(tlsPlugin)
+  await t.rejects(async () => { await app.register(tlsPlugin) }, { code: 'SECURE_API_ALREADY_REGISTERED' })
+  await app.close().catch(() => {})
+})
+
+t.test('a client that begins no handshake is cut', async t => {
+  const { port } = await start(t, { cert: first.cert, key: first.key, handshakeTimeout: 30 }, {}, '127.0.0.1')
+  const socket = net.connect(port, '127.0.0.1')
+  await once(socket.resume().on('error', () => {}), 'close')
+  t.pass('or the test would run out of time')
 })
 
 t.test('TLS 1.1 is refused, also in a process that allows it', async t => {

@@ -53,7 +53,7 @@ t.test('callers who leave, hijacked answers and streams that break have one even
   let entered = 0
   const { app, events } = await secured(t, issuer, {
     routes: app => {
-      app.get('/slow', { config: open }, () => { entered++; return new Promise(() => {}) })
+      app.get('/slow', { config: open }, async ({ raw }) => { entered++; await once(raw.socket, 'close'); return 'too late' })
       app.get('/hijacked', { config: open }, (_request, reply) => { reply.hijack(); reply.raw.end('raw') })
       app.get('/endless', { config: open }, async (_request, reply) => {
         const stream = new PassThrough()

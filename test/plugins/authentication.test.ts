@@ -69,7 +69,7 @@ t.test('failures use up the budget of their address; tokens in the cache pass al
   const known = getWith(issuer)
   const forged = () => getWith(issuer, {}, { header: { kid: randomUUID() } })
   t.strictSame(await answersOf(app, known, forged(), { url: '/orders', headers: { authorization: 'Bearer' } }, getWith(issuer, { aud: 'api://other' })),
-    [200, [401, 'SECURE_API_TOKEN_KEY'], [400, 'SECURE_API_CREDENTIAL_MALFORMED'], [401, 'SECURE_API_TOKEN_AUDIENCE']])
+    [200, [401, 'SECURE_API_TOKEN_KEY'], [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS'], [401, 'SECURE_API_TOKEN_AUDIENCE']])
   const refused = await app.inject(forged())
   t.equal(codeOf(refused), 'SECURE_API_RATE_LIMITED')
   t.match(refused.headers, { 'retry-after': /^[1-9]\d*$/, 'ratelimit-policy': '"failures";q=3;w=60' })

@@ -97,7 +97,7 @@ t.test('the address limit counts everything: 404, 401, 400, preflights, and come
   })
   const preflight: InjectOptions = { method: 'OPTIONS', url: '/orders', headers: { origin: 'https://app.example.com', 'access-control-request-method': 'GET' } }
   const all = [{ url: '/nowhere' }, { url: '/orders' }, { url: '/orders', headers: { authorization: 'Bearer' } }, preflight, by('alice')]
-  t.strictSame(await answersOf(app, ...all), [404, [401, 'SECURE_API_UNAUTHENTICATED'], [400, 'SECURE_API_CREDENTIAL_MALFORMED'], 204, 200])
+  t.strictSame(await answersOf(app, ...all), [404, [401, 'SECURE_API_UNAUTHENTICATED'], [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS'], 204, 200])
   t.strictSame(await answersOf(app, ...all, { url: '/health' }), Array(6).fill(limited))
   t.strictSame(await answersOf(app, { ...by('alice'), remoteAddress: '192.0.2.9' }), [200])
   t.match(events[5], { route: undefined, reason: 'SECURE_API_RATE_LIMITED', event: 'excess_rate_limit_exceeded' })

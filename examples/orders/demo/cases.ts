@@ -52,7 +52,7 @@ export const cases: readonly Case[] = [
   { title: 'no token', method: 'GET', path: '/orders', expect: { status: 401, code: 'SECURE_API_UNAUTHENTICATED', headers: { 'www-authenticate': 'Bearer' } } },
   { title: 'a malformed token', method: 'GET', path: '/orders', token: async () => 'not.a.token', expect: { status: 401, code: 'SECURE_API_TOKEN_MALFORMED', headers: invalidToken } },
   { title: 'a forged token', method: 'GET', path: '/orders', token: forged, expect: { status: 401, code: 'SECURE_API_TOKEN_SIGNATURE', headers: invalidToken } },
-  { title: 'not a Bearer token', method: 'GET', path: '/orders', headers: { authorization: 'Bearer one two' }, expect: { status: 400, code: 'SECURE_API_CREDENTIAL_MALFORMED', headers: { 'www-authenticate': /error="invalid_request"/ } } },
+  { title: 'not a Bearer token', method: 'GET', path: '/orders', headers: { authorization: 'Bearer one two' }, expect: { status: 400, code: 'SECURE_API_CREDENTIAL_AMBIGUOUS', headers: { 'www-authenticate': /error="invalid_request"/ } } },
   { title: 'the right scope', method: 'GET', path: '/orders', token: service('api.read'), expect: { status: 200, headers: { ratelimit: /./ } } },
   { title: 'the wrong scope', method: 'POST', path: '/orders', token: service('api.read'), body: tea, expect: { status: 403, code: 'SECURE_API_FORBIDDEN', headers: { 'www-authenticate': /error="insufficient_scope".*scope="api\.write"/ } } },
   { title: 'the right scope to write', method: 'POST', path: '/orders', token: service('api.write'), body: tea, expect: { status: 201, headers: { location: '/orders/3' } } },

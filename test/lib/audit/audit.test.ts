@@ -23,7 +23,7 @@ t.test('names come from the reason, then from the status', t => {
     [400, undefined, 'input_validation_fail'], [401, undefined, 'authn_fail'], [403, undefined, 'authz_fail'], [429, undefined, 'excess_rate_limit_exceeded'],
     [500, undefined, 'api_error'], [503, 'SECURE_API_KEYS_UNAVAILABLE', 'api_error'], [401, 'SECURE_API_UNAUTHENTICATED', 'authn_fail'],
     [401, 'SECURE_API_TOKEN_REVOKED', 'authn_token_reuse'], [403, 'SECURE_API_CORS_REFUSED', 'malicious_cors'], [403, 'SECURE_API_FORBIDDEN', 'authz_fail'],
-    [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS', 'authn_fail'], [400, 'SECURE_API_CREDENTIAL_MALFORMED', 'authn_fail']
+    [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS', 'authn_fail'], [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS', 'authn_fail']
   ]
   for (const [status, reason, name] of names) t.equal(eventName(status, reason), name, `${status} ${reason}`)
   t.end()

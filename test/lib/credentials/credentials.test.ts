@@ -20,7 +20,7 @@ t.test('none', async t => {
 
 t.test('malformed', async t => {
   for (const authorization of ['Bearer', 'Bearer ', 'Bearer    ', 'Bearer a b', 'Bearer a ', 'Bearer:abc', 'Bearer\tabc', 'Bearer=abc', 'Bearer,abc', 'Bearer"abc"']) {
-    t.equal(read(authorization), 'SECURE_API_CREDENTIAL_MALFORMED', JSON.stringify(authorization))
+    t.equal(read(authorization), 'SECURE_API_CREDENTIAL_AMBIGUOUS', JSON.stringify(authorization))
   }
 })
 

@@ -33,7 +33,7 @@ t.test('challenges stand where the table says, with a 401 always (RFC 9110 §15.
 
 t.test('statuses of the design', t => {
   const expected: [AnswerCode, number][] = [
-    ['SECURE_API_UNAUTHENTICATED', 401], ['SECURE_API_CREDENTIAL_AMBIGUOUS', 400], ['SECURE_API_CREDENTIAL_MALFORMED', 400], ['SECURE_API_FORBIDDEN', 403],
+    ['SECURE_API_UNAUTHENTICATED', 401], ['SECURE_API_CREDENTIAL_AMBIGUOUS', 400], ['SECURE_API_CREDENTIAL_AMBIGUOUS', 400], ['SECURE_API_FORBIDDEN', 403],
     ['SECURE_API_KEYS_UNAVAILABLE', 503], ['SECURE_API_RATE_LIMITED', 429], ['SECURE_API_CORS_REFUSED', 403]
   ]
   for (const [code, status] of expected) t.equal(refusal(code).status, status)

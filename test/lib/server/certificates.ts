@@ -42,4 +42,15 @@ export class Certificates {
     execFileSync('openssl', ['req', '-x509', '-config', config, '-newkey', ...algorithm, '-nodes', '-days', String(days), ...digest, ...by, '-keyout', file('key'), '-out', file('cert')], { stdio: 'pipe' })
     return { cert: readFileSync(file('cert'), 'utf8'), key: readFileSync(file('key'), 'utf8'), certFile: file('cert'), keyFile: file('key') }
   }
+
+  /** Writes the list of what this authority has revoked. */
+  revoke (ca: Issued, revoked: readonly Issued[], to: string): void {
+    const config = join(this.#folder, 'ca.cnf')
+    const database = join(this.#folder, `${this.#count++}.index`)
+    writeFileSync(database, '')
+    writeFileSync(config, `[ca]\ndefault_ca=d\n[d]\ndatabase=${database}\ndefault_md=sha256\ndefault_crl_days=30\n`)
+    const openssl = (...parts: string[]) => execFileSync('openssl', ['ca', '-config', config, '-cert', ca.certFile, '-keyfile', ca.keyFile, ...parts], { stdio: 'pipe' })
+    for (const { certFile } of revoked) openssl('-revoke', certFile)
+    openssl('-gencrl', '-out', to)
+  }
 }

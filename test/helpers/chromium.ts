@@ -1,0 +1,33 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { chromium, type Browser } from 'playwright-core'
+import type { Test } from 'tap'
+import { program } from './programs.ts'
+
+type Scope = Pick<Test, 'teardown'>
+
+/** Nothing here, nor in the defaults of playwright, touches what a page may do: `--disable-web-security` would make every case pass. */
+const args = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
+  '--short-reporting-delay'
+]
+
+/** A browser with an empty profile that ends with the test; see `program` for where there is none. */
+export async function startChromium (t: Scope): Promise<Browser> {
+  const executablePath = program({ names: ['chromium', 'chromium-browser', 'google-chrome'], package: 'chromium' })
+  const browser = await chromium.launch({ executablePath, args, headless: true })
+  t.teardown(() => browser.close())
+  return browser
+}
+
+/** The origin of a server that has only an empty page. */
+export async function startOrigin (t: Scope): Promise<string> {
+  const server = createServer((_request, response) => {
+    response.setHeader('content-type', 'text/html')
+    response.end('<!doctype html><title>empty</title><link rel="icon" href="data:,">')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.close().closeAllConnections() })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
