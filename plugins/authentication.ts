@@ -138,9 +138,13 @@ function authenticate (authenticator: TokenAuthenticator, failures: FailureBudge
 
 /** Cryptography is for addresses that have not used up their failures; tokens in the cache never come here. */
 async function verifyNew (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: string): Promise<Verdict> {
-  const exhausted = await failures?.check(request)
-  if (exhausted !== undefined) return exhausted
-  return conclude(await authenticator.authenticate(token), failures, request)
+  const refused = await failures?.enter(request)
+  if (refused !== undefined) return refused
+  try {
+    return conclude(await authenticator.authenticate(token), failures, request)
+  } finally {
+    failures?.leave(request)
+  }
 }
 
 function conclude (outcome: Outcome, failures: FailureBudget | undefined, request: FastifyRequest): Verdict {

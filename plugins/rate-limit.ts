@@ -4,8 +4,9 @@ import { check, Problems } from '../lib/config/index.ts'
 import {
   addressPartition, compilePolicies, compilePolicy, connectRedis, createLimiter, isRedisLike, isUnavailable, partitionOf, policyNames, RateLimitOptionsSchema,
   rateLimited, rateLimitField, rateLimitPolicyField, rateLimitUnavailable, refusing, RouteRateLimitSchema, validateRateLimit, validateRouteRateLimit,
-  legacyHeaders, type Decision, type Limiter, type LimiterEvent, type MaybePromise, type Outcome, type Policy, type RateLimitOptions, type RedisLike, type RouteRateLimit, type Unavailable
+  legacyHeaders, Turnstile, type Decision, type Limiter, type LimiterEvent, type MaybePromise, type Outcome, type Policy, type RateLimitOptions, type RedisLike, type RouteRateLimit, type Unavailable
 } from '../lib/limits/index.ts'
+import { refusal } from '../lib/http/index.ts'
 import type { FailureBudget, Handler, RouteInfo, Verdict } from '../lib/pipeline/index.ts'
 import { pipelineOf } from './pipeline.ts'
 import { serveRateLimitApi } from './rate-limit-api.ts'
@@ -80,16 +81,37 @@ function logEvent (app: FastifyInstance, event: LimiterEvent): void {
   else app.log.warn(event, event.type === 'store-unavailable' ? 'secure-api: the rate-limit store does not answer' : 'secure-api: more callers than the limiter can remember')
 }
 
+/**
+ * Failures are counted when they are known, so those under way could overrun the budget: of one address as many are let
+ * in at once as it may fail, and the rest look again when it is their turn. At most twice the limit is ever verified.
+ */
 function failureBudget (limiter: Limiter, policy: Policy): FailureBudget {
   const field = rateLimitPolicyField([policy])
+  const turnstile = new Turnstile(policy.limit)
+  const exhausted = (key: string): Verdict => {
+    const refused = limiter.denied(policy, key)
+    return refused === undefined ? undefined : judge(refused, field, false)
+  }
+  const waited = (key: string): Verdict => {
+    const verdict = exhausted(key)
+    if (verdict !== undefined) turnstile.leave(key)
+    return verdict
+  }
   return {
-    check: request => {
-      const refused = limiter.denied(policy, addressPartition(request))
-      return refused === undefined ? undefined : judge(refused, field, false)
+    enter (request) {
+      const key = addressPartition(request)
+      const verdict = exhausted(key)
+      if (verdict !== undefined) return verdict
+      const turn = turnstile.enter(key)
+      if (turn === false) return crowded
+      return turn?.then(() => waited(key))
     },
+    leave: request => turnstile.leave(addressPartition(request)),
     count: request => { limiter.take(policy, addressPartition(request)) }
   }
 }
+
+const crowded = refusal('SECURE_API_RATE_LIMITED', { headers: { 'retry-after': '1' } })
 
 function addressHandler (limiter: Limiter, policy: Policy): Handler {
   const field = rateLimitPolicyField([policy])

@@ -17,3 +17,4 @@ export { compilePolicies, compilePolicy, type CompiledPolicies, type Policy } fr
 export { isRedisLike, type IoredisLike, type NodeRedisLike, type RedisLike } from './redis-transport.ts'
 export { checkEngineOptions, engineStore, LimitNotCounted, type EngineStore, type StoreResult } from './store-adapter.ts'
 export { policyNames, validateLimit, validateRateLimit, validateRouteRateLimit } from './validate.ts'
+export { Turnstile } from './turnstile.ts'

@@ -51,8 +51,13 @@ export interface CompiledRoute {
 
 /** The budget of failed authentications of one address; the limiter offers it, authentication uses it. */
 export interface FailureBudget {
-  /** The 429 of an address that has used its budget up, asked before a credential costs any cryptography. */
-  check (request: FastifyRequest): Verdict | Promise<Verdict>
+  /**
+   * Asked before a credential costs any cryptography: the 429 of an address that has used its budget up. Of one address
+   * only so many are let in at once, the others wait, so that a burst cannot overrun the budget. Ends with `leave`,
+   * unless it is refused.
+   */
+  enter (request: FastifyRequest): Verdict | Promise<Verdict>
+  leave (request: FastifyRequest): void
   /** Counts a failed authentication. */
   count (request: FastifyRequest): void
 }

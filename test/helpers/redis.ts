@@ -25,7 +25,16 @@ export interface TestRedis {
 
 /** Starts `redis-server` or `valkey-server` from the PATH; as root it installs one with apt first where there is none. */
 export async function startRedis (...options: string[]): Promise<TestRedis> {
-  const program = findServer() ?? installServer()
+  return await startProgram(findServer() ?? installServer(), options)
+}
+
+/** Starts `valkey-server` where it is on the PATH; undefined where it is not, for a test to say so. */
+export async function startValkey (): Promise<TestRedis | undefined> {
+  const program = findServer(['valkey-server'])
+  return program === undefined ? undefined : await startProgram(program, [])
+}
+
+async function startProgram (program: string, options: readonly string[]): Promise<TestRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'secure-api-redis-'))
   const port = await freePort()
   const start = () => launch(program, ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no', ...options])
@@ -50,9 +59,9 @@ export async function startRedis (...options: string[]): Promise<TestRedis> {
   }
 }
 
-function findServer (): string | undefined {
+function findServer (names: readonly string[] = servers): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter)
-  return servers.flatMap(name => folders.map(folder => join(folder, name))).find(isExecutable)
+  return names.flatMap(name => folders.map(folder => join(folder, name))).find(isExecutable)
 }
 
 function isExecutable (file: string): boolean {

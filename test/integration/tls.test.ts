@@ -32,7 +32,7 @@ const has6 = Object.values(networkInterfaces()).some(list => list?.some(({ addre
 const lookup = dns.lookup as (...parts: unknown[]) => void
 t.intercept(dns, 'lookup', {
   value: (host: string, options: { all?: boolean }, ...rest: Array<(error: null, addresses: dns.LookupAddress[]) => void>) => {
-    if (options.all !== true) return lookup(host, options, ...rest)
+    if (host !== 'localhost' || options.all !== true) return lookup(host, options, ...rest)
     rest[0]?.(null, [{ address: '127.0.0.1', family: 4 }, ...has6 ? [{ address: '::1', family: 6 }] : []])
   }
 })

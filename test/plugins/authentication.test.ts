@@ -80,6 +80,16 @@ t.test('failures use up the budget of their address; tokens in the cache pass al
   t.strictSame(await answersOf(app, { ...getWith(issuer), remoteAddress: '192.0.2.7' }), [200], 'another address')
 })
 
+t.test('a burst of forged tokens cannot overrun the budget, and a burst of good ones passes', async t => {
+  const { app } = await secured(t, issuer, { suite: { rateLimit: { failures: { limit: 20, window: '1 minute' }, policies: { read: { limit: 1000, window: '1 minute' } } } }, routes })
+  const good = await Promise.all(Array.from({ length: 100 }, (_, i) => app.inject(getWith(issuer, { jti: `good-${i}` }))))
+  t.ok(good.every(({ statusCode }) => statusCode === 200), 'new tokens of many users behind one address')
+  const forged = await Promise.all(Array.from({ length: 200 }, (_, i) => app.inject(getWith(issuer, { jti: `forged-${i}` }, { header: { kid: randomUUID() } }))))
+  const verified = forged.filter(({ statusCode }) => statusCode === 401).length
+  t.ok(verified >= 20 && verified <= 40, `${verified} of 200 were verified under a limit of 20`)
+  t.equal(forged.filter(({ statusCode }) => statusCode === 429).length, 200 - verified)
+})
+
 t.test('without keys protected routes answer 503, public ones go on, and keys that come later help', async t => {
   const target = await startIssuer(t)
   target.down()

@@ -1,48 +1,16 @@
-import { Cluster, Redis } from 'ioredis'
+import { Cluster } from 'ioredis'
 import t from 'tap'
 import { compilePolicy, createLimiter, isUnavailable, type Charge } from '../../../lib/limits/index.ts'
-import { freePort, startRedis, type TestRedis } from '../../helpers/redis.ts'
-
-const slots = 16_384
-const wait = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
-
-async function startNode (): Promise<TestRedis> {
-  return startRedis('--cluster-enabled', 'yes', '--cluster-port', String(await freePort()), '--cluster-node-timeout', '5000')
-}
-
-/** Three primaries that share the slots, joined by the commands that `redis-cli --cluster create` sends. */
-async function startCluster (): Promise<{ nodes: TestRedis[], clients: Redis[] }> {
-  const nodes = await Promise.all([startNode(), startNode(), startNode()])
-  const clients = nodes.map(({ url }) => new Redis(url))
-  const share = Math.ceil(slots / nodes.length)
-  for (const [index, client] of clients.entries()) {
-    const owned = Array.from({ length: Math.min(share, slots - index * share) }, (_, slot) => index * share + slot)
-    await client.cluster('ADDSLOTS', ...owned)
-    await clients[0]?.call('CLUSTER', 'MEET', '127.0.0.1', String(nodes[index]?.port), await busPort(client))
-  }
-  for (const client of clients) while (!await joined(client)) await wait(50)
-  return { nodes, clients }
-}
-
-async function joined (client: Redis): Promise<boolean> {
-  const info = String(await client.cluster('INFO'))
-  return info.includes('cluster_state:ok') && info.includes('cluster_known_nodes:3')
-}
-
-async function busPort (client: Redis): Promise<string> {
-  const settings: unknown = await client.config('GET', 'cluster-port')
-  return String(Array.isArray(settings) ? settings[1] : Object.values(settings as object)[0])
-}
+import { startCluster } from '../../helpers/redis-cluster.ts'
 
 t.test('Redis Cluster: one caller lies on one node, and limits hold across nodes', { timeout: 60_000 }, async t => {
-  const { nodes, clients } = await startCluster()
+  const { nodes, clients, close } = await startCluster()
   const cluster = new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port })))
   const limiter = createLimiter({ redis: cluster, deadline: 10_000 })
   t.teardown(async () => {
     await limiter.close()
     cluster.disconnect()
-    for (const client of clients) client.disconnect()
-    for (const node of nodes) await node.close()
+    await close()
   })
   await cluster.ping()
 
