@@ -1,7 +1,5 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import createRouter, { type Config, type HTTPMethod, type HTTPVersion, type Instance } from 'find-my-way'
-import { METHODS } from 'node:http'
 import { check, environmentOf, Problems, type Environment } from '../lib/config/index.ts'
 import {
   actual, addVary, compileCors, CorsOptionsSchema, createPreflightEngine, engineOptions, explain, isPreflight, mergeCors, preflight, preflightVary, refuses,
@@ -9,8 +7,8 @@ import {
 } from '../lib/cors/index.ts'
 import { refusal, type Refusal } from '../lib/http/index.ts'
 import { rateLimitHeaderNames } from '../lib/limits/index.ts'
-import { answered, type Handler, type RouteInfo } from '../lib/pipeline/index.ts'
-import { pipelineOf } from './pipeline.ts'
+import { answered, type Handler, type Pipeline, type RouteInfo } from '../lib/pipeline/index.ts'
+import { hasStaticRoute, pipelineOf } from './pipeline.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -35,7 +33,7 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, .
   problems.throwIfAny()
 
   const pipeline = pipelineOf(app)
-  const policies = new RoutePolicies(app, options, environmentOf(environment))
+  const policies = new RoutePolicies(app, pipeline, options, environmentOf(environment))
   pipeline.add({
     name: 'cors',
     phase: 'cors',
@@ -61,19 +59,18 @@ export function checkCors (options: CorsOptions, environment: Environment, probl
 /** The policies of all routes, found again by method and URL: a preflight asks about another route than the one it was sent to. */
 class RoutePolicies {
   readonly #app: FastifyInstance
+  readonly #pipeline: Pipeline
   readonly #options: CorsOptions
   readonly #environment: Environment
   readonly #base: CorsPolicy
-  readonly #router: Instance<HTTPVersion.V1>
   readonly #known = new WeakMap<RouteInfo, CorsPolicy | undefined>()
-  readonly #compiled = new Map<string, (CorsPolicy | undefined)[]>()
 
-  constructor (app: FastifyInstance, options: CorsOptions, environment: Environment) {
+  constructor (app: FastifyInstance, pipeline: Pipeline, options: CorsOptions, environment: Environment) {
     this.#app = app
+    this.#pipeline = pipeline
     this.#options = options
     this.#environment = environment
     this.#base = compileCors(options, { exposed })
-    this.#router = createRouter(routerOptions(app))
   }
 
   /** A route compiles when it is declared and again when all plugins are there; its policy is made once. */
@@ -83,35 +80,18 @@ class RoutePolicies {
     const policy = this.#compile(route, problems)
     if (problems.list().length > before) return undefined
     this.#known.set(route, policy)
-    if (route.kind === 'route') this.#remember(route, policy)
     return policy
   }
 
   /**
-   * What the route under this method and URL allows: none when there is no such route. A route that was declared
-   * before the suite, and not called yet, is known to exist but not by its own policy: it gets the application's.
+   * What the routes under this method and URL allow: none when there is no such route. Routes that differ only by a
+   * constraint (host, version) are all asked: a preflight must please each of them. A route that was declared before the
+   * suite, and not called yet, is known to exist but not by its own policy: it gets the application's.
    */
   at (method: string, url: string): readonly (CorsPolicy | undefined)[] {
-    if (!isMethod(method)) return []
-    const found = this.#router.find(method, url)
-    if (found !== null) return found.store
-    return this.#app.findRoute({ method, url }) === null ? [] : [this.#base]
-  }
-
-  /** Routes that differ only by a constraint (host, version) share an entry: a preflight must please all of them. */
-  #remember ({ methods, url }: RouteInfo, policy: CorsPolicy | undefined): void {
-    for (const method of methods) {
-      const key = `${method} ${url}`
-      const policies = this.#compiled.get(key)
-      if (policies !== undefined) policies.push(policy)
-      else this.#add(method, url, key, [policy])
-    }
-  }
-
-  #add (method: string, url: string, key: string, policies: (CorsPolicy | undefined)[]): void {
-    if (!isMethod(method)) return
-    this.#compiled.set(key, policies)
-    this.#router.on(method, url, () => {}, policies)
+    const routes = this.#pipeline.routesAt(method, url)
+    if (routes.length > 0) return routes.map(route => this.#known.get(route))
+    return hasStaticRoute(this.#app, method, url) ? [this.#base] : []
   }
 
   #compile ({ config, label }: RouteInfo, problems: Problems): CorsPolicy | undefined {
@@ -124,17 +104,6 @@ class RoutePolicies {
     const merged = mergeCors(this.#options, config.cors as Exclude<RouteCors, false>, path, problems, { environment: this.#environment })
     return problems.list().length > before ? undefined : compileCors(merged, { exposed })
   }
-}
-
-function isMethod (method: string): method is HTTPMethod {
-  return METHODS.includes(method)
-}
-
-/** The shadow router must read URLs as Fastify's own does. */
-function routerOptions ({ initialConfig }: FastifyInstance): Config<HTTPVersion.V1> {
-  const { caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, useSemicolonDelimiter, maxParamLength, allowUnsafeRegex } = { ...initialConfig, ...initialConfig.routerOptions }
-  return Object.fromEntries(Object.entries({ caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, useSemicolonDelimiter, maxParamLength, allowUnsafeRegex })
-    .filter(([, value]) => value !== undefined))
 }
 
 /**

@@ -9,6 +9,7 @@ export { default as authentication, type AuthenticationPluginOptions } from './a
 export { default as authorization } from './authorization.ts'
 export { default as cors, type CorsPluginOptions } from './cors.ts'
 export { default as headers, type HeadersPluginOptions } from './headers.ts'
+export { default as methodNotAllowed } from './method.ts'
 export { default as rateLimit } from './rate-limit.ts'
 export type { AuditEvent, AuditOptions, AuditSink } from '../lib/audit/index.ts'
 export { ConfigurationError, ProblemError, type ConfigurationCode, type Problem } from '../lib/config/index.ts'

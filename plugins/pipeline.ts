@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import { Problems } from '../lib/config/index.ts'
-import { Pipeline, RefusalError, run, throwProblem, writeProblem, type CompiledRoute, type RouteInfo } from '../lib/pipeline/index.ts'
+import { Pipeline, RefusalError, run, throwProblem, writeProblem, type CompiledRoute, type RouteInfo, type RouterOptions } from '../lib/pipeline/index.ts'
 
 const kPipeline = Symbol.for('fastify-secure-api.pipeline')
 
@@ -18,11 +18,28 @@ export function pipelineOf (app: FastifyInstance): Pipeline {
   const existing = (app as WithPipeline)[kPipeline]
   if (existing !== undefined && Object.hasOwn(app, kPipeline)) return existing
   const neighbours = scopes.get(app.server) ?? new Map<FastifyInstance, Pipeline>()
-  const pipeline = new Pipeline(() => [...neighbours].filter(([scope]) => overlap(scope, app)).map(([, other]) => other))
+  const pipeline = new Pipeline(() => [...neighbours].filter(([scope]) => overlap(scope, app)).map(([, other]) => other), routerOptions(app))
   scopes.set(app.server, neighbours.set(app, pipeline))
   app.decorate(kPipeline, pipeline)
   addHooks(app, pipeline)
   return pipeline
+}
+
+/** The table of routes must read URLs as Fastify's own router does. */
+function routerOptions ({ initialConfig }: FastifyInstance): RouterOptions {
+  const { caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, useSemicolonDelimiter, maxParamLength, allowUnsafeRegex } = { ...initialConfig, ...initialConfig.routerOptions }
+  return Object.fromEntries(Object.entries({ caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, useSemicolonDelimiter, maxParamLength, allowUnsafeRegex })
+    .filter(([, value]) => value !== undefined))
+}
+
+/**
+ * Whether a route without parameters has exactly this path, wherever it was declared; those declared before the suite
+ * are known by this alone until they are called. Fastify takes what it is given for a pattern, so that what would be a
+ * pattern is not asked for: a miswritten one throws.
+ */
+export function hasStaticRoute (app: FastifyInstance, method: string, url: string): boolean {
+  const [path = ''] = url.split(/[?#]/, 1)
+  return path.startsWith('/') && !/[:*(]/.test(path) && app.findRoute({ method, url: path }) !== null
 }
 
 /** A child scope has its parent as its prototype. */

@@ -14,6 +14,7 @@ import authentication from './authentication.ts'
 import authorization, { checkAuthorization } from './authorization.ts'
 import cors, { checkCors } from './cors.ts'
 import headers, { checkHeaders, headersContext } from './headers.ts'
+import method from './method.ts'
 import { pipelineOf } from './pipeline.ts'
 import rateLimit, { checkRateLimit } from './rate-limit.ts'
 
@@ -29,6 +30,12 @@ export interface SecureApiOptions {
   headers?: HeadersOptions | false
   /** @default no other origin */
   cors?: CorsOptions | false
+  /**
+   * Answer 405 with `Allow` where a path has routes, but none for the method. `false` leaves those requests to the
+   * application's 404 handler: for one that hands what it does not know to another service.
+   * @default true
+   */
+  methodNotAllowed?: boolean
   /** @default events go to the application's logger */
   audit?: AuditOptions | false
   /**
@@ -75,6 +82,7 @@ const sections = Type.Object({
   rateLimit: Type.Optional(anything),
   headers: Type.Optional(anything),
   cors: Type.Optional(anything),
+  methodNotAllowed: Type.Optional(Type.Boolean()),
   audit: Type.Optional(anything),
   errors: Type.Optional(Type.Union([Type.Literal('problem'), Type.Literal('throw')])),
   environment: Type.Optional(EnvironmentSchema)
@@ -88,7 +96,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   const environment = environmentOf(options.environment)
   pipeline.answerBy(options.errors ?? 'problem')
 
-  const { auth, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false, audit: trail = {} } = options
+  const { auth, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false, methodNotAllowed = true, audit: trail = {} } = options
   if (auth === false || auth === undefined) pipeline.add(rulesRefused)
   else {
     await app.register(authentication, { ...auth, environment })
@@ -97,6 +105,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   if (limits !== false) await app.register(rateLimit, limits)
   if (table !== false) await app.register(headers, { ...table, environment })
   if (origins !== false) await app.register(cors, { ...origins, environment })
+  if (methodNotAllowed) await app.register(method)
   if (trail !== false) await app.register(audit, trail)
   app.decorate('secureApi', Object.freeze({ routes: () => pipeline.routes.map(posture), status: () => pipeline.status() }))
   warnOfNarrowScope(app)

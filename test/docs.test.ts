@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { errorsPage } from '../scripts/errors-page.ts'
+import { providersPage } from '../scripts/providers-page.ts'
 import { referencePage } from '../scripts/reference-page.ts'
 import { pages, snippets, typeErrors, type Snippet } from './helpers/snippets.ts'
 
@@ -14,6 +15,10 @@ const place = ({ page, line }: Snippet) => `${page}:${line}`
 
 t.test('docs/errors.md holds every code of the two tables (otherwise: npm run docs)', async t => {
   t.equal(readFileSync(join(root, 'docs/errors.md'), 'utf8'), errorsPage())
+})
+
+t.test('docs/providers.md shows every preset and its tokens (otherwise: npm run docs)', async t => {
+  t.equal(readFileSync(join(root, 'docs/providers.md'), 'utf8'), providersPage())
 })
 
 t.test('docs/reference.md holds every option of the schemas (otherwise: npm run docs)', async t => {
@@ -46,6 +51,14 @@ t.test('every npm command of a block exists', async t => {
 
 t.test('every block has a language that is checked', async t => {
   for (const block of blocks) t.ok(['ts', 'json', 'sh', 'http', 'text'].includes(block.language), `${place(block)}: ${block.language}`)
+})
+
+t.test('every test that a page names exists', async t => {
+  const named = all.flatMap(page => [...readFileSync(join(root, page), 'utf8').matchAll(/\]\(\.\.\/(test\/[^)]+\.ts)\): ([^|).]+)/g)].map(([, file = '', title = '']) => ({ page, file, title: title.trim() })))
+  t.ok(named.length > 30, `${named.length} tests are named`)
+  for (const { page, file, title } of named) {
+    t.ok(existsSync(join(root, file)) && readFileSync(join(root, file), 'utf8').includes(title), `${page}: ${file}: ${title}`)
+  }
 })
 
 t.test('every link to a file leads somewhere', async t => {

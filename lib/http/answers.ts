@@ -36,6 +36,7 @@ export const answers = {
   SECURE_API_RATE_LIMITED: { status: 429, title: 'Too many requests', detail: 'A rate limit is used up.' },
   SECURE_API_RATE_LIMIT_UNAVAILABLE: { status: 503, title: 'Temporarily reduced capacity', detail: 'The rate limit cannot be checked at the moment.' },
   SECURE_API_CORS_REFUSED: { status: 403, title: 'Cross-origin request refused', detail: 'The origin may not make this request.' },
+  SECURE_API_METHOD_NOT_ALLOWED: { status: 405, title: 'Method not allowed', detail: 'This resource does not have the method.' },
   SECURE_API_INTERNAL: { status: 500, title: 'Internal error', detail: 'A control failed; the request was refused.' },
   SECURE_API_AUDIT_UNAVAILABLE: { status: 503, title: 'Auditing is unavailable', detail: 'The request cannot be recorded at the moment.' },
   SECURE_API_REQUEST_MALFORMED: { status: 400, title: 'Bad request', detail: 'The request is not valid HTTP.' },

@@ -1,6 +1,7 @@
 import { ConfigurationError, Problems } from '../config/index.ts'
 import { sendProblem, throwProblem } from './answer.ts'
 import { compileOrClose, compileRoute, inOrder } from './compile.ts'
+import { RouteTable, type RouterOptions } from './route-table.ts'
 import type { Answerer } from './run.ts'
 import type { CompiledRoute, EdgeAnswer, FailureBudget, RouteInfo, Step } from './types.ts'
 
@@ -23,6 +24,7 @@ export class Pipeline {
   readonly #slots: Slot[] = []
   readonly #reports = new Map<string, () => unknown>()
   readonly #overlapping: () => readonly Pipeline[]
+  readonly #table: RouteTable
   #unknown: CompiledRoute | undefined
   answer: Answerer = sendProblem
   /** Set by the limiter, where there is one. */
@@ -30,9 +32,13 @@ export class Pipeline {
   /** Told of answers that no hook sees; set by the audit trail, where there is one. */
   onEdgeAnswer: (answer: EdgeAnswer) => void = () => {}
 
-  /** @param overlapping the pipelines that requests of this one meet too: those of enclosing and of enclosed scopes. */
-  constructor (overlapping: () => readonly Pipeline[] = () => []) {
+  /**
+   * @param overlapping the pipelines that requests of this one meet too: those of enclosing and of enclosed scopes.
+   * @param router the router options of the application.
+   */
+  constructor (overlapping: () => readonly Pipeline[] = () => [], router: RouterOptions = {}) {
     this.#overlapping = overlapping
+    this.#table = new RouteTable(router)
   }
 
   /** Whether refusals are sent as problem documents, or thrown to the application's error handler. */
@@ -77,6 +83,16 @@ export class Pipeline {
   /** Every route that is known: those declared after the suite, and earlier ones once a request has shown them. */
   get routes (): readonly RouteInfo[] {
     return this.#slots.map(({ info }) => info)
+  }
+
+  /** The known routes that a request with this method and URL would meet. */
+  routesAt (method: string, url: string): readonly RouteInfo[] {
+    return this.#table.at(method, url)
+  }
+
+  /** The methods of the known routes for this URL. */
+  methodsAt (url: string): readonly string[] {
+    return this.#table.methodsAt(url)
   }
 
   /**
@@ -134,6 +150,7 @@ export class Pipeline {
   #slot (info: RouteInfo): Slot {
     const slot = new Slot(info)
     this.#slots.push(slot)
+    this.#table.add(info)
     return slot
   }
 }

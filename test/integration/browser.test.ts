@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { Page } from 'playwright-core'
+import type { Frame } from 'playwright-core'
 import t from 'tap'
 import { startChromium, startOrigin } from '../helpers/chromium.ts'
 import { bearer, listen, secured, startIssuer } from '../helpers/server.ts'
@@ -43,21 +43,29 @@ const { app } = await secured(t, issuer, {
 const api = await listen(app)
 app.server.on('request', ({ method = '' }) => { wire.push(method) })
 
-async function open (origin: string): Promise<Page> {
+async function open (origin: string): Promise<Frame> {
   const context = await browser.newContext()
   await context.addCookies([{ name: 'session', value: '1', url: api }])
   const page = await context.newPage()
   await page.goto(origin)
-  return page
+  return page.mainFrame()
 }
 
-const pages = { allowed: await open(allowed), partner: await open(partner), stranger: await open(stranger), opaque: await open('data:text/html,') }
+/** A sandboxed frame inside this page: its origin is opaque, which is sent as `Origin: null`. */
+async function sandbox (frame: Frame): Promise<Frame> {
+  await frame.setContent('<iframe sandbox="allow-scripts" srcdoc="empty"></iframe>')
+  const inner = await (await frame.waitForSelector('iframe')).contentFrame()
+  if (inner === null) throw new Error('the frame did not load')
+  return inner
+}
+
+const pages = { allowed: await open(allowed), partner: await open(partner), stranger: await open(stranger), opaque: await sandbox(await open(allowed)) }
 
 /** What a script of the page learns of the answer. */
 type Seen = 'blocked' | { readonly status: number, readonly body: string, readonly headers: Readonly<Record<string, string>> }
 
-async function ask (page: Page, url: string, init: RequestInit): Promise<Seen> {
-  return await page.evaluate(async ({ url, init }) => {
+async function ask (frame: Frame, url: string, init: RequestInit): Promise<Seen> {
+  return await frame.evaluate(async ({ url, init }) => {
     try {
       const response = await fetch(url, init)
       return { status: response.status, body: await response.text(), headers: Object.fromEntries(response.headers) }

@@ -1,0 +1,37 @@
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { refusal, type Refusal } from '../lib/http/index.ts'
+import type { Handler, Pipeline } from '../lib/pipeline/index.ts'
+import { hasStaticRoute, pipelineOf } from './pipeline.ts'
+
+/**
+ * 405 with `Allow` where the path has routes, but none for this method (RFC 9110 §15.5.6). Fastify answers 404 there.
+ * Only requests that match no route come here: catch-alls are never in the way.
+ */
+const method: FastifyPluginAsync = async app => {
+  const pipeline = pipelineOf(app)
+  pipeline.add({
+    name: 'method',
+    phase: 'method',
+    compile: ({ kind }) => kind === 'unknown' ? { hook: 'onRequest', handler: refuseMethod(app, pipeline) } : undefined
+  })
+}
+
+function refuseMethod (app: FastifyInstance, pipeline: Pipeline): Handler {
+  const answers = new Map<string, Refusal>()
+  return ({ raw: { url = '' } }) => {
+    const allow = methodsAt(app, pipeline, url).join(', ')
+    if (allow === '') return undefined
+    const answer = answers.get(allow) ?? refusal('SECURE_API_METHOD_NOT_ALLOWED', { headers: { allow } })
+    answers.set(allow, answer)
+    return answer
+  }
+}
+
+/** In one order whatever the order of declaration was, so that the same routes give the same text. */
+function methodsAt (app: FastifyInstance, pipeline: Pipeline, url: string): string[] {
+  const early = app.supportedMethods.filter(method => hasStaticRoute(app, method, url))
+  return [...new Set([...pipeline.methodsAt(url), ...early])].sort()
+}
+
+export default fp(method, { fastify: '5.x', name: 'secure-api-method' })

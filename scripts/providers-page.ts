@@ -1,0 +1,48 @@
+import { presets, presetSamples, type Preset, type PresetSample } from '../lib/tokens/index.ts'
+import { table } from './errors-page.ts'
+
+/** The text of docs/providers.md, from the presets and their sample tokens. */
+export function providersPage (): string {
+  return `# Identity providers
+
+<!-- Made by \`npm run docs\` from lib/tokens/presets.ts and lib/tokens/samples.ts; a test compares. -->
+
+\`auth: { issuer, audience, preset: 'entra' }\` sets the claim names and quirks of a provider; whatever stands beside it wins.
+Without a preset \`scope\` and \`scp\` are scopes, and \`roles\` are roles. The sample tokens are those of the providers'
+documentation, without their times; \`test/lib/tokens/rules.test.ts\` reads each of them.
+
+${Object.entries<Preset>(presets).map(([name, preset]) => section(name, preset)).join('\n')}`
+}
+
+function section (name: string, preset: Preset): string {
+  const samples = presetSamples.filter(sample => sample.preset === name)
+  return `## \`${name}\`
+
+[Documentation of these tokens](${preset.documentation}). ${preset.issuerHint}
+
+${table(['what', 'where'], facts(preset))}
+
+${samples.map(sampleText).join('\n')}`
+}
+
+function facts ({ algorithms, scopeClaims, roleClaims, audienceClaim, tokenUse }: Preset): string[][] {
+  const paths = (list: Preset['scopeClaims']) => list.map(path => `\`${path.join('.')}\``).join(', ') || 'none'
+  const use = tokenUse === undefined ? [] : [['kind of token', `\`${tokenUse.claim}\` must be ${tokenUse.accepted.map(value => `\`${value}\``).join(' or ')}`]]
+  return [['scopes', paths(scopeClaims)], ['roles', paths(roleClaims)], ['audience', `\`${audienceClaim}\``], ['algorithms', algorithms.join(', ')], ...use]
+}
+
+function sampleText ({ name, issuer, audience, header, claims, principal }: PresetSample): string {
+  const { kind, subject, client, tenant, scopes, roles } = principal
+  return `**${name}**, with \`issuer: '${issuer}'\` and \`audience: '${audience}'\`:
+
+\`\`\`json
+${JSON.stringify({ header, claims }, null, 2)}
+\`\`\`
+
+becomes
+
+\`\`\`json
+${JSON.stringify({ kind, subject, client, tenant, scopes, roles }, null, 2)}
+\`\`\`
+`
+}
