@@ -5,6 +5,7 @@ import {
   type AuditEvent, type AuditOptions, type AuditSink, type RouteAudit
 } from '../lib/audit/index.ts'
 import { check, Problems } from '../lib/config/index.ts'
+import { isPreflight } from '../lib/cors/index.ts'
 import { refusal } from '../lib/http/index.ts'
 import { refusalOf, type EdgeAnswer, type RouteInfo } from '../lib/pipeline/index.ts'
 import { pipelineOf } from './pipeline.ts'
@@ -78,7 +79,7 @@ function eventOf (request: FastifyRequest, reply: FastifyReply | undefined, abor
   return {
     time: new Date().toISOString(),
     event: eventName(status, refused?.code),
-    action: action || `${request.method} ${url ?? 'unknown route'}`,
+    action: action || actionOf(request, url),
     outcome,
     status,
     ...(reason === undefined ? undefined : { reason }),
@@ -89,6 +90,12 @@ function eventOf (request: FastifyRequest, reply: FastifyReply | undefined, abor
     ...(request.auth === undefined || request.auth.kind === 'anonymous' ? undefined : { principal: auditPrincipal(request.auth) }),
     durationMs: Math.round((reply?.elapsedTime ?? 0) * 1000) / 1000
   }
+}
+
+/** A preflight is matched to no route of the application; what it asks about is the sender's word. */
+function actionOf (request: FastifyRequest, url: string | undefined): string {
+  if (isPreflight(request.method, request.headers)) return 'preflight'
+  return `${request.method} ${url ?? 'unknown route'}`
 }
 
 /** Something that was no request: there is no method, no route and no id to name. */

@@ -17,6 +17,7 @@ import headers, { checkHeaders, headersContext } from './headers.ts'
 import method from './method.ts'
 import { pipelineOf } from './pipeline.ts'
 import rateLimit, { checkRateLimit } from './rate-limit.ts'
+import tls from './tls.ts'
 
 /** Options of the suite: each section is its plugin's options, or `false` to leave that control out. */
 export interface SecureApiOptions {
@@ -107,6 +108,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   if (origins !== false) await app.register(cors, { ...origins, environment })
   if (methodNotAllowed) await app.register(method)
   if (trail !== false) await app.register(audit, trail)
+  await app.register(tls, {})
   app.decorate('secureApi', Object.freeze({ routes: () => pipeline.routes.map(posture), status: () => pipeline.status() }))
   warnOfNarrowScope(app)
 
