@@ -6,7 +6,9 @@ import {
 } from '../lib/audit/index.ts'
 import { check, Problems } from '../lib/config/index.ts'
 import { isPreflight } from '../lib/cors/index.ts'
+import type { Violation } from '../lib/headers/index.ts'
 import { refusal } from '../lib/http/index.ts'
+import { limitOf } from '../lib/limits/index.ts'
 import { refusalOf, type EdgeAnswer, type RouteInfo } from '../lib/pipeline/index.ts'
 import { pipelineOf } from './pipeline.ts'
 
@@ -44,6 +46,7 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, options) => {
     posture: ({ config }) => ({ audit: config.audit ?? true })
   })
   pipeline.onEdgeAnswer = answer => record(trail, edgeEvent(answer))
+  pipeline.onViolation = (request, violation) => record(trail, violationEvent(request, violation))
   // An answered request ends in onResponse; one whose caller left, or whose hijacked socket was destroyed, does not.
   const aborted = new WeakSet<FastifyRequest>()
   app.addHook('onResponse', function recordAnswered (request, reply, done) {
@@ -75,6 +78,7 @@ function eventOf (request: FastifyRequest, reply: FastifyReply | undefined, abor
   if (action === false && outcome === 'allowed') return undefined
   // A guard by hand may refuse and another one, or the handler, still let the call through.
   const refused = outcome === 'allowed' ? undefined : refusalOf(request)
+  const limit = limitOf(request)
   const reason = aborted ? 'client-aborted' : refused?.code
   return {
     time: new Date().toISOString(),
@@ -88,6 +92,7 @@ function eventOf (request: FastifyRequest, reply: FastifyReply | undefined, abor
     requestId: request.id,
     address: request.ip,
     ...(request.auth === undefined || request.auth.kind === 'anonymous' ? undefined : { principal: auditPrincipal(request.auth) }),
+    ...(limit === undefined ? undefined : { limit }),
     durationMs: Math.round((reply?.elapsedTime ?? 0) * 1000) / 1000
   }
 }
@@ -111,6 +116,24 @@ function edgeEvent ({ status, code, address }: EdgeAnswer): AuditEvent {
     requestId: '',
     address: address ?? '',
     durationMs: 0
+  }
+}
+
+/** Of a policy that is only tried out nothing was blocked. */
+function violationEvent (request: FastifyRequest, violation: Violation): AuditEvent {
+  const { url } = request.routeOptions
+  return {
+    time: new Date().toISOString(),
+    event: 'malicious_csp_violation',
+    action: 'csp violation',
+    outcome: violation.disposition === 'report' ? 'allowed' : 'denied',
+    status: 204,
+    method: request.method,
+    ...(url === undefined ? undefined : { route: url }),
+    requestId: request.id,
+    address: request.ip,
+    durationMs: 0,
+    violation
   }
 }
 

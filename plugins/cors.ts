@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, environmentOf, Problems, type Environment } from '../lib/config/index.ts'
+import { check, environmentOf, Problems, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import {
   actual, addVary, compileCors, CorsOptionsSchema, createPreflightEngine, engineOptions, explain, isPreflight, mergeCors, preflight, preflightVary, refuses,
   RouteCorsSchema, validateCors, type ActualRequest, type CorsOptions, type CorsPolicy, type Preflight, type PreflightRefusal, type RouteCors
@@ -8,7 +8,8 @@ import {
 import { refusal, type Refusal } from '../lib/http/index.ts'
 import { rateLimitHeaderNames } from '../lib/limits/index.ts'
 import { answered, type Handler, type Pipeline, type RouteInfo } from '../lib/pipeline/index.ts'
-import { hasStaticRoute, pipelineOf } from './pipeline.ts'
+import { methodsOfRoutes, refuseBeside } from './neighbours.ts'
+import { pipelineOf } from './pipeline.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -32,6 +33,12 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, .
   checkCors(options, environmentOf(environment), problems)
   problems.throwIfAny()
 
+  refuseBeside(app, '@fastify/cors', {
+    code: 'SECURE_API_CORS_DUPLICATE',
+    path: 'cors',
+    why: '@fastify/cors is registered in the same scope and would answer preflights that this policy refuses',
+    fix: 'Remove it, or set `cors: false`.'
+  })
   const pipeline = pipelineOf(app)
   const policies = new RoutePolicies(app, pipeline, options, environmentOf(environment))
   pipeline.add({
@@ -47,6 +54,9 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, .
     name: 'cors:preflight',
     phase: 'preflight',
     compile: () => ({ hook: 'onRequest', handler: preflightHandler(policies, development && options.debug === true) })
+  })
+  app.addHook('onReady', async function compareMethods () {
+    warnOfMethods(app, options.methods ?? [], policies.uncallable(pipeline.routes))
   })
 }
 
@@ -91,7 +101,15 @@ class RoutePolicies {
   at (method: string, url: string): readonly (CorsPolicy | undefined)[] {
     const routes = this.#pipeline.routesAt(method, url)
     if (routes.length > 0) return routes.map(route => this.#known.get(route))
-    return hasStaticRoute(this.#app, method, url) ? [this.#base] : []
+    return this.#app.findRoute({ method, url }) === null ? [] : [this.#base]
+  }
+
+  /** Methods of routes that pages of other origins may call in general, but not with this method. */
+  uncallable (routes: readonly RouteInfo[]): string[] {
+    return routes.flatMap(route => {
+      const policy = this.#known.get(route)
+      return route.methods.filter(method => policy !== undefined && !unsent.has(method) && !policy.methods.has(method)).map(method => `${method} ${route.url}`)
+    })
   }
 
   #compile ({ config, label }: RouteInfo, problems: Problems): CorsPolicy | undefined {
@@ -104,6 +122,18 @@ class RoutePolicies {
     const merged = mergeCors(this.#options, config.cors as Exclude<RouteCors, false>, path, problems, { environment: this.#environment })
     return problems.list().length > before ? undefined : compileCors(merged, { exposed })
   }
+}
+
+/** Methods that no page sends: forbidden by Fetch §2.2.1, or the preflight itself. */
+const unsent: ReadonlySet<string> = new Set(['OPTIONS', 'CONNECT', 'TRACE', 'TRACK'])
+
+/** Both are most often a method that was forgotten; neither opens anything. */
+function warnOfMethods (app: FastifyInstance, stated: readonly string[], uncallable: readonly string[]): void {
+  const routed = methodsOfRoutes(app)
+  const unrouted = stated.filter(method => !routed.has(method))
+  const code = 'SECURE_API_CORS_METHOD_UNROUTED' satisfies ConfigurationCode
+  if (unrouted.length > 0) app.log.warn({ code, methods: unrouted }, 'secure-api: cors.methods names methods that no route has')
+  if (uncallable.length > 0) app.log.warn({ code, routes: uncallable }, 'secure-api: pages of the allowed origins cannot call these routes: add the methods to cors.methods, or state cors: false there')
 }
 
 /**

@@ -7,7 +7,9 @@ import {
 } from '../lib/headers/index.ts'
 import type { Handler, Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
 import { claim, edgeAnswers, installEdge } from '../lib/server/index.ts'
+import { refuseBeside } from './neighbours.ts'
 import { pipelineOf } from './pipeline.ts'
+import { collectReports } from './reports.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -28,13 +30,20 @@ export type HeadersPluginOptions = HeadersOptions & {
 const kNonce = Symbol('secure-api.nonce')
 type WithNonce = FastifyReply & { [kNonce]?: string | null }
 
-const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environment, ...options }) => {
+const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environment, ...given }) => {
   const context = headersContext(environment)
   const problems = new Problems()
-  checkHeaders(options, context, problems)
+  checkHeaders(given, context, problems)
   problems.throwIfAny()
 
+  refuseBeside(app, '@fastify/helmet', {
+    code: 'SECURE_API_HEADERS_DUPLICATE',
+    path: 'headers',
+    why: '@fastify/helmet is registered in the same scope and would write the same headers again',
+    fix: 'Remove it, or set `headers: false`.'
+  })
   const pipeline = pipelineOf(app)
+  const options = withPrefix(given, app.prefix)
   const table = compileHeaders(options, context)
   pipeline.add({
     name: 'headers',
@@ -55,6 +64,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
     if (isPublic !== true && !dependsOnStatus(effective)) return
     route.onSend = [...[route.onSend ?? []].flat(), cacheHook(effective, isPublic === true)]
   })
+  if (given.reports) await collectReports(app, given.reports, pipeline)
 }
 
 /** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
@@ -62,6 +72,12 @@ export function checkHeaders (options: HeadersOptions, context: HeadersContext, 
   const before = problems.list().length
   check(HeadersOptionsSchema, options, 'headers', problems)
   if (problems.list().length === before) validateHeaders(options, 'headers', problems, context)
+}
+
+/** Browsers are told the whole path of the collector. */
+function withPrefix (options: HeadersOptions, prefix: string): HeadersOptions {
+  const { reports } = options
+  return reports ? { ...options, reports: { ...reports, path: prefix + reports.path } } : options
 }
 
 /** Answers that no hook sees. The server belongs to the root: a child scope leaves it alone. */

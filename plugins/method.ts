@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { refusal, type Refusal } from '../lib/http/index.ts'
 import type { Handler, Pipeline } from '../lib/pipeline/index.ts'
-import { hasStaticRoute, pipelineOf } from './pipeline.ts'
+import { pipelineOf } from './pipeline.ts'
 
 /**
  * 405 with `Allow` where the path has routes, but none for this method (RFC 9110 §15.5.6). Fastify answers 404 there.
@@ -28,10 +28,19 @@ function refuseMethod (app: FastifyInstance, pipeline: Pipeline): Handler {
   }
 }
 
-/** In one order whatever the order of declaration was, so that the same routes give the same text. */
+/**
+ * Fastify finds the routes declared before the suite too, but does not say which they are: of those, a wildcard may be
+ * a catch-all, which knows no paths. In one order, so that the same routes give the same text.
+ */
 function methodsAt (app: FastifyInstance, pipeline: Pipeline, url: string): string[] {
-  const early = app.supportedMethods.filter(method => hasStaticRoute(app, method, url))
-  return [...new Set([...pipeline.methodsAt(url), ...early])].sort()
+  const known = pipeline.methodsAt(url)
+  const [path] = url.split('?', 1)
+  const found = app.supportedMethods.flatMap(method => {
+    const route = app.findRoute({ method, url: path ?? '' })
+    return route === null ? [] : [{ method, wildcard: '*' in route.params }]
+  })
+  if (known.length === 0 && found.every(({ wildcard }) => wildcard)) return []
+  return [...new Set([...known, ...found.map(({ method }) => method)])].sort()
 }
 
 export default fp(method, { fastify: '5.x', name: 'secure-api-method' })

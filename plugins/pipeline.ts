@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
-import { Problems } from '../lib/config/index.ts'
+import { Problems, type ConfigurationCode } from '../lib/config/index.ts'
 import { Pipeline, RefusalError, run, throwProblem, writeProblem, type CompiledRoute, type RouteInfo, type RouterOptions } from '../lib/pipeline/index.ts'
+import { hooksBefore } from './neighbours.ts'
 
 const kPipeline = Symbol.for('fastify-secure-api.pipeline')
 
@@ -32,16 +33,6 @@ function routerOptions ({ initialConfig }: FastifyInstance): RouterOptions {
     .filter(([, value]) => value !== undefined))
 }
 
-/**
- * Whether a route without parameters has exactly this path, wherever it was declared; those declared before the suite
- * are known by this alone until they are called. Fastify takes what it is given for a pattern, so that what would be a
- * pattern is not asked for: a miswritten one throws.
- */
-export function hasStaticRoute (app: FastifyInstance, method: string, url: string): boolean {
-  const [path = ''] = url.split(/[?#]/, 1)
-  return path.startsWith('/') && !/[:*(]/.test(path) && app.findRoute({ method, url: path }) !== null
-}
-
 /** A child scope has its parent as its prototype. */
 function overlap (one: object, other: object): boolean {
   return Object.prototype.isPrototypeOf.call(one, other) || Object.prototype.isPrototypeOf.call(other, one)
@@ -56,6 +47,7 @@ function addHooks (app: FastifyInstance, pipeline: Pipeline): void {
     const problems = new Problems()
     pipeline.compile(problems)
     problems.throwIfAny()
+    warnOfEarlierHooks(app)
   })
   app.addHook('onRequest', function secureApiOnRequest (request, reply, done) {
     run(routeOf(pipeline, request).onRequest, 0, request, reply, pipeline.answer, done)
@@ -63,6 +55,12 @@ function addHooks (app: FastifyInstance, pipeline: Pipeline): void {
   app.addHook('preHandler', function secureApiPreHandler (request, reply, done) {
     run(routeOf(pipeline, request).preHandler, 0, request, reply, pipeline.answer, done)
   })
+}
+
+function warnOfEarlierHooks (app: FastifyInstance): void {
+  const hooks = hooksBefore(app, 'secureApiOnRequest')
+  const code = 'SECURE_API_HOOK_ORDER' satisfies ConfigurationCode
+  if (hooks.length > 0) app.log.warn({ code, hooks }, 'secure-api: these onRequest hooks run first; what they answer carries no headers and is not counted. Register the suite before them')
 }
 
 function routeOf (pipeline: Pipeline, request: FastifyRequest): CompiledRoute {

@@ -1,24 +1,49 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { check, Problems } from '../lib/config/index.ts'
 import {
-  addressPartition, compilePolicies, compilePolicy, connectRedis, createLimiter, isRedisLike, isUnavailable, partitionOf, policyNames, RateLimitOptionsSchema,
-  rateLimited, rateLimitField, rateLimitPolicyField, rateLimitUnavailable, refusing, RouteRateLimitSchema, validateRateLimit, validateRouteRateLimit,
-  legacyHeaders, Turnstile, type Decision, type Limiter, type LimiterEvent, type MaybePromise, type Outcome, type Policy, type RateLimitOptions, type RedisLike, type RouteRateLimit, type Unavailable
+  connectRedis, createLimiter, isRedisLike, kDecided, PolicyBook, ProxyWatch, RateLimitOptionsSchema, validateRateLimit,
+  type AddressFinding, type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RedisLike, type RouteRateLimit
 } from '../lib/limits/index.ts'
-import { refusal } from '../lib/http/index.ts'
-import type { FailureBudget, Handler, RouteInfo, Verdict } from '../lib/pipeline/index.ts'
+import type { Handler } from '../lib/pipeline/index.ts'
 import { pipelineOf } from './pipeline.ts'
 import { serveRateLimitApi } from './rate-limit-api.ts'
+import { addressHandler, failureBudget, routeHandler } from './rate-limit-handlers.ts'
+import { serveLoginGuard } from './rate-limit-login.ts'
+import { describe, policiesOf } from './rate-limit-routes.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route's limit: a policy's name, several names, a limit of its own, or `false`. @default `read` for GET, HEAD, OPTIONS and `write` for the rest */
     rateLimit?: RouteRateLimit
   }
+  interface FastifyInstance {
+    /** Switches of the limiter, for this process and until it ends. */
+    rateLimits: RateLimits
+  }
 }
 
-const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+/** Status of the limiter, and of the addresses it counts by. */
+export interface RateLimitStatus extends LimiterStatus {
+  /** What is wrong with `trustProxy`, by what requests show; absent when nothing is. */
+  readonly addresses?: readonly AddressFinding[]
+  /** Names of policies that were changed since the start. */
+  readonly changed?: readonly string[]
+}
+
+/** Looks at and changes limits while the server runs. */
+export interface RateLimits {
+  /** Every policy as it is now; `address` and `failures` are the two that count by address. */
+  list (): readonly LimitState[]
+  /**
+   * Changes a policy from what the server was started with: `{ limit: 50 }`, `{ dryRun: true }`, `{ disabled: true }`. Checked as at
+   * boot; throws a ConfigurationError and leaves everything as it was when the result would be refused there.
+   */
+  change (name: string, change: LimitChange): LimitState
+  /** Takes all changes of a policy back. */
+  restore (name: string): LimitState
+  status (): RateLimitStatus
+}
 
 const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, options) => {
   const problems = new Problems()
@@ -27,25 +52,57 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, options) => 
 
   const pipeline = pipelineOf(app)
   const limiter = await openLimiter(app, options)
-  const { named, perAddress, failures } = compilePolicies(options)
-  const routePolicies = (route: RouteInfo, found: Problems) => policiesOf(route, named, options, found)
-  pipeline.report('rateLimit', () => limiter.status())
+  const book = new PolicyBook(options)
+  const watch = new ProxyWatch(finding => app.log.warn({ finding }, `secure-api: ${findings[finding]}`))
+  const { address, failures } = book
+  app.decorateRequest(kDecided, null)
+  app.decorate('rateLimits', switches(app, limiter, book, watch))
+  pipeline.report('rateLimit', () => app.rateLimits.status())
   if (failures !== undefined) pipeline.failures = failureBudget(limiter, failures)
   pipeline.add({
     name: 'rate-limit:address',
     phase: 'address-limit',
-    compile: () => perAddress === undefined ? undefined : { hook: 'onRequest', handler: addressHandler(limiter, perAddress) }
+    compile: () => address === undefined ? undefined : { hook: 'onRequest', handler: watched(watch, addressHandler(limiter, address)) }
   })
   pipeline.add({
     name: 'rate-limit:route',
     phase: 'rate-limit',
     compile (route, found) {
-      const choose = routePolicies(route, found)
+      const choose = policiesOf(route, book, options, found)
       return choose === undefined ? undefined : { hook: 'onRequest', handler: routeHandler(limiter, choose, options.legacyHeaders === true) }
     },
-    posture: route => ({ rateLimit: describe(routePolicies(route, new Problems()), route) })
+    posture: route => ({ rateLimit: describe(policiesOf(route, book, options, new Problems()), route) })
   })
+  serveLoginGuard(app, limiter, book)
   await serveRateLimitApi(app, limiter)
+}
+
+const findings: Readonly<Record<AddressFinding, string>> = {
+  'forwarded-ignored': 'requests come through a proxy that `trustProxy` does not name, so that all callers behind it share one budget; name its address there',
+  'shared-address': 'nearly all requests come from one private address: if that is a proxy, all callers behind it share one budget; make it send X-Forwarded-For, and name it in `trustProxy`'
+}
+
+function watched (watch: ProxyWatch, handler: Handler): Handler {
+  return (request, reply) => {
+    watch.see({ ip: request.ip, peer: request.socket.remoteAddress, forwarded: request.headers['x-forwarded-for'] !== undefined })
+    return handler(request, reply)
+  }
+}
+
+function switches (app: FastifyInstance, limiter: Limiter, book: PolicyBook, watch: ProxyWatch): RateLimits {
+  const told = (state: LimitState): LimitState => {
+    app.log.warn({ rateLimit: state }, 'secure-api: a rate limit was changed while the server runs')
+    return state
+  }
+  return Object.freeze({
+    list: () => book.list(),
+    change: (name: string, change: LimitChange) => told(book.change(name, change)),
+    restore: (name: string) => told(book.restore(name)),
+    status () {
+      const changed = book.list().filter(state => state.changed).map(({ name }) => name)
+      return { ...limiter.status(), ...(watch.findings.length > 0 && { addresses: watch.findings }), ...(changed.length > 0 && { changed }) }
+    }
+  })
 }
 
 /** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
@@ -79,171 +136,6 @@ function sharedRedis (app: FastifyInstance): RedisLike | undefined {
 function logEvent (app: FastifyInstance, event: LimiterEvent): void {
   if (event.type === 'store-restored') app.log.info(event, 'secure-api: the rate-limit store answers again')
   else app.log.warn(event, event.type === 'store-unavailable' ? 'secure-api: the rate-limit store does not answer' : 'secure-api: more callers than the limiter can remember')
-}
-
-/**
- * Failures are counted when they are known, so those under way could overrun the budget: of one address as many are let
- * in at once as it may fail, and the rest look again when it is their turn. At most twice the limit is ever verified.
- */
-function failureBudget (limiter: Limiter, policy: Policy): FailureBudget {
-  const field = rateLimitPolicyField([policy])
-  const turnstile = new Turnstile(policy.limit)
-  const exhausted = (key: string): Verdict => {
-    const refused = limiter.denied(policy, key)
-    return refused === undefined ? undefined : judge(refused, field, false)
-  }
-  const waited = (key: string): Verdict => {
-    const verdict = exhausted(key)
-    if (verdict !== undefined) turnstile.leave(key)
-    return verdict
-  }
-  return {
-    enter (request) {
-      const key = addressPartition(request)
-      const verdict = exhausted(key)
-      if (verdict !== undefined) return verdict
-      const turn = turnstile.enter(key)
-      if (turn === false) return crowded
-      return turn?.then(() => waited(key))
-    },
-    leave: request => turnstile.leave(addressPartition(request)),
-    count: request => { limiter.take(policy, addressPartition(request)) }
-  }
-}
-
-const crowded = refusal('SECURE_API_RATE_LIMITED', { headers: { 'retry-after': '1' } })
-
-function addressHandler (limiter: Limiter, policy: Policy): Handler {
-  const field = rateLimitPolicyField([policy])
-  return request => after(limiter.take(policy, addressPartition(request)), outcome => judge(outcome, field, false))
-}
-
-type Choose = (request: Pick<FastifyRequest, 'method'>) => readonly Policy[]
-
-function routeHandler (limiter: Limiter, choose: Choose, legacy: boolean): Handler {
-  const fields = new WeakMap<readonly Policy[], string>()
-  const fieldOf = (policies: readonly Policy[]) => {
-    const known = fields.get(policies)
-    if (known !== undefined) return known
-    const made = rateLimitPolicyField(policies)
-    fields.set(policies, made)
-    return made
-  }
-  return (request, reply) => {
-    const policies = choose(request)
-    return after(charge(limiter, policies, request), outcome => {
-      const verdict = judge(outcome, fieldOf(policies), legacy)
-      if (verdict !== undefined || isUnavailable(outcome)) return verdict
-      const decisions = 'allowed' in outcome ? [outcome] : outcome
-      announce(reply, decisions, fieldOf(policies), legacy)
-      releaseAtEnd(limiter, reply, policies, request, decisions)
-      return undefined
-    })
-  }
-}
-
-type Charged = Outcome | readonly Decision[]
-
-function charge (limiter: Limiter, policies: readonly Policy[], request: FastifyRequest): MaybePromise<Charged> {
-  const [only] = policies
-  if (only !== undefined && policies.length === 1) return limiter.take(only, partition(only)(request), costFor(only, request))
-  return limiter.consume(policies.map(policy => [policy, partition(policy)(request), costFor(policy, request)]))
-}
-
-/** A cost that the application's function cannot say is no number, which the limiter refuses. */
-function costFor ({ cost, costOf }: Policy, request: FastifyRequest): number {
-  if (costOf === undefined) return cost
-  try {
-    return costOf(request)
-  } catch (error) {
-    request.log.warn({ err: error }, 'secure-api: a rate-limit cost failed; the request is refused')
-    return NaN
-  }
-}
-
-const partitions = new WeakMap<Policy, (request: FastifyRequest) => string>()
-
-function partition (policy: Policy): (request: FastifyRequest) => string {
-  const known = partitions.get(policy)
-  if (known !== undefined) return known
-  const made = partitionOf(policy.by)
-  partitions.set(policy, made)
-  return made
-}
-
-function judge (outcome: Charged | Unavailable, field: string, legacy: boolean): Verdict {
-  if (isUnavailable(outcome)) return rateLimitUnavailable(outcome)
-  if ('allowed' in outcome) return refusing(outcome) ? rateLimited([outcome], field, legacy) : undefined
-  return outcome.some(refusing) ? rateLimited(outcome, field, legacy) : undefined
-}
-
-function announce ({ raw }: FastifyReply, decisions: readonly Decision[], field: string, legacy: boolean): void {
-  const left = rateLimitField(decisions)
-  if (left === '') return // a dry run is not announced
-  raw.setHeader('ratelimit', left)
-  raw.setHeader('ratelimit-policy', field)
-  if (!legacy) return
-  for (const [name, value] of Object.entries(legacyHeaders(decisions))) raw.setHeader(name, value)
-}
-
-/** `close` comes on every way a request can end: answered, aborted by the caller, hijacked, destroyed. */
-function releaseAtEnd (limiter: Limiter, reply: FastifyReply, policies: readonly Policy[], request: FastifyRequest, decisions: readonly Decision[]): void {
-  decisions.forEach((decision, index) => {
-    const policy = policies[index]
-    if (decision.lease === 0 || policy === undefined) return
-    const key = partition(policy)(request)
-    const release = () => { limiter.refund(policy, key, decision) }
-    if (reply.raw.closed) release()
-    else reply.raw.once('close', release)
-  })
-}
-
-/** Which policies count a request of this route. `read` and `write` by its method where it names none. */
-function policiesOf ({ kind, config, methods, label }: RouteInfo, named: ReadonlyMap<string, Policy>, options: RateLimitOptions, problems: Problems): Choose | undefined {
-  if (kind === 'unknown' || config.rateLimit === false) return undefined
-  if (!('rateLimit' in config)) return byMethod(methods, named)
-  const before = problems.list().length
-  const path = `${label}: config.rateLimit`
-  check(RouteRateLimitSchema, config.rateLimit, path, problems)
-  const stated = config.rateLimit as RouteRateLimit
-  if (problems.list().length === before) validateRouteRateLimit(stated, path, policyNames(options), problems)
-  if (problems.list().length > before) return byMethod(methods, named)
-  const policies = resolvePolicies(stated, label, named, options)
-  return () => policies
-}
-
-function byMethod (methods: readonly string[], named: ReadonlyMap<string, Policy>): Choose {
-  const read = known('read', named)
-  const write = known('write', named)
-  if (methods.every(method => safeMethods.has(method))) return () => read
-  if (!methods.some(method => safeMethods.has(method))) return () => write
-  return ({ method }) => safeMethods.has(method) ? read : write
-}
-
-function resolvePolicies (stated: RouteRateLimit, label: string, named: ReadonlyMap<string, Policy>, { onStoreFailure }: RateLimitOptions): readonly Policy[] {
-  if (stated === false) return []
-  if (typeof stated === 'string') return known(stated, named)
-  return Array.isArray(stated) ? stated.flatMap(name => known(name, named)) : [compilePolicy(inlineName(label), stated, onStoreFailure)]
-}
-
-/** A limit written at the route is a budget of that route alone. */
-function inlineName (label: string): string {
-  return label.replace(/^route /, '').replace(/[^\w./:-]+/g, '_')
-}
-
-function known (name: string, named: ReadonlyMap<string, Policy>): readonly Policy[] {
-  const policy = named.get(name)
-  return policy === undefined ? [] : [policy]
-}
-
-function describe (choose: Choose | undefined, { methods }: RouteInfo): unknown {
-  if (choose === undefined) return false
-  return choose({ method: methods[0] ?? 'GET' }).map(({ name, limit, windowMs, algorithm }) => ({ policy: name, limit, windowMs, algorithm }))
-}
-
-/** Stays in this turn when the limiter could answer at once. */
-function after <T> (value: MaybePromise<T>, then: (value: T) => Verdict): Verdict | Promise<Verdict> {
-  return value instanceof Promise ? value.then(then) : then(value)
 }
 
 export default fp(rateLimit, { fastify: '5.x', name: 'secure-api-rate-limit' })

@@ -34,6 +34,8 @@ const ofRoutes: readonly Chapter[] = [
   { title: '`config.cors`', schema: 'RouteCorsSchema', prefix: 'config.cors', like: cors }
 ]
 
+const server: Chapter = { title: '`secureServer()`', schema: 'SecureServerOptionsSchema', note: 'Options of the constructor, `Fastify(secureServer({ … }))`. [TLS](tls.md) says more of `tls`.' }
+
 /** The text of docs/reference.md, from the comments in the schemas. */
 export function referencePage (root: string): string {
   const sources = new SchemaSources(schemaFiles(root), new Set([limit.schema]))
@@ -61,6 +63,8 @@ The name of a policy of \`rateLimit.policies\`, a list of names (all must admit)
 
 The name of the action in the audit trail, such as \`'orders.create'\`; \`false\` leaves allowed calls out of it.
 Without it the action is the method and the route.
+
+${chapter('##', server, sources)}
 `
 }
 

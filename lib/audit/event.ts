@@ -1,4 +1,5 @@
 import type { Principal } from '../credentials/index.ts'
+import type { Violation } from '../headers/index.ts'
 import type { AnswerCode } from '../http/index.ts'
 
 /** One line of the trail: who did what, when, from where, and how it ended. No URL, no header, no body, no token. */
@@ -20,6 +21,8 @@ export interface AuditEvent {
   readonly address: string
   readonly principal?: AuditPrincipal
   readonly durationMs: number
+  /** What a browser reported, of `malicious_csp_violation`. Anyone can send such a report. */
+  readonly violation?: Violation
 }
 
 export type Outcome = 'allowed' | 'denied' | 'failed' | 'aborted'
@@ -45,7 +48,7 @@ const namesByStatus = {
   429: 'excess_rate_limit_exceeded'
 } as const
 
-export type AuditEventName = 'api_access' | 'api_error' | typeof namesByReason[keyof typeof namesByReason] | typeof namesByStatus[keyof typeof namesByStatus]
+export type AuditEventName = 'api_access' | 'api_error' | 'malicious_csp_violation' | typeof namesByReason[keyof typeof namesByReason] | typeof namesByStatus[keyof typeof namesByStatus]
 
 const names: Readonly<Record<string, AuditEventName>> = { ...namesByStatus, ...namesByReason }
 

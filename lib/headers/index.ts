@@ -1,5 +1,6 @@
 export { compileNonceTable, createNonceSource, type NoncedHeaders } from './nonce.ts'
-export { HeadersOptionsSchema, RouteHeadersSchema, type EffectiveHeaders, type HeadersOptions, type RouteHeaders } from './options.ts'
+export { HeadersOptionsSchema, RouteHeadersSchema, type EffectiveHeaders, type HeadersOptions, type ReportsOptions, type RouteHeaders } from './options.ts'
+export { readReports, reportTypes, type ReportKind, type Violation } from './reports.ts'
 export { mergeHeaders } from './resolve.ts'
 export { cacheControl, compileHeaders, type CacheTable, type HeaderPair, type HeaderTable, type HeadersContext } from './table.ts'
 export { validateHeaders, validateRouteHeaders } from './validate.ts'

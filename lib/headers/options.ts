@@ -131,6 +131,32 @@ const shared = {
   cacheControl: Type.Optional(Type.Union([off, Type.String()]))
 }
 
+const ReportsSchema = Type.Object({
+  /** Where browsers send reports: a path of this server that no other route has. */
+  path: Type.String({ pattern: '^/[\\w./~-]+$', hint: "Give a path such as '/csp-reports'." }),
+  /**
+   * How many requests with reports one address may make in a minute; the rest is answered 429.
+   * @default 60
+   */
+  perMinute: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+  /**
+   * How large such a request may be, in bytes; a larger one is answered 413.
+   * @default 16_384
+   */
+  maxBytes: Type.Optional(Type.Integer({ minimum: 1024, maximum: 1_048_576 })),
+  /**
+   * How many reports of one request reach the audit trail.
+   * @default 20
+   */
+  maxReports: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+  /**
+   * Record the first 40 characters of the script or style that was blocked. Costs: whatever an injected script, or a
+   * page of your own, has in them, stands in the trail.
+   * @default false
+   */
+  sample: Type.Optional(Type.Boolean())
+}, { additionalProperties: false })
+
 /** The option `headers`. */
 export const HeadersOptionsSchema = Type.Object({
   ...shared,
@@ -146,6 +172,12 @@ export const HeadersOptionsSchema = Type.Object({
    * @default none
    */
   reportingEndpoints: Type.Optional(Type.Union([off, Type.Record(Type.String(), Type.String())])),
+  /**
+   * Collect reports of violations of the Content-Security-Policy: adds a public route, names it in every policy that
+   * does not name another place (`report-to`, `report-uri`), and records each report in the audit trail.
+   * @default false
+   */
+  reports: Type.Optional(Type.Union([off, ReportsSchema])),
   /**
    * Headers of others that are taken off each response, for what they tell about the server.
    * @default ['x-powered-by', 'server']
@@ -183,4 +215,5 @@ export type EffectiveHeaders = HeadersOptions & Pick<RouteHeaders, 'clearSiteDat
   /** `cacheControl` was stated by the route, which then says it of public answers too. */
   readonly routeCacheControl?: boolean
 }
+export type ReportsOptions = Static<typeof ReportsSchema>
 export type Directives = Static<typeof DirectivesSchema>

@@ -1,6 +1,6 @@
 import { milliseconds } from '../config/index.ts'
 import { directiveName, layer, type Policy } from './csp.ts'
-import type { EffectiveHeaders, HeadersOptions, RouteHeaders } from './options.ts'
+import type { Directives, EffectiveHeaders, HeadersOptions, RouteHeaders } from './options.ts'
 import { directives, permissions } from './profiles.ts'
 
 /** Every header decided, defaults filled in, nothing yet written as text. `undefined` means the header is not sent. */
@@ -17,14 +17,15 @@ export interface Resolved {
 
 export function resolve (options: EffectiveHeaders): Resolved {
   const { profile = 'api', contentSecurityPolicy: csp, reportingEndpoints } = options
-  const policy = csp === false ? undefined : layer(follow(layer(new Map(), directives[profile]), options), csp?.directives)
+  const base = layer(follow(layer(new Map(), directives[profile]), options), reporting(options))
+  const policy = csp === false ? undefined : layer(base, csp?.directives)
   return {
     policy,
     nonces: csp !== false && csp?.nonces === true,
-    reportOnly: reportOnly(policy, options),
+    reportOnly: reportOnly(policy ?? layer(new Map(), reporting(options)), options),
     frameOptions: frameOptions(policy, options),
     permissions: features(options),
-    endpoints: new Map(Object.entries(reportingEndpoints || {})),
+    endpoints: new Map(Object.entries({ ...collector(options), ...reportingEndpoints || {} })),
     hsts: strictTransport(options),
     originAgentCluster: options.originAgentCluster ?? profile === 'html'
   }
@@ -35,6 +36,18 @@ function follow (policy: Policy, { frameOptions }: EffectiveHeaders): Policy {
   return frameOptions === 'sameorigin' ? layer(policy, { 'frame-ancestors': ["'self'"] }) : policy
 }
 
+/** The name of the collector in `Reporting-Endpoints`. */
+export const collectorName = 'csp'
+
+function collector ({ reports }: EffectiveHeaders): Readonly<Record<string, string>> {
+  return reports ? { [collectorName]: reports.path } : {}
+}
+
+/** Browsers that know `report-to` ignore `report-uri` (CSP3 §6.5.1); Firefox and Safari learned it late. */
+function reporting ({ reports }: EffectiveHeaders): Directives {
+  return reports ? { 'report-to': [collectorName], 'report-uri': [reports.path] } : {}
+}
+
 /** What X-Frame-Options can say of `frame-ancestors`; a list of origins has no counterpart. */
 function frameOptions (policy: Policy | undefined, { frameOptions: stated }: EffectiveHeaders): Resolved['frameOptions'] {
   if (stated !== undefined) return stated === false ? undefined : stated
@@ -43,9 +56,9 @@ function frameOptions (policy: Policy | undefined, { frameOptions: stated }: Eff
   return ancestors === "'self'" ? 'sameorigin' : undefined
 }
 
-function reportOnly (policy: Policy | undefined, { contentSecurityPolicyReportOnly: candidate }: EffectiveHeaders): Policy | undefined {
+function reportOnly (policy: Policy, { contentSecurityPolicyReportOnly: candidate }: EffectiveHeaders): Policy | undefined {
   if (candidate === undefined || candidate === false) return undefined
-  return layer(policy ?? new Map(), candidate.directives)
+  return layer(policy, candidate.directives)
 }
 
 function features ({ permissionsPolicy: stated }: EffectiveHeaders): Resolved['permissions'] {

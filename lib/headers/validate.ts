@@ -2,7 +2,7 @@ import { milliseconds, suggest, type ConfigurationCode, type Problems } from '..
 import { directiveName, scriptSources, sources } from './csp.ts'
 import type { Directives, EffectiveHeaders, HeadersOptions, RouteHeaders } from './options.ts'
 import { directiveNames, keywords, permissions } from './profiles.ts'
-import { mergeHeaders, resolve, type Resolved } from './resolve.ts'
+import { collectorName, mergeHeaders, resolve, type Resolved } from './resolve.ts'
 import { buildTable, unwritable, writable, type HeadersContext } from './table.ts'
 
 /** What the checks of one option need. */
@@ -102,7 +102,10 @@ function reporting ({ options, resolved: { policy, reportOnly, endpoints }, repo
   }
 }
 
-function endpoints ({ resolved: { endpoints }, context, report }: Subject): void {
+function endpoints ({ options, resolved: { endpoints }, context, report }: Subject): void {
+  if (options.reports && options.reportingEndpoints && collectorName in options.reportingEndpoints) {
+    report('SECURE_API_OPTION_CONFLICT', `reportingEndpoints.${collectorName}`, '`reports` gives that name to its own collector', 'Choose another name, or leave `reports` out.')
+  }
   for (const [name, url] of endpoints) {
     const option = `reportingEndpoints.${name}`
     if (!/^[a-z*][a-z0-9_.*-]*$/.test(name)) report('SECURE_API_HEADERS_REPORTING_ENDPOINT', option, 'the name is not a structured-field key (RFC 9651 §3.1.2)', 'Use lower-case letters, digits, "_", "-", "." and "*".')

@@ -113,3 +113,9 @@ export function nextLease (): number {
 export function countable (cost: number): boolean {
   return Number.isSafeInteger(cost) && cost >= 1
 }
+
+/** The refusal of a caller whose plan is not known: nobody is asked, and nothing is counted. */
+export function unplanned (policy: Policy, now: number): Decision {
+  const { limit, windowMs, dryRun, cost } = policy
+  return { allowed: false, policy, limit, remaining: 0, retryAfterMs: windowMs, resetMs: windowMs, source: 'memory', dryRun, cost, at: now, stamp: now, lease: 0 }
+}

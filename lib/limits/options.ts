@@ -26,6 +26,15 @@ const CostSchema = Type.Union([
   Type.Unsafe<(request: FastifyRequest) => number>(Type.Function([], Type.Any()))
 ])
 
+const PlanSchema = Type.Object({
+  /** As of the limit. */
+  limit: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
+  /** As of the limit. @default that of the limit */
+  window: Type.Optional(DurationSchema),
+  /** As of the limit. @default that of the limit, or the plan's own `limit` */
+  burst: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000 }))
+}, { additionalProperties: false })
+
 /** One limit: how much of what, in which time, for whom. */
 export const LimitSchema = Type.Object({
   /** How many requests (units, where a `cost` is set) one caller may make in a `window`; for `concurrency`, how many at the same time. */
@@ -54,6 +63,16 @@ export const LimitSchema = Type.Object({
   by: Type.Optional(PartitionSchema),
   /** How many units one request takes, or a function that says so; a result that is no whole number of at least 1 refuses the request. @default 1 */
   cost: Type.Optional(CostSchema),
+  /**
+   * Limits by the caller's plan, for callers with a credential; `limit` itself is for those without one. A plan that
+   * is not listed, or that cannot be told, is refused: never unlimited. A change of plan starts a new count.
+   */
+  plans: Type.Optional(Type.Record(Type.String(), PlanSchema)),
+  /** Where the plan is: the path of a claim (`'plan'`, `'app_metadata.plan'`), or a function that returns its name. Required with `plans`. */
+  plan: Type.Optional(Type.Union([
+    Type.String(),
+    Type.Unsafe<(request: FastifyRequest) => string | undefined>(Type.Function([], Type.Any()))
+  ])),
   /** Counts and reports, and refuses nothing: for trying a limit out on real traffic. @default false */
   dryRun: Type.Optional(Type.Boolean()),
   /** What happens while the shared store cannot be asked; see `rateLimit.onStoreFailure`. @default the value there */

@@ -21,6 +21,9 @@ export interface Policy {
   readonly cost: number
   /** Set when the cost depends on the request. */
   readonly costOf: ((request: FastifyRequest) => number) | undefined
+  /** By the name of the plan, where the limit depends on it; see {@link planned}. */
+  readonly plans: ReadonlyMap<string, Policy> | undefined
+  readonly planOf: ((request: FastifyRequest) => unknown) | undefined
   readonly dryRun: boolean
   readonly onStoreFailure: StoreFailure
   /** The name as a structured-field string (RFC 9651 §3.3.3). */
@@ -34,14 +37,17 @@ const exactUpTo = 100
 const entriesOfAWindow = 100
 const defaultLease = 300_000
 
-/** Compiles a limit that has been validated. `onStoreFailure` is used where the limit does not say. */
-export function compilePolicy (name: string, limit: Limit, onStoreFailure: StoreFailure = 'local'): Policy {
+/**
+ * Compiles a limit that has been validated. `onStoreFailure` is used where the limit does not say. Each plan has counts of its
+ * own, since states of different windows cannot be read with each other's; `@` stands in no name.
+ */
+export function compilePolicy (name: string, limit: Limit, onStoreFailure: StoreFailure = 'local', plan?: string): Policy {
   const algorithm = limit.algorithm ?? 'sliding-window'
   const windowMs = windowOf(limit)
   const label = structuredString(name)
   return Object.freeze({
     name,
-    id: `${algorithm}:${name}`,
+    id: plan === undefined ? `${algorithm}:${name}` : `${algorithm}:${name}@${plan}`,
     algorithm,
     limit: limit.limit,
     windowMs,
@@ -51,6 +57,8 @@ export function compilePolicy (name: string, limit: Limit, onStoreFailure: Store
     by: limit.by ?? 'principal',
     cost: typeof limit.cost === 'number' ? limit.cost : 1,
     costOf: typeof limit.cost === 'function' ? limit.cost : undefined,
+    plans: compilePlans(name, limit, onStoreFailure),
+    planOf: typeof limit.plan === 'string' ? claimReader(limit.plan) : limit.plan,
     dryRun: limit.dryRun ?? false,
     onStoreFailure: limit.onStoreFailure ?? onStoreFailure,
     label,
@@ -58,24 +66,53 @@ export function compilePolicy (name: string, limit: Limit, onStoreFailure: Store
   })
 }
 
+function compilePlans (name: string, { plans, plan: _, ...common }: Limit, onStoreFailure: StoreFailure): ReadonlyMap<string, Policy> | undefined {
+  if (plans === undefined) return undefined
+  return new Map(Object.entries(plans).map(([plan, own]) => [plan, compilePolicy(name, { ...common, ...own }, onStoreFailure, plan)]))
+}
+
+/** A claim of that very name (they may hold dots), or the member that the path leads to. */
+function claimReader (path: string): (request: FastifyRequest) => unknown {
+  const steps = path.split('.')
+  return ({ auth }) => {
+    const claims: unknown = auth?.claims
+    return member(claims, path) ?? steps.reduce(member, claims)
+  }
+}
+
+function member (value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined
+}
+
+/** The policy for this caller's plan; undefined when the plan is not known, which must refuse. */
+export function planned (policy: Policy, request: FastifyRequest): Policy | undefined {
+  if (policy.plans === undefined) return policy
+  if (request.auth === undefined || request.auth.kind === 'anonymous') return policy
+  const plan = policy.planOf?.(request)
+  return typeof plan === 'string' ? policy.plans.get(plan) : undefined
+}
+
 /** The policies of the rate limiter, by what they are for. */
 export interface CompiledPolicies {
   readonly named: ReadonlyMap<string, Policy>
   readonly perAddress: Policy | undefined
   readonly failures: Policy | undefined
+  /** What each was compiled from; those by address as `address` and `failures`. */
+  readonly limits: ReadonlyMap<string, Limit>
 }
 
 /** Compiles all limits of the options, with the defaults for those that are absent. */
 export function compilePolicies (options: RateLimitOptions): CompiledPolicies {
   const { onStoreFailure = 'local', perAddress = defaultPerAddress, failures = defaultFailures } = options
-  const compile = (name: string, limit: Limit) => compilePolicy(name, limit, onStoreFailure)
-  const byAddress = (name: string, limit: Limit | false) => limit === false ? undefined : compile(name, { ...limit, by: 'address' })
-  const limits = Object.entries({ ...defaultPolicies, ...options.policies })
-  return {
-    named: new Map(limits.map(([name, limit]) => [name, compile(name, limit)])),
-    perAddress: byAddress('address', perAddress),
-    failures: byAddress('failures', failures)
+  const limits = new Map<string, Limit>(Object.entries({ ...defaultPolicies, ...options.policies }))
+  const named = new Map([...limits].map(([name, limit]) => [name, compilePolicy(name, limit, onStoreFailure)]))
+  const byAddress = (name: string, limit: Limit | false): Policy | undefined => {
+    if (limit === false) return undefined
+    const own: Limit = { ...limit, by: 'address' }
+    limits.set(name, own)
+    return compilePolicy(name, own, onStoreFailure)
   }
+  return { named, perAddress: byAddress('address', perAddress), failures: byAddress('failures', failures), limits }
 }
 
 function windowOf ({ algorithm, window, lease }: Limit): number {

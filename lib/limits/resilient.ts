@@ -15,6 +15,8 @@ export interface ResilientOptions {
   readonly onEvent?: (event: LimiterEvent) => void
 }
 
+const unavailableSpread = 4000
+
 /**
  * Counts in Redis while Redis answers, and otherwise as each policy's `onStoreFailure` says. The memory limiter that
  * steps in is told every decision of Redis, so that a caller at the limit stays there.
@@ -146,8 +148,12 @@ export class ResilientLimiter implements Limiter {
     return isUnavailable(outcome) ? outcome : outcome[0] ?? this.#unavailable(policy)
   }
 
+  /**
+   * An outage meets all callers at the same moment: they are asked to come back over four seconds, not together (draft
+   * ratelimit-headers-11 §3.3). A 429 has no such spread: windows start with each caller's own requests.
+   */
   #unavailable (policy: Policy): Unavailable {
-    return { unavailable: true, policy, retryAfterMs: Math.max(1000, this.#guard.retryAfter) }
+    return { unavailable: true, policy, retryAfterMs: Math.max(1000, this.#guard.retryAfter) + Math.random() * unavailableSpread }
   }
 
   #open (policy: Policy, cost: number): Decision {

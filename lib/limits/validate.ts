@@ -34,11 +34,24 @@ export function validateLimit (limit: Limit, path: string, problems: Problems): 
   validateWindow(limit, path, problems)
   validateBurst(limit, path, problems)
   validateCost(limit, path, problems)
+  validatePlans(limit, path, problems)
 }
 
 /** The names that routes can use: those of the options, and `read` and `write`. */
 export function policyNames (options: RateLimitOptions): string[] {
   return Object.keys({ ...defaultPolicies, ...options.policies })
+}
+
+function validatePlans ({ plans, plan, ...common }: Limit, path: string, problems: Problems): void {
+  if (plans === undefined && plan === undefined) return
+  if (plans === undefined || plan === undefined) {
+    return problems.add('SECURE_API_OPTION_MISSING', `${path}.${plans === undefined ? 'plans' : 'plan'}`, '`plans` and `plan` need each other', "Give both: plans: { free: { limit: 100 } }, plan: 'plan'.")
+  }
+  if (Object.keys(plans).length === 0) problems.add('SECURE_API_OPTION_EMPTY', `${path}.plans`, 'without any plan every caller would be refused', 'Name at least one plan.')
+  for (const [name, own] of Object.entries(plans)) {
+    if (!policyName.test(name)) problems.add('SECURE_API_OPTION_VALUE', `${path}.plans.${name}`, 'the name stands in keys', 'Use a letter, then up to 63 letters, digits, `_`, `.` or `-`.')
+    validateLimit({ ...common, ...own }, `${path}.plans.${name}`, problems)
+  }
 }
 
 function validateWindow ({ algorithm, window, lease }: Limit, path: string, problems: Problems): void {
@@ -79,12 +92,16 @@ function validateAddressLimit (limit: Limit | false | undefined, path: string, p
   if (limit.by !== undefined && limit.by !== 'address') {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.by`, 'this limit is checked before anybody is authenticated, so only the address is known', "Remove `by`, or use `'address'`.")
   }
+  if (limit.plans !== undefined) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.plans`, 'this limit is checked before anybody is authenticated, so no plan is known', 'Use plans in a policy.')
+  }
   if (limit.algorithm === 'concurrency') {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.algorithm`, 'many callers behind one address would wait for its slowest request', 'Use a window here, and `concurrency` in a policy.')
   }
 }
 
-function validatePolicyName (name: string, path: string, problems: Problems): void {
+/** Reports a name that cannot stand in header fields and keys, or that the limiter uses itself. */
+export function validatePolicyName (name: string, path: string, problems: Problems): void {
   if (!policyName.test(name)) {
     problems.add('SECURE_API_OPTION_VALUE', path, 'the name stands in header fields and keys', 'Use a letter, then up to 63 letters, digits, `_`, `.` or `-`.')
   } else if (reservedNames.includes(name)) {

@@ -1,4 +1,6 @@
+import type { FastifyRequest } from 'fastify'
 import { ConfigurationError, Problems } from '../config/index.ts'
+import type { Violation } from '../headers/index.ts'
 import { sendProblem, throwProblem } from './answer.ts'
 import { compileOrClose, compileRoute, inOrder } from './compile.ts'
 import { RouteTable, type RouterOptions } from './route-table.ts'
@@ -31,6 +33,11 @@ export class Pipeline {
   failures: FailureBudget | undefined
   /** Told of answers that no hook sees; set by the audit trail, where there is one. */
   onEdgeAnswer: (answer: EdgeAnswer) => void = () => {}
+
+  /** Told of violations that browsers report; set by the audit trail, where there is one. */
+  onViolation: (request: FastifyRequest, violation: Violation) => void = (request, violation) => {
+    request.log.warn({ violation }, 'secure-api: a browser reports a violation of the Content-Security-Policy')
+  }
 
   /**
    * @param overlapping the pipelines that requests of this one meet too: those of enclosing and of enclosed scopes.

@@ -14,9 +14,9 @@ const args = [
 ]
 
 /** A browser with an empty profile that ends with the test; see `program` for where there is none. */
-export async function startChromium (t: Scope): Promise<Browser> {
+export async function startChromium (t: Scope, ...more: readonly string[]): Promise<Browser> {
   const executablePath = program({ names: ['chromium', 'chromium-browser', 'google-chrome'], package: 'chromium' })
-  const browser = await chromium.launch({ executablePath, args, headless: true })
+  const browser = await chromium.launch({ executablePath, args: [...args, ...more], headless: true })
   t.teardown(() => browser.close())
   return browser
 }

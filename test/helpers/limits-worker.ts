@@ -49,10 +49,9 @@ await app.register(rateLimit, {
   perAddress: false,
   policies: { five: { limit: 5, window: '5 minutes', by }, hundred: { limit: 100, window: '5 minutes', by }, bucket: { limit: 100, window: '5 minutes', algorithm: 'token-bucket', by } }
 })
-let report: () => { state: string, failures: number } = () => ({ state: 'unknown', failures: 0 })
+
 for (const name of ['five', 'hundred', 'bucket']) app.get(`/${name}`, { config: { rateLimit: name } }, async () => '')
 await app.ready()
-report = () => app.rateLimits.status()
 const url = await app.listen({ port: 0, host: '127.0.0.1' })
 
 const agent = new Agent({ keepAlive: true, maxSockets: 64 })
@@ -83,7 +82,12 @@ async function run ({ path, callers, waves, pause }: Load): Promise<LoadReport> 
     statuses[status] = (statuses[status] ?? 0) + 1
     if (status === 200) admitted[caller] = (admitted[caller] ?? 0) + 1
   }
-  return { admitted, statuses, times: all.map(({ ms }) => ms), stall: delay.percentile(99) / 1e6, ...report() }
+  return { admitted, statuses, times: all.map(({ ms }) => ms), stall: delay.percentile(99) / 1e6, ...storeState() }
+}
+
+function storeState (): Pick<LoadReport, 'state' | 'failures'> {
+  const { state, failures } = app.rateLimits.status()
+  return { state, failures }
 }
 
 process.on('message', (load: Load) => {

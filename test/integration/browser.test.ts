@@ -139,8 +139,8 @@ const cases: ReadonlyArray<readonly [name: string, from: keyof typeof pages, pat
   ['429', 'allowed', '/once', {}, simple(429, false)],
   ['500', 'allowed', '/fails', {}, simple(500, true)],
   ['the same 500 for another origin', 'stranger', '/fails', {}, simple('blocked', true)],
-  ['400, a bad URL', 'allowed', '/%zz', {}, simple(400, false)],
-  ['405', 'allowed', '/open', { method: 'POST', headers: form, body: 'a' }, simple(405, false, 'POST')]
+  ['405', 'allowed', '/open', { method: 'POST', headers: form, body: 'a' }, simple(405, false, 'POST')],
+  ['400, a bad URL: no route, so no policy', 'allowed', '/%zz', {}, simple('blocked', false)]
 ]
 
 for (const [name, from, path, init, expected] of cases) {
@@ -151,3 +151,23 @@ for (const [name, from, path, init, expected] of cases) {
     t.strictSame({ sees, wire: [...wire], runs: ran.length > 0 }, expected)
   })
 }
+
+t.test('headers that a script of the allowed origin can read', async t => {
+  const readable: ReadonlyArray<readonly [path: string, init: RequestInit, names: readonly string[]]> = [
+    ['/orders', {}, ['www-authenticate']],
+    ['/orders', { headers: reader }, ['ratelimit', 'ratelimit-policy']],
+    ['/once', {}, ['ratelimit', 'ratelimit-policy', 'retry-after']],
+    ['/open', {}, ['x-total']]
+  ]
+  for (const [path, init, names] of readable) {
+    const seen = await ask(pages.allowed, api + path, init)
+    const headers = seen === 'blocked' ? {} : seen.headers
+    for (const name of names) t.match(headers[name], /\w/, `${path}: ${name}`)
+    for (const name of ['x-internal', 'access-control-allow-origin', 'content-security-policy', 'x-frame-options']) t.equal(headers[name], undefined, `${path}: ${name}`)
+  }
+})
+
+t.test('the cookie arrives only where credentials are allowed and sent', async t => {
+  t.match(await ask(pages.allowed, `${api}/session`, { credentials: 'include' }), { body: 'session=1' })
+  t.match(await ask(pages.allowed, `${api}/session`, {}), { body: 'none' })
+})

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
+import { Cluster as ValkeyCluster, Redis as Valkey } from 'iovalkey'
+import { createClient, createCluster } from 'redis'
 import t, { type Test } from 'tap'
 import {
-  compilePolicy, createLimiter, isUnavailable, MemoryStore, type Charge, type Decision, type Limit, type Limiter, type LimiterEvent, type Outcome, type Policy
+  compilePolicy, createLimiter, isUnavailable, MemoryStore, type Charge, type Decision, type Limit, type Limiter, type LimiterEvent, type Outcome, type Policy, type RedisLike
 } from '../../../lib/limits/index.ts'
-import { startRedis } from '../../helpers/redis.ts'
+import { startCluster } from '../../helpers/redis-cluster.ts'
+import { startRedis, startValkey } from '../../helpers/redis.ts'
 
 /** The same contract for every store. Names are fresh for each test, so that nothing is left over in a shared one. */
 interface Subject {
@@ -223,20 +226,80 @@ t.test('memory', async t => {
   contract(t, { limiter: new MemoryStore({ now: () => now }), pass: async ms => { now += ms } })
 })
 
-t.test('redis', async t => {
-  const server = await startRedis()
-  const client = new Redis(server.url)
+interface Client {
+  readonly redis: RedisLike
+  readonly end: () => unknown
+}
+
+/** Every family of clients, on one server and on a cluster of three. */
+const single: Readonly<Record<string, (url: string) => Promise<Client>>> = {
+  async ioredis (url) {
+    const redis = new Redis(url)
+    await redis.ping()
+    return { redis, end: () => redis.disconnect() }
+  },
+  async iovalkey (url) {
+    const redis = new Valkey(url)
+    await redis.ping()
+    return { redis, end: () => redis.disconnect() }
+  },
+  async 'node-redis' (url) {
+    const redis = createClient({ url })
+    await redis.connect()
+    return { redis, end: () => redis.destroy() }
+  }
+}
+
+const clustered: Readonly<Record<string, (ports: readonly number[]) => Promise<Client>>> = {
+  async 'ioredis Cluster' (ports) {
+    const redis = new Cluster(ports.map(port => ({ host: '127.0.0.1', port })))
+    await redis.ping()
+    return { redis, end: () => redis.disconnect() }
+  },
+  async 'iovalkey Cluster' (ports) {
+    const redis = new ValkeyCluster(ports.map(port => ({ host: '127.0.0.1', port })))
+    await redis.ping()
+    return { redis, end: () => redis.disconnect() }
+  },
+  async 'node-redis cluster' (ports) {
+    const redis = createCluster({ rootNodes: ports.map(port => ({ url: `redis://127.0.0.1:${port}` })) })
+    await redis.connect()
+    return { redis, end: () => redis.destroy() }
+  }
+}
+
+async function overClient (t: Test, { redis, end }: Client): Promise<void> {
   const events: LimiterEvent[] = []
-  const limiter = createLimiter({ redis: client, deadline: 10_000, onEvent: event => events.push(event) })
+  const limiter = createLimiter({ redis, deadline: 10_000, onEvent: event => events.push(event) })
   t.teardown(async () => {
     await limiter.close()
-    client.disconnect()
-    await server.close()
+    await end()
   })
-  await client.ping()
   contract(t, { limiter, pass: ms => new Promise(resolve => setTimeout(resolve, ms)) })
   t.test('nothing failed on the way', async t => {
     t.same(events, [])
     t.match(limiter.status(), { store: 'redis', state: 'available', failures: 0 })
   })
+}
+
+t.test('Redis', async t => {
+  const server = await startRedis()
+  t.teardown(() => server.close())
+  for (const [name, connect] of Object.entries(single)) t.test(name, async t => overClient(t, await connect(server.url)))
+})
+
+t.test('Valkey', async t => {
+  const server = await startValkey()
+  if (server === undefined) {
+    t.comment('NOT RUN: there is no valkey-server on the PATH; the clients of Valkey were run against Redis')
+    return
+  }
+  t.teardown(() => server.close())
+  for (const [name, connect] of Object.entries(single)) t.test(name, async t => overClient(t, await connect(server.url)))
+})
+
+t.test('Redis Cluster', { timeout: 100_000 }, async t => {
+  const cluster = await startCluster()
+  t.teardown(() => cluster.close())
+  for (const [name, connect] of Object.entries(clustered)) t.test(name, async t => overClient(t, await connect(cluster.ports)))
 })

@@ -214,6 +214,17 @@ t.test('a broken pair is told once, and the old one stays', async t => {
   t.equal(store.status().ok, true)
 })
 
+t.test('stopped while it looks', async t => {
+  write(good)
+  const { events, delays, watch, tick } = clockwork(live)
+  watch.start()
+  write(other)
+  const look = tick()
+  watch.stop()
+  await look
+  t.strictSame([events, delays.length], [[], 1], 'nothing is told, and no timer is left')
+})
+
 t.test('the end comes nearer', async t => {
   write(good)
   const { store, events, watch, tick } = clockwork({ ...live, reload: false })

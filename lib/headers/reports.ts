@@ -1,0 +1,99 @@
+import { directiveNames } from './profiles.ts'
+
+/** A report of a browser, or of whoever pretends to be one, cut down to what may stand in a log. */
+export interface Violation {
+  /** The directive, `'other'` if there is none of that name. */
+  readonly directive: string
+  /** An origin, a scheme, or what browsers write instead, such as `inline` and `eval`. Never a path or a query. */
+  readonly blocked: string
+  /** Origin and path of the page, without query, fragment and credentials. */
+  readonly document: string
+  readonly disposition: 'enforce' | 'report'
+  /** Only if asked for. */
+  readonly sample?: string
+}
+
+export type ReportKind = 'application/csp-report' | 'application/reports+json'
+export const reportTypes: readonly ReportKind[] = ['application/csp-report', 'application/reports+json']
+
+export interface ReadOptions {
+  readonly max: number
+  readonly sample: boolean
+}
+
+type Members = Readonly<Record<string, unknown>>
+
+/** Reports of violations among what was sent, the first `max`; undefined if the text is not of this kind. Other reports are passed over. */
+export function readReports (kind: ReportKind, text: string, { max, sample }: ReadOptions): readonly Violation[] | undefined {
+  const bodies = bodiesOf[kind](parse(text))
+  return bodies?.slice(0, max).map(body => violation(body, sample))
+}
+
+/** The two envelopes: CSP2 §4.4 (one report), Reporting API §3.2 (a list of reports of several types). */
+const bodiesOf: Readonly<Record<ReportKind, (document: unknown) => readonly Members[] | undefined>> = {
+  'application/csp-report': document => {
+    const report = isMembers(document) ? document['csp-report'] : undefined
+    return isMembers(report) ? [report] : undefined
+  },
+  'application/reports+json': document => {
+    if (!Array.isArray(document)) return undefined
+    const reports: readonly unknown[] = document
+    return reports.filter(isMembers).filter(({ type }) => type === 'csp-violation').map(({ body }) => body).filter(isMembers)
+  }
+}
+
+function parse (text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function isMembers (value: unknown): value is Members {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function violation (body: Members, withSample: boolean): Violation {
+  const sample = text(body, 'sample', 'script-sample').replace(/\p{Cc}/gu, ' ').slice(0, 40)
+  return {
+    directive: directive(text(body, 'effectiveDirective', 'effective-directive', 'violatedDirective', 'violated-directive')),
+    blocked: blocked(text(body, 'blockedURL', 'blocked-uri')),
+    document: page(text(body, 'documentURL', 'document-uri')),
+    disposition: text(body, 'disposition') === 'report' ? 'report' : 'enforce',
+    ...(withSample && sample !== '' ? { sample } : undefined)
+  }
+}
+
+/** The first of these members that is text: the two envelopes spell them differently. */
+function text (body: Members, ...names: readonly string[]): string {
+  const found = names.map(name => Object.hasOwn(body, name) ? body[name] : undefined).find(value => typeof value === 'string')
+  return typeof found === 'string' ? found : ''
+}
+
+/** Older browsers send the whole directive with its sources. */
+function directive (stated: string): string {
+  const [name = ''] = stated.trim().split(' ', 1)
+  return directiveNames.includes(name) ? name : 'other'
+}
+
+const words: ReadonlySet<string> = new Set(['inline', 'eval', 'wasm-eval', 'self', 'trusted-types-policy', 'trusted-types-sink'])
+const longest = 200
+
+function blocked (stated: string): string {
+  if (words.has(stated)) return stated
+  // Schemes without an origin are reported by their name alone (CSP3 §5.4).
+  if (/^[a-z][a-z0-9+.-]{0,30}$/.test(stated)) return stated
+  const url = parseUrl(stated)
+  if (url === undefined) return 'other'
+  return (url.origin === 'null' ? url.protocol.slice(0, -1) : url.origin).slice(0, longest)
+}
+
+function page (stated: string): string {
+  const url = parseUrl(stated)
+  return url === undefined || url.origin === 'null' ? 'other' : `${url.origin}${url.pathname}`.slice(0, longest)
+}
+
+function parseUrl (text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined
+}

@@ -1,0 +1,58 @@
+import { channel } from 'node:diagnostics_channel'
+import type { FastifyRequest } from 'fastify'
+import { isUnavailable, type Decision, type Outcome, type Source } from './decision.ts'
+
+/** What is published on the diagnostics channel `secure-api.rate-limit`: one message for each policy that decided about a request. */
+export interface LimitMessage {
+  /** The name of the policy. */
+  readonly policy: string
+  /** `shadow` is a refusal by a dry run, which refuses nothing; `unavailable` a 503 because the store could not be asked. */
+  readonly result: 'allowed' | 'denied' | 'shadow' | 'unavailable'
+  /** Where it was decided; absent for `unavailable`. */
+  readonly source?: Source
+  readonly limit?: number
+  readonly remaining?: number
+  readonly retryAfterMs: number
+  readonly request: FastifyRequest
+}
+
+const decisions = channel('secure-api.rate-limit')
+
+/** Costs one look at a boolean while nobody subscribes. */
+export function publish (outcome: Outcome | readonly Decision[], request: FastifyRequest): void {
+  if (!decisions.hasSubscribers) return
+  const list: readonly Outcome[] = 'allowed' in outcome || isUnavailable(outcome) ? [outcome] : outcome
+  for (const one of list) decisions.publish(messageOf(one, request))
+}
+
+function messageOf (outcome: Outcome, request: FastifyRequest): LimitMessage {
+  if (isUnavailable(outcome)) return { policy: outcome.policy.name, result: 'unavailable', retryAfterMs: outcome.retryAfterMs, request }
+  const { policy, allowed, dryRun, source, limit, remaining, retryAfterMs } = outcome
+  const result = allowed ? 'allowed' : dryRun ? 'shadow' : 'denied'
+  return { policy: policy.name, result, source, limit, remaining, retryAfterMs, request }
+}
+
+/** What the audit trail keeps of a decision. */
+export interface DecidedLimit {
+  readonly policy: string
+  readonly remaining: number
+}
+
+/** Where the decision of a request is kept. The plugin decorates requests with it, so that they keep their shape. */
+export const kDecided: unique symbol = Symbol('secure-api.limit')
+
+interface Decided { [kDecided]?: Decision | readonly Decision[] | null }
+
+export function noteDecision (request: FastifyRequest, decision: Decision | readonly Decision[]): void {
+  (request as Decided)[kDecided] = decision
+}
+
+/** The policy that refused the request, or else the one closest to its limit; dry runs apart. */
+export function limitOf (request: FastifyRequest): DecidedLimit | undefined {
+  const noted = (request as Decided)[kDecided]
+  if (noted === undefined || noted === null) return undefined
+  const list: readonly Decision[] = 'allowed' in noted ? [noted] : noted
+  const enforced = list.filter(({ dryRun }) => !dryRun)
+  const tightest = enforced.find(({ allowed }) => !allowed) ?? enforced.toSorted((a, b) => a.remaining - b.remaining)[0]
+  return tightest && { policy: tightest.policy.name, remaining: tightest.remaining }
+}

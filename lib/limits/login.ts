@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto'
+import { check, milliseconds, type Problems } from '../config/index.ts'
+import { addressKey } from './address.ts'
+import type { Entry, PolicyBook } from './book.ts'
+import { isUnavailable, refusing, type Charge, type Decision, type Limiter, type Unavailable } from './decision.ts'
+import { loginDefaults, LoginGuardOptionsSchema, type LoginGuardOptions, type LoginStep } from './login-options.ts'
+import type { Limit } from './options.ts'
+import { validatePolicyName } from './validate.ts'
+
+const longestBlock = 86_400_000
+const longestDelay = 10_000
+/** The budgets' suffixes have to fit into a name too. */
+const longestName = 32
+
+/** Reports what is wrong with the options of a guard. */
+export function checkLoginGuard (options: LoginGuardOptions, path: string, problems: Problems): void {
+  const before = problems.list().length
+  check(LoginGuardOptionsSchema, options, path, problems)
+  if (problems.list().length > before) return
+  const { name = loginDefaults.name, perUserAndAddress = [], perAddress, perUser, delay = 0, challenge } = options
+  validatePolicyName(name, `${path}.name`, problems)
+  if (name.length > longestName) problems.add('SECURE_API_OPTION_VALUE', `${path}.name`, 'the name is too long', `Use up to ${longestName} characters.`)
+  perUserAndAddress.forEach((step, index) => checkWindow(step, `${path}.perUserAndAddress[${index}]`, problems))
+  if (perAddress !== undefined) checkWindow(perAddress, `${path}.perAddress`, problems)
+  if (perUser !== undefined) checkWindow(perUser, `${path}.perUser`, problems)
+  perUserAndAddress.slice(1).forEach((step, index) => checkOrder(perUserAndAddress[index], step, `${path}.perUserAndAddress[${index + 1}]`, problems))
+  if (milliseconds(delay) > longestDelay) problems.add('SECURE_API_OPTION_RANGE', `${path}.delay`, 'requests that wait this long pile up', 'Give 10 seconds at most.')
+  if (challenge !== undefined && options.delay !== undefined) problems.add('SECURE_API_OPTION_CONFLICT', `${path}.delay`, 'with a `challenge` nobody is made to wait', 'Give one of them.')
+}
+
+function checkWindow ({ window }: LoginStep, path: string, problems: Problems): void {
+  const ms = milliseconds(window)
+  if (ms < 1000 || ms > longestBlock) problems.add('SECURE_API_OPTION_RANGE', `${path}.window`, `${ms} ms is out of range`, 'Give 1 second to 24 hours.')
+}
+
+function checkOrder (before: LoginStep | undefined, { attempts, window }: LoginStep, path: string, problems: Problems): void {
+  if (before === undefined || (attempts > before.attempts && milliseconds(window) > milliseconds(before.window))) return
+  problems.add('SECURE_API_OPTION_CONFLICT', path, 'a step with fewer attempts, or a shorter window, than the one before never takes effect', 'Order the steps from short to long.')
+}
+
+/** What an attempt may do. */
+export type Admission =
+  | { readonly verdict: 'admitted' | 'suspicious', readonly attempt: Attempt }
+  | { readonly verdict: 'refused', readonly decisions: readonly Decision[] }
+  | { readonly verdict: 'unavailable', readonly outcome: Unavailable }
+
+/** An attempt that has been counted. */
+export interface Attempt {
+  readonly decisions: readonly Decision[]
+  /** The password was right: gives the attempt back, and forgets what this address did wrong with this user. Nobody else's budget. */
+  succeed (): Promise<void>
+  /** Nothing was checked: gives the attempt on the user back, and leaves it counted for the address. */
+  withdraw (): Promise<void>
+}
+
+type Role = 'pair' | 'address' | 'user'
+type Keys = Readonly<Record<Role, string>>
+
+/**
+ * The budgets of attempts to sign in. They are taken before the password is looked at, all or none: of any number
+ * of attempts at once only as many as the budget holds come to be checked (asking first and counting afterwards
+ * lets all of them through).
+ */
+export class LoginBudgets {
+  readonly #limiter: Limiter
+  readonly #counted: readonly (readonly [Role, Entry])[]
+
+  constructor (limiter: Limiter, book: PolicyBook, options: LoginGuardOptions) {
+    this.#limiter = limiter
+    this.#counted = budgetsOf(options).map(([role, name, limit]) => [role, book.define(name, limit)])
+  }
+
+  async admit (address: string | undefined, user: string): Promise<Admission> {
+    const keys = keysOf(address, user)
+    const active = this.#counted.flatMap(([role, { active }]) => active.map(policy => [role, policy] as const))
+    const charges = active.map(([role, policy]): Charge => [policy, keys[role]])
+    const decisions = await this.#limiter.consume(charges)
+    if (isUnavailable(decisions)) return { verdict: 'unavailable', outcome: decisions }
+    if (decisions.some(refusing)) return { verdict: 'refused', decisions }
+    const roles = active.map(([role]) => role)
+    const suspicious = decisions.some(({ allowed }, index) => roles[index] === 'user' && !allowed)
+    return { verdict: suspicious ? 'suspicious' : 'admitted', attempt: this.#attempt(decisions, roles, keys) }
+  }
+
+  #attempt (decisions: readonly Decision[], roles: readonly Role[], keys: Keys): Attempt {
+    const each = async (settle: (decision: Decision, role: Role, key: string) => unknown) => {
+      await Promise.all(decisions.map((decision, index) => {
+        const role = roles[index] ?? 'pair'
+        return settle(decision, role, keys[role])
+      }))
+    }
+    return {
+      decisions,
+      succeed: () => each((decision, role, key) => role === 'pair' ? this.#limiter.reset(decision.policy, key) : this.#limiter.refund(decision.policy, key, decision)),
+      withdraw: () => each((decision, role, key) => role === 'address' ? undefined : this.#limiter.refund(decision.policy, key, decision))
+    }
+  }
+}
+
+/** The budget of the user is a dry run: it is counted and reported, and refuses nobody. */
+function budgetsOf (options: LoginGuardOptions): readonly (readonly [Role, string, Limit])[] {
+  const { name, perUserAndAddress, perAddress, perUser, onStoreFailure } = { ...loginDefaults, ...options }
+  const limit = ({ attempts, window }: LoginStep): Limit => ({ limit: attempts, window, ...(onStoreFailure === undefined ? undefined : { onStoreFailure }) })
+  const steps = perUserAndAddress.map((step: LoginStep, index: number) => ['pair', index === 0 ? name : `${name}.${index + 1}`, limit(step)] as const)
+  return [...steps, ['address', `${name}.address`, limit(perAddress)] as const, ['user', `${name}.user`, { ...limit(perUser), dryRun: true }] as const]
+}
+
+/**
+ * A user is hashed: what stands in a login form is personal, and now and then a password typed into the wrong field. Spellings
+ * that applications take for one another count as one, or each would have a budget of its own.
+ */
+function keysOf (address: string | undefined, user: string): Keys {
+  const from = addressKey(address)
+  const who = createHash('sha256').update(user.normalize('NFKC').trim().toLowerCase()).digest('base64url')
+  return { pair: `l:${from}:${who}`, address: `la:${from}`, user: `lu:${who}` }
+}

@@ -1,0 +1,82 @@
+import { BlockList, isIP } from 'node:net'
+
+/**
+ * What the addresses of requests say about `trustProxy`. `forwarded-ignored`: a proxy on a private address sends X-Forwarded-For, and
+ * Fastify is not told to trust it. `shared-address`: nearly everything comes from one private address, as behind a proxy that says nothing.
+ */
+export type AddressFinding = 'forwarded-ignored' | 'shared-address'
+
+export interface Sighting {
+  /** `request.ip`: undefined on a Unix socket. */
+  readonly ip: string | undefined
+  /** The address at the other end of the socket. */
+  readonly peer: string | undefined
+  readonly forwarded: boolean
+}
+
+/** Small enough to warn on the first morning, large enough that a caller who makes the header up among others is no cause. */
+const enoughForwarded = 100
+const sample = 1000
+const nearlyAll = 0.95
+
+const privateNetworks = blockList('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '169.254.0.0/16', 'fc00::/7', 'fe80::/10')
+const loopback = blockList('127.0.0.0/8', '::1/128')
+
+/** Notices that callers behind a proxy share one budget. Each finding is told once. */
+export class ProxyWatch {
+  readonly #tell: (finding: AddressFinding) => void
+  readonly #found = new Set<AddressFinding>()
+  #ignored = 0
+  #seen = 0
+  #candidate = ''
+  #same = 0
+
+  constructor (tell: (finding: AddressFinding) => void) {
+    this.#tell = tell
+  }
+
+  get findings (): readonly AddressFinding[] {
+    return [...this.#found]
+  }
+
+  see ({ ip, peer, forwarded }: Sighting): void {
+    if (ip === undefined || ip === '') return
+    this.#seen++
+    if (forwarded && ip === peer && near(ip)) this.#ignored++
+    if (this.#same === 0) this.#candidate = ip
+    if (ip === this.#candidate) this.#same++
+    if (this.#ignored === enoughForwarded) this.#find('forwarded-ignored')
+    if (this.#seen === sample) this.#conclude()
+  }
+
+  /** A caller on this machine is a developer, or a proxy that sends the header and is found by it. */
+  #conclude (): void {
+    if (this.#same >= this.#seen * nearlyAll && inside(privateNetworks, this.#candidate)) this.#find('shared-address')
+    this.#seen = this.#same = this.#ignored = 0
+  }
+
+  #find (finding: AddressFinding): void {
+    if (this.#found.has(finding)) return
+    this.#found.add(finding)
+    this.#tell(finding)
+  }
+}
+
+/** Proxies stand on addresses that strangers do not have. */
+function near (ip: string): boolean {
+  return inside(privateNetworks, ip) || inside(loopback, ip)
+}
+
+function inside (list: BlockList, ip: string): boolean {
+  const family = isIP(ip)
+  return family !== 0 && list.check(ip, family === 4 ? 'ipv4' : 'ipv6')
+}
+
+function blockList (...networks: string[]): BlockList {
+  const list = new BlockList()
+  for (const network of networks) {
+    const [address = '', bits] = network.split('/')
+    list.addSubnet(address, Number(bits), isIP(address) === 4 ? 'ipv4' : 'ipv6')
+  }
+  return list
+}

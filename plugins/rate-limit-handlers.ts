@@ -1,0 +1,161 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { refusal } from '../lib/http/index.ts'
+import {
+  addressPartition, isUnavailable, legacyHeaders, noteDecision, partitionOf, planned, publish, rateLimited, rateLimitField, rateLimitPolicyField,
+  rateLimitUnavailable, refusing, Turnstile, unplanned, type Charge, type Decision, type Entry, type Limiter, type MaybePromise, type Outcome, type Policy
+} from '../lib/limits/index.ts'
+import type { FailureBudget, Handler, Verdict } from '../lib/pipeline/index.ts'
+
+/**
+ * Failures are counted when they are known, so those under way could overrun the budget: of one address as many are let
+ * in at once as it may fail, and the rest look again when it is their turn. At most twice the limit is ever verified.
+ */
+export function failureBudget (limiter: Limiter, entry: Entry): FailureBudget {
+  const turnstile = new Turnstile(entry.policy.limit)
+  const exhausted = (key: string, request: FastifyRequest): Verdict => {
+    const [policy] = entry.active
+    const refused = policy && limiter.denied(policy, key)
+    return refused === undefined ? undefined : judge(refused, request, false)
+  }
+  const waited = (key: string, request: FastifyRequest): Verdict => {
+    const verdict = exhausted(key, request)
+    if (verdict !== undefined) turnstile.leave(key)
+    return verdict
+  }
+  return {
+    enter (request) {
+      const key = addressPartition(request)
+      const verdict = exhausted(key, request)
+      if (verdict !== undefined) return verdict
+      const turn = turnstile.enter(key)
+      if (turn === false) return crowded
+      return turn?.then(() => waited(key, request))
+    },
+    leave: request => turnstile.leave(addressPartition(request)),
+    count (request) {
+      for (const policy of entry.active) limiter.take(policy, addressPartition(request))
+    }
+  }
+}
+
+const crowded = refusal('SECURE_API_RATE_LIMITED', { headers: { 'retry-after': '1' } })
+
+/** Counts a request by address, whatever it asks for. */
+export function addressHandler (limiter: Limiter, entry: Entry): Handler {
+  return request => {
+    const [policy] = entry.active
+    if (policy === undefined) return undefined
+    return after(limiter.take(policy, addressPartition(request)), outcome => judge(outcome, request, false))
+  }
+}
+
+/** Which policies count a request, at the moment. */
+export type Choose = (request: Pick<FastifyRequest, 'method'>) => readonly Policy[]
+
+/** Counts a request by the policies of its route. */
+export function routeHandler (limiter: Limiter, choose: Choose, legacy: boolean): Handler {
+  return (request, reply) => {
+    const policies = choose(request)
+    if (policies.length === 0) return undefined
+    return after(charge(limiter, policies, request), outcome => {
+      const verdict = judge(outcome, request, legacy)
+      if (verdict !== undefined || isUnavailable(outcome)) return verdict
+      const decisions = 'allowed' in outcome ? [outcome] : outcome
+      noteDecision(request, outcome)
+      announce(reply, decisions, legacy)
+      releaseAtEnd(limiter, reply, request, decisions)
+      return undefined
+    })
+  }
+}
+
+type Charged = Outcome | readonly Decision[]
+
+function charge (limiter: Limiter, policies: readonly Policy[], request: FastifyRequest): MaybePromise<Charged> {
+  const [only] = policies
+  if (only === undefined || policies.length > 1) return chargeAll(limiter, policies, request)
+  const policy = planned(only, request)
+  return policy === undefined ? unknownPlan(only, request) : limiter.take(policy, partition(policy)(request), costFor(policy, request))
+}
+
+/** A dry run refuses nobody, whatever the plan is. */
+function chargeAll (limiter: Limiter, policies: readonly Policy[], request: FastifyRequest): MaybePromise<Charged> {
+  const charges: Charge[] = []
+  for (const one of policies) {
+    const policy = planned(one, request)
+    if (policy !== undefined) charges.push([policy, partition(policy)(request), costFor(policy, request)])
+    else if (!one.dryRun) return unknownPlan(one, request)
+  }
+  return charges.length === 0 ? [] : limiter.consume(charges)
+}
+
+function unknownPlan (policy: Policy, request: FastifyRequest): Decision {
+  request.log.warn({ policy: policy.name }, 'secure-api: the plan of a caller is not known; the request is refused')
+  return unplanned(policy, performance.now())
+}
+
+/** A cost that the application's function cannot say is no number, which the limiter refuses. */
+function costFor ({ cost, costOf }: Policy, request: FastifyRequest): number {
+  if (costOf === undefined) return cost
+  try {
+    return costOf(request)
+  } catch (error) {
+    request.log.warn({ err: error }, 'secure-api: a rate-limit cost failed; the request is refused')
+    return NaN
+  }
+}
+
+const partitions = new WeakMap<Policy, (request: FastifyRequest) => string>()
+
+function partition (policy: Policy): (request: FastifyRequest) => string {
+  const known = partitions.get(policy)
+  if (known !== undefined) return known
+  const made = partitionOf(policy.by)
+  partitions.set(policy, made)
+  return made
+}
+
+/** What a decision means for the request. It is published, and a refusal noted for the audit trail. */
+function judge (outcome: Charged, request: FastifyRequest, legacy: boolean): Verdict {
+  publish(outcome, request)
+  if (isUnavailable(outcome)) return rateLimitUnavailable(outcome)
+  if ('allowed' in outcome) return refusing(outcome) ? refuse([outcome], request, legacy) : undefined
+  return outcome.some(refusing) ? refuse(outcome, request, legacy) : undefined
+}
+
+function refuse (decisions: readonly Decision[], request: FastifyRequest, legacy: boolean): Verdict {
+  noteDecision(request, decisions)
+  return rateLimited(decisions, fieldOf(decisions), legacy)
+}
+
+function fieldOf (decisions: readonly Decision[]): string {
+  const [only] = decisions
+  if (only !== undefined && decisions.length === 1) return only.dryRun ? '' : only.policy.header
+  return rateLimitPolicyField(decisions.map(({ policy }) => policy))
+}
+
+function announce ({ raw }: FastifyReply, decisions: readonly Decision[], legacy: boolean): void {
+  const left = rateLimitField(decisions)
+  if (left === '') return // a dry run is not announced
+  raw.setHeader('ratelimit', left)
+  raw.setHeader('ratelimit-policy', fieldOf(decisions))
+  if (!legacy) return
+  for (const [name, value] of Object.entries(legacyHeaders(decisions))) raw.setHeader(name, value)
+}
+
+/** `close` comes on every way a request can end: answered, aborted by the caller, hijacked, destroyed. */
+function releaseAtEnd (limiter: Limiter, reply: FastifyReply, request: FastifyRequest, decisions: readonly Decision[]): void {
+  for (const decision of decisions) {
+    if (decision.lease === 0) continue
+    const { policy } = decision
+    const key = partition(policy)(request)
+    const release = () => { limiter.refund(policy, key, decision) }
+    if (reply.raw.closed) release()
+    else reply.raw.once('close', release)
+  }
+}
+
+/** Stays in this turn when the limiter could answer at once. */
+function after <T> (value: MaybePromise<T>, then: (value: T) => Verdict): Verdict | Promise<Verdict> {
+  return value instanceof Promise ? value.then(then) : then(value)
+}

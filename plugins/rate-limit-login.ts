@@ -1,0 +1,112 @@
+import { setTimeout } from 'node:timers/promises'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { milliseconds, Problems } from '../lib/config/index.ts'
+import { refusal } from '../lib/http/index.ts'
+import {
+  checkLoginGuard, LoginBudgets, loginDefaults, noteDecision, publish, rateLimited, rateLimitPolicyField, rateLimitUnavailable,
+  type Attempt, type Limiter, type LoginGuardOptions, type PolicyBook
+} from '../lib/limits/index.ts'
+import { RefusalError } from '../lib/pipeline/index.ts'
+
+/**
+ * Checks a password, or whatever proves who somebody is, within the budgets of the guard.
+ *
+ * `user` is what the caller typed; `verify` runs only when the attempt is admitted, and what it returns is returned. A truthy
+ * result is a success: the attempt is given back. A falsy result, or an error, leaves it counted.
+ * Throws what becomes the answer: 429 (a budget is used up), 403 (the challenge was not passed), 503 (Redis is away, under `deny`).
+ */
+export type LoginGuard = <Account>(request: FastifyRequest, user: string, verify: () => Account | Promise<Account>) => Promise<Account>
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * A guard for routes where people sign in or up. Make it once, at boot.
+     *
+     * @example
+     * const guard = app.loginGuard()
+     * app.post('/login', { config: { public: true } }, async (request, reply) => {
+     *   const { user, password } = request.body
+     *   const account = await guard(request, user, () => verifyPassword(user, password))
+     *   return account ? startSession(account) : reply.code(401).send()
+     * })
+     */
+    loginGuard (options?: LoginGuardOptions): LoginGuard
+  }
+}
+
+const challengeRequired = refusal('SECURE_API_CHALLENGE_REQUIRED')
+const crowded = refusal('SECURE_API_RATE_LIMIT_UNAVAILABLE', { headers: { 'retry-after': '5' } })
+/** Each request that waits holds a socket. */
+const mostWaiting = 1000
+
+/** Offers `app.loginGuard()`. */
+export function serveLoginGuard (app: FastifyInstance, limiter: Limiter, book: PolicyBook): void {
+  app.decorate('loginGuard', (options: LoginGuardOptions = {}) => {
+    const problems = new Problems()
+    checkLoginGuard(options, 'loginGuard', problems)
+    const { name = loginDefaults.name } = options
+    if (book.find(name) !== undefined) problems.add('SECURE_API_OPTION_CONFLICT', 'loginGuard.name', `a policy is called \`${name}\` already`, 'Give the guard another `name`.')
+    problems.throwIfAny()
+    return loginGuard(new LoginBudgets(limiter, book, options), options)
+  })
+}
+
+function loginGuard (budgets: LoginBudgets, options: LoginGuardOptions): LoginGuard {
+  const hinder = options.challenge === undefined ? delaying(milliseconds(options.delay ?? loginDefaults.delay)) : challenging(options.challenge)
+  return async (request, user, verify) => {
+    const attempt = await admit(budgets, request, String(user), hinder)
+    const account = await verify()
+    if (account && options.count !== 'all') await attempt.succeed()
+    return account
+  }
+}
+
+type Hinder = (request: FastifyRequest, user: string, attempt: Attempt) => Promise<void>
+
+async function admit (budgets: LoginBudgets, request: FastifyRequest, user: string, hinder: Hinder): Promise<Attempt> {
+  const admission = await budgets.admit(request.ip, user)
+  if (admission.verdict === 'unavailable') {
+    publish(admission.outcome, request)
+    throw new RefusalError(rateLimitUnavailable(admission.outcome))
+  }
+  const decisions = admission.verdict === 'refused' ? admission.decisions : admission.attempt.decisions
+  publish(decisions, request)
+  noteDecision(request, decisions)
+  if (admission.verdict === 'refused') throw new RefusalError(rateLimited(decisions, rateLimitPolicyField(decisions.map(({ policy }) => policy))))
+  if (admission.verdict === 'suspicious') await hinder(request, user, admission.attempt)
+  return admission.attempt
+}
+
+/** A captcha that was not passed has not cost the user an attempt: the page asks, and sends the same password again. */
+function challenging (challenge: NonNullable<LoginGuardOptions['challenge']>): Hinder {
+  return async (request, user, attempt) => {
+    if (await passes(challenge, request, user)) return
+    await attempt.withdraw()
+    throw new RefusalError(challengeRequired)
+  }
+}
+
+async function passes (challenge: NonNullable<LoginGuardOptions['challenge']>, request: FastifyRequest, user: string): Promise<boolean> {
+  try {
+    return await challenge(request, user) === true
+  } catch (error) {
+    request.log.warn({ err: error }, 'secure-api: a login challenge failed; the attempt is refused')
+    return false
+  }
+}
+
+function delaying (ms: number): Hinder {
+  let waiting = 0
+  return async (_request, _user, attempt) => {
+    if (waiting >= mostWaiting) {
+      await attempt.withdraw()
+      throw new RefusalError(crowded)
+    }
+    waiting++
+    try {
+      await setTimeout(ms, undefined, { ref: false })
+    } finally {
+      waiting--
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import { check, Problems } from '../lib/config/index.ts'
+import { policyNames, RouteRateLimitSchema, validateRouteRateLimit, type Entry, type PolicyBook, type RateLimitOptions, type RouteRateLimit } from '../lib/limits/index.ts'
+import type { RouteInfo } from '../lib/pipeline/index.ts'
+import type { Choose } from './rate-limit-handlers.ts'
+
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** Which policies count a request of this route. `read` and `write` by its method where it names none. */
+export function policiesOf ({ kind, config, methods, label }: RouteInfo, book: PolicyBook, options: RateLimitOptions, problems: Problems): Choose | undefined {
+  if (kind === 'unknown' || config.rateLimit === false) return undefined
+  if (!('rateLimit' in config)) return byMethod(methods, book)
+  const before = problems.list().length
+  const path = `${label}: config.rateLimit`
+  check(RouteRateLimitSchema, config.rateLimit, path, problems)
+  const stated = config.rateLimit as RouteRateLimit
+  if (problems.list().length === before) validateRouteRateLimit(stated, path, policyNames(options), problems)
+  if (problems.list().length > before) return byMethod(methods, book)
+  return book.select(entriesOf(stated, label, book))
+}
+
+function byMethod (methods: readonly string[], book: PolicyBook): Choose {
+  const read = book.select(named(['read'], book))
+  const write = book.select(named(['write'], book))
+  if (methods.every(method => safeMethods.has(method))) return read
+  if (!methods.some(method => safeMethods.has(method))) return write
+  return ({ method }) => safeMethods.has(method) ? read() : write()
+}
+
+function entriesOf (stated: RouteRateLimit, label: string, book: PolicyBook): readonly Entry[] {
+  if (stated === false) return []
+  if (typeof stated === 'string') return named([stated], book)
+  return Array.isArray(stated) ? named(stated, book) : [book.define(inlineName(label), stated)]
+}
+
+/** A limit written at the route is a budget of that route alone. Its HEAD counts as its GET. */
+function inlineName (label: string): string {
+  return label.replace(/^route /, '').replace(/^HEAD /, 'GET ').replace(/[^\w./:-]+/g, '_')
+}
+
+function named (names: readonly string[], book: PolicyBook): readonly Entry[] {
+  return names.flatMap(name => book.find(name) ?? [])
+}
+
+/** For `app.secureApi.routes()`. */
+export function describe (choose: Choose | undefined, { methods }: RouteInfo): unknown {
+  if (choose === undefined) return false
+  return choose({ method: methods[0] ?? 'GET' }).map(({ name, limit, windowMs, algorithm }) => ({ policy: name, limit, windowMs, algorithm }))
+}

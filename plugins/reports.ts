@@ -1,0 +1,42 @@
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import { readReports, reportTypes, type ReportKind, type ReportsOptions } from '../lib/headers/index.ts'
+import { refusal } from '../lib/http/index.ts'
+import { writeProblem, type Pipeline } from '../lib/pipeline/index.ts'
+
+const malformed = refusal('SECURE_API_REPORT_MALFORMED')
+
+/**
+ * The route that browsers send reports to: public, of two media types and no other, counted for each address by itself,
+ * so that a flood of reports takes nothing from the callers of the API.
+ */
+export async function collectReports (app: FastifyInstance, reports: ReportsOptions, pipeline: Pipeline): Promise<void> {
+  const { path, maxBytes = 16_384, perMinute = 60 } = reports
+  const config: FastifyContextConfig = {
+    public: true,
+    rateLimit: { limit: perMinute, window: '1 minute', by: 'address' },
+    // The Reporting API asks with a preflight when the page is of another origin (Reporting §3.3).
+    cors: { methods: ['POST'], requestHeaders: ['content-type'], credentials: false },
+    audit: false
+  }
+  await app.register(async scope => {
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser([...reportTypes], { parseAs: 'string' }, (_request, text, done) => { done(null, text) })
+    scope.post(path, { bodyLimit: maxBytes, config }, collector(reports, pipeline))
+  })
+}
+
+function collector ({ maxReports = 20, sample = false }: ReportsOptions, pipeline: Pipeline): RouteHandlerMethod {
+  const options = { max: maxReports, sample }
+  return function collectViolations (request: FastifyRequest, reply: FastifyReply) {
+    const kind = kindOf(request.headers['content-type'])
+    const violations = kind === undefined || typeof request.body !== 'string' ? undefined : readReports(kind, request.body, options)
+    if (violations === undefined) return writeProblem(request, reply, malformed)
+    for (const violation of violations) pipeline.onViolation(request, violation)
+    reply.code(204).send()
+  }
+}
+
+function kindOf (contentType = ''): ReportKind | undefined {
+  const [type = ''] = contentType.toLowerCase().split(';', 1)
+  return reportTypes.find(kind => kind === type.trim())
+}

@@ -1,0 +1,207 @@
+import { once } from 'node:events'
+import { connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2'
+import { connect } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { setImmediate } from 'node:timers/promises'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t from 'tap'
+import secureApi, { audit, authentication, authorization, cors, headers, methodNotAllowed, rateLimit } from '../../plugins/index.ts'
+import { bearer, missingHeaders, startIssuer, until } from '../helpers/server.ts'
+
+const origin = 'https://app.example.com'
+const issuer = await startIssuer(t)
+const auth = { issuer: issuer.issuer, audience: issuer.audience }
+const environment = 'development'
+const sink = () => {}
+const open = { public: true } as const
+
+const plugins: Readonly<Record<string, (app: FastifyInstance) => PromiseLike<unknown>>> = {
+  suite: app => app.register(secureApi, { auth, cors: { origins: [origin] }, audit: { sink }, environment }),
+  authentication: app => app.register(authentication, { ...auth, environment }),
+  authorization: app => app.register(authorization, {}),
+  rateLimit: app => app.register(rateLimit, {}),
+  headers: app => app.register(headers, { environment }),
+  cors: app => app.register(cors, { origins: [origin], environment }),
+  method: app => app.register(methodNotAllowed),
+  audit: app => app.register(audit, { sink })
+}
+
+const single = ['authentication', 'authorization', 'rateLimit', 'headers', 'cors', 'method', 'audit']
+const orders: readonly (readonly string[])[] = [['suite'], single, single.toReversed(), [...single.slice(4), ...single.slice(0, 4)]]
+
+interface Slow { entered: boolean, release: () => void }
+
+function routes (app: FastifyInstance, slow: Slow): void {
+  const schema = { body: { type: 'object', required: ['item'] } }
+  app.get('/orders', { config: { scope: 'api.read' } }, async () => [])
+  app.post('/orders', { config: { scope: 'api.write' }, bodyLimit: 100, schema }, async (_request, reply) => reply.code(201).send({}))
+  app.delete('/orders/:id', { config: { scope: 'api.write' } }, async (_request, reply) => reply.code(204).send())
+  app.get('/same', { config: open }, async (_request, reply) => reply.code(304).send())
+  app.get('/once', { config: { ...open, rateLimit: { limit: 1, window: '1 minute' } } }, async () => '')
+  app.get('/fails', { config: open }, async () => { throw new Error('no') })
+  app.get('/down', { config: open }, async () => { throw Object.assign(new Error('no'), { statusCode: 503 }) })
+  app.get('/stream', { config: open }, async (_request, reply) => reply.send(Readable.from(['a', 'b'])))
+  app.get('/hijacked', { config: open }, (_request, reply) => { reply.hijack(); reply.raw.end('raw') })
+  app.get('/written', { config: open }, (_request, reply) => { reply.hijack(); reply.raw.writeHead(203, { 'x-own': '1' }).end() })
+  app.get('/slow', { config: open }, async () => {
+    slow.entered = true
+    await new Promise<void>(resolve => { slow.release = resolve })
+    return ''
+  })
+}
+
+interface Kind {
+  readonly name: string
+  readonly method?: string
+  readonly path: string
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+  /** Answered before any hook: no origin is looked at. */
+  readonly edge?: true
+  /** A handler's own answer, public or written past Fastify: nothing is said of caches. */
+  readonly cacheable?: true
+}
+
+const reader = bearer(issuer, { scope: 'api.read' })
+const writer = { ...bearer(issuer, { scope: 'api.write' }), 'content-type': 'application/json' }
+const kinds: readonly Kind[] = [
+  { name: '200', path: '/orders', headers: reader, status: 200 },
+  { name: 'HEAD', method: 'HEAD', path: '/orders', headers: reader, status: 200 },
+  { name: '201', method: 'POST', path: '/orders', headers: writer, body: '{"item":1}', status: 201 },
+  { name: '204', method: 'DELETE', path: '/orders/1', headers: bearer(issuer, { scope: 'api.write' }), status: 204 },
+  { name: '304', path: '/same', status: 304, cacheable: true },
+  { name: '400 no JSON', method: 'POST', path: '/orders', headers: writer, body: '{', status: 400 },
+  { name: '400 schema', method: 'POST', path: '/orders', headers: writer, body: '{}', status: 400 },
+  { name: '401', path: '/orders', status: 401 },
+  { name: '401 HEAD', method: 'HEAD', path: '/orders', status: 401 },
+  { name: '403', method: 'POST', path: '/orders', headers: { ...writer, ...reader }, body: '{"item":1}', status: 403 },
+  { name: '404', path: '/nowhere', status: 404 },
+  { name: '405', method: 'PUT', path: '/orders', status: 405 },
+  { name: '413', method: 'POST', path: '/orders', headers: writer, body: JSON.stringify({ item: 'x'.repeat(200) }), status: 413 },
+  { name: '415', method: 'POST', path: '/orders', headers: { ...writer, 'content-type': 'text/csv' }, body: 'a,b', status: 415 },
+  { name: 'within the limit', path: '/once', status: 200, cacheable: true },
+  { name: '429', path: '/once', status: 429 },
+  { name: '500', path: '/fails', status: 500 },
+  { name: '503', path: '/down', status: 503 },
+  { name: 'stream', path: '/stream', status: 200, cacheable: true },
+  { name: 'hijacked', path: '/hijacked', status: 200, cacheable: true },
+  { name: 'raw writeHead', path: '/written', status: 203, cacheable: true },
+  { name: '400 bad URL', path: '/%zz', status: 400, edge: true },
+  { name: '414', method: 'DELETE', path: `/orders/${'x'.repeat(101)}`, status: 414, edge: true }
+]
+
+/** What is no request at all; HTTP/1.1 only, as HTTP/2 has frames in their place. */
+const broken: ReadonlyArray<readonly [name: string, status: number, bytes: string]> = [
+  ['malformed', 400, 'HELLO\r\n\r\n'],
+  ['missing Host', 400, 'GET /orders HTTP/1.1\r\nConnection: close\r\n\r\n'],
+  ['431', 431, `GET /orders HTTP/1.1\r\nHost: a\r\nX-A: ${'a'.repeat(20_000)}\r\n\r\n`],
+  ['417', 417, 'GET /orders HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nConnection: close\r\n\r\n']
+]
+
+interface Answer { readonly status: number, readonly headers: Readonly<Record<string, unknown>> }
+interface Address { readonly host: string, readonly port: number }
+
+function parse (head: string): Answer {
+  const [line = '', ...fields] = (head.split('\r\n\r\n', 1)[0] ?? '').split('\r\n')
+  return { status: Number(line.split(' ')[1]), headers: Object.fromEntries(fields.map(field => [field.slice(0, field.indexOf(':')).toLowerCase(), field.slice(field.indexOf(':') + 2)])) }
+}
+
+function bytesOf ({ method = 'GET', path, headers = {}, body = '' }: Kind): string {
+  const all = { host: 'a', origin, connection: 'close', ...(body === '' ? undefined : { 'content-length': String(Buffer.byteLength(body)) }), ...headers }
+  return [`${method} ${path} HTTP/1.1`, ...Object.entries(all).map(([name, value]) => `${name}: ${value}`), '', body].join('\r\n')
+}
+
+async function overHttp1 ({ host, port }: Address, bytes: string): Promise<Answer> {
+  const socket = connect(port, host)
+  socket.write(bytes) // not end(): Node takes a half-closed connection for a caller that has left
+  return parse(await text(socket))
+}
+
+async function overHttp2 ({ host, port }: Address, { method = 'GET', path, headers = {}, body = '' }: Kind): Promise<Answer> {
+  const session = connectHttp2(`http://${host.includes(':') ? `[${host}]` : host}:${port}`)
+  const stream = session.request({ ':method': method, ':path': path, origin, ...headers }, { endStream: body === '' })
+  if (body !== '') stream.end(body)
+  const [answer] = await once(stream, 'response') as [IncomingHttpHeaders & { ':status'?: number }]
+  await text(stream)
+  session.close()
+  return { status: answer[':status'] ?? 0, headers: answer }
+}
+
+/** A second request on a connection that is still busy with the first while the application closes. */
+async function whileClosing (app: FastifyInstance, { host, port }: Address, slow: Slow): Promise<Answer> {
+  const socket = connect(port, host)
+  const received = text(socket)
+  socket.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n')
+  await until(() => slow.entered, 'the slow request')
+  const closed = app.close()
+  await until(() => !app.server.listening, 'the closing')
+  socket.write('GET /orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  await setImmediate()
+  slow.release()
+  const [, second = ''] = (await received).split(/(?=HTTP\/1\.1 \d)/)
+  await closed
+  return parse(second)
+}
+
+/** What is wrong with an answer; empty if nothing is. */
+function faults ({ status, headers }: Answer, kind: Pick<Kind, 'status' | 'edge' | 'cacheable'>): string {
+  const readable = headers['access-control-allow-origin'] === origin && String(headers.vary).includes('Origin')
+  return [
+    status === kind.status ? '' : `status ${status}`,
+    ...missingHeaders(headers),
+    kind.edge === true || readable ? '' : 'CORS',
+    kind.cacheable === true || String(headers['cache-control']).includes('no-store') ? '' : 'no-store'
+  ].filter(fault => fault !== '').join(', ')
+}
+
+interface Row { readonly run: string, readonly kind: string, readonly faults: string }
+
+async function start (order: readonly string[], host: string, http2: boolean, slow: Slow): Promise<{ app: FastifyInstance, address: Address }> {
+  const app = (http2 ? Fastify({ http2: true }) : Fastify()) as FastifyInstance
+  for (const name of order) await plugins[name]?.(app)
+  routes(app, slow)
+  await app.listen({ port: 0, host })
+  const [address] = app.addresses()
+  return { app, address: { host, port: Number(typeof address === 'object' && address.port) } }
+}
+
+async function tableOf (order: readonly string[], host: string, http2: boolean): Promise<Row[]> {
+  const slow: Slow = { entered: false, release: () => {} }
+  const { app, address } = await start(order, host, http2, slow)
+  const run = `${http2 ? 'HTTP/2' : 'HTTP/1.1'} ${host} ${order.join('→')}`
+  const rows: Row[] = []
+  const add = (kind: string, found: string) => { rows.push({ run, kind, faults: found }) }
+  for (const kind of kinds) {
+    const answer = http2 ? await overHttp2(address, kind) : await overHttp1(address, bytesOf(kind))
+    add(kind.name, faults(answer, kind))
+  }
+  if (http2) {
+    await app.close()
+    return rows
+  }
+  for (const [name, status, bytes] of broken) add(name, faults(await overHttp1(address, bytes), { status, edge: true }))
+  add('503 while closing', faults(await whileClosing(app, address, slow), { status: 503, edge: true }))
+  return rows
+}
+
+t.test('this machine has both loopback addresses', async t => {
+  const found = Object.values(networkInterfaces()).flat().filter(found => found?.internal === true).map(found => found?.address)
+  t.ok(found.includes('127.0.0.1') && found.includes('::1'), `without ::1 half of the table below cannot be tried: ${found.join(' ')}`)
+})
+
+for (const http2 of [false, true]) {
+  for (const host of ['127.0.0.1', '::1']) {
+    t.test(`every answer carries its headers: ${http2 ? 'HTTP/2' : 'HTTP/1.1'} on ${host}, whatever the order of registration`, async t => {
+      for (const order of orders) {
+        const rows = await tableOf(order, host, http2)
+        const wrong = rows.filter(({ faults }) => faults !== '')
+        if (wrong.length > 0) t.comment(rows.map(({ kind, faults }) => `${kind.padEnd(20)} ${faults === '' ? 'ok' : faults}`).join('\n'))
+        t.strictSame(wrong, [], order.join(' → '))
+        t.equal(rows.length, http2 ? kinds.length : kinds.length + broken.length + 1)
+      }
+    })
+  }
+}

@@ -1,0 +1,92 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import t, { type Test } from 'tap'
+import { secureServer } from '../../lib/server/index.ts'
+import secureApi from '../../plugins/index.ts'
+import { program } from '../helpers/programs.ts'
+import { listen } from '../helpers/server.ts'
+import { authority, Certificates } from '../lib/server/certificates.ts'
+
+const scanner = program({ names: ['testssl', 'testssl.sh'], package: 'testssl.sh' })
+// Ten times what it takes: the scanner is a shell script, and as slow as the machine is busy.
+t.setTimeout(600_000)
+const certificates = new Certificates(t.testdir({}))
+const ca = certificates.issue({ name: 'authority', extensions: authority })
+const { cert, key } = certificates.issue({
+  issuer: ca,
+  extensions: ['basicConstraints=critical,CA:FALSE', 'subjectAltName=DNS:localhost,IP:127.0.0.1', 'keyUsage=critical,digitalSignature', 'extendedKeyUsage=serverAuth']
+})
+
+interface Finding {
+  readonly id: string
+  readonly severity: string
+  readonly finding: string
+}
+
+/** Some ids come more than once. */
+type Report = readonly Finding[]
+
+/** Everything that asks nobody outside: protocols, ciphers, forward secrecy, preferences, certificate, headers, known vulnerabilities. */
+const everything = ['-p', '-s', '-f', '-P', '-S', '-h', '-U']
+
+async function scan (url: string, checks: readonly string[]): Promise<Report> {
+  const report = join(t.testdirName, `${new URL(url).port}.json`)
+  const options = ['--quiet', '--color', '0', '--warnings', 'off', '--nodns', 'none', '--ip', '127.0.0.1', '--add-ca', ca.certFile, '--jsonfile', report]
+  // The exit status counts findings and says nothing that the report does not.
+  await promisify(execFile)(scanner, [...options, ...checks, `localhost:${new URL(url).port}`], { maxBuffer: 10_000_000 }).catch(() => {})
+  return JSON.parse(readFileSync(report, 'utf8'))
+}
+
+async function serve (t: Test, options: object): Promise<string> {
+  const app: FastifyInstance = Fastify({ ...options, forceCloseConnections: true } as FastifyServerOptions<Server>)
+  t.teardown(() => app.close())
+  await app.register(secureApi, { auth: false, audit: false, environment: 'production' })
+  app.get('/', { config: { public: true } }, async () => 'ok')
+  return await listen(app)
+}
+
+/** What the set-up of the test explains: its authority publishes no revocations, and the openssl here has no GOST ciphers. */
+const explained: ReadonlySet<string> = new Set(['cert_revocation', 'engine_problem'])
+const harmless: ReadonlySet<string> = new Set(['OK', 'INFO', 'LOW'])
+
+function findings (report: Report): string[] {
+  return report.filter(({ id, severity }) => !harmless.has(severity) && !explained.has(id)).map(({ id, severity, finding }) => `${severity} ${id}: ${finding}`)
+}
+
+function of (report: Report, wanted: string): Report {
+  return report.filter(({ id }) => id === wanted)
+}
+
+/** The versions that are offered, and those that were not looked at. */
+function versions (report: Report): string[] {
+  const offered = (id: string) => of(report, id)[0]?.finding.startsWith('offered') ?? true
+  return ['SSLv2', 'SSLv3', 'TLS1', 'TLS1_1', 'TLS1_2', 'TLS1_3'].filter(offered)
+}
+
+const modern = ['TLS1_2', 'TLS1_3']
+/** One of each kind of check, to show that the scan came through to its end. */
+const seen = ['cipherlist_NULL', 'PFS', 'cipher_order', 'cert_trust', 'HSTS_time', 'heartbleed', 'secure_client_renego', 'BREACH', 'LUCKY13', 'RC4']
+
+t.test('no protocol under TLS 1.2 and no finding above LOW', async t => {
+  const report = await scan(await serve(t, secureServer({ tls: { cert, key }, environment: 'production' })), everything)
+  t.strictSame(versions(report), modern)
+  t.strictSame(findings(report), [])
+  t.strictSame(seen.filter(id => of(report, id)[0]?.severity !== 'OK'), [])
+  t.comment(`${report.length} findings in ${of(report, 'scanTime')[0]?.finding} s`)
+})
+
+t.test('HTTP/2', async t => {
+  const report = await scan(await serve(t, secureServer({ tls: { cert, key }, http2: true, environment: 'production' })), ['-p'])
+  t.strictSame(versions(report), modern)
+  t.match(of(report, 'ALPN_HTTP2'), [{ finding: 'h2' }])
+  t.strictSame(findings(report), [])
+})
+
+t.test('the scanner does find old protocols where a server has them', async t => {
+  const report = await scan(await serve(t, { https: { cert, key, minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' } }), ['-p'])
+  t.strictSame(versions(report), ['TLS1', 'TLS1_1', ...modern])
+})

@@ -1,0 +1,82 @@
+import fastifyCors from '@fastify/cors'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import t from 'tap'
+import secureApi, { cors, headers, type SecureApiOptions } from '../../plugins/index.ts'
+import { codesOf, mistakesOf, startFastify } from '../helpers/server.ts'
+
+const origin = 'https://app.example.com'
+const suite = { auth: false, audit: false, environment: 'development', cors: { origins: [origin] } } as const satisfies SecureApiOptions
+const open = { public: true } as const
+/** Only the name counts here: @fastify/helmet is no dependency. */
+const helmet = fp(async () => {}, { fastify: '5.x', name: '@fastify/helmet' })
+
+t.test('@fastify/cors and @fastify/helmet in the same scope stop the boot, before the suite and after it', async t => {
+  const others = [['SECURE_API_CORS_DUPLICATE', (app: FastifyInstance) => app.register(fastifyCors, { origin })], ['SECURE_API_HEADERS_DUPLICATE', (app: FastifyInstance) => app.register(helmet)]] as const
+  for (const [code, other] of others) {
+    const before = startFastify(t)
+    await other(before)
+    t.strictSame(await mistakesOf(() => before.register(secureApi, suite)), [code], 'before')
+    const after = startFastify(t)
+    await after.register(secureApi, suite)
+    await other(after)
+    t.strictSame(codesOf(await after.ready().then(() => undefined, (error: unknown) => error)), [code], 'after')
+    const child = startFastify(t)
+    await child.register(secureApi, suite)
+    await child.register(async scope => { await other(scope) }, { prefix: '/page' })
+    t.strictSame(await mistakesOf(() => child.ready()), [], 'in a child')
+    const off = startFastify(t)
+    await other(off)
+    t.strictSame(await mistakesOf(() => off.register(secureApi, { ...suite, cors: false, headers: false })), [], 'beside a suite without it')
+  }
+})
+
+/** The warnings of a start, by code. */
+async function warningsOf (start: (app: FastifyInstance) => PromiseLike<unknown>): Promise<object[]> {
+  const lines: string[] = []
+  const app = startFastify(t, { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } })
+  await start(app)
+  await app.ready()
+  return lines.map(line => JSON.parse(line)).filter(({ code }) => code !== undefined).map(({ code, methods, hooks, routes }) => ({ code, ...methods && { methods }, ...hooks && { hooks }, ...routes && { routes } }))
+}
+
+t.test('onRequest hooks that run before the suite are named', async t => {
+  const code = 'SECURE_API_HOOK_ORDER'
+  t.strictSame(await warningsOf(async app => {
+    app.addHook('onRequest', async function jwt () {})
+    app.addHook('onRequest', async () => {})
+    await app.register(secureApi, suite)
+    app.addHook('onRequest', async function later () {})
+    app.get('/', { config: open, onRequest: async function own () {} }, async () => '')
+  }), [{ code, hooks: ['jwt', 'anonymous'] }])
+  t.strictSame(await warningsOf(async app => {
+    app.get('/early', { config: open, onRequest: async function own () {} }, async () => '')
+    await app.register(secureApi, suite)
+    app.addHook('onRequest', async function later () {})
+    app.get('/', { config: open }, async () => '')
+  }), [])
+  t.strictSame(await warningsOf(async app => {
+    app.addHook('onRequest', async function jwt () {})
+    await app.register(headers)
+    app.get('/', async () => '')
+  }), [{ code, hooks: ['jwt'] }], 'a single plugin')
+})
+
+t.test('methods of CORS that no route has, and methods of routes that CORS does not allow, are named', async t => {
+  const code = 'SECURE_API_CORS_METHOD_UNROUTED'
+  const routes = (app: FastifyInstance) => {
+    app.put('/orders', { config: open }, async () => '')
+    app.delete('/internal', { config: { ...open, cors: false } }, async () => '')
+    app.options('/tool', { config: open }, async () => '')
+    app.get('/', { config: open }, async () => '')
+  }
+  const started = (methods: string[] | undefined) => warningsOf(async app => {
+    app.patch('/early', { config: open }, async () => '')
+    await app.register(cors, { origins: [origin], environment: 'development', ...(methods === undefined ? undefined : { methods }) })
+    routes(app)
+  })
+  t.strictSame(await started(undefined), [], 'the default methods need no routes')
+  t.strictSame(await started(['PUT', 'PATCH']), [])
+  t.strictSame(await started(['PUT', 'QUERY', 'PROPFIND']), [{ code, methods: ['QUERY', 'PROPFIND'] }])
+  t.strictSame(await started(['PATCH']), [{ code, routes: ['PUT /orders'] }])
+})

@@ -1,0 +1,179 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { request } from 'node:http'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import type { Server } from 'node:http'
+import t, { type Test } from 'tap'
+import { rateLimit, type Limit, type LimitChange, type LimitMessage, type RateLimitOptions } from '../../plugins/index.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { answersOf, bearer, codesOf, mistakesOf, secured, startFastify, startIssuer } from '../helpers/server.ts'
+
+const issuer = await startIssuer(t)
+const redis = await startRedis()
+t.teardown(() => redis.close())
+const minute = '1 minute'
+const limited = [429, 'SECURE_API_RATE_LIMITED']
+
+async function alone (t: Test, options: RateLimitOptions, fastify: FastifyServerOptions<Server> = {}): Promise<FastifyInstance> {
+  const app = startFastify(t, fastify)
+  await app.register(rateLimit, options)
+  app.get('/read', async () => '')
+  app.get('/inline', { config: { rateLimit: { limit: 1, window: minute } } }, async () => '')
+  app.get('/both', { config: { rateLimit: ['read', 'write'] } }, async () => '')
+  await app.ready()
+  return app
+}
+
+t.test('plans: the claim decides, and what is not known is refused', async t => {
+  const plans = { free: { limit: 1 }, pro: { limit: 3, window: '5 minutes' } }
+  const stores: Readonly<Record<string, RateLimitOptions>> = { memory: {}, redis: { redis: redis.url, keyPrefix: 'plans:' } }
+  for (const [store, options] of Object.entries(stores)) {
+    const { app } = await secured(t, issuer, {
+      suite: {
+        rateLimit: {
+          ...options,
+          policies: {
+            read: { limit: 2, window: minute, plans, plan: 'account.plan' },
+            uploads: { limit: 2, algorithm: 'concurrency', plans: { pro: { limit: 1 } }, plan: () => 'nonsense' },
+            trial: { limit: 1, window: minute, plans, plan: () => { throw new Error('no plan') }, dryRun: true }
+          }
+        }
+      },
+      routes: app => {
+        app.get('/read', { config: { authenticated: true } }, async () => '')
+        app.get('/public', { config: { public: true } }, async () => '')
+        app.get('/uploads', { config: { authenticated: true, rateLimit: ['trial', 'uploads'] } }, async () => '')
+        app.get('/trial', { config: { authenticated: true, rateLimit: ['trial'] } }, async () => '')
+      }
+    })
+    const as = (sub: string, account: unknown, url = '/read') => ({ url, headers: bearer(issuer, { sub, account }) })
+    t.strictSame(await answersOf(app, as('alice', { plan: 'free' }), as('alice', { plan: 'free' })), [200, limited], store)
+    t.strictSame(await answersOf(app, ...Array(4).fill(as('bob', { plan: 'pro' }))), [200, 200, 200, limited])
+    t.strictSame(await answersOf(app, as('alice', { plan: 'pro' })), [200], 'an upgrade counts anew')
+    for (const plan of ['gold', undefined, 7, '__proto__', 'constructor', ['free']]) t.strictSame(await answersOf(app, as('carol', { plan })), [limited], String(plan))
+    t.strictSame(await answersOf(app, as('dave', 'free')), [limited])
+    t.strictSame(await answersOf(app, ...Array(3).fill({ url: '/public' })), [200, 200, limited], 'without a credential')
+    t.strictSame(await answersOf(app, as('erin', {}, '/uploads')), [limited], 'permits too')
+    t.strictSame(await answersOf(app, as('erin', {}, '/trial'), as('erin', {}, '/trial')), store === 'memory' ? [200, 200] : [200, 200], 'a dry run refuses nobody')
+    const { headers } = await app.inject(as('frank', { plan: 'pro' }))
+    t.match(headers, { 'ratelimit-policy': '"read";q=3;w=300', ratelimit: '"read";r=2;t=300' })
+  }
+})
+
+t.test('plans that contradict themselves do not start', async t => {
+  const mistakes = (limit: Limit) => mistakesOf(() => startFastify(t).register(rateLimit, { policies: { read: limit } }))
+  t.strictSame(await mistakes({ limit: 1, window: minute, plan: 'plan' }), ['SECURE_API_OPTION_MISSING'])
+  t.strictSame(await mistakes({ limit: 1, window: minute, plans: { free: { limit: 1 } } }), ['SECURE_API_OPTION_MISSING'])
+  t.strictSame(await mistakes({ limit: 1, window: minute, plan: 'plan', plans: {} }), ['SECURE_API_OPTION_EMPTY'])
+  t.strictSame(await mistakes({ limit: 1, window: minute, plan: 'plan', plans: { 'a@b': { limit: 1 } } }), ['SECURE_API_OPTION_VALUE'])
+  t.strictSame(await mistakes({ limit: 1, window: minute, plan: 'plan', plans: { free: { limit: 1, burst: 2 } } }), ['SECURE_API_OPTION_CONFLICT'])
+  t.strictSame(await mistakesOf(() => startFastify(t).register(rateLimit, { perAddress: { limit: 1, window: minute, plan: 'plan', plans: { free: { limit: 1 } } } })), ['SECURE_API_OPTION_CONFLICT'])
+})
+
+t.test('a policy is changed, made a dry run, switched off and restored while the server runs', async t => {
+  const app = await alone(t, { policies: { read: { limit: 2, window: minute } } })
+  const ask = (times: number, url = '/read') => answersOf(app, ...Array(times).fill({ url }))
+  t.strictSame(await ask(3), [200, 200, limited])
+  t.match(app.rateLimits.change('read', { limit: 4 }), { name: 'read', limit: 4, changed: true })
+  t.strictSame(await ask(3), [200, 200, limited], 'counts go on')
+  app.rateLimits.change('read', { dryRun: true })
+  t.strictSame(await ask(2), [200, 200])
+  app.rateLimits.change('read', { disabled: true })
+  t.equal((await app.inject('/read')).headers['ratelimit'], undefined)
+  t.match(app.rateLimits.status(), { changed: ['read'] })
+  app.rateLimits.change('write', { limit: 1 })
+  t.strictSame(await ask(2, '/both'), [200, limited], 'of several the others stay')
+  t.match(app.rateLimits.restore('read'), { limit: 2, disabled: false, changed: false })
+  t.strictSame(await ask(1), [limited])
+  app.rateLimits.change('GET_/inline', { limit: 2 })
+  t.strictSame(await ask(3, '/inline'), [200, 200, limited])
+  t.strictSame((await answersOf(app, { method: 'HEAD', url: '/inline' })), [429], 'HEAD of a limit written at the route counts as its GET')
+  app.rateLimits.change('address', { limit: 1, burst: 1 })
+  t.strictSame(await ask(1, '/nowhere'), [limited])
+  app.rateLimits.change('address', { disabled: true })
+  t.strictSame(await ask(1, '/nowhere'), [404])
+})
+
+t.test('a change that would be refused at boot changes nothing', async t => {
+  const app = await alone(t, {})
+  const before = app.rateLimits.list()
+  const mistakes = (name: string, change: LimitChange) => {
+    try {
+      return [app.rateLimits.change(name, change).name]
+    } catch (error) {
+      return codesOf(error)
+    }
+  }
+  t.strictSame(mistakes('raed', { limit: 1 }), ['SECURE_API_OPTION_UNKNOWN'])
+  t.strictSame(mistakes('read', { limit: 0 }), ['SECURE_API_OPTION_RANGE'])
+  t.strictSame(mistakes('read', { burst: 3 }), ['SECURE_API_OPTION_CONFLICT'])
+  t.strictSame(mistakes('read', { by: 'address' }), ['SECURE_API_OPTION_CONFLICT'])
+  t.strictSame(mistakes('read', JSON.parse('{ "max": 5 }')), ['SECURE_API_OPTION_UNKNOWN'])
+  t.strictSame(mistakes('read', JSON.parse('{ "disabled": "yes" }')), ['SECURE_API_OPTION_TYPE'])
+  t.strictSame(app.rateLimits.list(), before)
+})
+
+t.test('decisions are published to whoever subscribes', async t => {
+  const app = await alone(t, { policies: { read: { limit: 1, window: minute }, write: { limit: 1, window: minute, dryRun: true } } })
+  const messages: LimitMessage[] = []
+  const listen = (message: unknown) => { messages.push(message as LimitMessage) }
+  subscribe('secure-api.rate-limit', listen)
+  await answersOf(app, { url: '/both' }, { url: '/both' })
+  app.rateLimits.change('read', { disabled: true })
+  await app.inject('/both')
+  unsubscribe('secure-api.rate-limit', listen)
+  await app.inject('/both')
+  t.strictSame(messages.map(({ policy, result, remaining, source }) => [policy, result, remaining, source]), [
+    ['address', 'allowed', 999, 'memory'], ['read', 'allowed', 0, 'memory'], ['write', 'allowed', 0, 'memory'],
+    ['address', 'allowed', 998, 'memory'], ['read', 'denied', 0, 'memory'], ['write', 'shadow', 0, 'memory'],
+    ['address', 'allowed', 997, 'memory'], ['write', 'shadow', 0, 'memory']
+  ])
+  t.ok(messages.every(message => message.request.id !== undefined))
+})
+
+t.test('the audit trail says which limit decided, and what is left', async t => {
+  const { app, events } = await secured(t, issuer, {
+    suite: { rateLimit: { perAddress: { limit: 4, window: minute }, policies: { read: { limit: 2, window: minute }, wide: { limit: 9, window: minute } } } },
+    routes: app => { app.get('/read', { config: { public: true, rateLimit: ['wide', 'read'] } }, async () => '') }
+  })
+  for (let i = 0; i < 5; i++) await app.inject('/read')
+  t.strictSame(events.map(({ limit }) => limit), [
+    { policy: 'read', remaining: 1 }, { policy: 'read', remaining: 0 }, { policy: 'read', remaining: 0 }, { policy: 'read', remaining: 0 }, { policy: 'address', remaining: 0 }
+  ])
+})
+
+t.test('a proxy that trustProxy does not name is noticed and told once', async t => {
+  const behind = async (fastify: FastifyServerOptions<Server>, peer: string, headers: Record<string, string>) => {
+    const lines: string[] = []
+    const app = await alone(t, { perAddress: { limit: 100_000, window: minute } }, { ...fastify, disableRequestLogging: true, logger: { level: 'warn', stream: { write: line => { lines.push(line) } } } })
+    for (let i = 0; i < 1100; i++) await app.inject({ url: '/nowhere', remoteAddress: peer, headers })
+    return { told: lines.map(line => JSON.parse(line).finding), addresses: app.rateLimits.status().addresses }
+  }
+  const forwarded = { 'x-forwarded-for': '203.0.113.9' }
+  t.strictSame(await behind({}, '127.0.0.1', forwarded), { told: ['forwarded-ignored'], addresses: ['forwarded-ignored'] })
+  t.strictSame(await behind({}, '10.1.2.3', {}), { told: ['shared-address'], addresses: ['shared-address'] })
+  t.strictSame(await behind({ trustProxy: ['10.1.2.3'] }, '10.1.2.3', forwarded), { told: [], addresses: undefined }, 'configured')
+  t.strictSame(await behind({}, '203.0.113.1', forwarded), { told: [], addresses: undefined }, 'a stranger who makes it up')
+  t.strictSame(await behind({}, '127.0.0.1', {}), { told: [], addresses: undefined }, 'a developer')
+})
+
+t.test('a Unix socket, and forwarded headers that are garbage, are no reason for a 500', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'secure-api-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const app = await alone(t, { policies: { read: { limit: 2, window: minute } } })
+  const socketPath = join(folder, 'socket')
+  await app.listen({ path: socketPath })
+  const ask = async () => {
+    const [response] = await once(request({ socketPath, path: '/read' }).end(), 'response')
+    response.resume()
+    return response.statusCode
+  }
+  t.strictSame([await ask(), await ask(), await ask()], [200, 200, 429])
+  const trusting = await alone(t, { policies: { read: { limit: 1000, window: minute } } }, { trustProxy: '127.0.0.1' })
+  for (const garbage of ['unknown', '1.2.3.4:4444', '', ',,,', '::::', 'x'.repeat(5000), '_hidden, 127.0.0.1', '[::1]:80']) {
+    t.equal((await trusting.inject({ url: '/read', headers: { 'x-forwarded-for': garbage } })).statusCode, 200, garbage.slice(0, 20))
+  }
+})
