@@ -55,8 +55,6 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, options) => 
   const book = new PolicyBook(options)
   const watch = new ProxyWatch(finding => app.log.warn({ finding }, `secure-api: ${findings[finding]}`))
   const { address, failures } = book
-  app.decorateRequest(kDecided, null)
-  app.decorate('rateLimits', switches(app, limiter, book, watch))
   pipeline.report('rateLimit', () => app.rateLimits.status())
   if (failures !== undefined) pipeline.failures = failureBudget(limiter, failures)
   pipeline.add({
@@ -73,6 +71,8 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, options) => 
     },
     posture: route => ({ rateLimit: describe(policiesOf(route, book, options, new Problems()), route) })
   })
+  app.decorateRequest(kDecided, null)
+  app.decorate('rateLimits', switches(app, limiter, book, watch))
   serveLoginGuard(app, limiter, book)
   await serveRateLimitApi(app, limiter)
 }

@@ -20,6 +20,8 @@ export interface AuditEvent {
   readonly requestId: string
   readonly address: string
   readonly principal?: AuditPrincipal
+  /** The rate-limit policy that refused the request, or else the one closest to its limit, and the units left. */
+  readonly limit?: { readonly policy: string, readonly remaining: number }
   readonly durationMs: number
   /** What a browser reported, of `malicious_csp_violation`. Anyone can send such a report. */
   readonly violation?: Violation
@@ -38,6 +40,7 @@ export interface AuditPrincipal {
 /** Names by the code of the refusal first, then by status. Everything that is in neither is `api_access`. */
 const namesByReason = {
   SECURE_API_CORS_REFUSED: 'malicious_cors',
+  SECURE_API_METHOD_NOT_ALLOWED: 'input_validation_fail',
   SECURE_API_CREDENTIAL_AMBIGUOUS: 'authn_fail',
   SECURE_API_TOKEN_REVOKED: 'authn_token_reuse'
 } as const

@@ -88,8 +88,18 @@ function member (value: unknown, name: string): unknown {
 export function planned (policy: Policy, request: FastifyRequest): Policy | undefined {
   if (policy.plans === undefined) return policy
   if (request.auth === undefined || request.auth.kind === 'anonymous') return policy
-  const plan = policy.planOf?.(request)
+  const plan = planName(policy, request)
   return typeof plan === 'string' ? policy.plans.get(plan) : undefined
+}
+
+/** A function of the application that fails has named no plan. */
+function planName ({ planOf }: Policy, request: FastifyRequest): unknown {
+  try {
+    return planOf?.(request)
+  } catch (error) {
+    request.log.warn({ err: error }, 'secure-api: the plan of a caller cannot be told')
+    return undefined
+  }
 }
 
 /** The policies of the rate limiter, by what they are for. */

@@ -7,7 +7,7 @@ import { program } from './programs.ts'
 
 type Scope = Pick<Test, 'teardown'>
 
-/** Nothing here, nor in the defaults of playwright, touches what a page may do: `--disable-web-security` would make every case pass. */
+/** Nothing here, nor in the defaults of playwright, touches what a page may do: `--disable-web-security` would make every answer readable. */
 const args = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
   '--short-reporting-delay'

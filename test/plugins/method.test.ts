@@ -35,7 +35,7 @@ t.test('a known path with another method: 405, with the methods it has', async t
     t.strictSame([statusCode, headers.allow, missingHeaders(headers)], [405, allow, []], `${request.method} ${String(request.url)}`)
     if (request.method !== 'HEAD') t.equal(codeOf({ headers, body }), refused[1])
   }
-  t.match(events.at(-1), { outcome: 'denied', status: 405, reason: refused[1] })
+  t.match(events.at(-1), { event: 'input_validation_fail', outcome: 'denied', status: 405, reason: refused[1] })
   t.strictSame(await answersOf(app, { url: '/nowhere' }, { url: '/orders' }, { method: 'PUT', url: '/orders/17' }, { method: 'OPTIONS', url: '/tool' }), [404, 200, 200, 200])
 })
 

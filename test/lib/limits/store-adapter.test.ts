@@ -29,6 +29,14 @@ t.test('101 at once under a limit of 100: exactly 100', async t => {
   t.equal(codes.filter(code => code === 429).length, 1)
 })
 
+t.test('150 at once with a plan that is looked up meanwhile: exactly 100', async t => {
+  const app = await server()
+  const max = async (): Promise<number> => await new Promise(resolve => setTimeout(resolve, 5, 100))
+  app.get('/', config({ max, timeWindow: '1 minute' }), async () => 'ok')
+  const codes = await statuses(app, '/', 150)
+  t.equal(codes.filter(code => code === 200).length, 100)
+})
+
 t.test('headers of @fastify/rate-limit tell the truth', async t => {
   const app = await server()
   app.get('/', config({ max: 2, timeWindow: 30_000 }), async () => 'ok')
