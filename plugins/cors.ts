@@ -41,6 +41,7 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, .
   })
   const pipeline = pipelineOf(app)
   const policies = new RoutePolicies(app, pipeline, options, environmentOf(environment))
+  pipeline.originHeaders = origin => policies.withoutRoute(origin)
   pipeline.add({
     name: 'cors',
     phase: 'cors',
@@ -81,6 +82,12 @@ class RoutePolicies {
     this.#options = options
     this.#environment = environment
     this.#base = compileCors(options, { exposed })
+  }
+
+  /** For answers that belong to no route: the application's policy. */
+  withoutRoute (origin: string | undefined): readonly (readonly [string, string])[] {
+    const { vary } = this.#base
+    return [...(vary === undefined ? [] : [['vary', vary] as const]), ...(origin === undefined ? [] : actual(this.#base, origin) ?? [])]
   }
 
   /** A route compiles when it is declared and again when all plugins are there; its policy is made once. */

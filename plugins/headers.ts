@@ -87,6 +87,7 @@ function guardEdge (app: FastifyInstance, table: HeaderTable, pipeline: Pipeline
   const edge = installEdge(app.server, {
     table,
     maxParamLength,
+    originHeaders: origin => pipeline.originHeaders(origin),
     onClientError: ({ status, address }) => pipeline.onEdgeAnswer({ status, code: edgeAnswers[status], address })
   })
   app.addHook('preClose', async () => edge.closing())

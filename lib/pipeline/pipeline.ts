@@ -31,6 +31,8 @@ export class Pipeline {
   answer: Answerer = sendProblem
   /** Set by the limiter, where there is one. */
   failures: FailureBudget | undefined
+  /** What CORS adds to answers that no hook sees; set by the CORS plugin, where there is one. */
+  originHeaders: (origin: string | undefined) => readonly (readonly [name: string, value: string])[] = () => []
   /** Told of answers that no hook sees; set by the audit trail, where there is one. */
   onEdgeAnswer: (answer: EdgeAnswer) => void = () => {}
 

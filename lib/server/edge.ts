@@ -15,6 +15,8 @@ export interface EdgeOptions {
   readonly table: EdgeHeaders
   /** `maxParamLength` of the router: a shorter URL cannot be answered 414. @default 100 */
   readonly maxParamLength?: number
+  /** What CORS adds for an origin, so that its pages can read these answers too. */
+  readonly originHeaders?: (origin: string | undefined) => readonly HeaderPair[]
   /** Told of each answer to a request that could not be parsed: no hook sees them. */
   readonly onClientError?: (event: ClientErrorEvent) => void
 }
@@ -101,7 +103,7 @@ function isSibling ({ handlers }: EdgeState, others: readonly unknown[]): boolea
 function onRequestStart (message: unknown): void {
   const { request, response, server } = message as { request: IncomingMessage, response: ServerResponse, server: object }
   const state = states.get(server)
-  if (state !== undefined && mayMissHooks(state, request)) guard(response, state.pairs)
+  if (state !== undefined && mayMissHooks(state, request)) guard(response, pairsFor(state, request))
 }
 
 function mayMissHooks ({ edge, server, maxParamLength }: ServerState, { url = '', headers }: NodeRequest): boolean {
@@ -111,6 +113,11 @@ function mayMissHooks ({ edge, server, maxParamLength }: ServerState, { url = ''
 
 function limitsRequests (server: NodeServer): boolean {
   return 'maxRequestsPerSocket' in server && (server.maxRequestsPerSocket ?? 0) > 0
+}
+
+function pairsFor ({ edge, pairs }: ServerState, { headers: { origin } }: NodeRequest): readonly HeaderPair[] {
+  const { originHeaders } = edge.options
+  return originHeaders === undefined ? pairs : [...pairs, ...originHeaders(origin)]
 }
 
 /** Responses whose headers are still the edge's to decide. */
@@ -165,7 +172,7 @@ function isHttp1 (server: NodeServer): boolean {
 function attachHttp2 (server: NodeServer, pairs: readonly HeaderPair[]): () => void {
   const onRequest = (request: NodeRequest, response: NodeResponse) => {
     const state = states.get(server)
-    if (request.httpVersionMajor > 1 && state !== undefined && mayMissHooks2(state, request)) guard(response, pairs)
+    if (request.httpVersionMajor > 1 && state !== undefined && mayMissHooks2(state, request)) guard(response, pairsFor(state, request))
   }
   server.prependListener('request', onRequest)
   const detachExpectation = server.listenerCount('checkExpectation') > 0 ? () => {} : answerExpectation(server, pairs)

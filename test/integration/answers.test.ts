@@ -103,6 +103,14 @@ t.test('a refused preflight: 403 without Access-Control headers; an allowed one 
   t.strictSame(missingHeaders(Object.fromEntries(allowed.headers)), [])
 })
 
+t.test('the page of an allowed origin can read the answer to a bad URL; a foreign one gets nothing', async t => {
+  const ask = (from: string) => sendRaw(url, 'GET /%zz HTTP/1.1', 'Host: a', `Origin: ${from}`, 'Connection: close', '', '')
+  const allowed = (await ask(origin)).toLowerCase()
+  t.match(allowed, `\r\naccess-control-allow-origin: ${origin}\r\n`)
+  t.match(allowed, '\r\nvary: origin\r\n')
+  t.notMatch((await ask('https://evil.example')).toLowerCase(), /access-control/)
+})
+
 t.test('answers that no hook sees carry the headers too', async t => {
   const bad: Readonly<Record<string, readonly string[]>> = {
     '400 bad URL': ['GET /%zz HTTP/1.1', 'Host: a', 'Connection: close', '', ''],

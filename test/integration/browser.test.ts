@@ -140,7 +140,7 @@ const cases: ReadonlyArray<readonly [name: string, from: keyof typeof pages, pat
   ['500', 'allowed', '/fails', {}, simple(500, true)],
   ['the same 500 for another origin', 'stranger', '/fails', {}, simple('blocked', true)],
   ['405', 'allowed', '/open', { method: 'POST', headers: form, body: 'a' }, simple(405, false, 'POST')],
-  ['400, a bad URL: no route, so no policy', 'allowed', '/%zz', {}, simple('blocked', false)]
+  ['400, a bad URL', 'allowed', '/%zz', {}, simple(400, false)]
 ]
 
 for (const [name, from, path, init, expected] of cases) {
