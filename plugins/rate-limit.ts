@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, Problems } from '../lib/config/index.ts'
+import { check, ConfigurationError, Problems } from '../lib/config/index.ts'
 import {
   connectRedis, createLimiter, isRedisLike, kDecided, PolicyBook, ProxyWatch, RateLimitOptionsSchema, validateRateLimit,
   type AddressFinding, type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RedisLike, type RouteRateLimit
@@ -50,6 +50,7 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, options) => 
   checkRateLimit(options, problems)
   problems.throwIfAny()
 
+  refuseBlindTrust(app)
   const pipeline = pipelineOf(app)
   const limiter = await openLimiter(app, options)
   const book = new PolicyBook(options)
@@ -80,6 +81,32 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, options) => 
 const findings: Readonly<Record<AddressFinding, string>> = {
   'forwarded-ignored': 'requests come through a proxy that `trustProxy` does not name, so that all callers behind it share one budget; name its address there',
   'shared-address': 'nearly all requests come from one private address: if that is a proxy, all callers behind it share one budget; make it send X-Forwarded-For, and name it in `trustProxy`'
+}
+
+/**
+ * `trustProxy` as the application gave it. Fastify tells it nowhere in public; where its options cannot be found, what
+ * requests show (`ProxyWatch`) is all there is.
+ */
+function trustProxyOf (app: FastifyInstance): unknown {
+  const symbol = Object.getOwnPropertySymbols(app).find(({ description }) => description === 'fastify.options')
+  const options: unknown = symbol === undefined ? undefined : Reflect.get(app, symbol)
+  return typeof options === 'object' && options !== null && 'trustProxy' in options ? options.trustProxy : undefined
+}
+
+/** A number of hops trusts nobody since Fastify 5.12.1 (CVE-2026-16732); `true` believes the address that a caller writes itself. */
+function refuseBlindTrust (app: FastifyInstance): void {
+  const trusted = trustProxyOf(app)
+  if (trusted === true) {
+    return app.log.warn({ code: 'SECURE_API_SERVER_TRUST_PROXY' },
+      'secure-api: trustProxy: true takes the address that a caller writes into X-Forwarded-For, so that limits by address hold nobody; name the proxies by address or network')
+  }
+  if (typeof trusted !== 'number') return
+  throw new ConfigurationError([{
+    code: 'SECURE_API_SERVER_TRUST_PROXY',
+    path: 'trustProxy',
+    why: 'a number of hops trusts nobody since Fastify 5.12.1, so that all callers behind the proxy share one budget',
+    fix: "Name the proxies by address or network: Fastify({ trustProxy: ['10.0.0.0/8'] })."
+  }])
 }
 
 function watched (watch: ProxyWatch, handler: Handler): Handler {

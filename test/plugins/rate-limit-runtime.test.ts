@@ -185,3 +185,18 @@ t.test('routes declared before the limiter, or beside an un-awaited register, ar
   app.get('/beside', async () => '')
   t.strictSame(await answersOf(app, { url: '/early' }, { url: '/beside' }, { url: '/early' }), [200, limited, limited])
 })
+
+t.test('trustProxy: a number stops the boot, true is warned of, addresses are right', async t => {
+  const start = async (trustProxy: unknown) => {
+    const lines: string[] = []
+    const logger = { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } }
+    const app = startFastify(t, { logger, trustProxy } as FastifyServerOptions<Server>)
+    await app.register(rateLimit, {})
+    await app.ready()
+    return lines.filter(line => line.includes('SECURE_API_SERVER_TRUST_PROXY')).length
+  }
+  t.strictSame(await mistakesOf(() => start(1)), ['SECURE_API_SERVER_TRUST_PROXY'])
+  t.equal(await start(true), 1)
+  t.equal(await start(['10.0.0.0/8']), 0)
+  t.equal(await start(false), 0)
+})
