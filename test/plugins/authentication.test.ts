@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import http from 'node:http'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
 import { bearerChallenge, answers, type AnswerCode } from '../../lib/http/index.ts'
@@ -88,6 +90,25 @@ t.test('a burst of forged tokens cannot overrun the budget, and a burst of good 
   const verified = forged.filter(({ statusCode }) => statusCode === 401).length
   t.ok(verified >= 20 && verified <= 40, `${verified} of 200 were verified under a limit of 20`)
   t.equal(forged.filter(({ statusCode }) => statusCode === 429).length, 200 - verified)
+})
+
+t.test('callers who leave while their token is checked are counted, and keep no place', async t => {
+  const target = await startIssuer(t)
+  const { app } = await secured(t, target, { suite: { rateLimit: { failures: { limit: 3, window: '1 minute' } } }, routes })
+  const url = new URL(await listen(app))
+  target.slow(400)
+  const leave = async () => {
+    const headers = bearer(target, {}, { header: { kid: randomUUID() } })
+    const request = http.get({ host: url.hostname, port: url.port, path: '/orders', agent: false, headers })
+    request.on('error', () => {})
+    await wait(100)
+    request.destroy()
+  }
+  await Promise.all(Array.from({ length: 3 }, leave))
+  await wait(600)
+  target.slow(0)
+  const forged = await fetch(`${url.origin}/orders`, { headers: bearer(target, {}, { header: { kid: randomUUID() } }), signal: AbortSignal.timeout(2000) })
+  t.equal(forged.status, 429, 'their failures count against their address')
 })
 
 t.test('without keys protected routes answer 503, public ones go on, and keys that come later help', async t => {
