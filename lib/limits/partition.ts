@@ -41,15 +41,8 @@ function key (kind: string, issuer: string | undefined, name: string | undefined
   return name === undefined ? undefined : `${kind}${issuer?.length ?? 0}:${issuer ?? ''}:${name}`
 }
 
-const addresses = new WeakMap<object, string>()
-
-/** Read once, while the socket is there: of a caller who has left meanwhile, Node no longer tells the address. */
-export function addressPartition (request: FastifyRequest): string {
-  const known = addresses.get(request)
-  if (known !== undefined) return known
-  const made = `a:${addressKey(request.ip)}`
-  addresses.set(request, made)
-  return made
+export function addressPartition ({ ip }: FastifyRequest): string {
+  return `a:${addressKey(ip)}`
 }
 
 /** A function of the application that fails, or names nobody, counts by address: never a request without a budget. */
