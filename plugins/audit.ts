@@ -1,19 +1,15 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
-import {
-  AuditOptionsSchema, auditPrincipal, eventName, outcomeOf, RouteAuditSchema, Trail,
-  type AuditEvent, type AuditOptions, type AuditSink, type RouteAudit
-} from '../lib/audit/index.ts'
+import { AuditOptionsSchema, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RouteAudit } from '../lib/audit/index.ts'
 import { check, Problems } from '../lib/config/index.ts'
-import { isPreflight } from '../lib/cors/index.ts'
-import type { Violation } from '../lib/headers/index.ts'
 import { refusal } from '../lib/http/index.ts'
-import { limitOf } from '../lib/limits/index.ts'
-import { refusalOf, type EdgeAnswer, type RouteInfo } from '../lib/pipeline/index.ts'
+import type { Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
+import { auditedRoute, edgeEvent, handshakeEvent, requestEvent, violationEvent, type AuditedRoute } from './audit-events.ts'
+import type { Misspelt } from './misspelt.ts'
 import { pipelineOf } from './pipeline.ts'
 
 declare module 'fastify' {
-  interface FastifyContextConfig {
+  interface FastifyContextConfig extends Misspelt<'audit'> {
     /** The action's name in the audit trail (default: method and route), or `false` to leave allowed calls out of it. */
     audit?: RouteAudit
   }
@@ -39,25 +35,69 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, options) => {
     name: 'audit:gate',
     phase: 'address-limit',
     compile: (route, found) => {
-      checkRoute(route, found)
+      checkRoute(route, options, found)
       if (options.onSinkFailure !== 'deny') return undefined
       return { hook: 'onRequest', handler: () => trail.unreliable ? unavailable : undefined }
     },
     posture: ({ config }) => ({ audit: config.audit ?? true })
   })
   pipeline.onEdgeAnswer = answer => record(trail, edgeEvent(answer))
+  pipeline.onHandshakeFailure = failure => record(trail, handshakeEvent(failure))
   pipeline.onViolation = (request, violation) => record(trail, violationEvent(request, violation))
-  // An answered request ends in onResponse; one whose caller left, or whose hijacked socket was destroyed, does not.
-  const aborted = new WeakSet<FastifyRequest>()
-  app.addHook('onResponse', function recordAnswered (request, reply, done) {
-    if (!aborted.has(request)) record(trail, eventOf(request, reply, false))
-    done()
+  watchRequests(app, pipeline, trail)
+}
+
+/** On the raw response, whose `close` has to find the reply again. */
+const kReply = Symbol('secure-api.reply')
+const kRoute = Symbol('secure-api.audited')
+const kStarted = Symbol('secure-api.started')
+type Watched = FastifyReply & { [kRoute]?: AuditedRoute | null, [kStarted]?: number }
+type WatchedResponse = FastifyReply['raw'] & { [kReply]?: FastifyReply }
+
+/**
+ * Every way a request can end closes its response: answered, hijacked, destroyed, left by its caller. One listener for
+ * all of them; the hooks `onResponse` and `onRequestAbort` add three, and times of their own.
+ */
+function watchRequests (app: FastifyInstance, pipeline: Pipeline, trail: Trail): void {
+  app.decorateReply(kRoute, null)
+  app.decorateReply(kStarted, 0)
+  const end = (reply: Watched | undefined, aborted: boolean) => {
+    const route = reply?.[kRoute]
+    if (reply === undefined || route === undefined || route === null) return
+    reply[kRoute] = null
+    record(trail, requestEvent(route, reply, aborted, performance.now() - (reply[kStarted] ?? 0)))
+  }
+  function onClose (this: WatchedResponse): void {
+    end(this[kReply], !isFinished(this))
+  }
+  // Responses of `app.inject()` have no connection that could close; some finish twice.
+  function onFinish (this: WatchedResponse): void {
+    end(this[kReply], false)
+  }
+  pipeline.add({
+    name: 'audit:watch',
+    phase: 'watch',
+    compile (info) {
+      const route = auditedRoute(info)
+      return {
+        hook: 'onRequest',
+        handler (_request, reply: Watched) {
+          const raw: WatchedResponse = reply.raw
+          reply[kRoute] = route
+          reply[kStarted] = performance.now()
+          raw[kReply] = reply
+          if ('isLightMyRequest' in raw) raw.on('finish', onFinish)
+          else raw.on('close', onClose)
+          return undefined
+        }
+      }
+    }
   })
-  app.addHook('onRequestAbort', function recordAborted (request, done) {
-    aborted.add(request)
-    record(trail, eventOf(request, undefined, true))
-    done()
-  })
+}
+
+/** HTTP/2 responses do not say more than that they were ended. */
+function isFinished ({ writableFinished = true, writableEnded }: WatchedResponse): boolean {
+  return writableEnded && writableFinished
 }
 
 /** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
@@ -69,81 +109,22 @@ function record (trail: Trail, event: AuditEvent | undefined): void {
   if (event !== undefined) trail.record(event)
 }
 
-/** `undefined` for an allowed call of a route that wants none in the trail; refusals are always in it. */
-function eventOf (request: FastifyRequest, reply: FastifyReply | undefined, aborted: boolean): AuditEvent | undefined {
-  const { config, url } = request.routeOptions
-  const status = reply?.statusCode ?? 499
-  const outcome = outcomeOf(status, aborted)
-  const action = (config as { audit?: RouteAudit }).audit
-  if (action === false && outcome === 'allowed') return undefined
-  // A guard by hand may refuse and another one, or the handler, still let the call through.
-  const refused = outcome === 'allowed' ? undefined : refusalOf(request)
-  const limit = limitOf(request)
-  const reason = aborted ? 'client-aborted' : refused?.code
-  return {
-    time: new Date().toISOString(),
-    event: eventName(status, refused?.code),
-    action: action || actionOf(request, url),
-    outcome,
-    status,
-    ...(reason === undefined ? undefined : { reason }),
-    method: request.method,
-    ...(url === undefined ? undefined : { route: url }),
-    requestId: request.id,
-    address: request.ip,
-    ...(request.auth === undefined || request.auth.kind === 'anonymous' ? undefined : { principal: auditPrincipal(request.auth) }),
-    ...(limit === undefined ? undefined : { limit }),
-    durationMs: Math.round((reply?.elapsedTime ?? 0) * 1000) / 1000
-  }
-}
-
-/** A preflight is matched to no route of the application; what it asks about is the sender's word. */
-function actionOf (request: FastifyRequest, url: string | undefined): string {
-  if (isPreflight(request.method, request.headers)) return 'preflight'
-  return `${request.method} ${url ?? 'unknown route'}`
-}
-
-/** Something that was no request: there is no method, no route and no id to name. */
-function edgeEvent ({ status, code, address }: EdgeAnswer): AuditEvent {
-  return {
-    time: new Date().toISOString(),
-    event: eventName(status, code),
-    action: 'malformed request',
-    outcome: 'denied',
-    status,
-    reason: code,
-    method: '',
-    requestId: '',
-    address: address ?? '',
-    durationMs: 0
-  }
-}
-
-/** Of a policy that is only tried out nothing was blocked. */
-function violationEvent (request: FastifyRequest, violation: Violation): AuditEvent {
-  const { url } = request.routeOptions
-  return {
-    time: new Date().toISOString(),
-    event: 'malicious_csp_violation',
-    action: 'csp violation',
-    outcome: violation.disposition === 'report' ? 'allowed' : 'denied',
-    status: 204,
-    method: request.method,
-    ...(url === undefined ? undefined : { route: url }),
-    requestId: request.id,
-    address: request.ip,
-    durationMs: 0,
-    violation
-  }
-}
-
-function checkRoute ({ config, label }: RouteInfo, problems: Problems): void {
+function checkRoute ({ kind, config, label, methods }: RouteInfo, { requireActions = false }: AuditOptions, problems: Problems): void {
   if ('audit' in config) check(RouteAuditSchema, config.audit, `${label}: config.audit`, problems)
+  else if (requireActions && kind === 'route' && methods.some(method => !safeMethods.has(method))) {
+    problems.add('SECURE_API_AUDIT_UNNAMED_ROUTE', `${label}: config.audit`, 'the trail would not say in your words what was done', "Name the action: audit: 'orders.create'; or state `audit: false`.")
+  }
 }
 
-/** The application's logger. `Fastify()` without one has a logger that does nothing: there the trail goes to standard output. */
+/** RFC 9110 §9.2.1. */
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+
+/**
+ * The application's logger, whatever its level: a trail that a logger of level `warn` swallows would be none. `Fastify()`
+ * without one has a logger that does nothing: there the trail goes to standard output.
+ */
 function defaultSink (app: FastifyInstance): AuditSink {
-  const log = app.log
+  const log = app.log.child({}, { level: 'info' })
   if (log.info === log.warn) return event => { process.stdout.write(`${JSON.stringify({ audit: event })}\n`) }
   return event => log.info({ audit: event }, 'audit')
 }

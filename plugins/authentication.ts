@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { ConfigurationError, environmentOf, milliseconds, Problems, type Environment } from '../lib/config/index.ts'
+import { ConfigurationError, environmentOf, milliseconds, movedClock, Problems, type Clock, type Environment } from '../lib/config/index.ts'
 import { anonymous, readBearer, type Principal } from '../lib/credentials/index.ts'
 import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/index.ts'
 import { KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions } from '../lib/keys/index.ts'
 import type { FailureBudget, Pipeline, Verdict } from '../lib/pipeline/index.ts'
-import { compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type IssuerOptions, type Outcome, type OwnTokensOptions, type TrustedIssuer } from '../lib/tokens/index.ts'
+import { compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type IssuerOptions, type Outcome, type OwnTokensOptions, type TrustedIssuer } from '../lib/tokens/index.ts'
 import { signOwnTokens } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 
@@ -38,10 +38,12 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   problems.throwIfAny()
 
   const pipeline = pipelineOf(app)
-  const issuers = issuersOf(options).flatMap(issuer => trust(app, issuer, development))
+  const clock = movedClock(environmentOf(environment))
+  const issuers = issuersOf(options).flatMap(issuer => trust(app, issuer, development, clock))
   if (options.ownTokens !== undefined) issuers.push(await trustOwnTokens(app, options.ownTokens))
   const authenticator = new TokenAuthenticator({
     issuers,
+    ...(clock === undefined ? undefined : { now: clock.now }),
     ...(options.tokenCache === undefined ? undefined : { cache: options.tokenCache }),
     ...revocationOf(options)
   })
@@ -62,7 +64,7 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
 type RingedIssuer = TrustedIssuer & { readonly keys: KeyRing }
 
 /** A tenant template stands for several exact issuers, each with a key ring of its own. */
-function trust (app: FastifyInstance, issuer: IssuerOptions, development: boolean): RingedIssuer[] {
+function trust (app: FastifyInstance, issuer: IssuerOptions, development: boolean, clock?: Clock): RingedIssuer[] {
   return compileIssuer(issuer).map(rules => ({
     rules,
     keys: new KeyRing({
@@ -71,6 +73,7 @@ function trust (app: FastifyInstance, issuer: IssuerOptions, development: boolea
       algorithms: rules.algorithms,
       ...resolveKeysOptions(issuer.keys),
       allowLoopback: development,
+      ...(clock === undefined ? undefined : { now: clock.now, schedule: clock.schedule }),
       onEvent: event => logKeys(app, event)
     })
   }))
@@ -131,9 +134,14 @@ function authenticate (authenticator: TokenAuthenticator, failures: FailureBudge
   const credential = readBearer(raw.rawHeaders, headers.authorization, raw.url ?? '')
   if (credential === 'none') return prepared.SECURE_API_UNAUTHENTICATED
   if (typeof credential === 'string') return countFailure(failures, request, prepared[credential])
-  const known = authenticator.lookup(credential.token)
+  const known = authenticator.lookup(credential.token, connectionOf(raw))
   if (known === undefined) return verifyNew(authenticator, failures, request, credential.token)
   return known instanceof Promise ? known.then(outcome => conclude(outcome, failures, request)) : conclude(known, failures, request)
+}
+
+/** The socket, where it belongs to one caller at a time; over HTTP/2 it is a façade that many streams share. */
+function connectionOf ({ httpVersionMajor, socket }: FastifyRequest['raw']): Connection | undefined {
+  return httpVersionMajor === 1 ? socket as object as Connection : undefined
 }
 
 /** Cryptography is for addresses that have not used up their failures; tokens in the cache never come here. */

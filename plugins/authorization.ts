@@ -8,16 +8,18 @@ import {
   allTerms, AuthorizationOptionsSchema, checkPolicies, compileRule, forbidden, PolicyBook, readRouteAccess,
   type AuthorizationOptions, type CompiledRule, type Requirement, type RouteAccess, type RouteRule, type Rule
 } from '../lib/policy/index.ts'
+import type { Misspelt } from './misspelt.ts'
+import type { Named, PolicyName, RoleName, ScopeName } from './names.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 
 declare module 'fastify' {
-  interface FastifyContextConfig {
+  interface FastifyContextConfig extends Misspelt<keyof RouteRule> {
     /** Scopes the caller's token must carry: one, `{ all: [...] }` or `{ any: [...] }`. */
-    scope?: RouteRule['scope']
+    scope?: Named<ScopeName>
     /** Roles the caller must have; the same shapes as `scope`. */
-    role?: RouteRule['role']
+    role?: Named<RoleName>
     /** Policies of `authorization.policies` that must hold; the same shapes as `scope`. */
-    policy?: RouteRule['policy']
+    policy?: Named<PolicyName>
     /** A valid credential is enough. */
     authenticated?: true
     /** No authentication; still limited. Beside a rule it stops the boot. */
@@ -27,18 +29,18 @@ declare module 'fastify' {
   }
   interface FastifyInstance {
     /** The scope guard as a hook, for use by hand and with `@fastify/auth`. */
-    requireScope (scope: Requirement): Guard
+    requireScope (scope: Named<ScopeName>): Guard
     /** The role guard as a hook. */
-    requireRole (role: Requirement): Guard
+    requireRole (role: Named<RoleName>): Guard
     /** The policy guard as a hook. */
-    requirePolicy (policy: Requirement): Guard
+    requirePolicy (policy: Named<PolicyName>): Guard
   }
   interface FastifyRequest {
     /**
      * Asks a policy about a loaded resource. Resolves when it permits; otherwise throws the 403 (401 for a stranger).
      * @example await request.authorize('order-owner', order)
      */
-    authorize (policy: string, resource?: unknown): Promise<void>
+    authorize (policy: PolicyName, resource?: unknown): Promise<void>
   }
 }
 
@@ -64,7 +66,7 @@ const authorization: FastifyPluginAsync<AuthorizationOptions> = async (app, opti
     name: 'authorization:guard',
     phase: 'guard',
     compile: (route, problems) => guardStep(route.kind === 'unknown' ? undefined : ruleOf(route, problems), hookOf(route)),
-    posture: route => ({ access: describe(access(route, new Problems())) })
+    posture: route => ({ access: describe(access(route, new Problems())), accessByDefault: options.default ?? 'deny' })
   })
   pipeline.add({
     name: 'authorization:policy',

@@ -2,19 +2,21 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import fp from 'fastify-plugin'
 import { check, environmentOf, Problems, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import {
-  actual, addVary, compileCors, CorsOptionsSchema, createPreflightEngine, engineOptions, explain, isPreflight, mergeCors, preflight, preflightVary, refuses,
-  RouteCorsSchema, validateCors, type ActualRequest, type CorsOptions, type CorsPolicy, type Preflight, type PreflightRefusal, type RouteCors
+  actual, compileCors, CorsOptionsSchema, createPreflightEngine, engineOptions, explain, isPreflight, loadPublicSuffixes, mergeCors, needsPublicSuffixes,
+  preflight, preflightVary, publicSuffixes, refuses, RouteCorsSchema, validateCors,
+  type ActualRequest, type CorsOptions, type CorsPolicy, type CorsValidationContext, type IsPublicSuffix, type Preflight, type PreflightRefusal, type RouteCors
 } from '../lib/cors/index.ts'
-import { refusal, type Refusal } from '../lib/http/index.ts'
+import { addPairToHead, addToHead, refusal, type Refusal } from '../lib/http/index.ts'
 import { rateLimitHeaderNames } from '../lib/limits/index.ts'
 import { answered, type Handler, type Pipeline, type RouteInfo } from '../lib/pipeline/index.ts'
+import type { Misspelt } from './misspelt.ts'
 import { methodsOfRoutes, refuseBeside } from './neighbours.ts'
 import { pipelineOf } from './pipeline.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route's own CORS policy, laid over the application's, or `false` for none. It decides the preflight too. */
-    cors?: RouteCors
+    cors?: false | (Exclude<RouteCors, false> & Misspelt<keyof Exclude<RouteCors, false>>)
   }
 }
 
@@ -30,7 +32,7 @@ const refused = refusal('SECURE_API_CORS_REFUSED')
 const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, ...options }) => {
   const development = environmentOf(environment) === 'development'
   const problems = new Problems()
-  checkCors(options, environmentOf(environment), problems)
+  await checkCors(options, environmentOf(environment), problems)
   problems.throwIfAny()
 
   refuseBeside(app, '@fastify/cors', {
@@ -49,7 +51,7 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, .
       const policy = policies.of(route, found)
       return policy === undefined ? undefined : { hook: 'onRequest', handler: actualHandler(policy) }
     },
-    posture: ({ config }) => ({ cors: config.cors ?? 'default' })
+    posture: ({ config }) => ({ cors: config.cors ?? 'default', corsApplication: options })
   })
   pipeline.add({
     name: 'cors:preflight',
@@ -57,14 +59,20 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, .
     compile: () => ({ hook: 'onRequest', handler: preflightHandler(policies, development && options.debug === true) })
   })
   app.addHook('onReady', async function compareMethods () {
+    await policies.judgeDeferred()
     warnOfMethods(app, options.methods ?? [], policies.uncallable(pipeline.routes))
   })
 }
 
 /** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
-export function checkCors (options: CorsOptions, environment: Environment, problems: Problems): void {
+export async function checkCors (options: CorsOptions, environment: Environment, problems: Problems): Promise<void> {
+  if (needsPublicSuffixes(options)) await loadPublicSuffixes()
   check(CorsOptionsSchema, options, 'cors', problems)
-  validateCors(options, 'cors', problems, { environment })
+  validateCors(options, 'cors', problems, contextOf(environment))
+}
+
+function contextOf (environment: Environment, isPublicSuffix = publicSuffixes()): CorsValidationContext {
+  return { environment, ...(isPublicSuffix === undefined ? undefined : { isPublicSuffix }) }
 }
 
 /** The policies of all routes, found again by method and URL: a preflight asks about another route than the one it was sent to. */
@@ -75,6 +83,9 @@ class RoutePolicies {
   readonly #environment: Environment
   readonly #base: CorsPolicy
   readonly #known = new WeakMap<RouteInfo, CorsPolicy | undefined>()
+  /** Routes, by their options, with a pattern that only the list of public suffixes can judge; it cannot be loaded while a route is declared. */
+  readonly #deferred = new Map<unknown, RouteInfo>()
+  #ready = false
 
   constructor (app: FastifyInstance, pipeline: Pipeline, options: CorsOptions, environment: Environment) {
     this.#app = app
@@ -86,8 +97,7 @@ class RoutePolicies {
 
   /** For answers that belong to no route: the application's policy. */
   withoutRoute (origin: string | undefined): readonly (readonly [string, string])[] {
-    const { vary } = this.#base
-    return [...(vary === undefined ? [] : [['vary', vary] as const]), ...(origin === undefined ? [] : actual(this.#base, origin) ?? [])]
+    return actual(this.#base, origin).pairs
   }
 
   /** A route compiles when it is declared and again when all plugins are there; its policy is made once. */
@@ -119,15 +129,30 @@ class RoutePolicies {
     })
   }
 
-  #compile ({ config, label }: RouteInfo, problems: Problems): CorsPolicy | undefined {
+  #compile (route: RouteInfo, problems: Problems): CorsPolicy | undefined {
+    const { config, label } = route
     if (config.cors === false) return undefined
     if (!('cors' in config)) return this.#base
     const before = problems.list().length
     const path = `${label}: config.cors`
     check(RouteCorsSchema, config.cors, path, problems)
     if (problems.list().length > before) return undefined
-    const merged = mergeCors(this.#options, config.cors as Exclude<RouteCors, false>, path, problems, { environment: this.#environment })
+    const merged = mergeCors(this.#options, config.cors as Exclude<RouteCors, false>, path, problems, contextOf(this.#environment, this.#listFor(route)))
     return problems.list().length > before ? undefined : compileCors(merged, { exposed })
+  }
+
+  #listFor (route: RouteInfo): IsPublicSuffix | undefined {
+    return publicSuffixes() ?? (this.#ready ? undefined : () => { this.#deferred.set(route.config.cors, route); return false })
+  }
+
+  /** Before anything is served; a route that is first seen later is closed instead. */
+  async judgeDeferred (): Promise<void> {
+    this.#ready = true
+    if (this.#deferred.size === 0) return
+    await loadPublicSuffixes()
+    const problems = new Problems()
+    for (const route of this.#deferred.values()) this.#compile(route, problems)
+    problems.throwIfAny()
   }
 }
 
@@ -144,25 +169,16 @@ function warnOfMethods (app: FastifyInstance, stated: readonly string[], uncalla
 }
 
 /**
- * Before everything that can refuse, so that the page of an allowed origin can read the refusal too. Written on the raw
+ * Before everything that can refuse, so that the page of an allowed origin can read the refusal too. In the head of the raw
  * response, where hijacked replies keep it.
  */
 function actualHandler (policy: CorsPolicy): Handler {
   return (request, { raw }) => {
     const { method, headers } = request
     if (isPreflight(method, headers)) return undefined
-    if (policy.vary !== undefined) varyBy(raw, policy.vary)
-    const { origin } = headers
-    if (origin !== undefined) {
-      for (const [name, value] of actual(policy, origin) ?? []) raw.setHeader(name, value)
-    }
+    addToHead(raw, actual(policy, headers.origin))
     return policy.enforceOrigin && refuses(policy, actualRequest(request)) ? refused : undefined
   }
-}
-
-function varyBy (raw: FastifyReply['raw'], names: string): void {
-  const present = raw.getHeader('vary')
-  raw.setHeader('vary', present === undefined ? names : addVary(String(present), names))
 }
 
 function actualRequest ({ method, headers }: FastifyRequest): ActualRequest {
@@ -213,7 +229,7 @@ function explanation (reason: PreflightRefusal | 'route' | undefined, policy: Co
 }
 
 function refusePreflight ({ raw }: FastifyReply, why: string, debug: boolean): Refusal {
-  varyBy(raw, preflightVary)
+  addPairToHead(raw, 'vary', preflightVary)
   return debug ? refusal('SECURE_API_CORS_REFUSED', { reason: why, extensions: { debug: why } }) : refused
 }
 

@@ -1,20 +1,23 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, onSendHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, onSendHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { check, environmentOf, Problems, type Environment } from '../lib/config/index.ts'
 import {
-  cacheControl, compileHeaders, compileNonceTable, HeadersOptionsSchema, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
-  type EffectiveHeaders, type HeaderPair, type HeadersContext, type HeadersOptions, type HeaderTable, type RouteHeaders
+  compileHeaders, compileNonceTable, HeadersOptionsSchema, headPlans, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
+  type EffectiveHeaders, type HeadersContext, type HeadersOptions, type HeaderTable, type RouteHeaders
 } from '../lib/headers/index.ts'
+import { addPairToHead, addVary, headPlanOf, planHead } from '../lib/http/index.ts'
 import type { Handler, Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
-import { claim, edgeAnswers, installEdge } from '../lib/server/index.ts'
+import { claim, edgeAnswers, installEdge, overTls } from '../lib/server/index.ts'
+import type { Misspelt } from './misspelt.ts'
 import { refuseBeside } from './neighbours.ts'
 import { pipelineOf } from './pipeline.ts'
 import { collectReports } from './reports.ts'
+import { canBeSecure, closingOf, serverOptionsOf } from './transport.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Changes to the security headers for this route, laid over the application's one by one. */
-    headers?: RouteHeaders
+    headers?: RouteHeaders & Misspelt<keyof RouteHeaders>
   }
   interface FastifyReply {
     /** The nonce of this response, on routes whose `contentSecurityPolicy` asks for nonces. */
@@ -31,7 +34,7 @@ const kNonce = Symbol('secure-api.nonce')
 type WithNonce = FastifyReply & { [kNonce]?: string | null }
 
 const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environment, ...given }) => {
-  const context = headersContext(environment)
+  const context = headersContext(app, environment)
   const problems = new Problems()
   checkHeaders(given, context, problems)
   problems.throwIfAny()
@@ -57,13 +60,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
   guardEdge(app, table, pipeline)
   app.decorateReply(kNonce, null)
   app.decorateReply('cspNonce', { getter: nonceOf })
-  if (table.remove.length > 0) app.addHook('onSend', removeHeaders(table.remove))
-  app.addHook('onRoute', function cacheAnswers (route) {
-    const { headers: own, public: isPublic } = route.config ?? {}
-    const effective = own === undefined ? table : compileHeaders(mergeHeaders(options, own), context)
-    if (isPublic !== true && !dependsOnStatus(effective)) return
-    route.onSend = [...[route.onSend ?? []].flat(), cacheHook(effective, isPublic === true)]
-  })
+  if (isHttp2(app)) app.addHook('onSend', finishHttp2)
   if (given.reports) await collectReports(app, given.reports, pipeline)
 }
 
@@ -88,15 +85,20 @@ function guardEdge (app: FastifyInstance, table: HeaderTable, pipeline: Pipeline
     table,
     maxParamLength,
     originHeaders: origin => pipeline.originHeaders(origin),
+    overTls: overTls(serverOptionsOf(app)?.trustProxy),
+    isClosing: closingOf(app),
     onClientError: ({ status, address }) => pipeline.onEdgeAnswer({ status, code: edgeAnswers[status], address })
   })
   app.addHook('preClose', async () => edge.closing())
   app.addHook('onClose', async () => edge.dispose())
 }
 
-/** Whether a request came over TLS is asked of each one: `request.protocol` knows this server's TLS and a trusted proxy's. */
-export function headersContext (environment: Environment | undefined): HeadersContext {
-  return { environment: environmentOf(environment), secure: true }
+/**
+ * HSTS has no meaning where no request can come over TLS (RFC 6797 §8.1). Where some can, each one is asked:
+ * `request.protocol` knows this server's TLS and a trusted proxy's.
+ */
+export function headersContext (app: FastifyInstance, environment: Environment | undefined): HeadersContext {
+  return { environment: environmentOf(environment), secure: canBeSecure(app) }
 }
 
 function routeOptions ({ config, label }: RouteInfo, base: HeadersOptions, context: HeadersContext, problems: Problems): EffectiveHeaders | undefined {
@@ -110,53 +112,39 @@ function routeOptions ({ config, label }: RouteInfo, base: HeadersOptions, conte
 }
 
 /**
- * Headers go on the raw response at once: there they survive an answer that never comes back to Fastify
+ * Headers wait for the head of the raw response: there they are part of an answer that never comes back to Fastify too
  * (`reply.hijack()`, streams written to `reply.raw`).
  */
-function writer (table: HeaderTable, route: RouteInfo): Handler {
-  const always = [...table.headers, ...cacheOf(table, route)]
-  const { hsts } = table
+function writer (table: HeaderTable, { kind, config }: RouteInfo): Handler {
+  const { http, https } = headPlans(table, { isPublic: config.public === true, isRoute: kind === 'route' })
   const withNonce = table.nonces.length > 0 ? compileNonceTable(table) : undefined
   return (request, reply) => {
     const { raw } = reply
     claim(raw)
-    for (const [name, value] of always) raw.setHeader(name, value)
-    if (hsts !== undefined && request.protocol === 'https') raw.setHeader(hsts[0], hsts[1])
+    planHead(raw, http !== https && request.protocol === 'https' ? https : http)
     if (withNonce === undefined) return
     const { nonce, headers } = withNonce()
-    for (const [name, value] of headers) raw.setHeader(name, value);
+    for (const [name, value] of headers) addPairToHead(raw, name, value);
     (reply as WithNonce)[kNonce] = nonce
   }
 }
 
-/**
- * What is not public is never stored by a cache (RFC 9111 §3.5). Where the status decides, `onSend` writes the header;
- * a route declared before the suite has no such hook and gets the strict one.
- */
-function cacheOf (table: HeaderTable, { kind, early, config }: RouteInfo): HeaderPair[] {
-  const hooked = kind === 'route' && !early && (config.public === true || dependsOnStatus(table))
-  return hooked || table.cache.error === undefined ? [] : [table.cache.error]
-}
-
-function dependsOnStatus ({ cache }: HeaderTable): boolean {
-  return cache.authenticated?.[1] !== cache.error?.[1]
-}
-
-/** Where success and failure differ, the status decides; a handler's own Cache-Control wins. */
-function cacheHook (table: HeaderTable, isPublic: boolean) {
-  return async function setCacheControl (_request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    if (reply.hasHeader('cache-control')) return
-    const pair = cacheControl(table, reply.statusCode, !isPublic)
-    if (pair !== undefined) reply.header(pair[0], pair[1])
+/** Responses of HTTP/2 got their headers at once, before the status was known and before a handler set its own. */
+const finishHttp2: onSendHookHandler = (_request, reply, payload, done) => {
+  const { raw } = reply
+  const plan = headPlanOf(raw)
+  for (const name of plan?.remove ?? []) reply.removeHeader(name).raw.removeHeader(name)
+  const vary = raw.getHeader('vary')
+  if (reply.hasHeader('vary') && vary !== undefined) reply.header('vary', addVary(String(vary), String(reply.getHeader('vary'))))
+  if (plan !== undefined && reply.statusCode < 400) {
+    raw.removeHeader('cache-control')
+    for (const [name, value] of plan.success.pairs) raw.setHeader(name, value)
   }
+  done(null, payload)
 }
 
-/** What a handler, or an upstream that it forwards from, says of the software behind. */
-function removeHeaders (names: readonly string[]): onSendHookHandler {
-  return function removeTelltales (_request, reply, payload, done) {
-    for (const name of names) if (reply.hasHeader(name) || reply.raw.hasHeader(name)) reply.removeHeader(name).raw.removeHeader(name)
-    done(null, payload)
-  }
+function isHttp2 ({ initialConfig }: FastifyInstance): boolean {
+  return initialConfig.http2 === true
 }
 
 function nonceOf (this: FastifyReply): { script: string, style: string } | null {

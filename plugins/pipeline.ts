@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import { Problems, type ConfigurationCode } from '../lib/config/index.ts'
 import { Pipeline, RefusalError, run, throwProblem, writeProblem, type CompiledRoute, type RouteInfo, type RouterOptions } from '../lib/pipeline/index.ts'
 import { hooksBefore } from './neighbours.ts'
@@ -40,7 +40,7 @@ function overlap (one: object, other: object): boolean {
 
 function addHooks (app: FastifyInstance, pipeline: Pipeline): void {
   app.addHook('onRoute', function declareRoute (options) {
-    options.config = pipeline.declare(routeInfo(options, false))
+    options.config = pipeline.declare(routeInfo(options, false)) as FastifyContextConfig
     if (pipeline.sendsProblems) options.errorHandler = answeringErrorHandler(options.errorHandler)
   })
   app.addHook('onReady', async function compileRoutes () {
@@ -49,11 +49,19 @@ function addHooks (app: FastifyInstance, pipeline: Pipeline): void {
     problems.throwIfAny()
     warnOfEarlierHooks(app)
   })
-  app.addHook('onRequest', function secureApiOnRequest (request, reply, done) {
-    run(routeOf(pipeline, request).onRequest, 0, request, reply, pipeline.answer, done)
+  // Looking a route up takes an object of twelve members: it is done once, and kept on the request.
+  const kRoute = Symbol('secure-api.compiled')
+  type Routed = FastifyRequest & { [kRoute]?: CompiledRoute | null }
+  app.decorateRequest(kRoute, null)
+  app.addHook('onRequest', function secureApiOnRequest (request: Routed, reply, done) {
+    const route = routeOf(pipeline, request)
+    request[kRoute] = route
+    run(route.onRequest, 0, request, reply, pipeline.answer, done)
   })
-  app.addHook('preHandler', function secureApiPreHandler (request, reply, done) {
-    run(routeOf(pipeline, request).preHandler, 0, request, reply, pipeline.answer, done)
+  app.addHook('preHandler', function secureApiPreHandler (request: Routed, reply, done) {
+    const { preHandler } = request[kRoute] ?? routeOf(pipeline, request)
+    if (preHandler.length === 0) done()
+    else run(preHandler, 0, request, reply, pipeline.answer, done)
   })
 }
 

@@ -8,7 +8,7 @@ interface EngineOptions {
   readonly store: ReturnType<typeof engineStore>
 }
 
-interface EngineApi {
+export interface EngineApi {
   /** A hook that limits; the options of @fastify/rate-limit. */
   rateLimit (options?: object): (...args: unknown[]) => Promise<void>
   /** A limiter to ask by hand; the options of @fastify/rate-limit. */
@@ -16,9 +16,12 @@ interface EngineApi {
 }
 
 declare module 'fastify' {
+  // Methods, so that beside the types of @fastify/rate-limit they are overloads and no contradiction.
   interface FastifyInstance {
-    rateLimit: EngineApi['rateLimit']
-    createRateLimit: EngineApi['createRateLimit']
+    /** A hook that limits, of @fastify/rate-limit, with its options; counted by this limiter. */
+    rateLimit (options?: object): ReturnType<EngineApi['rateLimit']>
+    /** A limiter to ask by hand, of @fastify/rate-limit, with its options; counted by this limiter. */
+    createRateLimit (options?: object): ReturnType<EngineApi['createRateLimit']>
   }
 }
 

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { refusal } from '../lib/http/index.ts'
+import { addPairToHead, refusal } from '../lib/http/index.ts'
 import {
   addressPartition, isUnavailable, legacyHeaders, noteDecision, partitionOf, planned, publish, rateLimited, rateLimitField, rateLimitPolicyField,
   rateLimitUnavailable, refusing, Turnstile, unplanned, type Charge, type Decision, type Entry, type Limiter, type MaybePromise, type Outcome, type Policy
@@ -137,10 +137,10 @@ function fieldOf (decisions: readonly Decision[]): string {
 function announce ({ raw }: FastifyReply, decisions: readonly Decision[], legacy: boolean): void {
   const left = rateLimitField(decisions)
   if (left === '') return // a dry run is not announced
-  raw.setHeader('ratelimit', left)
-  raw.setHeader('ratelimit-policy', fieldOf(decisions))
+  addPairToHead(raw, 'ratelimit', left)
+  addPairToHead(raw, 'ratelimit-policy', fieldOf(decisions))
   if (!legacy) return
-  for (const [name, value] of Object.entries(legacyHeaders(decisions))) raw.setHeader(name, value)
+  for (const [name, value] of Object.entries(legacyHeaders(decisions))) addPairToHead(raw, name, value)
 }
 
 /** `close` comes on every way a request can end: answered, aborted by the caller, hijacked, destroyed. */

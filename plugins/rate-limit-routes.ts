@@ -44,5 +44,8 @@ function named (names: readonly string[], book: PolicyBook): readonly Entry[] {
 /** For `app.secureApi.routes()`. */
 export function describe (choose: Choose | undefined, { methods }: RouteInfo): unknown {
   if (choose === undefined) return false
-  return choose({ method: methods[0] ?? 'GET' }).map(({ name, limit, windowMs, algorithm }) => ({ policy: name, limit, windowMs, algorithm }))
+  const policies = new Set(methods.flatMap(method => choose({ method })))
+  return [...policies].map(({ name, limit, windowMs, algorithm, by, dryRun }) => ({
+    policy: name, limit, windowMs, algorithm, by: typeof by === 'function' ? 'custom' : by, dryRun
+  }))
 }

@@ -1,21 +1,24 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, ConfigurationError, Problems } from '../lib/config/index.ts'
+import { check, ConfigurationError, movedClock, Problems } from '../lib/config/index.ts'
 import {
   connectRedis, createLimiter, isRedisLike, kDecided, PolicyBook, ProxyWatch, RateLimitOptionsSchema, validateRateLimit,
-  type AddressFinding, type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RedisLike, type RouteRateLimit
+  type AddressFinding, type Limit, type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RedisLike
 } from '../lib/limits/index.ts'
 import type { Handler } from '../lib/pipeline/index.ts'
+import type { Misspelt } from './misspelt.ts'
+import type { RateLimitName } from './names.ts'
 import { pipelineOf } from './pipeline.ts'
 import { serveRateLimitApi } from './rate-limit-api.ts'
 import { addressHandler, failureBudget, routeHandler } from './rate-limit-handlers.ts'
 import { serveLoginGuard } from './rate-limit-login.ts'
 import { describe, policiesOf } from './rate-limit-routes.ts'
+import { serverOptionsOf } from './transport.ts'
 
 declare module 'fastify' {
-  interface FastifyContextConfig {
+  interface FastifyContextConfig extends Misspelt<'rateLimit'> {
     /** The route's limit: a policy's name, several names, a limit of its own, or `false`. @default `read` for GET, HEAD, OPTIONS and `write` for the rest */
-    rateLimit?: RouteRateLimit
+    rateLimit?: false | RateLimitName | RateLimitName[] | (Limit & Misspelt<keyof Limit>)
   }
   interface FastifyInstance {
     /** Switches of the limiter, for this process and until it ends. */
@@ -83,19 +86,9 @@ const findings: Readonly<Record<AddressFinding, string>> = {
   'shared-address': 'nearly all requests come from one private address: if that is a proxy, all callers behind it share one budget; make it send X-Forwarded-For, and name it in `trustProxy`'
 }
 
-/**
- * `trustProxy` as the application gave it. Fastify tells it nowhere in public; where its options cannot be found, what
- * requests show (`ProxyWatch`) is all there is.
- */
-function trustProxyOf (app: FastifyInstance): unknown {
-  const symbol = Object.getOwnPropertySymbols(app).find(({ description }) => description === 'fastify.options')
-  const options: unknown = symbol === undefined ? undefined : Reflect.get(app, symbol)
-  return typeof options === 'object' && options !== null && 'trustProxy' in options ? options.trustProxy : undefined
-}
-
 /** A number of hops trusts nobody since Fastify 5.12.1 (CVE-2026-16732); `true` believes the address that a caller writes itself. */
 function refuseBlindTrust (app: FastifyInstance): void {
-  const trusted = trustProxyOf(app)
+  const trusted = serverOptionsOf(app)?.trustProxy
   if (trusted === true) {
     return app.log.warn({ code: 'SECURE_API_SERVER_TRUST_PROXY' },
       'secure-api: trustProxy: true takes the address that a caller writes into X-Forwarded-For, so that limits by address hold nobody; name the proxies by address or network')
@@ -141,7 +134,12 @@ export function checkRateLimit (options: RateLimitOptions, problems: Problems): 
 
 /** A URL opens a connection of our own, which we close; an instance, or the application's `app.redis`, stays the application's. */
 async function openLimiter (app: FastifyInstance, { redis, keyPrefix }: RateLimitOptions): Promise<Limiter> {
-  const settings = { ...(keyPrefix === undefined ? undefined : { keyPrefix }), onEvent: (event: LimiterEvent) => logEvent(app, event) }
+  const clock = movedClock()
+  const settings = {
+    ...(keyPrefix === undefined ? undefined : { keyPrefix }),
+    ...(clock === undefined ? undefined : { now: clock.elapsed }),
+    onEvent: (event: LimiterEvent) => logEvent(app, event)
+  }
   const given = redis ?? sharedRedis(app)
   const connection = typeof given === 'string' ? await connectRedis(given) : undefined
   const client = connection?.client ?? (typeof given === 'string' ? undefined : given)

@@ -1,5 +1,5 @@
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { readReports, reportTypes, type ReportKind, type ReportsOptions } from '../lib/headers/index.ts'
+import { readReports, reportTypes, type OtherReport, type ReportKind, type ReportsOptions } from '../lib/headers/index.ts'
 import { refusal } from '../lib/http/index.ts'
 import { writeProblem, type Pipeline } from '../lib/pipeline/index.ts'
 
@@ -11,6 +11,8 @@ const malformed = refusal('SECURE_API_REPORT_MALFORMED')
  */
 export async function collectReports (app: FastifyInstance, reports: ReportsOptions, pipeline: Pipeline): Promise<void> {
   const { path, maxBytes = 16_384, perMinute = 60 } = reports
+  const counts: Counts = { 'csp-violation': 0 }
+  pipeline.report('reports', () => ({ ...counts }))
   const config: FastifyContextConfig = {
     public: true,
     rateLimit: { limit: perMinute, window: '1 minute', by: 'address' },
@@ -21,17 +23,21 @@ export async function collectReports (app: FastifyInstance, reports: ReportsOpti
   await app.register(async scope => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser([...reportTypes], { parseAs: 'string' }, (_request, text, done) => { done(null, text) })
-    scope.post(path, { bodyLimit: maxBytes, config }, collector(reports, pipeline))
+    scope.post(path, { bodyLimit: maxBytes, config }, collector(reports, pipeline, counts))
   })
 }
 
-function collector ({ maxReports = 20, sample = false }: ReportsOptions, pipeline: Pipeline): RouteHandlerMethod {
+/** How many reports of each type came in, since the start. */
+type Counts = Partial<Record<OtherReport | 'csp-violation', number>>
+
+function collector ({ maxReports = 20, sample = false }: ReportsOptions, pipeline: Pipeline, counts: Counts): RouteHandlerMethod {
   const options = { max: maxReports, sample }
   return function collectViolations (request: FastifyRequest, reply: FastifyReply) {
     const kind = kindOf(request.headers['content-type'])
-    const violations = kind === undefined || typeof request.body !== 'string' ? undefined : readReports(kind, request.body, options)
-    if (violations === undefined) return writeProblem(request, reply, malformed)
-    for (const violation of violations) pipeline.onViolation(request, violation)
+    const read = kind === undefined || typeof request.body !== 'string' ? undefined : readReports(kind, request.body, options)
+    if (read === undefined) return writeProblem(request, reply, malformed)
+    for (const violation of read.violations) pipeline.onViolation(request, violation)
+    for (const type of [...read.violations.map(() => 'csp-violation' as const), ...read.others]) counts[type] = (counts[type] ?? 0) + 1
     reply.code(204).send()
   }
 }

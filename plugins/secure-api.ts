@@ -6,6 +6,7 @@ import { check, environmentOf, EnvironmentSchema, Problems, readEnvironment, typ
 import type { CorsOptions } from '../lib/cors/index.ts'
 import type { HeadersOptions } from '../lib/headers/index.ts'
 import type { RateLimitOptions } from '../lib/limits/index.ts'
+import type { OpenApiOptions } from '../lib/openapi/index.ts'
 import type { RouteInfo, Step } from '../lib/pipeline/index.ts'
 import type { AuthorizationOptions } from '../lib/policy/index.ts'
 import { validateAuthentication, type AuthenticationOptions } from '../lib/tokens/index.ts'
@@ -15,6 +16,7 @@ import authorization, { checkAuthorization } from './authorization.ts'
 import cors, { checkCors } from './cors.ts'
 import headers, { checkHeaders, headersContext } from './headers.ts'
 import method from './method.ts'
+import openapi, { checkOpenApi, discoveredBy, pagesOf } from './openapi.ts'
 import { pipelineOf } from './pipeline.ts'
 import rateLimit, { checkRateLimit } from './rate-limit.ts'
 import tls from './tls.ts'
@@ -40,6 +42,11 @@ export interface SecureApiOptions {
   /** @default events go to the application's logger */
   audit?: AuditOptions | false
   /**
+   * What is written into the API description, in an application that has the swagger plugin.
+   * @default security schemes, and for each route what it needs and how it refuses
+   */
+  openapi?: OpenApiOptions | false
+  /**
    * `'problem'` sends refusals as RFC 9457 documents; `'throw'` hands them to the application's error handler.
    * @default 'problem'
    */
@@ -64,14 +71,21 @@ export interface RoutePosture {
   readonly steps: { readonly onRequest: readonly string[], readonly preHandler: readonly string[] }
   /** The rule, or `'public'`, `'authenticated'`, `'none'`. */
   readonly access?: unknown
+  /** What `'none'` means in this application: `authorization.default`. */
+  readonly accessByDefault?: 'deny' | 'authenticated'
+  /** The limits, each `{ policy, limit, windowMs, algorithm, by, dryRun }`, or `false`. */
   readonly rateLimit?: unknown
+  /** The route's statement, laid over the application's: `'default'`, `false` or its options. */
   readonly cors?: unknown
+  /** The application's own CORS options. */
+  readonly corsApplication?: CorsOptions
   readonly headers?: unknown
   readonly audit?: unknown
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
+    /** What the suite tells of itself: the posture of every route, and its state. */
     secureApi: SecureApi
   }
 }
@@ -85,19 +99,21 @@ const sections = Type.Object({
   cors: Type.Optional(anything),
   methodNotAllowed: Type.Optional(Type.Boolean()),
   audit: Type.Optional(anything),
+  openapi: Type.Optional(anything),
   errors: Type.Optional(Type.Union([Type.Literal('problem'), Type.Literal('throw')])),
   environment: Type.Optional(EnvironmentSchema)
 }, { additionalProperties: false })
 
 const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
+  pagesOf(app)
   const pipeline = pipelineOf(app)
   pipeline.add(suiteStep)
-  const options = Object.keys(given).length === 0 ? fromEnvironment() : given
-  checkOptions(options)
+  const options = Object.keys(given).length === 0 ? fromEnvironment(app) : given
+  await checkOptions(app, options)
   const environment = environmentOf(options.environment)
   pipeline.answerBy(options.errors ?? 'problem')
 
-  const { auth, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false, methodNotAllowed = true, audit: trail = {} } = options
+  const { auth, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false, methodNotAllowed = true, audit: trail = {}, openapi: description = {} } = options
   if (auth === false || auth === undefined) pipeline.add(rulesRefused)
   else {
     await app.register(authentication, { ...auth, environment })
@@ -108,7 +124,8 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   if (origins !== false) await app.register(cors, { ...origins, environment })
   if (methodNotAllowed) await app.register(method)
   if (trail !== false) await app.register(audit, trail)
-  await app.register(tls, {})
+  if (description !== false) await app.register(openapi, { ...(auth && { openIdConnect: discoveredBy(auth) }), ...description })
+  await app.register(tls, { environment })
   app.decorate('secureApi', Object.freeze({ routes: () => pipeline.routes.map(posture), status: () => pipeline.status() }))
   warnOfNarrowScope(app)
 
@@ -122,23 +139,25 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
 const suiteStep: Step = Object.freeze({ name: 'secure-api', phase: 'headers', compile: () => undefined })
 
 /** All sections are looked at before anything is thrown, so that one start shows every mistake. */
-function checkOptions (options: SecureApiOptions): void {
+async function checkOptions (app: FastifyInstance, options: SecureApiOptions): Promise<void> {
   const problems = new Problems()
   const environment = environmentOf(options.environment)
   check(sections, options, '', problems)
-  const { auth, authorization: rules, rateLimit: limits, headers: table, cors: origins, audit: trail } = options
+  const { auth, authorization: rules, rateLimit: limits, headers: table, cors: origins, audit: trail, openapi: description } = options
   if (isSection(auth)) validateAuthentication(auth, 'auth', problems, { development: environment === 'development' })
   else refuseOther('auth', auth, problems)
   if (isSection(rules)) checkAuthorization(rules, problems)
   else if (rules !== undefined) problems.add('SECURE_API_OPTION_TYPE', 'authorization', 'this section cannot be switched off', 'Give an object, or `auth: false` for an API without authentication.')
   if (isSection(limits)) checkRateLimit(limits, problems)
   else refuseOther('rateLimit', limits, problems)
-  if (isSection(table)) checkHeaders(table, headersContext(environment), problems)
+  if (isSection(table)) checkHeaders(table, headersContext(app, environment), problems)
   else refuseOther('headers', table, problems)
-  if (isSection(origins)) checkCors(origins, environment, problems)
+  if (isSection(origins)) await checkCors(origins, environment, problems)
   else refuseOther('cors', origins, problems)
   if (isSection(trail)) checkAudit(trail, problems)
   else refuseOther('audit', trail, problems)
+  if (isSection(description)) checkOpenApi(description, problems)
+  else refuseOther('openapi', description, problems)
   problems.throwIfAny()
 }
 
@@ -152,10 +171,11 @@ function refuseOther (name: string, value: unknown, problems: Problems): void {
 }
 
 /** `register(secureApi)` without options. */
-function fromEnvironment (): SecureApiOptions {
-  const problems = new Problems()
-  const { issuer = '', audience = '', origins, redis } = readEnvironment(problems)
+function fromEnvironment (app: FastifyInstance): SecureApiOptions {
+  const [problems, warnings] = [new Problems(), new Problems()]
+  const { issuer = '', audience = '', origins, redis } = readEnvironment(problems, process.env, warnings)
   problems.throwIfAny()
+  for (const { code, path, why, fix } of warnings.list()) app.log.warn({ code, path }, `secure-api: ${why}. ${fix}`)
   return {
     auth: { issuer, audience: listed(audience) },
     ...(origins === undefined ? undefined : { cors: { origins: listed(origins) } }),

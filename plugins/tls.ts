@@ -2,13 +2,17 @@ import { channel } from 'node:diagnostics_channel'
 import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Step } from '../lib/pipeline/index.ts'
-import { certificateStoreOf, CertificateWatch, type CertificateEvent, type CertificateStore, type Schedule } from '../lib/server/index.ts'
+import { ConfigurationError, environmentOf, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
+import type { Pipeline, Step } from '../lib/pipeline/index.ts'
+import { certificateStoreOf, CertificateWatch, HandshakeWatch, type CertificateEvent, type CertificateStore, type HandshakeFailure, type Schedule } from '../lib/server/index.ts'
 import { pipelineOf } from './pipeline.ts'
+import { canBeSecure, rootOf, serverOptionsOf } from './transport.ts'
 
 export interface TlsPluginOptions {
   /** Runs a callback later. @default a timer that keeps no process alive */
   schedule?: Schedule
+  /** @default NODE_ENV, and production when that is unset */
+  environment?: Environment
 }
 
 /** Every certificate event, for metrics: `diagnostics_channel.subscribe('fastify-secure-api:certificate', …)`. */
@@ -16,18 +20,20 @@ const events = channel('fastify-secure-api:certificate')
 
 /**
  * Looks after the certificate of a server made with `secureServer({ tls })`: another pair is served on every listening
- * socket without a connection being cut, and the end of its validity is told in time. Does nothing on plain HTTP.
+ * socket without a connection being cut, and the end of its validity is told in time. On plain HTTP it only warns, in
+ * production, if that can be reached from outside and no proxy is trusted.
  */
-const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule }) => {
-  if (!(app.server instanceof TlsServer)) return
+const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule, environment }) => {
+  if (!(app.server instanceof TlsServer)) return warnOfPlaintext(app, environment)
   const store = certificateStoreOf(app.server)
-  if (store === undefined) {
-    app.log.warn('secure-api: the certificate does not come from secureServer(): it is neither reloaded nor watched')
-    return
-  }
+  if (store === undefined) return foreignCertificate(app)
   const pipeline = pipelineOf(app)
   pipeline.add(onlyOnce)
   pipeline.report('certificates', () => store.status())
+  const { clientCertificates } = store.options
+  const handshakes = new HandshakeWatch({ now: store.now, tell: failure => { tellFailure(app, pipeline, failure) } })
+  pipeline.report('handshakes', () => handshakes.status())
+  store.onAdopt(server => { handshakes.watch(server, clientCertificates !== undefined) })
   store.adopt(app.server)
   const watch = new CertificateWatch(store, event => { tell(app, event) }, schedule)
   app.addHook('onListen', async function watchCertificate () {
@@ -36,6 +42,40 @@ const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule }) => {
     watch.start()
   })
   app.addHook('onClose', async () => { watch.stop() })
+}
+
+function foreignCertificate (app: FastifyInstance): void {
+  refuseNone(app)
+  app.log.warn('secure-api: the certificate does not come from secureServer(): it is neither reloaded nor watched')
+}
+
+/** `Fastify({ https: {} })` listens, and every handshake fails. */
+function refuseNone (app: FastifyInstance): void {
+  const given = serverOptionsOf(app)?.https
+  if (typeof given !== 'object' || given === null || ['cert', 'pfx', 'SNICallback'].some(name => Reflect.get(given, name) !== undefined)) return
+  throw new ConfigurationError([{
+    code: 'SECURE_API_TLS_CERTIFICATE_MISSING',
+    path: 'https',
+    why: 'without a certificate every handshake would fail',
+    fix: 'Give Fastify the options of secureServer({ tls: { cert, key } }), or `https: { cert, key }`.'
+  }])
+}
+
+/** The suite cannot refuse it: behind a proxy in the same container or pod, loopback or not, plain HTTP is right. */
+function warnOfPlaintext (app: FastifyInstance, environment: Environment | undefined): void {
+  if (environmentOf(environment) !== 'production' || canBeSecure(app)) return
+  const code = 'SECURE_API_SERVER_PLAINTEXT' satisfies ConfigurationCode
+  app.addHook('onListen', async function () {
+    const addresses: readonly unknown[] = app.addresses()
+    if (addresses.every(isLocal)) return
+    app.log.warn({ code }, 'secure-api: plain HTTP, and no trusted proxy: tokens travel in the clear, and HSTS is never sent. Use secureServer({ tls }), or name the proxy in `trustProxy`')
+  })
+}
+
+/** A loopback address, or a Unix socket. */
+function isLocal (listening: unknown): boolean {
+  const { address } = Object(listening) as { readonly address?: string }
+  return address === undefined || address === '::1' || address.startsWith('127.')
 }
 
 /** Does nothing on a route; a second watch of the same server is refused for having it too. */
@@ -61,11 +101,6 @@ function bindings (app: FastifyInstance): readonly unknown[] {
   return Array.isArray(found) ? found : []
 }
 
-/** Children have their parent as prototype; only the root has the server as its own. */
-function rootOf (app: object): object {
-  return Object.hasOwn(app, 'server') ? app : rootOf(Object.getPrototypeOf(app))
-}
-
 const levels: Readonly<Record<string, 'info' | 'warn' | 'error'>> = {
   'certificate.replaced': 'info',
   'certificate.recovered': 'info',
@@ -81,6 +116,12 @@ function tell (app: FastifyInstance, event: CertificateEvent): void {
   const level = levels[event.type === 'certificate.expiring' ? event.stage : event.type] ?? 'error'
   app.log[level](event, `secure-api: ${texts[event.type]}`)
   if (events.hasSubscribers) events.publish(event)
+}
+
+/** The trail has it; where there is none, the log. */
+function tellFailure (app: FastifyInstance, pipeline: Pipeline, failure: HandshakeFailure): void {
+  if (pipeline.onHandshakeFailure === undefined) app.log.warn({ handshake: failure }, 'secure-api: a client certificate was refused')
+  else pipeline.onHandshakeFailure(failure)
 }
 
 const texts: Readonly<Record<CertificateEvent['type'], string>> = {

@@ -25,7 +25,8 @@ const sections: readonly Chapter[] = [
   limit,
   headers,
   cors,
-  { title: '`audit`', schema: 'AuditOptionsSchema', prefix: 'audit' }
+  { title: '`audit`', schema: 'AuditOptionsSchema', prefix: 'audit' },
+  { title: '`openapi`', schema: 'OpenApiOptionsSchema', prefix: 'openapi', note: 'For an application that has @fastify/swagger. [API description](openapi.md) says more.' }
 ]
 
 const ofRoutes: readonly Chapter[] = [

@@ -1,3 +1,7 @@
+export type { TestCaller } from './callers.ts'
+export { createTestClock, type TestClock } from './clock.ts'
+export { developmentIssuer, type DevelopmentIssuerOptions } from './development.ts'
 export type { IssuerFault } from './faults.ts'
-export { createTestIssuer, type SignOptions, type TestIssuer, type TestIssuerOptions } from './issuer.ts'
+export { createTestIssuer } from './issuer.ts'
+export type { CallerRequest, SignOptions, TestIssuer, TestIssuerOptions } from './issuer-types.ts'
 export type { TestAlgorithm } from './keys.ts'

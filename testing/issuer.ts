@@ -1,72 +1,13 @@
-import { randomUUID, type JsonWebKey } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
+import { callerToken, type CallerKind, type TestCaller } from './callers.ts'
+import { testTime } from './clock.ts'
 import { answer, type IssuerFault } from './faults.ts'
+import type { CallerRequest, SignOptions, TestIssuer, TestIssuerOptions } from './issuer-types.ts'
 import { TestKey, type TestAlgorithm } from './keys.ts'
-
-export interface TestIssuerOptions {
-  /** Algorithm of the first key, and of those that `rotate` makes. @default 'RS256' */
-  readonly alg?: TestAlgorithm
-  /** `aud` of the tokens. @default 'api://test' */
-  readonly audience?: string | string[]
-  /** Claims of every token, over the usual ones. */
-  readonly claims?: Readonly<Record<string, unknown>>
-  /** Path of the issuer, such as `/realms/test` or `/`. @default '' */
-  readonly path?: string
-  /** Where the metadata is: OpenID Connect Discovery, RFC 8414, or nowhere. @default 'openid-configuration' */
-  readonly discovery?: 'openid-configuration' | 'oauth-authorization-server' | false
-  /** @default a free one */
-  readonly port?: number
-}
-
-export interface SignOptions {
-  /** A key of this issuer, also one that was removed. @default the one that `rotate` made last, published or not */
-  readonly kid?: string
-  /** The newest published key of that algorithm; one is made and published, for this only, if there is none. */
-  readonly alg?: TestAlgorithm
-  /** @default 'at+jwt' */
-  readonly typ?: string
-  /** Members of the JOSE header, over the usual ones; `undefined` leaves one out. Signing goes on with the same key. */
-  readonly header?: Readonly<Record<string, unknown>>
-}
-
-export interface TestIssuer extends AsyncDisposable {
-  /** The `iss` of its tokens, and its address. */
-  readonly issuer: string
-  readonly jwksUri: string
-  readonly audience: string | string[]
-  /** The key set that it publishes now. */
-  readonly jwks: { readonly keys: readonly JsonWebKey[] }
-  /** Requests so far, also those that a fault left unanswered. */
-  readonly hits: { readonly discovery: number, readonly jwks: number }
-  /** Bytes that it has sent. */
-  readonly bytesSent: number
-  /**
-   * An RFC 9068 access token for `audience`, valid for five minutes, of subject `test-user` through `test-client`.
-   * @param claims over those claims; `undefined` leaves one out
-   */
-  sign (claims?: Readonly<Record<string, unknown>>, options?: SignOptions): string
-  /** Publishes one more key and signs with it from now on; the older ones stay published. Returns its `kid`. */
-  rotate (options?: { readonly alg?: TestAlgorithm, readonly kid?: string }): string
-  /** Stops publishing a key. It still signs, as a stolen key would. */
-  remove (kid: string): void
-  /** Publishes that instead of its key set; its own again without an argument. */
-  publish (jwks?: object): void
-  /** Changes members of its metadata: `metadata({ issuer: 'https://other.example' })`. */
-  metadata (changes: Readonly<Record<string, unknown>>): void
-  /** Cuts connections from now on. */
-  down (): void
-  /** Behaves badly from now on, for both documents or for one. */
-  fail (fault: IssuerFault, on?: 'discovery' | 'jwks'): void
-  /** Answers so many milliseconds late. */
-  slow (ms: number): void
-  /** All is well again: ends `down`, `fail` and `slow`. */
-  up (): void
-  /** Ends the server and every connection. */
-  close (): Promise<void>
-}
 
 /**
  * A real identity provider on a loopback port, for tests: metadata, a key set, access tokens, and every way in which
@@ -74,8 +15,8 @@ export interface TestIssuer extends AsyncDisposable {
  *
  * @example
  * const issuer = await createTestIssuer()
- * await app.register(secureApi, { auth: { issuer: issuer.issuer, audience: issuer.audience }, environment: 'development' })
- * const response = await app.inject({ url: '/orders', headers: { authorization: `Bearer ${issuer.sign({ scope: 'api.read' })}` } })
+ * await app.register(secureApi, { auth: issuer.auth, environment: 'development' })
+ * const response = await app.inject({ url: '/orders', ...issuer.asUser({ scopes: ['api.read'] }) })
  * await issuer.close()
  */
 export async function createTestIssuer (options: TestIssuerOptions = {}): Promise<TestIssuer> {
@@ -128,6 +69,15 @@ class LoopbackIssuer implements TestIssuer {
     return { keys: this.#published.map(key => key.jwk) }
   }
 
+  get auth () {
+    const { preset } = this.#options
+    return { issuer: this.issuer, audience: this.audience, ...(preset === undefined ? undefined : { preset }) }
+  }
+
+  get env () {
+    return { NODE_ENV: 'test', SECURE_API_ISSUER: this.issuer, SECURE_API_AUDIENCE: [this.audience].flat().join(',') } as const
+  }
+
   get bytesSent (): number {
     return [...this.#sockets].reduce((sum, { bytesWritten }) => sum + bytesWritten, this.#bytesClosed)
   }
@@ -135,6 +85,14 @@ class LoopbackIssuer implements TestIssuer {
   sign (claims: Readonly<Record<string, unknown>> = {}, { kid, alg, typ = 'at+jwt', header }: SignOptions = {}): string {
     const key = this.#signer(kid, alg)
     return key.sign({ alg: key.alg, typ, kid: key.kid, ...header }, { ...this.#claims(), ...this.#options.claims, ...claims })
+  }
+
+  asUser (caller: TestCaller = {}): CallerRequest {
+    return this.#request('user', caller)
+  }
+
+  asService (caller: TestCaller = {}): CallerRequest {
+    return this.#request('service', caller)
   }
 
   rotate ({ alg, kid = `key-${this.#keys.length + 1}` }: { readonly alg?: TestAlgorithm, readonly kid?: string } = {}): string {
@@ -183,6 +141,11 @@ class LoopbackIssuer implements TestIssuer {
     await this.close()
   }
 
+  #request (kind: CallerKind, caller: TestCaller): CallerRequest {
+    const { claims, typ } = callerToken(kind, caller, this.audience, this.#options.preset)
+    return { headers: { authorization: `Bearer ${this.sign({ ...claims }, { header: { typ } })}` } }
+  }
+
   #track (socket: Socket): void {
     this.#sockets.add(socket)
     socket.once('close', () => {
@@ -206,7 +169,7 @@ class LoopbackIssuer implements TestIssuer {
   }
 
   #claims () {
-    const now = Math.floor(Date.now() / 1000)
+    const now = Math.floor(testTime() / 1000)
     return { iss: this.issuer, aud: this.audience, sub: 'test-user', client_id: 'test-client', iat: now, exp: now + 300, jti: randomUUID() }
   }
 

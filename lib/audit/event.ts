@@ -11,9 +11,10 @@ export interface AuditEvent {
   /** The action of the route's `config.audit`, or `GET /orders/:id`. */
   readonly action: string
   readonly outcome: Outcome
+  /** 0 where a connection ended in the TLS handshake. */
   readonly status: number
   /** Why it was refused: the code of the answer. */
-  readonly reason?: AnswerCode | 'client-aborted'
+  readonly reason?: AnswerCode | 'client-aborted' | 'client-certificate'
   readonly method: string
   /** The route's template, not the URL that was called; absent for a 404. */
   readonly route?: string
@@ -25,6 +26,8 @@ export interface AuditEvent {
   readonly durationMs: number
   /** What a browser reported, of `malicious_csp_violation`. Anyone can send such a report. */
   readonly violation?: Violation
+  /** Why a client certificate was refused, and how many such refusals since the one before are not in the trail. */
+  readonly handshake?: { readonly error: string, readonly suppressed: number }
 }
 
 export type Outcome = 'allowed' | 'denied' | 'failed' | 'aborted'
@@ -65,7 +68,29 @@ export function outcomeOf (status: number, aborted: boolean): Outcome {
   return status >= 400 ? 'denied' : 'allowed'
 }
 
+let lastTime = NaN
+let lastText = ''
+
+/** Now. Many requests end in one millisecond, and writing the time costs more than reading it. */
+export function timestamp (now: number = Date.now()): string {
+  if (now === lastTime) return lastText
+  lastTime = now
+  lastText = new Date(now).toISOString()
+  return lastText
+}
+
+const known = new WeakMap<Principal, AuditPrincipal>()
+
+/** Principals are shared between requests. */
 export function auditPrincipal (principal: Principal): AuditPrincipal {
+  const present = known.get(principal)
+  if (present !== undefined) return present
+  const made = Object.freeze(describe(principal))
+  known.set(principal, made)
+  return made
+}
+
+function describe (principal: Principal): AuditPrincipal {
   const { kind, subject, client, issuer, tenant } = principal
   return {
     kind,

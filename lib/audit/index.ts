@@ -1,3 +1,3 @@
-export { auditPrincipal, eventName, outcomeOf, type AuditEvent, type AuditEventName, type AuditPrincipal, type Outcome } from './event.ts'
+export { auditPrincipal, eventName, outcomeOf, timestamp, type AuditEvent, type AuditEventName, type AuditPrincipal, type Outcome } from './event.ts'
 export { AuditOptionsSchema, RouteAuditSchema, type AuditOptions, type AuditSink, type RouteAudit } from './options.ts'
 export { Trail } from './trail.ts'

@@ -14,7 +14,13 @@ export const AuditOptionsSchema = Type.Object({
    * until there is room.
    * @default 'drop'
    */
-  onSinkFailure: Type.Optional(Type.Union([Type.Literal('drop'), Type.Literal('deny')]))
+  onSinkFailure: Type.Optional(Type.Union([Type.Literal('drop'), Type.Literal('deny')])),
+  /**
+   * Every route with a method that may change something (not GET, HEAD, OPTIONS) has to state `config.audit`: the name of
+   * its action, or `false`. One that does not stops the boot.
+   * @default false
+   */
+  requireActions: Type.Optional(Type.Boolean())
 }, { additionalProperties: false })
 export type AuditOptions = Static<typeof AuditOptionsSchema>
 

@@ -41,6 +41,8 @@ export const configurationCodes = {
   SECURE_API_URL_INSECURE: 'An address would be asked over http, where anyone on the way can change the answer.',
   SECURE_API_JWKS_KEY: 'A key of an inline key set cannot be used.',
   SECURE_API_JWKS_EMPTY: 'An inline key set has no key that may verify tokens.',
+  SECURE_API_KEY_PUBLISHED: 'The private half of a key is printed in a public document, so that anyone can sign with it.',
+  SECURE_API_SECRET_FILE_MODE: 'Other users of the machine can read, or replace, a file with a secret. In development only a warning.',
   SECURE_API_REDIS_CLIENT_MISSING: 'A Redis URL was given, and the package ioredis is not installed.',
   SECURE_API_CORS_ORIGIN_INVALID: 'An entry of cors.origins is not an origin as browsers write it: scheme://host, and the port if it is not the default.',
   SECURE_API_CORS_ORIGIN_PATTERN: 'A star in an origin stands somewhere else than for a leading label or the port.',
@@ -48,7 +50,7 @@ export const configurationCodes = {
   SECURE_API_CORS_ORIGIN_REGEXP: 'A regular expression was given as an origin.',
   SECURE_API_CORS_ORIGIN_INSECURE: 'An http origin is allowed to use credentials.',
   SECURE_API_CORS_ORIGIN_LOCALHOST: 'A localhost origin is allowed in production.',
-  SECURE_API_CORS_ORIGIN_PUBLIC_SUFFIX: 'With credentials, a pattern covers a domain that is, or may be, one under which strangers register names.',
+  SECURE_API_CORS_ORIGIN_PUBLIC_SUFFIX: 'With credentials, a pattern covers a domain under which strangers can register names (publicsuffix.org).',
   SECURE_API_CORS_WILDCARD: 'Any origin is allowed without saying that this is meant.',
   SECURE_API_CORS_WILDCARD_WITH_CREDENTIALS: 'Any origin is allowed to use credentials.',
   SECURE_API_CORS_WILDCARD_MIXED: 'Any origin is allowed beside origins that are listed.',
@@ -71,10 +73,15 @@ export const configurationCodes = {
   SECURE_API_ISSUER_TEMPLATE: 'An issuer holds a placeholder other than {tenantid}.',
   SECURE_API_ISSUER_TENANTS: 'The tenants for an issuer with {tenantid} are not listed, or are no tenant ids.',
   SECURE_API_ISSUER_DUPLICATE: 'Two entries of issuers would accept the same tokens.',
+  SECURE_API_ISSUER_DEVELOPMENT: 'The development issuer is asked for, or its tokens would be accepted, in production.',
+  SECURE_API_CLOCK_TEST: 'A test clock of fastify-secure-api/testing is in use in production.',
+  SECURE_API_DEVELOPMENT_KEY: 'The key of the development issuer cannot be read, or cannot be stored.',
   SECURE_API_ISSUER_CLAIM_PATH: 'The path of a claim has an empty or padded name in it.',
+  SECURE_API_OPENAPI_VERSION: 'A warning, which stops nothing: the API description is Swagger 2.0, and nothing is added to it.',
+  SECURE_API_OPENAPI_ROUTE_UNKNOWN: 'A warning, which stops nothing: what a documented route needs is not known, because it was declared before the suite or its path was changed.',
   SECURE_API_SERVER_TRUST_PROXY: 'trustProxy does not name the proxies by address or network.',
   SECURE_API_SERVER_TRUST_PROXY_WIDE: 'trustProxy names a network so wide that strangers are in it.',
-  SECURE_API_SERVER_PLAINTEXT: 'In production the server would speak plain HTTP with no proxy in front of it.',
+  SECURE_API_SERVER_PLAINTEXT: 'In production the server would speak plain HTTP with no proxy in front of it. Without `secureServer()` only a warning.',
   SECURE_API_TLS_CERTIFICATE_MISSING: 'TLS was asked for without a certificate and key, or with only one of them.',
   SECURE_API_TLS_UNREADABLE: 'A file with a certificate or key cannot be read, the provider failed, or what they hold is no PEM.',
   SECURE_API_TLS_PROVIDER_ASYNC: 'The provider answers with a promise, which cannot be waited for at start.',
@@ -88,7 +95,8 @@ export const configurationCodes = {
   SECURE_API_TLS_HOST_MISMATCH: 'The certificate is not valid for a name or address in tls.hosts.',
   SECURE_API_TLS_CLIENT_CA: 'The authority for client certificates, or its revocation list, cannot be used.',
   SECURE_API_TLS_CHAIN_INCOMPLETE: 'A warning, which stops nothing: an intermediate certificate is missing, and clients that do not look for it refuse the connection.',
-  SECURE_API_TLS_REFUSED: 'OpenSSL refuses the certificate, the key, or the authority for client certificates.'
+  SECURE_API_TLS_REFUSED: 'OpenSSL refuses the certificate, the key, or the authority for client certificates.',
+  SECURE_API_AUDIT_UNNAMED_ROUTE: 'With `audit.requireActions`, a route that changes something does not say what its action is called.'
 } as const
 
 export type ConfigurationCode = keyof typeof configurationCodes

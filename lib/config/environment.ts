@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Type, type Static } from '@sinclair/typebox'
-import type { Problems } from './problems.ts'
+import { Problems } from './problems.ts'
+import { secretFileFault } from './secret-file.ts'
 
 export const EnvironmentSchema = Type.Union([Type.Literal('production'), Type.Literal('development')])
 export type Environment = Static<typeof EnvironmentSchema>
@@ -19,11 +20,20 @@ export const environmentVariables = {
   redis: 'SECURE_API_REDIS_URL'
 } as const
 
+/** Those that hold a password. */
+const secrets: ReadonlySet<string> = new Set([environmentVariables.redis])
+
 type Variables = { -readonly [Name in keyof typeof environmentVariables]?: string }
 
-/** Reads the variables; issuer and audience are required, lists are separated by commas. */
-export function readEnvironment (problems: Problems, env: NodeJS.ProcessEnv = process.env): Variables {
+/**
+ * Reads the variables; issuer and audience are required, lists are separated by commas.
+ *
+ * @param warnings of what stops a start in production only.
+ */
+export function readEnvironment (problems: Problems, env: NodeJS.ProcessEnv = process.env, warnings = new Problems()): Variables {
   const found: Variables = {}
+  const modes = environmentOf(undefined, env) === 'production' ? problems : warnings
+  for (const variable of secrets) checkMode(`${variable}_FILE`, env, modes)
   for (const [name, variable] of Object.entries(environmentVariables) as [keyof Variables, string][]) {
     const value = readVariable(variable, env, problems)
     if (value !== undefined) found[name] = value
@@ -56,6 +66,12 @@ function readVariable (variable: string, env: NodeJS.ProcessEnv, problems: Probl
     return undefined
   }
   return direct?.trim()
+}
+
+function checkMode (variable: string, env: NodeJS.ProcessEnv, problems: Problems): void {
+  const path = env[variable]
+  const fault = path === undefined ? undefined : secretFileFault(path)
+  if (fault !== undefined) problems.add('SECURE_API_SECRET_FILE_MODE', variable, `of the file it names: ${fault.why}`, fault.fix)
 }
 
 function readFile (variable: string, path: string, problems: Problems): string | undefined {

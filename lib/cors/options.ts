@@ -55,8 +55,8 @@ const shared = {
    */
   dangerouslyAllowInsecureOrigins: Type.Optional(Type.Boolean()),
   /**
-   * Accept `https://*.` patterns together with credentials without proof that the domain is not one under which
-   * strangers can register, as they can under github.io.
+   * Accept `https://*.` patterns together with credentials for a domain of the public suffix list, under which strangers
+   * can register names, as they can under co.uk and github.io.
    * @default false
    */
   dangerouslyAllowPublicSuffixes: Type.Optional(Type.Boolean())

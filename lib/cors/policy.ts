@@ -1,11 +1,9 @@
 import { milliseconds } from '../config/index.ts'
+import { headPart, type HeaderPair, type HeadPart } from '../http/index.ts'
 import { compileOrigins, type OriginMatcher } from './matcher.ts'
 import { defaultMethods, defaultRequestHeaders, safelistedMethods, safelistedResponseHeaders, safeMethods } from './names.ts'
 import type { CorsOptions } from './options.ts'
 import { isFault, parseOrigin } from './origins.ts'
-
-/** A header as it is written: lower-case name and value. */
-export type HeaderPair = readonly [name: string, value: string]
 
 /** What other origins may do, with every header text prepared. Frozen. */
 export interface CorsPolicy {
@@ -24,10 +22,10 @@ export interface CorsPolicy {
   readonly maxAge: number
   readonly enforceOrigin: boolean
   readonly debug: boolean
-  /** To add to `Vary` of every response, also of requests without Origin: `'Origin'`, or undefined for any origin. */
-  readonly vary: 'Origin' | undefined
   /** Headers of actual answers by exact origin; `'*'` for any. */
-  readonly prepared: ReadonlyMap<string, readonly HeaderPair[]>
+  readonly prepared: ReadonlyMap<string, HeadPart>
+  /** Those of every other answer. */
+  readonly foreign: HeadPart
 }
 
 export interface CorsContext {
@@ -56,8 +54,9 @@ export function compileCors (options: CorsOptions, { exposed }: CorsContext): Co
   }
   if (policy.anyOrigin && policy.credentials) throw new TypeError('any origin with credentials')
   const named = policy.anyOrigin ? ['*'] : options.origins.filter(text => !text.includes('*'))
-  const prepared = new Map(named.map(origin => [origin, actualHeaders(policy, origin)]))
-  return Object.freeze({ ...policy, vary: policy.anyOrigin ? undefined : 'Origin' as const, prepared })
+  const prepared = new Map(named.map(origin => [origin, headPart(actualHeaders(policy, origin))]))
+  const foreign = headPart(policy.anyOrigin ? [] : [varies])
+  return Object.freeze({ ...policy, prepared, foreign })
 }
 
 function usable (text: string) {
@@ -76,21 +75,22 @@ function exposeText (names: readonly string[]): string | undefined {
   return text === '' ? undefined : text
 }
 
-function actualHeaders ({ credentials, exposeHeaders }: Pick<CorsPolicy, 'credentials' | 'exposeHeaders'>, origin: string): readonly HeaderPair[] {
+/** RFC 9110 §12.5.5: also on answers without CORS headers, or a cache would hand them to an origin that may read them. */
+const varies: HeaderPair = ['vary', 'Origin']
+
+function actualHeaders ({ credentials, exposeHeaders, anyOrigin }: Pick<CorsPolicy, 'credentials' | 'exposeHeaders' | 'anyOrigin'>, origin: string): readonly HeaderPair[] {
   const headers: HeaderPair[] = [['access-control-allow-origin', origin]]
   if (credentials) headers.push(['access-control-allow-credentials', 'true'])
   if (exposeHeaders !== undefined) headers.push(['access-control-expose-headers', exposeHeaders])
-  return Object.freeze(headers)
+  return anyOrigin ? headers : [...headers, varies]
 }
 
-/**
- * Headers for the answer to an actual request; undefined for a foreign origin, which gets none at all.
- * `vary` of the policy is added apart, as it belongs on the other answers too.
- */
-export function actual (policy: CorsPolicy, origin: string): readonly HeaderPair[] | undefined {
-  const prepared = policy.prepared.get(policy.anyOrigin ? '*' : origin)
+/** Headers for the answer to an actual request. A foreign origin, and a request without one, get nothing but `Vary`. */
+export function actual (policy: CorsPolicy, origin: string | undefined): HeadPart {
+  if (origin === undefined && !policy.anyOrigin) return policy.foreign
+  const prepared = policy.prepared.get(policy.anyOrigin ? '*' : origin ?? '')
   if (prepared !== undefined) return prepared
-  return policy.matches(origin) ? actualHeaders(policy, origin) : undefined
+  return origin !== undefined && policy.matches(origin) ? headPart(actualHeaders(policy, origin)) : policy.foreign
 }
 
 export interface ActualRequest {

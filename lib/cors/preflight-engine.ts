@@ -1,7 +1,7 @@
 import fastifyCors from '@fastify/cors'
+import { addVary } from '../http/index.ts'
 import type { CorsPolicy } from './policy.ts'
 import { allowOrigin, preflightVary } from './preflight.ts'
-import { addVary } from './vary.ts'
 
 /** What @fastify/cors is told for one preflight that the policy has allowed: texts it writes as they are. */
 export interface EngineOptions {

@@ -1,5 +1,6 @@
+import type { HeaderPair } from '../http/index.ts'
 import { safelistedMethods } from './names.ts'
-import type { CorsPolicy, HeaderPair } from './policy.ts'
+import type { CorsPolicy } from './policy.ts'
 
 export interface Preflight {
   readonly origin: string

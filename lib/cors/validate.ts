@@ -2,14 +2,12 @@ import { parseDuration, type ConfigurationCode, type Problems } from '../config/
 import { forbiddenMethods, forbiddenResponseHeaders, isForbiddenRequestHeader, isResponseOnly, isToken, knownMethods } from './names.ts'
 import type { CorsOptions } from './options.ts'
 import { isFault, isLoopback, parseOrigin, type OriginPattern } from './origins.ts'
+import type { IsPublicSuffix } from './public-suffixes.ts'
 
 export interface CorsValidationContext {
   readonly environment: 'production' | 'development'
-  /**
-   * Tells whether strangers can register names under a domain (publicsuffix.org). Without it that is unknown, and
-   * a subdomain pattern with credentials is refused.
-   */
-  readonly isPublicSuffix?: (domain: string) => boolean
+  /** Without it nobody knows whose a domain is, and a subdomain pattern with credentials is refused. */
+  readonly isPublicSuffix?: IsPublicSuffix
 }
 
 type Report = (code: ConfigurationCode, option: string, why: string, fix: string) => void
@@ -75,7 +73,7 @@ const originRules: readonly OriginRule[] = [
 
   function publicSuffix ({ any, subdomains, host, text }, option, { options, context, report }) {
     if (any || !subdomains || options.credentials !== true || options.dangerouslyAllowPublicSuffixes === true || isOwn(host, context)) return
-    report('SECURE_API_CORS_ORIGIN_PUBLIC_SUFFIX', option, `strangers may be able to register names that '${text}' covers, and with credentials each could act for your users`, 'List the origins; or, if the domain is yours alone, set `dangerouslyAllowPublicSuffixes: true`.')
+    report('SECURE_API_CORS_ORIGIN_PUBLIC_SUFFIX', option, `strangers can register names that '${text}' covers (publicsuffix.org), and with credentials each could act for your users`, 'List the origins; or, if the domain is yours alone, set `dangerouslyAllowPublicSuffixes: true`.')
   }
 ]
 

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import helmet from 'helmet'
 import { withNonceSource, type Policy } from './csp.ts'
+import type { HeaderPair } from '../http/index.ts'
 import type { EffectiveHeaders } from './options.ts'
 import type { Resolved } from './resolve.ts'
-import type { HeaderPair } from './table.ts'
 
 /**
  * Lets helmet check and write the headers it knows, once, on a response that goes nowhere. At request time it would

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { HeaderPair, HeaderTable, NonceHeader } from './table.ts'
+import type { HeaderPair } from '../http/index.ts'
+import type { HeaderTable, NonceHeader } from './table.ts'
 
 /** Headers for one response, and the nonce they allow. */
 export interface NoncedHeaders {

@@ -174,7 +174,8 @@ export const HeadersOptionsSchema = Type.Object({
   reportingEndpoints: Type.Optional(Type.Union([off, Type.Record(Type.String(), Type.String())])),
   /**
    * Collect reports of violations of the Content-Security-Policy: adds a public route, names it in every policy that
-   * does not name another place (`report-to`, `report-uri`), and records each report in the audit trail.
+   * does not name another place (`report-to`, `report-uri`), and records each report in the audit trail. Pages of the
+   * HTML profile name it as `default` too, so that browsers send what else they report; of that only the number is kept.
    * @default false
    */
   reports: Type.Optional(Type.Union([off, ReportsSchema])),

@@ -23,23 +23,39 @@ export interface ReadOptions {
 
 type Members = Readonly<Record<string, unknown>>
 
-/** Reports of violations among what was sent, the first `max`; undefined if the text is not of this kind. Other reports are passed over. */
-export function readReports (kind: ReportKind, text: string, { max, sample }: ReadOptions): readonly Violation[] | undefined {
-  const bodies = bodiesOf[kind](parse(text))
-  return bodies?.slice(0, max).map(body => violation(body, sample))
+/** What browsers report besides violations of the Content-Security-Policy, by the names of its specifications. */
+export const otherReports = ['deprecation', 'intervention', 'crash', 'permissions-policy-violation', 'document-policy-violation', 'integrity-violation', 'coop', 'coep', 'network-error', 'other'] as const
+export type OtherReport = typeof otherReports[number]
+
+/** What was sent, in parts. */
+export interface Reports {
+  /** The first `max`. */
+  readonly violations: readonly Violation[]
+  /** The type of each other report: they are counted, and what they say is not kept. */
+  readonly others: readonly OtherReport[]
+}
+
+/** Reads what a browser sent; undefined if the text is not of this kind. */
+export function readReports (kind: ReportKind, text: string, { max, sample }: ReadOptions): Reports | undefined {
+  const reports = reportsOf[kind](parse(text))?.filter(isMembers)
+  if (reports === undefined) return undefined
+  return {
+    violations: reports.filter(isViolation).map(({ body }) => body).filter(isMembers).slice(0, max).map(body => violation(body, sample)),
+    others: reports.filter(report => !isViolation(report)).map(({ type }) => otherReports.find(name => name === type) ?? 'other')
+  }
 }
 
 /** The two envelopes: CSP2 §4.4 (one report), Reporting API §3.2 (a list of reports of several types). */
-const bodiesOf: Readonly<Record<ReportKind, (document: unknown) => readonly Members[] | undefined>> = {
+const reportsOf: Readonly<Record<ReportKind, (document: unknown) => readonly unknown[] | undefined>> = {
   'application/csp-report': document => {
-    const report = isMembers(document) ? document['csp-report'] : undefined
-    return isMembers(report) ? [report] : undefined
+    const body = isMembers(document) ? document['csp-report'] : undefined
+    return isMembers(body) ? [{ type: 'csp-violation', body }] : undefined
   },
-  'application/reports+json': document => {
-    if (!Array.isArray(document)) return undefined
-    const reports: readonly unknown[] = document
-    return reports.filter(isMembers).filter(({ type }) => type === 'csp-violation').map(({ body }) => body).filter(isMembers)
-  }
+  'application/reports+json': document => Array.isArray(document) ? document : undefined
+}
+
+function isViolation ({ type }: Members): boolean {
+  return type === 'csp-violation'
 }
 
 function parse (text: string): unknown {

@@ -39,8 +39,13 @@ function follow (policy: Policy, { frameOptions }: EffectiveHeaders): Policy {
 /** The name of the collector in `Reporting-Endpoints`. */
 export const collectorName = 'csp'
 
-function collector ({ reports }: EffectiveHeaders): Readonly<Record<string, string>> {
-  return reports ? { [collectorName]: reports.path } : {}
+/**
+ * What no header asks for (deprecations, interventions, crashes, violations of the Permissions-Policy) goes to the endpoint
+ * named `default` (Reporting §3.4). Only pages have any of it.
+ */
+function collector ({ reports, profile }: EffectiveHeaders): Readonly<Record<string, string>> {
+  if (!reports) return {}
+  return { [collectorName]: reports.path, ...(profile === 'html' && { default: reports.path }) }
 }
 
 /** Browsers that know `report-to` ignore `report-uri` (CSP3 §6.5.1); Firefox and Safari learned it late. */

@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { writable, type HeaderPair } from '../http/index.ts'
 import { helmetHeaders } from './helmet.ts'
 import type { EffectiveHeaders } from './options.ts'
 import { resolve, type Resolved } from './resolve.ts'
-
-/** A header as it is written: lower-case name (RFC 9113 §8.2.1) and value. */
-export type HeaderPair = readonly [name: string, value: string]
 
 /** A header whose value holds the nonce between each two segments. */
 export interface NonceHeader {
@@ -18,7 +16,7 @@ export interface HeaderTable {
   readonly headers: readonly HeaderPair[]
   /** On responses that went over https; undefined where it must never be sent. */
   readonly hsts: HeaderPair | undefined
-  /** Cache-Control, for responses whose handler did not set it: see `cacheControl()`. */
+  /** Cache-Control, for responses whose handler did not set it. */
   readonly cache: CacheTable
   /** Headers that need a nonce of their own for each response: see `compileNonceTable()`. Empty without nonces. */
   readonly nonces: readonly NonceHeader[]
@@ -26,6 +24,7 @@ export interface HeaderTable {
   readonly remove: readonly string[]
 }
 
+/** An Authorization header alone does not keep all caches out (RFC 9111 §3.5). */
 export interface CacheTable {
   readonly authenticated: HeaderPair | undefined
   readonly anonymous: HeaderPair | undefined
@@ -50,11 +49,6 @@ export function compileHeaders (options: EffectiveHeaders, context: HeadersConte
   const [name] = unwritable(table)
   if (name !== undefined) throw new TypeError(`the value of ${name} cannot be sent`)
   return table
-}
-
-/** RFC 9110 §5.5, without the obsolete octets above ASCII. */
-export function writable (value: string): boolean {
-  return /^[\t\x20-\x7e]*$/.test(value)
 }
 
 /** Names of headers whose value would split the response (RFC 9112 §11.1) or be refused by Node. */
@@ -110,10 +104,4 @@ function cacheTable ({ cacheControl, routeCacheControl }: EffectiveHeaders): Cac
   const noStore: HeaderPair = Object.freeze(['cache-control', 'no-store, max-age=0'] as const)
   const stated: HeaderPair | undefined = cacheControl === undefined ? undefined : Object.freeze(['cache-control', cacheControl] as const)
   return Object.freeze({ authenticated: stated ?? noStore, anonymous: routeCacheControl === true ? stated : undefined, error: noStore })
-}
-
-/** The Cache-Control header for a response whose handler set none (RFC 9111 §3.5: an Authorization header alone does not keep all caches out). */
-export function cacheControl ({ cache }: HeaderTable, status: number, authenticated: boolean): HeaderPair | undefined {
-  if (status >= 400) return cache.error
-  return authenticated ? cache.authenticated : cache.anonymous
 }

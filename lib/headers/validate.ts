@@ -1,9 +1,10 @@
 import { milliseconds, suggest, type ConfigurationCode, type Problems } from '../config/index.ts'
+import { writable } from '../http/index.ts'
 import { directiveName, scriptSources, sources } from './csp.ts'
 import type { Directives, EffectiveHeaders, HeadersOptions, RouteHeaders } from './options.ts'
 import { directiveNames, keywords, permissions } from './profiles.ts'
 import { collectorName, mergeHeaders, resolve, type Resolved } from './resolve.ts'
-import { buildTable, unwritable, writable, type HeadersContext } from './table.ts'
+import { buildTable, unwritable, type HeadersContext } from './table.ts'
 
 /** What the checks of one option need. */
 interface Subject {

@@ -41,6 +41,7 @@ export const answers = {
   SECURE_API_REPORT_MALFORMED: { status: 400, title: 'Malformed report', detail: 'The body is not a report of the type that it states.' },
   SECURE_API_INTERNAL: { status: 500, title: 'Internal error', detail: 'A control failed; the request was refused.' },
   SECURE_API_AUDIT_UNAVAILABLE: { status: 503, title: 'Auditing is unavailable', detail: 'The request cannot be recorded at the moment.' },
+  SECURE_API_SERVER_CLOSING: { status: 503, title: 'Service unavailable', detail: 'The server is shutting down.' },
   SECURE_API_REQUEST_MALFORMED: { status: 400, title: 'Bad request', detail: 'The request is not valid HTTP.' },
   SECURE_API_REQUEST_URL: { status: 400, title: 'Bad request', detail: 'The URL is not valid.' },
   SECURE_API_REQUEST_HOST: { status: 400, title: 'Bad request', detail: 'The Host header is missing.' },

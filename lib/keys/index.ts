@@ -2,7 +2,7 @@ export { discoverKeySetUrl, metadataUrls, type DiscoveryOptions } from './discov
 export type { KeyEvent, KeyListener } from './events.ts'
 export { FetchFailure, type FailureReason } from './failure.ts'
 export { importKeys, type DroppedKey, type DropReason, type ImportedKey, type ImportedKeys } from './import-keys.ts'
-export { checkInlineKeys } from './inline.ts'
+export { checkInlineKeys, checkPublishedKeys } from './inline.ts'
 export { KeyRing } from './key-ring.ts'
 export { KeysOptionsSchema, resolveKeysOptions, validateKeys, type KeysOptions, type KeyTimes } from './options.ts'
 export type { KeyRingOptions, KeyRingStatus, KeysLocation } from './ring-options.ts'

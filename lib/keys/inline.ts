@@ -1,6 +1,6 @@
-import type { Problems } from '../config/index.ts'
+import { publishedIn, type Problems } from '../config/index.ts'
 import { importKeys, type DropReason } from './import-keys.ts'
-import type { Algorithm } from './types.ts'
+import { algorithms, type Algorithm } from './types.ts'
 
 const fixes: Readonly<Record<DropReason, string>> = {
   malformed: 'Give a JWK with public members of the right type (RFC 7517).',
@@ -21,12 +21,20 @@ const fixes: Readonly<Record<DropReason, string>> = {
  * Checks a key set that stands in the configuration. There every key that cannot be used is a mistake, since nobody
  * but the reader can put it right. No key material appears in the messages.
  */
-export function checkInlineKeys (jwks: unknown, algorithms: readonly Algorithm[], path: string, problems: Problems): void {
-  const { keys, dropped } = importKeys(jwks, algorithms)
+export function checkInlineKeys (jwks: unknown, accepted: readonly Algorithm[], path: string, problems: Problems): void {
+  const { keys, dropped } = importKeys(jwks, accepted)
   for (const { index, reason } of dropped) {
     problems.add('SECURE_API_JWKS_KEY', `${path}.keys[${index}]`, `this key cannot be used (${reason})`, fixes[reason])
   }
   if (keys.length === 0) {
     problems.add('SECURE_API_JWKS_EMPTY', path, 'the key set has no key that may verify tokens', 'Give a JWK set: { keys: [ … ] }.')
+  }
+}
+
+/** Reports keys with which anyone can sign. Not for development, where tokens of jwt.io are handy. */
+export function checkPublishedKeys (jwks: unknown, path: string, problems: Problems): void {
+  for (const { key } of importKeys(jwks, algorithms).keys) {
+    const place = publishedIn(key)
+    if (place !== undefined) problems.add('SECURE_API_KEY_PUBLISHED', path, `the private half of one of its keys is printed in ${place}, and anyone can make tokens with it`, 'Replace it by a key of the issuer.')
   }
 }

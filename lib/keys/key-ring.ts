@@ -191,7 +191,7 @@ export class KeyRing implements KeySource {
   #plan (delay: number): void {
     this.#cancelRefresh()
     this.#nextRefresh = this.#options.now() + delay
-    this.#cancelRefresh = this.#options.schedule(() => { this.refresh() }, delay)
+    this.#cancelRefresh = this.#options.schedule(() => this.refresh(), delay)
   }
 
   #expire (): void {

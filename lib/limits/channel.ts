@@ -51,7 +51,8 @@ export function noteDecision (request: FastifyRequest, decision: Decision | read
 export function limitOf (request: FastifyRequest): DecidedLimit | undefined {
   const noted = (request as Decided)[kDecided]
   if (noted === undefined || noted === null) return undefined
-  const list: readonly Decision[] = 'allowed' in noted ? [noted] : noted
+  if ('allowed' in noted) return noted.dryRun ? undefined : { policy: noted.policy.name, remaining: noted.remaining }
+  const list = noted
   const enforced = list.filter(({ dryRun }) => !dryRun)
   const tightest = enforced.find(({ allowed }) => !allowed) ?? enforced.toSorted((a, b) => a.remaining - b.remaining)[0]
   return tightest && { policy: tightest.policy.name, remaining: tightest.remaining }

@@ -1,10 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Refusal } from '../http/index.ts'
+import type { AnswerCode, Refusal } from '../http/index.ts'
 import type { Answerer } from './run.ts'
 
 /** A refusal on its way to an error handler: thrown by guards used by hand and by `request.authorize`. */
 export class RefusalError extends Error {
-  readonly code: string
+  readonly code: AnswerCode
   readonly statusCode: number
   readonly headers: Readonly<Record<string, string>>
   readonly refusal: Refusal

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { ConfigurationError, Problems } from '../config/index.ts'
 import type { Violation } from '../headers/index.ts'
+import type { HandshakeFailure } from '../server/index.ts'
 import { sendProblem, throwProblem } from './answer.ts'
 import { compileOrClose, compileRoute, inOrder } from './compile.ts'
 import { RouteTable, type RouterOptions } from './route-table.ts'
@@ -35,6 +36,8 @@ export class Pipeline {
   originHeaders: (origin: string | undefined) => readonly (readonly [name: string, value: string])[] = () => []
   /** Told of answers that no hook sees; set by the audit trail, where there is one. */
   onEdgeAnswer: (answer: EdgeAnswer) => void = () => {}
+  /** Told of clients whose certificate was refused; set by the audit trail, where there is one. */
+  onHandshakeFailure: ((failure: HandshakeFailure) => void) | undefined
 
   /** Told of violations that browsers report; set by the audit trail, where there is one. */
   onViolation: (request: FastifyRequest, violation: Violation) => void = (request, violation) => {

@@ -2,7 +2,7 @@ import type { Server as TlsServer } from 'node:tls'
 import type { ConfigurationCode } from '../config/index.ts'
 import { inspect, type Certificate, type Finding, type Material } from './certificate.ts'
 import { expiryStage, type ExpiryStage } from './expiry.ts'
-import { readAgain } from './material.ts'
+import { keyFileFindings, readAgain } from './material.ts'
 import type { TlsOptions } from './options.ts'
 import { tlsContext, tryContext, type TlsContext } from './tls-context.ts'
 
@@ -70,14 +70,14 @@ export function judge (material: Material, tls: TlsOptions, now: number): Judged
   if (certificate === undefined || refused.length > 0) return { refused }
   const context = tlsContext(material, tls)
   const objection = tryContext(context)
-  return objection === undefined ? { pair: { material, certificate, context, warnings } } : { refused: [objection] }
+  return objection === undefined ? { pair: { material, certificate, context, warnings: [...warnings, ...keyFileFindings(tls)] } } : { refused: [objection] }
 }
 
 /** Holds the pair that is served, on every server of one application. A pair that cannot be served never replaces it. */
 export class CertificateStore {
   readonly options: TlsOptions
   readonly now: () => number
-  readonly #prepare: (server: TlsServer) => void
+  readonly #prepare: Array<(server: TlsServer) => void>
   readonly #servers = new Set<TlsServer>()
   #pair: Pair
   #rejected: readonly ConfigurationCode[] = []
@@ -86,7 +86,7 @@ export class CertificateStore {
   constructor ({ tls, pair, now, prepare = () => {} }: StoreOptions) {
     this.options = tls
     this.now = now
-    this.#prepare = prepare
+    this.#prepare = [prepare]
     this.#pair = pair
     stores.set(pair.context.cert, this)
   }
@@ -104,12 +104,17 @@ export class CertificateStore {
     return this.#pair.warnings
   }
 
+  /** Has this done to each server that is adopted from now on. */
+  onAdopt (prepare: (server: TlsServer) => void): void {
+    this.#prepare.push(prepare)
+  }
+
   /** From now on this server gets each new certificate; at once, if it was made with an older one. */
   adopt (server: TlsServer): void {
     if (this.#servers.has(server)) return
     this.#servers.add(server)
     server.once('close', () => { this.#servers.delete(server) })
-    this.#prepare(server)
+    for (const prepare of this.#prepare) prepare(server)
     if (certOf(server) !== this.context.cert) server.setSecureContext(this.context)
   }
 

@@ -27,6 +27,12 @@ export function edgePairs ({ headers, hsts, cache }: EdgeHeaders, secure: boolea
   return [...headers, ...[secure ? hsts : undefined, cache.error].filter(pair => pair !== undefined)]
 }
 
+/** The same by request: HSTS only goes where the request came over TLS (RFC 6797 §7.2). */
+export function edgePairsBy (table: EdgeHeaders): (secure: boolean) => readonly HeaderPair[] {
+  const [plain, secured] = [edgePairs(table, false), edgePairs(table, true)]
+  return secure => secure ? secured : plain
+}
+
 /**
  * A whole HTTP/1.1 answer as text, for sockets on which the parser gave up. Called once for each status; what it
  * returns adds the date (RFC 9110 §6.6.1).

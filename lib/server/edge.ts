@@ -3,8 +3,10 @@ import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 
 import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { Server as HttpsServer } from 'node:https'
 import { Server as TlsServer } from 'node:tls'
+import { refusal } from '../http/index.ts'
 import { createClientErrorHandler, type ClientErrorEvent } from './client-error.ts'
-import { edgePairs, type EdgeHeaders, type HeaderPair } from './edge-response.ts'
+import { edgePairsBy, type EdgeHeaders, type HeaderPair } from './edge-response.ts'
+import { overTls, type OverTls } from './forwarded.ts'
 
 export type NodeServer = HttpServer | HttpsServer | Http2Server
 type NodeRequest = IncomingMessage | Http2ServerRequest
@@ -17,6 +19,10 @@ export interface EdgeOptions {
   readonly maxParamLength?: number
   /** What CORS adds for an origin, so that its pages can read these answers too. */
   readonly originHeaders?: (origin: string | undefined) => readonly HeaderPair[]
+  /** Whether a request came over TLS. @default what its socket says */
+  readonly overTls?: OverTls
+  /** Whether the application has begun to close, for what comes in before `closing()` is called. */
+  readonly isClosing?: () => boolean
   /** Told of each answer to a request that could not be parsed: no hook sees them. */
   readonly onClientError?: (event: ClientErrorEvent) => void
 }
@@ -40,7 +46,8 @@ interface EdgeState {
 interface ServerState {
   readonly edge: EdgeState
   readonly server: NodeServer
-  readonly pairs: readonly HeaderPair[]
+  readonly pairs: (secure: boolean) => readonly HeaderPair[]
+  readonly overTls: OverTls
   readonly maxParamLength: number
 }
 
@@ -103,21 +110,26 @@ function isSibling ({ handlers }: EdgeState, others: readonly unknown[]): boolea
 function onRequestStart (message: unknown): void {
   const { request, response, server } = message as { request: IncomingMessage, response: ServerResponse, server: object }
   const state = states.get(server)
-  if (state !== undefined && mayMissHooks(state, request)) guard(response, pairsFor(state, request))
+  if (state !== undefined && mayMissHooks(state, request)) guard(response, pairsFor(state, request), state.edge)
 }
 
 function mayMissHooks ({ edge, server, maxParamLength }: ServerState, { url = '', headers }: NodeRequest): boolean {
-  return edge.closing || !server.listening || url.length > maxParamLength || url.includes('%') ||
+  return isClosing(edge) || !server.listening || url.length > maxParamLength || url.includes('%') ||
     headers.host === undefined || headers.expect !== undefined || limitsRequests(server)
+}
+
+/** Hooks of the application may run, and wait, before the one that calls `closing()`. */
+function isClosing ({ closing, options }: EdgeState): boolean {
+  return closing || options.isClosing?.() === true
 }
 
 function limitsRequests (server: NodeServer): boolean {
   return 'maxRequestsPerSocket' in server && (server.maxRequestsPerSocket ?? 0) > 0
 }
 
-function pairsFor ({ edge, pairs }: ServerState, { headers: { origin } }: NodeRequest): readonly HeaderPair[] {
-  const { originHeaders } = edge.options
-  return originHeaders === undefined ? pairs : [...pairs, ...originHeaders(origin)]
+function pairsFor ({ edge, pairs, overTls }: ServerState, request: NodeRequest): readonly HeaderPair[] {
+  const { originHeaders = () => [] } = edge.options
+  return [...pairs(overTls(request)), ...originHeaders(request.headers.origin)]
 }
 
 /** Responses whose headers are still the edge's to decide. */
@@ -125,17 +137,28 @@ const guarded = Symbol('secure-api.edge')
 type Guarded = { [guarded]?: boolean }
 
 /** The headers go on when the head is written, unless a hook has claimed the response by then. */
-function guard (response: NodeResponse & Guarded, pairs: readonly HeaderPair[]): void {
+function guard (response: NodeResponse & Guarded, pairs: readonly HeaderPair[], edge: EdgeState): void {
   // Only ever called with the arguments it passes on.
   const writeHead = response.writeHead as (...parts: unknown[]) => NodeResponse
   response[guarded] = true
   response.writeHead = function (...parts: unknown[]) {
-    if (response[guarded] === true && !response.headersSent) {
-      response[guarded] = false
-      setMissing(response, pairs)
-    }
-    return writeHead.apply(response, parts)
+    if (response[guarded] !== true || response.headersSent) return writeHead.apply(response, parts)
+    response[guarded] = false
+    setMissing(response, pairs)
+    return isClosing(edge) && parts[0] === closing.status ? sayClosing(response, writeHead) : writeHead.apply(response, parts)
   } as typeof response.writeHead
+}
+
+const closing = refusal('SECURE_API_SERVER_CLOSING', { headers: { 'retry-after': '1' } })
+
+/** The router writes a body of its own, and hands its length to `writeHead`, where it would win over any header. */
+function sayClosing (response: NodeResponse, writeHead: (...parts: unknown[]) => NodeResponse): NodeResponse {
+  // Only ever called with the arguments it passes on.
+  const end = response.end as (...parts: unknown[]) => NodeResponse
+  for (const [name, value] of Object.entries(closing.headers)) response.setHeader(name, value)
+  response.setHeader('content-length', Buffer.byteLength(closing.body))
+  response.end = (() => end.call(response, closing.body, 'utf8')) as typeof response.end
+  return writeHead.call(response, closing.status)
 }
 
 function setMissing (response: NodeResponse, pairs: readonly HeaderPair[]): void {
@@ -152,11 +175,11 @@ export function claim (response: object): void {
 
 function attach (server: NodeServer, edge: EdgeState): void {
   const { table, maxParamLength = 100, onClientError } = edge.options
-  const pairs = edgePairs(table, server instanceof TlsServer)
-  states.set(server, { edge, server, pairs, maxParamLength })
-  const onError = createClientErrorHandler(server, pairs, onClientError)
+  const state = { edge, server, pairs: edgePairsBy(table), overTls: edge.options.overTls ?? overTls(false), maxParamLength }
+  states.set(server, state)
+  const onError = createClientErrorHandler(server, state.pairs(server instanceof TlsServer), onClientError)
   server.prependListener('clientError', onError)
-  const detachHttp2 = isHttp1(server) ? () => {} : attachHttp2(server, pairs)
+  const detachHttp2 = isHttp1(server) ? () => {} : attachHttp2(server, state)
   edge.servers.set(server, () => {
     states.delete(server)
     server.removeListener('clientError', onError)
@@ -169,13 +192,12 @@ function isHttp1 (server: NodeServer): boolean {
 }
 
 /** HTTP/2 publishes nothing on the request channel. HTTP/1 requests of the same server do (`allowHTTP1`). */
-function attachHttp2 (server: NodeServer, pairs: readonly HeaderPair[]): () => void {
+function attachHttp2 (server: NodeServer, state: ServerState): () => void {
   const onRequest = (request: NodeRequest, response: NodeResponse) => {
-    const state = states.get(server)
-    if (request.httpVersionMajor > 1 && state !== undefined && mayMissHooks2(state, request)) guard(response, pairsFor(state, request))
+    if (request.httpVersionMajor > 1 && mayMissHooks2(state, request)) guard(response, pairsFor(state, request), state.edge)
   }
   server.prependListener('request', onRequest)
-  const detachExpectation = server.listenerCount('checkExpectation') > 0 ? () => {} : answerExpectation(server, pairs)
+  const detachExpectation = server.listenerCount('checkExpectation') > 0 ? () => {} : answerExpectation(server, state)
   return () => {
     server.removeListener('request', onRequest)
     detachExpectation()
@@ -184,13 +206,13 @@ function attachHttp2 (server: NodeServer, pairs: readonly HeaderPair[]): () => v
 
 /** An HTTP/2 request names its host in `:authority`, and Node refuses none of them by itself. */
 function mayMissHooks2 ({ edge, server, maxParamLength }: ServerState, { url = '' }: NodeRequest): boolean {
-  return edge.closing || !server.listening || url.length > maxParamLength || url.includes('%')
+  return isClosing(edge) || !server.listening || url.length > maxParamLength || url.includes('%')
 }
 
 /** As Node answers it when nobody listens (RFC 9110 §10.1.1), with the headers. */
-function answerExpectation (server: NodeServer, pairs: readonly HeaderPair[]): () => void {
-  const onExpectation = (_: NodeRequest, response: NodeResponse) => {
-    setMissing(response, pairs)
+function answerExpectation (server: NodeServer, state: ServerState): () => void {
+  const onExpectation = (request: NodeRequest, response: NodeResponse) => {
+    setMissing(response, pairsFor(state, request))
     response.statusCode = 417
     response.end()
   }

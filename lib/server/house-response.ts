@@ -5,8 +5,11 @@ import type { FastifyServerOptions } from 'fastify'
 import { refusal, type AnswerCode, type Refusal } from '../http/index.ts'
 import { createClientErrorHandler } from './client-error.ts'
 import type { HeaderPair } from './edge-response.ts'
+import type { OverTls } from './forwarded.ts'
+import { writeBlocks } from './head-block.ts'
 
 type Headers = Readonly<Record<string, string>>
+type PairsBy = (secure: boolean) => readonly HeaderPair[]
 
 /** What Fastify refuses before any hook runs, by its code (fastify.js: onBadUrl, onMaxParamLength, async constraints). */
 const frameworkAnswers: Readonly<Record<string, AnswerCode>> = {
@@ -21,15 +24,15 @@ interface Sendable {
 }
 
 /** For Fastify's `frameworkErrors`: the house format, without the URL that Fastify's own answer repeats. */
-export function frameworkErrors (pairs: readonly HeaderPair[]): NonNullable<FastifyServerOptions['frameworkErrors']> {
-  const common = Object.fromEntries(pairs)
+export function frameworkErrors (pairs: PairsBy): NonNullable<FastifyServerOptions['frameworkErrors']> {
+  const [plain, secured] = [Object.fromEntries(pairs(false)), Object.fromEntries(pairs(true))]
   const known = new Map(Object.entries(frameworkAnswers).map(([code, answer]) => [code, refusal(answer)]))
   const other = refusal('SECURE_API_INTERNAL')
-  return ({ code }, _request, reply) => {
+  return ({ code }, { protocol }, reply) => {
     const { status, headers, body } = known.get(code) ?? other
     // A reply has the type of its route's schema, and here there is no route.
     const untyped = reply as unknown as Sendable
-    untyped.code(status).headers({ ...headers, ...common }).send(body)
+    untyped.code(status).headers({ ...headers, ...protocol === 'https' ? secured : plain }).send(body)
   }
 }
 
@@ -48,17 +51,19 @@ export function clientErrorHandler (pairs: readonly HeaderPair[]): (error: Error
  * The class of responses for Node's HTTP/1 server. Node refuses requests without Host, and with an unknown Expect,
  * between making the response and telling anyone, with an empty body; this class knows them when it is made.
  */
-export function houseResponse (pairs: readonly HeaderPair[]): typeof ServerResponse {
+export function houseResponse (pairs: PairsBy, overTls: OverTls): typeof ServerResponse {
   const missingHost = refusal('SECURE_API_REQUEST_HOST')
   const unknownExpectation = refusal('SECURE_API_REQUEST_EXPECTATION')
   class HouseResponse extends ServerResponse<IncomingMessage> {
     constructor (...parts: ConstructorParameters<typeof ServerResponse<IncomingMessage>>) {
       super(...parts)
-      const [{ headers, httpVersionMinor }] = parts
-      if (headers.host === undefined && httpVersionMinor === 1) answerWith(this, missingHost, pairs)
-      else if (headers.expect !== undefined && !understood.test(headers.expect)) answerWith(this, unknownExpectation, pairs)
+      const [request] = parts
+      const { headers, httpVersionMinor } = request
+      if (headers.host === undefined && httpVersionMinor === 1) answerWith(this, missingHost, pairs(overTls(request)))
+      else if (headers.expect !== undefined && !understood.test(headers.expect)) answerWith(this, unknownExpectation, pairs(overTls(request)))
     }
   }
+  writeBlocks(HouseResponse)
   // Node declares its class as generic in the request, which no subclass can be here.
   return HouseResponse as typeof ServerResponse
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import type { Problems } from '../config/index.ts'
-import type { Material } from './certificate.ts'
+import { secretFileFault, type Problems } from '../config/index.ts'
+import type { Finding, Material } from './certificate.ts'
 import type { CertificateMaterial, TlsOptions } from './options.ts'
 
 /** Where each part comes from: the path of a file, or PEM text. */
@@ -40,6 +40,12 @@ export async function readAgain (options: TlsOptions, signal: AbortSignal): Prom
   }
   if (provider === undefined) return assemble(texts, options)
   return assemble({ ...texts, ...pairOf(await Promise.race([provider(signal), aborted(signal)])) }, options)
+}
+
+/** Says so if others could read the private key. Nothing is known of a key that was handed over as text. */
+export function keyFileFindings ({ key, dangerouslyAllowOpenKeyFile = false }: TlsOptions): readonly Finding[] {
+  const fault = key === undefined || isPem(key) || dangerouslyAllowOpenKeyFile ? undefined : secretFileFault(key)
+  return fault === undefined ? [] : [{ code: 'SECURE_API_SECRET_FILE_MODE', ...fault }]
 }
 
 function parts (sources: Sources): Array<[keyof Sources, string]> {

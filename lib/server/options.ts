@@ -17,8 +17,10 @@ export type CertificateProvider = (signal: AbortSignal) => CertificateMaterial |
 export const TlsOptionsSchema = Type.Object({
   /** The server's certificate followed by its intermediates: the path of a file, or PEM text (an environment variable). */
   cert: Type.Optional(PemSchema),
-  /** The private key of `cert`: the path of a file, or PEM text. */
+  /** The private key of `cert`: the path of a file that only its owner reads, or PEM text. */
   key: Type.Optional(PemSchema),
+  /** Start in production although other users of the machine could read the file of `key`. @default false */
+  dangerouslyAllowOpenKeyFile: Type.Optional(Type.Boolean()),
   /** What the key is encrypted with. */
   passphrase: Type.Optional(Type.String({ secret: true })),
   /** Intermediates, if they are not in `cert`: the path of a file, or PEM text. */

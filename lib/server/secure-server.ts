@@ -5,10 +5,12 @@ import type { Server as TlsServer } from 'node:tls'
 import type { FastifyHttp2SecureOptions, FastifyHttpOptions, FastifyHttpsOptions, FastifyServerOptions } from 'fastify'
 import { check, environmentOf, milliseconds, Problems, type Duration } from '../config/index.ts'
 import { compileHeaders } from '../headers/index.ts'
+import type { Finding } from './certificate.ts'
 import { CertificateStore, judge } from './certificate-store.ts'
-import { edgePairs } from './edge-response.ts'
+import { edgePairsBy } from './edge-response.ts'
+import { overTls } from './forwarded.ts'
 import { clientErrorHandler, frameworkErrors, houseResponse } from './house-response.ts'
-import { readNow } from './material.ts'
+import { keyFileFindings, readNow } from './material.ts'
 import { SecureServerOptionsSchema, type SecureServerOptions, type TlsOptions } from './options.ts'
 import { requestIds } from './request-id.ts'
 import { proxiesOf } from './trust-proxy.ts'
@@ -36,11 +38,11 @@ export function secureServer (options: SecureServerOptions = {}): object {
 /** As `secureServer`, with a clock. */
 export function createServerOptions (options: SecureServerOptions, now: () => number): FastifyServerOptions & { http2?: true, https?: HttpsOptions | Http2Options, http?: HttpOptions } {
   const store = certificates(options, now)
-  const { tls, http2 = false } = options
+  const { tls, http2 = false, trustProxy = false } = options
   const limits = limitsOf(options)
-  const pairs = edgePairs(compileHeaders({}, { environment: environmentOf(options.environment), secure: tls !== undefined }), tls !== undefined)
-  const http = { ...limits, ServerResponse: houseResponse(pairs) }
-  const common = { ...fastifyOptions(options), frameworkErrors: frameworkErrors(pairs), clientErrorHandler: clientErrorHandler(pairs) }
+  const pairs = edgePairsBy(compileHeaders({}, { environment: environmentOf(options.environment), secure: tls !== undefined || trustProxy !== false }))
+  const http = { ...limits, ServerResponse: houseResponse(pairs, overTls(trustProxy)) }
+  const common = { ...fastifyOptions(options), frameworkErrors: frameworkErrors(pairs), clientErrorHandler: clientErrorHandler(pairs(tls !== undefined)) }
   if (tls === undefined || store === undefined) return { ...common, http }
   if (http2) return { ...common, http2: true, https: { ...tlsServer(tls, store), ...http2Limits(limits.maxHeaderSize) } }
   return { ...common, https: { ...tlsServer(tls, store), ...http } }
@@ -106,14 +108,20 @@ function certificates (options: SecureServerOptions, now: () => number): Certifi
 
 function openStore (options: SecureServerOptions, tls: TlsOptions, now: () => number, problems: Problems): CertificateStore | undefined {
   const material = readNow(tls, 'tls', problems)
+  if (environmentOf(options.environment) === 'production') report(keyFileFindings(tls), problems)
   if (material === undefined) return undefined
   const judged = judge(material, tls, now())
   if ('pair' in judged) return new CertificateStore({ tls, pair: judged.pair, now, ...(options.http2 === true ? { prepare: limitHttp1(limitsOf(options)) } : undefined) })
-  for (const { code, why, fix } of judged.refused) problems.add(code, places[code] ?? 'tls.cert', why, fix)
+  report(judged.refused, problems)
   return undefined
 }
 
+function report (findings: readonly Finding[], problems: Problems): void {
+  for (const { code, why, fix } of findings) problems.add(code, places[code] ?? 'tls.cert', why, fix)
+}
+
 const places: Readonly<Record<string, string>> = {
+  SECURE_API_SECRET_FILE_MODE: 'tls.key',
   SECURE_API_TLS_KEY: 'tls.key',
   SECURE_API_TLS_KEY_MISMATCH: 'tls.key',
   SECURE_API_TLS_CLIENT_CA: 'tls.clientCertificates.ca'

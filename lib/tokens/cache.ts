@@ -8,9 +8,12 @@ export interface Cacheable {
   readonly key: { readonly active: boolean }
 }
 
-interface Slot<Entry> {
+/** An entry in its place. Who keeps one asks {@link TokenCache.current} each time. */
+export interface Slot<Entry> {
   readonly entry: Entry
   readonly bytes: number
+  /** False once the cache has dropped it. */
+  kept: boolean
   /** Asked for since it was put in, or since it was last spared. */
   seen: boolean
 }
@@ -61,11 +64,21 @@ export class TokenCache<Entry extends Cacheable> {
 
   /** The entry, unless its time is over or its key is gone; then it is dropped. */
   get (digest: string, now: number): Entry | undefined {
+    return this.find(digest, now)?.entry
+  }
+
+  /** As `get`, with the entry's place. */
+  find (digest: string, now: number): Slot<Entry> | undefined {
     const slot = this.#residents.get(digest) ?? this.#newcomers.get(digest)
     if (slot === undefined) return undefined
-    if (now >= slot.entry.notAfter || !slot.entry.key.active) return this.#drop(digest, slot)
+    return this.current(slot, now) ? slot : this.#drop(digest, slot)
+  }
+
+  /** Whether an entry that was found before is still in the cache, and its time and its key are not over. It counts as asked for. */
+  current (slot: Slot<Entry>, now: number): boolean {
+    if (!slot.kept || now >= slot.entry.notAfter || !slot.entry.key.active) return false
     if (!slot.seen) slot.seen = true
-    return slot.entry
+    return true
   }
 
   /** Puts in an entry of about so many bytes, and makes room. One that alone is larger than the cache stays out. */
@@ -74,7 +87,7 @@ export class TokenCache<Entry extends Cacheable> {
     const present = this.#residents.get(digest) ?? this.#newcomers.get(digest)
     if (present !== undefined) this.#drop(digest, present)
     while (this.size >= this.#limits.max || this.#bytes + bytes > this.#limits.maxBytes) this.#evict()
-    this.#newcomers.set(digest, { entry, bytes, seen: false })
+    this.#newcomers.set(digest, { entry, bytes, kept: true, seen: false })
     this.#bytes += bytes
   }
 
@@ -90,6 +103,7 @@ export class TokenCache<Entry extends Cacheable> {
   }
 
   clear (): void {
+    for (const slot of [...this.#newcomers.values(), ...this.#residents.values()]) slot.kept = false
     this.#newcomers.clear()
     this.#residents.clear()
     this.#bytes = 0
@@ -132,5 +146,6 @@ export class TokenCache<Entry extends Cacheable> {
   #drop (digest: string, slot: Slot<Entry>): undefined {
     if (!this.#residents.delete(digest)) this.#newcomers.delete(digest)
     this.#bytes -= slot.bytes
+    slot.kept = false
   }
 }

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { movedClock } from '../config/index.ts'
 import type { AccessTokenClaims } from './claims.ts'
 
 /** What the denylist needs of a Redis client; ioredis has it, alone and as a cluster. */
@@ -91,7 +92,7 @@ class StoredDenylist implements Denylist {
   readonly #now: () => number
   readonly #entries = new Map<string, Entry>()
 
-  constructor ({ redis, prefix = 'secure-api:revoked:', max = 100_000, now = Date.now }: DenylistOptions) {
+  constructor ({ redis, prefix = 'secure-api:revoked:', max = 100_000, now = movedClock()?.now ?? Date.now }: DenylistOptions) {
     this.#redis = redis
     this.#prefix = prefix
     this.#max = max

@@ -1,6 +1,7 @@
-export { TokenAuthenticator, type TokenAuthenticatorOptions, type TrustedIssuer } from './authenticator.ts'
+export { TokenAuthenticator, type Connection, type TokenAuthenticatorOptions, type TrustedIssuer } from './authenticator.ts'
 export type { TokenCacheLimits } from './cache.ts'
 export type { AccessTokenClaims } from './claims.ts'
+export { DEVELOPMENT_ISSUER, isDevelopmentIssuer } from './development.ts'
 export { createDenylist, DenylistFull, type Denylist, type DenylistOptions, type DenylistRedis, type Revocation } from './denylist.ts'
 export { IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema, type IssuerOptions, type RevocationOptions, type TokenCacheOptions } from './options.ts'
 export type { Failed, Outcome, Unavailable, Verified } from './outcome.ts'

@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { DurationSchema } from '../config/index.ts'
-import { algorithms, KeysOptionsSchema } from '../keys/index.ts'
+import { algorithms, KeysOptionsSchema, type KeysOptions } from '../keys/index.ts'
 import { presets, type PresetName } from './presets.ts'
 
 const literals = <const Names extends readonly string[]>(names: Names) => Type.Union(names.map(name => Type.Literal<Names[number]>(name)))
@@ -82,8 +82,13 @@ export const IssuerOptionsSchema = Type.Object({
   keys: Type.Optional(KeysOptionsSchema)
 }, { additionalProperties: false })
 
+type WrittenIssuer = Static<typeof IssuerOptionsSchema>
+
 /** One provider whose tokens are accepted. */
-export type IssuerOptions = Static<typeof IssuerOptionsSchema>
+export type IssuerOptions = {
+  // By its name, as its comments would be lost in declaration files otherwise.
+  [Name in keyof WrittenIssuer]: Name extends 'keys' ? KeysOptions : WrittenIssuer[Name]
+}
 
 export const TokenCacheOptionsSchema = Type.Object({
   /**

@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema, type Problems } from '../config/index.ts'
+import { DurationSchema, publishedIn, type Problems } from '../config/index.ts'
 import type { Algorithm } from '../keys/index.ts'
 
 /** Tokens that the application issues itself, for example after a login of its own. */
@@ -47,7 +47,11 @@ export function readOwnKey (pem: string): OwnKey | undefined {
 }
 
 export function validateOwnTokens ({ privateKey }: OwnTokensOptions, path: string, problems: Problems): void {
-  if (typeof privateKey !== 'string' || readOwnKey(privateKey) !== undefined) return
+  if (typeof privateKey !== 'string') return
+  const key = readOwnKey(privateKey)
+  const place = key && publishedIn(createPublicKey(key.publicPem))
+  if (place !== undefined) problems.add('SECURE_API_KEY_PUBLISHED', `${path}.privateKey`, `this key is printed in ${place}, and anyone can make your tokens with it`, 'Make one: openssl genpkey -algorithm ed25519')
+  if (key !== undefined) return
   problems.add('SECURE_API_OPTION_VALUE', `${path}.privateKey`, 'this is no private key that can sign tokens',
     'Give the PEM of an RSA key of 2048 bits or more, of P-256 or P-384, or of Ed25519, without a passphrase.')
 }

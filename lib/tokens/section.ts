@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { check, Problems } from '../config/index.ts'
-import { IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema, type IssuerOptions } from './options.ts'
-import { OwnTokensSchema, validateOwnTokens } from './own.ts'
+import { IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema, type IssuerOptions, type RevocationOptions, type TokenCacheOptions } from './options.ts'
+import { OwnTokensSchema, validateOwnTokens, type OwnTokensOptions } from './own.ts'
 import type { IsRevoked } from './revocation.ts'
 import { validateIssuers, type ValidationContext } from './validate.ts'
 
@@ -30,7 +30,18 @@ export const AuthenticationOptionsSchema = Type.Object({
    */
   startup: Type.Optional(Type.Union([Type.Literal('warm'), Type.Literal('lazy'), Type.Literal('required')]))
 }, { additionalProperties: false })
-export type AuthenticationOptions = Static<typeof AuthenticationOptionsSchema>
+type Written = Static<typeof AuthenticationOptionsSchema>
+
+/** What stands in other files, by the name that it has there: written out in place it would lose its comments in declaration files. */
+interface Nested {
+  issuers: IssuerOptions[]
+  tokenCache: false | TokenCacheOptions
+  ownTokens: OwnTokensOptions
+  revocation: RevocationOptions
+}
+export type AuthenticationOptions = Partial<IssuerOptions> & {
+  [Name in keyof Written as Exclude<Name, keyof IssuerOptions>]: Name extends keyof Nested ? Nested[Name] : Written[Name]
+}
 
 const issuerKeys = Object.keys(IssuerOptionsSchema.properties)
 

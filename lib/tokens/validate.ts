@@ -1,7 +1,8 @@
 import type { Problems } from '../config/index.ts'
 import { parseDuration } from '../config/index.ts'
-import { algorithms, checkInlineKeys, checkIssuerUrl, checkKeySetUrl, validateKeys } from '../keys/index.ts'
+import { algorithms, checkInlineKeys, checkIssuerUrl, checkKeySetUrl, checkPublishedKeys, validateKeys } from '../keys/index.ts'
 import { claimPathFault } from './claim-path.ts'
+import { isDevelopmentIssuer } from './development.ts'
 import type { IssuerOptions } from './options.ts'
 import { presets } from './presets.ts'
 import { TENANT } from './rules.ts'
@@ -44,6 +45,12 @@ function exactNames ({ issuer, tenants }: IssuerOptions): string[] {
 
 const issuerUrl: Rule = ({ issuer }, path, problems, { development }) => {
   if (isText(issuer)) checkIssuerUrl(issuer.replace(TENANT, 'tenant'), development, `${path}.issuer`, problems)
+}
+
+/** Its private key lies in a project's folder: whoever has the source may have the key. */
+const developmentIssuer: Rule = ({ issuer }, path, problems, { development }) => {
+  if (development || !isText(issuer) || !isDevelopmentIssuer(issuer)) return
+  problems.add('SECURE_API_ISSUER_DEVELOPMENT', `${path}.issuer`, 'anyone with the project folder can make its tokens', 'Configure the real issuer here, and the development issuer only when `environment` (or NODE_ENV) is development.')
 }
 
 const issuerForm: Rule = ({ issuer, preset }, path, problems, { development }) => {
@@ -94,7 +101,9 @@ const keySource: Rule = (options, path, problems) => {
 
 const keySet: Rule = ({ jwksUri, jwks, algorithms: names = algorithms }, path, problems, { development }) => {
   if (isText(jwksUri)) checkKeySetUrl(jwksUri, development, `${path}.jwksUri`, problems)
-  if (jwks !== undefined) checkInlineKeys(jwks, algorithms.filter(name => names.includes(name)), `${path}.jwks`, problems)
+  if (jwks === undefined) return
+  checkInlineKeys(jwks, algorithms.filter(name => names.includes(name)), `${path}.jwks`, problems)
+  if (!development) checkPublishedKeys(jwks, `${path}.jwks`, problems)
 }
 
 const keyTimes: Rule = ({ keys }, path, problems, { development }) => {
@@ -124,7 +133,7 @@ const times: Rule = ({ clockTolerance = 0, maxTokenAge = MIN_AGE }, path, proble
   }
 }
 
-const rules: readonly Rule[] = [issuerUrl, issuerForm, audience, template, tenantNames, keySource, keySet, keyTimes, claimPaths, times]
+const rules: readonly Rule[] = [issuerUrl, developmentIssuer, issuerForm, audience, template, tenantNames, keySource, keySet, keyTimes, claimPaths, times]
 
 function isText (value: unknown): value is string {
   return typeof value === 'string' && value.trim() !== ''

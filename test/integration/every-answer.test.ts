@@ -1,19 +1,24 @@
 import { once } from 'node:events'
-import { connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2'
+import { connect as connectHttp2, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2'
 import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { setImmediate } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import secureApi, { audit, authentication, authorization, cors, headers, methodNotAllowed, rateLimit } from '../../plugins/index.ts'
+import secureApi, { audit, authentication, authorization, cors, headers, methodNotAllowed, rateLimit, secureServer } from '../../plugins/index.ts'
 import { bearer, missingHeaders, startIssuer, until } from '../helpers/server.ts'
+import { Certificates } from '../lib/server/certificates.ts'
 
 const origin = 'https://app.example.com'
 const issuer = await startIssuer(t)
-const auth = { issuer: issuer.issuer, audience: issuer.audience }
-const environment = 'development'
+// In production, where HSTS is sent: the issuer has to be an https address there, and its keys are given.
+const environment = 'production'
+const iss = 'https://login.example.com'
+const auth = { issuer: iss, audience: issuer.audience, jwks: issuer.jwks as { keys: object[] } }
+const { cert, key } = new Certificates(t.testdir({})).issue()
 const sink = () => {}
 const open = { public: true } as const
 
@@ -46,8 +51,7 @@ function routes (app: FastifyInstance, slow: Slow): void {
   app.get('/hijacked', { config: open }, (_request, reply) => { reply.hijack(); reply.raw.end('raw') })
   app.get('/written', { config: open }, (_request, reply) => { reply.hijack(); reply.raw.writeHead(203, { 'x-own': '1' }).end() })
   app.get('/slow', { config: open }, async () => {
-    slow.entered = true
-    await new Promise<void>(resolve => { slow.release = resolve })
+    await hold(slow)
     return ''
   })
 }
@@ -65,13 +69,13 @@ interface Kind {
   readonly cacheable?: true
 }
 
-const reader = bearer(issuer, { scope: 'api.read' })
-const writer = { ...bearer(issuer, { scope: 'api.write' }), 'content-type': 'application/json' }
+const reader = bearer(issuer, { iss, scope: 'api.read' })
+const writer = { ...bearer(issuer, { iss, scope: 'api.write' }), 'content-type': 'application/json' }
 const kinds: readonly Kind[] = [
   { name: '200', path: '/orders', headers: reader, status: 200 },
   { name: 'HEAD', method: 'HEAD', path: '/orders', headers: reader, status: 200 },
   { name: '201', method: 'POST', path: '/orders', headers: writer, body: '{"item":1}', status: 201 },
-  { name: '204', method: 'DELETE', path: '/orders/1', headers: bearer(issuer, { scope: 'api.write' }), status: 204 },
+  { name: '204', method: 'DELETE', path: '/orders/1', headers: bearer(issuer, { iss, scope: 'api.write' }), status: 204 },
   { name: '304', path: '/same', status: 304, cacheable: true },
   { name: '400 no JSON', method: 'POST', path: '/orders', headers: writer, body: '{', status: 400 },
   { name: '400 schema', method: 'POST', path: '/orders', headers: writer, body: '{}', status: 400 },
@@ -101,12 +105,22 @@ const broken: ReadonlyArray<readonly [name: string, status: number, bytes: strin
   ['417', 417, 'GET /orders HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nConnection: close\r\n\r\n']
 ]
 
-interface Answer { readonly status: number, readonly headers: Readonly<Record<string, unknown>> }
-interface Address { readonly host: string, readonly port: number }
+interface Answer { readonly status: number, readonly headers: Readonly<Record<string, unknown>>, readonly body: string }
+interface Transport { readonly http2: boolean, readonly tls: boolean }
+interface Address extends Transport { readonly host: string, readonly port: number }
 
-function parse (head: string): Answer {
-  const [line = '', ...fields] = (head.split('\r\n\r\n', 1)[0] ?? '').split('\r\n')
-  return { status: Number(line.split(' ')[1]), headers: Object.fromEntries(fields.map(field => [field.slice(0, field.indexOf(':')).toLowerCase(), field.slice(field.indexOf(':') + 2)])) }
+function parse (received: string): Answer {
+  const [head = '', body = ''] = received.split('\r\n\r\n', 2)
+  const [line = '', ...fields] = head.split('\r\n')
+  return { status: Number(line.split(' ')[1]), headers: Object.fromEntries(fields.map(field => [field.slice(0, field.indexOf(':')).toLowerCase(), field.slice(field.indexOf(':') + 2)])), body }
+}
+
+function open1 ({ host, port, tls }: Address) {
+  return tls ? connectTls({ port, host, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] }) : connect(port, host)
+}
+
+function open2 ({ host, port, tls }: Address): ClientHttp2Session {
+  return connectHttp2(`http${tls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${port}`, { rejectUnauthorized: false })
 }
 
 function bytesOf ({ method = 'GET', path, headers = {}, body = '' }: Kind): string {
@@ -114,25 +128,42 @@ function bytesOf ({ method = 'GET', path, headers = {}, body = '' }: Kind): stri
   return [`${method} ${path} HTTP/1.1`, ...Object.entries(all).map(([name, value]) => `${name}: ${value}`), '', body].join('\r\n')
 }
 
-async function overHttp1 ({ host, port }: Address, bytes: string): Promise<Answer> {
-  const socket = connect(port, host)
+async function overHttp1 (address: Address, bytes: string): Promise<Answer> {
+  const socket = open1(address)
   socket.write(bytes) // not end(): Node takes a half-closed connection for a caller that has left
   return parse(await text(socket))
 }
 
-async function overHttp2 ({ host, port }: Address, { method = 'GET', path, headers = {}, body = '' }: Kind): Promise<Answer> {
-  const session = connectHttp2(`http://${host.includes(':') ? `[${host}]` : host}:${port}`)
+async function overHttp2 (address: Address, kind: Kind): Promise<Answer> {
+  const session = open2(address)
+  const answer = await streamed(session, kind)
+  session.close()
+  return answer
+}
+
+async function streamed (session: ClientHttp2Session, { method = 'GET', path, headers = {}, body = '' }: Omit<Kind, 'name' | 'status'>): Promise<Answer> {
   const stream = session.request({ ':method': method, ':path': path, origin, ...headers }, { endStream: body === '' })
   if (body !== '') stream.end(body)
   const [answer] = await once(stream, 'response') as [IncomingHttpHeaders & { ':status'?: number }]
-  await text(stream)
+  return { status: answer[':status'] ?? 0, headers: answer, body: await text(stream) }
+}
+
+/** A stream of a session that was open before the application closes; hooks of the application hold the closing up. */
+async function whileClosing2 (app: FastifyInstance, address: Address, slow: Slow): Promise<Answer> {
+  const session = open2(address)
+  await streamed(session, { path: '/same' })
+  const closed = app.close()
+  await until(() => slow.entered, 'the closing')
+  const answer = await streamed(session, { path: '/orders' })
+  slow.release()
   session.close()
-  return { status: answer[':status'] ?? 0, headers: answer }
+  await closed
+  return answer
 }
 
 /** A second request on a connection that is still busy with the first while the application closes. */
-async function whileClosing (app: FastifyInstance, { host, port }: Address, slow: Slow): Promise<Answer> {
-  const socket = connect(port, host)
+async function whileClosing1 (app: FastifyInstance, address: Address, slow: Slow): Promise<Answer> {
+  const socket = open1(address)
   const received = text(socket)
   socket.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n')
   await until(() => slow.entered, 'the slow request')
@@ -147,11 +178,12 @@ async function whileClosing (app: FastifyInstance, { host, port }: Address, slow
 }
 
 /** What is wrong with an answer; empty if nothing is. */
-function faults ({ status, headers }: Answer, kind: Pick<Kind, 'status' | 'edge' | 'cacheable'>): string {
+function faults ({ status, headers }: Answer, kind: Pick<Kind, 'status' | 'edge' | 'cacheable'>, tls: boolean): string {
   const readable = headers['access-control-allow-origin'] === origin && String(headers.vary).includes('Origin')
   return [
     status === kind.status ? '' : `status ${status}`,
     ...missingHeaders(headers),
+    headers['strict-transport-security'] === (tls ? 'max-age=31536000; includeSubDomains' : undefined) ? '' : `HSTS ${String(headers['strict-transport-security'])}`,
     kind.edge === true || readable ? '' : 'CORS',
     kind.cacheable === true || String(headers['cache-control']).includes('no-store') ? '' : 'no-store'
   ].filter(fault => fault !== '').join(', ')
@@ -159,32 +191,48 @@ function faults ({ status, headers }: Answer, kind: Pick<Kind, 'status' | 'edge'
 
 interface Row { readonly run: string, readonly kind: string, readonly faults: string }
 
-async function start (order: readonly string[], host: string, http2: boolean, slow: Slow): Promise<{ app: FastifyInstance, address: Address }> {
-  const app = (http2 ? Fastify({ http2: true }) : Fastify()) as FastifyInstance
+/** Over TLS by turns with the options of `secureServer()` and with those of Fastify alone. */
+function serverOptions ({ http2, tls }: Transport, order: readonly string[]): object {
+  if (!tls) return { http2 }
+  return order === single ? { http2, https: { cert, key } } : secureServer({ tls: { cert, key }, http2: http2 as true })
+}
+
+async function start (order: readonly string[], host: string, transport: Transport, slow: Slow): Promise<{ app: FastifyInstance, address: Address }> {
+  const app = Fastify(serverOptions(transport, order)) as FastifyInstance
+  // Before the suite, so that its own hook has not been told yet.
+  if (transport.http2) app.addHook('preClose', async () => await hold(slow))
   for (const name of order) await plugins[name]?.(app)
   routes(app, slow)
   await app.listen({ port: 0, host })
   const [address] = app.addresses()
-  return { app, address: { host, port: Number(typeof address === 'object' && address.port) } }
+  return { app, address: { ...transport, host, port: Number(typeof address === 'object' && address.port) } }
 }
 
-async function tableOf (order: readonly string[], host: string, http2: boolean): Promise<Row[]> {
+async function hold (slow: Slow): Promise<void> {
+  slow.entered = true
+  await new Promise<void>(resolve => { slow.release = resolve })
+}
+
+async function tableOf (order: readonly string[], host: string, transport: Transport): Promise<Row[]> {
   const slow: Slow = { entered: false, release: () => {} }
-  const { app, address } = await start(order, host, http2, slow)
-  const run = `${http2 ? 'HTTP/2' : 'HTTP/1.1'} ${host} ${order.join('→')}`
+  const { app, address } = await start(order, host, transport, slow)
+  const { http2, tls } = transport
+  const run = `${describe(transport)} ${host} ${order.join('→')}`
   const rows: Row[] = []
   const add = (kind: string, found: string) => { rows.push({ run, kind, faults: found }) }
   for (const kind of kinds) {
     const answer = http2 ? await overHttp2(address, kind) : await overHttp1(address, bytesOf(kind))
-    add(kind.name, faults(answer, kind))
+    add(kind.name, faults(answer, kind, tls))
   }
-  if (http2) {
-    await app.close()
-    return rows
-  }
-  for (const [name, status, bytes] of broken) add(name, faults(await overHttp1(address, bytes), { status, edge: true }))
-  add('503 while closing', faults(await whileClosing(app, address, slow), { status: 503, edge: true }))
+  if (!http2) for (const [name, status, bytes] of broken) add(name, faults(await overHttp1(address, bytes), { status, edge: true }, tls))
+  const closing = await (http2 ? whileClosing2 : whileClosing1)(app, address, slow)
+  add('503 while closing', faults(closing, { status: 503, edge: true }, tls))
+  add('its body', String(closing.headers['content-type']).startsWith('application/problem+json') && JSON.parse(closing.body).code === 'SECURE_API_SERVER_CLOSING' ? '' : closing.body)
   return rows
+}
+
+function describe ({ http2, tls }: Transport): string {
+  return `${http2 ? 'HTTP/2' : 'HTTP/1.1'}${tls ? ' over TLS' : ''}`
 }
 
 t.test('this machine has both loopback addresses', async t => {
@@ -192,15 +240,17 @@ t.test('this machine has both loopback addresses', async t => {
   t.ok(found.includes('127.0.0.1') && found.includes('::1'), `without ::1 half of the table below cannot be tried: ${found.join(' ')}`)
 })
 
-for (const http2 of [false, true]) {
+const transports: readonly Transport[] = [false, true].flatMap(tls => [false, true].map(http2 => ({ http2, tls })))
+
+for (const transport of transports) {
   for (const host of ['127.0.0.1', '::1']) {
-    t.test(`every answer carries its headers: ${http2 ? 'HTTP/2' : 'HTTP/1.1'} on ${host}, whatever the order of registration`, async t => {
+    t.test(`every answer carries its headers: ${describe(transport)} on ${host}, whatever the order of registration`, async t => {
       for (const order of orders) {
-        const rows = await tableOf(order, host, http2)
+        const rows = await tableOf(order, host, transport)
         const wrong = rows.filter(({ faults }) => faults !== '')
         if (wrong.length > 0) t.comment(rows.map(({ kind, faults }) => `${kind.padEnd(20)} ${faults === '' ? 'ok' : faults}`).join('\n'))
         t.strictSame(wrong, [], order.join(' → '))
-        t.equal(rows.length, http2 ? kinds.length : kinds.length + broken.length + 1)
+        t.equal(rows.length, kinds.length + (transport.http2 ? 0 : broken.length) + 2)
       }
     })
   }

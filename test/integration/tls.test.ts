@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import dns from 'node:dns'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import http2 from 'node:http2'
 import https from 'node:https'
 import net, { type AddressInfo } from 'node:net'
@@ -14,8 +14,10 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { CertificateEvent } from '../../lib/server/index.ts'
 import { createServerOptions, type SecureServerOptions, type TlsOptions } from '../../lib/server/index.ts'
+import { audit, type AuditEvent } from '../../plugins/index.ts'
 import { pipelineOf } from '../../plugins/pipeline.ts'
 import tlsPlugin from '../../plugins/tls.ts'
+import { until } from '../helpers/server.ts'
 import { authority, Certificates, type Issued } from '../lib/server/certificates.ts'
 
 const folder = t.testdir({})
@@ -24,7 +26,7 @@ const [first, second, mismatched] = [certificates.issue(), certificates.issue(),
 const live = { cert: join(folder, 'live.cert'), key: join(folder, 'live.key') }
 const write = ({ cert, key }: Pick<Issued, 'cert' | 'key'>) => {
   writeFileSync(live.cert, cert)
-  writeFileSync(live.key, key)
+  writeFileSync(live.key, key, { mode: 0o600 })
 }
 
 /** Fastify asks for all addresses of localhost, and makes a server for each: here always both. */
@@ -291,4 +293,125 @@ t.test('ciphers: forward secrecy and nothing else', async t => {
   t.equal(await attempt({ maxVersion: 'TLSv1.2' }), 'ECDHE-ECDSA-AES128-GCM-SHA256')
   t.equal(await attempt({ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256' }), 'ECDHE-ECDSA-CHACHA20-POLY1305', 'phones without AES hardware')
   t.equal(await attempt({ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA256:AES128-GCM-SHA256' }), 'refused')
+})
+
+/** A client of TLS 1.2 that asks for another handshake, and then for the page: all that OpenSSL's client printed. */
+async function renegotiate (port: number): Promise<string> {
+  const client = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, '-tls1_2'])
+  let output = ''
+  for (const stream of [client.stdout, client.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { output += text })
+  client.stdin.on('error', () => {})
+  const ended = once(client, 'close')
+  await until(() => output.includes('Verify return code'), 'the handshake')
+  client.stdin.write('R\n')
+  await until(() => /RENEGOTIATING[^]*(verify return|no renegotiation)/.test(output), 'the second handshake')
+  client.stdin.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  await ended
+  return output
+}
+
+t.test('a client cannot renegotiate', async t => {
+  const { port } = await start(t, { cert: first.cert, key: first.key }, {}, '127.0.0.1')
+  const refused = await renegotiate(port)
+  t.match(refused, /no renegotiation/)
+  t.notMatch(refused, /HTTP\/1\.1 200/)
+  const ordinary = https.createServer({ cert: first.cert, key: first.key }, (_request, response) => { response.end('ok') }).listen(0, '127.0.0.1')
+  t.teardown(() => { ordinary.close() })
+  await once(ordinary, 'listening')
+  t.match(await renegotiate((ordinary.address() as AddressInfo).port), /HTTP\/1\.1 200/, 'Node lets it by itself')
+})
+
+t.test('a key that others could read: refused in production, told in development and after a reload', async t => {
+  const owned = certificates.issue()
+  const options = { cert: owned.certFile, key: owned.keyFile }
+  const codes = (more: TlsOptions = {}, environment: 'production' | 'development' = 'production') => {
+    try {
+      createServerOptions({ tls: { ...options, ...more }, environment }, Date.now)
+      return []
+    } catch (error) {
+      return (error as { errors: Array<{ code: string, path: string }> }).errors.map(({ code, path }) => `${code} ${path}`)
+    }
+  }
+  t.strictSame(codes(), [])
+  chmodSync(owned.keyFile, 0o644)
+  t.strictSame(codes(), ['SECURE_API_SECRET_FILE_MODE tls.key'])
+  t.strictSame(codes({ dangerouslyAllowOpenKeyFile: true }), [])
+  t.strictSame(codes({ key: owned.key }), [], 'nothing is known of text')
+  const { lines } = await start(t, options, { environment: 'development' }, '127.0.0.1')
+  t.match(lines.filter(({ level }) => level === 40), [{ code: 'SECURE_API_SECRET_FILE_MODE' }])
+
+  write(first)
+  const { look, status } = await start(t, live, {}, '127.0.0.1')
+  chmodSync(live.key, 0o644)
+  t.teardown(() => { chmodSync(live.key, 0o600) })
+  write(second)
+  await look()
+  t.match(status(), { ok: true, fingerprint: fingerprint(second), warnings: ['SECURE_API_SECRET_FILE_MODE'] }, 'a renewed pair is served all the same')
+})
+
+t.test('a refused client certificate is in the audit trail, and a flood of them is counted', async t => {
+  const ca = certificates.issue({ name: 'clients', extensions: authority })
+  const stranger = certificates.issue({ name: 'mallory', extensions: ['extendedKeyUsage=clientAuth'] })
+  const events: AuditEvent[] = []
+  let time = Date.now()
+  const server = { cert: first.cert, key: first.key, clientCertificates: { ca: ca.cert } }
+  const app = Fastify({ ...createServerOptions({ tls: server }, () => time), forceCloseConnections: true } as object) as FastifyInstance
+  await app.register(audit, { sink: event => { events.push(event) } })
+  await app.register(tlsPlugin)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(() => app.close())
+  const { port } = app.server.address() as AddressInfo
+  const attempt = async (more: https.RequestOptions = {}) => await ask({ host: '127.0.0.1', port, agent: false, ...more })
+  await attempt()
+  await attempt({ cert: stranger.cert, key: stranger.key })
+  await until(() => events.length === 2, 'both events')
+  const common = { event: 'authn_fail', action: 'tls handshake', outcome: 'denied', status: 0, reason: 'client-certificate', address: '127.0.0.1' }
+  t.match(events, [
+    { ...common, handshake: { error: 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE', suppressed: 0 } },
+    { ...common, handshake: { error: 'DEPTH_ZERO_SELF_SIGNED_CERT', suppressed: 0 } }
+  ])
+  t.match(await attempt({ maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' }), /^E/)
+  await until(() => JSON.stringify(pipelineOf(app).status()['handshakes']) === '{"failed":3,"refused":2}', 'the count: an old client is no event')
+  for (let count = 0; count < 62; count++) await attempt()
+  await until(() => JSON.stringify(pipelineOf(app).status()['handshakes']) === '{"failed":65,"refused":64}', 'all of them')
+  t.equal(events.length, 60)
+  time += 60_000
+  await attempt()
+  await until(() => events.length === 61, 'the next minute')
+  t.strictSame(events.at(-1)?.handshake?.suppressed, 4)
+})
+
+t.test('without an audit trail the log has it', async t => {
+  const ca = certificates.issue({ name: 'clients', extensions: authority })
+  const { port, lines } = await start(t, { cert: first.cert, key: first.key, clientCertificates: { ca: ca.cert } }, {}, '127.0.0.1')
+  t.match(await ask({ host: '127.0.0.1', port, agent: false }), /^E/)
+  await until(() => lines.some(({ handshake }) => handshake !== undefined), 'the line')
+  t.match(lines.find(({ handshake }) => handshake !== undefined), { level: 40, handshake: { address: '127.0.0.1' } })
+})
+
+t.test('no certificate at all stops the boot', async t => {
+  const codeOf = async (https: object) => {
+    const app = Fastify({ https } as object)
+    t.teardown(() => app.close().catch(() => {}))
+    return await app.register(tlsPlugin).then(() => 'started', (error: { code: string }) => error.code)
+  }
+  t.equal(await codeOf({}), 'SECURE_API_TLS_CERTIFICATE_MISSING')
+  t.equal(await codeOf({ cert: first.cert, key: first.key }), 'started')
+  t.equal(await codeOf({ SNICallback: () => {} }), 'started')
+})
+
+t.test('plain HTTP that can be reached from outside is warned of in production, unless a proxy is trusted', async t => {
+  const warned = async (environment: 'production' | 'development', options: object, host: string) => {
+    const codes: unknown[] = []
+    const app = Fastify({ ...options, logger: { level: 'warn', stream: { write: (line: string) => { codes.push(JSON.parse(line).code) } } } } as object) as FastifyInstance
+    await app.register(tlsPlugin, { environment })
+    app.addresses = () => [{ address: host, family: 'IPv4', port: 80 }]
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    await app.close()
+    return codes
+  }
+  t.strictSame(await warned('production', {}, '0.0.0.0'), ['SECURE_API_SERVER_PLAINTEXT'])
+  t.strictSame(await warned('production', {}, '127.0.0.1'), [])
+  t.strictSame(await warned('production', { trustProxy: '10.0.0.0/8' }, '0.0.0.0'), [])
+  t.strictSame(await warned('development', {}, '0.0.0.0'), [])
 })

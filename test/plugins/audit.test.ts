@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { PassThrough } from 'node:stream'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, RouteOptions } from 'fastify'
 import t from 'tap'
 import { audit, type AuditOptions } from '../../plugins/index.ts'
-import { answersOf, bearer, codeOf, listen, missingHeaders, secured, startFastify, startIssuer, until } from '../helpers/server.ts'
+import { answersOf, bearer, codeOf, listen, missingHeaders, mistakesOf, secured, startFastify, startIssuer, until } from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
 const open = { public: true } as const
@@ -108,6 +108,31 @@ t.test('events are counted: recorded, dropped, waiting', async t => {
   t.match(app.secureApi.status(), { audit: { recorded: 0, dropped: 1, pending: 2, failing: true } })
   for (const resolve of waiting) resolve()
   await until(() => JSON.stringify(app.secureApi.status()['audit']) === '{"recorded":2,"dropped":1,"pending":0,"failing":false}', 'the end of the queue')
+})
+
+t.test('requireActions: a route that changes something has to name its action, or to say that it has none', async t => {
+  const app = startFastify(t)
+  await app.register(audit, { sink: () => {}, requireActions: true })
+  const mistakes = (method: string | string[], config?: object) => mistakesOf(async () => { app.route({ method, url: `/${String(method)}/${JSON.stringify(config)}`, handler: async () => '', ...(config && { config }) } as RouteOptions) })
+  t.strictSame(await mistakes('POST'), ['SECURE_API_AUDIT_UNNAMED_ROUTE'])
+  t.strictSame(await mistakes(['GET', 'DELETE'], { ...open }), ['SECURE_API_AUDIT_UNNAMED_ROUTE'])
+  t.strictSame(await mistakes('POST', { audit: 'orders.create' }), [])
+  t.strictSame(await mistakes('POST', { audit: false }), [])
+  t.strictSame(await mistakes('GET'), [])
+  t.strictSame(await mistakes('OPTIONS'), [])
+  const { app: other } = await secured(t, issuer, { suite: { audit: { sink: () => {}, requireActions: true }, headers: { reports: { path: '/reports' } } } })
+  t.equal((await other.inject('/nowhere')).statusCode, 404, 'a 404 has no action')
+})
+
+t.test('the trail does not end with the level of the logger, and takes no option that would cut events', async t => {
+  for (const level of ['warn', 'error', 'silent']) {
+    const lines: string[] = []
+    const app = startFastify(t, { logger: { level, stream: { write: (line: string) => { lines.push(line) } } } })
+    await app.register(audit, {})
+    await app.inject('/nowhere')
+    t.match(lines.map(line => JSON.parse(line)), [{ level: 30, audit: { status: 404 } }], level)
+  }
+  t.strictSame(await mistakesOf(() => startFastify(t).register(audit, { redact: ['password'] } as AuditOptions)), ['SECURE_API_OPTION_UNKNOWN'])
 })
 
 t.test("onSinkFailure: 'deny' refuses new requests while the buffer is full", async t => {

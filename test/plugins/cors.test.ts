@@ -1,7 +1,7 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
-import secureApi, { cors, type SecureApiOptions } from '../../plugins/index.ts'
-import { answersOf, bearer, codeOf, secured, startFastify, startIssuer } from '../helpers/server.ts'
+import secureApi, { cors, type CorsOptions, type RouteCors, type SecureApiOptions } from '../../plugins/index.ts'
+import { answersOf, bearer, codeOf, mistakesOf, secured, startFastify, startIssuer } from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
 const origin = 'https://app.example.com'
@@ -138,6 +138,33 @@ t.test('credentials are allowed by name only where the options say so', async t 
     for (const { headers } of [answer, asked]) t.match(headers, { 'access-control-allow-origin': from, 'access-control-allow-credentials': 'true' })
   }
   t.strictSame(await answersOf(app, preflight('/orders', 'POST', 'https://example.org')), [refused])
+})
+
+t.test('subdomains with credentials: of a domain of one\'s own, not of a public suffix', async t => {
+  const auth = { issuer: issuer.issuer, audience: issuer.audience }
+  const start = async (cors: CorsOptions, own?: RouteCors, environment: 'development' | 'production' = 'development') => {
+    const app = startFastify(t)
+    await app.register(secureApi, { auth, audit: false, environment, cors })
+    if (own !== undefined) app.get('/own', { config: { public: true, cors: own } }, async () => '')
+    await app.ready()
+  }
+  const refused = ['SECURE_API_CORS_ORIGIN_PUBLIC_SUFFIX']
+  const outcome = (...parts: Parameters<typeof start>) => mistakesOf(() => start(...parts))
+  t.strictSame(await outcome({ origins: [origin], credentials: true }, { origins: ['https://*.github.io'], credentials: true }), refused, 'of a route, before anything is served')
+  t.strictSame(await outcome({ origins: [origin] }, { origins: ['https://*.example.com'], credentials: true }), [])
+  t.strictSame(await outcome({ origins: ['https://*.co.uk'] }, { credentials: true }), refused, 'credentials of a route, origins of the application')
+  for (const suffix of ['co.uk', 'github.io', 'sch.uk', 'anything.ck', 'vercel.app', 's3.amazonaws.com', 'xn--55qx5d.cn', 'com', 'corp']) {
+    t.strictSame(await outcome({ origins: [`https://*.${suffix}`], credentials: true }), refused, suffix)
+    t.strictSame(await outcome({ origins: [`https://*.${suffix}`], credentials: true, dangerouslyAllowPublicSuffixes: true }), [], `${suffix}, said to be meant`)
+    t.strictSame(await outcome({ origins: [`https://*.${suffix}`] }), [], `${suffix} without credentials`)
+  }
+  for (const own of ['example.com', 'example.co.uk', 'example.github.io', 'www.ck', 'a.corp', 'sub_domain.example.com', 'localhost']) {
+    t.strictSame(await outcome({ origins: [`https://*.${own}`], credentials: true }), [], own)
+  }
+  const early = startFastify(t)
+  early.get('/early', { config: { public: true, cors: { origins: ['https://*.github.io'], credentials: true } } }, async () => '')
+  await early.register(secureApi, { auth, audit: false, environment: 'development', cors: { origins: [origin] } })
+  t.equal((await early.inject({ url: '/early', headers: { origin: 'https://evil.github.io' } })).headers['access-control-allow-origin'], undefined, 'a route declared before the suite')
 })
 
 t.test('enforceOrigin refuses unsafe requests of foreign pages, not only hides the answer', async t => {

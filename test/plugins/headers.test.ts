@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import t from 'tap'
-import { headers, type HeadersPluginOptions } from '../../plugins/index.ts'
-import { answersOf, bearer, listen, missingHeaders, mistakesOf, secured, securityHeaders, startFastify, startIssuer } from '../helpers/server.ts'
+import secureApi, { headers, secureServer, type HeadersPluginOptions } from '../../plugins/index.ts'
+import { answersOf, bearer, listen, missingHeaders, mistakesOf, secured, securityHeaders, sendLines, startFastify, startIssuer } from '../helpers/server.ts'
+import { Certificates } from '../lib/server/certificates.ts'
 
 const issuer = await startIssuer(t)
 const open = { public: true } as const
@@ -37,6 +38,36 @@ t.test('HSTS: in production, over TLS or what a trusted proxy says is TLS', asyn
   t.equal(await hsts('production', '127.0.0.1', 'http'), undefined)
   t.equal(await hsts('production', false, 'https'), undefined, 'a header of a stranger')
   t.equal(await hsts('development', '127.0.0.1', 'https'), undefined)
+})
+
+t.test('HSTS behind a proxy: on answers that no hook sees too, and only where the proxy says https', async t => {
+  const proxied = secureServer({ trustProxy: '127.0.0.1', environment: 'production' })
+  for (const [name, fastify] of [['Fastify alone', { trustProxy: '127.0.0.1' }], ['secureServer()', proxied]] as const) {
+    const app = await alone({ environment: 'production' }, undefined, fastify as FastifyServerOptions)
+    const url = await listen(app)
+    const sent = async (path: string, ...lines: string[]) => 'strict-transport-security' in (await sendLines(url + path, lines)).headers
+    for (const path of ['/', '/nowhere', '/%zz']) {
+      t.equal(await sent(path, 'X-Forwarded-Proto', 'https'), true, `${name} ${path}`)
+      t.equal(await sent(path, 'X-Forwarded-Proto', 'http, https'), true, `${name} ${path}: the last word is the proxy's`)
+      t.equal(await sent(path, 'X-Forwarded-Proto', 'https, http'), false, `${name} ${path}`)
+      t.equal(await sent(path), false, `${name} ${path}: not said`)
+    }
+    t.equal(await sent('/', 'X-Forwarded-Proto', 'https', 'Expect', 'tea'), true, `${name}: 417`)
+  }
+})
+
+t.test('HSTS that is asked for where no request can come over TLS stops the boot', async t => {
+  const hsts = { maxAge: '365 days' } as const
+  const mistakes = (fastify: object, environment: 'production' | 'development', options: HeadersPluginOptions = { hsts }) => mistakesOf(() => alone({ environment, ...options }, undefined, fastify))
+  const { cert, key } = new Certificates(t.testdir({})).issue()
+  t.strictSame(await mistakes({}, 'production'), ['SECURE_API_HEADERS_HSTS_NO_TLS'])
+  t.strictSame(await mistakes({}, 'production', {}), [], 'the default is simply not sent')
+  t.strictSame(await mistakes({}, 'development'), [])
+  t.strictSame(await mistakes({ trustProxy: '10.0.0.0/8' }, 'production'), [])
+  t.strictSame(await mistakes({ https: { cert, key } }, 'production'), [])
+  t.strictSame(await mistakesOf(() => startFastify(t).register(secureApi, { auth: false, audit: false, headers: { hsts }, environment: 'production' })), ['SECURE_API_HEADERS_HSTS_NO_TLS'], 'told by the suite')
+  const child = startFastify(t, { trustProxy: '10.0.0.0/8' })
+  t.strictSame(await mistakesOf(() => child.register(async scope => { await scope.register(headers, { hsts, environment: 'production' }) })), [], 'a child knows the server')
 })
 
 t.test('hijacked and raw answers carry the headers', async t => {

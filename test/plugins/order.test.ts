@@ -22,17 +22,13 @@ function tracedOptions (trace: Trace) {
   } as const satisfies SecureApiOptions
 }
 
-const tracedHeaders: Readonly<Record<string, string>> = { 'content-security-policy': 'headers', 'access-control-allow-origin': 'cors' }
-
 /** Watches what the controls do to the response, and when they ask for the address. Registered before them. */
 function watch (app: FastifyInstance, trace: Trace): void {
   app.addHook('onRequest', async (request: FastifyRequest, { raw }: FastifyReply) => {
-    const setHeader = raw.setHeader.bind(raw)
-    raw.setHeader = (name, value) => {
-      const control = tracedHeaders[name]
-      if (control !== undefined) trace.push(control)
-      return setHeader(name, value)
-    }
+    // Who first has something for the head takes the place of writeHead; CORS asks for the origin before it has.
+    let writeHead = raw.writeHead
+    Object.defineProperty(raw, 'writeHead', { get: () => writeHead, set: value => { trace.push('head'); writeHead = value } })
+    Object.defineProperty(request.raw.headers, 'origin', { get: () => { if (!trace.includes('cors')) trace.push('cors'); return origin } })
     Object.defineProperty(request, 'ip', { get: () => { if (!trace.includes('address limit')) trace.push('address limit'); return '192.0.2.1' } })
   })
   app.addHook('preParsing', async () => { trace.push('body') })
@@ -51,9 +47,9 @@ const requests: Readonly<Record<string, InjectOptions>> = {
 }
 
 const expected: Readonly<Record<string, Trace>> = {
-  protected: ['headers', 'cors', 'address limit', 'authentication', 'rate limit', 'body', 'guard', 'handler', 'audit'],
-  public: ['headers', 'cors', 'address limit', 'rate limit', 'body', 'handler', 'audit'],
-  unknown: ['headers', 'cors', 'address limit', 'body', 'audit']
+  protected: ['head', 'cors', 'address limit', 'authentication', 'rate limit', 'body', 'guard', 'handler', 'audit'],
+  public: ['head', 'cors', 'address limit', 'rate limit', 'body', 'handler', 'audit'],
+  unknown: ['head', 'cors', 'address limit', 'body', 'audit']
 }
 
 async function traceOf (app: FastifyInstance, trace: Trace, kind: string): Promise<Trace> {
@@ -80,7 +76,7 @@ t.test('app.secureApi.routes() tells the same order', async t => {
   await app.register(secureApi, tracedOptions([]))
   addRoutes(app, [])
   const steps = Object.fromEntries(app.secureApi.routes().map(({ url, steps }) => [url, steps]))
-  const before = ['headers', 'cors', 'rate-limit:address', 'cors:preflight']
+  const before = ['audit:watch', 'headers', 'cors', 'rate-limit:address', 'cors:preflight']
   t.strictSame(steps['/protected'], {
     onRequest: [...before, 'authentication', 'rate-limit:route'],
     preHandler: ['authorization:guard', 'authorization:policy']
@@ -121,9 +117,9 @@ t.test('it does not depend on the order of registration of the single plugins', 
 const alone: Readonly<Record<string, Trace>> = {
   authentication: ['body', 'handler'],
   authorization: ['body', 'handler'],
-  rateLimit: ['address limit', 'rate limit', 'body', 'handler'],
-  headers: ['headers', 'body', 'handler'],
-  cors: ['cors', 'body', 'handler'],
+  rateLimit: ['address limit', 'rate limit', 'head', 'body', 'handler'],
+  headers: ['head', 'body', 'handler'],
+  cors: ['cors', 'head', 'body', 'handler'],
   audit: ['body', 'handler', 'address limit', 'audit']
 }
 
@@ -149,7 +145,7 @@ t.test('a preflight meets headers and the address limit, then its answer, and no
   addRoutes(app, trace)
   const preflight: InjectOptions = { method: 'OPTIONS', url: '/protected', headers: { origin, 'access-control-request-method': 'POST' } }
   const first = await app.inject(preflight)
-  t.strictSame(trace, ['headers', 'address limit', 'cors', 'audit'])
+  t.strictSame(trace, ['head', 'cors', 'address limit', 'audit'])
   t.equal(first.statusCode, 204)
   t.equal(first.headers['access-control-allow-origin'], origin)
   const second = await app.inject(preflight)

@@ -30,7 +30,7 @@ t.test('a hundred reads and ten writes a minute for each principal, unless said 
   t.strictSame(await answersOf(app, ...Array(10).fill(write('alice'))), [...Array(9).fill(200), limited])
   t.strictSame(await answersOf(app, write('bob'), by('alice')), [200, 200])
   t.strictSame(app.secureApi.routes().find(({ url, methods }) => url === '/orders' && methods[0] === 'GET')?.rateLimit,
-    [{ policy: 'read', limit: 100, windowMs: 60_000, algorithm: 'sliding-window' }])
+    [{ policy: 'read', limit: 100, windowMs: 60_000, algorithm: 'sliding-window', by: 'principal', dryRun: false }])
   const reads = await Promise.all(Array.from({ length: 110 }, () => app.inject(by('bob'))))
   t.equal(reads.filter(({ statusCode }) => statusCode === 200).length, 100)
 })

@@ -38,6 +38,10 @@ t.test('what is no violation is passed over, what is no report is refused', asyn
   const passed = [[], [{ type: 'deprecation', body: {} }], [null, 1, 'a', [], { type: 'csp-violation' }, { type: 'csp-violation', body: 7 }]]
   t.strictSame(await answersOf(app, ...passed.map(payload => post(kinds.api, payload))), passed.map(() => 204))
   t.strictSame(events, [])
+  const others = ['deprecation', 'intervention', 'coep', 'coop', 'network-error', 'permissions-policy-violation', 'deprecation', '__proto__', 'x'.repeat(100), 7]
+  t.strictSame(await answersOf(app, post(kinds.api, [...others.map(type => ({ type, body: { message: 'secret' } })), sent()])), [204])
+  t.strictSame(app.secureApi.status()['reports'], { 'csp-violation': 1, deprecation: 3, other: 3, intervention: 1, coep: 1, coop: 1, 'network-error': 1, 'permissions-policy-violation': 1 }, 'counted by type, and nothing of them kept')
+  t.equal(events.splice(0).length, 1)
   const garbage: ReadonlyArray<readonly [string, unknown]> = [[kinds.api, '{'], [kinds.api, ''], [kinds.api, {}], [kinds.api, 'null'], [kinds.uri, []], [kinds.uri, {}], [kinds.uri, { 'csp-report': [] }], [kinds.uri, '\u0000']]
   t.strictSame(await answersOf(app, ...garbage.map(([type, payload]) => post(type, payload))), garbage.map(() => [400, 'SECURE_API_REPORT_MALFORMED']))
   t.match(events, garbage.map(() => ({ event: 'input_validation_fail', reason: 'SECURE_API_REPORT_MALFORMED' })))
@@ -90,6 +94,8 @@ t.test('the policy names the collector, in a prefix too, unless it names another
   t.strictSame(await told({ reports }, '/api'), [`csp="/api${path}"`, `report-to csp;report-uri /api${path}`, `report-to csp;report-uri /api${path}`, ''])
   t.strictSame(await told({ reports, contentSecurityPolicyReportOnly: { directives: { 'script-src': "'none'" } } }), [`csp="${path}"`, both, both, both])
   t.strictSame(await told({ reports, contentSecurityPolicy: false, contentSecurityPolicyReportOnly: { directives: { 'default-src': "'none'" } } }), [`csp="${path}"`, '', both, both])
+  t.strictSame((await told({ reports, profile: 'html' }))[0], `csp="${path}", default="${path}"`, 'a page has more to report')
+  t.strictSame((await told({ reports, profile: 'html', reportingEndpoints: { default: 'https://reports.example.com/' } }))[0], `csp="${path}", default="https://reports.example.com/"`)
   const other = { reportingEndpoints: { other: 'https://reports.example.com/' }, contentSecurityPolicy: { directives: { 'report-to': 'other', 'report-uri': false } } } as const
   t.strictSame(await told({ reports, ...other }), [`csp="${path}", other="https://reports.example.com/"`, 'report-to other', 'report-to other', ''])
 })

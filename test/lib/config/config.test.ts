@@ -1,9 +1,12 @@
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { chmodSync, chownSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import {
-  ConfigurationError, editDistance, environmentOf, milliseconds, parseDuration, ProblemError, Problems, readEnvironment, suggest, unknownOption
+  ConfigurationError, editDistance, environmentOf, milliseconds, parseDuration, ProblemError, Problems, publishedIn, readEnvironment, secretFileFault, suggest, unknownOption
 } from '../../../lib/config/index.ts'
+import { joseVectors } from '../../fixtures/jose-vectors.ts'
 
 t.test('durations', t => {
   const read: [string | number, number | undefined][] = [
@@ -117,6 +120,44 @@ function thrown (problems: Problems): ConfigurationError {
   }
   throw new Error('nothing was thrown')
 }
+
+t.test('a file with a secret: others may neither read nor replace it', async t => {
+  const file = join(t.testdir({ secret: 'redis://:secret@redis' }), 'secret')
+  const modes = (owner: number) => [0o600, 0o400, 0o700, 0o640, 0o440, 0o660, 0o620, 0o644, 0o604, 0o602, 0o666].filter(mode => {
+    chmodSync(file, mode)
+    if (process.getuid?.() === 0) chownSync(file, owner, owner)
+    return secretFileFault(file) === undefined
+  })
+  t.strictSame(modes(12345), [0o600, 0o400, 0o700])
+  if (process.getuid?.() === 0) t.strictSame(modes(0), [0o600, 0o400, 0o700, 0o640, 0o440], "root's file may be shared with a group")
+  chmodSync(file, 0o644)
+  symlinkSync(file, `${file}.link`)
+  t.match(secretFileFault(`${file}.link`)?.why, /644/, 'what the link leads to counts')
+  t.notMatch(JSON.stringify(secretFileFault(file)), /redis/)
+  t.equal(secretFileFault('/nowhere/secret'), undefined, 'reading it will tell')
+
+  const env = { SECURE_API_ISSUER: 'https://login.example.com', SECURE_API_AUDIENCE: 'api', SECURE_API_REDIS_URL_FILE: file }
+  const found = (NODE_ENV: string) => {
+    const [problems, warnings] = [new Problems(), new Problems()]
+    const { redis } = readEnvironment(problems, { ...env, NODE_ENV }, warnings)
+    return [redis, ...[problems, warnings].map(list => list.list().map(({ code, path }) => `${code} ${path}`))]
+  }
+  const told = ['SECURE_API_SECRET_FILE_MODE SECURE_API_REDIS_URL_FILE']
+  t.strictSame(found('production'), ['redis://:secret@redis', told, []])
+  t.strictSame(found('development'), ['redis://:secret@redis', [], told])
+  chmodSync(file, 0o600)
+  t.strictSame(found('production'), ['redis://:secret@redis', [], []])
+})
+
+t.test('keys whose private half is printed somewhere', async t => {
+  for (const { name, jwk } of joseVectors) {
+    const place = publishedIn(createPublicKey({ key: jwk, format: 'jwk' }))
+    t.equal(place?.split(' ').slice(0, 2).join(' '), name.split(' ').slice(0, 2).join(' '), name)
+  }
+  const pem = (base64: string) => createPublicKey(`-----BEGIN PUBLIC KEY-----\n${base64}\n-----END PUBLIC KEY-----\n`)
+  t.equal(publishedIn(pem('MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==')), 'jwt.io, ES256')
+  t.equal(publishedIn(generateKeyPairSync('ed25519').publicKey), undefined)
+})
 
 t.test('one mistake gives the error its code, several have a code of their own', t => {
   const problems = new Problems()

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { check, Problems } from '../../../lib/config/index.ts'
 import {
-  cacheControl, compileHeaders, compileNonceTable, createNonceSource, HeadersOptionsSchema, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
+  compileHeaders, headPlans, compileNonceTable, createNonceSource, HeadersOptionsSchema, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
   type EffectiveHeaders, type HeadersContext, type HeadersOptions, type RouteHeaders
 } from '../../../lib/headers/index.ts'
 
@@ -123,13 +123,14 @@ t.test('an enforced policy and a candidate side by side', async t => {
 t.test('Cache-Control', async t => {
   const outcome = (options: EffectiveHeaders) => {
     const table = compileHeaders(options, production)
-    return [cacheControl(table, 200, true), cacheControl(table, 200, false), cacheControl(table, 404, false), cacheControl(table, 503, true)].map(pair => pair?.[1])
+    const plan = (isPublic: boolean, isRoute = true) => headPlans(table, { isPublic, isRoute }).http
+    return [plan(false).success, plan(true).success, plan(true).error, plan(false).error, plan(true, false).success].map(({ pairs }) => pairs[0]?.[1])
   }
   const noStore = 'no-store, max-age=0'
-  t.same(outcome({}), [noStore, undefined, noStore, noStore])
-  t.same(outcome({ cacheControl: 'private, max-age=5' }), ['private, max-age=5', undefined, noStore, noStore])
-  t.same(outcome(mergeHeaders({}, { cacheControl: 'public, max-age=60' })), ['public, max-age=60', 'public, max-age=60', noStore, noStore])
-  t.same(outcome({ cacheControl: false }), [undefined, undefined, undefined, undefined])
+  t.same(outcome({}), [noStore, undefined, noStore, noStore, noStore])
+  t.same(outcome({ cacheControl: 'private, max-age=5' }), ['private, max-age=5', undefined, noStore, noStore, noStore])
+  t.same(outcome(mergeHeaders({}, { cacheControl: 'public, max-age=60' })), ['public, max-age=60', 'public, max-age=60', noStore, noStore, noStore])
+  t.same(outcome({ cacheControl: false }), [undefined, undefined, undefined, undefined, undefined])
 })
 
 t.test('a route is laid over the application, one statement at a time', async t => {

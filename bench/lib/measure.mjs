@@ -1,0 +1,129 @@
+import { cores, start } from './children.mjs'
+import { audience, issuer, origin, scope } from './material.mjs'
+import { bare, variants } from './variants.mjs'
+
+/** A bare server is measured again before every so many others: the machine's speed drifts. */
+const NEIGHBOURS = 2
+
+/**
+ * @typedef {{ answered: number, seconds: number, statuses: Record<string, number>, lost: number, p50: number, p99: number,
+ *   cpuUs: number, rss: number, expected: number }} Sample
+ * @typedef {{ variant: string, rate: number, cost: number, busy: number, sample: Sample }} Pair ratios to the bare Fastify
+ *   of that moment, and how busy the less busy of the two was
+ */
+
+/** Whoever sends requests, and who signed the tokens. One pair for a whole run. */
+export async function surroundings () {
+  const [load, provider] = await Promise.all([start('./load-process.mjs', { core: cores.load }), start('./issuer-process.mjs', { core: cores.load })])
+  const { jwksUri } = await provider.call('address')
+  return { load, provider, jwksUri, stop: () => Promise.all([load.stop(), provider.stop()]) }
+}
+
+/**
+ * @param {string} variant
+ * @param {object} setting
+ * @param {{ jwksUri: string }} around
+ * @param {readonly string[]} [flags] of Node
+ */
+export async function launch (variant, setting, { jwksUri }, flags = []) {
+  const process = await start('./server-process.mjs', { core: cores.server, flags })
+  try {
+    const started = await process.call('start', { variant: variants[variant].module, setting: { issuer, audience, origin, scope, jwksUri, ...setting, ...variants[variant].setting } })
+    return { ...process, variant, port: started.port, started }
+  } catch (error) {
+    await process.stop()
+    throw error
+  }
+}
+
+/**
+ * Rounds of one group in which every variant has its turn, each time beside a bare Fastify.
+ *
+ * @param {import('./groups.mjs').Group} group
+ * @param {{ rounds: number, seconds: number, warmup: number }} length
+ * @returns {Promise<readonly Pair[]>}
+ */
+export async function measureLaunch (group, around, { rounds, seconds, warmup }) {
+  const servers = await launchAll(group, around)
+  try {
+    const pairs = []
+    for (const server of servers.values()) await warm(server, group, around, warmup)
+    for (let round = 0; round < rounds; round++) pairs.push(...await measureRound(group, rotate(group.variants, round), servers, around, seconds))
+    return pairs
+  } finally {
+    await Promise.all([...servers.values()].map(server => server.stop()))
+  }
+}
+
+/** Every token is sent once, so that what is measured is the state that lasts. */
+async function warm (server, group, around, seconds) {
+  const { expect, ...request } = requestFor(server.variant, group)
+  const { count = 0 } = request.pool ?? {}
+  if (count > 1) await around.load.call('saturate', { port: server.port, amount: count, atMost: 10, ...request })
+  await loadOn(server, group, around, seconds)
+}
+
+async function launchAll (group, around) {
+  const servers = new Map()
+  for (const variant of [bare, ...group.variants]) servers.set(variant, await launch(variant, group.setting, around))
+  return servers
+}
+
+async function measureRound (group, order, servers, around, seconds) {
+  const pairs = []
+  for (let at = 0; at < order.length; at += NEIGHBOURS) {
+    const reference = await loadOn(servers.get(bare), group, around, seconds)
+    pairs.push(pair(bare, reference, reference))
+    for (const variant of order.slice(at, at + NEIGHBOURS)) {
+      pairs.push(pair(variant, await loadOn(servers.get(variant), group, around, seconds), reference))
+    }
+  }
+  return pairs
+}
+
+/** @returns {Pair} */
+function pair (variant, sample, reference) {
+  return {
+    variant,
+    rate: rateOf(sample) / rateOf(reference),
+    cost: costOf(sample) / costOf(reference),
+    busy: Math.min(busyOf(sample), busyOf(reference)),
+    sample
+  }
+}
+
+/** @returns {Promise<Sample>} */
+export async function loadOn (server, group, { load }, seconds) {
+  const { expect, ...request } = requestFor(server.variant, group)
+  const before = await server.call('usage')
+  const run = await load.call('saturate', { port: server.port, seconds, ...request })
+  const after = await server.call('usage')
+  return { ...run, cpuUs: after.cpuUs - before.cpuUs, rss: after.rss, expected: (run.statuses[expect] ?? 0) / run.answered }
+}
+
+/** What the load sends to a server, and the status it must get. */
+export function requestFor (variant, { pool, method = 'GET', headers = {}, expect }) {
+  const { sends = true, checked = true } = variants[variant]
+  if (!checked) return { headers: { origin }, expect: 200, ...(sends ? { pool } : undefined) }
+  return { method, headers: { origin, ...headers }, pool, expect }
+}
+
+/** Answers a second. */
+export function rateOf ({ answered, seconds }) {
+  return answered / seconds
+}
+
+/** Microseconds of the server's processor for each answer. */
+export function costOf ({ cpuUs, answered }) {
+  return cpuUs / answered
+}
+
+/** The part of the time in which the server's processor worked for it. */
+export function busyOf ({ cpuUs, seconds }) {
+  return cpuUs / (seconds * 1e6)
+}
+
+function rotate (list, by) {
+  const at = by % list.length
+  return [...list.slice(at), ...list.slice(0, at)]
+}

@@ -1,0 +1,86 @@
+import { measureFlood } from './flood.mjs'
+import { calm, full, quick } from './groups.mjs'
+import { measureLatency } from './latency.mjs'
+import { describeMachine } from './machine.mjs'
+import { measureLaunch, surroundings } from './measure.mjs'
+import { measureMemory } from './memory.mjs'
+import { isFatal, probe } from './probe.mjs'
+import { missing as redisMissing, startRedis } from './redis.mjs'
+import { groupTable } from './report.mjs'
+import { measureStart } from './start.mjs'
+import { variants } from './variants.mjs'
+
+/** What is measured beside throughput, by the name that `--only` takes. */
+const sections = { latency: measureLatency, flood: measureFlood, start: measureStart, memory: measureMemory }
+
+/**
+ * @param {ReturnType<import('./arguments.mjs').parseArguments>} options
+ * @param {(text: string) => void} say progress
+ */
+export async function run ({ quick: isQuick, only, length }, say) {
+  const wanted = name => only === undefined || only.some(part => name === part || name.startsWith(`${part}-`))
+  const around = await surroundings()
+  try {
+    const groups = []
+    for (const group of (isQuick ? quick : full).filter(({ name }) => wanted(name))) {
+      groups.push(await measureGroup(group, around, length))
+      say(groupTable(groups.at(-1)))
+    }
+    const results = { machine: describeMachine(), length, groups }
+    for (const [name, measure] of Object.entries(sections).filter(([name]) => isQuick ? only?.includes(name) : wanted(name))) {
+      say(name)
+      results[name] = await measure(around, length)
+    }
+    return results
+  } finally {
+    await around.stop()
+  }
+}
+
+/** @param {import('./groups.mjs').Group} group */
+async function measureGroup (group, around, length) {
+  const { name, title, expect, refused = false } = group
+  if (group.needs === 'redis' && redisMissing !== undefined) return { name, title, expect, refused, pairs: [], notRun: group.variants.map(variant => ({ variant, why: redisMissing })) }
+  const redis = group.needs === 'redis' ? await startRedis() : undefined
+  try {
+    const setting = { ...group.setting, ...(redis === undefined ? undefined : { redis: redis.url }) }
+    const { able, notRun, findings } = await choose({ ...group, setting }, around)
+    const pairs = []
+    for (let launch = 0; launch < length.launches && able.length > 0; launch++) pairs.push(...await measureLaunch({ ...group, setting, variants: able }, around, length))
+    return { name, title, expect, refused, pairs, notRun, findings }
+  } finally {
+    await redis?.stop()
+  }
+}
+
+/** Leaves out whom the machine lacks, and who does not answer as a server with these controls should. */
+async function choose (group, around) {
+  const [able, notRun, findings] = [[], [], []]
+  for (const variant of group.variants) {
+    const { missing } = variants[variant]
+    const found = missing === undefined ? await findingsOf(variant, group, around) : []
+    const fatal = found.filter(isFatal)
+    if (missing !== undefined) notRun.push({ variant, why: missing })
+    else if (fatal.length > 0) notRun.push({ variant, why: fatal.map(({ check, got }) => `${check}: ${got}`).join(', ') })
+    else able.push(variant)
+    findings.push(...found.filter(finding => !isFatal(finding)).map(finding => ({ variant, ...finding })))
+  }
+  return { able, notRun, findings }
+}
+
+const known = new Map()
+
+/** Asked once for each server, algorithm and store; a build that refuses an option at boot says so here. */
+async function findingsOf (variant, { algorithm, setting: { redis, lease } }, around) {
+  const asked = { ...calm, algorithm, redis, lease }
+  const key = JSON.stringify([variant, algorithm, redis, lease])
+  const present = known.get(key)
+  if (present !== undefined) return present
+  const found = await probe(variant, { algorithm, setting: asked }, around).catch(error => [{ check: 'good token', got: firstLine(error) }])
+  known.set(key, found)
+  return found
+}
+
+function firstLine ({ message }) {
+  return message.split('\n')[0].slice(0, 200)
+}

@@ -1,0 +1,41 @@
+import { loadSuite } from '../lib/dist.mjs'
+import { Fastify, listen, pino } from './fastify.mjs'
+import { order, schema } from './order.mjs'
+
+const { default: secureApi } = await loadSuite()
+
+/** The suite as its README says, with limits that only the refusal cases reach. */
+export function start (setting) {
+  return serve(Fastify(), setting)
+}
+
+/** @param {import('fastify').FastifyInstance} app */
+export async function serve (app, setting) {
+  await app.register(secureApi, options(setting))
+  app.get('/orders', { schema, config: { scope: setting.scope } }, async () => order)
+  return { ...await listen(app), status: () => app.secureApi.status() }
+}
+
+export function options ({ issuer, audience, jwksUri, algorithm, origin, cache, limit, addressLimit, failures, redis, lease, keys, audit }) {
+  const window = '1 minute'
+  return {
+    environment: 'development',
+    auth: { issuers: [{ issuer, audience, jwksUri, algorithms: [algorithm], ...(keys === undefined ? undefined : { keys }) }], tokenCache: { max: cache } },
+    cors: { origins: [origin] },
+    rateLimit: {
+      ...(redis === undefined ? undefined : { redis }),
+      perAddress: { limit: addressLimit, window, algorithm: 'token-bucket' },
+      ...(failures === undefined ? undefined : { failures: { limit: failures, window } }),
+      policies: { read: { limit, window, ...(lease === undefined ? undefined : { lease }) } }
+    },
+    audit: { sink: sinks[audit]() }
+  }
+}
+
+const sinks = {
+  none: () => () => {},
+  pino: () => {
+    const log = pino(pino.destination({ dest: '/dev/null', sync: false }))
+    return event => log.info({ audit: event }, 'audit')
+  }
+}

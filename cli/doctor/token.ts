@@ -1,0 +1,118 @@
+import type { Principal } from '../../lib/credentials/index.ts'
+import { KeyRing, resolveKeysOptions, type KeysLocation } from '../../lib/keys/index.ts'
+import { readHeader, readPayload, splitCompact } from '../../lib/tokens/jws.ts'
+import { compileIssuer, TokenAuthenticator, type IssuerOptions, type IssuerRules } from '../../lib/tokens/index.ts'
+import { Findings, type Examination } from './finding.ts'
+import { failuresOf, textsOf, type DecodedToken } from './token-failures.ts'
+import { explain, type Situation } from './token-words.ts'
+
+export interface TokenQuestion {
+  /** As it was given: a token, or a header line with one. */
+  readonly text: string
+  /** What the API expects. What is left out is taken from the token, and said to be. */
+  readonly expected: Partial<Pick<IssuerOptions, 'issuer' | 'audience' | 'preset' | 'algorithms' | 'profile' | 'tenants'>>
+  /** Where keys come from; without it the signature is not checked. */
+  readonly keys: KeysLocation | undefined
+  /** Milliseconds. */
+  readonly now: number
+}
+
+/** Decodes a token and says what an API would answer, and why. The signature is never shown, and the token goes nowhere. */
+export async function examineToken ({ text, expected, keys, now }: TokenQuestion): Promise<Examination> {
+  const findings = new Findings()
+  const decoded = decode(tokenIn(text), findings)
+  if (decoded === undefined) return { title: 'token', findings: findings.list }
+  const { header: Header, claims: Claims } = decoded
+  const options = complete(expected, decoded, findings)
+  if (options !== undefined) await judge(decoded, compileIssuer(options), keys, now, findings)
+  checkLifetime(decoded, findings)
+  return { title: 'token', findings: findings.list, details: { Header, Claims } }
+}
+
+/** People paste what they have: the whole header line, quotes, a token broken over lines. */
+function tokenIn (text: string): string {
+  return text.trim().replace(/^["']|["']$/g, '').replace(/^authorization\s*:/i, '').trim().replace(/^bearer\s+/i, '').replace(/\s+/g, '')
+}
+
+function decode (token: string, findings: Findings): DecodedToken | undefined {
+  const parts = splitCompact(token)
+  const header = parts && readHeader(parts.header)
+  const claims = parts && readPayload(parts.payload)
+  if (header !== undefined && claims !== undefined) {
+    findings.ok('TOKEN_FORM', `a signed JWT of ${token.length} characters`)
+    return { token, header, claims }
+  }
+  const [what, fix] = formFault(token)
+  findings.error('TOKEN_FORM', what, fix)
+  return undefined
+}
+
+function formFault (token: string): readonly [what: string, fix: string] {
+  const dots = token.split('.').length - 1
+  if (dots === 0) return ['this is an opaque token: it has no parts', 'Ask the issuer for a JWT: most give one only when a token for this API is asked for.']
+  if (dots === 4) return ['this is an encrypted token (JWE)', 'Have the issuer sign without encrypting.']
+  return [`this is no signed JWT: ${dots + 1} parts, which must be three in base64url, JSON objects the first two`, 'Was it cut off, or changed on the way?']
+}
+
+/** Without an expectation nothing can fail; the token's own word is taken, and named as that. */
+function complete (expected: TokenQuestion['expected'], { claims }: DecodedToken, findings: Findings): IssuerOptions | undefined {
+  const { issuer = textsOf(claims.iss)[0] } = expected
+  const audience = expected.audience ?? textsOf(claims[expected.preset === 'cognito' ? 'client_id' : 'aud'])
+  if (issuer === undefined || audience.length === 0) {
+    findings.error('TOKEN_VERDICT', 'it has no issuer or no audience, and is refused everywhere', 'Give --issuer and --audience as your API has them, and get another token.')
+    return undefined
+  }
+  const taken = (['issuer', 'audience'] as const).filter(name => expected[name] === undefined)
+  if (taken.length > 0) findings.note('TOKEN_VERDICT', `${taken.join(' and ')} taken from the token itself; give --${taken.join(' and --')} as your API has them`)
+  return { ...expected, issuer, audience }
+}
+
+async function judge (decoded: DecodedToken, rules: readonly IssuerRules[], keys: KeysLocation | undefined, now: number, findings: Findings): Promise<void> {
+  const situation: Situation = { ...decoded, rules, now }
+  const failures = failuresOf(decoded, rules, now)
+  const [first] = failures
+  if (first !== undefined) findings.error('TOKEN_VERDICT', 'refused with 401', 'See the checks that follow; the first one is what the API names.', first)
+  for (const code of failures) {
+    const { what, fix } = explain(code, situation)
+    findings.error('TOKEN_CHECK', what, fix, code)
+  }
+  if (keys === undefined) findings.warning('TOKEN_SIGNATURE', 'not checked', 'Give --jwks with a file, or --fetch-keys to ask the issuer for its keys.')
+  else if (first !== undefined) findings.note('TOKEN_SIGNATURE', 'not checked: an API asks for no key once something else is wrong')
+  else await verify(situation, keys, findings)
+}
+
+/** By the authenticator of the suite: its verdict is the server's. */
+async function verify (situation: Situation, source: KeysLocation, findings: Findings): Promise<void> {
+  const { rules, token, now } = situation
+  const issuers = rules.map(entry => ({ rules: entry, keys: ringOf(entry, source) }))
+  try {
+    const outcome = await new TokenAuthenticator({ issuers, cache: false, now: () => now }).authenticate(token)
+    if (outcome.kind === 'verified') return accepted(outcome.principal, findings)
+    if (outcome.kind === 'unavailable') return findings.error('TOKEN_VERDICT', 'the answer is 503: no keys could be had', '`secure-api doctor issuer` says why.', outcome.code)
+    if (outcome.code === 'SECURE_API_CREDENTIAL_AMBIGUOUS') return findings.error('TOKEN_VERDICT', 'the answer is 400: characters that no token has', 'Send the token as the issuer gave it.', outcome.code)
+    const { what, fix } = explain(outcome.code, situation)
+    findings.error('TOKEN_VERDICT', 'refused with 401', 'See the check that follows.', outcome.code)
+    findings.error('TOKEN_CHECK', what, fix, outcome.code)
+  } finally {
+    for (const { keys } of issuers) keys.close()
+  }
+}
+
+function ringOf ({ issuer, algorithms }: IssuerRules, source: KeysLocation): KeyRing {
+  return new KeyRing({ issuer, source, algorithms, ...resolveKeysOptions(), allowLoopback: true })
+}
+
+function accepted ({ kind, subject, client, scopes, roles }: Principal, findings: Findings): void {
+  findings.ok('TOKEN_SIGNATURE', 'made with a key of the issuer')
+  findings.ok('TOKEN_VERDICT', 'accepted')
+  const parts = [`${kind} ${subject ?? 'without a subject'}`, `client ${client ?? 'unknown'}`, `scopes: ${[...scopes].join(' ') || 'none'}`, `roles: ${[...roles].join(', ') || 'none'}`]
+  findings.note('TOKEN_PRINCIPAL', parts.join('; '))
+}
+
+const DAY = 86_400
+
+function checkLifetime ({ claims: { exp, iat } }: DecodedToken, findings: Findings): void {
+  if (typeof exp !== 'number' || typeof iat !== 'number') return
+  const hours = Math.round((exp - iat) / 3600)
+  if (exp - iat > DAY) findings.warning('TOKEN_LIFETIME', `it lives ${hours} hours; a stolen one is good for as long`, 'Have the issuer give access tokens for minutes, or set `maxTokenAge`.')
+}

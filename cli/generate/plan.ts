@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, sep } from 'node:path'
+import { shortName } from './name.ts'
+import { originOf } from './origin.ts'
+import { packageJson } from './package-json.ts'
+import { packageManagers, type PackageManager, type PackageManagerName } from './package-managers.ts'
+import { nodeImage, nodeVersion } from './versions.ts'
+
+export const languages = ['ts', 'js'] as const
+export type Language = typeof languages[number]
+
+/** What is to be generated. */
+export interface Application {
+  readonly name: string
+  readonly language: Language
+  readonly packageManager: PackageManagerName
+}
+
+/** Contents by path, `/` between the parts. */
+export type Files = ReadonlyMap<string, string>
+
+/** Folders that are laid over each other, the later one on top. */
+const layers: Readonly<Record<Language, readonly string[]>> = { ts: ['common', 'app-ts'], js: ['common', 'app-js'] }
+
+/**
+ * All files of an application. Touches nothing but the templates.
+ * @param root where the package lies
+ */
+export function plan (root: string, application: Application): Files {
+  const origin = originOf(root)
+  const manager = packageManagers[application.packageManager]
+  const words = wordsOf(application, manager)
+  const files = new Map<string, string>()
+  for (const layer of layers[application.language]) {
+    for (const [path, text] of readLayer(join(root, 'templates', layer))) files.set(path, fill(path, text, words))
+  }
+  if (manager.name === 'npm') files.set('.npmrc', `ignore-scripts=true\n${origin.local ? 'install-links=true\n' : ''}`)
+  files.set('package.json', `${JSON.stringify(packageJson(application, origin), null, 2)}\n`)
+  return new Map([...files].sort(([one], [other]) => one < other ? -1 : 1))
+}
+
+/** npm takes `.gitignore` and other files with a dot out of packages: in the templates a leading `_` stands for it. */
+function readLayer (folder: string): [path: string, text: string][] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => {
+    const file = join(entry.parentPath, entry.name)
+    const path = file.slice(folder.length + 1).split(sep).map(part => part.replace(/^_/, '.')).join('/')
+    return [path, readFileSync(file, 'utf8')]
+  })
+}
+
+/** A line whose word is undefined is left out. */
+type Words = Readonly<Record<string, string | undefined>>
+
+function wordsOf ({ name, language }: Application, manager: PackageManager): Words {
+  const typescript = language === 'ts'
+  const audience = `api://${shortName(name)}`
+  return {
+    ...manager,
+    name,
+    audience,
+    image: shortName(name),
+    manifest: `package.json ${manager.lockFile}${manager.name === 'npm' ? ' .npmrc' : ''}`,
+    language: typescript ? 'TypeScript' : 'JavaScript',
+    extension: language,
+    sources: typescript ? 'dist/src' : 'src',
+    build: typescript ? `${manager.run} build` : undefined,
+    nodeImage,
+    nodeVersion
+  }
+}
+
+/** `{{word}}`; GitHub's `${{ expression }}` has spaces and stays. */
+function fill (path: string, text: string, words: Words): string {
+  return text.split('\n').flatMap(line => fillLine(path, line, words) ?? []).join('\n')
+}
+
+function fillLine (path: string, line: string, words: Words): string | undefined {
+  const named = [...line.matchAll(/\{\{(\w+)\}\}/g)].map(([, word = '']) => word)
+  const unknown = named.find(word => !Object.hasOwn(words, word))
+  if (unknown !== undefined) throw new Error(`the template ${path} has no value for ${unknown}`)
+  if (named.some(word => words[word] === undefined)) return undefined
+  return line.replace(/\{\{(\w+)\}\}/g, (_found, word: string) => words[word] ?? '')
+}

@@ -1,0 +1,74 @@
+import { parseArgs } from 'node:util'
+import { UsageError } from '../command.ts'
+import { isPackageName, nameOf } from './name.ts'
+import { callingPackageManager, packageManagerNames } from './package-managers.ts'
+import { languages, type Application, type Language } from './plan.ts'
+
+/** What the command is asked for. */
+export interface Request extends Application {
+  readonly folder: string
+  readonly install: boolean
+  readonly force: boolean
+}
+
+/** The same, as far as the arguments say; `folder` is absent when nobody named one. */
+export interface Wishes {
+  readonly folder: string | undefined
+  readonly name: string | undefined
+  readonly language: Language | undefined
+  readonly packageManager: Application['packageManager'] | undefined
+  readonly install: boolean | undefined
+  readonly force: boolean
+}
+
+/** @throws UsageError, or what `parseArgs` throws */
+export function readArguments (args: readonly string[]): Wishes {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    strict: true,
+    options: {
+      name: { type: 'string' },
+      lang: { type: 'string' },
+      'package-manager': { type: 'string' },
+      'no-install': { type: 'boolean' },
+      force: { type: 'boolean' }
+    }
+  })
+  const [folder, second] = positionals
+  if (second !== undefined) throw new UsageError(`one folder is enough; ${JSON.stringify(second)} is a second one`)
+  if (folder === '') throw new UsageError('the name of the folder is empty')
+  return {
+    folder,
+    name: values.name === undefined ? undefined : checkName(values.name),
+    language: values.lang === undefined ? undefined : checkLanguage(values.lang),
+    packageManager: values['package-manager'] === undefined ? undefined : checkPackageManager(values['package-manager']),
+    install: values['no-install'] === true ? false : undefined,
+    force: values.force ?? false
+  }
+}
+
+/** Fills in what nobody said. */
+export function complete (wishes: Wishes & { readonly folder: string }, env: Readonly<Record<string, string | undefined>>): Request {
+  const { folder, name = nameOf(folder), language = 'ts', packageManager = callingPackageManager(env), install = true, force } = wishes
+  return { folder, name, language, packageManager, install, force }
+}
+
+export function checkName (name: string): string {
+  if (isPackageName(name)) return name
+  throw new UsageError(`${JSON.stringify(name)} cannot be the name of a package: small letters, digits, \`-\`, \`.\` and \`_\`, not that of a dependency, and @scope/ before it if you like`)
+}
+
+export function checkLanguage (language: string): Language {
+  return oneOf(languages, language, '--lang')
+}
+
+export function checkPackageManager (name: string): Application['packageManager'] {
+  return oneOf(packageManagerNames, name, '--package-manager')
+}
+
+function oneOf <Name extends string> (names: readonly Name[], given: string, option: string): Name {
+  const found = names.find(name => name === given)
+  if (found === undefined) throw new UsageError(`${option} is one of ${names.join(', ')}; ${JSON.stringify(given)} is none`)
+  return found
+}

@@ -1,0 +1,92 @@
+import { parseArgs } from 'node:util'
+import { suggest } from '../../lib/config/index.ts'
+import { UsageError } from '../command.ts'
+import { severities, type Severity } from './codes.ts'
+
+export type Format = 'text' | 'json' | 'markdown' | 'html'
+
+export interface Settings {
+  readonly file: string
+  readonly format: Format
+  readonly output: string | undefined
+  /** The lightest severity that fails; undefined without --check. */
+  readonly failOn: Severity | undefined
+  readonly baseline: string | undefined
+  readonly updateBaseline: boolean
+  readonly envFile: string | undefined
+  readonly options: boolean
+  readonly timeoutMs: number
+}
+
+const known = {
+  json: { type: 'boolean' },
+  markdown: { type: 'boolean' },
+  html: { type: 'boolean' },
+  output: { type: 'string', short: 'o' },
+  check: { type: 'boolean' },
+  'fail-on': { type: 'string' },
+  baseline: { type: 'string' },
+  'update-baseline': { type: 'boolean' },
+  'env-file': { type: 'string' },
+  'no-options': { type: 'boolean' },
+  timeout: { type: 'string' }
+} as const
+
+/** Reads the arguments of `secure-api routes`; throws a UsageError that says what to write instead. */
+export function readArguments (args: readonly string[]): Settings {
+  refuseUnknown(args)
+  const { values, positionals } = parseArgs({ args: [...args], options: known, allowPositionals: true, strict: true })
+  const [file, ...more] = positionals
+  if (file === undefined) throw new UsageError('name the file of the application, such as `dist/app.js`')
+  if (more.length > 0) throw new UsageError(`one application at a time; there is ${JSON.stringify(more[0])} after ${JSON.stringify(file)}`)
+  if (values['update-baseline'] === true && values.baseline === undefined) throw new UsageError('--update-baseline needs --baseline FILE, which says what to write')
+  return {
+    file,
+    format: formatOf(values),
+    output: stated('output', values.output),
+    failOn: failOn(values.check === true, values['fail-on']),
+    baseline: stated('baseline', values.baseline),
+    updateBaseline: values['update-baseline'] === true,
+    envFile: stated('env-file', values['env-file']),
+    options: values['no-options'] !== true,
+    timeoutMs: timeout(values.timeout)
+  }
+}
+
+function refuseUnknown (args: readonly string[]): void {
+  for (const arg of args) {
+    if (arg === '--') return
+    const [, name = ''] = /^--([^=]+)/.exec(arg) ?? []
+    if (name === '' || name in known) continue
+    const meant = suggest(name, Object.keys(known))
+    throw new UsageError(`there is no option --${name}${meant === undefined ? '' : `; did you mean --${meant}?`}`)
+  }
+}
+
+function formatOf (values: { readonly [format in Format]?: boolean }): Format {
+  const [format = 'text', other] = (['json', 'markdown', 'html'] as const).filter(name => values[name] === true)
+  if (other !== undefined) throw new UsageError(`--${format} and --${other} cannot both be written; choose one`)
+  return format
+}
+
+/** An empty text is a variable of the shell that is not set. */
+function stated (name: string, value: string | undefined): string | undefined {
+  if (value === '') throw new UsageError(`--${name} is empty`)
+  return value
+}
+
+function failOn (check: boolean, value: string | undefined): Severity | undefined {
+  if (value === undefined) return check ? 'error' : undefined
+  const severity = severities.find(name => name === value)
+  if (severity === undefined) throw new UsageError(`--fail-on takes ${severities.join(', ')}; not ${JSON.stringify(value)}`)
+  if (!check) throw new UsageError('--fail-on has a meaning with --check only')
+  return severity
+}
+
+const defaultTimeout = '60'
+
+function timeout (value = defaultTimeout): number {
+  const seconds = Number(value)
+  if (!Number.isInteger(seconds) || seconds < 1 || seconds > 3600) throw new UsageError(`--timeout takes whole seconds from 1 to 3600; not ${JSON.stringify(value)}`)
+  return seconds * 1000
+}

@@ -1,0 +1,63 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { extname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { UsageError, type Terminal } from '../command.ts'
+import type { Inventory } from './inventory.ts'
+import type { LoadOptions } from './load.ts'
+import type { Answer } from './probe.ts'
+
+export interface Question {
+  readonly file: string
+  readonly options: boolean
+  /** Absent: `.env` of the working directory, if there is one, as `fastify start` does. */
+  readonly envFile: string | undefined
+  readonly timeoutMs: number
+}
+
+/** Beside this file, compiled or not. */
+const program = fileURLToPath(new URL(`./probe${extname(import.meta.url)}`, import.meta.url))
+
+/** Starts the application in a process of its own, and takes stock of its routes there. */
+export async function askApplication ({ file, options, envFile, timeoutMs }: Question, terminal: Terminal): Promise<Inventory> {
+  const question: LoadOptions = { file: resolve(terminal.cwd, file), options }
+  if (!existsSync(question.file)) throw new UsageError(`there is no file ${question.file}`)
+  const child = fork(program, [], {
+    cwd: terminal.cwd,
+    env: { ...terminal.env },
+    execArgv: [...process.execArgv, '--enable-source-maps', ...environment(envFile, terminal.cwd)],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc']
+  })
+  child.stdout?.pipe(terminal.stderr, { end: false })
+  child.stderr?.pipe(terminal.stderr, { end: false })
+  child.send(question)
+  return unpack(await answerOf(child, timeoutMs))
+}
+
+function environment (envFile: string | undefined, cwd: string): readonly string[] {
+  if (envFile === undefined) return existsSync(join(cwd, '.env')) ? [`--env-file=${join(cwd, '.env')}`] : []
+  const file = resolve(cwd, envFile)
+  if (!existsSync(file)) throw new UsageError(`there is no file ${file}`)
+  return [`--env-file=${file}`]
+}
+
+async function answerOf (child: ChildProcess, timeoutMs: number): Promise<Answer> {
+  return await new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      reject(new Error(`the application was not ready within ${timeoutMs / 1000} seconds; --timeout gives it more`))
+    }, timeoutMs)
+    child.once('message', answer => resolve(answer as Answer))
+    child.once('error', reject)
+    child.once('close', code => {
+      clearTimeout(timer)
+      reject(new Error(`the application ended with code ${code} before its routes were known`))
+    })
+  })
+}
+
+function unpack (answer: Answer): Inventory {
+  if ('inventory' in answer) return answer.inventory
+  const { message, stack } = answer.failure
+  throw Object.assign(new Error(message), { stack })
+}

@@ -1,0 +1,42 @@
+import { setTimeout } from 'node:timers/promises'
+import { takeInventory, type Inventory } from './inventory.ts'
+import { loadApplication, type LoadOptions } from './load.ts'
+import { recordRoutes } from './record.ts'
+
+/** What the process of the application answers. */
+export type Answer =
+  | { readonly inventory: Inventory }
+  | { readonly failure: { readonly message: string, readonly stack: string } }
+
+/** How long an application may take to close, in milliseconds; nobody waits for what it says then. */
+const patience = 2000
+
+/**
+ * A process of its own for the application: what it prints goes to standard error, and a hanging one can be ended.
+ * Loads it, looks at its routes, answers once, and ends.
+ */
+process.once('message', (options: LoadOptions) => {
+  probe(options).finally(() => process.exit())
+})
+
+async function probe (options: LoadOptions): Promise<void> {
+  recordRoutes()
+  try {
+    const app = await loadApplication(options)
+    await app.ready()
+    await answer({ inventory: takeInventory(app) })
+    await Promise.race([app.close(), setTimeout(patience)])
+  } catch (error) {
+    const { message, stack = message } = error instanceof Error ? error : new Error(String(error))
+    await answer({ failure: { message, stack } })
+  }
+}
+
+async function answer (answer: Answer): Promise<void> {
+  await new Promise<void>(resolve => process.send?.(plain(answer), () => resolve()))
+}
+
+/** Options of a route may hold functions, which cannot be sent. */
+function plain (answer: Answer): Answer {
+  return JSON.parse(JSON.stringify(answer, (_key, value: unknown) => typeof value === 'function' ? 'function' : value)) as Answer
+}

@@ -1,0 +1,51 @@
+import { realpathSync, statSync } from 'node:fs'
+
+/** Why a file is no place for a secret, and what to do about it. */
+export interface FileFault {
+  readonly why: string
+  readonly fix: string
+}
+
+const others = { any: 0o007, read: 0o004 }
+const group = { write: 0o020, read: 0o040 }
+
+/**
+ * Whether other users of the machine could read, or replace, a secret. The group may read what root owns, as PostgreSQL has it
+ * for its key: that is how Debian (`ssl-cert`) and Kubernetes (`fsGroup`) share one. Follows links, as reading does.
+ *
+ * @returns undefined for a file that is kept well, that cannot be looked at, or where modes mean nothing (Windows).
+ */
+export function secretFileFault (path: string): FileFault | undefined {
+  const found = process.platform === 'win32' ? undefined : look(path)
+  if (found === undefined || isKept(found)) return undefined
+  return {
+    why: `its mode is ${(found.mode & 0o777).toString(8)}, so that other users of this machine can read or replace it`,
+    fix: 'Run `chmod 600` on it; in Kubernetes set `defaultMode: 0400` or 0440 on the volume, and `fsGroup`; with Docker `mode: 0400`.'
+  }
+}
+
+interface Found {
+  readonly mode: number
+  readonly owner: number
+  readonly path: string
+}
+
+function look (path: string): Found | undefined {
+  try {
+    const real = realpathSync(path)
+    const { mode, uid } = statSync(real)
+    return { mode, owner: uid, path: real }
+  } catch {
+    return undefined
+  }
+}
+
+function isKept ({ mode, owner, path }: Found): boolean {
+  const open = mode & (others.any | group.write | (owner === 0 ? 0 : group.read))
+  return open === 0 || (open === others.read && isOfContainer(path))
+}
+
+/** Docker mounts secrets there with mode 444, in memory and in the container alone. */
+function isOfContainer (path: string): boolean {
+  return path.startsWith('/run/secrets/')
+}

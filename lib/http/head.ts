@@ -1,0 +1,222 @@
+import { ServerResponse } from 'node:http'
+import { addVary } from './vary.ts'
+
+/** A header as it is written: lower-case name (RFC 9113 §8.2.1) and value. */
+export type HeaderPair = readonly [name: string, value: string]
+
+/** Headers that are known at boot, in each form in which they are written. */
+export interface HeadPart {
+  readonly pairs: readonly HeaderPair[]
+  /** Names and values in turn, as `writeHead` takes them. */
+  readonly flat: readonly string[]
+  readonly names: ReadonlySet<string>
+  /** Lines of an HTTP/1.1 head. */
+  readonly block: string
+}
+
+/** What the head of every response of a route gets. */
+export interface HeadPlan {
+  readonly always: HeadPart
+  /** Only where the response says nothing of the kind: Cache-Control below status 400, and from there on. */
+  readonly success: HeadPart
+  readonly error: HeadPart
+  /** Names of headers to take off, whoever set them. */
+  readonly remove: ReadonlySet<string>
+}
+
+type Value = number | string | readonly string[] | undefined
+/** What `writeHead` is given: names with values, or names and values in turn. */
+type Given = Readonly<Record<string, Value>> | readonly unknown[] | undefined
+type Write = (this: ServerResponse, status: number, reason?: unknown, headers?: unknown) => ServerResponse
+
+const kHead = Symbol('secure-api.head')
+/** On the prototype of classes whose `_storeHeader` puts the text held here behind the status line. */
+export const kBlock: unique symbol = Symbol('secure-api.block')
+const kPlan = Symbol('secure-api.plan')
+type Response = ServerResponse & { [kHead]?: Head, [kPlan]?: HeadPlan, [kBlock]?: string }
+
+/** Headers that wait until the head of a response is written. */
+class Head {
+  plan: HeadPlan
+  /** What wrote heads before. */
+  readonly write: Write
+  readonly parts: HeadPart[] = []
+  /** Headers of this response alone: names and values in turn. */
+  readonly flat: string[] = []
+  written = false
+
+  constructor (plan: HeadPlan, write: Write) {
+    this.plan = plan
+    this.write = write
+  }
+}
+
+/** What RFC 9110 §5.5 allows in a value, without the obsolete octets above ASCII. */
+export function writable (value: string): boolean {
+  return /^[\t\x20-\x7e]*$/.test(value)
+}
+
+/** Prepares headers. Throws on a value that would split the response (RFC 9112 §11.1): what is prepared is not looked at again. */
+export function headPart (pairs: readonly HeaderPair[]): HeadPart {
+  const unfit = pairs.find(([, value]) => !writable(value))
+  if (unfit !== undefined) throw new TypeError(`the value of ${unfit[0]} cannot be sent`)
+  return Object.freeze({
+    pairs: Object.freeze([...pairs]),
+    flat: Object.freeze(pairs.flat()),
+    names: new Set(pairs.map(([name]) => name)),
+    block: pairs.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  })
+}
+
+const none = headPart([])
+const emptyPlan: HeadPlan = Object.freeze({ always: none, success: none, error: none, remove: new Set<string>() })
+
+/**
+ * Sets what the response's head gets besides what the application sets. It is put together when the head is written,
+ * by whomever (`reply.send`, a hijacked `raw.end`, an error), since eleven times `setHeader` cost more than all checks.
+ * A header that the application set stands instead of ours, but for `Vary`, which has the names of both.
+ */
+export function planHead (raw: ServerResponse, plan: HeadPlan): void {
+  const head = headOf(raw)
+  if (head !== undefined) head.plan = plan
+  else writeNow(raw, plan)
+}
+
+/** For HTTP/2, where there is no moment that every response passes when its head is written. */
+function writeNow (raw: Response, plan: HeadPlan): void {
+  raw[kPlan] = plan
+  for (const [name, value] of [...plan.always.pairs, ...plan.error.pairs]) raw.setHeader(name, value)
+}
+
+/** The plan of an HTTP/2 response, whose headers have been set as for an error. */
+export function headPlanOf (raw: Response): HeadPlan | undefined {
+  return raw[kPlan]
+}
+
+/** Adds prepared headers to the head. */
+export function addToHead (raw: ServerResponse, part: HeadPart): void {
+  const head = headOf(raw)
+  if (head !== undefined) head.parts.push(part)
+  else for (const [name, value] of part.pairs) setBeside(raw, name, value)
+}
+
+/** Adds one header with a value made for this response, from text that is known to be {@link writable}. */
+export function addPairToHead (raw: ServerResponse, name: string, value: string): void {
+  const head = headOf(raw)
+  if (head !== undefined) head.flat.push(name, value)
+  else setBeside(raw, name, value)
+}
+
+/** Undefined for responses of HTTP/2: their `end` does not always come by `writeHead`. */
+function headOf (raw: Response): Head | undefined {
+  return raw[kHead] ?? (raw instanceof ServerResponse ? open(raw) : undefined)
+}
+
+/** Somebody may have put another `writeHead` on this response; it is called with what ours makes. */
+function open (raw: Response): Head {
+  const head = new Head(emptyPlan, raw.writeHead as Write)
+  raw[kHead] = head
+  raw.writeHead = writeHead as typeof raw.writeHead
+  return head
+}
+
+function setBeside (raw: ServerResponse, name: string, value: string): void {
+  const present = name === 'vary' ? raw.getHeader('vary') : undefined
+  raw.setHeader(name, present === undefined ? value : addVary(String(present), value))
+}
+
+/** Takes the place of a response's own `writeHead`; Node calls it too, before the first byte of a body. */
+function writeHead (this: Response, status: number, reason?: unknown, headers?: unknown): ServerResponse {
+  const head = this[kHead]
+  if (head === undefined || head.written || this.headersSent) return (head?.write ?? ServerResponse.prototype.writeHead as Write).call(this, status, reason, headers)
+  head.written = true
+  const given = (typeof reason === 'string' ? headers : headers ?? reason) as Given
+  const all = complete(this, head, status, given)
+  return typeof reason === 'string' ? head.write.call(this, status, reason, all) : head.write.call(this, status, all)
+}
+
+/** What is to be written in place of what was given. */
+function complete (raw: Response, head: Head, status: number, given: Given): Given {
+  if (Array.isArray(given) || raw.getHeaderNames().length > 0) return besideOthers(raw, head, status, given)
+  const own = given as Readonly<Record<string, Value>> | undefined
+  const cache = cacheFor(head.plan, status, own)
+  if (raw[kBlock] !== undefined && !overlaps(head, cache, own)) return asBlock(raw, head, cache, own)
+  return merged(head, cache, own)
+}
+
+/** Refusals and many handlers say themselves how they may be stored. */
+function cacheFor ({ success, error }: HeadPlan, status: number, own: Readonly<Record<string, Value>> | undefined): HeadPart {
+  if (own?.['cache-control'] !== undefined) return none
+  return status < 400 ? success : error
+}
+
+/** The text goes behind the status line; what was given follows as it is. */
+function asBlock (raw: Response, { plan, parts, flat }: Head, cache: HeadPart, own: Given): Given {
+  let block = plan.always.block + cache.block
+  for (const part of parts) block += part.block
+  for (let index = 0; index < flat.length; index += 2) block += `${flat[index]}: ${flat[index + 1]}\r\n`
+  raw[kBlock] = block
+  return own
+}
+
+/** Whether something given stands in the way of the short path: it replaces one of our headers, or is to be taken off. */
+function overlaps ({ plan, parts, flat }: Head, cache: HeadPart, own: Readonly<Record<string, Value>> | undefined): boolean {
+  for (const key in own) {
+    const name = key.toLowerCase()
+    if (plan.always.names.has(name) || cache.names.has(name) || plan.remove.has(name)) return true
+    for (const part of parts) if (part.names.has(name)) return true
+    if (flat.includes(name)) return true
+  }
+  return false
+}
+
+/** Names and values in turn: Node then neither keeps nor copies them one by one. */
+function merged (head: Head, cache: HeadPart, own: Readonly<Record<string, Value>> | undefined): unknown[] {
+  const { plan, parts, flat } = head
+  if (!overlaps(head, cache, own)) {
+    const all: unknown[] = [...plan.always.flat, ...cache.flat]
+    for (const part of parts) all.push(...part.flat)
+    all.push(...flat)
+    for (const key in own) all.push(key, own[key])
+    return all
+  }
+  const names = new Map<string, unknown>(pairsOf(head, cache))
+  for (const [key, value] of Object.entries(own ?? {})) {
+    const name = key.toLowerCase()
+    if (!plan.remove.has(name)) names.set(name, withVary(name, value, names.get(name)))
+  }
+  return [...names].flat(1)
+}
+
+/** Headers were set on the raw response, and Node writes those: ours are set beside them. */
+function besideOthers (raw: Response, head: Head, status: number, given: Given): Given {
+  const { plan } = head
+  for (const [name, value] of pairsOf(head, status < 400 ? plan.success : plan.error)) {
+    const present = raw.getHeader(name)
+    if (present === undefined || name === 'vary') raw.setHeader(name, withVary(name, present ?? value, value) as string)
+  }
+  for (const name of plan.remove) raw.removeHeader(name)
+  if (given === undefined) return undefined
+  const list: readonly (readonly [string, unknown])[] = Array.isArray(given) ? pairwise(given) : Object.entries(given)
+  return list.filter(([key]) => !plan.remove.has(key.toLowerCase()))
+    .flatMap(([key, value]) => [key, withVary(key.toLowerCase(), value, raw.getHeader(key))])
+}
+
+function withVary (name: string, value: unknown, ours: unknown): unknown {
+  return name === 'vary' && ours !== undefined ? addVary(String(ours), String(value)) : value
+}
+
+/** Both forms that Node takes: `[name, value, name, value]` and `[[name, value]]`. */
+function pairwise (list: readonly unknown[]): (readonly [string, unknown])[] {
+  const flat = Array.isArray(list[0]) ? list.flat(1) : list
+  return flat.flatMap((name, index) => index % 2 === 0 ? [[String(name), flat[index + 1]] as const] : [])
+}
+
+/** Our headers, those of the same name joined (only `vary` stands in several parts). */
+function pairsOf ({ plan, parts, flat }: Head, cache: HeadPart): Map<string, string> {
+  const all = new Map<string, string>()
+  const add = (name: string, value: string) => all.set(name, name === 'vary' && all.has(name) ? addVary(String(all.get(name)), value) : value)
+  for (const part of [plan.always, cache, ...parts]) for (const [name, value] of part.pairs) add(name, value)
+  for (let index = 0; index < flat.length; index += 2) add(flat[index] ?? '', flat[index + 1] ?? '')
+  return all
+}

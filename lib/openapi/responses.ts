@@ -1,0 +1,107 @@
+import { answers, refusal, type AnswerCode, type Refusal } from '../http/index.ts'
+import { compilePolicy, defaultPolicies, rateLimited, unplanned } from '../limits/index.ts'
+import { compileRule, forbidden, PolicyBook } from '../policy/index.ts'
+import { needs } from './security.ts'
+import type { Access, Fields, RouteFacts } from './types.ts'
+
+/** Names of the components that the suite adds; one of the same name that the application states itself is used instead. */
+const problem = 'SecureApiProblem'
+const byStatus = {
+  400: 'SecureApiMalformedCredential',
+  401: 'SecureApiUnauthenticated',
+  403: 'SecureApiForbidden',
+  429: 'SecureApiRateLimited',
+  503: 'SecureApiUnavailable'
+} as const
+type Status = keyof typeof byStatus
+
+/** Which answers each step can give. */
+const byStep: Readonly<Record<string, readonly Status[]>> = {
+  authentication: [400, 401, 503],
+  'authorization:guard': [401, 403],
+  'rate-limit:address': [429],
+  'rate-limit:route': [429]
+}
+
+/** What the suite sends: the examples are the answers themselves. */
+const refusals: Readonly<Record<Status, () => readonly Refusal[]>> = {
+  400: () => [refusal('SECURE_API_CREDENTIAL_AMBIGUOUS')],
+  401: () => (Object.keys(answers) as AnswerCode[]).filter(code => answers[code].status === 401).map(code => refusal(code)),
+  403: () => [forbidden()],
+  429: () => [overLimit()],
+  503: () => (['SECURE_API_KEYS_UNAVAILABLE', 'SECURE_API_REVOCATION_UNAVAILABLE'] as const).map(code => refusal(code, { headers: { 'retry-after': '30' } }))
+}
+
+function overLimit (): Refusal {
+  const policy = compilePolicy('read', defaultPolicies.read, 'local')
+  return rateLimited([unplanned(policy, 0)], policy.header)
+}
+
+const text: Fields = { type: 'string' }
+const headers: Readonly<Record<string, Fields>> = {
+  'WWW-Authenticate': { description: 'The challenge (RFC 6750 §3).', schema: text },
+  'Retry-After': { description: 'Seconds until asking again makes sense.', schema: { type: 'integer', minimum: 1 } },
+  RateLimit: { description: 'What is left of each limit.', schema: text },
+  'RateLimit-Policy': { description: 'The limits that count here.', schema: text }
+}
+
+const descriptions: Readonly<Record<Status, string>> = {
+  400: 'The credential is malformed, or there are two.',
+  401: 'There is no credential, or none that is accepted.',
+  403: 'The credential does not permit this.',
+  429: 'A rate limit is used up.',
+  503: 'The credential cannot be checked at the moment.'
+}
+
+const statuses = Object.keys(byStatus).map(Number) as readonly Status[]
+
+/** The body of a refusal: RFC 9457, with the members that are always there. */
+export const problemSchema: Fields = Object.freeze({
+  type: 'object',
+  description: 'A problem document (RFC 9457).',
+  required: ['type', 'title', 'status', 'detail', 'code'],
+  properties: {
+    type: { type: 'string', format: 'uri-reference' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string' },
+    code: { type: 'string', description: 'Names the cause, and never changes its meaning.' },
+    'violated-policies': { type: 'array', items: { type: 'string' }, description: 'The limits that are used up.' }
+  }
+})
+
+/** Under `components`, where the routes refer to them. Bodies are described only where the suite writes them itself. */
+export function sharedComponents (bodies: boolean): Readonly<Record<'schemas' | 'responses', Fields>> {
+  const responses = statuses.map(status => [byStatus[status], responseOf(descriptions[status], refusals[status](), bodies)])
+  return { schemas: bodies ? { [problem]: problemSchema } : {}, responses: Object.fromEntries(responses) }
+}
+
+/** The refusals of a route by status. Its 403 says what it needs, where that is known. */
+export function responsesOf ({ access, steps }: RouteFacts, bodies: boolean): Fields {
+  const given = new Set(steps.flatMap(step => byStep[step] ?? []))
+  return Object.fromEntries(statuses.filter(status => given.has(status)).map(status => {
+    const own = status === 403 && (typeof access === 'object' || access === 'none')
+    return [status, own ? responseOf(needs(access), [refusalOf(access)], bodies) : { $ref: `#/components/responses/${byStatus[status]}` }]
+  }))
+}
+
+function refusalOf (access: Access): Refusal {
+  if (typeof access === 'string' || access.scope === undefined) return forbidden()
+  return compileRule({ scope: access.scope }, new PolicyBook()).refusal
+}
+
+function responseOf (description: string, sent: readonly Refusal[], bodies: boolean): Fields {
+  return { description, headers: headersOf(sent), ...(bodies && { content: contentOf(sent) }) }
+}
+
+function headersOf ([first]: readonly Refusal[]): Fields {
+  return Object.fromEntries(Object.entries(headers).flatMap(([name, header]) => {
+    const sent = first?.headers[name.toLowerCase()]
+    return sent === undefined ? [] : [[name, { ...header, example: header.schema === text ? sent : Number(sent) }]]
+  }))
+}
+
+function contentOf (sent: readonly Refusal[]): Fields {
+  const examples = sent.map(({ code, body }) => [code, { value: JSON.parse(body) as unknown }])
+  return { 'application/problem+json': { schema: { $ref: `#/components/schemas/${problem}` }, examples: Object.fromEntries(examples) } }
+}

@@ -1,0 +1,80 @@
+import type { Requirement, Rule } from '../policy/index.ts'
+import { fieldsOf, type Access, type Fields } from './types.ts'
+
+/** The schemes of a document under the names they have there. */
+export interface Schemes {
+  readonly bearer: string
+  readonly openIdConnect: readonly string[]
+  /** OpenAPI 3.1 allows scopes with every scheme; 3.0 (§4.7.31) only with oauth2 and openIdConnect. */
+  readonly bearerScopes: boolean
+  /** To be added to the document: not those that it has already. */
+  readonly added: Fields
+}
+
+export interface SchemeOptions {
+  readonly bearer: string
+  /** Addresses of provider metadata. */
+  readonly openIdConnect: readonly string[]
+}
+
+const bearerScheme: Fields = Object.freeze({
+  type: 'http',
+  scheme: 'bearer',
+  bearerFormat: 'JWT',
+  description: 'An access token in the Authorization header (RFC 6750).'
+})
+
+/** The schemes for a document that may have some already: those stay, whatever they are. */
+export function schemesFor (document: Fields, { bearer, openIdConnect }: SchemeOptions): Schemes {
+  const stated = fieldsOf(fieldsOf(document.components).securitySchemes)
+  const schemes: Record<string, unknown> = { ...stated, [bearer]: stated[bearer] ?? bearerScheme }
+  const names = openIdConnect.map(url => {
+    const name = freeName(schemes, url)
+    schemes[name] ??= { type: 'openIdConnect', openIdConnectUrl: url }
+    return name
+  })
+  const added = Object.fromEntries(Object.entries(schemes).filter(([name]) => !Object.hasOwn(stated, name)))
+  return { bearer, openIdConnect: names, bearerScopes: !String(document.openapi).startsWith('3.0'), added }
+}
+
+/** `openIdConnect`, `openIdConnect2`, …: the scheme that has this address already, or the first name nobody has. */
+function freeName (schemes: Fields, url: string, number = 1): string {
+  const name = number === 1 ? 'openIdConnect' : `openIdConnect${number}`
+  const taken = schemes[name]
+  return taken === undefined || fieldsOf(taken).openIdConnectUrl === url ? name : freeName(schemes, url, number + 1)
+}
+
+/** The Security Requirement Objects of a route: any one of the list is enough, and of one all must hold. None: it is public. */
+export function securityOf (access: Access, { bearer, openIdConnect, bearerScopes }: Schemes): readonly Fields[] {
+  if (access === 'public') return []
+  const groups = typeof access === 'string' ? [[]] : alternatives(access)
+  const withBearer = bearerScopes ? groups : [[]]
+  return [
+    ...withBearer.map(scopes => ({ [bearer]: scopes })),
+    ...openIdConnect.flatMap(name => groups.map(scopes => ({ [name]: scopes })))
+  ]
+}
+
+/** The sets of scopes of which one is needed. Roles and policies are no scopes that a client could ask for. */
+function alternatives ({ scope }: Rule): readonly (readonly string[])[] {
+  if (scope === undefined) return [[]]
+  if (typeof scope === 'string') return [[scope]]
+  return 'all' in scope ? [scope.all] : scope.any.map(name => [name])
+}
+
+/** What a caller needs, in words. */
+export function needs (access: Access): string {
+  if (access === 'none') return 'No rule is stated for this route: nobody may call it.'
+  if (typeof access === 'string') return 'The credential does not permit this.'
+  return `Needs ${(['scope', 'role', 'policy'] as const).flatMap(kind => inWords(kind, access[kind])).join(', and ')}.`
+}
+
+const plural = { scope: 'scopes', role: 'roles', policy: 'policies' } as const
+
+function inWords (kind: keyof typeof plural, requirement: Requirement | undefined): string[] {
+  if (requirement === undefined) return []
+  const [mode, names] = typeof requirement === 'string' ? ['all', [requirement]] as const : 'all' in requirement ? ['all', requirement.all] as const : ['any', requirement.any] as const
+  const list = names.map(name => `\`${name}\``).join(', ')
+  if (names.length === 1) return [`the ${kind} ${list}`]
+  return [mode === 'all' ? `the ${plural[kind]} ${list}` : `one of the ${plural[kind]} ${list}`]
+}

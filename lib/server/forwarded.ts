@@ -1,0 +1,27 @@
+import { proxiesOf, proxyMatcher } from './trust-proxy.ts'
+
+/** A request as Node hands it out, over either version of HTTP. */
+export interface RawRequest {
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly socket: { readonly remoteAddress?: string | undefined, readonly encrypted?: boolean }
+}
+
+/** Whether a request came over TLS, by the word of a trusted proxy too. */
+export type OverTls = (request: RawRequest) => boolean
+
+/** Says of a request that Fastify has not looked at yet what its `request.protocol` would say. */
+export function overTls (trustProxy: unknown): OverTls {
+  const trusts = trustedBy(trustProxy)
+  return ({ headers, socket }) => {
+    const forwarded = String(headers['x-forwarded-proto'] ?? '')
+    if (forwarded !== '' && trusts(socket.remoteAddress)) return forwarded.split(',').at(-1)?.trim() === 'https'
+    return socket.encrypted === true
+  }
+}
+
+/** Every form that Fastify takes; a number trusts nobody since 5.12.1. */
+function trustedBy (trustProxy: unknown): (address: string | undefined) => boolean {
+  if (trustProxy === true) return () => true
+  if (typeof trustProxy === 'function') return address => Boolean(trustProxy(address, 0))
+  return proxyMatcher(proxiesOf(trustProxy))
+}

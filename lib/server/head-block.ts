@@ -1,0 +1,42 @@
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import { kBlock } from '../http/index.ts'
+
+type StoreHeader = (this: WithBlock, statusLine: string, headers: unknown) => void
+type WithBlock = ServerResponse & { [kBlock]?: string }
+
+/**
+ * Lets responses of a class write the headers that are known at boot as one text behind the status line, in place of a
+ * dozen that Node checks and joins one by one for each response (docs/decisions/performance.md). Node has no public
+ * place for it: `_storeHeader` gets the status line. Where a runtime works otherwise the class is left as it is, and
+ * the headers take the public way.
+ */
+export function writeBlocks (Response: { readonly prototype: ServerResponse }): boolean {
+  const store: unknown = Reflect.get(ServerResponse.prototype, '_storeHeader')
+  if (typeof store !== 'function') return false
+  const { prototype } = Response
+  Object.assign(prototype, { [kBlock]: '', _storeHeader: withBlock(store as StoreHeader) })
+  if (worksIn(prototype)) return true
+  Reflect.deleteProperty(prototype, '_storeHeader')
+  return Reflect.deleteProperty(prototype, kBlock) && false
+}
+
+function withBlock (store: StoreHeader): StoreHeader {
+  return function storeWithBlock (statusLine, headers) {
+    const block = this[kBlock]
+    store.call(this, block === '' || block === undefined ? statusLine : statusLine + block, headers)
+  }
+}
+
+/** Writes one head to nobody, and looks at it. */
+function worksIn (prototype: ServerResponse): boolean {
+  const probe: WithBlock = new ServerResponse(new IncomingMessage(new Socket()))
+  Object.setPrototypeOf(probe, prototype)
+  probe[kBlock] = 'x-block: 1\r\n'
+  try {
+    probe.writeHead(200, { 'x-after': '2' })
+  } catch {
+    return false
+  }
+  return String(Reflect.get(probe, '_header')).startsWith('HTTP/1.1 200 OK\r\nx-block: 1\r\nx-after: 2\r\n')
+}

@@ -1,0 +1,116 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { auditPrincipal, eventName, outcomeOf, timestamp, type AuditEvent, type RouteAudit } from '../lib/audit/index.ts'
+import { isPreflight } from '../lib/cors/index.ts'
+import type { Violation } from '../lib/headers/index.ts'
+import { limitOf } from '../lib/limits/index.ts'
+import { refusalOf, type EdgeAnswer, type RouteInfo } from '../lib/pipeline/index.ts'
+import type { HandshakeFailure } from '../lib/server/index.ts'
+
+/** What the trail says of every request of one route. */
+export interface AuditedRoute {
+  readonly route: string | undefined
+  /** The action's name from `config.audit`; undefined: made of the method and the route. */
+  readonly action: string | undefined
+  /** Allowed calls are left out. */
+  readonly refusalsOnly: boolean
+  /** By method, since a route may have several. */
+  readonly actions: ReadonlyMap<string, string>
+}
+
+export function auditedRoute ({ kind, url, methods, config }: RouteInfo): AuditedRoute {
+  const stated = config.audit as RouteAudit | undefined
+  return Object.freeze({
+    route: kind === 'unknown' ? undefined : url,
+    action: typeof stated === 'string' ? stated : undefined,
+    refusalsOnly: stated === false,
+    actions: new Map(methods.map(method => [method, `${method} ${url}`]))
+  })
+}
+
+/** `undefined` for an allowed call of a route that wants none in the trail; refusals are always in it. */
+export function requestEvent (route: AuditedRoute, { request, statusCode }: FastifyReply, aborted: boolean, durationMs: number): AuditEvent | undefined {
+  const status = aborted ? 499 : statusCode
+  const outcome = outcomeOf(status, aborted)
+  if (route.refusalsOnly && outcome === 'allowed') return undefined
+  // A guard by hand may refuse and another one, or the handler, still let the call through.
+  const refused = outcome === 'allowed' ? undefined : refusalOf(request)
+  const event: Writable = {
+    time: timestamp(),
+    event: eventName(status, refused?.code),
+    action: actionOf(request, route),
+    outcome,
+    status,
+    method: request.method,
+    requestId: request.id,
+    address: request.ip,
+    durationMs: Math.round(durationMs * 1000) / 1000
+  }
+  const reason = aborted ? 'client-aborted' : refused?.code
+  if (reason !== undefined) event.reason = reason
+  if (route.route !== undefined) event.route = route.route
+  const limit = limitOf(request)
+  if (limit !== undefined) event.limit = limit
+  const { auth } = request
+  if (auth !== undefined && auth.kind !== 'anonymous') event.principal = auditPrincipal(auth)
+  return event
+}
+
+/** An event in the making: spreading what may be absent took a third of the time of the whole request. */
+type Writable = { -readonly [Key in keyof AuditEvent]: AuditEvent[Key] }
+
+/** A preflight is matched to no route of the application; what it asks about is the sender's word. */
+function actionOf ({ method, headers }: FastifyRequest, { action, actions, route }: AuditedRoute): string {
+  if (method === 'OPTIONS' && isPreflight(method, headers)) return 'preflight'
+  return action ?? actions.get(method) ?? `${method} ${route ?? 'unknown route'}`
+}
+
+/** Something that was no request: there is no method, no route and no id to name. */
+export function edgeEvent ({ status, code, address }: EdgeAnswer): AuditEvent {
+  return {
+    time: timestamp(),
+    event: eventName(status, code),
+    action: 'malformed request',
+    outcome: 'denied',
+    status,
+    reason: code,
+    method: '',
+    requestId: '',
+    address: address ?? '',
+    durationMs: 0
+  }
+}
+
+/** A connection that never carried a request. */
+export function handshakeEvent ({ error, address, suppressed }: HandshakeFailure): AuditEvent {
+  return {
+    time: timestamp(),
+    event: 'authn_fail',
+    action: 'tls handshake',
+    outcome: 'denied',
+    status: 0,
+    reason: 'client-certificate',
+    method: '',
+    requestId: '',
+    address: address ?? '',
+    durationMs: 0,
+    handshake: { error, suppressed }
+  }
+}
+
+/** Of a policy that is only tried out nothing was blocked. */
+export function violationEvent (request: FastifyRequest, violation: Violation): AuditEvent {
+  const { url } = request.routeOptions
+  return {
+    time: timestamp(),
+    event: 'malicious_csp_violation',
+    action: 'csp violation',
+    outcome: violation.disposition === 'report' ? 'allowed' : 'denied',
+    status: 204,
+    method: request.method,
+    ...(url === undefined ? undefined : { route: url }),
+    requestId: request.id,
+    address: request.ip,
+    durationMs: 0,
+    violation
+  }
+}

@@ -1,0 +1,246 @@
+import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import { check, Problems, type ConfigurationCode } from '../lib/config/index.ts'
+import type { RouteHeaders } from '../lib/headers/index.ts'
+import { metadataUrls } from '../lib/keys/index.ts'
+import {
+  basePaths, extension, extensionOf, isOpenApi3, OpenApiOptionsSchema, secureDocument, templateOf, toYaml,
+  type Access, type DocumentOptions, type Fields, type OpenApiOptions, type Operation, type Pages, type RouteFacts
+} from '../lib/openapi/index.ts'
+import type { Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
+import { compileIssuer, issuersOf, type AuthenticationOptions } from '../lib/tokens/index.ts'
+import { pipelineOf } from './pipeline.ts'
+
+/** The decorator of @fastify/swagger. */
+type Generate = (options?: { yaml?: boolean }) => unknown
+type Document = Fields
+
+const openapi: FastifyPluginAsync<OpenApiOptions> = async (app, options) => {
+  const problems = new Problems()
+  checkOpenApi(options, problems)
+  const pages = pagesOf(app)
+  if (pages === undefined && options.ui !== undefined) {
+    problems.add('SECURE_API_OPTION_CONFLICT', 'openapi.ui', 'the rules of routes are read by another plugin of the suite before this one', 'Register this plugin before the others.')
+  }
+  problems.throwIfAny()
+  if (pages !== undefined && options.ui !== undefined) pages.configOf = pageConfigs(options.ui, metadataOf(options))
+
+  const pipeline = pipelineOf(app)
+  pipeline.add({ name: 'openapi', phase: 'headers', compile: () => undefined })
+  const routes = new DocumentedRoutes(app, pipeline)
+  const scopes = [app]
+  const document = describer(app, pipeline, routes, options)
+  const wrap = () => scopes.flatMap(scope => (options.decorators ?? ['swagger']).map(name => wrapDecorator(scope, name, document)))
+  app.addHook('onRoute', function documentRoute (route) { routes.declare(route) })
+  app.addHook('onRegister', function documentScope (scope) { scopes.push(scope) })
+  app.addHook('onReady', async function documentAll () {
+    if (!wrap().includes(true)) routes.forget()
+    scopes.length = 0
+  })
+  wrap()
+}
+
+/** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
+export function checkOpenApi (options: OpenApiOptions, problems: Problems): void {
+  const before = problems.list().length
+  check(OpenApiOptionsSchema, options, 'openapi', problems)
+  if (problems.list().length > before) return
+  const { ui } = options
+  metadataOf(options).forEach((url, index) => {
+    if (!URL.canParse(url)) problems.add('SECURE_API_URL_INVALID', `openapi.openIdConnect[${index}]`, 'this is not a URL', 'Give the whole address of the metadata, https://…/.well-known/openid-configuration.')
+  })
+  if (ui === undefined || Object.keys(ui).some(name => name !== 'path')) return
+  problems.add('SECURE_API_OPTION_MISSING', 'openapi.ui', 'it does not say who may read the documentation', 'Add `public: true`, or a rule.')
+}
+
+/** The metadata of the issuers whose keys are found by discovery: what `openIdConnect` is unless it is stated. */
+export function discoveredBy (auth: AuthenticationOptions): string[] {
+  return issuersOf(auth)
+    .filter(({ discovery, jwks, jwksUri }) => discovery ?? (jwks === undefined && jwksUri === undefined))
+    .flatMap(issuer => compileIssuer(issuer)).map(({ issuer }) => metadataUrls(issuer)[0])
+}
+
+function metadataOf ({ openIdConnect = false }: OpenApiOptions): readonly string[] {
+  return openIdConnect === false ? [] : openIdConnect
+}
+
+interface PageRule { configOf?: (route: RouteOptions) => FastifyContextConfig | undefined }
+
+type OpenerPolicy = NonNullable<RouteHeaders['crossOriginOpenerPolicy']>
+
+const pageRules = new WeakMap<FastifyInstance, PageRule>()
+const kPipeline = Symbol.for('fastify-secure-api.pipeline')
+
+/**
+ * Where the rule of the documentation's pages is kept for the hook that lays it under their `config`. The hook must run
+ * before the pipeline's, which reads `config`: undefined where that is too late.
+ */
+export function pagesOf (app: FastifyInstance): PageRule | undefined {
+  const known = pageRules.get(app)
+  if (known !== undefined || Object.hasOwn(app, kPipeline)) return known
+  const rule: PageRule = {}
+  pageRules.set(app, rule)
+  app.addHook('onRoute', function ruleOfPages (route) {
+    const config = rule.configOf?.(route)
+    if (config !== undefined) route.config = { ...config, ...route.config }
+  })
+  return rule
+}
+
+const ruleKeys = ['scope', 'role', 'policy', 'authenticated', 'public']
+
+/** @fastify/swagger-ui hides all its routes: an application's own route under that path is not opened with them. */
+function isPage ({ url, schema, config = {} }: RouteOptions, path: string): boolean {
+  const hidden = schema !== undefined && 'hide' in schema && schema.hide === true
+  return hidden && (url === path || url.startsWith(`${path}/`)) && !ruleKeys.some(key => key in config)
+}
+
+/** The one inline style of swagger-ui 5: its own logo, which @fastify/swagger-ui replaces. Of another release the browser would report it, and show the same page. */
+const logoStyle = "'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='"
+
+/**
+ * What is laid under the `config` of a page. swagger-ui reads the metadata of openIdConnect schemes when it opens, and
+ * asks for tokens there; the provider's window must find the page that opened it when it comes back to a file below
+ * `static` (HTML, Cross-Origin-Opener-Policy), which `same-origin` on either would prevent.
+ */
+function pageConfigs ({ path = '/documentation', ...rule }: Pages, metadata: readonly string[]): (route: RouteOptions) => FastifyContextConfig | undefined {
+  const origins = [...new Set(metadata.map(url => new URL(url).origin))]
+  const contentSecurityPolicy = { directives: { 'style-src': ["'self'", logoStyle], 'connect-src': ["'self'", ...origins] } }
+  const configWith = (opener: OpenerPolicy): FastifyContextConfig => ({ ...rule, headers: { profile: 'html', contentSecurityPolicy, crossOriginOpenerPolicy: origins.length === 0 ? 'same-origin' : opener } })
+  const page = configWith('same-origin-allow-popups')
+  const file = configWith('unsafe-none')
+  return route => isPage(route, path) ? (route.url.startsWith(`${path}/static/`) ? file : page) : undefined
+}
+
+/** The routes that @fastify/swagger may have in its list, whichever of the two was registered first. */
+class DocumentedRoutes {
+  readonly #app: FastifyInstance
+  readonly #pipeline: Pipeline
+  #declared: RouteOptions[] = []
+  readonly #marks = new WeakMap<object, RouteFacts>()
+
+  constructor (app: FastifyInstance, pipeline: Pipeline) {
+    this.#app = app
+    this.#pipeline = pipeline
+  }
+
+  declare (route: RouteOptions): void {
+    this.#declared.push(route)
+  }
+
+  /** For an application that has no document after all. */
+  forget (): void {
+    this.#declared = []
+  }
+
+  /**
+   * Marks each route for the operation that is made of it, by an object that @fastify/swagger copies from its schema.
+   * It keeps the same options object as we do and reads it when the document is made; Fastify has read it long before,
+   * so that nothing changes in how the route validates and answers.
+   */
+  mark (): void {
+    for (const route of this.#declared.splice(0)) {
+      const found = this.#pipeline.find(route.config ?? {})
+      if (found === undefined || Object.hasOwn(route.schema ?? {}, extension)) continue
+      const facts = this.#factsOf(found.info)
+      const mark = extensionOf(facts)
+      this.#marks.set(mark, facts)
+      route.schema = Object.assign({}, route.schema, { [extension]: mark })
+    }
+  }
+
+  /** Finds the facts of an operation by its mark; by its path where a transform of the application dropped that. */
+  finder (document: Document): (operation: Operation) => RouteFacts | undefined {
+    const bases = basePaths(document)
+    const byPath = new Map(this.#pipeline.routes.flatMap(info => info.methods.map(method => [`${method} ${templateOf(info.url)}`, info])))
+    return ({ method, path, operation }) => {
+      const mark = operation[extension]
+      const marked = typeof mark === 'object' && mark !== null ? this.#marks.get(mark) : undefined
+      if (marked !== undefined) return marked
+      const info = bases.map(base => byPath.get(`${method} ${base}${path}`)).find(route => route !== undefined)
+      return info === undefined ? this.#unknown(method, path) : this.#factsOf(info)
+    }
+  }
+
+  #factsOf (info: RouteInfo): RouteFacts {
+    const { onRequest, preHandler } = this.#pipeline.chain(info).names
+    const steps = [...onRequest, ...preHandler]
+    const posture = this.#pipeline.posture(info)
+    return { access: accessOf(posture, steps), steps, rateLimit: posture.rateLimit }
+  }
+
+  /** Registered at the root the suite guards routes too that were declared before it; their `config` shows with the first request. */
+  #unknown (method: string, path: string): RouteFacts | undefined {
+    if (!Object.hasOwn(this.#app, 'server') || !isServed(this.#app, method, path)) return undefined
+    this.#app.log.warn({ code: 'SECURE_API_OPENAPI_ROUTE_UNKNOWN' satisfies ConfigurationCode, method, path },
+      'secure-api: this operation is documented as if it needed a token: its route was declared before the suite, which does not know its rule yet, or a transform changed its path')
+    return { access: 'unknown', steps: this.#pipeline.steps }
+  }
+}
+
+/** Without the guards of `authorization` a valid credential is enough wherever one is asked for. */
+function accessOf ({ access, accessByDefault }: Fields, steps: readonly string[]): Access {
+  if (access === undefined) return steps.includes('authentication') ? 'authenticated' : 'public'
+  return access === 'none' && accessByDefault === 'authenticated' ? 'authenticated' : access as Access
+}
+
+/** Whether a route of this server answers there; a description may hold operations of other servers too. Parameters may ask for digits. */
+function isServed (app: FastifyInstance, method: string, path: string): boolean {
+  return ['x', '1'].some(value => {
+    const route = app.findRoute({ method, url: path.replace(/\{[^}]*\}/g, value) })
+    return route !== null && (path.includes('*') || !('*' in route.params))
+  })
+}
+
+/** Makes the secured document of one that @fastify/swagger made; again only when there is a new one, or when a route was seen first. */
+function describer (app: FastifyInstance, pipeline: Pipeline, routes: DocumentedRoutes, options: OpenApiOptions): (generate: Generate) => Document | undefined {
+  const { bearer = 'bearerAuth', responses = true } = options
+  const settings: Omit<DocumentOptions, 'authenticates' | 'bodies'> = { bearer, openIdConnect: metadataOf(options), responses }
+  const made = new WeakMap<object, { readonly routes: number, readonly secured: Document }>()
+  let warned = false
+  return generate => {
+    routes.mark()
+    const document = generate()
+    if (!isOpenApi3(document)) {
+      if (!warned) warnOfVersion(app)
+      warned = true
+      return undefined
+    }
+    const known = made.get(document)
+    if (known?.routes === pipeline.routes.length) return known.secured
+    const secured = secureDocument(document, routes.finder(document), { ...settings, authenticates: pipeline.has('authentication'), bodies: pipeline.sendsProblems })
+    made.set(document, { routes: pipeline.routes.length, secured })
+    return secured
+  }
+}
+
+function warnOfVersion (app: FastifyInstance): void {
+  app.log.warn({ code: 'SECURE_API_OPENAPI_VERSION' satisfies ConfigurationCode },
+    'secure-api: the API description is Swagger 2.0, which has no bearer tokens, and stays as it is; register @fastify/swagger with the option `openapi`')
+}
+
+const wrapped = new WeakMap<object, Set<unknown>>()
+
+/** Replaces the decorator where it stands, in this scope or around it, so that everybody who asks gets the secured document. False: there is none. */
+function wrapDecorator (scope: FastifyInstance, name: string, document: (generate: Generate) => Document | undefined): boolean {
+  const owner = ownerOf(scope, name)
+  const generate: unknown = owner && Reflect.get(owner, name)
+  if (owner === undefined || typeof generate !== 'function') return false
+  if (wrapped.get(generate)?.has(document) === true) return true
+  const original = generate as Generate
+  const secured: Generate = options => {
+    const made = document(() => original())
+    if (made === undefined) return original(options)
+    return options?.yaml === true ? toYaml(made) : made
+  }
+  wrapped.set(secured, new Set([...wrapped.get(generate) ?? [], document]))
+  return Reflect.set(owner, name, secured)
+}
+
+/** A child scope has its parent as its prototype. */
+function ownerOf (scope: object | null, name: string): object | undefined {
+  if (scope === null) return undefined
+  return Object.hasOwn(scope, name) ? scope : ownerOf(Reflect.getPrototypeOf(scope), name)
+}
+
+export default fp(openapi, { fastify: '5.x', name: 'secure-api-openapi' })

@@ -1,0 +1,92 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { tryDevelopment, tryProduction } from './first-contact/servers.mjs'
+import { compareTranscript, writeTranscript } from './first-contact/transcript.mjs'
+
+/**
+ * Tries the package as a stranger would: from its tarball, in an empty folder, generates each application, and uses it.
+ * `npm run build` must have been run. `--lang ts` tries one only, `--node 22` runs all of it under another Node.
+ * `--check` compares what the two first commands print with docs/getting-started.md, `--write` puts it there.
+ */
+const root = fileURLToPath(new URL('..', import.meta.url))
+const { values } = parseArgs({ options: { lang: { type: 'string' }, node: { type: 'string' }, check: { type: 'boolean' }, write: { type: 'boolean' } } })
+/** `npx secure-api generate`, or `npm create secure-api` as npm carries it out. */
+const commands = {
+  ts: ({ suite }) => ['--package', suite, 'secure-api', 'generate'],
+  js: ({ suite, create }) => ['--package', suite, '--package', create, 'create-secure-api']
+}
+
+if (values.node === undefined) await tryAll(values.lang === undefined ? ['ts', 'js'] : [values.lang])
+else process.exitCode = underNode(values.node)
+
+function underNode (version) {
+  const rest = Object.entries(values).flatMap(([name, value]) => name === 'node' ? [] : value === true ? [`--${name}`] : [`--${name}`, value])
+  const command = `node scripts/first-contact.mjs ${rest.join(' ')}`
+  return spawnSync('npx', ['--yes', '--package', `node@${version}`, '--call', command], { cwd: root, stdio: 'inherit' }).status ?? 1
+}
+
+async function tryAll (languages) {
+  if (!existsSync(join(root, 'dist/cli/main.js'))) throw new Error('dist/cli/main.js is missing: run `npm run build` first')
+  const folder = mkdtempSync(join(tmpdir(), 'first-contact-'))
+  try {
+    const tarballs = { suite: pack(root, folder), create: pack(join(root, 'create-secure-api'), folder) }
+    for (const language of languages) await tryOne(folder, tarballs, language)
+  } finally {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+function pack (project, folder) {
+  const [{ filename }] = JSON.parse(output(project, 'npm', 'pack', '--ignore-scripts', '--json', '--pack-destination', folder))
+  return join(folder, filename)
+}
+
+async function tryOne (folder, tarballs, language) {
+  const begun = Date.now()
+  const empty = join(folder, language)
+  mkdirSync(empty)
+  const generated = output(empty, 'npx', '--yes', ...commands[language](tarballs), 'my-api', '--lang', language)
+  const app = join(empty, 'my-api')
+  const tried = output(app, 'npm', 'run', '--silent', 'try')
+  process.stdout.write(tried)
+  passed(language, `${language === 'ts' ? 'secure-api generate' : 'create-secure-api'}, npm install, npm run try`)
+  if (language === 'ts') compare({ generated, tried })
+  output(app, 'npm', 'test')
+  passed(language, 'npm test')
+  output(app, 'npm', 'run', 'routes', '--', '--check')
+  passed(language, 'npm run routes -- --check')
+  await tryDevelopment(app, language)
+  passed(language, 'npm run dev')
+  await tryProduction(app)
+  passed(language, 'npm start')
+  console.log(`${language} under Node ${process.version}: ${Math.round((Date.now() - begun) / 1000)} s`)
+}
+
+function compare (outputs) {
+  const page = join(root, 'docs/getting-started.md')
+  if (values.write) writeTranscript(page, outputs)
+  if (values.check) compareTranscript(page, outputs)
+}
+
+function passed (language, what) {
+  console.log(`ok ${language}: ${what}`)
+}
+
+/** What a command prints; what it says on stderr is shown when it fails. */
+function output (cwd, program, ...args) {
+  try {
+    return execFileSync(program, args, { cwd, encoding: 'utf8', env: strangersEnvironment(), stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000 })
+  } catch (error) {
+    console.error(`${error.stdout}\n${error.stderr}`)
+    throw new Error(`${program} ${args.join(' ')} failed`)
+  }
+}
+
+/** A stranger has no NODE_ENV, and npm does not tell of the project that this script belongs to. */
+function strangersEnvironment () {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== 'NODE_ENV' && !/^npm_(package|lifecycle|command|config_local_prefix)/.test(name)))
+}

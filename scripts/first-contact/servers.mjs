@@ -1,0 +1,128 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { appendFileSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+
+/** `npm run dev` answers as it should, starts again when a file changes, and ends with all its processes. */
+export async function tryDevelopment (app, language) {
+  const port = await freePort()
+  const server = start(app, ['scripts/dev.mjs', '-a', '127.0.0.1', '-p', String(port)], {})
+  const url = `http://127.0.0.1:${port}`
+  try {
+    await listening(url, server)
+    await askEverything(app, url)
+    appendFileSync(join(app, `src/settings.${language}`), "process.stdout.write('started again\\n')\n")
+    await says(server, 'started again')
+    await listening(url, server)
+  } finally {
+    await stop(server)
+  }
+  await gone(url)
+}
+
+async function askEverything (app, url) {
+  const bearer = scope => ({ authorization: `Bearer ${execFileSync('npm', ['run', '--silent', 'token', '--', scope], { cwd: app, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()}` })
+  const reader = { headers: bearer('api.read') }
+  const writer = { method: 'POST', headers: { ...bearer('api.write'), 'content-type': 'application/json' }, body: '{"item":"tea","quantity":1}' }
+  await expect(`${url}/orders`, {}, 401)
+  await expect(`${url}/orders`, { headers: bearer('api.write') }, 403)
+  await expect(`${url}/orders`, reader, 200)
+  for (let count = 0; count < 10; count++) await expect(`${url}/orders`, writer, 201)
+  await expect(`${url}/orders`, writer, 429)
+  await expect(`${url}/nowhere`, {}, 404)
+  await expect(`${url}/login`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"user":"nobody","password":"wrong"}' }, 401)
+}
+
+/** Without settings `npm start` ends and says what is missing; with them it answers, and knows no token of development. */
+export async function tryProduction (app) {
+  await refuses(app, {}, 'SECURE_API_SERVER_PLAINTEXT')
+  await refuses(app, { TRUST_PROXY: '127.0.0.1' }, 'SECURE_API_ISSUER')
+  const port = await freePort()
+  const settings = { TRUST_PROXY: '127.0.0.1', SECURE_API_ISSUER: 'https://login.example.com', FASTIFY_ADDRESS: '127.0.0.1', PORT: String(port) }
+  const server = start(app, fastify(app), settings)
+  try {
+    const url = `http://127.0.0.1:${port}`
+    await listening(url, server)
+    const response = await expect(`${url}/health`, { headers: { 'x-forwarded-proto': 'https' } }, 200)
+    if (!response.headers.has('strict-transport-security')) throw new Error('no HSTS in production')
+    await expect(`${url}/orders`, {}, 401)
+    await expect(`${url}/login`, { method: 'POST' }, 404)
+  } finally {
+    await stop(server)
+  }
+}
+
+async function refuses (app, settings, told) {
+  const server = start(app, fastify(app), settings)
+  const timer = setTimeout(() => server.kill('SIGKILL'), 15_000)
+  const [code] = await once(server, 'close')
+  clearTimeout(timer)
+  if (code !== 1 || !server.said.includes(told)) throw new Error(`npm start should have ended with 1 and named ${told}; it ended with ${code} and said ${server.said}`)
+}
+
+/** The application's script `start`, without npm between: signals shall reach the server. */
+function fastify (app) {
+  const { scripts } = JSON.parse(readFileSync(join(app, 'package.json'), 'utf8'))
+  return ['node_modules/fastify-cli/cli.js', ...scripts.start.split(' ').slice(1)]
+}
+
+function start (app, args, settings) {
+  const { NODE_ENV: _, ...env } = process.env
+  const server = spawn(process.execPath, args, { cwd: app, env: { ...env, ...settings }, stdio: ['ignore', 'pipe', 'pipe'] })
+  server.said = ''
+  for (const stream of [server.stdout, server.stderr]) stream.on('data', text => { server.said += text })
+  return server
+}
+
+async function stop (server) {
+  if (server.exitCode !== null || server.signalCode !== null) return
+  const closed = once(server, 'close')
+  server.kill()
+  const timer = setTimeout(() => server.kill('SIGKILL'), 15_000)
+  await closed
+  clearTimeout(timer)
+}
+
+async function expect (url, options, status) {
+  const response = await fetch(url, options)
+  await response.arrayBuffer()
+  if (response.status !== status) throw new Error(`${options.method ?? 'GET'} ${url}: ${response.status}, not ${status}`)
+  for (const name of ['x-content-type-options', 'content-security-policy']) {
+    if (!response.headers.has(name)) throw new Error(`${url}: no ${name} on ${status}`)
+  }
+  return response
+}
+
+async function listening (url, server) {
+  await until(async () => {
+    if (server.exitCode !== null) throw new Error(`the server ended:\n${server.said}`)
+    return await fetch(`${url}/health`).then(() => true, () => false)
+  }, () => `no answer from ${url}:\n${server.said}`)
+}
+
+async function says (server, text) {
+  await until(() => server.said.includes(text), () => `it never said ${text}:\n${server.said}`)
+}
+
+async function gone (url) {
+  await until(async () => await fetch(url).then(() => false, () => true), () => `${url} still answers`)
+}
+
+async function until (holds, complaint) {
+  for (let left = 300; left > 0; left--) {
+    if (await holds()) return
+    await wait(100)
+  }
+  throw new Error(complaint())
+}
+
+async function freePort () {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address()
+  probe.close()
+  await once(probe, 'close')
+  return port
+}

@@ -1,0 +1,38 @@
+import { generateKeyPairSync } from 'node:crypto'
+import secureApi from 'fastify-secure-api'
+import { developing, list, required, setting } from '../settings.js'
+
+const audience = setting('SECURE_API_AUDIENCE') ?? '{{audience}}'
+const origins = list('SECURE_API_CORS_ORIGINS')
+
+/** @fastify/autoload hands this to the suite. */
+export const autoConfig = {
+  auth: { issuers: [await issuer()], ...ownTokens() },
+  cors: origins && { origins },
+  rateLimit: limits()
+}
+
+export default secureApi
+
+/** Without an issuer, `{{run}} dev` accepts the tokens that `{{run}} token` makes on this machine. */
+async function issuer () {
+  if (!developing || setting('SECURE_API_ISSUER') !== undefined) return { issuer: required('SECURE_API_ISSUER'), audience }
+  const { developmentIssuer } = await import('fastify-secure-api/testing')
+  return await developmentIssuer({ audience })
+}
+
+/** What POST /login signs with. In development the key is a new one at each start. */
+function ownTokens () {
+  const privateKey = setting('LOGIN_KEY') ?? (developing ? freshKey() : undefined)
+  if (privateKey === undefined) return {}
+  return { ownTokens: { issuer: developing ? 'http://localhost:3000' : required('PUBLIC_URL'), audience, privateKey } }
+}
+
+function freshKey () {
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+}
+
+function limits () {
+  const redis = setting('SECURE_API_REDIS_URL')
+  return redis === undefined ? {} : { redis }
+}

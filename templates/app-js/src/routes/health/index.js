@@ -1,0 +1,5 @@
+const health = async app => {
+  app.get('/', { config: { public: true } }, async () => ({ ok: true }))
+}
+
+export default health

@@ -1,0 +1,22 @@
+import { store } from '../../orders.js'
+
+const newOrder = {
+  type: 'object',
+  required: ['item', 'quantity'],
+  additionalProperties: false,
+  properties: { item: { type: 'string', minLength: 1, maxLength: 100 }, quantity: { type: 'integer', minimum: 1, maximum: 100 } }
+}
+
+const orders = async app => {
+  app.get('/', { config: { scope: 'api.read' } }, async () => store.list())
+
+  app.get('/:id', { config: { scope: 'api.read' } }, async ({ params }, reply) => {
+    return store.find(params.id) ?? reply.callNotFound()
+  })
+
+  app.post('/', { config: { scope: 'api.write', audit: 'orders.create' }, schema: { body: newOrder } }, async ({ auth, body }, reply) => {
+    return reply.code(201).send(store.add(auth.subject, body))
+  })
+}
+
+export default orders

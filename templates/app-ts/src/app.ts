@@ -1,0 +1,18 @@
+import { join } from 'node:path'
+import autoload from '@fastify/autoload'
+import type { FastifyPluginAsync } from 'fastify'
+import { secureServer } from 'fastify-secure-api'
+import { list } from './settings.ts'
+
+/**
+ * Options of the server, which `fastify start` takes over because of `-o`. With `skipOverride` the application is the
+ * server itself and no child of it, so that answers to unknown paths are guarded too.
+ */
+export const options = { skipOverride: true, ...secureServer({ trustProxy: list('TRUST_PROXY') }) }
+
+const app: FastifyPluginAsync = async (fastify, _options) => {
+  await fastify.register(autoload, { dir: join(import.meta.dirname, 'plugins') })
+  await fastify.register(autoload, { dir: join(import.meta.dirname, 'routes') })
+}
+
+export default app

@@ -1,0 +1,22 @@
+export interface NewOrder {
+  item: string
+  quantity: number
+}
+
+export interface Order extends NewOrder {
+  id: string
+  owner: string | undefined
+}
+
+const orders: Order[] = []
+
+/** Keeps orders in memory: put your database here. */
+export const store = {
+  list: (): readonly Order[] => orders,
+  find: (id: string): Order | undefined => orders.find(order => order.id === id),
+  add (owner: string | undefined, order: NewOrder): Order {
+    const added = { id: String(orders.length + 1), owner, ...order }
+    orders.push(added)
+    return added
+  }
+}

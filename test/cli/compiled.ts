@@ -1,0 +1,60 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import ts from 'typescript'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface Ended {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface CompiledCommand {
+  /** Holds `cli`, `lib`, `plugins` and `testing`, and the applications of the fixtures in `test/cli/fixtures`. */
+  readonly folder: string
+  /** The executable file. */
+  readonly main: string
+  /** Runs the command in a folder of its choice, with no environment but this and a PATH. */
+  run (args: readonly string[], cwd: string, env?: Readonly<Record<string, string>>): Promise<Ended>
+}
+
+/**
+ * The real command, as JavaScript in a folder of its own, made file by file without checking types. The loader of the
+ * tests has no part in it. It lies inside the repository, so that packages are found as they are from `dist`.
+ */
+export function compiledCommand (t: Pick<Test, 'teardown'>): CompiledCommand {
+  mkdirSync(join(root, '.build'), { recursive: true })
+  const folder = mkdtempSync(join(root, '.build/command-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  for (const part of ['plugins', 'lib', 'testing', 'cli', 'test/cli/fixtures']) transpile(part, folder, compilerOptions())
+  const main = join(folder, 'cli/main.js')
+  return { folder, main, run: async (args, cwd, env = {}) => await run([main, ...args], cwd, env) }
+}
+
+function compilerOptions (): ts.CompilerOptions {
+  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile) as { config: { compilerOptions: object } }
+  const own = { module: 'esnext', moduleResolution: 'bundler', allowImportingTsExtensions: false, noEmit: false, inlineSourceMap: true }
+  return ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, ...own }, root).options
+}
+
+async function run (args: readonly string[], cwd: string, env: Readonly<Record<string, string>>): Promise<Ended> {
+  const child = spawn(process.execPath, args, { cwd, env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+  return { code: Number(code), stdout, stderr }
+}
+
+function transpile (part: string, folder: string, compilerOptions: ts.CompilerOptions): void {
+  for (const name of readdirSync(join(root, part), { recursive: true, encoding: 'utf8' })) {
+    if (!name.endsWith('.ts')) continue
+    const source = readFileSync(join(root, part, name), 'utf8')
+    const output = join(folder, part, name.replace(/\.ts$/, '.js'))
+    mkdirSync(dirname(output), { recursive: true })
+    writeFileSync(output, ts.transpileModule(source, { compilerOptions, fileName: basename(name) }).outputText)
+  }
+}

@@ -1,0 +1,260 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import ts from 'typescript'
+import { UsageError } from '../../cli/command.ts'
+import { generate } from '../../cli/generate.ts'
+import { isPackageName, nameOf, shortName } from '../../cli/generate/name.ts'
+import { originOf } from '../../cli/generate/origin.ts'
+import { callingPackageManager, packageManagerNames, packageManagers, type PackageManagerName } from '../../cli/generate/package-managers.ts'
+import { languages, plan, type Files, type Language } from '../../cli/generate/plan.ts'
+import { versions } from '../../cli/generate/versions.ts'
+import { fakeTerminal } from './terminal.ts'
+
+interface Manifest {
+  name: string
+  version: string
+  scripts: Record<string, string>
+  dependencies: Record<string, string>
+  devDependencies: Record<string, string>
+}
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
+const filesOf = (language: Language, packageManager: PackageManagerName = 'npm') => plan(root, { name: 'my-api', language, packageManager })
+const textOf = (files: Files, path: string) => files.get(path) ?? ''
+const manifestOf = (files: Files) => JSON.parse(textOf(files, 'package.json')) as Manifest
+
+async function call (args: readonly string[], given: Parameters<typeof fakeTerminal>[0] = {}) {
+  const { terminal, stdout, stderr } = fakeTerminal(given)
+  const code = await generate.run(args, terminal)
+  return { code, stdout: stdout(), stderr: stderr() }
+}
+
+t.test('every language with every package manager: all files, every word filled in, and the same names', async t => {
+  const wanted = ['.dockerignore', '.env.development', '.env.example', '.github/workflows/ci.yml', '.gitignore', 'Dockerfile', 'README.md', 'package.json']
+  for (const language of languages) {
+    for (const packageManager of packageManagerNames) {
+      const files = filesOf(language, packageManager)
+      for (const name of [...wanted, `src/app.${language}`, `src/plugins/secure-api.${language}`, `src/routes/login/index.${language}`, `test/app.test.${language}`]) {
+        t.ok(files.has(name), `${language} ${packageManager}: ${name}`)
+      }
+      for (const [path, text] of files) {
+        t.notMatch(text, /\{\{\w+\}\}/, `${language} ${packageManager}: ${path}`)
+        t.notMatch(path, /(^|\/)_/)
+        t.ok(text.endsWith('\n') && !/[ \t]$/m.test(text), `${language} ${packageManager}: ${path} has no stray space`)
+      }
+    }
+  }
+})
+
+t.test('the JavaScript template is the TypeScript one without its types', async t => {
+  const [typed, plain] = [filesOf('ts'), filesOf('js')]
+  const sources = [...typed.keys()].filter(path => path.endsWith('.ts'))
+  t.ok(sources.length >= 10, `${sources.length} sources`)
+  t.strictSame([...plain.keys()].filter(path => /^(src|test)\//.test(path)), sources.map(path => path.replace(/ts$/, 'js')))
+  for (const path of sources) t.equal(printed(textOf(plain, path.replace(/ts$/, 'js'))), printed(textOf(typed, path)), path)
+})
+
+/** As the compiler prints it; only one printer, so that layout does not matter. */
+function printed (source: string): string {
+  const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true }
+  return ts.transpileModule(source, { compilerOptions, fileName: 'source.ts' }).outputText.replace(/, \{ *\}/, '').replaceAll(".ts'", ".js'").replace(/\((\w+)\) =>/g, '$1 =>')
+}
+
+t.test('versions agree with those that the package itself is tested with', async t => {
+  const named = Object.assign({}, ...Object.values(versions)) as Record<string, string>
+  const tested = { ...own.dependencies, ...own.devDependencies }
+  const both = Object.keys(named).filter(name => name in tested)
+  t.ok(both.length >= 5, both.join())
+  for (const name of both) t.equal(named[name], tested[name], name)
+  for (const language of languages) {
+    const { dependencies, devDependencies } = manifestOf(filesOf(language))
+    for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
+      if (name !== 'fastify-secure-api') t.equal(version, named[name], name)
+    }
+  }
+})
+
+t.test('package.json: scripts name files that are there, and `fastify start` takes the options over', async t => {
+  for (const language of languages) {
+    const files = filesOf(language)
+    const { scripts } = manifestOf(files)
+    for (const script of ['dev', 'start', 'test', 'try', 'token', 'routes', 'account']) t.type(scripts[script], 'string', script)
+    t.match(scripts['start'], /^fastify start .*-o\b/)
+    for (const text of Object.values(scripts)) {
+      for (const [path] of text.matchAll(/\b(?:dist\/)?(?:src|scripts)\/[\w/.-]+/g)) {
+        t.ok(files.has(path) || files.has(path.replace('dist/', '').replace(/js$/, 'ts')), path)
+      }
+    }
+  }
+  t.match(textOf(filesOf('ts'), 'src/app.ts'), /skipOverride: true/)
+})
+
+t.test('no secret lies in what git keeps', async t => {
+  for (const [path, text] of filesOf('ts')) {
+    t.notMatch(text, /-----BEGIN|eyJ[\w-]{10}|password["']?: *["'][^"']/, path)
+  }
+  const values = textOf(filesOf('ts'), '.env.example').split('\n').filter(line => /^\w+=./.test(line))
+  t.strictSame(values, ['SECURE_API_AUDIENCE=api://my-api'])
+  for (const name of ['.env', '.secure-api/', 'accounts.json', '*.pem', 'node_modules/']) {
+    t.ok(textOf(filesOf('js'), '.gitignore').split('\n').includes(name), name)
+  }
+})
+
+t.test('the image copies what is there, runs as node and installs what the lock file says', async t => {
+  for (const language of languages) {
+    for (const packageManager of packageManagerNames) {
+      const files = filesOf(language, packageManager)
+      const dockerfile = textOf(files, 'Dockerfile')
+      const sent = textOf(files, '.dockerignore').split('\n').filter(line => line.startsWith('!')).map(line => line.slice(1))
+      const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, names = '']) => names.split(' '))
+      for (const name of copied) {
+        t.ok(sent.includes(name), `${name} is sent to the builder`)
+        t.ok(name === packageManagers[packageManager].lockFile || [...files.keys()].some(path => path === name || path.startsWith(`${name}/`)), `${name} exists`)
+      }
+      t.match(dockerfile, /^USER node$/m)
+      t.match(dockerfile, /^ENV NODE_ENV=production/m)
+      t.match(dockerfile, language === 'ts' ? packageManagers[packageManager].clean : packageManagers[packageManager].cleanProduction)
+      t.match(dockerfile, /"start", "-o"/)
+    }
+  }
+})
+
+t.test('the workflow pins its actions, may only read, and uses the package manager', async t => {
+  for (const packageManager of packageManagerNames) {
+    const workflow = textOf(filesOf('ts', packageManager), '.github/workflows/ci.yml')
+    const uses = [...workflow.matchAll(/uses: (\S+)/g)].map(([, action = '']) => action)
+    t.ok(uses.length > 0)
+    for (const action of uses) t.match(action, /@[0-9a-f]{40}$/)
+    t.match(workflow, /^permissions:\n {2}contents: read$/m)
+    t.match(workflow, `- run: ${packageManagers[packageManager].clean}\n`)
+    t.equal(workflow.includes('install --global'), packageManager !== 'npm')
+  }
+})
+
+t.test('names: what npm takes, and what becomes of a folder', async t => {
+  for (const name of ['my-api', '@acme/orders', 'a', 'x.y_z', 'n'.repeat(214)]) t.ok(isPackageName(name), name)
+  for (const name of ['', 'My-Api', '.hidden', '_x', 'a b', '@acme', '@acme/', '@/x', 'a/b', 'ä', 'node_modules', 'fastify', 'fastify-secure-api', 'n'.repeat(215)]) t.notOk(isPackageName(name), name)
+  const folders: Readonly<Record<string, string>> = {
+    '/x/my-api': 'my-api', '/x/My API': 'my-api', '/x/.hidden': 'hidden', '/x/Ünïque': 'u-ni-que', '/x/日本': 'my-api', '/x/fastify': 'fastify-app', '/x/node_modules': 'node_modules-app', '/': 'my-api'
+  }
+  for (const [folder, name] of Object.entries(folders)) {
+    t.equal(nameOf(folder), name, folder)
+    t.ok(isPackageName(nameOf(folder)))
+  }
+  t.ok(isPackageName(nameOf(`/x/${'n'.repeat(250)}`)))
+  t.equal(shortName('@acme/orders'), 'orders')
+  t.equal(textOf(plan(root, { name: '@acme/orders', language: 'js', packageManager: 'npm' }), 'src/plugins/secure-api.js').includes("'api://orders'"), true)
+})
+
+t.test('the application depends on what generated it: checkout, release, or file', async t => {
+  t.strictSame(originOf(root.replace(/\/$/, '')), { specifier: `file:${root.replace(/\/$/, '')}`, local: true })
+  const project = t.testdir({ node_modules: { 'fastify-secure-api': { 'package.json': '{"version":"1.2.3"}' } } })
+  const installed = join(project, 'node_modules/fastify-secure-api')
+  t.strictSame(originOf(installed), { specifier: '^1.2.3', local: false })
+  const notes = join(project, 'node_modules/.package-lock.json')
+  writeFileSync(notes, '{"packages":{"node_modules/fastify-secure-api":{"resolved":"https://registry.example/x.tgz"}}}')
+  t.strictSame(originOf(installed), { specifier: '^1.2.3', local: false })
+  writeFileSync(notes, '{"packages":{"node_modules/fastify-secure-api":{"resolved":"file:../x.tgz"}}}')
+  t.strictSame(originOf(installed), { specifier: `file:${join(project, '../x.tgz')}`, local: true })
+})
+
+t.test('a linked package is copied by npm, so that there is one Fastify', async t => {
+  t.match(textOf(filesOf('ts'), '.npmrc'), 'install-links=true\n')
+  t.notOk(filesOf('ts', 'pnpm').has('.npmrc'))
+})
+
+t.test('into a new folder, an empty one, and one with a fresh repository; not into another', async t => {
+  const cwd = t.testdir({ empty: {}, repository: { '.git': {} }, full: { 'notes.txt': 'mine', 'README.md': 'mine' }, file: 'x' })
+  for (const folder of ['deep/er/new-api', 'empty', 'repository']) {
+    const { code, stdout } = await call([folder, '--no-install', '--lang', 'js'], { cwd })
+    t.equal(code, 0, folder)
+    t.match(stdout, folder)
+    t.ok(existsSync(join(cwd, folder, 'src/app.js')))
+  }
+  await t.rejects(call(['full', '--no-install'], { cwd }), UsageError)
+  await t.rejects(call(['file', '--no-install'], { cwd }), UsageError)
+  t.strictSame(readdirSync(join(cwd, 'full')), ['README.md', 'notes.txt'])
+  t.equal((await call(['full', '--no-install', '--force'], { cwd })).code, 0)
+  t.equal(readFileSync(join(cwd, 'full/notes.txt'), 'utf8'), 'mine')
+  t.not(readFileSync(join(cwd, 'full/README.md'), 'utf8'), 'mine')
+})
+
+t.test('arguments: name, language, package manager; mistakes are named before anything is written', async t => {
+  const cwd = t.testdir({})
+  await call(['Orders API', '--no-install'], { cwd, env: { npm_config_user_agent: 'pnpm/10.1.0 npm/? node/v24.0.0' } })
+  t.match(manifestOf(new Map([['package.json', readFileSync(join(cwd, 'Orders API/package.json'), 'utf8')]])), { name: 'orders-api', private: true })
+  t.match(readFileSync(join(cwd, 'Orders API/README.md'), 'utf8'), 'pnpm run dev')
+  await call(['other', '--name', '@acme/orders', '--package-manager', 'yarn', '--no-install'], { cwd })
+  t.match(readFileSync(join(cwd, 'other/package.json'), 'utf8'), '"name": "@acme/orders"')
+  const wrong = [['x', 'y'], ['x', '--lang', 'coffee'], ['x', '--package-manager', 'bower'], ['x', '--name', 'A B'], ['x', '--colour'], [''], []]
+  for (const args of wrong) {
+    await t.rejects(call(args, { cwd }), { name: /UsageError|TypeError/ }, args.join(' '))
+  }
+  t.strictSame(readdirSync(cwd), ['Orders API', 'other'])
+})
+
+t.test('the package manager that runs the command is taken', async t => {
+  const agents: Readonly<Record<string, PackageManagerName>> = { 'npm/11.4.2 node/v24.1.0 linux x64': 'npm', 'yarn/1.22.22 npm/? node/v20.19.0': 'yarn', 'pnpm/10.0.0 npm/?': 'pnpm', 'bun/1.2.0': 'npm', '': 'npm' }
+  for (const [agent, name] of Object.entries(agents)) t.equal(callingPackageManager({ npm_config_user_agent: agent }), name, agent)
+  t.equal(callingPackageManager({}), 'npm')
+})
+
+t.test('on a terminal it asks, takes the default for an empty answer, and asks again', async t => {
+  const cwd = t.testdir({})
+  const asked = await converse(cwd, ['', 'perl', 'js', '', 'perhaps', 'no'])
+  t.equal(asked.code, 0)
+  t.match(readFileSync(join(cwd, 'my-api/package.json'), 'utf8'), '"name": "my-api"')
+  t.ok(existsSync(join(cwd, 'my-api/src/app.js')))
+  t.equal(asked.stdout.match(/Language/g)?.length, 2)
+  t.equal(asked.stdout.match(/Install/g)?.length, 2)
+  await t.rejects(converse(cwd, ['other']), /nothing was generated/)
+  t.notOk(existsSync(join(cwd, 'other')))
+})
+
+/** Answers one question after the other, and then ends the input. */
+async function converse (cwd: string, answers: string[]) {
+  const [stdin, stdout] = [new PassThrough(), new PassThrough()]
+  let said = ''
+  stdout.on('data', (text: Buffer) => {
+    said += text.toString()
+    if (!said.endsWith('] ')) return
+    const answer = answers.shift()
+    if (answer === undefined) stdin.end()
+    else stdin.write(`${answer}\n`)
+  })
+  const code = await generate.run([], fakeTerminal({ cwd, stdin, stdout, interactive: true }).terminal)
+  return { code, stdout: said }
+}
+
+t.test('installing: the package manager runs in the folder; when it fails the files stay and the exit code is 1', async t => {
+  const cwd = t.testdir({ bin: {} })
+  const program = join(cwd, 'bin/npm')
+  writeFileSync(program, '#!/bin/sh\necho "in $(basename "$PWD"): $*"\n[ ! -e fail ]\n')
+  chmodSync(program, 0o755)
+  const env = { PATH: `${join(cwd, 'bin')}:/usr/bin:/bin` }
+  t.match(await call(['good', '--lang', 'js'], { cwd, env }), { code: 0, stdout: 'in good: install\n' })
+  mkdirSync(join(cwd, 'bad'))
+  writeFileSync(join(cwd, 'bad/fail'), '')
+  t.match(await call(['bad', '--force', '--lang', 'js'], { cwd, env }), { code: 1, stdout: /npm install/ })
+  t.ok(existsSync(join(cwd, 'bad/src/app.js')))
+  t.match(await call(['absent', '--package-manager', 'yarn'], { cwd, env }), { code: 1, stderr: /yarn/ })
+})
+
+t.test('create-secure-api has the same version and runs `generate`', async t => {
+  const folder = join(root, 'create-secure-api')
+  const { version, dependencies, bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest & { bin: Record<string, string> }
+  t.equal(version, own.version)
+  t.equal(dependencies['fastify-secure-api'], own.version)
+  t.ok(statSync(join(folder, bin['create-secure-api'] ?? '')).mode & 0o100, 'it is executable')
+  const project = t.testdir({
+    'index.js': readFileSync(join(folder, 'index.js')),
+    'package.json': '{"type":"module"}',
+    node_modules: { 'fastify-secure-api': { 'package.json': '{"type":"module"}', dist: { cli: { 'main.js': 'console.log(process.argv.slice(2).join())' } } } }
+  })
+  t.equal(execFileSync(process.execPath, ['index.js', 'my-api', '--lang', 'js'], { cwd: project, encoding: 'utf8' }), 'generate,my-api,--lang,js\n')
+})

@@ -1,0 +1,188 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { secureApiCommand } from '../../cli/secure-api.ts'
+import { flushed, painter, terminalOf } from '../../cli/terminal.ts'
+import { compiledCommand } from './compiled.ts'
+import { fakeTerminal } from './terminal.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+
+async function call (args: readonly string[], given: Parameters<typeof fakeTerminal>[0] = {}) {
+  const { terminal, stdout, stderr } = fakeTerminal(given)
+  const code = await secureApiCommand(args, terminal)
+  return { code, stdout: stdout(), stderr: stderr() }
+}
+
+t.test('help names every command, on request and when nothing is asked', async t => {
+  const asked = await call(['--help'])
+  t.equal(asked.code, 0)
+  for (const name of ['generate', 'routes', 'token', 'doctor']) t.match(asked.stdout, new RegExp(`^ {2}${name} +\\S`, 'm'))
+  const silent = await call([])
+  t.match(silent, { code: 2, stdout: '', stderr: asked.stdout })
+  t.match(await call(['-h']), asked)
+  t.match(await call(['help']), asked)
+})
+
+t.test('the version is that of the package', async t => {
+  t.strictSame(await call(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
+})
+
+t.test('each command tells its usage, wherever --help stands', async t => {
+  for (const name of ['generate', 'routes', 'token', 'doctor']) {
+    const asked = await call([name, '--help'])
+    t.equal(asked.code, 0)
+    t.match(asked.stdout, `secure-api ${name}`)
+    t.strictSame(await call(['help', name]), asked)
+    t.strictSame(await call([name, 'x', '-h']), asked)
+  }
+  t.equal((await call(['routes', '--', '--help'])).code, 2, 'what follows -- is no request for help')
+})
+
+t.test('what is misspelt is suggested, with exit code 2', async t => {
+  const cases: ReadonlyArray<readonly [string[], RegExp]> = [
+    [['rotues'], /`routes`/],
+    [['genrate', '--help'], /`generate`/],
+    [['routes', '--jsno', 'app.js'], /--json/],
+    [['routes', 'app.js', '--otput=x'], /--output/]
+  ]
+  for (const [args, hint] of cases) {
+    const { code, stdout, stderr } = await call(args)
+    t.strictSame([code, stdout], [2, ''], args.join(' '))
+    t.match(stderr, hint)
+  }
+  for (const args of [['constructor'], ['__proto__'], ['--what']]) t.equal((await call(args)).code, 2, args.join(' '))
+})
+
+t.test('another failure is one line and exit code 1; DEBUG adds the stack', async t => {
+  const baseline = join(t.testdir({ 'baseline.json': '{}' }), 'baseline.json')
+  const args = ['routes', 'app.js', '--check', '--baseline', baseline]
+  const plain = await call(args)
+  t.equal(plain.code, 1)
+  t.equal(plain.stderr.trimEnd().split('\n').length, 1)
+  const verbose = await call(args, { env: { DEBUG: '1' } })
+  t.match(verbose.stderr, /\n {4}at /)
+})
+
+t.test('colour: where a terminal understands it and nobody asked for none', async t => {
+  const stream = (isTTY: boolean, columns?: number) => ({ isTTY, ...(columns === undefined ? {} : { columns }) })
+  const given = (env: NodeJS.ProcessEnv, tty = true) => terminalOf({ stdin: stream(tty), stdout: stream(tty, 72), stderr: stream(tty), env, cwd: () => '/' } as unknown as NodeJS.Process)
+  t.match(given({}), { colour: true, interactive: true, columns: 72 })
+  t.match(given({}, false), { colour: false, interactive: false, columns: 100 })
+  t.match(given({ NO_COLOR: '1' }), { colour: false })
+  t.match(given({ NO_COLOR: '1', FORCE_COLOR: '1' }), { colour: false })
+  t.match(given({ FORCE_COLOR: '1' }, false), { colour: true })
+  t.match(given({ FORCE_COLOR: '0' }, false), { colour: false })
+  t.match(given({ TERM: 'dumb' }), { colour: false })
+  t.match(given({ CI: 'true' }), { colour: true, interactive: false })
+  t.equal(painter({ colour: true })('red', 'x'), '\u001b[31mx\u001b[39m')
+  t.equal(painter({ colour: false })('red', 'x'), 'x')
+})
+
+t.test('what was written is waited for', async t => {
+  const { terminal, stdout } = fakeTerminal()
+  terminal.stdout.write('late')
+  await flushed(terminal)
+  t.equal(stdout(), 'late')
+})
+
+t.test('the compiled command', async t => {
+  const { folder, main, run } = compiledCommand(t)
+  const fixtures = join(folder, 'test/cli/fixtures')
+
+  t.test('starts through a link in a folder of the PATH, as npm makes it', async t => {
+    t.equal(readFileSync(main, 'utf8').split('\n', 1)[0], '#!/usr/bin/env node')
+    chmodSync(main, statSync(main).mode | 0o111)
+    const link = join(t.testdir({}), 'secure-api')
+    symlinkSync(main, link)
+    const printed = await new Promise((resolve, reject) => execFile(link, ['--version'], (error, stdout) => error === null ? resolve(stdout) : reject(error)))
+    t.equal(printed, `${version}\n`)
+  })
+
+  t.test('ends with the exit code of the command, without colour into a pipe', async t => {
+    t.match(await run(['--help'], root), { code: 0, stderr: '' })
+    t.match(await run(['nothing'], root), { code: 2, stdout: '' })
+  })
+
+  t.test('ends quietly when nobody reads on', async t => {
+    const child = spawn(process.execPath, [main, '--help'], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.destroy()
+    const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
+    t.strictSame([code, stderr], [0, ''])
+  })
+
+  t.test('routes: shows an application in JavaScript, whose timers and messages stay its own', async t => {
+    const place = t.testdir({ '.env': 'SECURE_API_ISSUER=https://login.invalid\nSECURE_API_AUDIENCE=api://orders\n' })
+    writeFileSync(join(place, 'app.js'), `
+import secureApi from ${JSON.stringify(join(folder, 'plugins/index.js'))}
+console.log('noise of the application')
+setInterval(() => {}, 1000)
+export const options = { skipOverride: true }
+export default async function app (fastify, options) {
+  await fastify.register(secureApi)
+  fastify.get('/orders', { config: { scope: 'api.read' } }, async () => [])
+  fastify.post('/orders', async () => [])
+}
+`)
+    const shown = await run(['routes', 'app.js', '--json'], place)
+    t.equal(shown.code, 0, shown.stderr)
+    const { routes, findings } = JSON.parse(shown.stdout)
+    t.match(routes, [
+      { methods: ['GET'], url: '/orders', access: { scope: 'api.read' }, coverage: 'suite', source: { file: 'app.js', line: 8 } },
+      { methods: ['POST'], url: '/orders', access: 'closed' }
+    ])
+    t.match(findings, [{ code: 'SECURE_API_POSTURE_NO_RULE', severity: 'error', route: 'POST /orders' }])
+    t.match(shown.stderr, 'noise of the application')
+    t.equal((await run(['routes', 'app.js', '--check'], place)).code, 1)
+    const baseline = ['--check', '--baseline', 'accepted.json']
+    t.equal((await run(['routes', 'app.js', ...baseline, '--update-baseline'], place)).code, 0)
+    t.equal((await run(['routes', 'app.js', ...baseline], place)).code, 0)
+  })
+
+  t.test('routes: shows what is found, and fails only when it is to check', async t => {
+    const { code, stdout } = await run(['routes', 'orders.js'], fixtures)
+    t.equal(code, 0)
+    t.match(stdout, /^✖ GET +\/internal\/metrics +closed: no rule/m)
+    t.match(stdout, '4 errors, 5 warnings, 1 note')
+  })
+
+  t.test('routes: in Actions annotations follow, apart from what programs read', async t => {
+    const place = t.testdir({})
+    const [accepted, output] = [join(place, 'accepted.json'), join(place, 'out.txt')]
+    const actions = { GITHUB_ACTIONS: 'true', GITHUB_WORKSPACE: folder }
+    const checked = await run(['routes', 'orders.js', '--check', '--json'], fixtures, actions)
+    t.equal(checked.code, 1)
+    const { findings } = JSON.parse(checked.stdout) as { findings: Array<{ severity: string, source: { file: string, line: number } }> }
+    const line = readFileSync(join(root, 'test/cli/fixtures/orders.ts'), 'utf8').split('\n').findIndex(text => text.includes('/internal/metrics')) + 1
+    t.match(findings[0]?.source, { file: 'orders.ts', line }, 'the source is named, not what was compiled from it')
+    t.match(checked.stderr, `::error file=test/cli/fixtures/orders.ts,line=${line},title=SECURE_API_POSTURE_NO_RULE::`)
+    writeFileSync(accepted, JSON.stringify({ version: 1, accepted: findings.filter(({ severity }) => severity === 'error') }))
+    t.equal((await run(['routes', 'orders.js', '--check', '--baseline', accepted], fixtures)).code, 0)
+    const strict = await run(['routes', 'orders.js', '--check', '--baseline', accepted, '--fail-on', 'warning', '--output', output], fixtures, actions)
+    t.equal(strict.code, 1)
+    t.match(strict.stdout, /^::warning /, 'only annotations: the text went to the file')
+    t.match(readFileSync(output, 'utf8'), '5 warnings, 1 note; 4 accepted')
+  })
+
+  t.test('routes: an application that fails, ends or hangs is told of', async t => {
+    const broken: ReadonlyArray<readonly [name: string, source: string, why: RegExp]> = [
+      ['fails.mjs', "export default async function app (fastify, options) { throw new Error('no database') }", /no database/],
+      ['ends.mjs', 'process.exit(3)', /ended with code 3/],
+      ['hangs.mjs', 'setInterval(() => {}, 1000)\nawait new Promise(() => {})', /not ready within 1 second/]
+    ]
+    const place = t.testdir(Object.fromEntries(broken))
+    for (const [name, , why] of broken) {
+      const { code, stderr } = await run(['routes', name, ...(name === 'hangs.mjs' ? ['--timeout', '1'] : [])], place)
+      t.equal(code, 1, name)
+      t.match(stderr, why, name)
+    }
+    for (const args of [['nowhere.js'], ['fails.mjs', '--env-file', 'nowhere'], ['fails.mjs', '--check', '--baseline', 'nowhere.json']]) {
+      t.equal((await run(['routes', ...args], place)).code, 2, args.join(' '))
+    }
+  })
+})

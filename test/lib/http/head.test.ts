@@ -1,0 +1,119 @@
+import { createServer, request as ask, ServerResponse, type IncomingMessage } from 'node:http'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import fc from 'fast-check'
+import t from 'tap'
+import { addPairToHead, addToHead, addVary, headPart, planHead, type HeadPlan } from '../../../lib/http/index.ts'
+import { writeBlocks } from '../../../lib/server/index.ts'
+
+class BlockResponse extends ServerResponse<IncomingMessage> {}
+t.ok(writeBlocks(BlockResponse), 'this runtime takes prepared heads')
+
+const plan: HeadPlan = Object.freeze({
+  always: headPart([['x-frame-options', 'DENY'], ['x-content-type-options', 'nosniff']]),
+  success: headPart([['cache-control', 'private']]),
+  error: headPart([['cache-control', 'no-store']]),
+  remove: new Set(['server', 'x-powered-by'])
+})
+const cors = headPart([['access-control-allow-origin', 'https://app.example.com'], ['vary', 'Origin']])
+const ours = { 'x-frame-options': 'DENY', 'x-content-type-options': 'nosniff', 'access-control-allow-origin': 'https://app.example.com', vary: 'Origin', ratelimit: '"read";r=1;t=2' }
+const ignored = new Set(['date', 'connection', 'keep-alive', 'content-length', 'transfer-encoding'])
+
+type Answer = (response: ServerResponse) => void
+
+/** What came over the wire, once for each class of responses. */
+async function answers (answer: Answer): Promise<Record<string, unknown>[]> {
+  return Promise.all([ServerResponse, BlockResponse].map(async Response => {
+    const server = createServer({ ServerResponse: Response as typeof ServerResponse }, (_, response) => {
+      planHead(response, plan)
+      addToHead(response, cors)
+      addPairToHead(response, 'ratelimit', '"read";r=1;t=2')
+      answer(response)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const asking = ask({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', agent: false }).end()
+    const [message] = await once(asking, 'response') as [IncomingMessage]
+    const body = (await message.setEncoding('utf8').toArray()).join('')
+    server.close()
+    const names = message.rawHeaders.filter((_, index) => index % 2 === 0).map(name => name.toLowerCase())
+    const twice = names.filter((name, index) => name !== 'set-cookie' && names.indexOf(name) !== index)
+    return { ...Object.fromEntries(Object.entries(message.headers).filter(([name]) => !ignored.has(name))), status: message.statusCode, reason: message.statusMessage, body, twice }
+  }))
+}
+
+const ok = { ...ours, 'cache-control': 'private', status: 200, reason: 'OK', body: 'done', twice: [] }
+const cases: readonly (readonly [string, Answer, object])[] = [
+  ['an object', r => r.writeHead(200, { 'content-type': 'text/plain' }).end('done'), { ...ok, 'content-type': 'text/plain' }],
+  ['a list', r => r.writeHead(200, ['Content-Type', 'text/plain']).end('done'), { ...ok, 'content-type': 'text/plain' }],
+  ['pairs', r => r.writeHead(200, [['Content-Type', 'text/plain']] as unknown as string[]).end('done'), { ...ok, 'content-type': 'text/plain' }],
+  ['a reason', r => r.writeHead(202, 'Later', { 'content-type': 'text/plain' }).end('done'), { ...ok, status: 202, reason: 'Later', 'content-type': 'text/plain' }],
+  ['a reason alone', r => r.writeHead(202, 'Later').end('done'), { ...ok, status: 202, reason: 'Later' }],
+  ['nothing', r => r.writeHead(200).end('done'), ok],
+  ['a hijacked end', r => r.end('done'), ok],
+  ['a hijacked write', r => { r.write('do'); r.end('ne') }, ok],
+  ['flushed', r => { r.flushHeaders(); r.end('done') }, ok],
+  ['an error', r => r.writeHead(500, {}).end('done'), { ...ok, status: 500, reason: 'Internal Server Error', 'cache-control': 'no-store' }],
+  ['its own caching', r => r.writeHead(404, { 'cache-control': 'max-age=1' }).end('done'), { ...ok, status: 404, reason: 'Not Found', 'cache-control': 'max-age=1' }],
+  ['its own caching in capitals', r => r.writeHead(200, { 'Cache-Control': 'max-age=1' }).end('done'), { ...ok, 'cache-control': 'max-age=1' }],
+  ['one of ours replaced', r => r.writeHead(200, { 'X-Frame-Options': 'SAMEORIGIN' }).end('done'), { ...ok, 'x-frame-options': 'SAMEORIGIN' }],
+  ['one of this response replaced', r => r.writeHead(200, { ratelimit: 'none' }).end('done'), { ...ok, ratelimit: 'none' }],
+  ['one of ours replaced on the raw response', r => { r.setHeader('X-Frame-Options', 'SAMEORIGIN'); r.end('done') }, { ...ok, 'x-frame-options': 'SAMEORIGIN' }],
+  ['Vary', r => r.writeHead(200, { vary: 'Accept-Encoding' }).end('done'), { ...ok, vary: 'Origin, Accept-Encoding' }],
+  ['Vary on the raw response', r => { r.setHeader('Vary', 'Accept'); r.writeHead(200, { vary: 'Accept-Encoding' }).end('done') }, { ...ok, vary: 'Origin, Accept, Accept-Encoding' }],
+  ['telltales', r => { r.setHeader('X-Powered-By', 'me'); r.writeHead(200, { Server: 'mine' }).end('done') }, ok],
+  ['telltales in a list', r => r.writeHead(200, ['Server', 'mine', 'X-Powered-By', 'me']).end('done'), ok],
+  ['a telltale alone', r => r.writeHead(200, { server: 'mine' }).end('done'), ok],
+  ['cookies', r => { r.writeHead(200, { 'set-cookie': ['a=1', 'b=2'] }); r.end('done') }, { ...ok, 'set-cookie': ['a=1', 'b=2'] }],
+  ['cookies beside one of ours', r => { r.writeHead(200, { 'set-cookie': ['a=1', 'b=2'], 'x-frame-options': 'DENY' }); r.end('done') }, { ...ok, 'set-cookie': ['a=1', 'b=2'] }],
+  ['cookies on the raw response', r => { r.setHeader('set-cookie', ['a=1', 'b=2']); r.writeHead(200, { 'content-type': 'text/plain' }).end('done') }, { ...ok, 'set-cookie': ['a=1', 'b=2'], 'content-type': 'text/plain' }]
+]
+
+for (const [name, answer, expected] of cases) {
+  t.test(`the head of an answer with ${name}`, async t => {
+    for (const got of await answers(answer)) t.strictSame(got, expected)
+  })
+}
+
+t.test('a second head is the mistake that it always was', async t => {
+  const codes: unknown[] = []
+  await answers(response => {
+    response.writeHead(200)
+    try { response.writeHead(200) } catch (error) { codes.push((error as { code?: unknown }).code) }
+    response.end('done')
+  })
+  t.strictSame(codes, ['ERR_HTTP_HEADERS_SENT', 'ERR_HTTP_HEADERS_SENT'])
+})
+
+t.test('somebody else has taken writeHead before', async t => {
+  const server = createServer((_, response) => {
+    const writeHead = response.writeHead
+    response.writeHead = function (this: ServerResponse, ...parts: unknown[]) {
+      this.setHeader('x-before', '1')
+      return Reflect.apply(writeHead, this, parts) as ServerResponse
+    } as typeof writeHead
+    planHead(response, plan)
+    response.end('done')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { headers } = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  server.close()
+  t.same([headers.get('x-before'), headers.get('x-frame-options')], ['1', 'DENY'])
+})
+
+t.test('no prepared value can end its line', async t => {
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), value => {
+    try {
+      return !/[\r\n\0]/.test(headPart([['x-any', value]]).block.slice(0, -2))
+    } catch {
+      return true
+    }
+  }))
+  for (const bad of ['a\r\nb: c', 'a\nb', 'a\0']) t.throws(() => headPart([['x-any', bad]]), TypeError)
+})
+
+t.test('Vary keeps what is there', async t => {
+  t.equal(addVary('', 'Origin'), 'Origin')
+  t.equal(addVary('Accept-Encoding', 'Origin'), 'Accept-Encoding, Origin')
+  t.equal(addVary('origin, Accept', 'Origin'), 'origin, Accept')
+  t.equal(addVary('*', 'Origin'), '*')
+})
