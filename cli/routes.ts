@@ -40,7 +40,7 @@ Checks
   --update-baseline    write all findings of now to that file; reasons given before stay
 
 Loading
-  --env-file FILE      environment variables (default: .env, where there is one)
+  --env FILE           environment variables (default: .env, where there is one)
   --no-options         ignore the module's \`export const options\`, as \`fastify start\` without -o does
   --timeout SECONDS    how long the application may take to be ready (default: 60)
 

@@ -1,14 +1,14 @@
-import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { check, Problems, type ConfigurationCode } from '../lib/config/index.ts'
-import type { RouteHeaders } from '../lib/headers/index.ts'
 import { metadataUrls } from '../lib/keys/index.ts'
 import {
   basePaths, extension, extensionOf, isOpenApi3, OpenApiOptionsSchema, secureDocument, templateOf, toYaml,
-  type Access, type DocumentOptions, type Fields, type OpenApiOptions, type Operation, type Pages, type RouteFacts
+  type Access, type DocumentOptions, type Fields, type OpenApiOptions, type Operation, type RouteFacts
 } from '../lib/openapi/index.ts'
 import type { Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
 import { compileIssuer, issuersOf, type AuthenticationOptions } from '../lib/tokens/index.ts'
+import { pageConfigs, pagesOf } from './openapi-pages.ts'
 import { pipelineOf } from './pipeline.ts'
 
 /** The decorator of @fastify/swagger. */
@@ -62,54 +62,6 @@ export function discoveredBy (auth: AuthenticationOptions): string[] {
 
 function metadataOf ({ openIdConnect = false }: OpenApiOptions): readonly string[] {
   return openIdConnect === false ? [] : openIdConnect
-}
-
-interface PageRule { configOf?: (route: RouteOptions) => FastifyContextConfig | undefined }
-
-type OpenerPolicy = NonNullable<RouteHeaders['crossOriginOpenerPolicy']>
-
-const pageRules = new WeakMap<FastifyInstance, PageRule>()
-const kPipeline = Symbol.for('fastify-secure-api.pipeline')
-
-/**
- * Where the rule of the documentation's pages is kept for the hook that lays it under their `config`. The hook must run
- * before the pipeline's, which reads `config`: undefined where that is too late.
- */
-export function pagesOf (app: FastifyInstance): PageRule | undefined {
-  const known = pageRules.get(app)
-  if (known !== undefined || Object.hasOwn(app, kPipeline)) return known
-  const rule: PageRule = {}
-  pageRules.set(app, rule)
-  app.addHook('onRoute', function ruleOfPages (route) {
-    const config = rule.configOf?.(route)
-    if (config !== undefined) route.config = { ...config, ...route.config }
-  })
-  return rule
-}
-
-const ruleKeys = ['scope', 'role', 'policy', 'authenticated', 'public']
-
-/** @fastify/swagger-ui hides all its routes: an application's own route under that path is not opened with them. */
-function isPage ({ url, schema, config = {} }: RouteOptions, path: string): boolean {
-  const hidden = schema !== undefined && 'hide' in schema && schema.hide === true
-  return hidden && (url === path || url.startsWith(`${path}/`)) && !ruleKeys.some(key => key in config)
-}
-
-/** The one inline style of swagger-ui 5: its own logo, which @fastify/swagger-ui replaces. Of another release the browser would report it, and show the same page. */
-const logoStyle = "'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='"
-
-/**
- * What is laid under the `config` of a page. swagger-ui reads the metadata of openIdConnect schemes when it opens, and
- * asks for tokens there; the provider's window must find the page that opened it when it comes back to a file below
- * `static` (HTML, Cross-Origin-Opener-Policy), which `same-origin` on either would prevent.
- */
-function pageConfigs ({ path = '/documentation', ...rule }: Pages, metadata: readonly string[]): (route: RouteOptions) => FastifyContextConfig | undefined {
-  const origins = [...new Set(metadata.map(url => new URL(url).origin))]
-  const contentSecurityPolicy = { directives: { 'style-src': ["'self'", logoStyle], 'connect-src': ["'self'", ...origins] } }
-  const configWith = (opener: OpenerPolicy): FastifyContextConfig => ({ ...rule, headers: { profile: 'html', contentSecurityPolicy, crossOriginOpenerPolicy: origins.length === 0 ? 'same-origin' : opener } })
-  const page = configWith('same-origin-allow-popups')
-  const file = configWith('unsafe-none')
-  return route => isPage(route, path) ? (route.url.startsWith(`${path}/static/`) ? file : page) : undefined
 }
 
 /** The routes that @fastify/swagger may have in its list, whichever of the two was registered first. */

@@ -13,20 +13,23 @@ import { compareTranscript, writeTranscript } from './first-contact/transcript.m
  * `--check` compares what the two first commands print with docs/getting-started.md, `--write` puts it there.
  */
 const root = fileURLToPath(new URL('..', import.meta.url))
-const { values } = parseArgs({ options: { lang: { type: 'string' }, node: { type: 'string' }, check: { type: 'boolean' }, write: { type: 'boolean' } } })
+const { values } = parseArgs({ options: { lang: { type: 'string' }, node: { type: 'string' }, under: { type: 'string' }, check: { type: 'boolean' }, write: { type: 'boolean' } } })
+
 /** `npx secure-api generate`, or `npm create secure-api` as npm carries it out. */
 const commands = {
   ts: ({ suite }) => ['--package', suite, 'secure-api', 'generate'],
   js: ({ suite, create }) => ['--package', suite, '--package', create, 'create-secure-api']
 }
 
+if (values.under !== undefined && !process.version.startsWith(`v${values.under}.`)) throw new Error(`this is Node ${process.version}, not ${values.under}`)
 if (values.node === undefined) await tryAll(values.lang === undefined ? ['ts', 'js'] : [values.lang])
 else process.exitCode = underNode(values.node)
 
+/** npm's package `node` brings its program by an install script, which .npmrc forbids in this project: so from elsewhere. */
 function underNode (version) {
-  const rest = Object.entries(values).flatMap(([name, value]) => name === 'node' ? [] : value === true ? [`--${name}`] : [`--${name}`, value])
-  const command = `node scripts/first-contact.mjs ${rest.join(' ')}`
-  return spawnSync('npx', ['--yes', '--package', `node@${version}`, '--call', command], { cwd: root, stdio: 'inherit' }).status ?? 1
+  const rest = Object.entries(values).flatMap(([name, value]) => name === 'node' ? ['--under', value] : value === true ? [`--${name}`] : [`--${name}`, value])
+  const command = `node "${fileURLToPath(import.meta.url)}" ${rest.join(' ')}`
+  return spawnSync('npx', ['--yes', '--package', `node@${version}`, '--call', command], { cwd: tmpdir(), stdio: 'inherit' }).status ?? 1
 }
 
 async function tryAll (languages) {
@@ -86,7 +89,7 @@ function output (cwd, program, ...args) {
   }
 }
 
-/** A stranger has no NODE_ENV, and npm does not tell of the project that this script belongs to. */
+/** A stranger has no NODE_ENV, and npm tells nothing of the project that this script belongs to, or of an npx around it. */
 function strangersEnvironment () {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== 'NODE_ENV' && !/^npm_(package|lifecycle|command|config_local_prefix)/.test(name)))
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== 'NODE_ENV' && !/^npm_(package|lifecycle|command|config_(local_prefix|package|call|yes))/.test(name)))
 }

@@ -18,7 +18,7 @@ const scripts: Readonly<Record<Language, (run: string) => Scripts>> = {
     test: `${run} build && node --test dist/test/*.test.js`,
     try: `${run} build && node scripts/try.mjs`,
     token: 'secure-api token',
-    routes: 'secure-api routes dist/src/app.js --env-file .env.development',
+    routes: 'secure-api routes dist/src/app.js --env .env.development',
     account: 'node scripts/account.mjs'
   }),
   js: () => ({
@@ -27,7 +27,7 @@ const scripts: Readonly<Record<Language, (run: string) => Scripts>> = {
     test: 'node --test test/*.test.js',
     try: 'node scripts/try.mjs',
     token: 'secure-api token',
-    routes: 'secure-api routes src/app.js --env-file .env.development',
+    routes: 'secure-api routes src/app.js --env .env.development',
     account: 'node scripts/account.mjs'
   })
 }

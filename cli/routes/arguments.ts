@@ -27,7 +27,8 @@ const known = {
   'fail-on': { type: 'string' },
   baseline: { type: 'string' },
   'update-baseline': { type: 'boolean' },
-  'env-file': { type: 'string' },
+  // Not `env-file`: Node 20 takes that for its own option, even behind the name of the program.
+  env: { type: 'string' },
   'no-options': { type: 'boolean' },
   timeout: { type: 'string' }
 } as const
@@ -47,7 +48,7 @@ export function readArguments (args: readonly string[]): Settings {
     failOn: failOn(values.check === true, values['fail-on']),
     baseline: stated('baseline', values.baseline),
     updateBaseline: values['update-baseline'] === true,
-    envFile: stated('env-file', values['env-file']),
+    envFile: stated('env', values.env),
     options: values['no-options'] !== true,
     timeoutMs: timeout(values.timeout)
   }

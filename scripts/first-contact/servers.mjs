@@ -111,7 +111,7 @@ async function gone (url) {
 }
 
 async function until (holds, complaint) {
-  for (let left = 300; left > 0; left--) {
+  for (let left = 600; left > 0; left--) {
     if (await holds()) return
     await wait(100)
   }

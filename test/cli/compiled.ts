@@ -25,14 +25,20 @@ export interface CompiledCommand {
 }
 
 /**
- * The real command, as JavaScript in a folder of its own, made file by file without checking types. The loader of the
- * tests has no part in it. It lies inside the repository, so that packages are found as they are from `dist`.
+ * Everything that is published, as JavaScript in a folder of its own, made file by file without checking types. The
+ * loader of the tests has no part in it. It lies inside the repository, so that packages are found as from `dist`.
  */
-export function compiledCommand (t: Pick<Test, 'teardown'>): CompiledCommand {
+export function compiled (t: Pick<Test, 'teardown'>): string {
   mkdirSync(join(root, '.build'), { recursive: true })
   const folder = mkdtempSync(join(root, '.build/command-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   for (const part of ['plugins', 'lib', 'testing', 'cli', 'test/cli/fixtures']) transpile(part, folder, compilerOptions())
+  return folder
+}
+
+/** The real command, compiled. */
+export function compiledCommand (t: Pick<Test, 'teardown'>): CompiledCommand {
+  const folder = compiled(t)
   const main = join(folder, 'cli/main.js')
   return { folder, main, run: async (args, cwd, env = {}) => await run([main, ...args], cwd, env) }
 }

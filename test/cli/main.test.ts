@@ -181,7 +181,7 @@ export default async function app (fastify, options) {
       t.equal(code, 1, name)
       t.match(stderr, why, name)
     }
-    for (const args of [['nowhere.js'], ['fails.mjs', '--env-file', 'nowhere'], ['fails.mjs', '--check', '--baseline', 'nowhere.json']]) {
+    for (const args of [['nowhere.js'], ['fails.mjs', '--env', 'nowhere'], ['fails.mjs', '--check', '--baseline', 'nowhere.json']]) {
       t.equal((await run(['routes', ...args], place)).code, 2, args.join(' '))
     }
   })

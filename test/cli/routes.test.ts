@@ -119,7 +119,7 @@ t.test('arguments: every mistake is named', async t => {
   t.match(readArguments(['app.js', '--html', '-o', 'x.html', '--check', '--fail-on', 'note', '--timeout=5', '--no-options']), { format: 'html', output: 'x.html', failOn: 'note', timeoutMs: 5000, options: false })
   const wrong = [
     [], ['a.js', 'b.js'], ['a.js', '--json', '--html'], ['a.js', '--fail-on', 'error'], ['a.js', '--check', '--fail-on', 'all'], ['a.js', '--update-baseline'],
-    ['a.js', '--timeout', '0'], ['a.js', '--timeout', 'x'], ['a.js', '--output='], ['a.js', '--baseline='], ['a.js', '--env-file='], ['a.js', '--what']
+    ['a.js', '--timeout', '0'], ['a.js', '--timeout', 'x'], ['a.js', '--output='], ['a.js', '--baseline='], ['a.js', '--env='], ['a.js', '--what']
   ]
   for (const args of wrong) t.throws(() => readArguments(args), UsageError, args.join(' '))
 })

@@ -1,14 +1,12 @@
-import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { secureApiCommand } from '../../cli/secure-api.ts'
 import type { Terminal } from '../../cli/command.ts'
 import secureApi from '../../plugins/index.ts'
 import { developmentIssuer } from '../../testing/index.ts'
 import { codeOf, startFastify } from '../helpers/server.ts'
-import { compiled } from './compiled.ts'
+import { compiledCommand } from './compiled.ts'
 import { fakeTerminal } from './terminal.ts'
 
 async function run (cwd: string, args: readonly string[], given: Partial<Terminal> = {}) {
@@ -159,8 +157,8 @@ t.test('mistakes in the arguments', async t => {
 
 t.test('real commands that start together share one key', async t => {
   const cwd = t.testdir({})
-  const main = join(compiled(t), 'cli/main.js')
-  const made = await Promise.all(Array.from({ length: 4 }, () => promisify(execFile)(process.execPath, [main, 'token', 'api.read'], { cwd, env: { PATH: process.env.PATH } })))
+  const command = compiledCommand(t)
+  const made = await Promise.all(Array.from({ length: 4 }, () => command.run(['token', 'api.read'], cwd)))
   t.equal(new Set(made.map(({ stdout }) => decode(stdout).header.kid)).size, 1)
   t.equal(JSON.parse((await run(cwd, ['list', '--json'])).stdout).length, 4)
 })

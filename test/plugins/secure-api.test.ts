@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import t from 'tap'
 import secureApi, { audit, authentication, authorization, cors, headers, rateLimit, type SecureApiOptions } from '../../plugins/index.ts'
 import { answersOf, bearer, mistakesOf, secured, startFastify, startIssuer } from '../helpers/server.ts'
@@ -57,7 +57,7 @@ t.test('each mistake in a route stops the boot where the route is declared', asy
   for (const [name, config, ...codes] of cases) {
     const app = startFastify(t)
     await app.register(secureApi, { ...development, cors: { origins: ['https://app.example.com'] } })
-    t.strictSame(await mistakesOf(async () => { app.get('/orders', { config }, async () => '') }), codes, name)
+    t.strictSame(await mistakesOf(async () => { app.get('/orders', { config: config as FastifyContextConfig }, async () => '') }), codes, name)
   }
 })
 

@@ -1,14 +1,24 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
-// The server in development. It starts again when the compiler has written something.
-const { resolve } = createRequire(import.meta.url)
+// The compiler, and the server in development, which starts again when the compiler has written something.
 process.loadEnvFile('.env.development')
-const compile = [resolve('typescript/bin/tsc')]
+const { resolve } = createRequire(import.meta.url)
+const compile = [resolve('typescript/bin/tsc'), '--watch', '--preserveWatchOutput', '--locale', 'en']
 const serve = ['--watch-path=dist/src', '--watch-preserve-output', resolve('fastify-cli/cli.js'), 'start', '-o', '-P', '-l', 'info', 'dist/src/app.js', ...process.argv.slice(2)]
 
-spawnSync(process.execPath, compile, { stdio: 'inherit' })
-const children = [[...compile, '--watch', '--preserveWatchOutput'], serve].map(args => spawn(process.execPath, args, { stdio: 'inherit' }))
-const stop = () => { for (const child of children) child.kill() }
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop)
-for (const child of children) child.on('exit', stop)
+rmSync('dist', { recursive: true, force: true })
+const compiler = spawn(process.execPath, compile, { stdio: ['inherit', 'pipe', 'inherit'] })
+let server
+compiler.stdout.on('data', text => {
+  process.stdout.write(text)
+  if (server === undefined && text.includes('Watching for file changes')) serveFromNowOn()
+})
+compiler.on('exit', () => server?.kill())
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => compiler.kill())
+
+function serveFromNowOn () {
+  server = spawn(process.execPath, serve, { stdio: 'inherit' })
+  server.on('exit', () => compiler.kill())
+}

@@ -1,4 +1,4 @@
-import Fastify from 'fastify'
+import Fastify, { type FastifyContextConfig } from 'fastify'
 import fc from 'fast-check'
 import t from 'tap'
 import { check, Problems } from '../../../lib/config/index.ts'
@@ -206,7 +206,7 @@ t.test('@fastify/cors writes exactly what the policy decided', async t => {
     const app = Fastify()
     app.addHook('onRequest', (request, reply, done) => { engine(request, reply, done) })
     // A route's own `config.cors` has our shape, and must not reach the engine's options.
-    app.options('/own', { config: { cors: { origins: ['*'], methods: ['BAD'], credentials: true } } as object }, async () => 'never')
+    app.options('/own', { config: { cors: { origins: ['*'], methods: ['BAD'], credentials: true } } as FastifyContextConfig }, async () => 'never')
     for (const url of ['/own', '/unknown']) {
       const response = await app.inject({ method: 'OPTIONS', url, headers: { origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'authorization' } })
       const decision = preflight(policy, { origin, method: 'PUT', headers: 'authorization' })

@@ -166,7 +166,7 @@ function clockwork (tls: TlsOptions): Clockwork {
 
 const write = (pair: { cert?: string, key?: string }) => {
   if (pair.cert !== undefined) writeFileSync(join(folder, 'live.cert'), pair.cert)
-  if (pair.key !== undefined) writeFileSync(join(folder, 'live.key'), pair.key)
+  if (pair.key !== undefined) writeFileSync(join(folder, 'live.key'), pair.key, { mode: 0o600 })
 }
 const live = { cert: join(folder, 'live.cert'), key: join(folder, 'live.key') }
 
