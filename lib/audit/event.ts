@@ -51,7 +51,12 @@ const namesByStatus = {
   400: 'input_validation_fail',
   401: 'authn_fail',
   403: 'authz_fail',
-  429: 'excess_rate_limit_exceeded'
+  408: 'input_validation_fail',
+  413: 'input_validation_fail',
+  414: 'input_validation_fail',
+  417: 'input_validation_fail',
+  429: 'excess_rate_limit_exceeded',
+  431: 'input_validation_fail'
 } as const
 
 export type AuditEventName = 'api_access' | 'api_error' | 'malicious_csp_violation' | typeof namesByReason[keyof typeof namesByReason] | typeof namesByStatus[keyof typeof namesByStatus]
