@@ -29,8 +29,11 @@ function item (decision: Decision): string {
 
 /** For a refusal the time to wait, so that `Retry-After` is never before `t` (draft §3.3); else the time until the budget is whole. */
 function secondsLeft ({ allowed, retryAfterMs, resetMs }: Decision): number {
-  return allowed ? Math.ceil(resetMs / 1000) : retryAfterSeconds(retryAfterMs)
+  return allowed ? Math.ceil(resetMs / 1000 - rounding) : retryAfterSeconds(retryAfterMs)
 }
+
+/** Sums of monotonic times are off by less than that: a window of 60 seconds must not be announced with 61. */
+const rounding = 1e-6
 
 /** RFC 9110 §10.2.3 counts whole seconds: rounded up, so that a caller who obeys is not refused again, and at least 1. */
 export function retryAfterSeconds (ms: number): number {

@@ -31,6 +31,16 @@ t.test('RateLimit', async t => {
   t.equal(rateLimitField([take('p', limit)]), '"p";r=0;t=1')
 })
 
+t.test('the seconds left are never more than the window, whatever the clock adds up to', async t => {
+  const limit: Limit = { limit: 1000, window: '1 minute' }
+  const before = now
+  for (let time = 1; time < 200_000; time += 977.123457) {
+    now = before + time
+    t.match(rateLimitField([take('window', limit)]), /;t=60$/)
+  }
+  now = before
+})
+
 t.test('a dry run is not announced', async t => {
   const dry = take('dry', { limit: 1, window: 1000, dryRun: true })
   t.equal(rateLimitField([dry]), '')
