@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { AuditOptionsSchema, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RouteAudit } from '../lib/audit/index.ts'
-import { check, Problems } from '../lib/config/index.ts'
+import { check, ownOptions, Problems } from '../lib/config/index.ts'
 import { refusal } from '../lib/http/index.ts'
 import type { Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
 import { auditedRoute, edgeEvent, handshakeEvent, requestEvent, violationEvent, type AuditedRoute } from './audit-events.ts'
@@ -17,7 +17,8 @@ declare module 'fastify' {
 
 const unavailable = refusal('SECURE_API_AUDIT_UNAVAILABLE', { headers: { 'retry-after': '1' } })
 
-const audit: FastifyPluginAsync<AuditOptions> = async (app, options) => {
+const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
+  const options = ownOptions(AuditOptionsSchema, given)
   const problems = new Problems()
   checkAudit(options, problems)
   problems.throwIfAny()
@@ -33,7 +34,8 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, options) => {
   pipeline.report('audit', () => trail.status())
   pipeline.add({
     name: 'audit:gate',
-    phase: 'address-limit',
+    phase: 'audit-gate',
+    keys: ['audit'],
     compile: (route, found) => {
       checkRoute(route, options, found)
       if (options.onSinkFailure !== 'deny') return undefined

@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { ConfigurationError, environmentOf, milliseconds, movedClock, Problems, type Clock, type Environment } from '../lib/config/index.ts'
+import { ConfigurationError, environmentOf, milliseconds, movedClock, ownOptions, Problems, type Clock, type Environment } from '../lib/config/index.ts'
 import { anonymous, readBearer, type Principal } from '../lib/credentials/index.ts'
 import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/index.ts'
 import { KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions } from '../lib/keys/index.ts'
 import type { FailureBudget, Pipeline, Verdict } from '../lib/pipeline/index.ts'
-import { compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type IssuerOptions, type Outcome, type OwnTokensOptions, type TrustedIssuer } from '../lib/tokens/index.ts'
+import { AuthenticationOptionsSchema, compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type IssuerOptions, type Outcome, type OwnTokensOptions, type TrustedIssuer } from '../lib/tokens/index.ts'
 import { signOwnTokens } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 
@@ -31,7 +31,8 @@ type WithPrincipal = FastifyRequest & { [kPrincipal]?: Principal | null, user?: 
 /** Every answer without variable parts, made once. */
 const prepared = Object.fromEntries(Object.keys(answers).map(code => [code, refusal(code as AnswerCode)])) as Readonly<Record<AnswerCode, Refusal>>
 
-const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (app, { environment, ...options }) => {
+const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (app, { environment, ...given }) => {
+  const options = ownOptions(AuthenticationOptionsSchema, given)
   const development = environmentOf(environment) === 'development'
   const problems = new Problems()
   validateAuthentication(options, 'auth', problems, { development })
@@ -52,6 +53,7 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   pipeline.add({
     name: 'authentication',
     phase: 'authentication',
+    keys: ['public'],
     compile: ({ kind, config }) => kind === 'unknown' || config.public === true
       ? undefined
       : { hook: 'onRequest', handler: request => authenticate(authenticator, pipeline.failures, request) }

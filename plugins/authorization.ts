@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, Problems } from '../lib/config/index.ts'
+import { check, ownOptions, Problems } from '../lib/config/index.ts'
 import type { Principal } from '../lib/credentials/index.ts'
 import { refusal, type Refusal } from '../lib/http/index.ts'
-import { noteRefusal, RefusalError, type CompiledStep, type RouteInfo } from '../lib/pipeline/index.ts'
+import { noteRefusal, PathRules, RefusalError, type CompiledStep, type RouteInfo } from '../lib/pipeline/index.ts'
 import {
-  allTerms, AuthorizationOptionsSchema, checkPolicies, compileRule, forbidden, PolicyBook, readRouteAccess,
+  accessKeys, allTerms, AuthorizationOptionsSchema, checkPatterns, checkPolicies, compileRule, forbidden, PolicyBook, readRouteAccess, routeRuleKeys,
   type AuthorizationOptions, type CompiledRule, type Requirement, type RouteAccess, type RouteRule, type Rule
 } from '../lib/policy/index.ts'
 import type { Misspelt } from './misspelt.ts'
@@ -51,12 +51,14 @@ const unauthenticated = refusal('SECURE_API_UNAUTHENTICATED')
 const denied: CompiledRule = Object.freeze({ permits: () => false, policies: [], refusal: forbidden() })
 const anybody: CompiledRule = Object.freeze({ permits: () => true, policies: [], refusal: forbidden() })
 
-const authorization: FastifyPluginAsync<AuthorizationOptions> = async (app, options) => {
+const authorization: FastifyPluginAsync<AuthorizationOptions> = async (app, given) => {
+  const options = ownOptions(AuthorizationOptionsSchema, given)
   const problems = new Problems()
   checkAuthorization(options, problems)
   problems.throwIfAny()
 
   const pipeline = pipelineOf(app)
+  if (options.routes !== undefined) pipeline.layUnder(new PathRules(options.routes, accessKeys, 'authorization.routes'))
   const book = new PolicyBook(options.policies)
   const access = (route: RouteInfo, problems: Problems) => readRouteAccess(route.config, book, route.label, problems)
   const ruleOf = (route: RouteInfo, problems: Problems) => ruleFor(access(route, problems), book, options.default)
@@ -65,8 +67,9 @@ const authorization: FastifyPluginAsync<AuthorizationOptions> = async (app, opti
   pipeline.add({
     name: 'authorization:guard',
     phase: 'guard',
+    keys: routeRuleKeys,
     compile: (route, problems) => guardStep(route.kind === 'unknown' ? undefined : ruleOf(route, problems), hookOf(route)),
-    posture: route => ({ access: describe(access(route, new Problems())), accessByDefault: options.default ?? 'deny' })
+    posture: route => ({ access: describe(access(route, new Problems())), accessByDefault: options.default ?? 'deny', ...(route.source !== undefined && { source: route.source }) })
   })
   pipeline.add({
     name: 'authorization:policy',
@@ -81,7 +84,9 @@ const authorization: FastifyPluginAsync<AuthorizationOptions> = async (app, opti
 export function checkAuthorization (options: AuthorizationOptions, problems: Problems): void {
   const before = problems.list().length
   check(AuthorizationOptionsSchema, options, 'authorization', problems)
-  if (problems.list().length === before) checkPolicies(options.policies ?? {}, 'authorization.policies', problems)
+  if (problems.list().length > before) return
+  checkPolicies(options.policies ?? {}, 'authorization.policies', problems)
+  checkPatterns(options.routes ?? {}, 'authorization.routes', problems)
 }
 
 /** `undefined` where no guard is needed. A route that states nothing is closed unless the default says otherwise. */
@@ -168,7 +173,7 @@ function describe (access: RouteAccess): unknown {
 
 function warnOfClosedRoutes (app: FastifyInstance, routes: readonly RouteInfo[], fallback: AuthorizationOptions['default']): void {
   if (fallback === 'authenticated') return
-  const closed = routes.filter(({ config }) => !['scope', 'role', 'policy', 'authenticated', 'public'].some(key => key in config))
+  const closed = routes.filter(({ config }) => !accessKeys.some(key => key in config))
   if (closed.length === 0) return
   app.log.warn({ routes: closed.map(({ label }) => label) },
     'secure-api: these routes state no rule and refuse everybody; give them `scope`, `role`, `policy`, `authenticated` or `public` in `config`')

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, environmentOf, Problems, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
+import { check, environmentOf, ownOptions, Problems, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import {
   actual, compileCors, CorsOptionsSchema, createPreflightEngine, engineOptions, explain, isPreflight, loadPublicSuffixes, mergeCors, needsPublicSuffixes,
   preflight, preflightVary, publicSuffixes, refuses, RouteCorsSchema, validateCors,
@@ -29,7 +29,8 @@ export type CorsPluginOptions = CorsOptions & {
 const exposed = [...rateLimitHeaderNames, 'WWW-Authenticate', 'X-Request-Id']
 const refused = refusal('SECURE_API_CORS_REFUSED')
 
-const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, ...options }) => {
+const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, ...given }) => {
+  const options = ownOptions(CorsOptionsSchema, given)
   const development = environmentOf(environment) === 'development'
   const problems = new Problems()
   await checkCors(options, environmentOf(environment), problems)
@@ -47,6 +48,7 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, .
   pipeline.add({
     name: 'cors',
     phase: 'cors',
+    keys: ['cors'],
     compile (route, found) {
       const policy = policies.of(route, found)
       return policy === undefined ? undefined : { hook: 'onRequest', handler: actualHandler(policy) }

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, onSendHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, environmentOf, Problems, type Environment } from '../lib/config/index.ts'
+import { check, environmentOf, ownOptions, Problems, type Environment } from '../lib/config/index.ts'
 import {
   compileHeaders, compileNonceTable, HeadersOptionsSchema, headPlans, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
   type EffectiveHeaders, type HeadersContext, type HeadersOptions, type HeaderTable, type RouteHeaders
@@ -33,7 +33,8 @@ export type HeadersPluginOptions = HeadersOptions & {
 const kNonce = Symbol('secure-api.nonce')
 type WithNonce = FastifyReply & { [kNonce]?: string | null }
 
-const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environment, ...given }) => {
+const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environment, ...written }) => {
+  const given = ownOptions(HeadersOptionsSchema, written)
   const context = headersContext(app, environment)
   const problems = new Problems()
   checkHeaders(given, context, problems)
@@ -51,6 +52,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
   pipeline.add({
     name: 'headers',
     phase: 'headers',
+    keys: ['headers'],
     compile (route, found) {
       const own = routeOptions(route, options, context, found)
       return { hook: 'onRequest', handler: writer(own === undefined ? table : compileHeaders(own, context), route) }

@@ -28,3 +28,19 @@ export function methodsOfRoutes (app: FastifyInstance): ReadonlySet<string> {
   const lists = [...app.printRoutes({ commonPrefix: false }).matchAll(/ \(([A-Z-]+(?:, [A-Z-]+)*)\)$/gm)]
   return new Set(lists.flatMap(([, methods = '']) => methods.split(', ')))
 }
+
+/** URLs of all routes of the server, as they were declared, those before the suite too: the lines of a tree, each deeper by four characters. */
+export function urlsOf (app: FastifyInstance): string[] {
+  const above: string[] = []
+  const urls: string[] = []
+  for (const line of app.printRoutes({ commonPrefix: false }).split('\n')) {
+    const [, indent, label, routed] = /^((?:[│ ] {3})*[├└]── )(.*?)( \([A-Z-]+(?:, [A-Z-]+)*\)(?: \{.*\})?)?$/.exec(line) ?? []
+    if (indent === undefined || label === undefined) continue
+    const depth = indent.length / 4
+    const url = (above[depth - 2] ?? '') + label
+    above[depth - 1] = url
+    above.length = depth
+    if (routed !== undefined) urls.push(url)
+  }
+  return urls
+}

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, Problems, type ConfigurationCode } from '../lib/config/index.ts'
+import { check, ownOptions, Problems, type ConfigurationCode } from '../lib/config/index.ts'
 import { metadataUrls } from '../lib/keys/index.ts'
 import {
   basePaths, extension, extensionOf, isOpenApi3, OpenApiOptionsSchema, secureDocument, templateOf, toYaml,
@@ -15,7 +15,8 @@ import { pipelineOf } from './pipeline.ts'
 type Generate = (options?: { yaml?: boolean }) => unknown
 type Document = Fields
 
-const openapi: FastifyPluginAsync<OpenApiOptions> = async (app, options) => {
+const openapi: FastifyPluginAsync<OpenApiOptions> = async (app, given) => {
+  const options = ownOptions(OpenApiOptionsSchema, given)
   const problems = new Problems()
   checkOpenApi(options, problems)
   const pages = pagesOf(app)
@@ -92,9 +93,9 @@ class DocumentedRoutes {
    */
   mark (): void {
     for (const route of this.#declared.splice(0)) {
-      const found = this.#pipeline.find(route.config ?? {})
-      if (found === undefined || Object.hasOwn(route.schema ?? {}, extension)) continue
-      const facts = this.#factsOf(found.info)
+      const info = this.#pipeline.declared(route)
+      if (info === undefined || Object.hasOwn(route.schema ?? {}, extension)) continue
+      const facts = this.#factsOf(info)
       const mark = extensionOf(facts)
       this.#marks.set(mark, facts)
       route.schema = Object.assign({}, route.schema, { [extension]: mark })

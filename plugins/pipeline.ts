@@ -1,7 +1,7 @@
-import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import { Problems, type ConfigurationCode } from '../lib/config/index.ts'
-import { Pipeline, RefusalError, run, throwProblem, writeProblem, type CompiledRoute, type RouteInfo, type RouterOptions } from '../lib/pipeline/index.ts'
-import { hooksBefore } from './neighbours.ts'
+import { Pipeline, RefusalError, run, throwProblem, writeProblem, type CompiledRoute, type RouterOptions } from '../lib/pipeline/index.ts'
+import { hooksBefore, urlsOf } from './neighbours.ts'
 
 const kPipeline = Symbol.for('fastify-secure-api.pipeline')
 
@@ -40,12 +40,12 @@ function overlap (one: object, other: object): boolean {
 
 function addHooks (app: FastifyInstance, pipeline: Pipeline): void {
   app.addHook('onRoute', function declareRoute (options) {
-    options.config = pipeline.declare(routeInfo(options, false)) as FastifyContextConfig
+    pipeline.declare(options)
     if (pipeline.sendsProblems) options.errorHandler = answeringErrorHandler(options.errorHandler)
   })
   app.addHook('onReady', async function compileRoutes () {
     const problems = new Problems()
-    pipeline.compile(problems)
+    pipeline.compile(problems, urlsOf(app))
     problems.throwIfAny()
     warnOfEarlierHooks(app)
   })
@@ -74,19 +74,9 @@ function warnOfEarlierHooks (app: FastifyInstance): void {
 function routeOf (pipeline: Pipeline, request: FastifyRequest): CompiledRoute {
   const { config, url, method } = request.routeOptions
   if (url === undefined) return pipeline.unknown
-  return pipeline.find(config) ?? admit(pipeline, request, { config, url, method })
-}
-
-function admit (pipeline: Pipeline, request: FastifyRequest, options: Pick<RouteOptions, 'config' | 'url' | 'method'>): CompiledRoute {
-  const info = routeInfo(options, true)
-  return pipeline.admit(options.config ?? {}, info, problems => {
-    request.log.error({ problems: problems.list() }, `secure-api: ${info.label} was declared before the suite and is misconfigured; it is closed`)
+  return pipeline.find(config) ?? pipeline.admit({ config, url, method }, (label, problems) => {
+    request.log.error({ problems: problems.list() }, `secure-api: ${label} was declared before the suite and is misconfigured; it is closed`)
   })
-}
-
-function routeInfo ({ config = {}, url, method }: Pick<RouteOptions, 'config' | 'url' | 'method'>, early: boolean): RouteInfo {
-  const methods = typeof method === 'string' ? [method] : [...method]
-  return Object.freeze({ kind: 'route', early, methods, url, config: { ...config }, label: `route ${methods.join(',')} ${url}` })
 }
 
 type ErrorHandler = NonNullable<RouteOptions['errorHandler']>

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, ConfigurationError, movedClock, Problems } from '../lib/config/index.ts'
+import { check, ConfigurationError, movedClock, ownOptions, Problems } from '../lib/config/index.ts'
 import {
   connectRedis, createLimiter, isRedisLike, kDecided, PolicyBook, ProxyWatch, RateLimitOptionsSchema, validateRateLimit,
   type AddressFinding, type Limit, type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RedisLike
@@ -48,7 +48,8 @@ export interface RateLimits {
   status (): RateLimitStatus
 }
 
-const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, options) => {
+const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
+  const options = ownOptions(RateLimitOptionsSchema, given)
   const problems = new Problems()
   checkRateLimit(options, problems)
   problems.throwIfAny()
@@ -69,6 +70,7 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, options) => 
   pipeline.add({
     name: 'rate-limit:route',
     phase: 'rate-limit',
+    keys: ['rateLimit'],
     compile (route, found) {
       const choose = policiesOf(route, book, options, found)
       return choose === undefined ? undefined : { hook: 'onRequest', handler: routeHandler(limiter, choose, options.legacyHeaders === true) }

@@ -1,15 +1,15 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import type { AuditOptions } from '../lib/audit/index.ts'
-import { check, environmentOf, EnvironmentSchema, Problems, readEnvironment, type Environment } from '../lib/config/index.ts'
-import type { CorsOptions } from '../lib/cors/index.ts'
-import type { HeadersOptions } from '../lib/headers/index.ts'
-import type { RateLimitOptions } from '../lib/limits/index.ts'
-import type { OpenApiOptions } from '../lib/openapi/index.ts'
+import { AuditOptionsSchema, type AuditOptions } from '../lib/audit/index.ts'
+import { check, environmentOf, EnvironmentSchema, ownOptions, Problems, readEnvironment, type Environment } from '../lib/config/index.ts'
+import { CorsOptionsSchema, type CorsOptions } from '../lib/cors/index.ts'
+import { HeadersOptionsSchema, type HeadersOptions } from '../lib/headers/index.ts'
+import { RateLimitOptionsSchema, type RateLimitOptions } from '../lib/limits/index.ts'
+import { OpenApiOptionsSchema, type OpenApiOptions } from '../lib/openapi/index.ts'
 import type { RouteInfo, Step } from '../lib/pipeline/index.ts'
-import type { AuthorizationOptions } from '../lib/policy/index.ts'
-import { validateAuthentication, type AuthenticationOptions } from '../lib/tokens/index.ts'
+import { AuthorizationOptionsSchema, routeRuleKeys, type AuthorizationOptions } from '../lib/policy/index.ts'
+import { AuthenticationOptionsSchema, validateAuthentication, type AuthenticationOptions } from '../lib/tokens/index.ts'
 import audit, { checkAudit } from './audit.ts'
 import authentication from './authentication.ts'
 import authorization, { checkAuthorization } from './authorization.ts'
@@ -74,6 +74,8 @@ export interface RoutePosture {
   readonly access?: unknown
   /** What `'none'` means in this application: `authorization.default`. */
   readonly accessByDefault?: 'deny' | 'authenticated'
+  /** The pattern of `authorization.routes` that says what the route does not state itself. */
+  readonly source?: string
   /** The limits, each `{ policy, limit, windowMs, algorithm, by, dryRun }`, or `false`. */
   readonly rateLimit?: unknown
   /** The route's statement, laid over the application's: `'default'`, `false` or its options. */
@@ -105,16 +107,29 @@ const sections = Type.Object({
   environment: Type.Optional(EnvironmentSchema)
 }, { additionalProperties: false })
 
+/** The shape of all options, to copy them by; each section is checked by its plugin. */
+const shape = Type.Object({
+  ...sections.properties,
+  auth: AuthenticationOptionsSchema,
+  authorization: AuthorizationOptionsSchema,
+  rateLimit: RateLimitOptionsSchema,
+  headers: HeadersOptionsSchema,
+  cors: CorsOptionsSchema,
+  audit: AuditOptionsSchema,
+  openapi: OpenApiOptionsSchema
+})
+
 const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   pagesOf(app)
   const pipeline = pipelineOf(app)
   pipeline.add(suiteStep)
-  const options = Object.keys(given).length === 0 ? fromEnvironment(app) : given
+  const options = ownOptions(shape, Object.keys(given).length === 0 ? fromEnvironment(app) : given)
   await checkOptions(app, options)
   const environment = environmentOf(options.environment)
   pipeline.answerBy(options.errors ?? 'problem')
 
   const { auth, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false, methodNotAllowed = true, audit: trail = {}, openapi: description = {} } = options
+  pipeline.add(unkept(app, options))
   if (auth === false || auth === undefined) pipeline.add(rulesRefused)
   else {
     await app.register(authentication, { ...auth, environment })
@@ -137,7 +152,32 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
 }
 
 /** Does nothing on a route; a second suite in this scope, or in one around or inside it, is refused for having it too. */
-const suiteStep: Step = Object.freeze({ name: 'secure-api', phase: 'headers', compile: () => undefined })
+const suiteStep: Step = Object.freeze({
+  name: 'secure-api',
+  phase: 'headers',
+  keys: [...routeRuleKeys, 'rateLimit', 'headers', 'cors', 'audit'],
+  compile: () => undefined
+})
+
+const engines = { rateLimit: '@fastify/rate-limit', headers: undefined, cors: '@fastify/cors', audit: undefined } as const
+
+/** An option of a control that is switched off is kept by nobody, unless the official plugin reads it. The collector of reports is ours, and closed without CORS. */
+function unkept (app: FastifyInstance, options: SecureApiOptions): Step {
+  const collector = options.headers && options.headers.reports ? app.prefix + options.headers.reports.path : undefined
+  const off = (['rateLimit', 'headers', 'cors', 'audit'] as const).filter(key => (options[key] ?? (key === 'cors' ? false : {})) === false)
+  return {
+    name: 'unkept',
+    phase: 'headers',
+    compile ({ url, config, label }, problems) {
+      for (const key of url === collector ? [] : off) {
+        const { [key]: engine } = engines
+        if (!(key in config) || config[key] === false || (engine !== undefined && app.hasPlugin(engine))) continue
+        problems.add('SECURE_API_ROUTE_OPTION_UNKEPT', `${label}: config.${key}`, `the application has no \`${key}\` that could keep it`, `Configure \`${key}\`, or remove it here.`)
+      }
+      return undefined
+    }
+  }
+}
 
 /** All sections are looked at before anything is thrown, so that one start shows every mistake. */
 async function checkOptions (app: FastifyInstance, options: SecureApiOptions): Promise<void> {

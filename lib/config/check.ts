@@ -130,7 +130,7 @@ function checkUnion (schema: TSchema, value: unknown, path: string, problems: Pr
 }
 
 /** The shapes that a union allows, those of unions inside it too. */
-function branchesOf (schema: TSchema): TSchema[] {
+export function branchesOf (schema: TSchema): TSchema[] {
   const inner: readonly TSchema[] | undefined = schema.anyOf
   return inner === undefined ? [schema] : inner.flatMap(branchesOf)
 }
@@ -197,7 +197,7 @@ function isSecret (schema: TSchema): boolean {
 }
 
 /** Plain objects and instances of an application's classes. Not a `Map` or a forgotten `Promise`: their options would be read as absent. */
-function isRecord (value: unknown): value is Record<string, unknown> {
+export function isRecord (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && ['Object', 'Module'].includes(tagOf(value))
 }
 

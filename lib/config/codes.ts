@@ -96,6 +96,10 @@ export const configurationCodes = {
   SECURE_API_TLS_CLIENT_CA: 'The authority for client certificates, or its revocation list, cannot be used.',
   SECURE_API_TLS_CHAIN_INCOMPLETE: 'A warning, which stops nothing: an intermediate certificate is missing, and clients that do not look for it refuse the connection.',
   SECURE_API_TLS_REFUSED: 'OpenSSL refuses the certificate, the key, or the authority for client certificates.',
+  SECURE_API_ROUTE_CONFIG_LATE: 'The `config` of a route was changed after Fastify had read it, so that the change would be lost.',
+  SECURE_API_ROUTE_PATTERN_INVALID: 'A pattern of authorization.routes is no path of a route, or opens every route.',
+  SECURE_API_ROUTE_PATTERN_UNMATCHED: 'A pattern of authorization.routes stands for no route, so that its rule guards nothing.',
+  SECURE_API_ROUTE_OPTION_UNKEPT: 'A route states an option of a control that the application has switched off.',
   SECURE_API_AUDIT_UNNAMED_ROUTE: 'With `audit.requireActions`, a route that changes something does not say what its action is called.'
 } as const
 

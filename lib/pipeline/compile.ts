@@ -1,5 +1,6 @@
 import type { Problems } from '../config/index.ts'
 import { refusal } from '../http/index.ts'
+import { checkKeys } from './misspelt.ts'
 import { phaseOrder } from './phases.ts'
 import type { CompiledRoute, CompiledStep, RouteInfo, Step } from './types.ts'
 
@@ -12,6 +13,7 @@ const closed: CompiledStep = { hook: 'onRequest', handler: () => misconfigured }
 export function compileRoute (info: RouteInfo, steps: readonly Step[], problems: Problems): CompiledRoute {
   const before = problems.list().length
   const chain: [string, CompiledStep][] = []
+  checkKeys(info, steps.flatMap(({ keys = [] }) => keys), problems)
   for (const step of inOrder(steps)) {
     const compiled = step.compile(info, problems)
     if (compiled !== undefined) chain.push([step.name, compiled])

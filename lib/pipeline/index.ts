@@ -1,6 +1,8 @@
 export { noteRefusal, RefusalError, refusalOf, throwProblem, writeProblem } from './answer.ts'
 export { phases, type Phase } from './phases.ts'
+export { PathRules } from './path-rules.ts'
 export { Pipeline } from './pipeline.ts'
+export { ownConfig, type Config, type Declaration } from './route-info.ts'
 export { RouteTable, type RouterOptions } from './route-table.ts'
 export { run } from './run.ts'
 export { answered, type CompiledRoute, type CompiledStep, type EdgeAnswer, type FailureBudget, type Handler, type RouteInfo, type Step, type Verdict } from './types.ts'

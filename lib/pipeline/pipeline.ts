@@ -4,27 +4,21 @@ import type { Violation } from '../headers/index.ts'
 import type { HandshakeFailure } from '../server/index.ts'
 import { sendProblem, throwProblem } from './answer.ts'
 import { compileOrClose, compileRoute, inOrder } from './compile.ts'
+import type { PathRules } from './path-rules.ts'
+import { sameConfig, type Declaration } from './route-info.ts'
 import { RouteTable, type RouterOptions } from './route-table.ts'
 import type { Answerer } from './run.ts'
+import { Slot } from './slot.ts'
 import type { CompiledRoute, EdgeAnswer, FailureBudget, RouteInfo, Step } from './types.ts'
 
-/** A route and, once everything is registered, its chain. Kept on the `config` object that Fastify holds for the route. */
-class Slot {
-  readonly info: RouteInfo
-  compiled: CompiledRoute | undefined
-
-  constructor (info: RouteInfo) {
-    this.info = info
-  }
-}
-
-const unknownRoute: RouteInfo = Object.freeze({ kind: 'unknown', early: false, methods: [], url: '', config: {}, label: 'unknown route' })
+const unknownRoute: RouteInfo = Object.freeze({ kind: 'unknown', early: false, methods: [], url: '', config: Object.freeze(Object.create(null)), label: 'unknown route' })
 
 /** Holds the steps of all plugins of one scope and the chain of every route there. */
 export class Pipeline {
   readonly #mark = Symbol('secure-api.route')
   readonly #steps: Step[] = []
   readonly #slots: Slot[] = []
+  #paths: PathRules | undefined
   readonly #reports = new Map<string, () => unknown>()
   readonly #overlapping: () => readonly Pipeline[]
   readonly #table: RouteTable
@@ -107,40 +101,51 @@ export class Pipeline {
     return this.#table.methodsAt(url)
   }
 
+  /** Route options by path; set by the authorization plugin, where it is given some. */
+  layUnder (paths: PathRules): void {
+    this.#paths = paths
+  }
+
+  /** From `onRoute`. The hooks behind it may still change the route: its options are read, and judged, when everything is ready. */
+  declare (declaration: Declaration): void {
+    const slot = this.#add(new Slot(declaration, () => this.#paths))
+    queueMicrotask(() => { slot.hold() })
+  }
+
+  /** The route that was declared with this object, as far as it is known. */
+  declared (declaration: object): RouteInfo | undefined {
+    return this.#slots.find(slot => slot.isDeclaredBy(declaration))?.info
+  }
+
   /**
-   * From `onRoute`. Throws the route's mistakes where it is declared, before anything listens.
-   * @returns the `config` by which the chain is found again.
+   * When every plugin is registered: compiles all declared routes, so that requests only look their chain up.
+   * @param earlier URLs of routes that were declared before the suite.
    */
-  declare (info: RouteInfo): Record<string | symbol, unknown> {
-    const problems = new Problems()
-    compileRoute(info, this.#steps, problems)
-    problems.throwIfAny()
-    return { ...info.config, [this.#mark]: this.#slot(info) }
-  }
-
-  /** When every plugin is registered: compiles all declared routes, so that requests only look their chain up. */
-  compile (problems: Problems): void {
-    for (const slot of this.#slots) slot.compiled = compileRoute(slot.info, this.#steps, problems)
+  compile (problems: Problems, earlier: readonly string[] = []): void {
+    for (const slot of this.#slots) {
+      slot.settle(problems)
+      this.#table.add(slot.info)
+    }
+    for (const slot of this.#slots) slot.compiled = compileRoute(slot.info, this.#steps, this.#repeats(slot) ? new Problems() : problems)
     this.#unknown = compileRoute(unknownRoute, this.#steps, problems)
+    this.#refuseUnmatched(problems, earlier)
   }
 
-  /** The chain of the route with this `config`, if it is known. */
+  /** The chain of the route with this `config`, if a request has shown it before. */
   find (config: object): CompiledRoute | undefined {
     const slot = (config as Record<symbol, unknown>)[this.#mark]
     return slot instanceof Slot ? slot.compiled : undefined
   }
 
   /**
-   * Compiles a route at its first request, because `onRoute` never saw it: it was declared before the suite.
-   * Its mistakes are handed to `onMistake`, and its chain then ends in a refusal.
+   * At the first request to a route: finds the declaration that Fastify made it from. Where there is none, it was declared
+   * before the suite, and is compiled now. Its mistakes are handed to `onMistake`, and its chain then ends in a refusal.
    */
-  admit (config: object, info: RouteInfo, onMistake: (problems: Problems) => void): CompiledRoute {
-    const problems = new Problems()
-    const slot = this.#slot(info)
-    slot.compiled = compileOrClose(info, this.#steps, problems)
-    if (problems.any) onMistake(problems)
-    Object.defineProperty(config, this.#mark, { value: slot })
-    return slot.compiled
+  admit (route: Declaration & { readonly config: object }, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
+    const declared = this.#slots.find(slot => slot.isOf(route)) ?? this.#slots.find(slot => slot.isTwinOf(route))
+    const slot = declared ?? this.#add(new Slot(route, () => this.#paths, true))
+    Object.defineProperty(route.config, this.#mark, { value: slot })
+    return slot.compiled ?? this.#compileLate(slot, onMistake)
   }
 
   /** The chain of requests that match no route. */
@@ -159,10 +164,32 @@ export class Pipeline {
     return compileRoute(info, this.#steps, new Problems())
   }
 
-  #slot (info: RouteInfo): Slot {
-    const slot = new Slot(info)
-    this.#slots.push(slot)
+  #compileLate (slot: Slot, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
+    const problems = new Problems()
+    slot.settle(problems)
+    const { info } = slot
     this.#table.add(info)
+    slot.compiled = compileOrClose(info, this.#steps, problems)
+    if (problems.any) onMistake(info.label, problems)
+    return slot.compiled
+  }
+
+  /** Fastify declares a HEAD route for each GET, with the same options: its mistakes would be told twice. */
+  #repeats (slot: Slot): boolean {
+    const { methods, url, config } = slot.info
+    return String(methods) === 'HEAD' && this.#slots.some(({ info }) => info.url === url && info.methods.includes('GET') && sameConfig(info.config, config))
+  }
+
+  #refuseUnmatched (problems: Problems, earlier: readonly string[]): void {
+    const urls = [...this.#slots.map(({ info }) => info.url), ...earlier]
+    for (const pattern of this.#paths?.unmatched(urls) ?? []) {
+      problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', `authorization.routes['${pattern}']`, 'no route has this path, so that the rule guards nothing',
+        'Write the path as the route was declared, with its prefix and parameters (`/orders/:id`), or end it in `/*` for everything below.')
+    }
+  }
+
+  #add (slot: Slot): Slot {
+    this.#slots.push(slot)
     return slot
   }
 }

@@ -20,9 +20,12 @@ export interface RouteInfo {
   readonly early: boolean
   readonly methods: readonly string[]
   readonly url: string
-  readonly config: Readonly<Record<string | symbol, unknown>>
+  /** Own properties alone: it inherits nothing. */
+  readonly config: Readonly<Record<string, unknown>>
   /** `route GET /orders`, for messages. */
   readonly label: string
+  /** Where a part of `config` is written that the route does not state itself: `authorization.routes['/uploads/*']`. */
+  readonly source?: string
 }
 
 export interface CompiledStep {
@@ -34,6 +37,8 @@ export interface CompiledStep {
 export interface Step {
   readonly name: string
   readonly phase: Phase
+  /** The route options that it reads from `config`, so that misspelt ones can be told from those of others. */
+  readonly keys?: readonly string[]
   /** Called once a route, at boot where possible. Reports mistakes in the route's own options; undefined: not needed there. */
   compile (route: RouteInfo, problems: Problems): CompiledStep | undefined
   /** What this step does on the route, for `app.secureApi.routes()`. */

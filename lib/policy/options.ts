@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyContextConfig, FastifyRequest } from 'fastify'
 import type { Principal } from '../credentials/index.ts'
 
 /** RFC 6749 §3.3 scope-token; roles and policy names are held to the same characters. */
@@ -40,6 +40,29 @@ export interface PolicyContext<Resource = unknown> {
 /** Permits by returning exactly `true`. Anything else, an exception, or no answer within five seconds refuses. */
 export type PolicyFunction = (context: PolicyContext) => boolean | Promise<boolean>
 
+/** The part of a route's `config` that says who may call it. */
+export const RouteRuleSchema = Type.Object({
+  ...rule,
+  /** A valid credential is enough. */
+  authenticated: Type.Optional(Type.Literal(true)),
+  /** No authentication; still limited. Not beside a rule. */
+  public: Type.Optional(Type.Literal(true)),
+  /** Overrides `authorization.phase` for this route. */
+  authorization: Type.Optional(Type.Object({ phase: Type.Union([Type.Literal('preHandler'), Type.Literal('onRequest')]) }, { additionalProperties: false }))
+}, { additionalProperties: false })
+export type RouteRule = Static<typeof RouteRuleSchema>
+
+const ofOtherControls = Type.Optional(Type.Unsafe({}))
+
+/** What can be laid under routes by their path: a rule, and the options of the other controls, which judge them with the route. */
+export const PathOptionsSchema = Type.Object({
+  ...RouteRuleSchema.properties,
+  rateLimit: ofOtherControls,
+  headers: ofOtherControls,
+  cors: ofOtherControls,
+  audit: ofOtherControls
+}, { additionalProperties: false })
+
 export const AuthorizationOptionsSchema = Type.Object({
   /** Named policies for `config.policy`, `app.requirePolicy` and `request.authorize`: rules, or functions of the request. */
   policies: Type.Optional(Type.Record(Type.String(), Type.Union([RuleSchema, Type.Unsafe<PolicyFunction>(Type.Function([], Type.Any()))]))),
@@ -53,18 +76,13 @@ export const AuthorizationOptionsSchema = Type.Object({
    * always run in `preHandler`, because they may look at params and body.
    * @default 'preHandler'
    */
-  phase: Type.Optional(Type.Union([Type.Literal('preHandler'), Type.Literal('onRequest')]))
+  phase: Type.Optional(Type.Union([Type.Literal('preHandler'), Type.Literal('onRequest')])),
+  /**
+   * Route options by path, for routes whose `config` you cannot write: those of other plugins. A pattern is the path of a
+   * route as it was declared, or ends in `/*` for everything below; the most specific one counts. A rule that the route
+   * states itself stands, and so does each of its other options. A pattern that stands for no route stops the boot.
+   * @example { '/uploads/*': { public: true, rateLimit: 'read' }, '/admin/*': { role: 'admin' } }
+   */
+  routes: Type.Optional(Type.Record(Type.String(), Type.Unsafe<FastifyContextConfig>(PathOptionsSchema)))
 }, { additionalProperties: false })
 export type AuthorizationOptions = Static<typeof AuthorizationOptionsSchema>
-
-/** The part of a route's `config` that says who may call it. */
-export const RouteRuleSchema = Type.Object({
-  ...rule,
-  /** A valid credential is enough. */
-  authenticated: Type.Optional(Type.Literal(true)),
-  /** No authentication; still limited. Not beside a rule. */
-  public: Type.Optional(Type.Literal(true)),
-  /** Overrides `authorization.phase` for this route. */
-  authorization: Type.Optional(Type.Object({ phase: Type.Union([Type.Literal('preHandler'), Type.Literal('onRequest')]) }, { additionalProperties: false }))
-}, { additionalProperties: false })
-export type RouteRule = Static<typeof RouteRuleSchema>

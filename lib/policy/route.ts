@@ -1,4 +1,4 @@
-import { check, editDistance, type Problems } from '../config/index.ts'
+import { check, type Problems } from '../config/index.ts'
 import { RouteRuleSchema, type RouteRule, type Rule } from './options.ts'
 import { checkPolicyNames, type PolicyBook } from './policies.ts'
 
@@ -9,14 +9,16 @@ export type RouteAccess =
   | { readonly kind: 'rule', readonly rule: Rule }
   | { readonly kind: 'none' }
 
-const keys = Object.keys(RouteRuleSchema.properties)
 const ruleKeys = ['scope', 'role', 'policy'] as const
+/** The route options that say who may call. */
+export const accessKeys: readonly string[] = [...ruleKeys, 'authenticated', 'public']
+/** All that this control reads from a route's `config`. */
+export const routeRuleKeys: readonly string[] = Object.keys(RouteRuleSchema.properties)
 
 /** Reads and checks the access keys of a route's `config`. Other keys belong to other plugins and are left alone. */
 export function readRouteAccess (config: Readonly<Record<string, unknown>>, book: PolicyBook, label: string, problems: Problems): RouteAccess {
   const before = problems.list().length
   const own = ownKeys(config)
-  checkMisspelt(config, label, problems)
   checkBareArrays(own, label, problems)
   check(RouteRuleSchema, own, `${label}: config`, problems)
   if (problems.list().length > before) return { kind: 'none' }
@@ -37,9 +39,11 @@ function interpret (own: RouteRule, book: PolicyBook, label: string, problems: P
   return own.authenticated === true ? { kind: 'authenticated' } : { kind: 'none' }
 }
 
-/** Own properties alone: with a polluted `Object.prototype.public` no route may become public. */
+/** On an object that inherits nothing: with a polluted `Object.prototype.public` no route becomes public. */
 function ownKeys (config: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(keys.filter(key => Object.hasOwn(config, key)).map(key => [key, config[key]]))
+  const own: Record<string, unknown> = Object.create(null)
+  for (const key of routeRuleKeys) if (Object.hasOwn(config, key)) own[key] = config[key]
+  return own
 }
 
 /** A bare array does not say whether all or any are meant, and readers guess differently. */
@@ -52,26 +56,4 @@ function checkBareArrays (own: Record<string, unknown>, label: string, problems:
       `Write { all: ${list} } or { any: ${list} }.`)
     delete own[key]
   }
-}
-
-/**
- * `scopes: 'x'` beside no `scope` is a route that would be closed without anybody knowing why; `roles: 'x'` beside a
- * scope is one that would be open to more than was meant. Only a slip of one character, or of the number, is reported:
- * `config` belongs to every plugin, and `publish` or `roleId` may be somebody else's.
- */
-function checkMisspelt (config: Readonly<Record<string, unknown>>, label: string, problems: Problems): void {
-  for (const name of Object.keys(config)) {
-    const meant = keys.includes(name) ? undefined : keys.find(key => isSlip(name, key))
-    if (meant === undefined || Object.hasOwn(config, meant)) continue
-    problems.add('SECURE_API_OPTION_UNKNOWN', `${label}: config.${name}`, `unknown route option \`${name}\``, `Did you mean \`${meant}\`?`)
-  }
-}
-
-function isSlip (name: string, key: string): boolean {
-  const lower = name.toLowerCase()
-  return editDistance(lower, key) <= 1 || lower === plural(key)
-}
-
-function plural (key: string): string {
-  return key.endsWith('y') ? `${key.slice(0, -1)}ies` : `${key}s`
 }

@@ -166,5 +166,6 @@ t.test('a mistake in the options or at a route stops the boot', async t => {
   t.strictSame(await answersOf(app, { url: '/' }), [200])
   const other = startFastify(t)
   await other.register(headers, {})
-  t.strictSame(await mistakesOf(async () => { other.get('/', { config: { headers: unsafe } }, async () => '') }), ['SECURE_API_HEADERS_CSP_INVALID'])
+  other.get('/', { config: { headers: unsafe } }, async () => '')
+  t.strictSame(await mistakesOf(() => other.ready()), ['SECURE_API_HEADERS_CSP_INVALID'])
 })

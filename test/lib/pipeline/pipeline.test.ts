@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { ConfigurationError, Problems } from '../../../lib/config/index.ts'
 import { refusal, type Refusal } from '../../../lib/http/index.ts'
-import { answered, phases, Pipeline, RefusalError, refusalOf, run, type Handler, type RouteInfo, type Step } from '../../../lib/pipeline/index.ts'
+import { answered, PathRules, phases, Pipeline, RefusalError, refusalOf, run, type Handler, type RouteInfo, type Step } from '../../../lib/pipeline/index.ts'
 
 const forbidden = refusal('SECURE_API_FORBIDDEN')
 
@@ -110,29 +110,65 @@ t.test('status asks each part when it is asked', t => {
   t.end()
 })
 
-t.test('declaring a route throws its mistakes, and keeps none of it', t => {
+function declaration (config: object = {}, url = '/x'): { url: string, method: string, config: object } {
+  return { url, method: 'GET', config }
+}
+
+/** As Fastify shows a route to a request: with a `config` of its own. */
+function shown ({ url, method, config }: ReturnType<typeof declaration>) {
+  return { url, method, config: { ...config, url, method } }
+}
+
+const nobody = () => { throw new Error('no mistake') }
+
+t.test('a route counts as it is when the hooks are through, and its chain is found by what Fastify holds', t => {
   const pipeline = new Pipeline()
   pipeline.add(misspelt)
-  t.equal(codeOf(t, () => pipeline.declare(route({ wrong: true }))), 'SECURE_API_OPTION_UNKNOWN')
-  t.strictSame(pipeline.routes, [])
-  const config = pipeline.declare(route({ kept: 1 }))
-  t.equal(config.kept, 1)
-  t.equal(pipeline.find(config), undefined, 'more steps may come')
-  pipeline.compile(new Problems())
-  t.equal(pipeline.find({ ...config })?.info.label, 'route GET /x', 'Fastify copies config')
-  t.equal(new Pipeline().find(config), undefined, 'another scope has a mark of its own')
-  t.equal(pipeline.find({}), undefined)
+  const route = declaration({ wrong: false })
+  pipeline.declare(route)
+  route.config = { wrong: true, kept: 1 }
+  const problems = new Problems()
+  pipeline.compile(problems)
+  t.strictSame(problems.list().map(({ code }) => code), ['SECURE_API_OPTION_UNKNOWN'])
+  t.strictSame(pipeline.routes.map(({ config }) => ({ ...config })), [{ wrong: true, kept: 1 }])
+  const held = shown(route)
+  t.equal(pipeline.find(held.config), undefined, 'no request has shown it')
+  const chain = pipeline.admit(held, nobody)
+  t.strictSame(chain.names.onRequest, ['closed'])
+  t.equal(pipeline.find(held.config), chain)
+  t.equal(new Pipeline().find(held.config), undefined, 'another scope has a mark of its own')
+  t.equal(pipeline.routes.length, 1)
+  t.end()
+})
+
+t.test('a change that Fastify never reads stops the boot', async t => {
+  const pipeline = new Pipeline()
+  const route = declaration({ scope: 'a' })
+  pipeline.declare(route)
+  await Promise.resolve()
+  route.config = { scope: 'b' }
+  const problems = new Problems()
+  pipeline.compile(problems)
+  t.strictSame(problems.list().map(({ code }) => code), ['SECURE_API_ROUTE_CONFIG_LATE'])
+})
+
+t.test('the mistake of a GET route is told once, not again for the HEAD that Fastify adds', t => {
+  const pipeline = new Pipeline()
+  pipeline.add(misspelt)
+  for (const method of ['GET', 'HEAD']) pipeline.declare({ ...declaration({ wrong: true }), method })
+  const problems = new Problems()
+  pipeline.compile(problems)
+  t.equal(problems.list().length, 1)
   t.end()
 })
 
 t.test('steps that came after the route are in its chain, and find its mistakes', t => {
   const pipeline = new Pipeline()
-  const config = pipeline.declare(route({ wrong: true }))
+  pipeline.declare(declaration({ wrong: true }))
   pipeline.add(misspelt)
   const problems = new Problems()
   pipeline.compile(problems)
   t.equal(problems.list()[0]?.code, 'SECURE_API_OPTION_UNKNOWN')
-  t.strictSame(pipeline.find(config)?.names.onRequest, ['closed'])
   t.end()
 })
 
@@ -140,12 +176,12 @@ t.test('an early route is compiled once, at its first request', t => {
   const pipeline = new Pipeline()
   let compiled = 0
   pipeline.add({ name: 's', phase: 'guard', compile: () => { compiled++; return { hook: 'onRequest', handler: pass } } })
-  const config = {}
-  const chain = pipeline.admit(config, route({}, true), () => t.fail('no mistake'))
-  t.equal(pipeline.find(config), chain)
+  const held = shown(declaration())
+  const chain = pipeline.admit(held, nobody)
+  t.equal(pipeline.find(held.config), chain)
   t.equal(compiled, 1)
   t.strictSame(pipeline.routes.map(({ early }) => early), [true])
-  t.strictSame(Object.keys(config), [], 'nothing that an application would see')
+  t.strictSame(Object.keys(held.config), ['url', 'method'], 'nothing that an application would see')
   t.end()
 })
 
@@ -156,16 +192,30 @@ t.test('a misconfigured early route is closed, whatever is wrong', t => {
     pipeline.add(step('headers', 'headers'))
     pipeline.add(wrong)
     let told = 0
-    const config = {}
-    const chain = pipeline.admit(config, route({ wrong: true }, true), problems => { told += problems.list().length })
+    const held = shown(declaration({ wrong: true }))
+    const chain = pipeline.admit(held, (_label, problems) => { told += problems.list().length })
     const exchange = new Exchange().run(chain.onRequest)
     t.equal(told, 1)
     t.equal(exchange.sent[0]?.status, 403)
     t.strictSame(exchange.finished, [])
     t.equal(refusalOf(exchange.request)?.reason, 'route-misconfigured')
     t.notMatch(exchange.sent[0]?.body, /hunter2|misconfigured/)
-    t.equal(pipeline.find(config), chain, 'and stays so, without being compiled for each request')
+    t.equal(pipeline.find(held.config), chain, 'and stays so, without being compiled for each request')
   }
+  t.end()
+})
+
+t.test('the most specific pattern is laid under a route, and a rule of its own stands', t => {
+  const paths = new PathRules({ '/*': { scope: 'all' }, '/a/*': { role: 'a', rateLimit: 'read' }, '/a/b': { public: true } }, ['scope', 'role', 'public'], 'routes')
+  const under = (url: string, own = {}) => ({ ...paths.under(url, own)?.config })
+  t.strictSame(under('/x'), { scope: 'all' })
+  t.strictSame(under('/a/c'), { role: 'a', rateLimit: 'read' })
+  t.strictSame(under('/a/b'), { public: true })
+  t.strictSame(under('/a'), { scope: 'all' }, 'what is below does not hold above')
+  t.strictSame(under('/a/c', { scope: 'own', audit: false }), { scope: 'own', audit: false, rateLimit: 'read' })
+  t.equal(paths.under('/a/b', { scope: 'own' }), undefined)
+  t.strictSame(paths.unmatched(['/a/c']), ['/a/b'])
+  t.strictSame(paths.unmatched([]), ['/*', '/a/*', '/a/b'])
   t.end()
 })
 

@@ -1,0 +1,72 @@
+import type { Problems } from '../config/index.ts'
+import type { PathRules } from './path-rules.ts'
+import { ownConfig, routeInfo, sameConfig, type Config, type Declaration } from './route-info.ts'
+import type { CompiledRoute, RouteInfo } from './types.ts'
+
+/**
+ * A route of the pipeline. Its `config` counts as Fastify has read it, which is when the `onRoute` hooks are through:
+ * those of groups run after ours and may replace or change it.
+ */
+export class Slot {
+  readonly #declaration: Declaration
+  readonly #paths: () => PathRules | undefined
+  readonly #early: boolean
+  /** When our hook saw it. */
+  readonly #declared: Config
+  #held: Config | undefined
+  #settled: RouteInfo | undefined
+  compiled: CompiledRoute | undefined
+
+  constructor (declaration: Declaration, paths: () => PathRules | undefined, early = false) {
+    this.#declaration = declaration
+    this.#paths = paths
+    this.#early = early
+    this.#declared = ownConfig(declaration.config)
+  }
+
+  /** To be called when the hooks are through, and nothing else has run yet. */
+  hold (): void {
+    this.#held ??= ownConfig(this.#declaration.config)
+  }
+
+  isDeclaredBy (declaration: object): boolean {
+    return this.#declaration === declaration
+  }
+
+  /** As it is now; final once {@link settle} was called. */
+  get info (): RouteInfo {
+    return this.#settled ?? this.#read()
+  }
+
+  /** When everything is ready: from here on the route stays as it is. */
+  settle (problems: Problems): void {
+    this.hold()
+    this.#settled ??= this.#read()
+    if (this.#held !== undefined && sameConfig(this.#held, ownConfig(this.#declaration.config))) return
+    problems.add('SECURE_API_ROUTE_CONFIG_LATE', this.#settled.label, 'its `config` was changed after Fastify had read it, and the change is lost',
+      'Change it in an onRoute hook, before the hook returns.')
+  }
+
+  /** Whether Fastify made the route it shows here from this declaration. */
+  isOf ({ url, method, config = {} }: Declaration): boolean {
+    return this.#isAt(url, method) && this.#held !== undefined && sameConfig(this.#held, ownConfig(config))
+  }
+
+  /**
+   * For the `/` of a prefix Fastify makes two routes, `/admin` and `/admin/`, and runs the hooks for the first alone: the
+   * second has the `config` that was declared. What the hooks say counts for both.
+   */
+  isTwinOf ({ url, method, config = {} }: Declaration): boolean {
+    const { prefix, routePath } = this.#declaration
+    return Boolean(prefix) && routePath === '' && this.#isAt(url, method) && sameConfig(this.#declared, ownConfig(config))
+  }
+
+  #isAt (url: string, method: Declaration['method']): boolean {
+    return this.info.url === url && String(this.info.methods) === String(method)
+  }
+
+  #read (): RouteInfo {
+    const config = this.#held ?? ownConfig(this.#declaration.config)
+    return routeInfo(this.#declaration, config, this.#early, this.#paths()?.under(this.#declaration.url, config))
+  }
+}
