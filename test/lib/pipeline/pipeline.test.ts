@@ -162,6 +162,23 @@ t.test('the mistake of a GET route is told once, not again for the HEAD that Fas
   t.end()
 })
 
+t.test('misspelt keys are mistakes, and keys of others are left alone', t => {
+  const mistakes = (config: object) => {
+    const pipeline = new Pipeline()
+    pipeline.add({ name: 's', phase: 'guard', keys: ['scope', 'role', 'policy', 'authenticated', 'public', 'rateLimit', 'authorization', 'headers', 'cors'], compile: () => undefined })
+    pipeline.declare(declaration(config))
+    const problems = new Problems()
+    pipeline.compile(problems)
+    return problems.list().map(({ path }) => path)
+  }
+  const slips = ['scopes', 'Scope', 'scoep', 'socpe', 'scop', 'rolee', 'roles', 'rloe', 'policies', 'polcy', 'Public', 'publc', 'authenticate', 'autenticated', 'authorisation', 'ratelimit', 'rateLimits', 'helmet', 'cor']
+  for (const name of slips) t.strictSame(mistakes({ [name]: 'x' }), [`route GET /x: config.${name}`])
+  t.strictSame(mistakes({ scope: 'a', roles: 'admin' }), ['route GET /x: config.roles'], 'a rule of which half is lost is no rule')
+  t.strictSame(mistakes({ role: 'a', roles: ['x'] }), [], "beside the right name it is somebody else's")
+  for (const name of ['swagger', 'rawBody', 'audit', 'url', 'method', 'publish', 'roleId', 'scopeId', 'auth', 'otel', 'permission', '']) t.strictSame(mistakes({ [name]: ['x'] }), [], name)
+  t.end()
+})
+
 t.test('steps that came after the route are in its chain, and find its mistakes', t => {
   const pipeline = new Pipeline()
   pipeline.declare(declaration({ wrong: true }))

@@ -62,15 +62,6 @@ t.test('what says nothing, or too much, is a mistake and lets nobody in', t => {
   t.end()
 })
 
-t.test('misspelt keys are mistakes', t => {
-  for (const name of ['scopes', 'Scope', 'scoep', 'socpe', 'scop', 'rolee', 'roles', 'rloe', 'policies', 'polcy', 'Public', 'publc', 'authenticate', 'autenticated', 'authorisation']) {
-    t.strictSame(read({ [name]: 'x' }), { access: { kind: 'none' }, problems: [`OPTION_UNKNOWN .${name}`] }, name)
-  }
-  t.strictSame(read({ scope: 'a', roles: 'admin' }).access, { kind: 'none' }, 'a rule of which half is lost is no rule')
-  t.strictSame(read({ role: 'a', roles: ['x'] }).problems, [], 'beside the right name it is somebody else\'s')
-  t.end()
-})
-
 t.test('keys of other plugins are left alone', t => {
   for (const name of ['swagger', 'rawBody', 'rateLimit', 'cors', 'headers', 'audit', 'url', 'method', 'publish', 'roleId', 'scopeId', 'auth', 'otel', 'permission', '']) {
     t.strictSame(read({ public: true, [name]: ['x'] }), { access: { kind: 'public' }, problems: [] }, name)
