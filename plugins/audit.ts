@@ -99,10 +99,9 @@ function watchRequests (app: FastifyInstance, pipeline: Pipeline, record: Record
           reply[kRoute] = route
           reply[kStarted] = performance.now()
           raw[kReply] = reply
-          // Nor does that of an upgrade close before its socket, which the peer may keep open for a while.
-          if (handover !== undefined || 'isLightMyRequest' in raw) raw.on('finish', onFinish)
-          else raw.on('close', onClose)
           if (handover !== undefined) watchHandover(handover, reply, record)
+          else if ('isLightMyRequest' in raw) raw.on('finish', onFinish)
+          else raw.on('close', onClose)
           return undefined
         }
       }
@@ -123,10 +122,12 @@ function since (reply: Watched): number {
 
 /** A socket that is accepted has two events, when it opens and when it ends; whatever else becomes of it has one. */
 function watchHandover (handover: Handover, reply: Watched, record: Recorder): void {
-  handover.onClose = () => {
+  const end = (status: number, aborted: boolean) => {
     const route = take(reply)
-    if (route !== undefined) record(requestEvent(route, reply, 499, since(reply), true))
+    if (route !== undefined) record(requestEvent(route, reply, status, since(reply), aborted))
   }
+  handover.onAnswered = () => { end(reply.statusCode, false) }
+  handover.onClose = () => { end(499, true) }
   handover.onTakenOver = status => {
     const route = take(reply)
     if (route === undefined) return

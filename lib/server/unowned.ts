@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
+import { Socket } from 'node:net'
+import { finished, type Duplex } from 'node:stream'
 import { scheduleTimer, type Schedule } from './certificate-watch.ts'
 
 /** A request as its server, or a test double such as `app.injectWS()`, made it. */
@@ -18,15 +19,15 @@ type Response = ServerResponse & { [kHandover]?: Handover }
 
 /** A connection that the HTTP server handed to an upgrade listener. Node does nothing for it any more. */
 export class Handover {
-  readonly socket: Duplex
+  /** Told when the response has left, and the connection is about to end. */
+  onAnswered: () => void = () => {}
   /** Told once when somebody writes a head past the response: 101 where the socket is accepted, else the status of a refusal. */
   onTakenOver: (status: number) => void = () => {}
   /** Told when the connection is gone, whatever happened before. */
   onClose: () => void = () => {}
 
   constructor (socket: Duplex) {
-    this.socket = socket
-    socket.once('close', () => { this.onClose() })
+    finished(socket, () => { this.onClose() })
   }
 }
 
@@ -56,7 +57,10 @@ export function tendUnowned (request: RawRequest, response: Response, schedule: 
   response[kHandover] = handover
   // Node then announces `connection: close`, which keeps proxies from using the connection again.
   response.shouldKeepAlive = false
-  response.once('finish', () => { endConnection(socket, schedule) })
+  response.once(lastEvent(socket), () => {
+    handover.onAnswered()
+    endConnection(socket, schedule)
+  })
   socket.on('error', () => { socket.destroy() })
   socket.on('drain', () => { if (response.writableNeedDrain) response.emit('drain') })
   watchHead(socket, response, handover)
@@ -65,6 +69,11 @@ export function tendUnowned (request: RawRequest, response: Response, schedule: 
 
 function isDuplex (socket: unknown): socket is Duplex {
   return typeof socket === 'object' && socket !== null && 'once' in socket && 'write' in socket && 'destroy' in socket
+}
+
+/** Node counts `cork` in the stream's state, where the sockets of `app.injectWS()` do not: their last write never ends. */
+function lastEvent (socket: Duplex): 'finish' | 'prefinish' {
+  return socket instanceof Socket ? 'finish' : 'prefinish'
 }
 
 /** What every control may read of a request, and a test double has not got. */
@@ -78,7 +87,8 @@ function fillIn (request: RawRequest, socket: Duplex): void {
 
 /** A listener that made a response and gave it no socket: what is written there would never leave. */
 function assignMissing (response: ServerResponse, socket: Duplex): void {
-  if (response.socket !== null || socket.destroyed || '_httpMessage' in socket && socket._httpMessage) return
+  const taken = '_httpMessage' in socket && socket._httpMessage !== null
+  if (response.socket !== null || socket.destroyed || taken) return
   response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0])
 }
 
