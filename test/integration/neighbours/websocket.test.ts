@@ -1,5 +1,9 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { ServerResponse, type Server } from 'node:http'
+import { writeFileSync } from 'node:fs'
+import { createServer, ServerResponse, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
@@ -183,4 +187,50 @@ t.test('ordinary requests of such an application keep their connection', async t
   const { url } = await start(t, 'before')
   const { headers } = await fetch(`${url}/plain`)
   t.equal(headers.get('connection'), 'keep-alive')
+})
+
+/** nginx keeps its connections to the application: what is dead must not go back there. */
+async function startNginx (t: Test, upstream: string): Promise<string> {
+  const folder = t.testdir({})
+  const port = await freePort()
+  writeFileSync(join(folder, 'nginx.conf'), `
+daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;
+events {}
+http {
+  access_log off; client_body_temp_path ${folder}/a; proxy_temp_path ${folder}/b; fastcgi_temp_path ${folder}/c; uwsgi_temp_path ${folder}/d; scgi_temp_path ${folder}/e;
+  map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+  upstream api { server ${new URL(upstream).host}; keepalive 32; }
+  server {
+    listen 127.0.0.1:${port};
+    location / { proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade; proxy_read_timeout 5s; }
+  }
+}`)
+  const nginx = spawn('nginx', ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')], { stdio: 'ignore' })
+  t.teardown(async () => {
+    const gone = once(nginx, 'exit')
+    nginx.kill('SIGTERM')
+    await gone
+  })
+  const url = `http://127.0.0.1:${port}`
+  await until(async () => await fetch(`${url}/plain`).then(({ ok }) => ok, () => false), 'nginx')
+  return url
+}
+
+async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+t.test('14 A2: behind nginx with keepalive, twenty refused upgrades leave no dead connection in its pool', async t => {
+  const { url: upstream } = await start(t, 'before')
+  const url = await startNginx(t, upstream)
+  const answers = await Promise.all(Array.from({ length: 20 }, async () => await upgrade(url, { path: '/ws' })))
+  t.strictSame(answers.map(({ status }) => status), Array(20).fill(401))
+  for (const { socket } of answers) socket.destroy()
+  const plain = await Promise.all(Array.from({ length: 20 }, async () => (await fetch(`${url}/plain`)).status))
+  t.strictSame(plain, Array(20).fill(200))
 })
