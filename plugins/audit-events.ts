@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { auditPrincipal, eventName, outcomeOf, timestamp, type AuditEvent, type RouteAudit } from '../lib/audit/index.ts'
 import { isPreflight } from '../lib/cors/index.ts'
 import type { Violation } from '../lib/headers/index.ts'
+import { callerAddress } from '../lib/http/index.ts'
 import { limitOf } from '../lib/limits/index.ts'
 import { refusalOf, type EdgeAnswer, type RouteInfo } from '../lib/pipeline/index.ts'
 import type { HandshakeFailure } from '../lib/server/index.ts'
@@ -28,8 +29,7 @@ export function auditedRoute ({ kind, url, methods, config }: RouteInfo): Audite
 }
 
 /** `undefined` for an allowed call of a route that wants none in the trail; refusals are always in it. */
-export function requestEvent (route: AuditedRoute, { request, statusCode }: FastifyReply, aborted: boolean, durationMs: number): AuditEvent | undefined {
-  const status = aborted ? 499 : statusCode
+export function requestEvent (route: AuditedRoute, { request }: FastifyReply, status: number, durationMs: number, aborted = false): AuditEvent | undefined {
   const outcome = outcomeOf(status, aborted)
   if (route.refusalsOnly && outcome === 'allowed') return undefined
   // A guard by hand may refuse and another one, or the handler, still let the call through.
@@ -42,7 +42,7 @@ export function requestEvent (route: AuditedRoute, { request, statusCode }: Fast
     status,
     method: request.method,
     requestId: request.id,
-    address: request.ip,
+    address: callerAddress(request),
     durationMs: Math.round(durationMs * 1000) / 1000
   }
   const reason = aborted ? 'client-aborted' : refused?.code
@@ -53,6 +53,12 @@ export function requestEvent (route: AuditedRoute, { request, statusCode }: Fast
   const { auth } = request
   if (auth !== undefined && auth.kind !== 'anonymous') event.principal = auditPrincipal(auth)
   return event
+}
+
+/** The end of a socket that was accepted; `requestEvent` told of its begin. */
+export function closedEvent (route: AuditedRoute, reply: FastifyReply, status: number, durationMs: number): AuditEvent | undefined {
+  const event = requestEvent(route, reply, status, durationMs)
+  return event && { ...event, event: 'api_connection_closed' }
 }
 
 /** An event in the making: spreading what may be absent took a third of the time of the whole request. */
@@ -109,7 +115,7 @@ export function violationEvent (request: FastifyRequest, violation: Violation): 
     method: request.method,
     ...(url === undefined ? undefined : { route: url }),
     requestId: request.id,
-    address: request.ip,
+    address: callerAddress(request),
     durationMs: 0,
     violation
   }

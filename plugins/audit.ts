@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
-import { AuditOptionsSchema, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RouteAudit } from '../lib/audit/index.ts'
+import { AuditOptionsSchema, Repeats, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RouteAudit } from '../lib/audit/index.ts'
 import { check, ownOptions, Problems } from '../lib/config/index.ts'
 import { refusal } from '../lib/http/index.ts'
 import type { Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
-import { auditedRoute, edgeEvent, handshakeEvent, requestEvent, violationEvent, type AuditedRoute } from './audit-events.ts'
+import { handoverOf, scheduleTimer, type Handover } from '../lib/server/index.ts'
+import { auditedRoute, closedEvent, edgeEvent, handshakeEvent, requestEvent, violationEvent, type AuditedRoute } from './audit-events.ts'
 import type { Misspelt } from './misspelt.ts'
 import { pipelineOf } from './pipeline.ts'
 
@@ -24,14 +25,18 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
   problems.throwIfAny()
 
   const pipeline = pipelineOf(app)
+  const { buffer = 1000 } = options
   const trail = new Trail({
     sink: options.sink ?? defaultSink(app),
-    buffer: options.buffer ?? 1000,
+    buffer,
     onChange: (failing, error) => failing
       ? app.log.error({ err: error }, 'secure-api: audit events are being lost')
       : app.log.info('secure-api: audit events are recorded again')
   })
-  pipeline.report('audit', () => trail.status())
+  const repeats = new Repeats({ record: event => { trail.record(event) }, capacity: capacityFor(buffer), schedule: scheduleTimer })
+  const record: Recorder = event => { if (event !== undefined) repeats.see(event) }
+  app.addHook('onClose', async () => { repeats.close() })
+  pipeline.report('audit', () => ({ ...trail.status(), collapsed: repeats.collapsed }))
   pipeline.add({
     name: 'audit:gate',
     phase: 'audit-gate',
@@ -43,10 +48,18 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
     },
     posture: ({ config }) => ({ audit: config.audit ?? true })
   })
-  pipeline.onEdgeAnswer = answer => record(trail, edgeEvent(answer))
-  pipeline.onHandshakeFailure = failure => record(trail, handshakeEvent(failure))
-  pipeline.onViolation = (request, violation) => record(trail, violationEvent(request, violation))
-  watchRequests(app, pipeline, trail)
+  pipeline.onEdgeAnswer = answer => record(edgeEvent(answer))
+  pipeline.onHandshakeFailure = failure => record(handshakeEvent(failure))
+  pipeline.onViolation = (request, violation) => record(violationEvent(request, violation))
+  watchRequests(app, pipeline, record)
+}
+
+/** Takes the event of a request, or of whatever had one; undefined where the route wants none. */
+type Recorder = (event: AuditEvent | undefined) => void
+
+/** First refusals alone never fill the buffer, from however many addresses they come in one window. */
+function capacityFor (buffer: number): number {
+  return Math.min(1000, Math.ceil(buffer / 2))
 }
 
 /** On the raw response, whose `close` has to find the reply again. */
@@ -60,14 +73,13 @@ type WatchedResponse = FastifyReply['raw'] & { [kReply]?: FastifyReply }
  * Every way a request can end closes its response: answered, hijacked, destroyed, left by its caller. One listener for
  * all of them; the hooks `onResponse` and `onRequestAbort` add three, and times of their own.
  */
-function watchRequests (app: FastifyInstance, pipeline: Pipeline, trail: Trail): void {
+function watchRequests (app: FastifyInstance, pipeline: Pipeline, record: Recorder): void {
   app.decorateReply(kRoute, null)
   app.decorateReply(kStarted, 0)
   const end = (reply: Watched | undefined, aborted: boolean) => {
-    const route = reply?.[kRoute]
-    if (reply === undefined || route === undefined || route === null) return
-    reply[kRoute] = null
-    record(trail, requestEvent(route, reply, aborted, performance.now() - (reply[kStarted] ?? 0)))
+    const route = take(reply)
+    if (reply === undefined || route === undefined) return
+    record(requestEvent(route, reply, aborted ? 499 : reply.statusCode, since(reply), aborted))
   }
   function onClose (this: WatchedResponse): void {
     end(this[kReply], !isFinished(this))
@@ -85,16 +97,47 @@ function watchRequests (app: FastifyInstance, pipeline: Pipeline, trail: Trail):
         hook: 'onRequest',
         handler (_request, reply: Watched) {
           const raw: WatchedResponse = reply.raw
+          const handover = handoverOf(raw)
           reply[kRoute] = route
           reply[kStarted] = performance.now()
           raw[kReply] = reply
-          if ('isLightMyRequest' in raw) raw.on('finish', onFinish)
+          if (handover !== undefined) watchHandover(handover, reply, record)
+          else if ('isLightMyRequest' in raw) raw.on('finish', onFinish)
           else raw.on('close', onClose)
           return undefined
         }
       }
     }
   })
+}
+
+/** The route of a request that has no event yet; from now on it has one. */
+function take (reply: Watched | undefined): AuditedRoute | undefined {
+  const route = reply?.[kRoute] ?? undefined
+  if (reply !== undefined) reply[kRoute] = null
+  return route
+}
+
+function since (reply: Watched): number {
+  return performance.now() - (reply[kStarted] ?? 0)
+}
+
+/** A socket that is accepted has two events, when it opens and when it ends; whatever else becomes of it has one. */
+function watchHandover (handover: Handover, reply: Watched, record: Recorder): void {
+  const end = (status: number, aborted: boolean) => {
+    const route = take(reply)
+    if (route !== undefined) record(requestEvent(route, reply, status, since(reply), aborted))
+  }
+  handover.onAnswered = () => { end(reply.statusCode, false) }
+  handover.onClose = () => { end(499, true) }
+  handover.onTakenOver = status => {
+    const route = take(reply)
+    if (route === undefined) return
+    record(requestEvent(route, reply, status, since(reply)))
+    if (status >= 400) return
+    reply[kStarted] = performance.now()
+    handover.onClose = () => { record(closedEvent(route, reply, status, since(reply))) }
+  }
 }
 
 /** HTTP/2 responses do not say more than that they were ended. */
@@ -105,10 +148,6 @@ function isFinished ({ writableFinished = true, writableEnded }: WatchedResponse
 /** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
 export function checkAudit (options: AuditOptions, problems: Problems): void {
   check(AuditOptionsSchema, options, 'audit', problems)
-}
-
-function record (trail: Trail, event: AuditEvent | undefined): void {
-  if (event !== undefined) trail.record(event)
 }
 
 function checkRoute ({ kind, config, label, methods }: RouteInfo, { requireActions = false }: AuditOptions, problems: Problems): void {

@@ -1,7 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import { Problems, type ConfigurationCode } from '../lib/config/index.ts'
 import { Pipeline, RefusalError, run, throwProblem, writeProblem, type CompiledRoute, type RouterOptions } from '../lib/pipeline/index.ts'
+import { isUnowned, tendUnowned } from '../lib/server/index.ts'
 import { hooksBefore, urlsOf } from './neighbours.ts'
+import { tendUpgrades } from './upgrades.ts'
 
 const kPipeline = Symbol.for('fastify-secure-api.pipeline')
 
@@ -39,6 +41,7 @@ function overlap (one: object, other: object): boolean {
 }
 
 function addHooks (app: FastifyInstance, pipeline: Pipeline): void {
+  tendUpgrades(app)
   app.addHook('onRoute', function declareRoute (options) {
     pipeline.declare(options)
     if (pipeline.sendsProblems) options.errorHandler = answeringErrorHandler(options.errorHandler)
@@ -54,6 +57,7 @@ function addHooks (app: FastifyInstance, pipeline: Pipeline): void {
   type Routed = FastifyRequest & { [kRoute]?: CompiledRoute | null }
   app.decorateRequest(kRoute, null)
   app.addHook('onRequest', function secureApiOnRequest (request: Routed, reply, done) {
+    if (isUnowned(request.raw)) tendUnowned(request.raw, reply.raw)
     const route = routeOf(pipeline, request)
     request[kRoute] = route
     run(route.onRequest, 0, request, reply, pipeline.answer, done)

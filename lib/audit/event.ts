@@ -23,7 +23,10 @@ export interface AuditEvent {
   readonly principal?: AuditPrincipal
   /** The rate-limit policy that refused the request, or else the one closest to its limit, and the units left. */
   readonly limit?: { readonly policy: string, readonly remaining: number }
+  /** Of `api_connection_closed`: how long the accepted socket was open. */
   readonly durationMs: number
+  /** How many refusals this event stands for; see docs/audit.md. Absent: one. */
+  readonly repeats?: number
   /** What a browser reported, of `malicious_csp_violation`. Anyone can send such a report. */
   readonly violation?: Violation
   /** Why a client certificate was refused, and how many such refusals since the one before are not in the trail. */
@@ -59,7 +62,7 @@ const namesByStatus = {
   431: 'input_validation_fail'
 } as const
 
-export type AuditEventName = 'api_access' | 'api_error' | 'malicious_csp_violation' | typeof namesByReason[keyof typeof namesByReason] | typeof namesByStatus[keyof typeof namesByStatus]
+export type AuditEventName = 'api_access' | 'api_error' | 'api_connection_closed' | 'malicious_csp_violation' | typeof namesByReason[keyof typeof namesByReason] | typeof namesByStatus[keyof typeof namesByStatus]
 
 const names: Readonly<Record<string, AuditEventName>> = { ...namesByStatus, ...namesByReason }
 

@@ -3,7 +3,7 @@ import { proxyMatcher } from './trust-proxy.ts'
 
 interface Incoming {
   readonly headers: Readonly<Record<string, unknown>>
-  readonly socket: { readonly remoteAddress?: string | undefined }
+  readonly socket?: { readonly remoteAddress?: string | undefined }
 }
 
 /** Long enough for every tracing system, and nothing that a log or a header could take for its own syntax. */
@@ -20,7 +20,7 @@ export function requestIds (header: string | undefined, proxies: readonly string
   const trusted = proxyMatcher(proxies)
   return ({ headers, socket }) => {
     const { [name]: id } = headers
-    return typeof id === 'string' && acceptable.test(id) && trusted(socket.remoteAddress) ? id : next()
+    return typeof id === 'string' && acceptable.test(id) && trusted(socket?.remoteAddress) ? id : next()
   }
 }
 

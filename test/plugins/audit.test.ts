@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { PassThrough } from 'node:stream'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import t from 'tap'
-import { audit, type AuditOptions } from '../../plugins/index.ts'
+import { audit, type AuditEvent, type AuditOptions } from '../../plugins/index.ts'
 import { answersOf, bearer, codeOf, listen, missingHeaders, mistakesOf, secured, startFastify, startIssuer, until } from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
@@ -107,7 +107,7 @@ t.test('events are counted: recorded, dropped, waiting', async t => {
   await answersOf(app, { url: '/fails' }, { url: '/fails' }, { url: '/fails' })
   t.match(app.secureApi.status(), { audit: { recorded: 0, dropped: 1, pending: 2, failing: true } })
   for (const resolve of waiting) resolve()
-  await until(() => JSON.stringify(app.secureApi.status()['audit']) === '{"recorded":2,"dropped":1,"pending":0,"failing":false}', 'the end of the queue')
+  await until(() => JSON.stringify(app.secureApi.status()['audit']) === '{"recorded":2,"dropped":1,"pending":0,"failing":false,"collapsed":0}', 'the end of the queue')
 })
 
 t.test('requireActions: a route that changes something has to name its action, or to say that it has none', async t => {
@@ -167,4 +167,24 @@ t.test('without a sink events go to the logger; standard output where there is n
   await (await alone({})).inject('/nowhere')
   process.stdout.write = write
   t.match(JSON.parse(String(written.args()[0]?.[0])), { audit: { status: 404 } })
+})
+
+t.test('14 C5: the flood of one stranger does not close the gate of `deny` for others', async t => {
+  const kinds = { 'over its limit': { limit: 5 }, 'without a token': { limit: 100_000 } } as const
+  for (const [name, { limit }] of Object.entries(kinds)) {
+    const events: AuditEvent[] = []
+    const sink = (event: AuditEvent) => {
+      events.push(event)
+      return new Promise<void>(resolve => { setTimeout(resolve, 60_000).unref() })
+    }
+    const rateLimit = { perAddress: { limit, window: '1 minute' } } as const
+    const { app } = await secured(t, issuer, { suite: { rateLimit, audit: { sink, buffer: 10, onSinkFailure: 'deny' } }, routes: orders })
+    const statuses = await Promise.all(Array.from({ length: 1000 }, async () => (await app.inject({ url: '/orders/1', remoteAddress: '192.0.2.66' })).statusCode))
+    t.strictSame(new Set(statuses), new Set(limit === 5 ? [401, 429] : [401]), name)
+    const good = await app.inject({ url: '/orders/1', remoteAddress: '192.0.2.7', headers: bearer(issuer, { scope: 'a' }) })
+    t.equal(good.statusCode, 200, name)
+    t.ok(events.length <= 4, `${events.length} events`)
+    await app.close()
+    t.equal(events.reduce((sum, { repeats = 1 }) => sum + repeats, 0), 1001, 'all of them are in the trail')
+  }
 })

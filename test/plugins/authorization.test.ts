@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream'
-import type { FastifyContextConfig, FastifyInstance, FastifyRequest, InjectOptions } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
 import { authentication, authorization, RefusalError, type PolicyContext, type SecureApiOptions } from '../../plugins/index.ts'
 import { answersOf, bearer, codeOf, mistakesOf, missingHeaders, secured, startFastify, startIssuer } from '../helpers/server.ts'
@@ -133,8 +133,8 @@ function guarded (app: FastifyInstance): void {
   app.get('/policy/:id', { config, preHandler: app.requirePolicy('self') }, async () => '')
   app.get('/strangers', { config: { public: true }, preHandler: app.requireScope('a') }, async () => '')
   app.get('/by-hand', { config: { public: true }, onRequest: app.authenticate, preHandler: app.requireScope('a') }, async () => '')
-  app.get('/resource/:id', { config: { public: true }, onRequest: authenticateCallers },
-    async (request: FastifyRequest<{ Params: { id: string } }>) => {
+  app.get<{ Params: { id: string } }>('/resource/:id', { config: { public: true }, onRequest: authenticateCallers },
+    async request => {
       await request.authorize('order-owner', { owner: request.params.id })
       return ''
     })
