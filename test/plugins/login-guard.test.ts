@@ -97,7 +97,7 @@ function holdTimers (t: Test): Promise<readonly [ms: unknown, release: () => voi
   const { setTimeout } = timers
   t.teardown(() => replaceTimer(setTimeout))
   return new Promise(resolve => {
-    replaceTimer((async (ms?: number) => await new Promise<void>(release => { resolve([ms, release]) })) as typeof setTimeout)
+    replaceTimer((async (ms?: number) => await new Promise<void>(_resolve => { resolve([ms, _resolve]) })) as typeof setTimeout)
   })
 }
 
