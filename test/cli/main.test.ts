@@ -183,7 +183,7 @@ export default async function app (fastify, options) {
       t.match(stderr, why, name)
     }
     for (const args of [['nowhere.js'], ['fails.mjs', '--env', 'nowhere'], ['fails.mjs', '--check', '--baseline', 'nowhere.json']]) {
-      t.equal((await run(['routes', ...args], place)).code, 2, args.join(' '))
+      t.equal((await call(['routes', ...args], { cwd: place })).code, 2, args.join(' '))
     }
   })
 })
