@@ -234,10 +234,11 @@ async function converse (cwd: string, answers: string[]) {
 t.test('installing: the package manager runs in the folder; when it fails the files stay and the exit code is 1', async t => {
   const cwd = t.testdir({ bin: {} })
   const program = join(cwd, 'bin/npm')
-  writeFileSync(program, '#!/bin/sh\necho "in $(basename "$PWD"): $*"\n[ ! -e fail ]\n')
+  writeFileSync(program, '#!/bin/sh\necho "in $PWD: $*"\n[ ! -e fail ]\n')
   chmodSync(program, 0o755)
-  const env = { PATH: `${join(cwd, 'bin')}:/usr/bin:/bin` }
-  t.match(await call(['good', '--lang', 'js'], { cwd, env }), { code: 0, stdout: 'in good: install\n' })
+  // Nothing else: a yarn of the machine would run, on a Node that may not know the options tap put into NODE_OPTIONS.
+  const env = { PATH: join(cwd, 'bin') }
+  t.match(await call(['good', '--lang', 'js'], { cwd, env }), { code: 0, stdout: '/good: install\n' })
   mkdirSync(join(cwd, 'bad'))
   writeFileSync(join(cwd, 'bad/fail'), '')
   t.match(await call(['bad', '--force', '--lang', 'js'], { cwd, env }), { code: 1, stdout: /npm install/ })

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -100,7 +100,9 @@ t.test('the compiled command', async t => {
     chmodSync(main, statSync(main).mode | 0o111)
     const link = join(t.testdir({}), 'secure-api')
     symlinkSync(main, link)
-    const printed = await new Promise((resolve, reject) => execFile(link, ['--version'], (error, stdout) => error === null ? resolve(stdout) : reject(error)))
+    // `env` finds the Node of this test: another one of the machine may refuse what tap put into NODE_OPTIONS.
+    const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}` }
+    const printed = await new Promise((resolve, reject) => execFile(link, ['--version'], { env }, (error, stdout) => error === null ? resolve(stdout) : reject(error)))
     t.equal(printed, `${version}\n`)
   })
 
@@ -181,7 +183,7 @@ export default async function app (fastify, options) {
       t.match(stderr, why, name)
     }
     for (const args of [['nowhere.js'], ['fails.mjs', '--env', 'nowhere'], ['fails.mjs', '--check', '--baseline', 'nowhere.json']]) {
-      t.equal((await run(['routes', ...args], place)).code, 2, args.join(' '))
+      t.equal((await call(['routes', ...args], { cwd: place })).code, 2, args.join(' '))
     }
   })
 })

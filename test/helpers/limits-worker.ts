@@ -1,5 +1,4 @@
 import { Agent, get } from 'node:http'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 import Fastify from 'fastify'
 import { Cluster } from 'ioredis'
@@ -27,10 +26,6 @@ export interface LoadReport {
   /** Admitted requests of each caller. */
   readonly admitted: Readonly<Record<string, number>>
   readonly statuses: Readonly<Record<string, number>>
-  /** How long each answer took, in milliseconds. */
-  readonly times: readonly number[]
-  /** How late this process itself was (99 of 100 turns), in milliseconds: what the machine adds to `times`. */
-  readonly stall: number
   readonly state: string
   /** How often the store was too late or failed, so far. */
   readonly failures: number
@@ -56,33 +51,29 @@ const url = await app.listen({ port: 0, host: '127.0.0.1' })
 
 const agent = new Agent({ keepAlive: true, maxSockets: 64 })
 
-function ask (path: string, caller: string): Promise<{ status: number, ms: number }> {
-  const start = performance.now()
+function ask (path: string, caller: string): Promise<number> {
   return new Promise((resolve, reject) => {
     get(url + path, { agent, headers: { 'x-caller': caller } }, response => {
       response.resume()
-      response.once('end', () => resolve({ status: response.statusCode ?? 0, ms: performance.now() - start }))
+      response.once('end', () => resolve(response.statusCode ?? 0))
     }).once('error', reject)
   })
 }
 
 async function run ({ path, callers, waves, pause }: Load): Promise<LoadReport> {
-  const delay = monitorEventLoopDelay({ resolution: 5 })
-  delay.enable()
-  const answers: Promise<{ caller: string, status: number, ms: number }>[] = []
+  const answers: Promise<{ caller: string, status: number }>[] = []
   for (let wave = 0; wave < waves; wave++) {
-    for (const caller of callers) answers.push(ask(path, caller).then(answer => ({ caller, ...answer })))
+    for (const caller of callers) answers.push(ask(path, caller).then(status => ({ caller, status })))
     if (pause > 0) await setTimeout(pause)
   }
   const all = await Promise.all(answers)
-  delay.disable()
   const admitted: Record<string, number> = {}
   const statuses: Record<string, number> = {}
   for (const { caller, status } of all) {
     statuses[status] = (statuses[status] ?? 0) + 1
     if (status === 200) admitted[caller] = (admitted[caller] ?? 0) + 1
   }
-  return { admitted, statuses, times: all.map(({ ms }) => ms), stall: delay.percentile(99) / 1e6, ...storeState() }
+  return { admitted, statuses, ...storeState() }
 }
 
 function storeState (): Pick<LoadReport, 'state' | 'failures'> {

@@ -33,9 +33,6 @@ interface Totals {
   readonly admitted: ReadonlyMap<string, number>
   readonly sum: number
   readonly statuses: readonly string[]
-  readonly p99: number
-  /** What the machine itself added. */
-  readonly stall: number
   readonly states: readonly string[]
   readonly failures: number
 }
@@ -50,13 +47,10 @@ async function drive (processes: readonly ChildProcess[], load: Load): Promise<T
   }))
   const admitted = new Map<string, number>()
   for (const report of reports) for (const [caller, count] of Object.entries(report.admitted)) admitted.set(caller, (admitted.get(caller) ?? 0) + count)
-  const times = reports.flatMap(report => report.times).sort((a, b) => a - b)
   return {
     admitted,
     sum: [...admitted.values()].reduce((sum, count) => sum + count, 0),
     statuses: [...new Set(reports.flatMap(({ statuses }) => Object.keys(statuses)))].sort(),
-    p99: times[Math.ceil(times.length * 0.99) - 1] ?? Infinity,
-    stall: Math.max(...reports.map(({ stall }) => stall)),
     states: reports.map(({ state }) => state),
     failures: reports.reduce((sum, { failures }) => sum + failures, 0)
   }
@@ -65,19 +59,15 @@ async function drive (processes: readonly ChildProcess[], load: Load): Promise<T
 let names = 0
 const fresh = (count = 1): string[] => Array.from({ length: count }, () => `caller-${++names}`)
 
-/** Answers are within 100 ms, and what this machine stalled on its own account. */
-function quick (t: Test, what: string, { p99, stall, statuses }: Totals): void {
-  t.comment(`${what}: p99 ${p99.toFixed(1)} ms, machine ${stall.toFixed(1)} ms`)
-  t.ok(p99 < 100 + stall, `${what}: p99 ${p99.toFixed(1)} ms`)
+/** Every call is answered by the limiter, although Redis may answer none of them. */
+function decided (t: Test, what: string, { statuses }: Totals): void {
   t.ok(statuses.every(status => status === '200' || status === '429'), `${what}: ${statuses.join(', ')}`)
 }
 
 /** Redis decides again in every process, without anybody's doing: then the limit holds for all of them together. */
 async function returned (t: Test, processes: readonly ChildProcess[], what: string, callers = 1): Promise<void> {
-  const begun = performance.now()
   const available = ({ states }: Totals) => states.every(state => state === 'available')
   for (let i = 0; i < 50; i++) if (available(await drive(processes, { path: '/five', callers: fresh(callers), waves: 2, pause: 50 }))) break
-  t.comment(`${what}: back after ${((performance.now() - begun) / 1000).toFixed(1)} s`)
   await exact(t, processes, '/five', limit, what)
 }
 
@@ -129,7 +119,7 @@ t.test('four processes with clocks a minute apart, one Redis, and all that can h
     await drive(processes, { path: '/five', callers: [known], waves: 2 * limit, pause: 10 })
     await inject(redis, admin)
     const during = await drive(processes, { path: '/five', callers: [known, ...fresh(2)], waves: 40, pause: 25 })
-    quick(t, name, during)
+    decided(t, name, during)
     t.equal(during.admitted.get(known) ?? 0, 0, `${name}: a caller at the limit stays there in every process`)
     const most = Math.max(...during.admitted.values())
     t.comment(`${name}: ${[...during.admitted.values()].join(' and ')} of ${workers * 40} calls of fresh callers admitted`)
@@ -152,7 +142,7 @@ t.test('four processes on a Redis Cluster of six that loses a primary', { timeou
   if (primary === undefined || replica === undefined || promoted === undefined) throw new Error('there are six nodes')
   await primary.kill()
   const during = await drive(processes, { path: '/five', callers, waves: 60, pause: 50 })
-  quick(t, 'failover', during)
+  decided(t, 'failover', during)
   const counts = callers.map(caller => during.admitted.get(caller) ?? 0)
   t.comment(`failover: admitted ${counts.join(', ')} of ${workers * 60} calls each`)
   t.ok(counts.every(count => count >= limit && count <= limit * (workers + 1)), 'within the bound')

@@ -11,20 +11,14 @@ import { bearer, codeOf, listen, startFastify, startIssuer, until } from '../hel
 const agent = new Agent({ keepAlive: true, maxSockets: 10 })
 t.teardown(() => { agent.destroy() })
 
-interface Timed { readonly answer: unknown, readonly retryAfter: string | undefined, readonly ms: number }
+interface Answered { readonly answer: unknown, readonly retryAfter: string | undefined }
 
-/** Status, and the code of a refusal; and how long it took. */
-async function ask (url: string, headers: Record<string, string> = {}): Promise<Timed> {
-  const start = performance.now()
+/** Status, and the code of a refusal. */
+async function ask (url: string, headers: Record<string, string> = {}): Promise<Answered> {
   const [response] = await once(get(url, { headers, agent }), 'response') as [IncomingMessage]
   const code = codeOf({ headers: response.headers, body: await text(response) })
   const { statusCode, headers: { 'retry-after': retryAfter } } = response
-  return { answer: code === undefined ? statusCode : [statusCode, code], retryAfter, ms: performance.now() - start }
-}
-
-/** The time within which nine of ten were answered: the machine of a test may stall for a moment, the suite may not. */
-function p90 (runs: readonly Timed[]): number {
-  return runs.map(({ ms }) => ms).sort((a, b) => a - b)[Math.floor(runs.length * 0.9)] ?? Infinity
+  return { answer: code === undefined ? statusCode : [statusCode, code], retryAfter }
 }
 
 async function serve (t: Test, issuer: TestIssuer, redis: TestRedis): Promise<{ app: FastifyInstance, url: string }> {
@@ -50,7 +44,7 @@ for (const how of ['freeze', 'kill'] as const) {
     t.teardown(() => redis.close())
     const { app, url } = await serve(t, issuer, redis)
     const known = bearer(issuer, { sub: 'alice', scope: 'a' })
-    const started: Timed[] = []
+    const started: Answered[] = []
     for (let count = 0; count < 20; count++) started.push(await ask(`${url}/orders`, known))
     t.strictSame(new Set(started.map(({ answer }) => answer)), new Set([200]))
 
@@ -58,7 +52,7 @@ for (const how of ['freeze', 'kill'] as const) {
     issuer.down()
     issuer.rotate()
     const fresh = bearer(issuer, { sub: 'carol', scope: 'a' })
-    const during: Timed[] = []
+    const during: Answered[] = []
     for (let count = 0; count < 40; count++) during.push(await ask(`${url}/orders`, known))
     t.strictSame(new Set(during.map(({ answer }) => answer)), new Set([200]), 'a token that was seen before')
     t.strictSame((await ask(`${url}/orders`, known)).answer, limited, 'counted here, on top of what Redis had counted')
@@ -68,7 +62,6 @@ for (const how of ['freeze', 'kill'] as const) {
     ]
     t.strictSame(others.map(({ answer }) => answer), [200, unknownKey, [401, 'SECURE_API_UNAUTHENTICATED'], 200, 404], 'a new token of a known key; one of a key that cannot be fetched; none; and what needs none')
     t.match(app.secureApi.status(), { rateLimit: { state: 'unavailable' } })
-    t.ok(p90([...during, ...others]) < 200, `nine of ten within ${p90([...during, ...others]).toFixed(0)} ms`)
 
     const second = await serve(t, issuer, redis)
     const late = [await ask(`${second.url}/orders`, known), await ask(`${second.url}/orders`, fresh), await ask(`${second.url}/public`)]

@@ -36,8 +36,8 @@ t.test('one event for each request: what was done, how it ended, and who did it'
   ])
   t.equal(events.length, 7)
   for (const { time, durationMs } of events) {
-    t.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000, time)
-    t.ok(durationMs >= 0 && durationMs < 60_000, `${durationMs} ms`)
+    t.equal(new Date(time).toISOString(), time)
+    t.ok(Number.isFinite(durationMs) && durationMs >= 0, `${durationMs} ms`)
   }
   t.notMatch(JSON.stringify(events), /eyJ|secret|Bearer|\/orders\/17|nowhere/, 'no token, no query, no URL of the caller, no text of an error')
 })

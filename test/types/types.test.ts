@@ -93,9 +93,10 @@ request.auth/*auth*/
 request.authorize/*authorize*/
 `
 
+writeFileSync(join(folder, 'editor.ts'), editorFile)
+const editor = openEditor(folder, ['editor.ts'], compilerOptions('nodenext'))
+
 t.test('an editor shows a text for every option, every key of config and everything on app and request', async t => {
-  writeFileSync(join(folder, 'editor.ts'), editorFile)
-  const editor = openEditor(folder, ['editor.ts'], compilerOptions('nodenext'))
   for (const [, type = ''] of editorFile.matchAll(/^type (\w+) =/gm)) {
     const members = editor.members('editor.ts', type)
     t.ok(members.size > 0, `${type} has members`)
@@ -108,6 +109,6 @@ t.test('an editor shows a text for every option, every key of config and everyth
 const self = new Set(['issuer', 'jwksUri', 'audience'])
 
 t.test('an editor offers the keys of config, and none of the misspelt ones', async t => {
-  const offered = openEditor(folder, ['editor.ts'], compilerOptions('nodenext')).completions('editor.ts', '/*offered*/')
+  const offered = editor.completions('editor.ts', '/*offered*/')
   t.strictSame(offered.sort(), ['audit', 'authenticated', 'authorization', 'cors', 'headers', 'policy', 'public', 'rateLimit', 'role', 'scope'])
 })

@@ -2,6 +2,7 @@ import { createPublicKey, verify } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { KeysUnavailable, type KeyRingOptions, type KeySource } from '../../../lib/keys/index.ts'
 import type { IssuerFault, TestIssuer } from '../../../testing/index.ts'
+import { until } from '../../helpers/server.ts'
 import { createRing, kidsOf, startIssuer } from './fixtures.ts'
 
 /** A ring against a real issuer; its clock can be put forward, its timers are real. */
@@ -67,9 +68,7 @@ t.test('the background alone removes a key', async t => {
   issuer.rotate()
   issuer.remove('key-1')
   const [key] = ring.peek('key-1', 'ES256') ?? []
-  const end = Date.now() + 3000
-  while (key?.active === true && Date.now() < end) await new Promise(resolve => setTimeout(resolve, 20))
-  t.equal(key?.active, false)
+  await until(() => key?.active === false, 'the next key set')
   t.same(kidsOf(ring.peek('key-2', 'ES256')), ['key-2'])
 })
 
@@ -120,9 +119,7 @@ for (const [fault, reason] of faults) {
     issuer.rotate()
     issuer.remove('key-1')
     issuer.fail(fault, 'jwks')
-    const before = performance.now()
     t.equal(await present(ring, issuer.sign()), 401, 'a new key cannot be had')
-    t.ok(performance.now() - before < 3000, 'bounded')
     t.equal(ring.status().lastFailure?.reason, reason)
     t.same(await many(100, () => present(ring, token)), [200])
     t.equal(ring.status().fetches, 2)

@@ -85,13 +85,13 @@ function addresses (app: FastifyInstance): string[] {
   return (app.addresses() as AddressInfo[]).map(({ address }) => address)
 }
 
-/** Fastify asks for all addresses of localhost, and makes a server for each: here always both. */
+/** Fastify asks for all addresses of localhost, and makes a server for each: here always both. Node 22 asks for those of `::1` too. */
 const has6 = Object.values(networkInterfaces()).some(list => list?.some(({ address }) => address === '::1'))
 const { lookup } = dns
 t.intercept(dns, 'lookup', {
   value: (host: string, ...rest: [dns.LookupAllOptions, (error: null, addresses: dns.LookupAddress[]) => void]) => {
     const [options, callback] = rest
-    if (options.all !== true) return (lookup as (...parts: unknown[]) => void)(host, ...rest)
+    if (host !== 'localhost' || options.all !== true) return (lookup as (...parts: unknown[]) => void)(host, ...rest)
     callback(null, [{ address: '127.0.0.1', family: 4 }, ...has6 ? [{ address: '::1', family: 6 }] : []])
   }
 })

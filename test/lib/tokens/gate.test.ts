@@ -125,7 +125,8 @@ t.test('a header counts when no member is repeated, whatever its values hold', a
   }))
 })
 
-const alphabet = fc.constantFrom(...'abcAZ09-_.=+/ ,;"\t\u00e9\ud800\u{1f511}')
+// The lone surrogate and the pair are apart: Node's type stripping takes an escape of code points after a surrogate for a mistake.
+const alphabet = fc.constantFrom(...'abcAZ09-_.=+/ ,;"\t\u00e9\ud800', '\u{1f511}')
 const part = fc.oneof(fc.string({ unit: alphabet }), fc.jsonValue().map(encode), fc.uint8Array().map(bytes => Buffer.from(bytes).toString('base64url')), fc.constantFrom(...genuine().split('.')))
 const token = fc.oneof(fc.string({ unit: 'binary' }), fc.array(part, { maxLength: 6 }).map(parts => parts.join('.')),
   fc.record({ header: fc.jsonValue(), claims: fc.jsonValue() }).map(({ header: h, claims: c }) => `${encode(h)}.${encode(c)}.AAAA`))

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands; ends with how much passed and how much failed.
+# CHECK_NODE_VERSIONS: the majors of Node that the tests run on, this one if unset. The others come from npm.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+passed=${passed:-0}
+failed=${failed:-0}
+
+step () {
+  local name=$1 begun=$SECONDS
+  shift
+  printf '\n== %s\n' "$name"
+  if "$@"; then
+    passed=$((passed + 1))
+    printf 'passed: %s (%s s)\n' "$name" $((SECONDS - begun))
+  else
+    failed=$((failed + 1))
+    printf 'FAILED: %s (%s s)\n' "$name" $((SECONDS - begun))
+  fi
+}
+
+major () {
+  node -p 'process.versions.node.split(".")[0]'
+}
+
+# The package that npm's `node` would install in a script of its own: scripts are off here.
+node_package () {
+  node -p '[process.platform === "darwin" && process.arch === "arm64" ? "node-bin" : "node", process.platform, process.arch].join("-")'
+}
+
+# Prints the folder that holds this major of Node.
+node_folder () {
+  local package
+  if [ "$(major)" = "$1" ]; then dirname "$(node -p process.execPath)"; return; fi
+  package=$(node_package)
+  [ -d "$scratch/node-$1" ] || npm install --silent --no-audit --no-fund --prefix "$scratch/node-$1" "$package@$1" >&2 || return
+  echo "$scratch/node-$1/node_modules/$package/bin"
+}
+
+# tap ends with a line such as "# { total: 12, pass: 11, fail: 1, skip: 0 }".
+count () {
+  sed -n "s/^# {.*[{ ]$1: \([0-9][0-9]*\).*}.*/\1/p" "$scratch/log" | tail -n 1
+}
+
+tests () {
+  local folder status=0 pass fail skip
+  folder=$(node_folder "$1") || return
+  PATH="$folder:$PATH" node --version
+  [ "$(PATH="$folder:$PATH" major)" = "$1" ] || { echo "this is not Node $1"; return 1; }
+  PATH="$folder:$PATH" npm test 2>&1 | tee "$scratch/log" || status=$?
+  pass=$(count pass)
+  fail=$(count fail)
+  skip=$(count skip)
+  passed=$((passed + ${pass:-0}))
+  failed=$((failed + ${fail:-0}))
+  [ "${pass:-0}" -gt 0 ] || { echo 'no test ran'; return 1; }
+  [ "${skip:-0}" = 0 ] || { echo "$skip tests were skipped"; return 1; }
+  return "$status"
+}
+
+step 'lint' npm run --silent lint
+step 'types, TypeScript 6' npm run --silent types
+step 'types, TypeScript 7' npx --yes -p typescript@7 tsc --noEmit -p .
+for version in ${CHECK_NODE_VERSIONS:-$(major)}; do step "npm test, Node $version" tests "$version"; done
+step 'package: build, publint, attw, import and require' npm run --silent smoke
+step 'first contact: both templates from the tarball' node scripts/first-contact.mjs --check
+step 'demo' npm run --silent demo
+
+printf '\n%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
