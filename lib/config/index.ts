@@ -5,5 +5,6 @@ export { DurationSchema, milliseconds, parseDuration, type Duration } from './du
 export { environmentOf, EnvironmentSchema, environmentVariables, readEnvironment, type Environment } from './environment.ts'
 export { ConfigurationError, ProblemError, Problems, type Problem } from './problems.ts'
 export { publishedIn } from './published-keys.ts'
+export { hasRocaFingerprint } from './roca.ts'
 export { secretFileFault, type FileFault } from './secret-file.ts'
 export { editDistance, suggest } from './suggest.ts'

@@ -2,7 +2,7 @@ export { TokenAuthenticator, type Connection, type TokenAuthenticatorOptions, ty
 export type { TokenCacheLimits } from './cache.ts'
 export type { AccessTokenClaims } from './claims.ts'
 export { DEVELOPMENT_ISSUER, isDevelopmentIssuer } from './development.ts'
-export { createDenylist, DenylistFull, type Denylist, type DenylistOptions, type DenylistRedis, type Revocation } from './denylist.ts'
+export { createDenylist, DenylistFull, DenylistLocalOnly, type Denylist, type DenylistOptions, type DenylistRedis, type Revocation } from './denylist.ts'
 export { IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema, type IssuerOptions, type RevocationOptions, type TokenCacheOptions } from './options.ts'
 export type { Failed, Outcome, Unavailable, Verified } from './outcome.ts'
 export { presets, type Preset, type PresetName } from './presets.ts'

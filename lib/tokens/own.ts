@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema, milliseconds, parseDuration, publishedIn, type Problems } from '../config/index.ts'
+import { DurationSchema, hasRocaFingerprint, milliseconds, parseDuration, publishedIn, type Problems } from '../config/index.ts'
 import type { Algorithm } from '../keys/index.ts'
 import { IssuerOptionsSchema } from './options.ts'
 import { checkClaimPaths } from './validate.ts'
@@ -84,6 +84,9 @@ function checkPrivateKey ({ privateKey }: OwnTokensOptions, path: string, proble
   const key = readOwnKey(privateKey)
   const place = key && publishedIn(createPublicKey(key.publicPem))
   if (place !== undefined) problems.add('SECURE_API_KEY_PUBLISHED', `${path}.privateKey`, `this key is printed in ${place}, and anyone can make your tokens with it`, 'Make one: openssl genpkey -algorithm ed25519')
+  if (key !== undefined && key.publicJwk.kty === 'RSA' && hasRocaFingerprint(createPublicKey(key.publicPem))) {
+    problems.add('SECURE_API_OPTION_VALUE', `${path}.privateKey`, 'anyone can compute this key from its public half (CVE-2017-15361)', 'Make one: openssl genpkey -algorithm ed25519')
+  }
   if (key !== undefined) return
   problems.add('SECURE_API_OPTION_VALUE', `${path}.privateKey`, 'this is no private key that can sign tokens',
     'Give the PEM of an RSA key of 2048 bits or more, of P-256 or P-384, or of Ed25519, without a passphrase.')
