@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigurationError, environmentOf, milliseconds, movedClock, Problems, type Clock, type Environment } from '../lib/config/index.ts'
-import { anonymous, readBearer, type Principal } from '../lib/credentials/index.ts'
+import { anonymous, hasFormToken, readBearer, type Principal } from '../lib/credentials/index.ts'
 import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/index.ts'
 import { KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions } from '../lib/keys/index.ts'
 import { answered, RefusalError, type FailureBudget, type Pipeline, type Verdict } from '../lib/pipeline/index.ts'
@@ -24,6 +24,9 @@ export type AuthenticationPluginOptions = AuthenticationOptions & {
   /** @default NODE_ENV, and production when that is unset */
   environment?: Environment
 }
+
+/** Fastify reads no body of these. */
+const bodiless = ['GET', 'HEAD', 'TRACE']
 
 const kPrincipal = Symbol('secure-api.principal')
 type WithPrincipal = FastifyRequest & { [kPrincipal]?: Principal | null, user?: unknown }
@@ -56,6 +59,13 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
     compile: ({ kind, config }) => kind === 'unknown' || config.public === true
       ? undefined
       : { hook: 'onRequest', handler: request => authenticate(authenticator, pipeline.failures, request) }
+  })
+  pipeline.add({
+    name: 'credential',
+    phase: 'credential',
+    compile: ({ kind, config, methods }) => kind === 'unknown' || config.public === true || methods.every(method => bodiless.includes(method))
+      ? undefined
+      : { hook: 'preHandler', handler: request => hasFormToken(request.headers['content-type'], request.body) ? countFailure(pipeline.failures, request, prepared.SECURE_API_CREDENTIAL_AMBIGUOUS) : undefined }
   })
   decorate(app, authenticator, pipeline)
   if (own !== undefined) await signOwnTokens(app, own.options, own.key, decisionOf(authenticator, pipeline))

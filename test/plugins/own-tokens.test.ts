@@ -1,8 +1,9 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
+import formbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyRequest, InjectOptions } from 'fastify'
 import t from 'tap'
 import secureApi, { createDenylist, type AuditEvent, type AuthenticationOptions } from '../../plugins/index.ts'
-import { answersOf, codeOf, mistakesOf, secured, startFastify, startIssuer } from '../helpers/server.ts'
+import { answersOf, codeOf, listen, mistakesOf, secured, startFastify, startIssuer } from '../helpers/server.ts'
 
 const { privateKey } = generateKeyPairSync('ed25519')
 const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
@@ -183,4 +184,28 @@ t.test('a refresh flow: app.jwt.verify() tells the signature, a type of its own 
   t.throws(() => app.jwt.verify(app.jwt.sign({ sub: 'alice' }), { allowedAud: 'api://orders/refresh', checkTyp: 'rt+jwt' }))
   t.equal(lifeOf(app, refresh), 30 * 86_400)
   t.strictSame(await answersOf(app, withToken('/orders', refresh)), [[401, 'SECURE_API_TOKEN_TYPE']])
+})
+
+t.test('14 B3: a token in a form beside the header is refused, over a socket', async t => {
+  const { app } = await secured(t, issuer, {
+    suite: { auth: { ownTokens }, rateLimit: false },
+    routes: async app => {
+      await app.register(formbody)
+      app.post('/orders', { config: { authenticated: true } }, async () => 'taken')
+    }
+  })
+  const url = await listen(app)
+  const authorization = `Bearer ${app.jwt.sign({ sub: 'alice' })}`
+  const table: ReadonlyArray<readonly [string, string, number]> = [
+    ['application/x-www-form-urlencoded', 'access_token=x', 400],
+    ['Application/X-WWW-Form-Urlencoded; charset=utf-8', 'a=1&access%5Ftoken=', 400],
+    ['application/x-www-form-urlencoded', 'a=access_token', 200],
+    ['application/json', '{"access_token":"x"}', 200]
+  ]
+  for (const [type, body, status] of table) {
+    const answer = await fetch(`${url}/orders`, { method: 'POST', headers: { authorization, 'content-type': type }, body })
+    t.equal(answer.status, status, `${type} ${body}`)
+    if (status === 400) t.match(await answer.json(), { code: 'SECURE_API_CREDENTIAL_AMBIGUOUS' })
+    else await answer.text()
+  }
 })
