@@ -1,12 +1,12 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigurationError, environmentOf, milliseconds, movedClock, ownOptions, Problems, type Clock, type Environment } from '../lib/config/index.ts'
-import { anonymous, readBearer, type Principal } from '../lib/credentials/index.ts'
+import { anonymous, hasFormToken, readBearer, type Principal } from '../lib/credentials/index.ts'
 import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/index.ts'
 import { KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions } from '../lib/keys/index.ts'
-import type { FailureBudget, Pipeline, Verdict } from '../lib/pipeline/index.ts'
-import { AuthenticationOptionsSchema, compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type IssuerOptions, type Outcome, type OwnTokensOptions, type TrustedIssuer } from '../lib/tokens/index.ts'
-import { signOwnTokens } from './own-tokens.ts'
+import { answered, RefusalError, type FailureBudget, type Pipeline, type Verdict } from '../lib/pipeline/index.ts'
+import { AuthenticationOptionsSchema, compileIssuer, compileOwn, issuersOf, ownLifetime, readOwnKey, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type IssuerOptions, type IssuerRules, type Outcome, type OwnKey, type OwnTokensOptions, type TrustedIssuer } from '../lib/tokens/index.ts'
+import { signOwnTokens, type Decide } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 
 declare module 'fastify' {
@@ -25,6 +25,9 @@ export type AuthenticationPluginOptions = AuthenticationOptions & {
   environment?: Environment
 }
 
+/** Fastify reads no body of these. */
+const bodiless = ['GET', 'HEAD', 'TRACE']
+
 const kPrincipal = Symbol('secure-api.principal')
 type WithPrincipal = FastifyRequest & { [kPrincipal]?: Principal | null, user?: unknown }
 
@@ -40,8 +43,9 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
 
   const pipeline = pipelineOf(app)
   const clock = movedClock(environmentOf(environment))
-  const issuers = issuersOf(options).flatMap(issuer => trust(app, issuer, development, clock))
-  if (options.ownTokens !== undefined) issuers.push(await trustOwnTokens(app, options.ownTokens))
+  const own = options.ownTokens && { options: options.ownTokens, key: ownKey(options.ownTokens) }
+  const issuers = issuersOf(options).flatMap(issuer => trust(app, issuer, compileIssuer(issuer), development, clock))
+  if (own !== undefined) issuers.push(...trustOwnTokens(app, own.options, own.key))
   const authenticator = new TokenAuthenticator({
     issuers,
     ...(clock === undefined ? undefined : { now: clock.now }),
@@ -58,7 +62,15 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
       ? undefined
       : { hook: 'onRequest', handler: request => authenticate(authenticator, pipeline.failures, request) }
   })
+  pipeline.add({
+    name: 'credential',
+    phase: 'credential',
+    compile: ({ kind, config, methods }) => kind === 'unknown' || config.public === true || methods.every(method => bodiless.includes(method))
+      ? undefined
+      : { hook: 'preHandler', handler: request => hasFormToken(request.headers['content-type'], request.body) ? countFailure(pipeline.failures, request, prepared.SECURE_API_CREDENTIAL_AMBIGUOUS) : undefined }
+  })
   decorate(app, authenticator, pipeline)
+  if (own !== undefined) await signOwnTokens(app, own.options, own.key, decisionOf(authenticator, pipeline))
   app.addHook('onReady', () => loadKeys(issuers.map(({ keys }) => keys), options.startup))
   app.addHook('onClose', async () => issuers.forEach(({ keys }) => keys.close()))
 }
@@ -66,8 +78,8 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
 type RingedIssuer = TrustedIssuer & { readonly keys: KeyRing }
 
 /** A tenant template stands for several exact issuers, each with a key ring of its own. */
-function trust (app: FastifyInstance, issuer: IssuerOptions, development: boolean, clock?: Clock): RingedIssuer[] {
-  return compileIssuer(issuer).map(rules => ({
+function trust (app: FastifyInstance, issuer: IssuerOptions, compiled: readonly IssuerRules[], development: boolean, clock?: Clock): RingedIssuer[] {
+  return compiled.map(rules => ({
     rules,
     keys: new KeyRing({
       issuer: rules.issuer,
@@ -81,12 +93,25 @@ function trust (app: FastifyInstance, issuer: IssuerOptions, development: boolea
   }))
 }
 
-async function trustOwnTokens (app: FastifyInstance, options: OwnTokensOptions): Promise<RingedIssuer> {
-  const { issuer, audience } = options
-  const { publicJwk, algorithm } = await signOwnTokens(app, options)
-  const [trusted] = trust(app, { issuer, audience, algorithms: [algorithm], jwks: { keys: [publicJwk] } }, false)
-  if (trusted === undefined) throw new TypeError('own tokens have one issuer')
-  return trusted
+function ownKey ({ privateKey }: OwnTokensOptions): OwnKey {
+  const key = readOwnKey(privateKey)
+  if (key === undefined) throw new TypeError('the private key was not validated')
+  return key
+}
+
+function trustOwnTokens (app: FastifyInstance, options: OwnTokensOptions, { publicJwk, algorithm }: OwnKey): RingedIssuer[] {
+  const { privateKey, expiresIn, ...names } = options
+  const issuer: IssuerOptions = { ...names, algorithms: [algorithm], jwks: { keys: [publicJwk] } }
+  return trust(app, issuer, [compileOwn(issuer, ownLifetime(options))], false)
+}
+
+/** For `request.jwtVerify()`: the decision of the guard, which on a guarded route has been made. */
+function decisionOf (authenticator: TokenAuthenticator, pipeline: Pipeline): Decide {
+  return async request => {
+    const verdict = request.auth.kind === 'anonymous' ? await authenticate(authenticator, pipeline.failures, request) : undefined
+    if (verdict !== undefined && verdict !== answered) throw new RefusalError(verdict)
+    return request.auth
+  }
 }
 
 function locationOf ({ jwks, jwksUri }: IssuerOptions): KeyRingOptions['source'] {

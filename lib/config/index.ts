@@ -6,5 +6,6 @@ export { environmentOf, EnvironmentSchema, environmentVariables, readEnvironment
 export { ownOptions } from './own.ts'
 export { ConfigurationError, ProblemError, Problems, type Problem } from './problems.ts'
 export { publishedIn } from './published-keys.ts'
+export { hasRocaFingerprint } from './roca.ts'
 export { secretFileFault, type FileFault } from './secret-file.ts'
 export { editDistance, suggest } from './suggest.ts'

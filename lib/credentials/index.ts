@@ -1,5 +1,6 @@
 export { anonymous } from './anonymous.ts'
 export { isBearerToken, readBearer, type Bearer } from './bearer.ts'
+export { hasFormToken } from './form.ts'
 export { deepFreeze } from './freeze.ts'
 export { immutableSet } from './immutable-set.ts'
 export type { Principal } from './principal.ts'

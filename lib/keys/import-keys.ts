@@ -1,4 +1,5 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { hasRocaFingerprint } from '../config/index.ts'
 import type { Algorithm } from './types.ts'
 
 /**
@@ -11,10 +12,11 @@ import type { Algorithm } from './types.ts'
  * - `type`, `curve`: no algorithm here knows that key type or curve.
  * - `algorithm`: its own `alg` is unknown or does not fit its type.
  * - `rsa-size`: outside 2048 to 8192 bits (RFC 7518 §3.3; larger ones only cost time). `rsa-exponent`: even, 1, or over 32 bits.
+ * - `roca`: its modulus can be factored (CVE-2017-15361).
  * - `not-configured`: sound, but not for an algorithm that is accepted here.
  * - `too-many`: the set has more than 100 entries; stands once for all that were not read.
  */
-export type DropReason = 'malformed' | 'symmetric' | 'private' | 'use' | 'key-ops' | 'type' | 'curve' | 'algorithm' | 'rsa-size' | 'rsa-exponent' | 'not-configured' | 'too-many'
+export type DropReason = 'malformed' | 'symmetric' | 'private' | 'use' | 'key-ops' | 'type' | 'curve' | 'algorithm' | 'rsa-size' | 'rsa-exponent' | 'roca' | 'not-configured' | 'too-many'
 
 export interface ImportedKey {
   readonly kid: string | undefined
@@ -132,11 +134,13 @@ function createKey ({ kty, crv, n, e, x, y }: Members): KeyObject | DropReason {
 }
 
 /** An exponent of 1 makes every signature valid; neither OpenSSL nor Node refuses it at import. */
-function rsaFault ({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): DropReason | undefined {
+function rsaFault (key: KeyObject): DropReason | undefined {
+  const { asymmetricKeyType, asymmetricKeyDetails } = key
   if (asymmetricKeyType !== 'rsa') return undefined
   const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails ?? {}
   if (modulusLength < 2048 || modulusLength > 8192) return 'rsa-size'
-  return publicExponent < 3n || publicExponent % 2n === 0n || publicExponent >= 2n ** 32n ? 'rsa-exponent' : undefined
+  if (publicExponent < 3n || publicExponent % 2n === 0n || publicExponent >= 2n ** 32n) return 'rsa-exponent'
+  return hasRocaFingerprint(key) ? 'roca' : undefined
 }
 
 function isMembers (value: unknown): value is Members {

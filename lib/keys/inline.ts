@@ -13,6 +13,7 @@ const fixes: Readonly<Record<DropReason, string>> = {
   algorithm: 'Correct its `alg`, or leave it out.',
   'rsa-size': 'Use an RSA key of 2048 to 8192 bits.',
   'rsa-exponent': 'Use an RSA key with the exponent 65537.',
+  roca: 'Replace it: its private half can be computed (CVE-2017-15361). Make one with a current OpenSSL.',
   'not-configured': 'Add its algorithm to `algorithms`, or remove the key.',
   'too-many': 'Keep 100 keys at most.'
 }

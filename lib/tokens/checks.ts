@@ -23,7 +23,7 @@ export function checkClaimed (token: Claimed, now: number): TokenFailureCode | u
 
 /** What is asked of a token that its issuer did sign. */
 export function checkSigned ({ claims, rules }: Claimed): TokenFailureCode | undefined {
-  if (rules.profile === 'at+jwt' && profileClaims.some(name => !Object.hasOwn(claims, name))) return 'SECURE_API_TOKEN_CLAIMS'
+  if (rules.profile === 'at+jwt' && !profileClaims.every(name => isFilled(claims[name]))) return 'SECURE_API_TOKEN_CLAIMS'
   // A token bound to a key must not work as a bearer token (RFC 9449 §7.1, RFC 8705 §3), and no proof is looked at here.
   return Object.hasOwn(claims, 'cnf') ? 'SECURE_API_TOKEN_BOUND' : undefined
 }
@@ -34,6 +34,7 @@ const profileClaims = ['sub', 'client_id', 'iat', 'jti']
 /** RFC 9068 §4 and RFC 8725 §3.11: the type says what a token is for, where the issuer gives one. */
 const type: Check = ({ header: { typ }, claims, rules }) => {
   if (rules.tokenUse !== undefined && !isUse(claims, rules.tokenUse)) return 'SECURE_API_TOKEN_TYPE'
+  if (rules.profile === 'own') return typ === 'at+jwt' && saysAccess(claims) && !hasForeignMark(claims) ? undefined : 'SECURE_API_TOKEN_TYPE'
   if (typ === 'at+jwt') return undefined
   const accepted = rules.profile === 'any' && (typ === undefined || typ === 'jwt')
   return accepted && (rules.tokenUse !== undefined || !isOtherKind(claims)) ? undefined : 'SECURE_API_TOKEN_TYPE'
@@ -50,20 +51,46 @@ function isUse (claims: UncheckedClaims, { claim, accepted }: NonNullable<Issuer
  * do so are believed when they say it is another one.
  */
 function isOtherKind (claims: UncheckedClaims): boolean {
-  return foreignMarks.some(name => Object.hasOwn(claims, name)) || foreignUses.has(claims.token_use) || foreignUses.has(claims.typ)
+  return hasForeignMark(claims) || kindClaims.some(name => foreignKinds.has(lowerCase(claims[name])))
+}
+
+function hasForeignMark (claims: UncheckedClaims): boolean {
+  return foreignMarks.some(name => Object.hasOwn(claims, name))
+}
+
+/**
+ * The application signs all of its kinds with one key, so that nothing but the token itself tells them apart. A kind
+ * that nobody thought of (`reset`, `invite`, `magic-link`) is refused too: only these three are access tokens.
+ */
+function saysAccess (claims: UncheckedClaims): boolean {
+  return kindClaims.every(name => !Object.hasOwn(claims, name) || accessKinds.has(lowerCase(claims[name])))
+}
+
+function lowerCase (value: unknown): unknown {
+  return typeof value === 'string' ? value.toLowerCase() : value
 }
 
 const foreignMarks = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events']
-const foreignUses: ReadonlySet<unknown> = new Set(['id', 'ID', 'Refresh', 'Offline', 'Logout'])
+/** Where tokens say their kind: Cognito, Keycloak, Django's simplejwt, Flask-JWT-Extended, and others by hand. */
+const kindClaims = ['token_use', 'typ', 'token_type', 'type', 'use']
+const accessKinds: ReadonlySet<unknown> = new Set(['access', 'bearer', 'at+jwt'])
+const foreignKinds: ReadonlySet<unknown> = new Set([
+  'id', 'id_token', 'refresh', 'refresh_token', 'rt+jwt', 'offline', 'offline_access', 'logout', 'logout_token', 'logout+jwt', 'reset', 'password_reset'
+])
 
-/** RFC 7519 §4.1: dates are numbers, the rest are texts. A wrong type is refused rather than ignored: a `jti` of 7 could never be revoked. */
+/**
+ * RFC 7519 §4.1: dates are numbers, the rest are texts. A wrong type is refused rather than ignored: a `jti` of 7 could
+ * never be revoked. Nor could an empty one, and an empty `sub` would be everybody's.
+ */
 const types: Check = ({ claims }) => {
   if (typeof claims.exp !== 'number') return 'SECURE_API_TOKEN_CLAIMS'
-  const fits = dates.every(name => isDate(claims[name])) && texts.every(name => isText(claims[name]))
+  const fits = dates.every(name => isDate(claims[name])) && texts.every(name => isText(claims[name])) &&
+    identifiers.every(name => claims[name] === undefined || isFilled(claims[name]))
   return fits ? undefined : 'SECURE_API_TOKEN_CLAIMS'
 }
 
 const dates = ['exp', 'nbf', 'iat']
+const identifiers = ['sub', 'jti']
 const texts = ['sub', 'jti', 'sid', 'client_id', 'azp', 'cid', 'appid', 'tid']
 /** The end of the year 9999. Beyond it, somebody wrote milliseconds, and the token would outlive everyone. */
 const LAST_DATE = 253_402_300_799
@@ -74,6 +101,18 @@ function isDate (value: unknown): boolean {
 
 function isText (value: unknown): boolean {
   return value === undefined || typeof value === 'string'
+}
+
+/** Present, and no text of blanks only. */
+function isFilled (value: unknown): boolean {
+  return value !== undefined && (typeof value !== 'string' || value.trim() !== '')
+}
+
+/** Refresh tokens live longer than the access tokens of the same signer; without `iat` there is no telling. */
+const lifetime: Check = ({ claims, rules: { maxLifetime } }) => {
+  if (maxLifetime === Infinity) return undefined
+  if (claims.iat === undefined) return 'SECURE_API_TOKEN_CLAIMS'
+  return seconds(claims.exp) - seconds(claims.iat) > maxLifetime ? 'SECURE_API_TOKEN_TYPE' : undefined
 }
 
 const time: Check = ({ claims, rules }, now) => {
@@ -107,4 +146,4 @@ const audience: Check = ({ claims, rules }) => {
 const tenant: Check = ({ claims, rules }) =>
   rules.tenant === undefined || claims.tid === undefined || claims.tid === rules.tenant ? undefined : 'SECURE_API_TOKEN_ISSUER'
 
-const beforeSignature: readonly Check[] = [type, types, tenant, time, audience]
+const beforeSignature: readonly Check[] = [type, types, lifetime, tenant, time, audience]

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
-import { movedClock } from '../config/index.ts'
+import { withDeadline } from '../async/index.ts'
+import { milliseconds, movedClock, type Duration } from '../config/index.ts'
 import type { AccessTokenClaims } from './claims.ts'
 
 /** What the denylist needs of a Redis client; ioredis has it, alone and as a cluster. */
@@ -15,6 +16,12 @@ export interface DenylistOptions {
   readonly prefix?: string
   /** Entries in memory. @default 100_000 */
   readonly max?: number
+  /**
+   * How far the clocks of issuers may be ahead, as for the gate: `revoke({ sub })` ends tokens that are dated so much
+   * later than now, too. Not applied to an `issuedBefore` that is stated.
+   * @default '60 seconds'
+   */
+  readonly clockTolerance?: Duration
   readonly now?: () => number
 }
 
@@ -24,7 +31,11 @@ export type Revocation = (
   | { readonly sid: string }
   | {
     readonly sub: string
-    /** Milliseconds since the epoch, or a date; `iat` has whole seconds. @default now */
+    /**
+     * Milliseconds since the epoch, or a date, taken exactly. `iat` has whole seconds: tokens of the same second stay
+     * good, so that one that is issued right after `revoke()` works.
+     * @default now and the clock tolerance, which ends what is issued during that time as well
+     */
     readonly issuedBefore?: number | Date
   }) & {
     /** All three names are unique only at their issuer. */
@@ -43,8 +54,18 @@ export class DenylistFull extends Error {
   }
 }
 
+/** Redis refused the entry, or did not take it in time: it counts in this process, and nowhere else for all that is known. */
+export class DenylistLocalOnly extends Error {
+  readonly code = 'SECURE_API_DENYLIST_LOCAL_ONLY'
+
+  constructor (cause: unknown) {
+    super('the revocation counts in this process only: Redis did not take it; revoke again', { cause })
+    this.name = 'DenylistLocalOnly'
+  }
+}
+
 export interface Denylist {
-  /** Resolves when the entry counts everywhere. Rejects with `DenylistFull`, `TypeError`, or what Redis says. */
+  /** Resolves when the entry counts everywhere. Rejects with `DenylistFull`, `DenylistLocalOnly` or `TypeError`. */
   revoke (revocation: Revocation): Promise<void>
   /** For the option `isRevoked`. A promise only if Redis has to be asked. */
   readonly isRevoked: (token: AccessTokenClaims) => boolean | Promise<boolean>
@@ -58,6 +79,12 @@ const kinds: readonly Kind[] = ['jti', 'sid', 'sub']
 /** Tokens live on after `exp` for the clock tolerance, which is 5 minutes at most; entries do too. */
 const GRACE = 300_000
 const EVERYTHING = Number.MAX_SAFE_INTEGER
+/** As long as the limiter waits for its Redis. */
+const REDIS_DEADLINE = 50
+/** The year 2000. A date before it was given in seconds, and would record nothing. */
+const FIRST_DATE = 946_684_800_000
+
+const inTime = <T>(work: PromiseLike<T>) => withDeadline(work, { ms: REDIS_DEADLINE, late: () => new Error(`Redis did not answer within ${REDIS_DEADLINE} ms`) })
 
 /** Keeps the later of two dates and the longer of two lives, so that no revocation takes another one back. */
 const KEEP_STRONGER = `
@@ -90,13 +117,15 @@ class StoredDenylist implements Denylist {
   readonly #prefix: string
   readonly #max: number
   readonly #now: () => number
+  readonly #tolerance: number
   readonly #entries = new Map<string, Entry>()
 
-  constructor ({ redis, prefix = 'secure-api:revoked:', max = 100_000, now = movedClock()?.now ?? Date.now }: DenylistOptions) {
+  constructor ({ redis, prefix = 'secure-api:revoked:', max = 100_000, clockTolerance = '60 seconds', now = movedClock()?.now ?? Date.now }: DenylistOptions) {
     this.#redis = redis
     this.#prefix = prefix
     this.#max = max
     this.#now = now
+    this.#tolerance = milliseconds(clockTolerance)
   }
 
   get size (): number {
@@ -106,11 +135,14 @@ class StoredDenylist implements Denylist {
   async revoke (revocation: Revocation): Promise<void> {
     const { name, before, until } = this.#read(revocation)
     if (until <= this.#now()) return
-    if (this.#redis !== undefined) {
-      await this.#redis.eval(KEEP_STRONGER, 1, this.#keyOf(name), String(before), String(until - this.#now()))
-    }
     const recorded = this.#record(name, before, until)
-    if (!recorded && this.#redis === undefined) throw new DenylistFull(this.#max)
+    if (this.#redis === undefined && !recorded) throw new DenylistFull(this.#max)
+    if (this.#redis === undefined) return
+    try {
+      await inTime(this.#redis.eval(KEEP_STRONGER, 1, this.#keyOf(name), String(before), String(until - this.#now())))
+    } catch (cause) {
+      throw recorded ? new DenylistLocalOnly(cause) : new DenylistFull(this.#max)
+    }
   }
 
   readonly isRevoked = (token: AccessTokenClaims): boolean | Promise<boolean> => {
@@ -124,10 +156,13 @@ class StoredDenylist implements Denylist {
     const kind = kinds.find(name => name in revocation)
     const value: unknown = kind && Reflect.get(revocation, kind)
     const until = Number(revocation.until) + GRACE
-    const before = 'issuedBefore' in revocation ? Number(revocation.issuedBefore) : this.#now()
+    const before = 'issuedBefore' in revocation && revocation.issuedBefore !== undefined
+      ? Math.floor(Number(revocation.issuedBefore) / 1000) * 1000 - 1
+      : this.#now() + this.#tolerance
     if (kind === undefined || typeof value !== 'string' || typeof revocation.issuer !== 'string' || !Number.isFinite(until) || !Number.isFinite(before)) {
       throw new TypeError('give one of jti, sid and sub as a text, and dates that are dates')
     }
+    if (until - GRACE < FIRST_DATE || before < FIRST_DATE) throw new TypeError('dates are milliseconds since the epoch; this one is in seconds')
     return { name: nameOf(kind, revocation.issuer, value), before: kind === 'sub' ? before : EVERYTHING, until }
   }
 
@@ -154,7 +189,7 @@ class StoredDenylist implements Denylist {
 
   /** Single GETs rather than one MGET: in a cluster the keys lie in different slots. */
   async #isStored (redis: DenylistRedis, names: readonly string[], token: AccessTokenClaims): Promise<boolean> {
-    const values = await Promise.all(names.map(name => redis.get(this.#keyOf(name))))
+    const values = await inTime(Promise.all(names.map(name => redis.get(this.#keyOf(name)))))
     return values.some(value => value !== null && isCovered(token, Number(value)))
   }
 

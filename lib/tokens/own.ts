@@ -1,7 +1,9 @@
 import { createHash, createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema, publishedIn, type Problems } from '../config/index.ts'
+import { DurationSchema, hasRocaFingerprint, milliseconds, parseDuration, publishedIn, type Problems } from '../config/index.ts'
 import type { Algorithm } from '../keys/index.ts'
+import { IssuerOptionsSchema } from './options.ts'
+import { checkClaimPaths } from './validate.ts'
 
 /** Tokens that the application issues itself, for example after a login of its own. */
 export const OwnTokensSchema = Type.Object({
@@ -12,12 +14,31 @@ export const OwnTokensSchema = Type.Object({
   /** The private key in PEM: RSA of 2048 bits or more (RS256), P-256 (ES256), P-384 (ES384) or Ed25519 (EdDSA). A secret: from a file or a vault, never from the source. */
   privateKey: Type.String({ secret: true }),
   /**
-   * How long a token lives. A token cannot be taken back without `isRevoked`.
+   * How long a token lives, in whole seconds (the rest is rounded up). A token that was signed for longer is no access
+   * token: it is refused. A token cannot be taken back without `isRevoked`. 1 second to 30 days.
    * @default '15 minutes'
    */
-  expiresIn: Type.Optional(DurationSchema)
+  expiresIn: Type.Optional(DurationSchema),
+  /**
+   * Claims that hold scopes, as a list or separated by spaces. Several add up.
+   * @default `scope` and `scp`
+   */
+  scopeClaims: IssuerOptionsSchema.properties.scopeClaims,
+  /**
+   * Claims that hold roles: a list, or one as text. `{audience}` in a path stands for the audience. Several add up.
+   * @default `role` and `roles`
+   */
+  roleClaims: IssuerOptionsSchema.properties.roleClaims
 }, { additionalProperties: false })
 export type OwnTokensOptions = Static<typeof OwnTokensSchema>
+
+const SHORTEST = 1000
+const LONGEST = 30 * 86_400_000
+
+/** The lifetime of own tokens in whole seconds, which is what dates in tokens and a number for @fastify/jwt count. */
+export function ownLifetime ({ expiresIn = '15 minutes' }: Pick<OwnTokensOptions, 'expiresIn'>): number {
+  return Math.ceil(milliseconds(expiresIn) / 1000)
+}
 
 /** The key in the forms that its users need. */
 export interface OwnKey {
@@ -46,11 +67,26 @@ export function readOwnKey (pem: string): OwnKey | undefined {
   }
 }
 
-export function validateOwnTokens ({ privateKey }: OwnTokensOptions, path: string, problems: Problems): void {
+export function validateOwnTokens (options: OwnTokensOptions, path: string, problems: Problems): void {
+  checkClaimPaths(options, path, problems)
+  checkLifetime(options, path, problems)
+  checkPrivateKey(options, path, problems)
+}
+
+function checkLifetime ({ expiresIn = SHORTEST }: OwnTokensOptions, path: string, problems: Problems): void {
+  const ms = typeof expiresIn === 'string' || typeof expiresIn === 'number' ? parseDuration(expiresIn) : undefined
+  if (ms === undefined || (ms >= SHORTEST && ms <= LONGEST)) return
+  problems.add('SECURE_API_OPTION_RANGE', `${path}.expiresIn`, `tokens that live ${ms} milliseconds are no access tokens`, "Give 1 second to 30 days, with a unit: '15 minutes'.")
+}
+
+function checkPrivateKey ({ privateKey }: OwnTokensOptions, path: string, problems: Problems): void {
   if (typeof privateKey !== 'string') return
   const key = readOwnKey(privateKey)
   const place = key && publishedIn(createPublicKey(key.publicPem))
   if (place !== undefined) problems.add('SECURE_API_KEY_PUBLISHED', `${path}.privateKey`, `this key is printed in ${place}, and anyone can make your tokens with it`, 'Make one: openssl genpkey -algorithm ed25519')
+  if (key !== undefined && key.publicJwk.kty === 'RSA' && hasRocaFingerprint(createPublicKey(key.publicPem))) {
+    problems.add('SECURE_API_OPTION_VALUE', `${path}.privateKey`, 'anyone can compute this key from its public half (CVE-2017-15361)', 'Make one: openssl genpkey -algorithm ed25519')
+  }
   if (key !== undefined) return
   problems.add('SECURE_API_OPTION_VALUE', `${path}.privateKey`, 'this is no private key that can sign tokens',
     'Give the PEM of an RSA key of 2048 bits or more, of P-256 or P-384, or of Ed25519, without a passphrase.')

@@ -29,10 +29,13 @@ export interface TokenUse {
 
 const text = textClaim
 
-/** RFC 9068 §2.2: without a user, `sub` names the client. */
-export function isClientItself (claims: UncheckedClaims): boolean {
-  const { sub } = claims
-  return sub === undefined || sub === claims.client_id || sub === claims.azp || sub === claims.cid
+/**
+ * RFC 9068 §2.2: without a user, `sub` names the client; older providers leave it out then. A token that names neither
+ * a subject nor a client gives no reason to take its bearer for an application.
+ */
+export function isClientItself ({ sub, client_id: client, azp, cid }: UncheckedClaims): boolean {
+  const clients = [client, azp, cid].filter(name => name !== undefined && name !== '')
+  return sub === undefined ? clients.length > 0 : clients.includes(sub)
 }
 
 /** Providers whose access tokens are known. `presetSamples` holds a token of each, and says what comes of it. */

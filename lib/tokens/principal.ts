@@ -24,7 +24,7 @@ export function buildPrincipal (claims: AccessTokenClaims, rules: IssuerRules): 
 function firstText (claims: AccessTokenClaims, names: readonly string[]): string | undefined {
   for (const name of names) {
     const value = textClaim(claims, name)
-    if (value !== undefined) return value
+    if (value !== undefined && value !== '') return value
   }
   return undefined
 }

@@ -1,3 +1,4 @@
+import { withDeadline } from '../async/index.ts'
 import type { AccessTokenClaims } from './claims.ts'
 
 /** Says whether a token has been revoked. Asked for every request, with claims that were verified before. */
@@ -25,7 +26,7 @@ export function createRevocationCheck ({ isRevoked, timeout, onFailure }: Revoca
   return token => {
     try {
       const answer: unknown = isRevoked(token)
-      return isThenable(answer) ? within(answer, timeout).then(read, failed) : read(answer)
+      return isThenable(answer) ? withDeadline(answer, { ms: timeout, late: () => new Error(`isRevoked did not answer within ${timeout} ms`) }).then(read, failed) : read(answer)
     } catch (error) {
       return failed(error)
     }
@@ -39,16 +40,4 @@ function read (answer: unknown): RevocationAnswer {
 
 function isThenable (value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
-}
-
-/** The answer, or a rejection when the time is up. A late rejection is nobody's concern, and must not end the process. */
-function within (answer: PromiseLike<unknown>, timeout: number): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`isRevoked did not answer within ${timeout} ms`)), timeout)
-    const settle = <Value>(then: (value: Value) => void) => (value: Value) => {
-      clearTimeout(timer)
-      then(value)
-    }
-    Promise.resolve(answer).then(settle(resolve), settle(reject))
-  })
 }

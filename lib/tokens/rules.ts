@@ -13,7 +13,8 @@ export interface IssuerRules {
   readonly audience: ReadonlySet<string>
   readonly audienceClaim: 'aud' | 'client_id'
   readonly algorithms: readonly Algorithm[]
-  readonly profile: 'at+jwt' | 'any'
+  /** `own`: the type of RFC 9068 without all of its claims, and nothing that says another kind. */
+  readonly profile: 'at+jwt' | 'any' | 'own'
   readonly tokenUse: TokenUse | undefined
   readonly scopeClaims: readonly ClaimPath[]
   readonly roleClaims: readonly ClaimPath[]
@@ -21,6 +22,8 @@ export interface IssuerRules {
   readonly clockTolerance: number
   /** Milliseconds; Infinity where there is no limit. */
   readonly maxTokenAge: number
+  /** The longest `exp − iat`, in seconds; Infinity where there is no limit. */
+  readonly maxLifetime: number
   readonly isService: (claims: UncheckedClaims) => boolean
 }
 
@@ -46,6 +49,12 @@ export function compileIssuer (options: IssuerOptions): IssuerRules[] {
   return [...new Set(options.tenants)].map(tenant => compileExact(options, options.issuer.replace(TENANT, tenant), tenant))
 }
 
+/** As `compileIssuer` for the application's own tokens, which live `lifetime` seconds: a longer life is that of another kind. */
+export function compileOwn (options: IssuerOptions, lifetime: number): IssuerRules {
+  const { scopeClaims = ['scope', 'scp'], roleClaims = ['role', 'roles'] } = options
+  return Object.freeze({ ...compileExact({ ...options, scopeClaims, roleClaims }, options.issuer, undefined), profile: 'own', maxLifetime: lifetime })
+}
+
 function compileExact (options: IssuerOptions, issuer: string, tenant: string | undefined): IssuerRules {
   const { audience, preset, profile = 'any', clockTolerance = 60_000, maxTokenAge } = options
   const defaults: Defaults = preset === undefined ? generic : presets[preset]
@@ -62,6 +71,7 @@ function compileExact (options: IssuerOptions, issuer: string, tenant: string | 
     roleClaims: expandAudience(options.roleClaims?.map(parseClaimPath) ?? defaults.roleClaims, audiences),
     clockTolerance: milliseconds(clockTolerance),
     maxTokenAge: maxTokenAge === undefined ? Infinity : milliseconds(maxTokenAge),
+    maxLifetime: Infinity,
     isService: defaults.isService
   })
 }

@@ -110,7 +110,8 @@ const keyTimes: Rule = ({ keys }, path, problems, { development }) => {
   if (typeof keys === 'object' && keys !== null) validateKeys(keys, development ? 'development' : 'production', `${path}.keys`, problems)
 }
 
-const claimPaths: Rule = (options, path, problems) => {
+/** Reports paths of claims that cannot be read. */
+export function checkClaimPaths (options: Pick<IssuerOptions, 'scopeClaims' | 'roleClaims'>, path: string, problems: Problems): void {
   for (const name of ['scopeClaims', 'roleClaims'] as const) {
     const list: unknown = options[name]
     if (!Array.isArray(list)) continue
@@ -133,7 +134,7 @@ const times: Rule = ({ clockTolerance = 0, maxTokenAge = MIN_AGE }, path, proble
   }
 }
 
-const rules: readonly Rule[] = [issuerUrl, developmentIssuer, issuerForm, audience, template, tenantNames, keySource, keySet, keyTimes, claimPaths, times]
+const rules: readonly Rule[] = [issuerUrl, developmentIssuer, issuerForm, audience, template, tenantNames, keySource, keySet, keyTimes, checkClaimPaths, times]
 
 function isText (value: unknown): value is string {
   return typeof value === 'string' && value.trim() !== ''

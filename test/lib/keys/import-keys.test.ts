@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
+import { checkPrimeSync, generateKeyPairSync, randomBytes, type JsonWebKey } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { check, Problems } from '../../../lib/config/index.ts'
@@ -191,4 +191,22 @@ t.test('options: defaults and limits', async t => {
   t.same(found({ cooldown: '11 minutes' }), ['SECURE_API_OPTION_CONFLICT keys.cooldown'])
   t.same(found({ refresh: 'soon', maxStale: '9 minutes' }), ['SECURE_API_OPTION_VALUE keys.refresh', 'SECURE_API_OPTION_CONFLICT keys.maxStale'])
   t.same(found({ coolDown: 5 }), ['SECURE_API_OPTION_UNKNOWN keys.coolDown'])
+})
+
+t.test('14 B3: RSA keys with the fingerprint of CVE-2017-15361 are dropped, and no ordinary one is', t => {
+  const small = Array.from({ length: 166 }, (_, index) => BigInt(index + 2)).filter((n, _, all) => !all.some(m => m < n && n % m === 0n))
+  const product = small.reduce((a, b) => a * b)
+  const power = (exponent: bigint) => { let result = 1n; for (let i = 0n; i < exponent; i++) result = result * 65537n % product; return result }
+  const prime = (exponent: bigint) => {
+    for (let k = (7n << 1021n) / product; ; k++) {
+      if (checkPrimeSync(k * product + power(exponent))) return k * product + power(exponent)
+    }
+  }
+  const modulus = prime(11n) * prime(29n)
+  const n = Buffer.from(modulus.toString(16).padStart(512, '0'), 'hex').toString('base64url')
+  t.equal(importKeys({ keys: [{ ...rsa, n }] }, algorithms).dropped[0]?.reason, 'roca')
+  const ordinary = Array.from({ length: 200 }, () => { const bytes = randomBytes(256); bytes[0] = 0xc1; return { ...rsa, n: bytes.toString('base64url') } })
+  t.same(importKeys({ keys: ordinary.slice(0, 100) }, algorithms).dropped, [])
+  t.same(importKeys({ keys: ordinary.slice(100) }, algorithms).dropped, [])
+  t.end()
 })

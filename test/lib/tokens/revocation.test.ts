@@ -99,7 +99,8 @@ t.test('a denylist by token, session and subject', async t => {
     { revocation: { jti: 't1', issuer, until }, revoked: true },
     { revocation: { sid: 's1', issuer, until }, revoked: true },
     { revocation: { sub: 'alice', issuer, until }, revoked: true },
-    { revocation: { sub: 'alice', issuer, until, issuedBefore: new Date(now) }, revoked: true },
+    { revocation: { sub: 'alice', issuer, until, issuedBefore: new Date(now + 1000) }, revoked: true },
+    { revocation: { sub: 'alice', issuer, until, issuedBefore: new Date(now + 999) }, revoked: false },
     { revocation: { sub: 'alice', issuer, until, issuedBefore: now - 1 }, revoked: false },
     { revocation: { jti: 't2', issuer, until }, revoked: false },
     { revocation: { jti: 's1', issuer, until }, revoked: false },
@@ -119,7 +120,7 @@ t.test('a denylist by token, session and subject', async t => {
 t.test('tokens issued after a subject was revoked are good, tokens without iat are not', async t => {
   const denylist = createDenylist({ now: () => now })
   await denylist.revoke({ sub: 'alice', issuer, until: now + 600_000 })
-  t.equal(denylist.isRevoked({ ...claims, iat: seconds + 1 }), false)
+  t.equal(denylist.isRevoked({ ...claims, iat: seconds + 61 }), false)
   const { iat, ...undated } = claims
   t.equal(denylist.isRevoked(undated), true)
   t.equal(denylist.isRevoked({ ...undated, sub: 'bob' }), false)
@@ -172,18 +173,23 @@ t.test('what cannot be understood is not recorded in silence', async t => {
 t.test('Redis that fails is a failure to the one who revokes and to the one who asks', async t => {
   const broken: DenylistRedis = { get: async () => { throw new Error('down') }, eval: async () => { throw new Error('down') } }
   const denylist = createDenylist({ redis: broken, now: () => now })
-  await t.rejects(denylist.revoke({ jti: 't1', issuer, until: now + 1000 }), { message: 'down' })
-  t.equal(await resultOf(authenticatorWith(denylist.isRevoked)), 'SECURE_API_REVOCATION_UNAVAILABLE')
+  await t.rejects(denylist.revoke({ jti: 't1', issuer, until: now + 1000 }), { code: 'SECURE_API_DENYLIST_LOCAL_ONLY', cause: { message: 'down' } })
+  t.equal(denylist.isRevoked(claims), true, '14 B2: it counts in this process')
+  const silent: DenylistRedis = { get: () => new Promise(() => {}), eval: () => new Promise(() => {}) }
+  const waiting = createDenylist({ redis: silent, now: () => now })
+  await t.rejects(waiting.revoke({ jti: 't2', issuer, until: now + 1000 }), { code: 'SECURE_API_DENYLIST_LOCAL_ONLY' })
+  await t.rejects(async () => await waiting.isRevoked(claims), 'a look-up ends too')
+  t.equal(await resultOf(authenticatorWith(waiting.isRevoked)), 'SECURE_API_REVOCATION_UNAVAILABLE')
 })
 
 t.test('names in Redis tell nothing, and end with the longest life they were given', async t => {
   const prefix = `${randomUUID()}:`
   const denylist = createDenylist({ redis: client, prefix, now: () => now })
   await denylist.revoke({ sub: 'alice', issuer, until: now + 600_000 })
-  await denylist.revoke({ sub: 'alice', issuer, until: now + 1000, issuedBefore: now + 5000 })
+  await denylist.revoke({ sub: 'alice', issuer, until: now + 1000, issuedBefore: now + 65_000 })
   const [name = ''] = await client.keys(`${prefix}*`)
   t.match(name.slice(prefix.length), /^[\w-]{43}$/)
-  t.equal(await client.get(name), String(now + 5000), 'the later date of the two')
+  t.equal(await client.get(name), String(now + 64_999), 'the later date of the two')
   const life = await client.pttl(name)
   t.ok(life > 800_000 && life <= 900_000, `${life} ms`)
 })
@@ -195,4 +201,21 @@ t.test('a key that Redis holds without end or with nonsense in it revokes', asyn
   const [name = ''] = await client.keys(`${prefix}*`)
   await client.set(name, 'nonsense')
   t.equal(await denylist.isRevoked(claims), true)
+})
+
+t.test('14 B2: a subject of an issuer whose clock is ahead is revoked, and an explicit date is exact', async t => {
+  const ahead = { ...claims, iat: seconds + 59 }
+  const by = async (revocation: object, options: object = {}) => {
+    const denylist = createDenylist({ now: () => now + 500, ...options })
+    await denylist.revoke({ sub: 'alice', issuer, until: now + 600_000, ...revocation })
+    return denylist.isRevoked(ahead)
+  }
+  t.equal(await by({}), true)
+  t.equal(await by({}, { clockTolerance: '30 seconds' }), false)
+  t.equal(await by({ issuedBefore: now }), false)
+  const denylist = createDenylist({ now: () => now + 500 })
+  await denylist.revoke({ sub: 'alice', issuer, until: now + 600_000, issuedBefore: now + 500 })
+  t.equal(denylist.isRevoked(claims), false, 'a token that is issued at once is good')
+  t.equal(denylist.isRevoked({ ...claims, iat: seconds - 1 }), true)
+  await t.rejects(denylist.revoke({ jti: 't1', issuer, until: claims.exp }), TypeError, '14 B1: seconds are no milliseconds')
 })

@@ -1,0 +1,1 @@
+export { withDeadline, type Deadline } from './deadline.ts'
