@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { addPairToHead, refusal } from '../lib/http/index.ts'
+import { addPairToHead, refusal, whenEnded } from '../lib/http/index.ts'
 import {
   addressPartition, isUnavailable, legacyHeaders, noteDecision, partitionOf, planned, publish, rateLimited, rateLimitField, rateLimitPolicyField,
   rateLimitUnavailable, refusing, Turnstile, unplanned, type Charge, type Decision, type Entry, type Limiter, type MaybePromise, type Outcome, type Policy
@@ -143,15 +143,13 @@ function announce ({ raw }: FastifyReply, decisions: readonly Decision[], legacy
   for (const [name, value] of Object.entries(legacyHeaders(decisions))) addPairToHead(raw, name, value)
 }
 
-/** `close` comes on every way a request can end: answered, aborted by the caller, hijacked, destroyed. */
+/** On every way a request can end, also while the store was asked: answered, aborted by the caller, hijacked, destroyed. */
 function releaseAtEnd (limiter: Limiter, reply: FastifyReply, request: FastifyRequest, decisions: readonly Decision[]): void {
   for (const decision of decisions) {
     if (decision.lease === 0) continue
     const { policy } = decision
     const key = partition(policy)(request)
-    const release = () => { limiter.refund(policy, key, decision) }
-    if (reply.raw.closed) release()
-    else reply.raw.once('close', release)
+    whenEnded(reply.raw, () => { limiter.refund(policy, key, decision) })
   }
 }
 
