@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { AuditOptionsSchema, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RouteAudit } from '../lib/audit/index.ts'
 import { check, Problems } from '../lib/config/index.ts'
-import { refusal } from '../lib/http/index.ts'
+import { hasEnded, refusal } from '../lib/http/index.ts'
 import type { Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
 import { auditedRoute, edgeEvent, handshakeEvent, requestEvent, violationEvent, type AuditedRoute } from './audit-events.ts'
 import type { Misspelt } from './misspelt.ts'
@@ -86,7 +86,8 @@ function watchRequests (app: FastifyInstance, pipeline: Pipeline, trail: Trail):
           reply[kRoute] = route
           reply[kStarted] = performance.now()
           raw[kReply] = reply
-          if ('isLightMyRequest' in raw) raw.on('finish', onFinish)
+          if (hasEnded(raw)) end(reply, true) // while a hook before this one waited
+          else if ('isLightMyRequest' in raw) raw.on('finish', onFinish)
           else raw.on('close', onClose)
           return undefined
         }

@@ -61,7 +61,7 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, options) => 
   const watch = new ProxyWatch(finding => app.log.warn({ finding }, `secure-api: ${findings[finding]}`))
   const { address, failures } = book
   pipeline.report('rateLimit', () => app.rateLimits.status())
-  if (failures !== undefined) pipeline.failures = failureBudget(limiter, failures)
+  if (failures !== undefined) pipeline.failures = failureBudget(limiter, failures, movedClock()?.elapsed)
   pipeline.add({
     name: 'rate-limit:address',
     phase: 'address-limit',
