@@ -65,10 +65,9 @@ async function drive (processes: readonly ChildProcess[], load: Load): Promise<T
 let names = 0
 const fresh = (count = 1): string[] => Array.from({ length: count }, () => `caller-${++names}`)
 
-/** Answers are within 100 ms, and what this machine stalled on its own account. */
-function quick (t: Test, what: string, { p99, stall, statuses }: Totals): void {
+/** Every call is answered by the limiter: admitted or refused, never with an error, and none is left waiting. How fast is a matter of `bench/`. */
+function answered (t: Test, what: string, { p99, stall, statuses }: Totals): void {
   t.comment(`${what}: p99 ${p99.toFixed(1)} ms, machine ${stall.toFixed(1)} ms`)
-  t.ok(p99 < 100 + stall, `${what}: p99 ${p99.toFixed(1)} ms`)
   t.ok(statuses.every(status => status === '200' || status === '429'), `${what}: ${statuses.join(', ')}`)
 }
 
@@ -129,7 +128,7 @@ t.test('four processes with clocks a minute apart, one Redis, and all that can h
     await drive(processes, { path: '/five', callers: [known], waves: 2 * limit, pause: 10 })
     await inject(redis, admin)
     const during = await drive(processes, { path: '/five', callers: [known, ...fresh(2)], waves: 40, pause: 25 })
-    quick(t, name, during)
+    answered(t, name, during)
     t.equal(during.admitted.get(known) ?? 0, 0, `${name}: a caller at the limit stays there in every process`)
     const most = Math.max(...during.admitted.values())
     t.comment(`${name}: ${[...during.admitted.values()].join(' and ')} of ${workers * 40} calls of fresh callers admitted`)
@@ -152,7 +151,7 @@ t.test('four processes on a Redis Cluster of six that loses a primary', { timeou
   if (primary === undefined || replica === undefined || promoted === undefined) throw new Error('there are six nodes')
   await primary.kill()
   const during = await drive(processes, { path: '/five', callers, waves: 60, pause: 50 })
-  quick(t, 'failover', during)
+  answered(t, 'failover', during)
   const counts = callers.map(caller => during.admitted.get(caller) ?? 0)
   t.comment(`failover: admitted ${counts.join(', ')} of ${workers * 60} calls each`)
   t.ok(counts.every(count => count >= limit && count <= limit * (workers + 1)), 'within the bound')
