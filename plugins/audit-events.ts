@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { auditPrincipal, eventName, outcomeOf, timestamp, type AuditEvent, type RouteAudit } from '../lib/audit/index.ts'
 import { isPreflight } from '../lib/cors/index.ts'
 import type { Violation } from '../lib/headers/index.ts'
-import { callerAddress } from '../lib/http/index.ts'
+import { addressOf } from '../lib/http/index.ts'
 import { limitOf } from '../lib/limits/index.ts'
 import { refusalOf, type EdgeAnswer, type RouteInfo } from '../lib/pipeline/index.ts'
 import type { HandshakeFailure } from '../lib/server/index.ts'
@@ -42,7 +42,7 @@ export function requestEvent (route: AuditedRoute, { request }: FastifyReply, st
     status,
     method: request.method,
     requestId: request.id,
-    address: callerAddress(request),
+    address: addressOf(request) ?? '',
     durationMs: Math.round(durationMs * 1000) / 1000
   }
   const reason = aborted ? 'client-aborted' : refused?.code
@@ -115,7 +115,7 @@ export function violationEvent (request: FastifyRequest, violation: Violation): 
     method: request.method,
     ...(url === undefined ? undefined : { route: url }),
     requestId: request.id,
-    address: callerAddress(request),
+    address: addressOf(request) ?? '',
     durationMs: 0,
     violation
   }

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { AuditOptionsSchema, Repeats, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RouteAudit } from '../lib/audit/index.ts'
 import { check, ownOptions, Problems } from '../lib/config/index.ts'
-import { refusal } from '../lib/http/index.ts'
+import { hasEnded, refusal } from '../lib/http/index.ts'
 import type { Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
 import { handoverOf, scheduleTimer, type Handover } from '../lib/server/index.ts'
 import { auditedRoute, closedEvent, edgeEvent, handshakeEvent, requestEvent, violationEvent, type AuditedRoute } from './audit-events.ts'
@@ -102,6 +102,7 @@ function watchRequests (app: FastifyInstance, pipeline: Pipeline, record: Record
           reply[kStarted] = performance.now()
           raw[kReply] = reply
           if (handover !== undefined) watchHandover(handover, reply, record)
+          else if (hasEnded(raw)) end(reply, true) // while a hook before this one waited
           else if ('isLightMyRequest' in raw) raw.on('finish', onFinish)
           else raw.on('close', onClose)
           return undefined

@@ -17,9 +17,13 @@ const method: FastifyPluginAsync = async app => {
   })
 }
 
+/** Each method's routes are searched, and each search decodes the path: a longer one is a 404, which takes one. */
+const longest = 512
+
 function refuseMethod (app: FastifyInstance, pipeline: Pipeline): Handler {
   const answers = new Map<string, Refusal>()
   return ({ raw: { url = '' } }) => {
+    if (url.length > longest) return undefined
     const allow = methodsAt(app, pipeline, url).join(', ')
     if (allow === '') return undefined
     const answer = answers.get(allow) ?? refusal('SECURE_API_METHOD_NOT_ALLOWED', { headers: { allow } })

@@ -1,39 +1,39 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { addPairToHead, refusal } from '../lib/http/index.ts'
+import { addPairToHead, hasLeft, refusal, whenEnded } from '../lib/http/index.ts'
 import {
   addressPartition, isUnavailable, legacyHeaders, noteDecision, partitionOf, planned, publish, rateLimited, rateLimitField, rateLimitPolicyField,
-  rateLimitUnavailable, refusing, Turnstile, unplanned, type Charge, type Decision, type Entry, type Limiter, type MaybePromise, type Outcome, type Policy
+  rateLimitUnavailable, FailureReservations, refusing, unplanned, type Charge, type Decision, type Entrance, type Entry, type Limiter, type MaybePromise, type Outcome, type Policy, type Reservation
 } from '../lib/limits/index.ts'
 import type { FailureBudget, Handler, Verdict } from '../lib/pipeline/index.ts'
 
-/**
- * Failures are counted when they are known, so those under way could overrun the budget: of one address as many are let
- * in at once as it may fail, and the rest look again when it is their turn. At most twice the limit is ever verified.
- */
-export function failureBudget (limiter: Limiter, entry: Entry): FailureBudget {
-  const turnstile = new Turnstile(entry.policy.limit)
-  const exhausted = (key: string, request: FastifyRequest): Verdict => {
-    const [policy] = entry.active
-    const refused = policy && limiter.denied(policy, key)
-    return refused === undefined ? undefined : judge(refused, request, false)
+/** Asks for a unit of the budget before a verification; see {@link FailureReservations}. */
+export function failureBudget (limiter: Limiter, entry: Entry, now?: () => number): FailureBudget {
+  const budget = new FailureReservations(limiter, entry, now)
+  const held = new WeakMap<FastifyRequest, Reservation>()
+  const settled = (entrance: Entrance, request: FastifyRequest): Verdict => {
+    if (entrance === 'crowded') return crowded
+    if ('refused' in entrance) return judge(entrance.refused, request, false)
+    held.set(request, entrance)
+    return undefined
   }
-  const waited = (key: string, request: FastifyRequest): Verdict => {
-    const verdict = exhausted(key, request)
-    if (verdict !== undefined) turnstile.leave(key)
-    return verdict
+  const release = (request: FastifyRequest): Reservation | undefined => {
+    const reservation = held.get(request)
+    held.delete(request)
+    return reservation
   }
   return {
     enter (request) {
-      const key = addressPartition(request)
-      const verdict = exhausted(key, request)
-      if (verdict !== undefined) return verdict
-      const turn = turnstile.enter(key)
-      if (turn === false) return crowded
-      return turn?.then(() => waited(key, request))
+      const entrance = budget.enter(addressPartition(request), () => hasLeft(request.raw))
+      return entrance instanceof Promise ? entrance.then(late => settled(late, request)) : settled(entrance, request)
     },
-    leave: request => turnstile.leave(addressPartition(request)),
+    leave (request) {
+      const reservation = release(request)
+      if (reservation !== undefined) budget.giveBack(reservation)
+    },
     count (request) {
-      for (const policy of entry.active) limiter.take(policy, addressPartition(request))
+      const reservation = release(request)
+      if (reservation === undefined) budget.count(addressPartition(request))
+      else budget.spend(reservation)
     }
   }
 }
@@ -143,15 +143,13 @@ function announce ({ raw }: FastifyReply, decisions: readonly Decision[], legacy
   for (const [name, value] of Object.entries(legacyHeaders(decisions))) addPairToHead(raw, name, value)
 }
 
-/** `close` comes on every way a request can end: answered, aborted by the caller, hijacked, destroyed. */
+/** On every way a request can end, also while the store was asked: answered, aborted by the caller, hijacked, destroyed. */
 function releaseAtEnd (limiter: Limiter, reply: FastifyReply, request: FastifyRequest, decisions: readonly Decision[]): void {
   for (const decision of decisions) {
     if (decision.lease === 0) continue
     const { policy } = decision
     const key = partition(policy)(request)
-    const release = () => { limiter.refund(policy, key, decision) }
-    if (reply.raw.closed) release()
-    else reply.raw.once('close', release)
+    whenEnded(reply.raw, () => { limiter.refund(policy, key, decision) })
   }
 }
 

@@ -1,7 +1,6 @@
-import { setTimeout } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { milliseconds, Problems } from '../lib/config/index.ts'
-import { refusal } from '../lib/http/index.ts'
+import { addressOf, hasLeft, refusal, whenLeft } from '../lib/http/index.ts'
 import {
   checkLoginGuard, LoginBudgets, loginDefaults, noteDecision, publish, rateLimited, rateLimitPolicyField, rateLimitUnavailable,
   type Attempt, type Limiter, type LoginGuardOptions, type PolicyBook
@@ -11,7 +10,7 @@ import { RefusalError } from '../lib/pipeline/index.ts'
 /**
  * Checks a password, or whatever proves who somebody is, within the budgets of the guard.
  *
- * `user` is what the caller typed; `verify` runs only when the attempt is admitted, and what it returns is returned. A truthy
+ * `user` is what the caller typed. More than 256 characters, and what is no text, share one budget. `verify` runs only when the attempt is admitted, and what it returns is returned. A truthy
  * result is a success: the attempt is given back. A falsy result, or an error, leaves it counted.
  * Throws what becomes the answer: 429 (a budget is used up), 403 (the challenge was not passed), 503 (Redis is away, under `deny`).
  */
@@ -53,8 +52,8 @@ export function serveLoginGuard (app: FastifyInstance, limiter: Limiter, book: P
 
 function loginGuard (budgets: LoginBudgets, options: LoginGuardOptions): LoginGuard {
   const hinder = options.challenge === undefined ? delaying(milliseconds(options.delay ?? loginDefaults.delay)) : challenging(options.challenge)
-  return async (request, user, verify) => {
-    const attempt = await admit(budgets, request, String(user), hinder)
+  return async (request, user: unknown, verify) => {
+    const attempt = await admit(budgets, request, user, hinder)
     const account = await verify()
     if (account && options.count !== 'all') await attempt.succeed()
     return account
@@ -63,8 +62,9 @@ function loginGuard (budgets: LoginBudgets, options: LoginGuardOptions): LoginGu
 
 type Hinder = (request: FastifyRequest, user: string, attempt: Attempt) => Promise<void>
 
-async function admit (budgets: LoginBudgets, request: FastifyRequest, user: string, hinder: Hinder): Promise<Attempt> {
-  const admission = await budgets.admit(request.ip, user)
+/** What the caller typed may be of any type: a body that no schema checks holds what a stranger wrote. */
+async function admit (budgets: LoginBudgets, request: FastifyRequest, user: unknown, hinder: Hinder): Promise<Attempt> {
+  const admission = await budgets.admit(addressOf(request), user)
   if (admission.verdict === 'unavailable') {
     publish(admission.outcome, request)
     throw new RefusalError(rateLimitUnavailable(admission.outcome))
@@ -73,7 +73,7 @@ async function admit (budgets: LoginBudgets, request: FastifyRequest, user: stri
   publish(decisions, request)
   noteDecision(request, decisions)
   if (admission.verdict === 'refused') throw new RefusalError(rateLimited(decisions, rateLimitPolicyField(decisions.map(({ policy }) => policy))))
-  if (admission.verdict === 'suspicious') await hinder(request, user, admission.attempt)
+  if (admission.verdict === 'suspicious') await hinder(request, typeof user === 'string' ? user : '', admission.attempt)
   return admission.attempt
 }
 
@@ -97,16 +97,26 @@ async function passes (challenge: NonNullable<LoginGuardOptions['challenge']>, r
 
 function delaying (ms: number): Hinder {
   let waiting = 0
-  return async (_request, _user, attempt) => {
-    if (waiting >= mostWaiting) {
-      await attempt.withdraw()
-      throw new RefusalError(crowded)
-    }
+  return async ({ raw }, _user, attempt) => {
+    if (waiting >= mostWaiting) return giveUp(attempt)
     waiting++
-    try {
-      await setTimeout(ms, undefined, { ref: false })
-    } finally {
-      waiting--
-    }
+    const stayed = await pause(raw, ms)
+    waiting--
+    if (!stayed) await giveUp(attempt)
   }
+}
+
+/** Nothing was checked: the attempt counts for the address alone. */
+async function giveUp (attempt: Attempt): Promise<never> {
+  await attempt.withdraw()
+  throw new RefusalError(crowded)
+}
+
+/** False when the caller leaves before the time is over: nobody is there to wait for, and nothing is to be checked. */
+function pause (raw: FastifyRequest['raw'], ms: number): Promise<boolean> {
+  if (hasLeft(raw)) return Promise.resolve(false)
+  return new Promise(resolve => {
+    const timer = setTimeout(() => { cancel(); resolve(true) }, ms).unref()
+    const cancel = whenLeft(raw, () => { clearTimeout(timer); resolve(false) })
+  })
 }

@@ -5,6 +5,7 @@ import {
   connectRedis, createLimiter, isRedisLike, kDecided, PolicyBook, ProxyWatch, RateLimitOptionsSchema, validateRateLimit,
   type AddressFinding, type Limit, type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RedisLike
 } from '../lib/limits/index.ts'
+import { addressOf } from '../lib/http/index.ts'
 import type { Handler } from '../lib/pipeline/index.ts'
 import type { Misspelt } from './misspelt.ts'
 import type { RateLimitName } from './names.ts'
@@ -61,7 +62,7 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
   const watch = new ProxyWatch(finding => app.log.warn({ finding }, `secure-api: ${findings[finding]}`))
   const { address, failures } = book
   pipeline.report('rateLimit', () => app.rateLimits.status())
-  if (failures !== undefined) pipeline.failures = failureBudget(limiter, failures)
+  if (failures !== undefined) pipeline.failures = failureBudget(limiter, failures, movedClock()?.elapsed)
   pipeline.add({
     name: 'rate-limit:address',
     phase: 'address-limit',
@@ -84,6 +85,7 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
 }
 
 const findings: Readonly<Record<AddressFinding, string>> = {
+  unreadable: 'a proxy hands on an address that is none, so that all callers it stands for share one budget; make it write the address of the caller, and nothing else, into X-Forwarded-For',
   'forwarded-ignored': 'requests come through a proxy that `trustProxy` does not name, so that all callers behind it share one budget; name its address there',
   'shared-address': 'nearly all requests come from one private address: if that is a proxy, all callers behind it share one budget; make it send X-Forwarded-For, and name it in `trustProxy`'
 }
@@ -106,7 +108,8 @@ function refuseBlindTrust (app: FastifyInstance): void {
 
 function watched (watch: ProxyWatch, handler: Handler): Handler {
   return (request, reply) => {
-    watch.see({ ip: request.ip, peer: request.socket.remoteAddress, forwarded: request.headers['x-forwarded-for'] !== undefined })
+    const { socket, headers } = request.raw as Partial<typeof request.raw> // absent from requests of `app.injectWS()`
+    watch.see({ ip: addressOf(request), peer: socket?.remoteAddress, forwarded: headers?.['x-forwarded-for'] !== undefined })
     return handler(request, reply)
   }
 }

@@ -27,9 +27,8 @@ type Members = Readonly<Record<string, unknown>>
 export const otherReports = ['deprecation', 'intervention', 'crash', 'permissions-policy-violation', 'document-policy-violation', 'integrity-violation', 'coop', 'coep', 'network-error', 'other'] as const
 export type OtherReport = typeof otherReports[number]
 
-/** What was sent, in parts. */
+/** The first `max` of what was sent, in parts; nothing behind them is looked at. */
 export interface Reports {
-  /** The first `max`. */
   readonly violations: readonly Violation[]
   /** The type of each other report: they are counted, and what they say is not kept. */
   readonly others: readonly OtherReport[]
@@ -37,10 +36,10 @@ export interface Reports {
 
 /** Reads what a browser sent; undefined if the text is not of this kind. */
 export function readReports (kind: ReportKind, text: string, { max, sample }: ReadOptions): Reports | undefined {
-  const reports = reportsOf[kind](parse(text))?.filter(isMembers)
+  const reports = reportsOf[kind](parse(text))?.slice(0, max).filter(isMembers)
   if (reports === undefined) return undefined
   return {
-    violations: reports.filter(isViolation).map(({ body }) => body).filter(isMembers).slice(0, max).map(body => violation(body, sample)),
+    violations: reports.filter(isViolation).map(({ body }) => body).filter(isMembers).map(body => violation(body, sample)),
     others: reports.filter(report => !isViolation(report)).map(({ type }) => otherReports.find(name => name === type) ?? 'other')
   }
 }
@@ -71,7 +70,7 @@ function isMembers (value: unknown): value is Members {
 }
 
 function violation (body: Members, withSample: boolean): Violation {
-  const sample = text(body, 'sample', 'script-sample').replace(/\p{Cc}/gu, ' ').slice(0, 40)
+  const sample = text(body, 'sample', 'script-sample').slice(0, 40).replace(/\p{Cc}/gu, ' ')
   return {
     directive: directive(text(body, 'effectiveDirective', 'effective-directive', 'violatedDirective', 'violated-directive')),
     blocked: blocked(text(body, 'blockedURL', 'blocked-uri')),
@@ -84,8 +83,11 @@ function violation (body: Members, withSample: boolean): Violation {
 /** The first of these members that is text: the two envelopes spell them differently. */
 function text (body: Members, ...names: readonly string[]): string {
   const found = names.map(name => Object.hasOwn(body, name) ? body[name] : undefined).find(value => typeof value === 'string')
-  return typeof found === 'string' ? found : ''
+  return typeof found === 'string' ? found.slice(0, longestRead) : ''
 }
+
+/** What is kept of a text is far shorter. */
+const longestRead = 2000
 
 /** Older browsers send the whole directive with its sources. */
 function directive (stated: string): string {
@@ -110,6 +112,7 @@ function page (stated: string): string {
   return url === undefined || url.origin === 'null' ? 'other' : `${url.origin}${url.pathname}`.slice(0, longest)
 }
 
+/** Browsers serialize URLs, hosts to Punycode, so that nothing but ASCII is left (URL §4.5); normalising a host takes the square of its length. */
 function parseUrl (text: string): URL | undefined {
-  return URL.canParse(text) ? new URL(text) : undefined
+  return /^[\x21-\x7e]+$/.test(text) && URL.canParse(text) ? new URL(text) : undefined
 }

@@ -1,4 +1,5 @@
 import { isIPv4 } from 'node:net'
+import { withoutPort } from '../http/index.ts'
 
 /** The key of requests whose address is not known (a Unix socket) or makes no sense: they share one budget. */
 export const unknownAddress = 'unknown'
@@ -6,11 +7,13 @@ export const unknownAddress = 'unknown'
 /**
  * Whose budget a request from this address counts against. IPv4 as it is; IPv6 by /64, which is what one subscriber has
  * (RFC 6177); addresses that carry an IPv4 address, in whatever spelling, by that one, or else all callers behind a translator
- * would share a budget, and one caller with two spellings would have two.
+ * would share a budget, and one caller with two spellings would have two. A port is left out.
  */
 export function addressKey (address: string | undefined): string {
   if (address === undefined) return unknownAddress
   if (isIPv4(address)) return address
+  const bare = withoutPort(address)
+  if (bare !== address) return addressKey(bare)
   return parse(address) ? embeddedIPv4() ?? network() : unknownAddress
 }
 

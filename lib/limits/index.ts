@@ -8,6 +8,7 @@ export {
   type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MaybePromise, type MemoryStatus, type Outcome,
   type Source, type StoreFailureReason, type Unavailable
 } from './decision.ts'
+export { FailureReservations, type Entrance, type Reservation } from './failures.ts'
 export { legacyHeaders, rateLimited, rateLimitField, rateLimitHeaderNames, rateLimitPolicyField, rateLimitUnavailable, retryAfterSeconds } from './headers.ts'
 export { checkLoginGuard, LoginBudgets, type Admission, type Attempt } from './login.ts'
 export { loginDefaults, LoginGuardOptionsSchema, type LoginGuardOptions } from './login-options.ts'
@@ -22,4 +23,3 @@ export { ProxyWatch, type AddressFinding, type Sighting } from './proxy-watch.ts
 export { isRedisLike, type IoredisLike, type NodeRedisLike, type RedisLike } from './redis-transport.ts'
 export { checkEngineOptions, engineStore, LimitNotCounted, type EngineStore, type StoreResult } from './store-adapter.ts'
 export { policyNames, validateLimit, validatePolicyName, validateRateLimit, validateRouteRateLimit } from './validate.ts'
-export { Turnstile } from './turnstile.ts'

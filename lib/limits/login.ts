@@ -70,7 +70,7 @@ export class LoginBudgets {
     this.#counted = budgetsOf(options).map(([role, name, limit]) => [role, book.define(name, limit)])
   }
 
-  async admit (address: string | undefined, user: string): Promise<Admission> {
+  async admit (address: string | undefined, user: unknown): Promise<Admission> {
     const keys = keysOf(address, user)
     const active = this.#counted.flatMap(([role, { active }]) => active.map(policy => [role, policy] as const))
     const charges = active.map(([role, policy]): Charge => [policy, keys[role]])
@@ -109,8 +109,26 @@ function budgetsOf (options: LoginGuardOptions): readonly (readonly [Role, strin
  * A user is hashed: what stands in a login form is personal, and now and then a password typed into the wrong field. Spellings
  * that applications take for one another count as one, or each would have a budget of its own.
  */
-function keysOf (address: string | undefined, user: string): Keys {
+function keysOf (address: string | undefined, user: unknown): Keys {
   const from = addressKey(address)
-  const who = createHash('sha256').update(user.normalize('NFKC').trim().toLowerCase()).digest('base64url')
+  const name = nameOf(user)
+  const who = name === undefined ? nobody : createHash('sha256').update(name).digest('base64url')
   return { pair: `l:${from}:${who}`, address: `la:${from}`, user: `lu:${who}` }
+}
+
+/** No hash looks like this. */
+const nobody = '-'
+/** In UTF-16 units. An e-mail address has 254 at most (RFC 5321 §4.5.3.1.3). */
+const longestUser = 256
+/** One more than a text may have that is meant to be read (UAX #15 §13, Stream-Safe Text Format): sorting them takes the square of their number. */
+const manyMarks = /\p{M}{31}/u
+
+/**
+ * The one spelling of a name. Whatever is no name (a list, a page of text, a pile of combining marks) is not looked at: it is
+ * undefined, and all of that shares one budget, so that nobody has more attempts by sending it.
+ */
+function nameOf (user: unknown): string | undefined {
+  const text = typeof user === 'number' ? String(user) : user
+  if (typeof text !== 'string' || text.length > longestUser || manyMarks.test(text)) return undefined
+  return text.normalize('NFKC').trim().toLowerCase()
 }

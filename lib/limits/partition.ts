@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Principal } from '../credentials/index.ts'
+import { addressOf } from '../http/index.ts'
 import { addressKey } from './address.ts'
 import type { Partition } from './options.ts'
 
@@ -45,7 +46,8 @@ const addresses = new Map<string | undefined, string>()
 const mostAddresses = 10_000
 
 /** Keys of the addresses seen lately: most callers come again, and reading an address takes longer than finding it. */
-export function addressPartition ({ ip }: FastifyRequest): string {
+export function addressPartition (request: FastifyRequest): string {
+  const ip = addressOf(request)
   const known = addresses.get(ip)
   if (known !== undefined) return known
   const made = `a:${addressKey(ip)}`

@@ -1,13 +1,15 @@
 import { BlockList, isIP } from 'node:net'
+import { addressKey, unknownAddress } from './address.ts'
 
 /**
  * What the addresses of requests say about `trustProxy`. `forwarded-ignored`: a proxy on a private address sends X-Forwarded-For, and
  * Fastify is not told to trust it. `shared-address`: nearly everything comes from one private address, as behind a proxy that says nothing.
+ * `unreadable`: a trusted proxy hands on what is no address.
  */
-export type AddressFinding = 'forwarded-ignored' | 'shared-address'
+export type AddressFinding = 'forwarded-ignored' | 'shared-address' | 'unreadable'
 
 export interface Sighting {
-  /** `request.ip`: undefined on a Unix socket. */
+  /** The caller's, without a port: undefined on a Unix socket. */
   readonly ip: string | undefined
   /** The address at the other end of the socket. */
   readonly peer: string | undefined
@@ -30,6 +32,7 @@ export class ProxyWatch {
   #seen = 0
   #candidate = ''
   #same = 0
+  #readable = ''
 
   constructor (tell: (finding: AddressFinding) => void) {
     this.#tell = tell
@@ -41,12 +44,19 @@ export class ProxyWatch {
 
   see ({ ip, peer, forwarded }: Sighting): void {
     if (ip === undefined || ip === '') return
+    if (ip !== this.#readable) this.#read(ip)
     this.#seen++
     if (forwarded && ip === peer && near(ip)) this.#ignored++
     if (this.#same === 0) this.#candidate = ip
     if (ip === this.#candidate) this.#same++
     if (this.#ignored === enoughForwarded) this.#find('forwarded-ignored')
     if (this.#seen === sample) this.#conclude()
+  }
+
+  /** Most callers come again; an address takes 0.2 µs to read. */
+  #read (ip: string): void {
+    if (addressKey(ip) === unknownAddress) this.#find('unreadable')
+    else this.#readable = ip
   }
 
   /** A caller on this machine is a developer, or a proxy that sends the header and is found by it. */

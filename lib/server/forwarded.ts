@@ -14,7 +14,7 @@ export function overTls (trustProxy: unknown): OverTls {
   const trusts = trustedBy(trustProxy)
   return ({ headers, socket }) => {
     const forwarded = String(headers['x-forwarded-proto'] ?? '')
-    if (forwarded !== '' && trusts(socket.remoteAddress)) return forwarded.split(',').at(-1)?.trim() === 'https'
+    if (forwarded !== '' && trusts(socket.remoteAddress)) return forwarded.slice(forwarded.lastIndexOf(',') + 1).trim() === 'https'
     return socket.encrypted === true
   }
 }

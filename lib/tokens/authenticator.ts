@@ -2,7 +2,7 @@ import type { KeySource } from '../keys/index.ts'
 import { TokenCache, tokenDigest, type Slot, type TokenCacheLimits } from './cache.ts'
 import { checkSigned, notAfter } from './checks.ts'
 import { checkedClaims } from './claims.ts'
-import { createGate, type Candidate, type Gate } from './gate.ts'
+import { createGate, MAX_TOKEN_BYTES, type Candidate, type Gate } from './gate.ts'
 import { failed, judged, keysUnavailable, refused, type Outcome, type Verified } from './outcome.ts'
 import { buildPrincipal } from './principal.ts'
 import { createRevocationCheck, type RevocationCheck, type RevocationCheckOptions } from './revocation.ts'
@@ -51,13 +51,15 @@ export class TokenAuthenticator {
   readonly #cache: TokenCache<Verified> | undefined
   readonly #revocation: RevocationCheck | undefined
   readonly #now: () => number
+  readonly #longest: number
   readonly #last = Symbol('secure-api.last-token')
   /** Requests that bring the same new token at the same time share one verification. */
   readonly #pending = new Map<string, Promise<Outcome>>()
 
-  constructor ({ issuers, cache, revocation, maxTokenBytes, now = Date.now }: TokenAuthenticatorOptions) {
+  constructor ({ issuers, cache, revocation, maxTokenBytes = MAX_TOKEN_BYTES, now = Date.now }: TokenAuthenticatorOptions) {
     const rules = new Map(issuers.map(entry => [entry.rules.issuer, entry.rules]))
     if (rules.size !== issuers.length) throw new TypeError('two sets of rules for one issuer')
+    this.#longest = maxTokenBytes
     this.#gate = createGate(rules, maxTokenBytes)
     this.#sources = new Map(issuers.map(entry => [entry.rules, entry.keys]))
     this.#cache = cache === false ? undefined : new TokenCache({ ...defaultLimits, ...cache })
@@ -91,6 +93,7 @@ export class TokenAuthenticator {
     const now = this.#now()
     const last = connection?.[this.#last]
     if (last !== undefined && last.token === token && this.#cache?.current(last.slot, now) === true) return last.slot.entry
+    if (token.length > this.#longest) return undefined // the gate refuses it; hashing it would cost more than the refusal
     const slot = this.#cache?.find(tokenDigest(token), now)
     if (slot === undefined) return undefined
     if (last !== undefined) [last.token, last.slot] = [token, slot]

@@ -15,7 +15,7 @@ export interface Candidate extends Claimed, SignedParts {
 export type Gate = (token: string, now: number) => Candidate | TokenFailureCode
 
 /** RFC 8725 §3: whoever can send a header can send anything. */
-const MAX_TOKEN_BYTES = 8192
+export const MAX_TOKEN_BYTES = 8192
 
 /**
  * Compiles the gate: everything that can be refused about a token before its key is looked up, cheap checks before

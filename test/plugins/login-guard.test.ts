@@ -1,10 +1,13 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { syncBuiltinESMExports } from 'node:module'
 import timers from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import type { LimitMessage } from '../../lib/limits/index.ts'
+import { RefusalError } from '../../lib/pipeline/index.ts'
 import { rateLimit, type LoginGuardOptions, type RateLimitOptions } from '../../plugins/index.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { codeOf, codesOf, startFastify } from '../helpers/server.ts'
+import { codeOf, codesOf, listen, startFastify, until } from '../helpers/server.ts'
 
 const redis = await startRedis()
 t.teardown(() => redis.close())
@@ -90,6 +93,54 @@ t.test('without a challenge an attempt above the budget of the user waits', asyn
   t.equal(checks(), 1, 'nothing is checked before the time is over')
   release()
   t.strictSame(await late, [200])
+})
+
+t.test('14 C2: a caller who leaves while waiting holds no place, and no password is checked', async t => {
+  const app = startFastify(t)
+  await app.register(rateLimit, {})
+  const guard = app.loginGuard({ ...fresh(), perUser: { attempts: 1, window: '1 hour' }, delay: '10 seconds' })
+  const ended: unknown[] = []
+  let checks = 0
+  app.post('/login', { config: { rateLimit: false } }, async request => {
+    await guard(request, 'alice', () => { checks++ }).catch((error: unknown) => { ended.push(error instanceof RefusalError && error.code) })
+  })
+  const url = await listen(app)
+  await fetch(`${url}/login`, { method: 'POST' })
+  t.equal(checks, 1)
+  let waiting = 0
+  const count = (message: unknown) => { if ((message as LimitMessage).result === 'shadow') waiting++ }
+  subscribe('secure-api.rate-limit', count)
+  t.teardown(() => { unsubscribe('secure-api.rate-limit', count) })
+  const callers = Array.from({ length: 3 }, () => new AbortController())
+  const left = callers.map(({ signal }) => fetch(`${url}/login`, { method: 'POST', signal }).catch(() => 'left'))
+  await until(() => waiting === 3, 'three that wait')
+  for (const caller of callers) caller.abort()
+  t.strictSame(await Promise.all(left), ['left', 'left', 'left'])
+  await until(() => ended.length === 3, 'the end of all three')
+  t.strictSame(new Set(ended), new Set(['SECURE_API_RATE_LIMIT_UNAVAILABLE']), 'given up, not waited for')
+  t.equal(checks, 1)
+})
+
+t.test('14 C1: a name is bounded before it is normalised, and what is none shares one budget', async t => {
+  const { app, attempt, checks } = await site(t, fresh())
+  const { normalize } = String.prototype
+  const calls = t.capture(String.prototype, 'normalize', normalize)
+  const lengths = () => calls().map(({ receiver }) => String(receiver).length)
+  const marks = 'a' + '\u0315\u0300'.repeat(60_000)
+  t.strictSame(await attempt(marks, 'wrong', 3), [401, 401, 401])
+  t.strictSame(lengths(), [], 'not normalised at all')
+  const others = [`${marks}b`, `a${'\u0300'.repeat(31)}`, `${' '.repeat(300)}alice`, 'x'.repeat(257)]
+  t.strictSame(await Promise.all(others.map(async user => (await attempt(user, 'wrong'))[0])), [401, 401, limited, limited], 'five attempts in all')
+  t.strictSame(lengths(), [])
+  t.strictSame(await attempt('a'.repeat(250) + '\u0300'.repeat(6), 'right'), [200], 'a long name is a name')
+  t.strictSame(lengths(), [256])
+
+  const users = ['{"toString":1}', '['.repeat(50_000) + ']'.repeat(50_000), 'null', '7']
+  const answers = await Promise.all(users.map(user => app.inject({
+    method: 'POST', url: '/login', headers: { 'content-type': 'application/json' }, payload: `{"password":"wrong","user":${user}}`, remoteAddress: '192.0.2.9'
+  })))
+  t.strictSame(answers.map(({ statusCode }) => statusCode), [401, 401, 401, 401], 'no text, no 500')
+  t.equal(checks(), 10)
 })
 
 /** The next wait of `node:timers/promises`: how long it would be, and what ends it. */

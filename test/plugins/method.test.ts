@@ -113,3 +113,17 @@ t.test('a second one is refused', async t => {
   await app.register(secureApi, suite)
   t.strictSame(codesOf(await app.register(methodNotAllowed).then(() => undefined, (error: unknown) => error)), ['SECURE_API_ALREADY_REGISTERED'])
 })
+
+t.test('14 C1: a long path is not searched, and decoded, again for each method', async t => {
+  const { app } = await secured(t, issuer, { routes: orders })
+  const searched = async (url: string) => {
+    const calls = t.capture(app, 'findRoute', app.findRoute)
+    const { statusCode } = await app.inject({ method: 'DELETE', url })
+    const { length } = calls()
+    calls.restore()
+    return [statusCode, length]
+  }
+  t.strictSame(await searched(`/files/${'%41'.repeat(5000)}`), [404, 0])
+  t.strictSame(await searched(`/files/${'a'.repeat(600)}`), [404, 0])
+  t.strictSame((await searched('/files/%41'))[0], 405)
+})

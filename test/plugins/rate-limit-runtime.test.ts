@@ -1,15 +1,19 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { request } from 'node:http'
+import { connect, constants } from 'node:http2'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Server } from 'node:http'
 import t, { type Test } from 'tap'
+import { addressOf } from '../../lib/http/index.ts'
+import { compilePolicy, createLimiter, type RedisLike } from '../../lib/limits/index.ts'
 import { rateLimit, type Limit, type LimitChange, type LimitMessage, type RateLimitOptions } from '../../plugins/index.ts'
+import { routeHandler } from '../../plugins/rate-limit-handlers.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { answersOf, bearer, codesOf, mistakesOf, secured, startFastify, startIssuer } from '../helpers/server.ts'
+import { answersOf, bearer, codesOf, mistakesOf, secured, startFastify, startIssuer, until } from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
 const redis = await startRedis()
@@ -199,4 +203,76 @@ t.test('trustProxy: a number stops the boot, true is warned of, addresses are ri
   t.equal(await start(true), 1)
   t.equal(await start(['10.0.0.0/8']), 0)
   t.equal(await start(false), 0)
+})
+
+/** Redis as a client sees it from afar: it answers when a test lets it. */
+function farRedis (): { redis: RedisLike, asked: () => number, answer: () => void, taken: () => number } {
+  const waiting: (() => void)[] = []
+  let [asked, taken] = [0, 0]
+  const run = async (_script: string, count: number, ...rest: string[]): Promise<number[]> => {
+    asked += count
+    await new Promise<void>(resolve => { waiting.push(resolve) })
+    const operations = Array.from({ length: count }, (_, index) => rest[count + index * 8 + 1])
+    for (const operation of operations) taken += operation === 'take' ? 1 : -1
+    return [...operations.flatMap(() => [1, 5, 0, 0]), 1]
+  }
+  return { redis: { evalsha: run, eval: run }, asked: () => asked, taken: () => taken, answer: () => { for (const go of waiting.splice(0)) go() } }
+}
+
+t.test('14 C2: streams of HTTP/2 that are reset while Redis is asked keep no permit', async t => {
+  const far = farRedis()
+  let now = 0
+  const limiter = createLimiter({ redis: far.redis, now: () => now, deadline: 10_000 })
+  const app = Fastify({ http2: true })
+  t.teardown(async () => { now = 1e9; await limiter.close(); await app.close() })
+  const policy = compilePolicy('five', { limit: 5, algorithm: 'concurrency', by: 'address' })
+  const verdict = routeHandler(limiter, () => [policy], false)
+  app.addHook('onRequest', async (request, reply) => { await verdict(request as never, reply as never) })
+  app.get('/', async () => '')
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const session = connect(url)
+  t.teardown(() => session.destroy())
+  const streams = Array.from({ length: 12 }, () => session.request({ ':path': '/' }).on('error', () => {}))
+  await until(() => far.asked() === 12, 'the twelve')
+  for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL)
+  await Promise.all(streams.map(stream => stream.closed && stream.destroyed ? undefined : once(stream, 'close')))
+  await new Promise<void>((resolve, reject) => session.ping(error => error === null ? resolve() : reject(error)))
+  far.answer()
+  await until(() => { far.answer(); return far.asked() === 24 && far.taken() === 0 }, 'twelve permits taken, and twelve given back')
+  session.request({ ':path': '/' }).on('error', () => {}).resume()
+  await until(() => { far.answer(); return far.asked() === 26 && far.taken() === 0 }, 'one that is answered gives its own back')
+})
+
+t.test('a permit of `app.inject()` comes back', async t => {
+  const app = startFastify(t)
+  await app.register(rateLimit, { policies: { one: { limit: 1, algorithm: 'concurrency', by: 'address' } } })
+  app.get('/one', { config: { rateLimit: 'one' } }, async () => '')
+  t.strictSame(await answersOf(app, { url: '/one' }, { url: '/one' }, { url: '/one' }), [200, 200, 200])
+})
+
+t.test('14 C3: a port in X-Forwarded-For: each caller has a budget, and what is no address is told once', async t => {
+  const lines: string[] = []
+  const app = startFastify(t, { trustProxy: '127.0.0.1', logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } })
+  await app.register(rateLimit, { perAddress: { limit: 1, window: '1 minute' } })
+  app.get('/', { config: { rateLimit: false } }, async request => addressOf(request) ?? 'none')
+  const from = (forwarded: string) => ({ url: '/', headers: { 'x-forwarded-for': forwarded } })
+  t.strictSame(await answersOf(app, from('192.0.2.1:5000'), from('192.0.2.2:5000'), from('[2001:db8::1]:443'), from('192.0.2.1:5001'), from('[2001:db8::2]')),
+    [200, 200, 200, [429, 'SECURE_API_RATE_LIMITED'], [429, 'SECURE_API_RATE_LIMITED']])
+  t.equal((await app.inject(from('192.0.2.3:80'))).body, '192.0.2.3')
+  t.equal(app.rateLimits.status().addresses, undefined)
+  const long = 'x'.repeat(5000)
+  t.strictSame(await answersOf(app, from('unknown'), from(long)), [200, [429, 'SECURE_API_RATE_LIMITED']])
+  t.strictSame(app.rateLimits.status().addresses, ['unreadable'])
+  const told = lines.map(line => JSON.parse(line)).filter(({ finding }) => finding !== undefined)
+  t.match(told, [{ finding: 'unreadable', msg: /X-Forwarded-For/ }])
+  t.equal(told.length, 1)
+})
+
+t.test('14 C3: the address of a request that has no socket', async t => {
+  const request = { get ip (): string { throw new TypeError("Cannot read properties of undefined (reading 'remoteAddress')") } }
+  t.equal(addressOf(request), undefined)
+  t.equal(addressOf({ ip: 'x'.repeat(5000) })?.length, 100)
+  let reads = 0
+  const counted = { get ip (): string { reads++; return '192.0.2.1' } }
+  t.strictSame([addressOf(counted), addressOf(counted), reads], ['192.0.2.1', '192.0.2.1', 1], 'Fastify reads the whole of X-Forwarded-For each time')
 })

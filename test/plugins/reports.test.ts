@@ -76,6 +76,20 @@ t.test('size, number and rate are bounded', async t => {
   t.strictSame(await answersOf(app, post(kinds.api, [short]), post(kinds.api, [short]), { method: 'POST', url: '/orders' }), [204, [429, 'SECURE_API_RATE_LIMITED'], 200])
 })
 
+t.test('14 C1: of a body only so much is read: so many reports, and texts of a bounded length', async t => {
+  const { app, events } = await secured(t, issuer, { suite: { headers: { reports: { ...reports, maxReports: 3, perMinute: 100, maxBytes: 65_536 } } } })
+  t.strictSame(await answersOf(app, post(kinds.api, `[${'{},'.repeat(5000)}{}]`)), [204])
+  t.strictSame(app.secureApi.status()['reports'], { 'csp-violation': 0, other: 3 })
+  const given: string[] = []
+  const { canParse } = URL
+  const calls = t.capture(URL, 'canParse', canParse)
+  const host = `https://a${'\u0315\u0300'.repeat(1500)}.example/`
+  t.strictSame(await answersOf(app, post(kinds.api, [sent({ blockedURL: host, documentURL: host, sample: '' }), sent({ blockedURL: `https://b.example/${'x'.repeat(9000)}` })])), [204])
+  given.push(...calls().map(({ args: [url] }) => String(url)))
+  t.ok(given.length > 0 && given.every(url => url.length <= 2000 && /^[\x21-\x7e]+$/.test(url)), 'no host is normalised')
+  t.match(events.map(({ violation }) => violation), [{ blocked: 'other', document: 'other' }, { blocked: 'https://b.example' }])
+})
+
 t.test('the policy names the collector, in a prefix too, unless it names another place', async t => {
   const told = async (options: HeadersOptions, prefix = '') => {
     const app = startFastify(t)

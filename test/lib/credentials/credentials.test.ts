@@ -34,6 +34,16 @@ t.test('ambiguous', async t => {
   }
 })
 
+t.test('14 C1: a query of 16 KB is read without an object for each pair', async t => {
+  const { URLSearchParams: Params } = globalThis
+  let made = 0
+  t.intercept(globalThis, 'URLSearchParams', { value: class extends Params { constructor (query: string) { super(query); made++ } } })
+  for (const pair of ['%&', '%61ccess_toke&', 'access_token%&', '%', 'a=b&', '?access_token=%']) t.strictSame(read('Bearer abc', `/?${pair.repeat(16_000 / pair.length)}`), { token: 'abc' }, pair)
+  t.equal(read('Bearer abc', `/?${'%&'.repeat(8000)}acces%73_tok%65%6E`), 'SECURE_API_CREDENTIAL_AMBIGUOUS')
+  t.equal(made, 0)
+  t.strictSame(readBearer(undefined, 'Bearer abc', '/'), { token: 'abc' }, 'a request of app.injectWS() has no raw headers')
+})
+
 t.test('the characters of a token (RFC 6750 §2.1)', async t => {
   for (const token of ['a', 'a-._~+/9', 'a==', 'e30.e30.']) t.equal(isBearerToken(token), true, token)
   for (const token of ['', '=', 'a=b', 'a b', 'a,b', '"a"', 'a\n', '\u00e9', 'a%20']) t.equal(isBearerToken(token), false, JSON.stringify(token))

@@ -35,8 +35,13 @@ t.test('neighbouring prefixes are no IPv4', async t => {
   for (const address of ['64:ff9b:1::203.0.113.7', '2003:cb00:7107::', '::fffe:203.0.113.7', '1::ffff:203.0.113.7']) t.match(addressKey(address), /::\/64$/, address)
 })
 
+t.test('14 C3: a port, as gateways write it into X-Forwarded-For, is no part of the address', async t => {
+  for (const text of ['203.0.113.7:4711', '203.0.113.7:1', '[::ffff:203.0.113.7]:4711', '[203.0.113.7]:80', '[64:ff9b::203.0.113.7]']) t.equal(addressKey(text), '203.0.113.7', text)
+  for (const text of ['[2001:db8:1:2::9]:443', '[2001:db8:1:2::9]', '[2001:DB8:1:2:3:4:5:6%eth0]:65535']) t.equal(addressKey(text), '2001:db8:1:2::/64', text)
+})
+
 t.test('no address, and what is none, share one key', async t => {
-  const garbage = [undefined, '', 'unknown', '1.2.3.4:4444', '01.2.3.4', '1.2.3', '[::1]', '::1]', ':', ':::', '1:2:3:4:5:6:7', '1:2:3:4:5:6:7:8:9', '1:2:3:4:5:6:7:8::', '1::2::3',
+  const garbage = [undefined, '', 'unknown', '1.2.3.4:', '1.2.3.4:444444', '1.2.3.4:a', '1.2.3:80', '999.1.1.1:80', '01.2.3.4', '1.2.3', '[::1', '[::1]:', '[::1]x', '[[::1]]', '[1.2.3]:80', '[]:80', '::1]', ':', ':::', '1:2:3:4:5:6:7', '1:2:3:4:5:6:7:8:9', '1:2:3:4:5:6:7:8::', '1::2::3',
     '12345::', 'g::', '::1.2.3', '::1.2.3.4.5', '1:2:3:4:5:6:7:1.2.3.4', '::1:', '1:', '2001:db8::1/64', ' ::1', '::1 ', 'é::', '%', '::256.1.1.1', '1.2.3.4::']
   for (const address of garbage) t.equal(addressKey(address), unknownAddress, String(address))
 })

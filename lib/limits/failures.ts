@@ -1,0 +1,124 @@
+import { isUnavailable, refusing, type Decision, type Limiter, type Outcome } from './decision.ts'
+import type { Entry } from './book.ts'
+import { MemoryStore } from './memory-store.ts'
+import type { Policy } from './policy.ts'
+
+/** A unit of the budget that one verification holds until it is known how it ends. */
+export interface Reservation {
+  readonly key: string
+  /** Absent from those of a policy that refuses nobody at the moment. */
+  readonly taken?: { readonly policy: Policy, readonly decision: Decision }
+}
+
+export type Entrance = Reservation | { readonly refused: Decision } | 'crowded'
+
+interface Waiting {
+  readonly resolve: (entrance: Entrance) => void
+  /** Whether anybody still waits for the answer. */
+  readonly gone: () => boolean
+}
+
+/** The verifications of one address that are under way, and those that wait for a unit that one of them may give back. */
+interface Gate {
+  running: number
+  readonly waiting: Waiting[]
+}
+
+/** So many wait behind one key; more are turned away. */
+const longestQueue = 1000
+
+/**
+ * The budget of failed verifications. A unit is reserved in this process before a verification begins, and given back when it
+ * succeeds, so that however late the store answers, never more are verified than units are left as far as this process knows.
+ * The store is told of each failure, and what it knows of other processes is taken over when it answers.
+ */
+export class FailureReservations {
+  readonly #limiter: Limiter
+  /** Where units are reserved, always at once: the limiter itself, where that is memory. */
+  readonly #ledger: MemoryStore
+  readonly #entry: Entry
+  readonly #gates = new Map<string, Gate>()
+
+  constructor (limiter: Limiter, entry: Entry, now?: () => number) {
+    this.#limiter = limiter
+    this.#ledger = limiter instanceof MemoryStore ? limiter : new MemoryStore(now === undefined ? {} : { now })
+    this.#entry = entry
+  }
+
+  /** A unit, a refusal, or a promise of one of them while others hold all units that are left. */
+  enter (key: string, gone: () => boolean): Entrance | Promise<Entrance> {
+    const gate = this.#gates.get(key)
+    const entrance = this.#reserve(key, gate?.running ?? 0)
+    if (entrance !== undefined) return entrance
+    const waiting = gate?.waiting ?? []
+    if (waiting.length >= longestQueue) return 'crowded'
+    return new Promise(resolve => { waiting.push({ resolve, gone }) })
+  }
+
+  /** The verification did not fail: the unit goes to the next. */
+  giveBack ({ key, taken }: Reservation): void {
+    if (taken !== undefined) this.#ledger.refund(taken.policy, key, taken.decision)
+    this.#end(key)
+  }
+
+  /** The verification failed: the unit stays taken. */
+  spend ({ key, taken }: Reservation): void {
+    if (taken !== undefined) this.#tell(taken.policy, key, taken.decision)
+    this.#end(key)
+  }
+
+  /** Counts a failure that cost no verification. */
+  count (key: string): void {
+    for (const policy of this.#entry.active) this.#tell(policy, key, this.#ledger.take(policy, key))
+  }
+
+  /** Undefined: all units are held by others, who may give them back. */
+  #reserve (key: string, running: number): Entrance | undefined {
+    const [policy] = this.#entry.active
+    if (policy === undefined) return this.#begin(key, { key })
+    const known = this.#limiter.denied(policy, key)
+    if (known !== undefined && refusing(known) && this.#limiter !== this.#ledger) return { refused: known }
+    const decision = this.#ledger.take(policy, key)
+    if (decision.allowed) return this.#begin(key, { key, taken: { policy, decision } })
+    if (decision.dryRun) return this.#begin(key, { key })
+    return running === 0 ? { refused: decision } : undefined
+  }
+
+  #begin (key: string, reservation: Reservation): Reservation {
+    const gate = this.#gates.get(key)
+    if (gate === undefined) this.#gates.set(key, { running: 1, waiting: [] })
+    else gate.running++
+    return reservation
+  }
+
+  #end (key: string): void {
+    const gate = this.#gates.get(key)
+    if (gate === undefined) return
+    gate.running--
+    this.#wake(key, gate)
+    if (gate.running === 0) this.#gates.delete(key)
+  }
+
+  /** As many as there are units, in their order. When nobody holds one any more the others are refused: none is left waiting. */
+  #wake (key: string, gate: Gate): void {
+    for (let next = gate.waiting[0]; next !== undefined; next = gate.waiting[0]) {
+      const entrance = next.gone() ? 'crowded' : this.#reserve(key, gate.running)
+      if (entrance === undefined) return
+      gate.waiting.shift()
+      next.resolve(entrance)
+    }
+  }
+
+  /** `onStoreFailure: 'allow'` counts nothing while the store is away. */
+  #tell (policy: Policy, key: string, reserved: Decision): void {
+    if (this.#limiter === this.#ledger) return
+    const learn = (outcome: Outcome) => {
+      if (isUnavailable(outcome)) return
+      if (outcome.source === 'open') this.#ledger.refund(policy, key, reserved)
+      else this.#ledger.mirror(policy, key, outcome)
+    }
+    const outcome = this.#limiter.take(policy, key)
+    if (outcome instanceof Promise) outcome.then(learn)
+    else learn(outcome)
+  }
+}
