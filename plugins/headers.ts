@@ -9,7 +9,7 @@ import { addPairToHead, addVary, headPlanOf, planHead } from '../lib/http/index.
 import type { Handler, Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
 import { claim, edgeAnswers, installEdge, overTls } from '../lib/server/index.ts'
 import type { Misspelt } from './misspelt.ts'
-import { refuseBeside } from './neighbours.ts'
+import { neighbours, refuseBeside } from './neighbours.ts'
 import { pipelineOf } from './pipeline.ts'
 import { collectReports } from './reports.ts'
 import { canBeSecure, closingOf, serverOptionsOf } from './transport.ts'
@@ -39,7 +39,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
   checkHeaders(given, context, problems)
   problems.throwIfAny()
 
-  refuseBeside(app, '@fastify/helmet', {
+  refuseBeside(app, neighbours.helmet, {
     code: 'SECURE_API_HEADERS_DUPLICATE',
     path: 'headers',
     why: '@fastify/helmet is registered in the same scope and would write the same headers again',

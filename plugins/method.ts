@@ -19,9 +19,11 @@ const method: FastifyPluginAsync = async app => {
 
 function refuseMethod (app: FastifyInstance, pipeline: Pipeline): Handler {
   const answers = new Map<string, Refusal>()
-  return ({ raw: { url = '' } }) => {
-    const allow = methodsAt(app, pipeline, url).join(', ')
-    if (allow === '') return undefined
+  return ({ method, raw: { url = '' } }) => {
+    const methods = methodsAt(app, pipeline, url)
+    // The method has a route here, for another host or version: then 404 is right, and `Allow` would contradict the 405.
+    if (methods.length === 0 || methods.includes(method)) return undefined
+    const allow = methods.join(', ')
     const answer = answers.get(allow) ?? refusal('SECURE_API_METHOD_NOT_ALLOWED', { headers: { allow } })
     answers.set(allow, answer)
     return answer

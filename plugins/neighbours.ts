@@ -1,12 +1,23 @@
 import type { FastifyInstance } from 'fastify'
 import { ConfigurationError, type Problem } from '../lib/config/index.ts'
 
+/** An official plugin, and what it leaves behind: it may run through a proxy or a wrapper, where its name is not seen. */
+interface Neighbour {
+  readonly name: string
+  leaves (app: FastifyInstance): boolean
+}
+
+export const neighbours = {
+  cors: { name: '@fastify/cors', leaves: app => app.hasRequestDecorator('corsPreflightEnabled') },
+  helmet: { name: '@fastify/helmet', leaves: app => app.hasReplyDecorator('helmet') }
+} as const satisfies Record<string, Neighbour>
+
 /**
  * Stops the boot where a plugin of others does in this scope what one of ours does, whichever came first: their headers
  * would be sent twice, or one would undo the other. In a child scope it is left alone: a page may want its own.
  */
-export function refuseBeside (app: FastifyInstance, name: string, problem: Problem): void {
-  const refuse = () => { if (app.hasPlugin(name)) throw new ConfigurationError([problem]) }
+export function refuseBeside (app: FastifyInstance, { name, leaves }: Neighbour, problem: Problem): void {
+  const refuse = () => { if (app.hasPlugin(name) || leaves(app)) throw new ConfigurationError([problem]) }
   refuse()
   app.addHook('onReady', async () => refuse())
 }

@@ -31,6 +31,32 @@ t.test('@fastify/cors and @fastify/helmet in the same scope stop the boot, befor
   }
 })
 
+t.test('14 A11: @fastify/cors and @fastify/helmet are noticed without their names: behind a promise, a wrapper or a proxy', async t => {
+  /** As Nest runs @fastify/cors. */
+  const proxied = fp((app: FastifyInstance, _options: object, done: () => void) => {
+    fastifyCors(new Proxy(app, { get: (target, name) => { const value = Reflect.get(target, name, target); return typeof value === 'function' ? value.bind(target) : value } }), { origin }, done)
+  }, { fastify: '5.x', name: 'nest-like' })
+  /** What @fastify/helmet 13 leaves. */
+  const wrapped = fp(async (app: FastifyInstance) => { app.decorateReply('helmet', null) }, { fastify: '5.x', name: 'own-headers' })
+  const others = [
+    ['SECURE_API_CORS_DUPLICATE', (app: FastifyInstance) => app.register(import('@fastify/cors'), { origin })],
+    ['SECURE_API_CORS_DUPLICATE', (app: FastifyInstance) => app.register(proxied)],
+    ['SECURE_API_HEADERS_DUPLICATE', (app: FastifyInstance) => app.register(wrapped)]
+  ] as const
+  for (const [index, [code, other]] of others.entries()) {
+    const before = startFastify(t)
+    other(before)
+    t.strictSame(await mistakesOf(() => before.register(secureApi, suite)), [code], `${index} before`)
+    const after = startFastify(t)
+    after.register(secureApi, suite)
+    other(after)
+    t.strictSame(await mistakesOf(() => after.ready()), [code], `${index} after`)
+    const off = startFastify(t)
+    other(off)
+    t.strictSame(await mistakesOf(() => off.register(secureApi, { ...suite, cors: false, headers: false })), [], `${index} without ours`)
+  }
+})
+
 /** The warnings of a start, by code. */
 async function warningsOf (start: (app: FastifyInstance) => PromiseLike<unknown>): Promise<object[]> {
   const lines: string[] = []
