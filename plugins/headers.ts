@@ -8,6 +8,7 @@ import {
 import { addPairToHead, addVary, headPlanOf, planHead } from '../lib/http/index.ts'
 import type { Handler, Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
 import { claim, edgeAnswers, installEdge, overTls } from '../lib/server/index.ts'
+import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'
 import { neighbours, refuseBeside } from './neighbours.ts'
 import { pipelineOf } from './pipeline.ts'
@@ -59,7 +60,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
   })
   guardEdge(app, table, pipeline)
   app.decorateReply(kNonce, null)
-  app.decorateReply('cspNonce', { getter: nonceOf })
+  decorating(app).decorateReply('cspNonce', { getter: nonceOf })
   if (isHttp2(app)) app.addHook('onSend', finishHttp2)
   if (given.reports) await collectReports(app, given.reports, pipeline)
 }

@@ -6,6 +6,7 @@ import {
   type AddressFinding, type Limit, type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RedisLike
 } from '../lib/limits/index.ts'
 import type { Handler } from '../lib/pipeline/index.ts'
+import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'
 import type { RateLimitName } from './names.ts'
 import { pipelineOf } from './pipeline.ts'
@@ -76,7 +77,7 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, options) => 
     posture: route => ({ rateLimit: describe(policiesOf(route, book, options, new Problems()), route) })
   })
   app.decorateRequest(kDecided, null)
-  app.decorate('rateLimits', switches(app, limiter, book, watch))
+  decorating(app).decorate('rateLimits', switches(app, limiter, book, watch))
   serveLoginGuard(app, limiter, book)
   await serveRateLimitApi(app, limiter)
 }
