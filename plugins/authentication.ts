@@ -6,6 +6,7 @@ import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/ind
 import { KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions } from '../lib/keys/index.ts'
 import { answered, RefusalError, type FailureBudget, type Pipeline, type Verdict } from '../lib/pipeline/index.ts'
 import { AuthenticationOptionsSchema, compileIssuer, compileOwn, issuersOf, ownLifetime, readOwnKey, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type IssuerOptions, type IssuerRules, type Outcome, type OwnKey, type OwnTokensOptions, type TrustedIssuer } from '../lib/tokens/index.ts'
+import { decorating } from './decorators.ts'
 import { signOwnTokens, type Decide } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 
@@ -147,8 +148,8 @@ function logKeys (app: FastifyInstance, event: KeyEvent): void {
 
 function decorate (app: FastifyInstance, authenticator: TokenAuthenticator, pipeline: Pipeline): void {
   app.decorateRequest(kPrincipal, null)
-  app.decorateRequest('auth', { getter: principalOf })
-  app.decorate('authenticate', guardHook(request => request.auth.kind === 'anonymous' ? authenticate(authenticator, pipeline.failures, request) : undefined))
+  decorating(app).decorateRequest('auth', { getter: principalOf })
+  decorating(app).decorate('authenticate', guardHook(request => request.auth.kind === 'anonymous' ? authenticate(authenticator, pipeline.failures, request) : undefined))
 }
 
 function principalOf (this: FastifyRequest): Principal {

@@ -8,6 +8,7 @@ import {
   accessKeys, allTerms, AuthorizationOptionsSchema, checkPatterns, checkPolicies, compileRule, forbidden, PolicyBook, readRouteAccess, routeRuleKeys,
   type AuthorizationOptions, type CompiledRule, type Requirement, type RouteAccess, type RouteRule, type Rule
 } from '../lib/policy/index.ts'
+import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'
 import type { Named, PolicyName, RoleName, ScopeName } from './names.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
@@ -135,11 +136,12 @@ function decorate (app: FastifyInstance, book: PolicyBook): void {
     const compiled = compileRule(rule, book)
     return guardHook(request => judge(compiled, request, undefined))
   }
-  app.decorate('requireScope', (scope: Requirement) => guard({ scope }))
-  app.decorate('requireRole', (role: Requirement) => guard({ role }))
-  app.decorate('requirePolicy', (policy: Requirement) => guard({ policy }))
+  const decorators = decorating(app)
+  decorators.decorate('requireScope', (scope: Requirement) => guard({ scope }))
+  decorators.decorate('requireRole', (role: Requirement) => guard({ role }))
+  decorators.decorate('requirePolicy', (policy: Requirement) => guard({ policy }))
   const rules = new Map(book.names.map(policy => [policy, compileRule({ policy }, book)]))
-  app.decorateRequest('authorize', async function authorize (this: FastifyRequest, policy: string, resource?: unknown) {
+  decorators.decorateRequest('authorize', async function authorize (this: FastifyRequest, policy: string, resource?: unknown) {
     const rule = rules.get(policy)
     if (rule === undefined) throw new TypeError(`secure-api: request.authorize: the policy '${policy}' is not configured`)
     const verdict = await judge(rule, this, resource)

@@ -10,7 +10,7 @@ import { addPairToHead, addToHead, refusal, type Refusal } from '../lib/http/ind
 import { rateLimitHeaderNames } from '../lib/limits/index.ts'
 import { answered, type Handler, type Pipeline, type RouteInfo } from '../lib/pipeline/index.ts'
 import type { Misspelt } from './misspelt.ts'
-import { methodsOfRoutes, refuseBeside } from './neighbours.ts'
+import { methodsOfRoutes, neighbours, refuseBeside } from './neighbours.ts'
 import { pipelineOf } from './pipeline.ts'
 
 declare module 'fastify' {
@@ -36,7 +36,7 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, .
   await checkCors(options, environmentOf(environment), problems)
   problems.throwIfAny()
 
-  refuseBeside(app, '@fastify/cors', {
+  refuseBeside(app, neighbours.cors, {
     code: 'SECURE_API_CORS_DUPLICATE',
     path: 'cors',
     why: '@fastify/cors is registered in the same scope and would answer preflights that this policy refuses',

@@ -8,8 +8,9 @@ import {
 import { addPairToHead, addVary, headPlanOf, planHead } from '../lib/http/index.ts'
 import type { Handler, Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
 import { claim, edgeAnswers, installEdge, overTls } from '../lib/server/index.ts'
+import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'
-import { refuseBeside } from './neighbours.ts'
+import { neighbours, refuseBeside } from './neighbours.ts'
 import { pipelineOf } from './pipeline.ts'
 import { collectReports } from './reports.ts'
 import { canBeSecure, closingOf, serverOptionsOf } from './transport.ts'
@@ -40,7 +41,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
   checkHeaders(given, context, problems)
   problems.throwIfAny()
 
-  refuseBeside(app, '@fastify/helmet', {
+  refuseBeside(app, neighbours.helmet, {
     code: 'SECURE_API_HEADERS_DUPLICATE',
     path: 'headers',
     why: '@fastify/helmet is registered in the same scope and would write the same headers again',
@@ -61,7 +62,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
   })
   guardEdge(app, table, pipeline)
   app.decorateReply(kNonce, null)
-  app.decorateReply('cspNonce', { getter: nonceOf })
+  decorating(app).decorateReply('cspNonce', { getter: nonceOf })
   if (isHttp2(app)) app.addHook('onSend', finishHttp2)
   if (given.reports) await collectReports(app, given.reports, pipeline)
 }

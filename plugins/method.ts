@@ -22,10 +22,12 @@ const longest = 512
 
 function refuseMethod (app: FastifyInstance, pipeline: Pipeline): Handler {
   const answers = new Map<string, Refusal>()
-  return ({ raw: { url = '' } }) => {
+  return ({ method, raw: { url = '' } }) => {
     if (url.length > longest) return undefined
-    const allow = methodsAt(app, pipeline, url).join(', ')
-    if (allow === '') return undefined
+    const methods = methodsAt(app, pipeline, url)
+    // The method has a route here, for another host or version: then 404 is right, and `Allow` would contradict the 405.
+    if (methods.length === 0 || methods.includes(method)) return undefined
+    const allow = methods.join(', ')
     const answer = answers.get(allow) ?? refusal('SECURE_API_METHOD_NOT_ALLOWED', { headers: { allow } })
     answers.set(allow, answer)
     return answer

@@ -1,26 +1,84 @@
 import type { FastifyInstance } from 'fastify'
-import { ConfigurationError, type Problem } from '../lib/config/index.ts'
+import { ConfigurationError, type ConfigurationCode, type Problem } from '../lib/config/index.ts'
+
+/** An official plugin, and what it leaves behind: it may run through a proxy or a wrapper, where its name is not seen. */
+interface Neighbour {
+  readonly name: string
+  leaves (app: FastifyInstance): boolean
+}
+
+export const neighbours = {
+  cors: { name: '@fastify/cors', leaves: app => app.hasRequestDecorator('corsPreflightEnabled') },
+  helmet: { name: '@fastify/helmet', leaves: app => app.hasReplyDecorator('helmet') }
+} as const satisfies Record<string, Neighbour>
 
 /**
  * Stops the boot where a plugin of others does in this scope what one of ours does, whichever came first: their headers
  * would be sent twice, or one would undo the other. In a child scope it is left alone: a page may want its own.
  */
-export function refuseBeside (app: FastifyInstance, name: string, problem: Problem): void {
-  const refuse = () => { if (app.hasPlugin(name)) throw new ConfigurationError([problem]) }
+export function refuseBeside (app: FastifyInstance, { name, leaves }: Neighbour, problem: Problem): void {
+  const refuse = () => { if (app.hasPlugin(name) || leaves(app)) throw new ConfigurationError([problem]) }
   refuse()
   app.addHook('onReady', async () => refuse())
 }
 
+const acceptedHooks = new WeakMap<FastifyInstance, readonly string[]>()
+
+/** Hooks and plugins that may run before the suite: they are not told by {@link hooksBefore}; an entry that names none is. */
+export function acceptHooksBefore (app: FastifyInstance, names: readonly string[]): void {
+  acceptedHooks.set(app, names)
+  app.addHook('onReady', async function findAcceptedHooks () {
+    const found = new Set([...namesBefore(app, 'secureApiOnRequest'), ...pluginsBefore(app)])
+    const entries = names.filter(name => !found.has(name))
+    const code = 'SECURE_API_HOOKS_BEFORE_UNKNOWN' satisfies ConfigurationCode
+    if (entries.length > 0) app.log.warn({ code, entries, found: [...found] }, 'secure-api: these entries of hooksBefore name no hook and no plugin that runs before the suite; remove them, or correct them by what was found')
+  })
+}
+
 /**
- * Names of `onRequest` hooks that run before this one on some route, as Fastify prints them. Whether such a hook ever
- * replies cannot be known; what it replies carries none of our headers.
+ * Names of `onRequest` hooks that run before this one on some route, as Fastify prints them, without those that are
+ * accepted. A hook without a name may belong to any plugin that was registered before: those are named instead. Whether
+ * such a hook ever replies cannot be known; what it replies carries none of our headers.
  */
 export function hooksBefore (app: FastifyInstance, name: string): string[] {
+  const accepted = new Set(acceptedHooks.get(app))
+  const plugins = pluginsBefore(app)
+  const others = plugins.filter(plugin => !accepted.has(plugin))
+  const owned = plugins.length > 0 && others.length === 0
+  return namesBefore(app, name)
+    .filter(hook => !accepted.has(hook) && !(hook === nameless && owned))
+    .map(hook => hook === nameless && others.length > 0 ? `${nameless}, one of: ${[...others, 'the application'].join(', ')}` : hook)
+}
+
+/** What Fastify prints for a function without a name. */
+const nameless = 'anonymous'
+
+function namesBefore (app: FastifyInstance, name: string): string[] {
   const own = `${name}()`
   const lists = [...app.printRoutes({ includeHooks: true, commonPrefix: false }).matchAll(/\(onRequest\) (\[.*\])$/gm)]
     .map(([, list = '[]']): unknown => JSON.parse(list))
     .filter((list): list is string[] => Array.isArray(list) && list.includes(own))
   return [...new Set(lists.flatMap(list => list.slice(0, list.indexOf(own))))].map(hook => hook.replace(/\(\)$/, ''))
+}
+
+/** Fastify keeps the names of a scope's plugins, in their order, where `hasPlugin` looks for them. */
+const kPlugins = Symbol.for('registered-plugin')
+
+/** Plugins that were registered, with a name, before the first of ours. */
+function pluginsBefore (app: FastifyInstance): string[] {
+  const { [kPlugins]: list } = app as { [kPlugins]?: ArrayLike<unknown> }
+  const names = Array.from(list ?? [], String)
+  const first = names.findIndex(name => name.startsWith('secure-api'))
+  return first === -1 ? names : names.slice(0, first)
+}
+
+/** This scope and all inside it, those declared before the suite too; undefined where Fastify does not keep them as expected. */
+export function scopesOf (app: FastifyInstance): FastifyInstance[] | undefined {
+  const symbol = Object.getOwnPropertySymbols(app).find(({ description }) => description === 'fastify.children')
+  const children: unknown = symbol && Reflect.get(app, symbol)
+  if (!Array.isArray(children)) return undefined
+  const below = (children as FastifyInstance[]).map(scopesOf)
+  return below.every(scopes => scopes !== undefined) ? [app, ...below.flat()] : undefined
 }
 
 /** Methods of all routes of the server, those declared before the suite too. */

@@ -18,8 +18,9 @@ export function pagesOf (app: FastifyInstance): PageRule | undefined {
   if (known !== undefined || Object.hasOwn(app, kPipeline)) return known
   const rule: PageRule = {}
   pageRules.set(app, rule)
+  const isScopeOfPages = watchScopesOfPages(app)
   app.addHook('onRoute', function ruleOfPages (route) {
-    const config = rule.configOf?.(route)
+    const config = isScopeOfPages(this) ? rule.configOf?.(route) : undefined
     if (config !== undefined) route.config = { ...config, ...route.config }
   })
   return rule
@@ -27,7 +28,22 @@ export function pagesOf (app: FastifyInstance): PageRule | undefined {
 
 const ruleKeys = ['scope', 'role', 'policy', 'authenticated', 'public']
 
-/** @fastify/swagger-ui hides all its routes: an application's own route under that path is not opened with them. */
+/** Options that @fastify/swagger-ui always hands to the scope in which it declares its routes. */
+const optionsOfPages = ['uiConfig', 'initOAuth', 'theme', 'logo']
+
+/**
+ * Tells the scopes that @fastify/swagger-ui opens for its pages, known by the options that it gives them. The path does
+ * not tell: the application may have routes of its own there, in a plugin with the same prefix too, which stay as they are.
+ */
+function watchScopesOfPages (app: FastifyInstance): (scope: FastifyInstance) => boolean {
+  const known = new WeakSet<FastifyInstance>()
+  app.addHook('onRegister', (scope, options: object) => {
+    if (scope.hasDecorator('swaggerCSP') && optionsOfPages.every(name => Object.hasOwn(options, name))) known.add(scope)
+  })
+  return scope => known.has(scope)
+}
+
+/** A page of the application that states a rule keeps it. */
 function isPage ({ url, schema, config = {} }: RouteOptions, path: string): boolean {
   const hidden = schema !== undefined && 'hide' in schema && schema.hide === true
   return hidden && (url === path || url.startsWith(`${path}/`)) && !ruleKeys.some(key => key in config)

@@ -6,6 +6,7 @@ import type { Principal } from '../lib/credentials/index.ts'
 import { refusal } from '../lib/http/index.ts'
 import { RefusalError } from '../lib/pipeline/index.ts'
 import { ownLifetime, type OwnKey, type OwnTokensOptions } from '../lib/tokens/index.ts'
+import { refuseTaken } from './decorators.ts'
 
 /** The guard's decision about the request's bearer token: whom it stands for; rejects with the refusal. */
 export type Decide = (request: FastifyRequest) => Promise<Principal>
@@ -25,6 +26,7 @@ export async function signOwnTokens (app: FastifyInstance, options: OwnTokensOpt
   const { issuer, audience } = options
   const { algorithm, kid, privatePem, publicPem } = key
   const signatures = algorithm as 'RS256' | 'ES256' | 'ES384' | 'EdDSA'
+  refuseTaken(app, ['app.jwt', 'request.user', 'request.jwtDecode', 'request.jwtVerify', 'reply.jwtSign'])
   await app.register(guardedJwt(decide), {
     secret: { private: privatePem, public: publicPem },
     // A number counts seconds here, and milliseconds in every option of ours.

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { checkEngineOptions, engineStore, type Limiter } from '../lib/limits/index.ts'
+import { decorating } from './decorators.ts'
 
 /** What is used of @fastify/rate-limit. Its own types would declare `config.rateLimit` a second time, with another shape. */
 interface EngineOptions {
@@ -37,8 +38,8 @@ export async function serveRateLimitApi (app: FastifyInstance, limiter: Limiter)
     await scope.register(engine, { global: false, store: engineStore(limiter) })
     const { rateLimit, createRateLimit } = scope
     // On its own it takes what it does not understand (`max: '10'`) for its default of 1000.
-    app.decorate('rateLimit', (options?: object) => rateLimit(checked(options)))
-    app.decorate('createRateLimit', (options?: object) => createRateLimit(checked(options)))
+    decorating(app).decorate('rateLimit', (options?: object) => rateLimit(checked(options)))
+    decorating(app).decorate('createRateLimit', (options?: object) => createRateLimit(checked(options)))
   })
 }
 

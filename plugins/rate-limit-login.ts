@@ -6,6 +6,7 @@ import {
   type Attempt, type Limiter, type LoginGuardOptions, type PolicyBook
 } from '../lib/limits/index.ts'
 import { RefusalError } from '../lib/pipeline/index.ts'
+import { decorating } from './decorators.ts'
 
 /**
  * Checks a password, or whatever proves who somebody is, within the budgets of the guard.
@@ -40,7 +41,7 @@ const mostWaiting = 1000
 
 /** Offers `app.loginGuard()`. */
 export function serveLoginGuard (app: FastifyInstance, limiter: Limiter, book: PolicyBook): void {
-  app.decorate('loginGuard', (options: LoginGuardOptions = {}) => {
+  decorating(app).decorate('loginGuard', (options: LoginGuardOptions = {}) => {
     const problems = new Problems()
     checkLoginGuard(options, 'loginGuard', problems)
     const { name = loginDefaults.name } = options

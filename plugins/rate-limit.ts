@@ -7,6 +7,7 @@ import {
 } from '../lib/limits/index.ts'
 import { addressOf } from '../lib/http/index.ts'
 import type { Handler } from '../lib/pipeline/index.ts'
+import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'
 import type { RateLimitName } from './names.ts'
 import { pipelineOf } from './pipeline.ts'
@@ -79,7 +80,7 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
     posture: route => ({ rateLimit: describe(policiesOf(route, book, options, new Problems()), route) })
   })
   app.decorateRequest(kDecided, null)
-  app.decorate('rateLimits', switches(app, limiter, book, watch))
+  decorating(app).decorate('rateLimits', switches(app, limiter, book, watch))
   serveLoginGuard(app, limiter, book)
   await serveRateLimitApi(app, limiter)
 }

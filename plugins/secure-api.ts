@@ -14,8 +14,11 @@ import audit, { checkAudit } from './audit.ts'
 import authentication from './authentication.ts'
 import authorization, { checkAuthorization } from './authorization.ts'
 import cors, { checkCors } from './cors.ts'
+import { decorating } from './decorators.ts'
 import headers, { checkHeaders, headersContext } from './headers.ts'
 import method from './method.ts'
+import middleware from './middleware.ts'
+import { acceptHooksBefore } from './neighbours.ts'
 import { pagesOf } from './openapi-pages.ts'
 import openapi, { checkOpenApi, discoveredBy } from './openapi.ts'
 import { pipelineOf } from './pipeline.ts'
@@ -52,6 +55,18 @@ export interface SecureApiOptions {
    * @default 'problem'
    */
   errors?: 'problem' | 'throw'
+  /**
+   * Accepts Connect middleware of `@fastify/middie` and `@fastify/express` beside the suite, which otherwise stops the boot.
+   * Only for middleware that never answers: what it answers goes to strangers too, and is audited as allowed.
+   * @default false
+   */
+  dangerouslyAllowMiddleware?: boolean
+  /**
+   * Names of hooks, or of plugins with their hooks, that may run before the suite: they are not warned of. What they
+   * answer carries no headers and is not counted.
+   * @default none
+   */
+  hooksBefore?: string[]
   /** @default NODE_ENV, and production when that is unset */
   environment?: Environment
 }
@@ -104,6 +119,8 @@ const sections = Type.Object({
   audit: Type.Optional(anything),
   openapi: Type.Optional(anything),
   errors: Type.Optional(Type.Union([Type.Literal('problem'), Type.Literal('throw')])),
+  dangerouslyAllowMiddleware: Type.Optional(Type.Boolean()),
+  hooksBefore: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
   environment: Type.Optional(EnvironmentSchema)
 }, { additionalProperties: false })
 
@@ -142,7 +159,9 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   if (trail !== false) await app.register(audit, trail)
   if (description !== false) await app.register(openapi, { ...(auth && { openIdConnect: discoveredBy(auth) }), ...description })
   await app.register(tls, { environment })
-  app.decorate('secureApi', Object.freeze({ routes: () => pipeline.routes.map(posture), status: () => pipeline.status() }))
+  await app.register(middleware, { dangerouslyAllowMiddleware: options.dangerouslyAllowMiddleware === true })
+  acceptHooksBefore(app, options.hooksBefore ?? [])
+  decorating(app).decorate('secureApi', Object.freeze({ routes: () => pipeline.routes.map(posture), status: () => pipeline.status() }))
   warnOfNarrowScope(app)
 
   function posture (info: RouteInfo): RoutePosture {

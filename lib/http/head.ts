@@ -1,4 +1,4 @@
-import { ServerResponse } from 'node:http'
+import { OutgoingMessage, ServerResponse } from 'node:http'
 import { addVary } from './vary.ts'
 
 /** A header as it is written: lower-case name (RFC 9113 §8.2.1) and value. */
@@ -125,10 +125,20 @@ function setBeside (raw: ServerResponse, name: string, value: string): void {
   raw.setHeader(name, present === undefined ? value : addVary(String(present), value))
 }
 
+const sentGetter = Object.getOwnPropertyDescriptor(OutgoingMessage.prototype, 'headersSent')?.get
+
+/**
+ * Whether Node has sent the head. @fastify/express puts a `headersSent` of its own on each response, which is true as
+ * soon as somebody called `send`: Node's getter is asked instead.
+ */
+export function isHeadSent (raw: { readonly headersSent: boolean }): boolean {
+  return raw instanceof OutgoingMessage && sentGetter !== undefined ? sentGetter.call(raw) === true : raw.headersSent
+}
+
 /** Takes the place of a response's own `writeHead`; Node calls it too, before the first byte of a body. */
 function writeHead (this: Response, status: number, reason?: unknown, headers?: unknown): ServerResponse {
   const head = this[kHead]
-  if (head === undefined || head.written || this.headersSent) return (head?.write ?? ServerResponse.prototype.writeHead as Write).call(this, status, reason, headers)
+  if (head === undefined || head.written || isHeadSent(this)) return (head?.write ?? ServerResponse.prototype.writeHead as Write).call(this, status, reason, headers)
   head.written = true
   const given = (typeof reason === 'string' ? headers : headers ?? reason) as Given
   const all = complete(this, head, status, given)

@@ -3,7 +3,7 @@ import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 
 import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { Server as HttpsServer } from 'node:https'
 import { Server as TlsServer } from 'node:tls'
-import { refusal } from '../http/index.ts'
+import { isHeadSent, refusal } from '../http/index.ts'
 import { createClientErrorHandler, type ClientErrorEvent } from './client-error.ts'
 import { edgePairsBy, type EdgeHeaders, type HeaderPair } from './edge-response.ts'
 import { overTls, type OverTls } from './forwarded.ts'
@@ -142,7 +142,7 @@ function guard (response: NodeResponse & Guarded, pairs: readonly HeaderPair[], 
   const writeHead = response.writeHead as (...parts: unknown[]) => NodeResponse
   response[guarded] = true
   response.writeHead = function (...parts: unknown[]) {
-    if (response[guarded] !== true || response.headersSent) return writeHead.apply(response, parts)
+    if (response[guarded] !== true || isHeadSent(response)) return writeHead.apply(response, parts)
     response[guarded] = false
     setMissing(response, pairs)
     return isClosing(edge) && parts[0] === closing.status ? sayClosing(response, writeHead) : writeHead.apply(response, parts)

@@ -100,6 +100,19 @@ t.test('routes that differ by their constraints share a path', async t => {
   t.strictSame(await answersOf(app, { method: 'POST', url: '/x', headers: { host: 'b.example' } }), [refused])
 })
 
+t.test('14 A8: a method that has a route for another host or version is not refused with 405', async t => {
+  const app = startFastify(t)
+  app.get('/early', { config: open, constraints: { version: '1.0.0' } }, async () => 'early')
+  await app.register(secureApi, suite)
+  app.get('/tenant', { config: open, constraints: { host: 'a.example' } }, async () => 'a')
+  app.get('/versions', { config: open, constraints: { version: '1.0.0' } }, async () => 'v1')
+  const host = { host: 'b.example' }
+  const ask = (method: 'GET' | 'HEAD' | 'POST', url: string, headers = {}) => ({ method, url, headers })
+  t.strictSame(await answersOf(app, ask('GET', '/tenant', host), ask('HEAD', '/tenant', host), ask('GET', '/tenant', { host: 'a.example' })), [404, 404, 200])
+  t.strictSame(await answersOf(app, ask('GET', '/versions', { 'accept-version': '2.x' }), ask('GET', '/versions'), ask('GET', '/early', { 'accept-version': '2.x' })), [404, 404, 404])
+  t.strictSame(await answersOf(app, ask('POST', '/tenant', host), ask('POST', '/versions')), [refused, refused])
+})
+
 t.test('errors: throw hands it to the application', async t => {
   const app = startFastify(t)
   app.setErrorHandler((error: Error & { code: string, statusCode: number }, _request, reply) => reply.code(error.statusCode).send({ own: error.code }))

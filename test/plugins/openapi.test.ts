@@ -327,6 +327,21 @@ t.test('the pages of swagger-ui are closed, and opened by `ui`; nothing else is'
   t.equal(reader, 200)
 })
 
+t.test('14 A5: hidden routes of the application under the path of the pages stay closed', async t => {
+  const hidden = { schema: { hide: true } }
+  const app = await documented(t, async app => {
+    app.get('/documentation/before', hidden, anything)
+    await app.register(swaggerUi, { theme: { css: [{ filename: 'own.css', content: '' }] } })
+    app.get('/documentation/internal', hidden, anything)
+    await app.register(async scope => { scope.get('/same-prefix', hidden, anything) }, { prefix: '/documentation' })
+    app.get('/documentation/ruled', { ...hidden, config: { scope: 'docs' } }, anything)
+  }, { suite: { openapi: { ui: { public: true } } } })
+  const closed = [401, 'SECURE_API_UNAUTHENTICATED']
+  const own = ['before', 'internal', 'same-prefix', 'ruled'].map(path => ({ url: `/documentation/${path}` }))
+  t.strictSame(await answersOf(app, ...own), own.map(() => closed))
+  t.strictSame(await answersOf(app, { url: '/documentation/' }, { url: '/documentation/static/theme/own.css' }, { url: '/documentation/static/swagger-ui.css' }), [200, 200, 200])
+})
+
 t.test('mistakes stop the boot', async t => {
   const mistakes = async (options: object) => await mistakesOf(async () => { await registerSuite(start(t), { openapi: options } as SecureApiOptions) })
   t.strictSame(await mistakes({ ui: {} }), ['SECURE_API_OPTION_MISSING'])

@@ -117,3 +117,10 @@ t.test('Vary keeps what is there', async t => {
   t.equal(addVary('origin, Accept', 'Origin'), 'origin, Accept')
   t.equal(addVary('*', 'Origin'), '*')
 })
+
+t.test('14 A3: a response whose `headersSent` somebody replaced still gets our headers', async t => {
+  for (const answer of await answers(response => {
+    Object.defineProperty(response, 'headersSent', { get: () => true, configurable: true })
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+  })) t.match(answer, { ...ours, 'cache-control': 'private', status: 200, body: '{}' })
+})

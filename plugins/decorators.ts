@@ -1,0 +1,73 @@
+import type { FastifyInstance } from 'fastify'
+import { ConfigurationError } from '../lib/config/index.ts'
+
+type Decorators = Pick<FastifyInstance, 'decorate' | 'decorateRequest' | 'decorateReply'>
+
+/** Plugins that are known to make a decorator of ours. */
+const owners: Readonly<Record<string, readonly string[]>> = {
+  'app.authenticate': ['fastify-jwt-jwks', 'fastify-auth0-verify'],
+  'app.jwt': ['@fastify/jwt'],
+  'app.createRateLimit': ['@fastify/rate-limit'],
+  'request.user': ['@fastify/jwt', '@fastify/passport'],
+  'request.auth': ['@clerk/fastify'],
+  'reply.cspNonce': ['@fastify/helmet']
+}
+
+/** What to do about those that are no mistake of a name, but do the same job. */
+const replacements: Readonly<Record<string, string>> = {
+  'app.authenticate': 'Remove it: the guard of this name checks the token too, and a route states `authenticated: true` in its `config`',
+  'app.jwt': 'Remove it: `auth.ownTokens` registers @fastify/jwt itself',
+  'request.user': 'Remove it: the suite sets the claims of the token there',
+  'reply.cspNonce': 'Remove it, or set `headers: false`'
+}
+
+/**
+ * The way to every decorator of ours that has a public name. Where the name is taken, Fastify would only say that it is:
+ * this says whose it probably is, and what to do.
+ */
+export function decorating (app: FastifyInstance): Decorators {
+  return {
+    decorate: checked(app, 'app', app.decorate),
+    decorateRequest: checked(app, 'request', app.decorateRequest),
+    decorateReply: checked(app, 'reply', app.decorateReply)
+  }
+}
+
+/** Stops the boot where one of the names is taken, each with its target: for decorators that a plugin makes for us. */
+export function refuseTaken (app: FastifyInstance, decorators: readonly `${Target}.${string}`[]): void {
+  const [first] = decorators.filter(decorator => {
+    const [target, name = ''] = decorator.split('.') as [Target, string?]
+    return has[target](app, name)
+  })
+  if (first !== undefined) throw taken(app, first)
+}
+
+type Target = 'app' | 'request' | 'reply'
+
+const has: Readonly<Record<Target, (app: FastifyInstance, name: string) => boolean>> = {
+  app: (app, name) => app.hasDecorator(name),
+  request: (app, name) => app.hasRequestDecorator(name),
+  reply: (app, name) => app.hasReplyDecorator(name)
+}
+
+/** A proxy keeps the signatures of Fastify's method: only the name is looked at. */
+function checked <Decorate extends (...parts: never[]) => unknown> (app: FastifyInstance, target: Target, decorate: Decorate): Decorate {
+  return new Proxy(decorate, {
+    apply (method, _self, parts: [name: string, ...unknown[]]) {
+      const [name] = parts
+      if (has[target](app, name)) throw taken(app, `${target}.${name}`)
+      return Reflect.apply(method, app, parts)
+    }
+  })
+}
+
+function taken (app: FastifyInstance, decorator: string): ConfigurationError {
+  const found = (owners[decorator] ?? []).filter(name => app.hasPlugin(name))
+  const owner = found.length > 0 ? found.join(' or ') : 'the application, or a plugin that was registered before'
+  return new ConfigurationError([{
+    code: 'SECURE_API_DECORATOR_TAKEN',
+    path: decorator,
+    why: `the suite adds a decorator of this name, which ${owner} has added already`,
+    fix: `${replacements[decorator] ?? 'Give the other one another name'}; or register it in a child scope that does not need it from the suite.`
+  }])
+}

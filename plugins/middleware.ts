@@ -1,0 +1,63 @@
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { ConfigurationError } from '../lib/config/index.ts'
+import { scopesOf } from './neighbours.ts'
+
+export interface MiddlewareOptions {
+  /** Accepts middleware beside the suite. What it answers is not guarded. @default false */
+  dangerouslyAllowMiddleware?: boolean
+}
+
+/**
+ * Connect middleware, as @fastify/middie and @fastify/express run it, answers on the raw response, without asking which
+ * route the request would meet: no rule can be held against it. Where this scope or one inside it has any, the boot
+ * stops; Nest registers @fastify/middie in every application, which alone does nothing.
+ */
+const middleware: FastifyPluginAsync<MiddlewareOptions> = async (app, { dangerouslyAllowMiddleware = false }) => {
+  if (dangerouslyAllowMiddleware) return
+  app.addHook('onReady', async function refuseMiddleware () {
+    const scopes = scopesOf(app)
+    if (scopes === undefined ? runsMiddleware(app) : scopes.some(hasMiddleware)) throw unguarded()
+    for (const scope of scopes ?? []) refuseLater(scope)
+  })
+}
+
+const plugins = ['@fastify/middie', '@fastify/express']
+/** How both name the symbols under which a scope keeps its middleware. */
+const lists = ['fastify-middie-middlewares', 'fastify-express-middlewares']
+
+/** Whether `use` was called, here or in a scope around. Where the plugin does not keep its middleware as expected, it counts as used. */
+function hasMiddleware (scope: FastifyInstance): boolean {
+  const kept = lists.map(name => inherited(scope, name)).filter(list => list !== undefined)
+  if (kept.length === 0) return plugins.some(name => scope.hasPlugin(name))
+  return kept.some(list => !Array.isArray(list) || list.length > 0)
+}
+
+/** The value under the nearest symbol with this description: a child scope has its parent as its prototype. */
+function inherited (scope: object | null, description: string): unknown {
+  if (scope === null) return undefined
+  const symbol = Object.getOwnPropertySymbols(scope).find(symbol => symbol.description === description)
+  return symbol === undefined ? inherited(Reflect.getPrototypeOf(scope), description) : Reflect.get(scope, symbol)
+}
+
+/** For a Fastify that keeps its scopes elsewhere: the hooks of both plugins show on the routes. */
+function runsMiddleware (app: FastifyInstance): boolean {
+  return /"(?:runMiddie|runMiddieWithPayload|runConnect)\(\)"/.test(app.printRoutes({ includeHooks: true, commonPrefix: false }))
+}
+
+/** Both take middleware while the server runs, too. */
+function refuseLater (scope: FastifyInstance): void {
+  if (Object.hasOwn(scope, 'use')) Object.assign(scope, { use () { throw unguarded() } })
+}
+
+function unguarded (): ConfigurationError {
+  return new ConfigurationError([{
+    code: 'SECURE_API_MIDDLEWARE_UNGUARDED',
+    path: 'app.use',
+    why: 'middleware of @fastify/middie or @fastify/express is registered, and what it answers is not guarded: strangers get it too',
+    fix: "Write a route that hands over: app.all('/admin/*', { config: { role: 'admin' } }, (request, reply) => { reply.hijack(); middleware(request.raw, reply.raw) }). " +
+      'For middleware that never answers state `dangerouslyAllowMiddleware: true`.'
+  }])
+}
+
+export default fp(middleware, { fastify: '5.x', name: 'secure-api-middleware' })
