@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
-import { AuditOptionsSchema, Repeats, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RouteAudit } from '../lib/audit/index.ts'
+import { AuditOptionsSchema, Repeats, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RepeatsOptions, type RouteAudit } from '../lib/audit/index.ts'
 import { check, ownOptions, Problems } from '../lib/config/index.ts'
 import { hasEnded, refusal } from '../lib/http/index.ts'
 import type { Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
@@ -33,7 +33,7 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
       ? app.log.error({ err: error }, 'secure-api: audit events are being lost')
       : app.log.info('secure-api: audit events are recorded again')
   })
-  const repeats = new Repeats({ record: event => { trail.record(event) }, capacity: capacityFor(buffer), schedule: scheduleTimer })
+  const repeats = new Repeats({ record: event => { trail.record(event) }, ...shareOf(buffer), schedule: scheduleTimer })
   const record: Recorder = event => { if (event !== undefined) repeats.see(event) }
   app.addHook('onClose', async () => { repeats.close() })
   pipeline.report('audit', () => ({ ...trail.status(), collapsed: repeats.collapsed }))
@@ -58,8 +58,8 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
 type Recorder = (event: AuditEvent | undefined) => void
 
 /** First refusals alone never fill the buffer, from however many addresses they come in one window. */
-function capacityFor (buffer: number): number {
-  return Math.min(1000, Math.ceil(buffer / 2))
+function shareOf (buffer: number): Pick<RepeatsOptions, 'capacity' | 'spare'> {
+  return { capacity: Math.min(1000, Math.ceil(buffer / 2)), spare: Math.floor(buffer / 4) }
 }
 
 /** On the raw response, whose `close` has to find the reply again. */

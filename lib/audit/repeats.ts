@@ -8,13 +8,16 @@ export interface RepeatsOptions {
   readonly record: (event: AuditEvent) => void
   /** How many refusals are told apart in one window. The rest are counted together. */
   readonly capacity: number
+  /** How many in one window have an event of their own although they are not the first of their caller. */
+  readonly spare: number
   /** Runs a callback later; returns how to cancel it. */
   readonly schedule: (callback: () => void, ms: number) => () => void
 }
 
 /** Refusals that belong together, and what all those of them that only count have in common. */
 interface Group {
-  /** How many are still recorded at once. */
+  isNew: boolean
+  /** How many may still be recorded at once. */
   free: number
   count: number
   last: AuditEvent | undefined
@@ -24,33 +27,44 @@ interface Group {
 }
 
 /**
- * Keeps one caller's flood of refusals from filling the trail: the first refusal for a reason is recorded at once, and
+ * Keeps a flood of refusals from filling the trail: of each caller the first ones for a reason are recorded at once, and
  * those that follow within the window are one event with their number. Allowed calls never wait here.
  */
 export class Repeats {
   readonly #options: RepeatsOptions
   readonly #groups = new Map<string, Group>()
   #cancel: (() => void) | undefined
+  #spare: number
   #closed = false
   /** Refusals that have no event of their own. */
   collapsed = 0
 
   constructor (options: RepeatsOptions) {
     this.#options = options
+    this.#spare = options.spare
   }
 
   see (event: AuditEvent): void {
     if (!collapses(event) || this.#closed) return this.#options.record(event)
     const group = this.#groupFor(event)
-    if (group.free === 0) return this.#count(group, event)
+    if (this.#mayStandAlone(group)) this.#options.record(event)
+    else this.#count(group, event)
+  }
+
+  #mayStandAlone (group: Group): boolean {
+    if (group.free === 0) return false
     group.free--
-    this.#options.record(event)
+    if (group.isNew) group.isNew = false
+    else if (this.#spare === 0) return false
+    else this.#spare--
+    return true
   }
 
   /** Ends the window: records what was counted in it. */
   flush (): void {
     this.#cancel?.()
     this.#cancel = undefined
+    this.#spare = this.#options.spare
     const groups = [...this.#groups.values()]
     this.#groups.clear()
     for (const group of groups) {
@@ -79,7 +93,7 @@ export class Repeats {
   }
 
   #open (key: string, free: number): Group {
-    const group: Group = { free, count: 0, last: undefined, sameAction: true, sameAddress: true, samePrincipal: true }
+    const group: Group = { isNew: free > 0, free, count: 0, last: undefined, sameAction: true, sameAddress: true, samePrincipal: true }
     this.#groups.set(key, group)
     return group
   }
@@ -104,9 +118,9 @@ function collapses ({ status, outcome, reason, principal, violation }: AuditEven
   return outcome !== 'failed' || reason !== undefined
 }
 
-/** One report of a browser holds up to 20 violations, each of which says something else. */
-function freeOf ({ violation }: AuditEvent): number {
-  return violation === undefined ? 1 : 20
+/** Whoever is over a limit has been told once. Other refusals are often of use one by one: a scan, a report of 20 violations, a test by hand. */
+function freeOf ({ status }: AuditEvent): number {
+  return status === 429 ? 1 : 20
 }
 
 /** One subscriber has a whole IPv6 network (RFC 6177), and would be a stranger with every address of it. */

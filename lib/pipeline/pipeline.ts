@@ -124,7 +124,7 @@ export class Pipeline {
   compile (problems: Problems, earlier: readonly string[] = []): void {
     for (const slot of this.#slots) {
       slot.settle(problems)
-      this.#table.add(slot.info)
+      this.#list(slot)
     }
     for (const slot of this.#slots) slot.compiled = compileRoute(slot.info, this.#steps, this.#repeats(slot) ? new Problems() : problems)
     this.#unknown = compileRoute(unknownRoute, this.#steps, problems)
@@ -142,8 +142,7 @@ export class Pipeline {
    * before the suite, and is compiled now. Its mistakes are handed to `onMistake`, and its chain then ends in a refusal.
    */
   admit (route: Declaration & { readonly config: object }, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
-    const declared = this.#slots.find(slot => slot.isOf(route)) ?? this.#slots.find(slot => slot.isTwinOf(route))
-    const slot = declared ?? this.#add(new Slot(route, () => this.#paths, true))
+    const slot = this.#slots.find(known => known.isOf(route)) ?? this.#add(new Slot(route, () => this.#paths, true))
     Object.defineProperty(route.config, this.#mark, { value: slot })
     return slot.compiled ?? this.#compileLate(slot, onMistake)
   }
@@ -168,7 +167,7 @@ export class Pipeline {
     const problems = new Problems()
     slot.settle(problems)
     const { info } = slot
-    this.#table.add(info)
+    this.#list(slot)
     slot.compiled = compileOrClose(info, this.#steps, problems)
     if (problems.any) onMistake(info.label, problems)
     return slot.compiled
@@ -186,6 +185,10 @@ export class Pipeline {
       problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', `authorization.routes['${pattern}']`, 'no route has this path, so that the rule guards nothing',
         'Write the path as the route was declared, with its prefix and parameters (`/orders/:id`), or end it in `/*` for everything below.')
     }
+  }
+
+  #list ({ info, urls }: Slot): void {
+    for (const url of urls) this.#table.add(info, url)
   }
 
   #add (slot: Slot): Slot {

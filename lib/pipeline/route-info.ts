@@ -5,9 +5,6 @@ export interface Declaration {
   readonly url: string
   readonly method: string | readonly string[]
   readonly config?: object | undefined
-  readonly prefix?: string
-  /** Without the prefix. */
-  readonly routePath?: string
 }
 
 export type Config = Readonly<Record<string, unknown>>
@@ -38,7 +35,7 @@ function optionsIn (config: Config): string[] {
   return Object.keys(config).filter(key => key !== 'url' && key !== 'method')
 }
 
-export function routeInfo ({ url, method }: Declaration, config: Config, early: boolean, under?: Underlay): RouteInfo {
+export function routeInfo (url: string, method: Declaration['method'], config: Config, early: boolean, under?: Underlay): RouteInfo {
   const methods = typeof method === 'string' ? [method] : [...method]
   const label = `route ${methods.join(',')} ${url}`
   if (under === undefined) return Object.freeze({ kind: 'route', early, methods, url, config, label })

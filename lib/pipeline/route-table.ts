@@ -18,10 +18,10 @@ export class RouteTable {
   }
 
   /** Routes that differ only by a constraint (host, version) share an entry. */
-  add (route: RouteInfo): void {
+  add (route: RouteInfo, url = route.url): void {
     for (const method of route.methods.filter(isMethod)) {
-      const same = this.#router.findRoute(method, route.url)
-      if (same === null) this.#router.on(method, route.url, () => {}, [route])
+      const same = this.#router.findRoute(method, url)
+      if (same === null) this.#router.on(method, url, () => {}, [route])
       else same.store.push(route)
       this.#methods.add(method)
     }

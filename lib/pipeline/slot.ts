@@ -11,8 +11,8 @@ export class Slot {
   readonly #declaration: Declaration
   readonly #paths: () => PathRules | undefined
   readonly #early: boolean
-  /** When our hook saw it. */
-  readonly #declared: Config
+  /** As Fastify shows it to requests. For the `/` of a prefix it makes two routes of one declaration, and shows the first URL for both. */
+  readonly #url: string
   #held: Config | undefined
   #settled: RouteInfo | undefined
   compiled: CompiledRoute | undefined
@@ -21,7 +21,7 @@ export class Slot {
     this.#declaration = declaration
     this.#paths = paths
     this.#early = early
-    this.#declared = ownConfig(declaration.config)
+    this.#url = declaration.url
   }
 
   /** To be called when the hooks are through, and nothing else has run yet. */
@@ -38,6 +38,11 @@ export class Slot {
     return this.#settled ?? this.#read()
   }
 
+  /** The URLs under which Fastify answers: `/admin` and `/admin/` for the `/` of a prefix. */
+  get urls (): ReadonlySet<string> {
+    return new Set([this.#url, this.#declaration.url])
+  }
+
   /** When everything is ready: from here on the route stays as it is. */
   settle (problems: Problems): void {
     this.hold()
@@ -49,24 +54,11 @@ export class Slot {
 
   /** Whether Fastify made the route it shows here from this declaration. */
   isOf ({ url, method, config = {} }: Declaration): boolean {
-    return this.#isAt(url, method) && this.#held !== undefined && sameConfig(this.#held, ownConfig(config))
-  }
-
-  /**
-   * For the `/` of a prefix Fastify makes two routes, `/admin` and `/admin/`, and runs the hooks for the first alone: the
-   * second has the `config` that was declared. What the hooks say counts for both.
-   */
-  isTwinOf ({ url, method, config = {} }: Declaration): boolean {
-    const { prefix, routePath } = this.#declaration
-    return Boolean(prefix) && routePath === '' && this.#isAt(url, method) && sameConfig(this.#declared, ownConfig(config))
-  }
-
-  #isAt (url: string, method: Declaration['method']): boolean {
-    return this.info.url === url && String(this.info.methods) === String(method)
+    return this.#url === url && String(this.info.methods) === String(method) && this.#held !== undefined && sameConfig(this.#held, ownConfig(config))
   }
 
   #read (): RouteInfo {
     const config = this.#held ?? ownConfig(this.#declaration.config)
-    return routeInfo(this.#declaration, config, this.#early, this.#paths()?.under(this.#declaration.url, config))
+    return routeInfo(this.#url, this.#declaration.method, config, this.#early, this.#paths()?.under(this.#url, config))
   }
 }

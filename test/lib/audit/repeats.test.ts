@@ -18,7 +18,7 @@ const anonymous: AuditEvent = { ...refused, status: 401, reason: 'SECURE_API_UNA
 const alice = { kind: 'user', subject: 'alice', issuer: 'https://a.example' } as const
 
 /** Time that passes when the test says so. */
-function start (capacity = 100): { repeats: Repeats, events: AuditEvent[], pass: () => void, waits: number[] } {
+function start (capacity = 100, spare = 0): { repeats: Repeats, events: AuditEvent[], pass: () => void, waits: number[] } {
   const events: AuditEvent[] = []
   const waits: number[] = []
   let due: (() => void) | undefined
@@ -27,7 +27,7 @@ function start (capacity = 100): { repeats: Repeats, events: AuditEvent[], pass:
     due = callback
     return () => { due = undefined }
   }
-  const repeats = new Repeats({ capacity, schedule, record: event => { events.push(event) } })
+  const repeats = new Repeats({ capacity, spare, schedule, record: event => { events.push(event) } })
   return { repeats, events, waits, pass: () => { due?.() } }
 }
 
@@ -95,7 +95,7 @@ t.test('what is never collapsed: allowed calls, refusals of known callers, error
 
 t.test('violations that anyone can report: twenty of one address, whether blocked or only reported', t => {
   for (const outcome of ['allowed', 'denied'] as const) {
-    const { repeats, events, pass } = start()
+    const { repeats, events, pass } = start(100, 50)
     const { reason, ...bare } = refused
     see(repeats, 1000, { ...bare, status: 204, outcome, event: 'malicious_csp_violation', violation: { directive: 'script-src', blocked: 'inline', disposition: 'report' } as never })
     t.equal(events.length, 20)
@@ -115,6 +115,21 @@ t.test('14 C5: memory is bounded: further callers are counted together, for each
   t.equal(events.length, 5)
   repeats.see(refused)
   t.equal(events.length, 6, 'room again in the next window')
+  t.end()
+})
+
+t.test('refusals other than 429 have twenty events of their own, as long as there is room for all of them', t => {
+  const { repeats, events, pass } = start(100, 30)
+  see(repeats, 25, anonymous)
+  t.equal(events.length, 20)
+  see(repeats, 25, { ...anonymous, address: '192.0.2.2' })
+  t.equal(events.length, 20 + 12, 'the first, and the eleven that are left')
+  see(repeats, 3, refused)
+  t.equal(events.length, 33)
+  pass()
+  t.strictSame(events.slice(33).map(({ repeats }) => repeats), [5, 13, 2])
+  see(repeats, 20, anonymous)
+  t.equal(events.length, 36 + 20, 'room again in the next window')
   t.end()
 })
 
