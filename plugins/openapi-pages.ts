@@ -2,28 +2,17 @@ import type { FastifyContextConfig, FastifyInstance, RouteOptions } from 'fastif
 import type { RouteHeaders } from '../lib/headers/index.ts'
 import type { Pages } from '../lib/openapi/index.ts'
 
-interface PageRule { configOf?: (route: RouteOptions) => FastifyContextConfig | undefined }
-
 type OpenerPolicy = NonNullable<RouteHeaders['crossOriginOpenerPolicy']>
 
-const pageRules = new WeakMap<FastifyInstance, PageRule>()
-const kPipeline = Symbol.for('fastify-secure-api.pipeline')
+type ConfigOf = (route: RouteOptions) => FastifyContextConfig | undefined
 
-/**
- * Where the rule of the documentation's pages is kept for the hook that lays it under their `config`. The hook must run
- * before the pipeline's, which reads `config`: undefined where that is too late.
- */
-export function pagesOf (app: FastifyInstance): PageRule | undefined {
-  const known = pageRules.get(app)
-  if (known !== undefined || Object.hasOwn(app, kPipeline)) return known
-  const rule: PageRule = {}
-  pageRules.set(app, rule)
+/** Lays the rule of the documentation under the `config` of its pages. */
+export function ruleForPages (app: FastifyInstance, configOf: ConfigOf): void {
   const isScopeOfPages = watchScopesOfPages(app)
   app.addHook('onRoute', function ruleOfPages (route) {
-    const config = isScopeOfPages(this) ? rule.configOf?.(route) : undefined
+    const config = isScopeOfPages(this) ? configOf(route) : undefined
     if (config !== undefined) route.config = { ...config, ...route.config }
   })
-  return rule
 }
 
 const ruleKeys = ['scope', 'role', 'policy', 'authenticated', 'public']
@@ -57,7 +46,7 @@ const logoStyle = "'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='"
  * asks for tokens there; the provider's window must find the page that opened it when it comes back to a file below
  * `static` (HTML, Cross-Origin-Opener-Policy), which `same-origin` on either would prevent.
  */
-export function pageConfigs ({ path = '/documentation', ...rule }: Pages, metadata: readonly string[]): (route: RouteOptions) => FastifyContextConfig | undefined {
+export function pageConfigs ({ path = '/documentation', ...rule }: Pages, metadata: readonly string[]): ConfigOf {
   const origins = [...new Set(metadata.map(url => new URL(url).origin))]
   const contentSecurityPolicy = { directives: { 'style-src': ["'self'", logoStyle], 'connect-src': ["'self'", ...origins] } }
   const configWith = (opener: OpenerPolicy): FastifyContextConfig => ({ ...rule, headers: { profile: 'html', contentSecurityPolicy, crossOriginOpenerPolicy: origins.length === 0 ? 'same-origin' : opener } })

@@ -8,7 +8,7 @@ import {
 } from '../lib/openapi/index.ts'
 import type { Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
 import { compileIssuer, issuersOf, type AuthenticationOptions } from '../lib/tokens/index.ts'
-import { pageConfigs, pagesOf } from './openapi-pages.ts'
+import { pageConfigs, ruleForPages } from './openapi-pages.ts'
 import { pipelineOf } from './pipeline.ts'
 
 /** The decorator of @fastify/swagger. */
@@ -19,12 +19,8 @@ const openapi: FastifyPluginAsync<OpenApiOptions> = async (app, given) => {
   const options = ownOptions(OpenApiOptionsSchema, given)
   const problems = new Problems()
   checkOpenApi(options, problems)
-  const pages = pagesOf(app)
-  if (pages === undefined && options.ui !== undefined) {
-    problems.add('SECURE_API_OPTION_CONFLICT', 'openapi.ui', 'the rules of routes are read by another plugin of the suite before this one', 'Register this plugin before the others.')
-  }
   problems.throwIfAny()
-  if (pages !== undefined && options.ui !== undefined) pages.configOf = pageConfigs(options.ui, metadataOf(options))
+  if (options.ui !== undefined) ruleForPages(app, pageConfigs(options.ui, metadataOf(options)))
 
   const pipeline = pipelineOf(app)
   pipeline.add({ name: 'openapi', phase: 'headers', compile: () => undefined })

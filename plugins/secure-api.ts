@@ -19,7 +19,6 @@ import headers, { checkHeaders, headersContext } from './headers.ts'
 import method from './method.ts'
 import middleware from './middleware.ts'
 import { acceptHooksBefore } from './neighbours.ts'
-import { pagesOf } from './openapi-pages.ts'
 import openapi, { checkOpenApi, discoveredBy } from './openapi.ts'
 import { pipelineOf } from './pipeline.ts'
 import rateLimit, { checkRateLimit } from './rate-limit.ts'
@@ -137,7 +136,6 @@ const shape = Type.Object({
 })
 
 const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
-  pagesOf(app)
   const pipeline = pipelineOf(app)
   pipeline.add(suiteStep)
   const options = ownOptions(shape, Object.keys(given).length === 0 ? fromEnvironment(app) : given)
@@ -206,6 +204,9 @@ async function checkOptions (app: FastifyInstance, options: SecureApiOptions): P
   const { auth, authorization: rules, rateLimit: limits, headers: table, cors: origins, audit: trail, openapi: description } = options
   if (isSection(auth)) validateAuthentication(auth, 'auth', problems, { development: environment === 'development' })
   else refuseOther('auth', auth, problems)
+  if (auth === false && isSection(rules) && Object.keys(rules).length > 0) {
+    problems.add('SECURE_API_OPTION_CONFLICT', 'authorization', 'nobody is authenticated, so that no rule could be kept', 'Configure `auth`, or remove this section.')
+  }
   if (isSection(rules)) checkAuthorization(rules, problems)
   else if (rules !== undefined) problems.add('SECURE_API_OPTION_TYPE', 'authorization', 'this section cannot be switched off', 'Give an object, or `auth: false` for an API without authentication.')
   if (isSection(limits)) checkRateLimit(limits, problems)

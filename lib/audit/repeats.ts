@@ -111,9 +111,10 @@ export class Repeats {
 
 /**
  * What a caller without a token can cause as often as it likes, and every 429. Left out: refusals of somebody who is known,
- * and errors of handlers, which have no reason.
+ * errors of handlers, which have no reason, and handshakes, which are counted where they fail.
  */
-function collapses ({ status, outcome, reason, principal, violation }: AuditEvent): boolean {
+function collapses ({ status, outcome, reason, principal, violation, handshake }: AuditEvent): boolean {
+  if (handshake !== undefined) return false
   if (outcome === 'allowed' || principal !== undefined) return status === 429 || violation !== undefined
   return outcome !== 'failed' || reason !== undefined
 }
@@ -125,7 +126,7 @@ function freeOf ({ status }: AuditEvent): number {
 
 /** One subscriber has a whole IPv6 network (RFC 6177), and would be a stranger with every address of it. */
 function keyOf (event: AuditEvent): string {
-  return `${addressKey(event.address)} ${reasonOf(event)} ${whoOf(event)}`
+  return `${addressKey(event.address)} ${reasonOf(event)} ${event.limit?.policy ?? ''} ${whoOf(event)}`
 }
 
 function reasonOf ({ reason, status, violation }: AuditEvent): string | number {

@@ -183,7 +183,7 @@ t.test('14 C5: the flood of one stranger does not close the gate of `deny` for o
     t.strictSame(new Set(statuses), new Set(limit === 5 ? [401, 429] : [401]), name)
     const good = await app.inject({ url: '/orders/1', remoteAddress: '192.0.2.7', headers: bearer(issuer, { scope: 'a' }) })
     t.equal(good.statusCode, 200, name)
-    t.ok(events.length <= 4, `${events.length} events`)
+    t.ok(events.length <= 6, `${events.length} events`)
     await app.close()
     t.equal(events.reduce((sum, { repeats = 1 }) => sum + repeats, 0), 1001, 'all of them are in the trail')
   }

@@ -79,7 +79,7 @@ t.test('app.secureApi.routes() tells the same order', async t => {
   const before = ['audit:watch', 'headers', 'cors', 'rate-limit:address', 'cors:preflight']
   t.strictSame(steps['/protected'], {
     onRequest: [...before, 'authentication', 'rate-limit:route'],
-    preHandler: ['authorization:guard', 'authorization:policy']
+    preHandler: ['credential', 'authorization:guard', 'authorization:policy']
   })
   t.strictSame(steps['/public'], { onRequest: [...before, 'rate-limit:route'], preHandler: [] })
 })

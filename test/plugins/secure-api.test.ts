@@ -22,6 +22,7 @@ t.test('each mistake in the options stops the boot with its code', async t => {
     ['any origin with credentials', { ...development, cors: { origins: ['*'], credentials: true } }, 'SECURE_API_CORS_WILDCARD_WITH_CREDENTIALS'],
     ['limit as text', { ...development, rateLimit: { policies: { read: { limit: '10', window: '1 minute' } } } }, 'SECURE_API_OPTION_TYPE'],
     ['empty policy', { ...development, authorization: { policies: { nothing: {} } } }, 'SECURE_API_OPTION_EMPTY'],
+    ['rules without authentication', { auth: false, environment: 'development', authorization: { default: 'authenticated' } }, 'SECURE_API_OPTION_CONFLICT'],
     ['policies in a circle', { ...development, authorization: { policies: { a: { policy: 'b' }, b: { policy: 'a' } } } }, 'SECURE_API_OPTION_CONFLICT', 'SECURE_API_OPTION_CONFLICT'],
     ['unknown environment', { auth, environment: 'prod' }, 'SECURE_API_OPTION_VALUE', 'SECURE_API_URL_INSECURE'],
     ['issuer over http in production', { auth, environment: 'production' }, 'SECURE_API_URL_INSECURE']
