@@ -11,6 +11,7 @@ import { claim, edgeAnswers, installEdge, overTls } from '../lib/server/index.ts
 import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'
 import { neighbours, refuseBeside } from './neighbours.ts'
+import { warnOfBlankPages } from './openapi-pages.ts'
 import { pipelineOf } from './pipeline.ts'
 import { collectReports } from './reports.ts'
 import { canBeSecure, closingOf, serverOptionsOf } from './transport.ts'
@@ -61,6 +62,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
     posture: ({ config }) => ({ headers: config.headers ?? 'default' })
   })
   guardEdge(app, table, pipeline)
+  if (given.profile === undefined && given.contentSecurityPolicy === undefined) warnOfBlankPages(app, pipeline)
   app.decorateReply(kNonce, null)
   decorating(app).decorateReply('cspNonce', { getter: nonceOf })
   if (isHttp2(app)) app.addHook('onSend', finishHttp2)

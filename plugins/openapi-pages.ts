@@ -1,6 +1,8 @@
 import type { FastifyContextConfig, FastifyInstance, RouteOptions } from 'fastify'
+import type { ConfigurationCode } from '../lib/config/index.ts'
 import type { RouteHeaders } from '../lib/headers/index.ts'
 import type { Pages } from '../lib/openapi/index.ts'
+import type { Pipeline } from '../lib/pipeline/index.ts'
 
 type OpenerPolicy = NonNullable<RouteHeaders['crossOriginOpenerPolicy']>
 
@@ -13,6 +15,23 @@ export function ruleForPages (app: FastifyInstance, configOf: ConfigOf): void {
     const config = isScopeOfPages(this) ? configOf(route) : undefined
     if (config !== undefined) route.config = { ...config, ...route.config }
   })
+}
+
+/** Under the policy of an API, which loads nothing, the documentation is a blank page, and only the browser's console says why. */
+export function warnOfBlankPages (app: FastifyInstance, pipeline: Pipeline): void {
+  const isScopeOfPages = watchScopesOfPages(app)
+  const declared: RouteOptions[] = []
+  app.addHook('onRoute', function notePage (route) { if (isScopeOfPages(this)) declared.push(route) })
+  app.addHook('onReady', async function findBlankPages () {
+    const blank = declared.filter(route => !allowsPages(pipeline.declared(route)?.config.headers)).map(({ url }) => url)
+    if (blank.length === 0) return
+    app.log.warn({ code: 'SECURE_API_HEADERS_PAGE_BLANK' satisfies ConfigurationCode, routes: [...new Set(blank)] },
+      "secure-api: browsers show these pages blank, because the API's Content-Security-Policy loads nothing. Set `openapi.ui`, or give them `headers: { profile: 'html' }` in `authorization.routes`")
+  })
+}
+
+function allowsPages (headers: unknown): boolean {
+  return typeof headers === 'object' && headers !== null && ('profile' in headers || 'contentSecurityPolicy' in headers)
 }
 
 const ruleKeys = ['scope', 'role', 'policy', 'authenticated', 'public']

@@ -20,6 +20,7 @@ import method from './method.ts'
 import middleware from './middleware.ts'
 import { acceptHooksBefore } from './neighbours.ts'
 import openapi, { checkOpenApi, discoveredBy } from './openapi.ts'
+import { guardNarrowScope } from './narrow-scope.ts'
 import { pipelineOf } from './pipeline.ts'
 import rateLimit, { checkRateLimit } from './rate-limit.ts'
 import tls from './tls.ts'
@@ -160,7 +161,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   await app.register(middleware, { dangerouslyAllowMiddleware: options.dangerouslyAllowMiddleware === true })
   acceptHooksBefore(app, options.hooksBefore ?? [])
   decorating(app).decorate('secureApi', Object.freeze({ routes: () => pipeline.routes.map(posture), status: () => pipeline.status() }))
-  warnOfNarrowScope(app)
+  if (!Object.hasOwn(app, 'server')) guardNarrowScope(app)
 
   function posture (info: RouteInfo): RoutePosture {
     const { names: steps } = pipeline.chain(info)
@@ -259,11 +260,5 @@ const rulesRefused = Object.freeze({
     return undefined
   }
 })
-
-/** Own properties of the root are inherited by children: only the root has the server as its own. */
-function warnOfNarrowScope (app: FastifyInstance): void {
-  if (Object.hasOwn(app, 'server')) return
-  app.log.warn({ prefix: app.prefix }, 'secure-api: registered in a child scope; only routes of this scope are guarded, and 404s outside it carry no headers')
-}
 
 export default fp(secureApi, { fastify: '5.x', name: 'secure-api' })

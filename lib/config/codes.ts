@@ -37,6 +37,7 @@ export const configurationCodes = {
   SECURE_API_HEADERS_CONFLICT: 'X-Frame-Options and frame-ancestors contradict each other.',
   SECURE_API_HEADERS_VALUE_CHARS: 'A header value holds a line break or a character that no header may hold.',
   SECURE_API_HEADERS_INVALID: 'helmet refuses the header options.',
+  SECURE_API_HEADERS_PAGE_BLANK: 'A warning, which stops nothing: the pages of @fastify/swagger-ui are sent with the policy of an API, and browsers show nothing.',
   SECURE_API_HEADERS_DUPLICATE: '@fastify/helmet is registered in the same scope.',
   SECURE_API_HOOK_ORDER: 'A warning, which stops nothing: onRequest hooks were added before the suite, and what they answer carries no headers and is not counted.',
   SECURE_API_HOOKS_BEFORE_UNKNOWN: 'A warning, which stops nothing: an entry of hooksBefore names no hook and no plugin that runs before the suite.',
@@ -102,6 +103,7 @@ export const configurationCodes = {
   SECURE_API_ROUTE_CONFIG_LATE: 'The `config` of a route was changed after Fastify had read it, so that the change would be lost.',
   SECURE_API_ROUTE_PATTERN_INVALID: 'A pattern of authorization.routes is no path of a route, or opens every route.',
   SECURE_API_ROUTE_PATTERN_UNMATCHED: 'A pattern of authorization.routes stands for no route, so that its rule guards nothing.',
+  SECURE_API_ROUTE_OUTSIDE: 'A route states a rule outside of the child scope in which the suite is registered.',
   SECURE_API_ROUTE_OPTION_UNKEPT: 'A route states an option of a control that the application has switched off.',
   SECURE_API_AUDIT_UNNAMED_ROUTE: 'With `audit.requireActions`, a route that changes something does not say what its action is called.'
 } as const

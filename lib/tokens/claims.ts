@@ -35,7 +35,7 @@ export function claimAt (claims: UncheckedClaims, path: ClaimPath): unknown {
 
 /** A claim that is a text; undefined when it is absent or something else. */
 export function textClaim (claims: UncheckedClaims, name: string): string | undefined {
-  const value = claims[name]
+  const value = Object.hasOwn(claims, name) ? claims[name] : undefined
   return typeof value === 'string' ? value : undefined
 }
 

@@ -216,3 +216,18 @@ t.test('14 A9: a pattern that stands for no route, opens everything or holds a m
     t.strictSame(await start.then(() => [], codesOf), [code], JSON.stringify(routes))
   }
 })
+
+t.test('14 A1: a rule outside of the scope that the suite guards stops the boot', async t => {
+  const start = async (outside: object) => {
+    const app = startFastify(t)
+    app.register(async child => {
+      await child.register(secureApi, { auth, environment: 'development', audit: false })
+      child.get('/inside', { config: { scope: 'a' } }, async () => '')
+      await child.register(async inner => { inner.get('/inner', { config: { role: 'a' } }, async () => '') })
+    })
+    app.register(async sibling => { sibling.get('/outside', { config: config(outside) }, async () => '') })
+    return await mistakesOf(() => app.ready())
+  }
+  t.strictSame(await start({ scope: 'a' }), ['SECURE_API_ROUTE_OUTSIDE'])
+  t.strictSame(await start({ public: true }), [])
+})

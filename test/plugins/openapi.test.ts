@@ -342,6 +342,22 @@ t.test('14 A5: hidden routes of the application under the path of the pages stay
   t.strictSame(await answersOf(app, { url: '/documentation/' }, { url: '/documentation/static/theme/own.css' }, { url: '/documentation/static/swagger-ui.css' }), [200, 200, 200])
 })
 
+t.test('14 A9: swagger-ui under the policy of an API is told at boot, and not where its pages have one of their own', async t => {
+  const warned = async (suite: SecureApiOptions) => {
+    const lines: string[] = []
+    const app: FastifyInstance = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } })
+    t.teardown(() => app.close())
+    await registerSuite(app, suite)
+    await app.register(swagger, dynamic('3.1.0'))
+    await app.register(swaggerUi)
+    await app.ready()
+    return lines.map(line => JSON.parse(line)).filter(({ code }) => code === 'SECURE_API_HEADERS_PAGE_BLANK').map(({ routes }) => routes.includes('/documentation'))
+  }
+  t.strictSame(await warned({}), [true])
+  t.strictSame(await warned({ openapi: { ui: { public: true } } }), [])
+  t.strictSame(await warned({ authorization: { routes: { '/documentation': { public: true, headers: { profile: 'html' } }, '/documentation/*': { public: true, headers: { profile: 'html' } } } } }), [])
+})
+
 t.test('mistakes stop the boot', async t => {
   const mistakes = async (options: object) => await mistakesOf(async () => { await registerSuite(start(t), { openapi: options } as SecureApiOptions) })
   t.strictSame(await mistakes({ ui: {} }), ['SECURE_API_OPTION_MISSING'])

@@ -2,7 +2,7 @@ import fastifyStatic from '@fastify/static'
 import t from 'tap'
 import { beside, keepsGuard } from './app.ts'
 
-/** Its routes belong to the plugin, and get the rule of the application. */
+/** Its routes belong to the plugin, and get a rule by their path. */
 t.test('@fastify/static serves files behind a rule', async t => {
   const root = t.testdir({ 'page.html': '<p>page</p>', secret: { 'key.txt': 'key' }, '.hidden': 'hidden' })
   const running = await beside(t, async app => {
@@ -10,7 +10,7 @@ t.test('@fastify/static serves files behind a rule', async t => {
       await files.register(fastifyStatic, { root, prefix: '/files/', dotfiles: 'deny' })
       files.get('/download', async (_request, reply) => reply.download('page.html', 'saved.html'))
     })
-  }, { suite: { authorization: { default: 'authenticated' } } })
+  }, { suite: { authorization: { routes: { '/files/*': { scope: 'api' }, '/download': { scope: 'api' } } } } })
   const { ask, caller } = running
   const file = await keepsGuard(t, running, '/files/page.html')
   t.strictSame([file.body, file.headers['content-type']], ['<p>page</p>', 'text/html; charset=utf-8'])

@@ -10,14 +10,14 @@ const router = trpc.router({
   broken: trpc.procedure.query(() => { throw new Error('broken') })
 })
 
-/** The adapter declares one route for all procedures, which gets the rule of the application. */
+/** The adapter declares one route for all procedures, which gets a rule by its path. */
 t.test('@trpc/server: a router stands behind a rule', async t => {
   const running = await beside(t, async app => {
     await app.register(fastifyTRPCPlugin, {
       prefix: '/trpc',
       trpcOptions: { router, createContext: ({ req }: CreateFastifyContextOptions) => ({ subject: req.auth.subject }), onError () {} }
     })
-  }, { suite: { authorization: { default: 'authenticated' } } })
+  }, { suite: { authorization: { routes: { '/trpc/*': { scope: 'api' } } } } })
   const { ask, caller } = running
   const answer = await keepsGuard(t, running, '/trpc/whoami')
   t.match(JSON.parse(answer.body), { result: { data: /./ } })
