@@ -172,8 +172,22 @@ function connectionOf ({ httpVersionMajor, socket }: FastifyRequest['raw']): Con
   return httpVersionMajor === 1 ? socket as object as Connection : undefined
 }
 
+const verifying = new WeakMap<FastifyRequest, Promise<Verdict>>()
+
+/**
+ * Guards by hand may ask twice at once. A request holds one reservation of the failure budget: a second one would take
+ * its place, and every later caller of the address would wait for the lost one without end.
+ */
+function verifyNew (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: string): Promise<Verdict> {
+  const running = verifying.get(request)
+  if (running !== undefined) return running
+  const started = verify(authenticator, failures, request, token).finally(() => { verifying.delete(request) })
+  verifying.set(request, started)
+  return started
+}
+
 /** Cryptography is for addresses that have not used up their failures; tokens in the cache never come here. */
-async function verifyNew (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: string): Promise<Verdict> {
+async function verify (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: string): Promise<Verdict> {
   const refused = await failures?.enter(request)
   if (refused !== undefined) return refused
   try {

@@ -25,9 +25,12 @@ export class PathRules {
     this.#where = where
   }
 
-  /** The route's `config` with what its pattern says under it; undefined where no pattern adds anything. */
-  under (url: string, own: Config): Underlay | undefined {
-    const pattern = this.#patternOf(url)
+  /**
+   * The route's `config` with what its pattern says under it; undefined where no pattern adds anything.
+   * @param urls all under which the route answers: `/admin/` of a prefix is below `/admin/*`, and `/admin` is the same route
+   */
+  under (urls: Iterable<string>, own: Config): Underlay | undefined {
+    const pattern = this.#patternOf(urls)
     const rule = pattern === undefined ? undefined : this.#exact.get(pattern)
     if (rule === undefined) return undefined
     const statesAccess = this.#accessKeys.some(key => key in own)
@@ -40,15 +43,17 @@ export class PathRules {
   unmatched (urls: Iterable<string>): string[] {
     const used = new Set<string | undefined>()
     for (const url of urls) {
-      used.add(this.#patternOf(url))
+      used.add(this.#patternOf([url]))
       for (const [prefix] of this.#below) if (url.startsWith(prefix)) used.add(`${prefix}*`)
     }
     return [...this.#exact.keys()].filter(pattern => !used.has(pattern))
   }
 
-  #patternOf (url: string): string | undefined {
-    if (this.#exact.has(url)) return url
-    const found = this.#below.find(([prefix]) => url.startsWith(prefix))
+  #patternOf (urls: Iterable<string>): string | undefined {
+    const all = [...urls]
+    const exact = all.find(url => this.#exact.has(url))
+    if (exact !== undefined) return exact
+    const found = this.#below.find(([prefix]) => all.some(url => url.startsWith(prefix)))
     return found && `${found[0]}*`
   }
 }

@@ -109,6 +109,7 @@ export class Pipeline {
   /** From `onRoute`. The hooks behind it may still change the route: its options are read, and judged, when everything is ready. */
   declare (declaration: Declaration): void {
     const slot = this.#add(new Slot(declaration, () => this.#paths))
+    slot.follow()
     queueMicrotask(() => { slot.hold() })
   }
 
@@ -123,7 +124,7 @@ export class Pipeline {
    */
   compile (problems: Problems, earlier: readonly string[] = []): void {
     for (const slot of this.#slots) {
-      slot.settle(problems)
+      slot.settle(problems, this.#keys)
       this.#list(slot)
     }
     for (const slot of this.#slots) slot.compiled = compileRoute(slot.info, this.#steps, this.#repeats(slot) ? new Problems() : problems)
@@ -163,9 +164,14 @@ export class Pipeline {
     return compileRoute(info, this.#steps, new Problems())
   }
 
+  /** The route options that the controls read. */
+  get #keys (): readonly string[] {
+    return this.#steps.flatMap(({ keys = [] }) => keys)
+  }
+
   #compileLate (slot: Slot, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
     const problems = new Problems()
-    slot.settle(problems)
+    slot.settle(problems, this.#keys)
     const { info } = slot
     this.#list(slot)
     slot.compiled = compileOrClose(info, this.#steps, problems)
@@ -180,7 +186,7 @@ export class Pipeline {
   }
 
   #refuseUnmatched (problems: Problems, earlier: readonly string[]): void {
-    const urls = [...this.#slots.map(({ info }) => info.url), ...earlier]
+    const urls = [...this.#slots.flatMap(({ urls }) => [...urls]), ...earlier]
     for (const pattern of this.#paths?.unmatched(urls) ?? []) {
       problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', `authorization.routes['${pattern}']`, 'no route has this path, so that the rule guards nothing',
         'Write the path as the route was declared, with its prefix and parameters (`/orders/:id`), or end it in `/*` for everything below.')

@@ -14,6 +14,9 @@ export class Slot {
   /** As Fastify shows it to requests. For the `/` of a prefix it makes two routes of one declaration, and shows the first URL for both. */
   readonly #url: string
   #held: Config | undefined
+  /** The object that {@link #held} was read from. */
+  #source: object | undefined
+  #final = false
   #settled: RouteInfo | undefined
   compiled: CompiledRoute | undefined
 
@@ -24,9 +27,29 @@ export class Slot {
     this.#url = declaration.url
   }
 
-  /** To be called when the hooks are through, and nothing else has run yet. */
+  /**
+   * To be called from `onRoute`: whoever reads `config` last until {@link hold} is Fastify. The caller of `app.get()` may change the
+   * object right behind the call, for its next route, and that change counts for nothing here.
+   */
+  follow (): void {
+    let { config } = this.#declaration
+    const get = () => {
+      if (!this.#final) this.#take(config)
+      return config
+    }
+    Reflect.defineProperty(this.#declaration, 'config', { configurable: true, enumerable: true, get, set: (value: typeof config) => { config = value } })
+  }
+
+  /** To be called when Fastify has read the declaration. */
   hold (): void {
-    this.#held ??= ownConfig(this.#declaration.config)
+    if (this.#final) return
+    this.#final = true
+    if (this.#held === undefined) this.#take(this.#declaration.config)
+  }
+
+  #take (config: object | undefined): void {
+    this.#source = config
+    this.#held = ownConfig(config)
   }
 
   isDeclaredBy (declaration: object): boolean {
@@ -44,9 +67,13 @@ export class Slot {
   }
 
   /** When everything is ready: from here on the route stays as it is. */
-  settle (problems: Problems): void {
+  settle (problems: Problems, keys: readonly string[]): void {
     this.hold()
     this.#settled ??= this.#read()
+    for (const key of keys.filter(key => isLost(key, this.#source))) {
+      problems.add('SECURE_API_OPTION_VALUE', `${this.#settled.label}: config.${key}`, 'it is inherited, or not enumerable; Fastify copies own properties only, so that it is lost',
+        'Write it as a property of the object: `config: { ... }`.')
+    }
     if (this.#held !== undefined && sameConfig(this.#held, ownConfig(this.#declaration.config))) return
     problems.add('SECURE_API_ROUTE_CONFIG_LATE', this.#settled.label, 'its `config` was changed after Fastify had read it, and the change is lost',
       'Change it in an onRoute hook, before the hook returns.')
@@ -59,6 +86,15 @@ export class Slot {
 
   #read (): RouteInfo {
     const config = this.#held ?? ownConfig(this.#declaration.config)
-    return routeInfo(this.#url, this.#declaration.method, config, this.#early, this.#paths()?.under(this.#url, config))
+    return routeInfo(this.#url, this.#declaration.method, config, this.#early, this.#paths()?.under(this.urls, config))
   }
+}
+
+/** Whether the object has the property where `{ ...config }` does not find it. What somebody put on `Object.prototype` is nobody's statement. */
+function isLost (key: string, config: object | undefined): boolean {
+  if (config === undefined || Object.prototype.propertyIsEnumerable.call(config, key)) return false
+  for (let at: object | null = config; at !== null && at !== Object.prototype; at = Reflect.getPrototypeOf(at)) {
+    if (Object.hasOwn(at, key)) return true
+  }
+  return false
 }

@@ -205,3 +205,21 @@ t.test('app.authenticate guards by hand, where the plugin is alone too', async t
   t.strictSame([response.statusCode, codeOf(response), response.headers['www-authenticate']], [401, 'SECURE_API_UNAUTHENTICATED', 'Bearer'])
   t.strictSame(await answersOf(app, getWith(issuer), getWith(issuer, { aud: 'other' })), [200, [401, 'SECURE_API_TOKEN_AUDIENCE']])
 })
+
+t.test('14 C4: guards by hand that ask twice at once leave nobody of their address waiting', async t => {
+  const { app } = await secured(t, issuer, {
+    suite: { rateLimit: { failures: { limit: 3, window: '1 minute' } } },
+    routes: app => {
+      routes(app)
+      app.get('/twice', { config: { public: true } }, async (request, reply) => {
+        const asked = () => new Promise(resolve => { app.authenticate(request, reply, error => { resolve((error as { code?: string } | undefined)?.code) }) })
+        return await Promise.all([asked(), asked()])
+      })
+    }
+  })
+  const forged = () => ({ authorization: `${bearer(issuer, { sub: randomUUID() }).authorization.slice(0, -8)}AAAAAAAA` })
+  const twice = await app.inject({ url: '/twice', headers: forged() })
+  t.strictSame(twice.json(), ['SECURE_API_TOKEN_SIGNATURE', 'SECURE_API_TOKEN_SIGNATURE'])
+  const answers = await answersOf(app, ...Array.from({ length: 3 }, () => get(forged().authorization)))
+  t.match(answers, [[401, 'SECURE_API_TOKEN_SIGNATURE'], [401, 'SECURE_API_TOKEN_SIGNATURE'], [429, 'SECURE_API_RATE_LIMITED']])
+})

@@ -117,6 +117,39 @@ t.test('14 A1: a change that comes after Fastify has read the options stops the 
   t.strictSame(await mistakesOf(() => app.ready()), ['SECURE_API_ROUTE_CONFIG_LATE'])
 })
 
+t.test('14 A1: an object that changes right behind the call, for the next route, stops the boot', async t => {
+  const start = secured(t, issuer, {
+    suite: lenient,
+    routes: app => {
+      const shared: FastifyContextConfig = { public: true }
+      app.get('/open', { config: shared }, async () => '')
+      delete shared.public
+      shared.role = 'admin'
+      app.get('/admin', { config: shared }, async () => '')
+    }
+  })
+  t.strictSame([...new Set(await start.then(() => [], codesOf))], ['SECURE_API_ROUTE_CONFIG_LATE'])
+})
+
+t.test('14 A1: a rule that Fastify does not copy, because it is inherited or hidden, stops the boot', async t => {
+  class Restricted { get role () { return 'admin' } }
+  const lost: readonly object[] = [new Restricted(), Object.create({ role: 'admin' }), Object.defineProperty({}, 'role', { value: 'admin' })]
+  for (const options of lost) {
+    const start = secured(t, issuer, { suite: lenient, routes: app => { app.get('/admin', { config: config(options) }, async () => '') } })
+    t.strictSame([...new Set(await start.then(() => [], codesOf))], ['SECURE_API_OPTION_VALUE'])
+  }
+})
+
+t.test('14 A9: a pattern reaches the `/` of a prefix, which answers with and without its slash', async t => {
+  for (const pattern of ['/admin/*', '/admin', '/admin/']) {
+    const { app } = await secured(t, issuer, {
+      suite: { ...lenient, authorization: { default: 'authenticated', routes: { [pattern]: { role: 'admin' } } } },
+      routes: app => { app.register(async admin => { admin.get('/', async () => 'secret') }, { prefix: '/admin' }) }
+    })
+    for (const url of ['/admin', '/admin/']) t.strictSame(await answersOf(app, withToken({ url }), withToken({ url }, { roles: ['admin'] })), [forbidden, 200], `${pattern}: ${url}`)
+  }
+})
+
 /** Runs with this property on every object of the process. */
 async function polluted (name: string, value: unknown, act: () => Promise<void>): Promise<void> {
   const everybody: object = Object.prototype

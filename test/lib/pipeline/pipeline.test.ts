@@ -224,13 +224,13 @@ t.test('a misconfigured early route is closed, whatever is wrong', t => {
 
 t.test('the most specific pattern is laid under a route, and a rule of its own stands', t => {
   const paths = new PathRules({ '/*': { scope: 'all' }, '/a/*': { role: 'a', rateLimit: 'read' }, '/a/b': { public: true } }, ['scope', 'role', 'public'], 'routes')
-  const under = (url: string, own = {}) => ({ ...paths.under(url, own)?.config })
+  const under = (url: string, own = {}) => ({ ...paths.under([url], own)?.config })
   t.strictSame(under('/x'), { scope: 'all' })
   t.strictSame(under('/a/c'), { role: 'a', rateLimit: 'read' })
   t.strictSame(under('/a/b'), { public: true })
   t.strictSame(under('/a'), { scope: 'all' }, 'what is below does not hold above')
   t.strictSame(under('/a/c', { scope: 'own', audit: false }), { scope: 'own', audit: false, rateLimit: 'read' })
-  t.equal(paths.under('/a/b', { scope: 'own' }), undefined)
+  t.equal(paths.under(['/a/b'], { scope: 'own' }), undefined)
   t.strictSame(paths.unmatched(['/a/c']), ['/a/b'])
   t.strictSame(paths.unmatched([]), ['/*', '/a/*', '/a/b'])
   t.end()
