@@ -124,10 +124,14 @@ export class Pipeline {
    */
   compile (problems: Problems, earlier: readonly string[] = []): void {
     for (const slot of this.#slots) {
-      slot.settle(problems, this.#keys)
+      slot.settle()
       this.#list(slot)
     }
-    for (const slot of this.#slots) slot.compiled = compileRoute(slot.info, this.#steps, this.#repeats(slot) ? new Problems() : problems)
+    for (const slot of this.#slots) {
+      const found = this.#repeats(slot) ? new Problems() : problems
+      slot.check(found, this.#keys)
+      slot.compiled = compileRoute(slot.info, this.#steps, found)
+    }
     this.#unknown = compileRoute(unknownRoute, this.#steps, problems)
     this.#refuseUnmatched(problems, earlier)
   }
@@ -171,7 +175,8 @@ export class Pipeline {
 
   #compileLate (slot: Slot, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
     const problems = new Problems()
-    slot.settle(problems, this.#keys)
+    slot.settle()
+    slot.check(problems, this.#keys)
     const { info } = slot
     this.#list(slot)
     slot.compiled = compileOrClose(info, this.#steps, problems)

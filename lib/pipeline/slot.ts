@@ -67,15 +67,20 @@ export class Slot {
   }
 
   /** When everything is ready: from here on the route stays as it is. */
-  settle (problems: Problems, keys: readonly string[]): void {
+  settle (): void {
     this.hold()
     this.#settled ??= this.#read()
+  }
+
+  /** Reports what Fastify has not read, of what the declaration says. */
+  check (problems: Problems, keys: readonly string[]): void {
+    const { label } = this.info
     for (const key of keys.filter(key => isLost(key, this.#source))) {
-      problems.add('SECURE_API_OPTION_VALUE', `${this.#settled.label}: config.${key}`, 'it is inherited, or not enumerable; Fastify copies own properties only, so that it is lost',
+      problems.add('SECURE_API_OPTION_VALUE', `${label}: config.${key}`, 'it is inherited, or not enumerable; Fastify copies own properties only, so that it is lost',
         'Write it as a property of the object: `config: { ... }`.')
     }
     if (this.#held !== undefined && sameConfig(this.#held, ownConfig(this.#declaration.config))) return
-    problems.add('SECURE_API_ROUTE_CONFIG_LATE', this.#settled.label, 'its `config` was changed after Fastify had read it, and the change is lost',
+    problems.add('SECURE_API_ROUTE_CONFIG_LATE', label, 'its `config` was changed after Fastify had read it, and the change is lost',
       'Change it in an onRoute hook, before the hook returns.')
   }
 

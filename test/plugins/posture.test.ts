@@ -38,7 +38,7 @@ function apply ([kind, added]: Change, route: RouteOptions): void {
   const own = route.config ?? {}
   switch (kind) {
     case 'spread': route.config = { ...without(own), ...added } as FastifyContextConfig; return
-    case 'replace': route.config = added as FastifyContextConfig; return
+    case 'replace': route.config = { ...added } as FastifyContextConfig; return
     case 'remove': route.config = without(own) as FastifyContextConfig; return
     default:
       for (const key of accessKeys) Reflect.deleteProperty(own, key)
