@@ -1,6 +1,6 @@
 import type { Problems } from '../config/index.ts'
 import type { PathRules } from './path-rules.ts'
-import { ownConfig, routeInfo, sameConfig, type Config, type Declaration } from './route-info.ts'
+import { ownConfig, ownToTheBottom, routeInfo, sameConfig, type Config, type Declaration } from './route-info.ts'
 import type { CompiledRoute, RouteInfo } from './types.ts'
 
 /**
@@ -69,7 +69,7 @@ export class Slot {
   /** When everything is ready: from here on the route stays as it is. */
   settle (problems: Problems, keys: readonly string[]): void {
     this.hold()
-    this.#settled ??= this.#read()
+    this.#settled ??= ownToTheBottom(this.#read(), keys)
     for (const key of keys.filter(key => isLost(key, this.#source))) {
       problems.add('SECURE_API_OPTION_VALUE', `${this.#settled.label}: config.${key}`, 'it is inherited, or not enumerable; Fastify copies own properties only, so that it is lost',
         'Write it as a property of the object: `config: { ... }`.')
