@@ -169,8 +169,9 @@ function phaseOf (route: RouteInfo): CompiledStep['hook'] | undefined {
   return authorization?.phase
 }
 
+/** A plain object for readers: the rule itself inherits nothing. */
 function describe (access: RouteAccess): unknown {
-  return access.kind === 'rule' ? access.rule : access.kind
+  return access.kind === 'rule' ? JSON.parse(JSON.stringify(access.rule)) : access.kind
 }
 
 function warnOfClosedRoutes (app: FastifyInstance, routes: readonly RouteInfo[], fallback: AuthorizationOptions['default']): void {

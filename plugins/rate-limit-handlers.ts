@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { addPairToHead, hasLeft, refusal, whenEnded } from '../lib/http/index.ts'
 import {
-  addressPartition, isUnavailable, legacyHeaders, noteDecision, partitionOf, planned, publish, rateLimited, rateLimitField, rateLimitPolicyField,
+  addressPartition, isDecision, isRefused, isUnavailable, legacyHeaders, noteDecision, partitionOf, planned, publish, rateLimited, rateLimitField, rateLimitPolicyField,
   rateLimitUnavailable, FailureReservations, refusing, unplanned, type Charge, type Decision, type Entrance, type Entry, type Limiter, type MaybePromise, type Outcome, type Policy, type Reservation
 } from '../lib/limits/index.ts'
 import type { FailureBudget, Handler, Verdict } from '../lib/pipeline/index.ts'
@@ -12,7 +12,7 @@ export function failureBudget (limiter: Limiter, entry: Entry, now?: () => numbe
   const held = new WeakMap<FastifyRequest, Reservation>()
   const settled = (entrance: Entrance, request: FastifyRequest): Verdict => {
     if (entrance === 'crowded') return crowded
-    if ('refused' in entrance) return judge(entrance.refused, request, false)
+    if (isRefused(entrance)) return judge(entrance.refused, request, false)
     held.set(request, entrance)
     return undefined
   }
@@ -60,7 +60,7 @@ export function routeHandler (limiter: Limiter, choose: Choose, legacy: boolean)
     return after(charge(limiter, policies, request), outcome => {
       const verdict = judge(outcome, request, legacy)
       if (verdict !== undefined || isUnavailable(outcome)) return verdict
-      const decisions = 'allowed' in outcome ? [outcome] : outcome
+      const decisions = isDecision(outcome) ? [outcome] : outcome
       noteDecision(request, outcome)
       announce(reply, decisions, legacy)
       releaseAtEnd(limiter, reply, request, decisions)
@@ -119,7 +119,7 @@ function partition (policy: Policy): (request: FastifyRequest) => string {
 function judge (outcome: Charged, request: FastifyRequest, legacy: boolean): Verdict {
   publish(outcome, request)
   if (isUnavailable(outcome)) return rateLimitUnavailable(outcome)
-  if ('allowed' in outcome) return refusing(outcome) ? refuse([outcome], request, legacy) : undefined
+  if (isDecision(outcome)) return refusing(outcome) ? refuse([outcome], request, legacy) : undefined
   return outcome.some(refusing) ? refuse(outcome, request, legacy) : undefined
 }
 

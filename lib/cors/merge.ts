@@ -9,7 +9,7 @@ import { validateCors, type CorsValidationContext } from './validate.ts'
  * `base` is undefined when the application allows no other origin; the route then has to name its own.
  */
 export function mergeCors (base: CorsOptions | undefined, route: Exclude<RouteCors, false>, path: string, problems: Problems, context: CorsValidationContext): CorsOptions {
-  const merged: CorsOptions = { ...base, ...route, origins: route.origins ?? base?.origins ?? [] }
+  const merged: CorsOptions = Object.assign(Object.create(null), base, route, { origins: route.origins ?? base?.origins ?? [] })
   if (merged.origins.length === 0) problems.add('SECURE_API_OPTION_MISSING', `${path}.origins`, 'neither the route nor the application names an origin', 'Add the origins, or remove `cors` from the route.')
   validateCors(merged, path, problems, context)
   if (widensSilently(base, route)) {

@@ -87,14 +87,12 @@ function strictTransport ({ hsts }: EffectiveHeaders): Resolved['hsts'] {
  * not name stay in force: never a silent replacement.
  */
 export function mergeHeaders (base: HeadersOptions, route: RouteHeaders): EffectiveHeaders {
-  const merged: EffectiveHeaders = { ...base, ...route }
-  return {
-    ...merged,
+  return Object.assign(Object.create(null), base, route, {
     ...member('contentSecurityPolicy', mergePolicy(base.contentSecurityPolicy, route.contentSecurityPolicy)),
     ...member('contentSecurityPolicyReportOnly', mergePolicy(base.contentSecurityPolicyReportOnly, route.contentSecurityPolicyReportOnly)),
     ...member('permissionsPolicy', mergeRecord(base.permissionsPolicy, route.permissionsPolicy)),
     ...(route.cacheControl === undefined ? undefined : { routeCacheControl: true })
-  }
+  })
 }
 
 function member <K extends string, V> (name: K, value: V | undefined): Partial<Record<K, V>> {
@@ -104,7 +102,7 @@ function member <K extends string, V> (name: K, value: V | undefined): Partial<R
 function mergePolicy <P extends { directives?: object }> (base: P | false | undefined, route: P | false | undefined): P | false | undefined {
   if (!route) return route ?? base
   const under: P | undefined = base || undefined
-  return { ...under, ...route, directives: { ...kebab(under?.directives), ...kebab(route.directives) } }
+  return Object.assign(Object.create(null), under, route, { directives: { ...kebab(under?.directives), ...kebab(route.directives) } })
 }
 
 function kebab (directives: object = {}): object {

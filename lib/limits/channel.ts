@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import type { FastifyRequest } from 'fastify'
-import { isUnavailable, type Decision, type Outcome, type Source } from './decision.ts'
+import { isDecision, isUnavailable, type Decision, type Outcome, type Source } from './decision.ts'
 
 /** What is published on the diagnostics channel `secure-api.rate-limit`: one message for each policy that decided about a request. */
 export interface LimitMessage {
@@ -21,7 +21,7 @@ const decisions = channel('secure-api.rate-limit')
 /** Costs one look at a boolean while nobody subscribes. */
 export function publish (outcome: Outcome | readonly Decision[], request: FastifyRequest): void {
   if (!decisions.hasSubscribers) return
-  const list: readonly Outcome[] = 'allowed' in outcome || isUnavailable(outcome) ? [outcome] : outcome
+  const list: readonly Outcome[] = isDecision(outcome) || isUnavailable(outcome) ? [outcome] : outcome
   for (const one of list) decisions.publish(messageOf(one, request))
 }
 
@@ -51,7 +51,7 @@ export function noteDecision (request: FastifyRequest, decision: Decision | read
 export function limitOf (request: FastifyRequest): DecidedLimit | undefined {
   const noted = (request as Decided)[kDecided]
   if (noted === undefined || noted === null) return undefined
-  if ('allowed' in noted) return noted.dryRun ? undefined : { policy: noted.policy.name, remaining: noted.remaining }
+  if (isDecision(noted)) return noted.dryRun ? undefined : { policy: noted.policy.name, remaining: noted.remaining }
   const list = noted
   const enforced = list.filter(({ dryRun }) => !dryRun)
   const tightest = enforced.find(({ allowed }) => !allowed) ?? enforced.toSorted((a, b) => a.remaining - b.remaining)[0]

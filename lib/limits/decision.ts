@@ -88,8 +88,13 @@ export type LimiterEvent =
   | { readonly type: 'store-restored', readonly downMs: number }
   | { readonly type: 'memory-saturated', readonly keys: number }
 
+/** One decision, and no list of them. */
+export function isDecision (outcome: Outcome | readonly Decision[]): outcome is Decision {
+  return Object.hasOwn(outcome, 'allowed')
+}
+
 export function isUnavailable (outcome: Outcome | readonly Decision[]): outcome is Unavailable {
-  return 'unavailable' in outcome
+  return Object.hasOwn(outcome, 'unavailable')
 }
 
 /** True when the request must be refused because of this decision. */

@@ -10,7 +10,13 @@ export interface Reservation {
   readonly taken?: { readonly policy: Policy, readonly decision: Decision }
 }
 
-export type Entrance = Reservation | { readonly refused: Decision } | 'crowded'
+export type Entrance = Reservation | Refused | 'crowded'
+
+interface Refused { readonly refused: Decision }
+
+export function isRefused (entrance: Reservation | Refused): entrance is Refused {
+  return Object.hasOwn(entrance, 'refused')
+}
 
 interface Waiting {
   readonly resolve: (entrance: Entrance) => void

@@ -4,11 +4,11 @@ export { kDecided, limitOf, noteDecision, publish, type DecidedLimit, type Limit
 export { connectRedis, type RedisConnection } from './connection.ts'
 export { createLimiter, type LimiterOptions } from './create.ts'
 export {
-  costOf, countable, isUnavailable, refusing, unplanned,
+  costOf, countable, isDecision, isUnavailable, refusing, unplanned,
   type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MaybePromise, type MemoryStatus, type Outcome,
   type Source, type StoreFailureReason, type Unavailable
 } from './decision.ts'
-export { FailureReservations, type Entrance, type Reservation } from './failures.ts'
+export { FailureReservations, isRefused, type Entrance, type Reservation } from './failures.ts'
 export { legacyHeaders, rateLimited, rateLimitField, rateLimitHeaderNames, rateLimitPolicyField, rateLimitUnavailable, retryAfterSeconds } from './headers.ts'
 export { checkLoginGuard, LoginBudgets, type Admission, type Attempt } from './login.ts'
 export { loginDefaults, LoginGuardOptionsSchema, type LoginGuardOptions } from './login-options.ts'

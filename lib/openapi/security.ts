@@ -1,4 +1,4 @@
-import type { Requirement, Rule } from '../policy/index.ts'
+import { statesAll, type Requirement, type Rule } from '../policy/index.ts'
 import { fieldsOf, type Access, type Fields } from './types.ts'
 
 /** The schemes of a document under the names they have there. */
@@ -59,7 +59,7 @@ export function securityOf (access: Access, { bearer, openIdConnect, bearerScope
 function alternatives ({ scope }: Rule): readonly (readonly string[])[] {
   if (scope === undefined) return [[]]
   if (typeof scope === 'string') return [[scope]]
-  return 'all' in scope ? [scope.all] : scope.any.map(name => [name])
+  return statesAll(scope) ? [scope.all] : scope.any.map(name => [name])
 }
 
 /** What a caller needs, in words. */
@@ -73,7 +73,7 @@ const plural = { scope: 'scopes', role: 'roles', policy: 'policies' } as const
 
 function inWords (kind: keyof typeof plural, requirement: Requirement | undefined): string[] {
   if (requirement === undefined) return []
-  const [mode, names] = typeof requirement === 'string' ? ['all', [requirement]] as const : 'all' in requirement ? ['all', requirement.all] as const : ['any', requirement.any] as const
+  const [mode, names] = typeof requirement === 'string' ? ['all', [requirement]] as const : statesAll(requirement) ? ['all', requirement.all] as const : ['any', requirement.any] as const
   const list = names.map(name => `\`${name}\``).join(', ')
   if (names.length === 1) return [`the ${kind} ${list}`]
   return [mode === 'all' ? `the ${plural[kind]} ${list}` : `one of the ${plural[kind]} ${list}`]

@@ -124,7 +124,7 @@ export class Pipeline {
    */
   compile (problems: Problems, earlier: readonly string[] = []): void {
     for (const slot of this.#slots) {
-      slot.settle()
+      slot.settle(this.#keys)
       this.#list(slot)
     }
     for (const slot of this.#slots) {
@@ -175,7 +175,7 @@ export class Pipeline {
 
   #compileLate (slot: Slot, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
     const problems = new Problems()
-    slot.settle()
+    slot.settle(this.#keys)
     slot.check(problems, this.#keys)
     const { info } = slot
     this.#list(slot)

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { RouteInfo } from './types.ts'
 
 /** A route as it was declared. Hooks of `onRoute` may change every member of it. */
@@ -23,6 +24,44 @@ export function ownConfig (config: object = {}): Config {
   const own: Record<string, unknown> = Object.create(null)
   for (const key of Object.keys(config)) own[key] = (config as Config)[key]
   return own
+}
+
+const copies = new WeakMap<object, object>()
+
+/**
+ * A route whose options inherit nothing, to the bottom: with a polluted `Object.prototype.all`, `{ any: [...] }` would be fulfilled by
+ * everybody. Only what the controls read is copied. Options that two routes share are one object here, too.
+ */
+export function ownToTheBottom (info: RouteInfo, keys: readonly string[]): RouteInfo {
+  const own: Record<string, unknown> = Object.create(null)
+  for (const [key, value] of Object.entries(info.config)) own[key] = keys.includes(key) ? shared(value) : value
+  return Object.freeze({ ...info, config: own })
+}
+
+/** The copy that was made before, unless the value has changed since. */
+function shared (value: unknown): unknown {
+  const copy = copyOf(value)
+  if (typeof value !== 'object' || value === null || typeof copy !== 'object' || copy === null) return copy
+  const known = copies.get(value)
+  if (known !== undefined && isDeepStrictEqual(known, copy)) return known
+  copies.set(value, copy)
+  return copy
+}
+
+/** Instances of classes, functions and so on are handed on as they are. */
+function copyOf (value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copyOf)
+  if (!isPlain(value)) return value
+  const own: Record<string, unknown> = Object.create(null)
+  for (const key of Object.keys(value)) own[key] = copyOf(Reflect.get(value, key))
+  return own
+}
+
+/** Of any realm. */
+function isPlain (value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype = Reflect.getPrototypeOf(value)
+  return prototype === null || Reflect.getPrototypeOf(prototype) === null
 }
 
 /** Fastify adds `url` and `method` to the `config` it holds; they are no options. */

@@ -1,4 +1,4 @@
-export { AuthorizationOptionsSchema, RequirementSchema, type AuthorizationOptions, type PolicyContext, type PolicyFunction, type Requirement, type RouteRule, type Rule } from './options.ts'
+export { AuthorizationOptionsSchema, RequirementSchema, statesAll, type AuthorizationOptions, type PolicyContext, type PolicyFunction, type Requirement, type RouteRule, type Rule } from './options.ts'
 export { allTerms, checkPolicies, checkPolicyNames, PolicyBook } from './policies.ts'
 export { checkPatterns } from './patterns.ts'
 export { accessKeys, readRouteAccess, routeRuleKeys, type RouteAccess } from './route.ts'

@@ -16,6 +16,11 @@ export const RequirementSchema = Type.Union([
 ], { hint: 'Give one name, { all: [...] } or { any: [...] }; a bare list does not say which.' })
 export type Requirement = Static<typeof RequirementSchema>
 
+/** Own properties alone: with a polluted `Object.prototype.all`, `{ any: [...] }` stays what it is. */
+export function statesAll (requirement: Exclude<Requirement, string>): requirement is Extract<Requirement, { all: unknown }> {
+  return Object.hasOwn(requirement, 'all')
+}
+
 const rule = {
   /** Scopes that the token must carry, e.g. `'api.write'`, `{ all: ['a', 'b'] }`, `{ any: ['a', 'b'] }`. */
   scope: Type.Optional(RequirementSchema),

@@ -1,6 +1,6 @@
 import type { Problems } from '../config/index.ts'
 import { suggest } from '../config/index.ts'
-import { nameHint, namePattern, type AuthorizationOptions, type PolicyContext, type PolicyFunction, type Requirement, type Rule } from './options.ts'
+import { nameHint, namePattern, statesAll, type AuthorizationOptions, type PolicyContext, type PolicyFunction, type Requirement, type Rule } from './options.ts'
 import { compileRule, type ClaimsCheck, type PolicyTerm } from './rule.ts'
 
 export type { PolicyFunction } from './options.ts'
@@ -159,5 +159,5 @@ function leadsTo (target: string, rule: Rule, policies: Policies, seen: Set<stri
 export function namesOf (requirement: Requirement | undefined): readonly string[] {
   if (requirement === undefined) return []
   if (typeof requirement === 'string') return [requirement]
-  return 'all' in requirement ? requirement.all : requirement.any
+  return statesAll(requirement) ? requirement.all : requirement.any
 }

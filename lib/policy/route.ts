@@ -27,7 +27,8 @@ export function readRouteAccess (config: Readonly<Record<string, unknown>>, book
 
 function interpret (own: RouteRule, book: PolicyBook, label: string, problems: Problems): RouteAccess {
   const before = problems.list().length
-  const rule: Rule = Object.fromEntries(ruleKeys.filter(key => own[key] !== undefined).map(key => [key, own[key]]))
+  const rule: Rule = Object.create(null)
+  for (const key of ruleKeys) if (own[key] !== undefined) rule[key] = own[key]
   const hasRule = Object.keys(rule).length > 0
   if (own.public === true && (hasRule || own.authenticated === true)) {
     problems.add('SECURE_API_ROUTE_PUBLIC_WITH_RULE', `${label}: config`, 'the route is public and has a rule', 'Remove `public`, or the rule.')

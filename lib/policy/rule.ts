@@ -1,6 +1,6 @@
 import type { Principal } from '../credentials/index.ts'
 import { bearerChallenge, refusal, type Refusal } from '../http/index.ts'
-import type { Requirement, Rule } from './options.ts'
+import { statesAll, type Requirement, type Rule } from './options.ts'
 import type { AskedPolicy, PolicyBook } from './policies.ts'
 
 export type ClaimsCheck = (principal: Principal) => boolean
@@ -45,7 +45,7 @@ export function forbidden (scope?: Wanted): Refusal {
 function wanted (requirement: Requirement | undefined): Wanted | undefined {
   if (requirement === undefined) return undefined
   if (typeof requirement === 'string') return { mode: 'all', names: [requirement] }
-  return 'all' in requirement ? { mode: 'all', names: [...requirement.all] } : { mode: 'any', names: [...requirement.any] }
+  return statesAll(requirement) ? { mode: 'all', names: [...requirement.all] } : { mode: 'any', names: [...requirement.any] }
 }
 
 function holds ({ mode, names }: Wanted, granted: (principal: Principal) => ReadonlySet<string>): ClaimsCheck {

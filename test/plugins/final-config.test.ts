@@ -117,6 +117,33 @@ t.test('14 A1: a change that comes after Fastify has read the options stops the 
   t.strictSame(await mistakesOf(() => app.ready()), ['SECURE_API_ROUTE_CONFIG_LATE'])
 })
 
+t.test('14 A4: a polluted prototype changes no part of what a route states', async t => {
+  const pollution: readonly [string, unknown][] = [
+    ['all', []], ['any', ['own']], ['dryRun', true], ['allowed', true], ['unavailable', 'x'], ['refused', 'x'], ['origins', ['https://evil.example']], ['contentTypeOptions', false], ['contentSecurityPolicy', false], ['directives', {}]
+  ]
+  for (const [name, value] of pollution) {
+    await polluted(name, value, async () => {
+      const { app } = await secured(t, issuer, {
+        suite: { ...lenient, authorization: { policies: { chiefs: { role: { any: ['admin'] } } } }, rateLimit: { policies: { few: { limit: 4, window: '1 minute' } } } },
+        routes: app => {
+          app.get('/rule', { config: { role: { any: ['admin', 'chief'] } } }, async () => '')
+          app.get('/policy', { config: { policy: { any: ['chiefs'] } } }, async () => '')
+          app.get('/hand', { config: { authenticated: true }, preHandler: app.requireRole({ any: ['admin'] }) }, async () => '')
+          app.get('/limited', { config: { public: true, rateLimit: { limit: 1, window: '1 minute' }, cors: { methods: ['GET'] }, headers: { referrerPolicy: 'origin' } } }, async () => '')
+          app.get('/few', { config: { public: true, rateLimit: ['few', 'read'] } }, async () => '')
+        }
+      })
+      for (const url of ['/rule', '/policy', '/hand']) t.strictSame(await answersOf(app, withToken({ url })), [forbidden], `${name}: ${url}`)
+      const { headers } = await app.inject({ url: '/limited', headers: { origin: 'https://evil.example' } })
+      t.match(headers, { 'content-security-policy': String, 'x-content-type-options': 'nosniff' }, name)
+      t.equal(headers['access-control-allow-origin'], undefined, name)
+      t.equal((await app.inject('/limited')).statusCode, 429, name)
+      const few = await answersOf(app, ...Array.from({ length: 5 }, () => ({ url: '/few' })))
+      t.match(few, [200, 200, 200, 200, [429, 'SECURE_API_RATE_LIMITED']], name)
+    })
+  }
+})
+
 t.test('14 A1: an object that changes right behind the call, for the next route, stops the boot', async t => {
   const start = secured(t, issuer, {
     suite: lenient,
