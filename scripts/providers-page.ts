@@ -27,7 +27,7 @@ function providerText ({ name, documentation, note, options, header, claims, pri
 [Documentation of these tokens](${documentation}). ${note}
 
 \`\`\`js
-${inspect(options, { depth: null, breakLength: 120, compact: 2 })}
+const auth = ${inspect(options, { depth: null, breakLength: 120, compact: 2 })}
 \`\`\`
 
 ${becomes({ header, claims, principal })}
