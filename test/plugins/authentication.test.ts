@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import http from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { FastifyInstance, InjectOptions } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
 import { bearerChallenge, answers, type AnswerCode } from '../../lib/http/index.ts'
 import { authentication, type AuthenticationOptions, type Principal } from '../../plugins/index.ts'
@@ -277,7 +277,7 @@ t.test('15 A9: the posture says so, and without `public` it stops the boot', asy
   const { app } = await secured(t, issuer, { routes: optional })
   const posture = app.secureApi.routes().filter(({ methods }) => methods.includes('GET')).map(({ url, access, authentication }) => ({ url, access, authentication }))
   t.strictSame(posture, [{ url: '/orders', access: 'public', authentication: 'optional' }, { url: '/health', access: 'public', authentication: undefined }])
-  const starts = (config: object, suite: object = {}) => mistakesOf(() => secured(t, issuer, { suite, routes: app => { app.get('/orders', { config }, async () => '') } }))
+  const starts = (config: object, suite: object = {}) => mistakesOf(() => secured(t, issuer, { suite, routes: app => { app.get('/orders', { config: config as FastifyContextConfig }, async () => '') } }))
   t.strictSame(await starts({ authentication: 'optional' }), ['SECURE_API_OPTION_CONFLICT'])
   t.strictSame(await starts({ scope: 'a', authentication: 'optional' }), ['SECURE_API_OPTION_CONFLICT'])
   t.strictSame(await starts({ public: true, scope: 'a', authentication: 'optional' }), ['SECURE_API_ROUTE_PUBLIC_WITH_RULE'])

@@ -57,6 +57,7 @@ type Suite = suite.SecureApiOptions
 type Auth = Section<'auth'>
 type Issuer = suite.IssuerOptions
 type Keys = NonNullable<suite.IssuerOptions['keys']>
+type TokenForm = NonNullable<suite.IssuerOptions['tokens']>
 type TokenCache = Exclude<Auth['tokenCache'], false | undefined>
 type OwnTokens = NonNullable<Auth['ownTokens']>
 type Revocation = NonNullable<Auth['revocation']>
