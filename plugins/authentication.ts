@@ -1,11 +1,12 @@
+import http from 'node:http'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { ConfigurationError, environmentOf, milliseconds, movedClock, ownOptions, Problems, type Clock, type Environment } from '../lib/config/index.ts'
+import { ConfigurationError, environmentOf, milliseconds, movedClock, ownOptions, Problems, type Clock, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import { anonymous, hasFormToken, readBearer, type Principal } from '../lib/credentials/index.ts'
 import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/index.ts'
-import { KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions } from '../lib/keys/index.ts'
-import { answered, RefusalError, type FailureBudget, type Pipeline, type Verdict } from '../lib/pipeline/index.ts'
-import { AuthenticationOptionsSchema, compileIssuer, compileOwn, issuersOf, ownLifetime, readOwnKey, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type IssuerOptions, type IssuerRules, type Outcome, type OwnKey, type OwnTokensOptions, type TrustedIssuer } from '../lib/tokens/index.ts'
+import { fetchOver, KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions, type KeyRingStatus } from '../lib/keys/index.ts'
+import { answered, RefusalError, type FailureBudget, type Pipeline, type RouteInfo, type Verdict } from '../lib/pipeline/index.ts'
+import { AuthenticationOptionsSchema, compileIssuer, compileOwn, issuersOf, ownLifetime, readOwnKey, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type IssuerOptions, type IssuerRules, type Outcome, type OwnKey, type OwnTokensOptions, type TrustedIssuer, type UnmatchedClaim } from '../lib/tokens/index.ts'
 import { decorating } from './decorators.ts'
 import { signOwnTokens, type Decide } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
@@ -16,7 +17,8 @@ declare module 'fastify' {
     authenticate: ReturnType<typeof guardHook>
   }
   interface FastifyRequest {
-    /** Who calls. On public routes, and on 404, a principal of the kind `anonymous`. Frozen. */
+    /** Who calls. On public routes, and on 404, a principal of the kind `anonymous`,
+     * unless the route says `authentication: 'optional'` and a token was sent. Frozen. */
     readonly auth: Principal
   }
 }
@@ -45,53 +47,99 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   const pipeline = pipelineOf(app)
   const clock = movedClock(environmentOf(environment))
   const own = options.ownTokens && { options: options.ownTokens, key: ownKey(options.ownTokens) }
-  const issuers = issuersOf(options).flatMap(issuer => trust(app, issuer, compileIssuer(issuer), development, clock))
-  if (own !== undefined) issuers.push(...trustOwnTokens(app, own.options, own.key))
+  const rings = new Rings(app, development, clock)
+  const issuers = issuersOf(options).flatMap(issuer => trust(rings, issuer, compileIssuer(issuer)))
+  if (own !== undefined) issuers.push(...trustOwnTokens(rings, own.options, own.key))
   const authenticator = new TokenAuthenticator({
     issuers,
+    claims: { after: development ? 10 : 100, onUnmatched: unmatched => logUnmatched(app, unmatched) },
+    ...(options.maxTokenBytes === undefined ? undefined : { maxTokenBytes: options.maxTokenBytes }),
     ...(clock === undefined ? undefined : { now: clock.now }),
     ...(options.tokenCache === undefined ? undefined : { cache: options.tokenCache }),
     ...revocationOf(options)
   })
-  pipeline.report('issuers', () => issuers.map(({ keys }) => keys.status()))
+  pipeline.report('issuers', () => rings.status())
   pipeline.report('tokens', () => ({ cached: authenticator.size, bytes: authenticator.bytes }))
   pipeline.add({
     name: 'authentication',
     phase: 'authentication',
-    keys: ['public'],
-    compile: ({ kind, config }) => kind === 'unknown' || config.public === true
+    keys: ['public', 'authentication'],
+    compile: route => credentialsOf(route) === 'ignored'
       ? undefined
-      : { hook: 'onRequest', handler: request => authenticate(authenticator, pipeline.failures, request) }
+      : { hook: 'onRequest', handler: request => authenticate(authenticator, pipeline.failures, request, credentialsOf(route) === 'optional') },
+    posture: route => credentialsOf(route) === 'optional' ? { authentication: 'optional' } : {}
   })
   pipeline.add({
     name: 'credential',
     phase: 'credential',
-    compile: ({ kind, config, methods }) => kind === 'unknown' || config.public === true || methods.every(method => bodiless.includes(method))
+    compile: route => credentialsOf(route) === 'ignored' || route.methods.every(method => bodiless.includes(method))
       ? undefined
       : { hook: 'preHandler', handler: request => hasFormToken(request.headers['content-type'], request.body) ? countFailure(pipeline.failures, request, prepared.SECURE_API_CREDENTIAL_AMBIGUOUS) : undefined }
   })
   decorate(app, authenticator, pipeline)
   if (own !== undefined) await signOwnTokens(app, own.options, own.key, decisionOf(authenticator, pipeline))
-  app.addHook('onReady', () => loadKeys(issuers.map(({ keys }) => keys), options.startup))
-  app.addHook('onClose', async () => issuers.forEach(({ keys }) => keys.close()))
+  app.addHook('onReady', () => loadKeys(rings.list, options.startup))
+  app.addHook('onReady', async () => warnOfHeaderLimit(app, options.maxTokenBytes))
+  app.addHook('onClose', async () => rings.list.forEach(ring => ring.close()))
 }
 
-type RingedIssuer = TrustedIssuer & { readonly keys: KeyRing }
+/** The key rings of all issuers. Issuers whose keys come from the same address in the same way share one. */
+class Rings {
+  readonly #app: FastifyInstance
+  readonly #development: boolean
+  readonly #clock: Clock | undefined
+  readonly #shared = new Map<string, KeyRing>()
+  readonly #named: { readonly issuer: string, readonly ring: KeyRing }[] = []
 
-/** A tenant template stands for several exact issuers, each with a key ring of its own. */
-function trust (app: FastifyInstance, issuer: IssuerOptions, compiled: readonly IssuerRules[], development: boolean, clock?: Clock): RingedIssuer[] {
-  return compiled.map(rules => ({
-    rules,
-    keys: new KeyRing({
-      issuer: rules.issuer,
-      source: locationOf(issuer),
-      algorithms: rules.algorithms,
-      ...resolveKeysOptions(issuer.keys),
-      allowLoopback: development,
-      ...(clock === undefined ? undefined : { now: clock.now, schedule: clock.schedule }),
-      onEvent: event => logKeys(app, event)
+  constructor (app: FastifyInstance, development: boolean, clock: Clock | undefined) {
+    this.#app = app
+    this.#development = development
+    this.#clock = clock
+  }
+
+  /** Each once. */
+  get list (): readonly KeyRing[] {
+    return [...new Set(this.#named.map(({ ring }) => ring))]
+  }
+
+  /** By the issuers as they were written: the tenants of one `jwksUri` are one entry. */
+  status (): KeyRingStatus[] {
+    return this.#named.map(({ issuer, ring }) => ({ ...ring.status(), issuer }))
+  }
+
+  /** The keys of an exact issuer; 300 tenants with one `jwksUri` are one fetch. */
+  of (options: IssuerOptions, { issuer, algorithms }: IssuerRules): KeyRing {
+    const { jwksUri, keys = {} } = options
+    if (jwksUri === undefined) return this.#add(issuer, this.#create(options, issuer, algorithms))
+    const place = JSON.stringify([jwksUri, algorithms, Object.entries(keys).sort()])
+    const ring = this.#shared.get(place) ?? this.#create(options, options.issuer, algorithms)
+    this.#shared.set(place, ring)
+    return this.#named.some(known => known.ring === ring && known.issuer === options.issuer) ? ring : this.#add(options.issuer, ring)
+  }
+
+  #add (issuer: string, ring: KeyRing): KeyRing {
+    this.#named.push({ issuer, ring })
+    return ring
+  }
+
+  #create (options: IssuerOptions, issuer: string, algorithms: IssuerRules['algorithms']): KeyRing {
+    return new KeyRing({
+      issuer,
+      source: locationOf(options),
+      algorithms,
+      ...resolveKeysOptions(options.keys),
+      allowLoopback: this.#development,
+      insecureHosts: this.#development ? options.keys?.insecureHosts ?? [] : [],
+      fetch: fetchOver(options.keys),
+      ...(this.#clock === undefined ? undefined : { now: this.#clock.now, schedule: this.#clock.schedule }),
+      onEvent: event => logKeys(this.#app, event)
     })
-  }))
+  }
+}
+
+/** A tenant template stands for several exact issuers. */
+function trust (rings: Rings, issuer: IssuerOptions, compiled: readonly IssuerRules[]): TrustedIssuer[] {
+  return compiled.map(rules => ({ rules, keys: rings.of(issuer, rules) }))
 }
 
 function ownKey ({ privateKey }: OwnTokensOptions): OwnKey {
@@ -100,10 +148,10 @@ function ownKey ({ privateKey }: OwnTokensOptions): OwnKey {
   return key
 }
 
-function trustOwnTokens (app: FastifyInstance, options: OwnTokensOptions, { publicJwk, algorithm }: OwnKey): RingedIssuer[] {
+function trustOwnTokens (rings: Rings, options: OwnTokensOptions, { publicJwk, algorithm }: OwnKey): TrustedIssuer[] {
   const { privateKey, expiresIn, ...names } = options
   const issuer: IssuerOptions = { ...names, algorithms: [algorithm], jwks: { keys: [publicJwk] } }
-  return trust(app, issuer, [compileOwn(issuer, ownLifetime(options))], false)
+  return trust(rings, issuer, [compileOwn(issuer, ownLifetime(options))])
 }
 
 /** For `request.jwtVerify()`: the decision of the guard, which on a guarded route has been made. */
@@ -146,6 +194,21 @@ function logKeys (app: FastifyInstance, event: KeyEvent): void {
   else app.log.warn(event, 'secure-api: signing keys')
 }
 
+function logUnmatched (app: FastifyInstance, unmatched: UnmatchedClaim): void {
+  app.log.warn({ code: 'SECURE_API_ISSUER_CLAIM_UNMATCHED' satisfies ConfigurationCode, ...unmatched },
+    'secure-api: no token so far has anything to read in this claim; is it misspelt, or is a dot part of its name?')
+}
+
+/** What else stands in the headers of a request, at most, as a rule. */
+const OTHER_HEADERS = 2048
+
+function warnOfHeaderLimit ({ log, server }: FastifyInstance, maxTokenBytes: number | undefined): void {
+  const { maxHeaderSize = http.maxHeaderSize } = server as { maxHeaderSize?: number }
+  if (maxTokenBytes === undefined || maxHeaderSize >= maxTokenBytes + OTHER_HEADERS) return
+  log.warn({ code: 'SECURE_API_TOKEN_HEADER_LIMIT' satisfies ConfigurationCode, maxTokenBytes, maxHeaderSize },
+    'secure-api: tokens of that size do not fit into the headers that this server accepts; raise `maxHeaderSize` of secureServer()')
+}
+
 function decorate (app: FastifyInstance, authenticator: TokenAuthenticator, pipeline: Pipeline): void {
   app.decorateRequest(kPrincipal, null)
   decorating(app).decorateRequest('auth', { getter: principalOf })
@@ -156,11 +219,18 @@ function principalOf (this: FastifyRequest): Principal {
   return (this as WithPrincipal)[kPrincipal] ?? anonymous
 }
 
+/** Beside `public` a credential may be looked at all the same; without `public` it is always needed. */
+function credentialsOf ({ kind, config }: RouteInfo): 'needed' | 'optional' | 'ignored' {
+  if (kind === 'unknown') return 'ignored'
+  if (config.public !== true) return 'needed'
+  return config.authentication === 'optional' ? 'optional' : 'ignored'
+}
+
 /** A token seen before is only looked up: no cryptography, no promise. */
-function authenticate (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest): Verdict | Promise<Verdict> {
+function authenticate (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, optional = false): Verdict | Promise<Verdict> {
   const { raw, headers } = request
   const credential = readBearer(raw.rawHeaders, headers.authorization, raw.url ?? '')
-  if (credential === 'none') return prepared.SECURE_API_UNAUTHENTICATED
+  if (credential === 'none') return optional ? undefined : prepared.SECURE_API_UNAUTHENTICATED
   if (typeof credential === 'string') return countFailure(failures, request, prepared[credential])
   const known = authenticator.lookup(credential.token, connectionOf(raw))
   if (known === undefined) return verifyNew(authenticator, failures, request, credential.token)

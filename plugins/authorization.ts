@@ -25,6 +25,8 @@ declare module 'fastify' {
     authenticated?: true
     /** No authentication; still limited. Beside a rule it stops the boot. */
     public?: true
+    /** Beside `public`: a token that is sent fills `request.auth`, a bad one is 401, and without one the caller is anonymous. */
+    authentication?: 'optional'
     /** Overrides `authorization.phase` for this route. */
     authorization?: RouteRule['authorization']
   }

@@ -121,7 +121,7 @@ function routeOptions ({ config, label }: RouteInfo, base: HeadersOptions, conte
  * (`reply.hijack()`, streams written to `reply.raw`).
  */
 function writer (table: HeaderTable, { kind, config }: RouteInfo): Handler {
-  const { http, https } = headPlans(table, { isPublic: config.public === true, isRoute: kind === 'route' })
+  const { http, https } = headPlans(table, { isPublic: config.public === true && config.authentication === undefined, isRoute: kind === 'route' })
   const withNonce = table.nonces.length > 0 ? compileNonceTable(table) : undefined
   return (request, reply) => {
     const { raw } = reply

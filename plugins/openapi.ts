@@ -128,7 +128,8 @@ class DocumentedRoutes {
 }
 
 /** Without the guards of `authorization` a valid credential is enough wherever one is asked for. */
-function accessOf ({ access, accessByDefault }: Fields, steps: readonly string[]): Access {
+function accessOf ({ access, accessByDefault, authentication }: Fields, steps: readonly string[]): Access {
+  if (authentication === 'optional') return 'optional'
   if (access === undefined) return steps.includes('authentication') ? 'authenticated' : 'public'
   return access === 'none' && accessByDefault === 'authenticated' ? 'authenticated' : access as Access
 }

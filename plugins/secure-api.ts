@@ -87,6 +87,8 @@ export interface RoutePosture {
   readonly steps: { readonly onRequest: readonly string[], readonly preHandler: readonly string[] }
   /** The rule, or `'public'`, `'authenticated'`, `'none'`. */
   readonly access?: unknown
+  /** Present where a token is checked if one is sent, on a public route. */
+  readonly authentication?: 'optional'
   /** What `'none'` means in this application: `authorization.default`. */
   readonly accessByDefault?: 'deny' | 'authenticated'
   /** The pattern of `authorization.routes` that says what the route does not state itself. */
@@ -254,7 +256,7 @@ const rulesRefused = Object.freeze({
   name: 'no-authentication',
   phase: 'guard' as const,
   compile ({ config, label }: RouteInfo, problems: Problems) {
-    for (const key of ['scope', 'role', 'policy', 'authenticated']) {
+    for (const key of ['scope', 'role', 'policy', 'authenticated', 'authentication']) {
       if (key in config) problems.add('SECURE_API_ROUTE_NOT_AUTHENTICATED', `${label}: config.${key}`, 'the route has a rule, and `auth` is false', 'Configure `auth`, or remove the rule.')
     }
     return undefined

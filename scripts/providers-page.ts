@@ -1,17 +1,38 @@
-import { presets, presetSamples, type Preset, type PresetSample } from '../lib/tokens/index.ts'
+import { inspect } from 'node:util'
+import { presets, presetSamples, providerSamples, type Preset, type PresetSample, type ProviderSample } from '../lib/tokens/index.ts'
 import { table } from './errors-page.ts'
 
 /** The text of docs/providers.md, from the presets and their sample tokens. */
 export function providersPage (): string {
   return `# Identity providers
 
-<!-- Made by \`npm run docs\` from lib/tokens/presets.ts and lib/tokens/samples.ts; a test compares. -->
+<!-- Made by \`npm run docs\` from lib/tokens/presets.ts, samples.ts and provider-samples.ts; a test compares. -->
 
 \`auth: { issuer, audience, preset: 'entra' }\` sets the claim names and quirks of a provider; whatever stands beside it wins.
-Without a preset \`scope\` and \`scp\` are scopes, and \`roles\` are roles. The sample tokens are those of the providers'
+Without a preset \`scope\` and \`scp\` are scopes, and \`roles\` are roles; [providers without a preset](#providers-without-a-preset)
+have their options below. The sample tokens are those of the providers'
 documentation, without their times; \`test/lib/tokens/rules.test.ts\` reads each of them.
 
-${Object.entries<Preset>(presets).map(([name, preset]) => section(name, preset)).join('\n')}`
+${Object.entries<Preset>(presets).map(([name, preset]) => section(name, preset)).join('\n')}
+## Providers without a preset
+
+Options that read the tokens of these providers, put under \`auth\` or into an entry of \`auth.issuers\`. Names and ids are made up.
+
+${providerSamples.map(providerText).join('\n')}`
+}
+
+function providerText ({ name, documentation, note, options, header, claims, principal, refused }: ProviderSample): string {
+  return `### ${name}
+
+[Documentation of these tokens](${documentation}). ${note}
+
+\`\`\`js
+const auth = ${inspect(options, { depth: null, breakLength: 120, compact: 2 })}
+\`\`\`
+
+${becomes({ header, claims, principal })}
+Refused: ${refused.map(({ what, code }) => `${what} (\`${code}\`)`).join('; ')}.
+`
 }
 
 function section (name: string, preset: Preset): string {
@@ -32,10 +53,13 @@ function facts ({ algorithms, scopeClaims, roleClaims, audienceClaim, tokenUse }
 }
 
 function sampleText ({ name, issuer, audience, header, claims, principal }: PresetSample): string {
-  const { kind, subject, client, tenant, scopes, roles } = principal
   return `**${name}**, with \`issuer: '${issuer}'\` and \`audience: '${audience}'\`:
 
-\`\`\`json
+${becomes({ header, claims, principal })}`
+}
+
+function becomes ({ header, claims, principal: { kind, subject, client, tenant, scopes, roles } }: Pick<PresetSample, 'header' | 'claims' | 'principal'>): string {
+  return `\`\`\`json
 ${JSON.stringify({ header, claims }, null, 2)}
 \`\`\`
 

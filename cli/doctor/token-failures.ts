@@ -56,7 +56,7 @@ const relaxations: Partial<Record<TokenFailureCode, Relaxation>> = {
     const [first] = state.rules.values()
     return typeof iss === 'string' && first !== undefined ? { ...state, rules: new Map([[iss, { ...first, tenant: undefined }]]) } : undefined
   },
-  SECURE_API_TOKEN_TYPE: state => changed(state, () => ({ profile: 'any', tokenUse: undefined })),
+  SECURE_API_TOKEN_TYPE: state => changed(state, () => ({ profile: 'any', tokenUse: undefined, nonce: 'allowed' })),
   SECURE_API_TOKEN_EXPIRED: (state, { claims }) => ({ ...state, now: earlier(claims) }),
   SECURE_API_TOKEN_NOT_YET_VALID: state => changed(state, () => ({ clockTolerance: farFuture })),
   SECURE_API_TOKEN_TOO_OLD: state => changed(state, () => ({ maxTokenAge: Infinity })),

@@ -22,6 +22,7 @@ const explanations: Partial<Record<TokenFailureCode, Explain>> = {
   SECURE_API_TOKEN_TYPE: ({ header: { typ }, claims }) => ({ what: `typ is ${show(typ)}${marksOf(claims)}: this is no access token`, fix: 'Send the access token, not the ID token; under `profile: \'at+jwt\'` the type must be at+jwt.' }),
   SECURE_API_TOKEN_ISSUER: ({ claims: { iss }, rules }) => ({ what: `iss is ${show(iss)}; accepted: ${accepted(rules, entry => [entry.issuer])}`, fix: 'Configure `issuer` exactly as it stands in the token; every character counts.' }),
   SECURE_API_TOKEN_AUDIENCE: ({ claims, rules }) => ({ what: `${audienceClaim(rules)} is ${show(claims[audienceClaim(rules)])}; accepted: ${accepted(rules, entry => [...entry.audience])}`, fix: 'Have the client ask for a token for this API (scope, audience or resource parameter), or correct `audience`.' }),
+  SECURE_API_TOKEN_AUDIENCE_MISSING: ({ rules }) => ({ what: `it has no ${audienceClaim(rules)}; accepted: ${accepted(rules, entry => [...entry.audience])}`, fix: 'Have the issuer write one for this API, or say with `audienceClaim` which claim stands for it.' }),
   SECURE_API_TOKEN_EXPIRED: ({ claims: { exp }, now }) => ({ what: `exp was ${instant(exp)}, ${distance(exp, now)} ago`, fix: 'Get a new token.' }),
   SECURE_API_TOKEN_NOT_YET_VALID: ({ claims: { nbf, iat }, now }) => ({ what: `nbf is ${instant(nbf)}, iat is ${instant(iat)}, and it is ${new Date(now).toISOString()}`, fix: 'Set the clocks by NTP, or raise `clockTolerance`.' }),
   SECURE_API_TOKEN_TOO_OLD: ({ claims: { iat }, now }) => ({ what: `iat was ${instant(iat)}, ${distance(iat, now)} ago`, fix: 'Get a new token, or raise `maxTokenAge`.' }),
@@ -35,7 +36,7 @@ export function explain (code: TokenFailureCode, situation: Situation): Explanat
   return explanations[code]?.(situation) ?? { what: answers[code].detail, fix: 'Get a new token from the issuer.' }
 }
 
-function audienceClaim ([rules]: readonly IssuerRules[]): 'aud' | 'client_id' {
+function audienceClaim ([rules]: readonly IssuerRules[]): string {
   return rules?.audienceClaim ?? 'aud'
 }
 

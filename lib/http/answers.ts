@@ -22,6 +22,7 @@ export const answers = {
   SECURE_API_TOKEN_TYPE: invalidToken('The token is not an access token.'),
   SECURE_API_TOKEN_ISSUER: invalidToken('The issuer is not accepted.'),
   SECURE_API_TOKEN_AUDIENCE: invalidToken('The token is meant for another audience.'),
+  SECURE_API_TOKEN_AUDIENCE_MISSING: invalidToken('The token names no audience.'),
   SECURE_API_TOKEN_EXPIRED: invalidToken('The token has expired.'),
   SECURE_API_TOKEN_NOT_YET_VALID: invalidToken('The token is not valid yet.'),
   SECURE_API_TOKEN_TOO_OLD: invalidToken('The token was issued too long ago.'),

@@ -1,12 +1,14 @@
 import { FetchFailure } from './failure.ts'
 import type { FetchDocument } from './transport.ts'
-import { isSecureUrl } from './url.ts'
+import { isSecureUrl, type PlainHosts } from './url.ts'
 
 export interface DiscoveryOptions {
   readonly fetch: FetchDocument
   /** For each of at most two requests, in milliseconds. */
   readonly timeout: number
   readonly allowLoopback: boolean
+  /** Further hosts that may be asked over http; only in development. */
+  readonly insecureHosts?: readonly string[]
   readonly signal?: AbortSignal
 }
 
@@ -31,12 +33,17 @@ export async function discoverKeySetUrl (issuer: string, options: DiscoveryOptio
   if (metadata.issuer !== issuer) throw new FetchFailure('issuer')
   const { jwks_uri: url } = metadata
   if (typeof url !== 'string') throw new FetchFailure('metadata')
-  if (!isSecureUrl(url, options.allowLoopback)) throw new FetchFailure('url')
+  if (!isSecureUrl(url, plainHosts(options))) throw new FetchFailure('url')
   return url
 }
 
-async function fetchMetadata (issuer: string, { fetch, allowLoopback, ...limits }: DiscoveryOptions): Promise<Record<string, unknown>> {
-  if (!isSecureUrl(issuer, allowLoopback)) throw new FetchFailure('url')
+/** The hosts that options let be asked over http. */
+export function plainHosts ({ allowLoopback, insecureHosts = [] }: Pick<DiscoveryOptions, 'allowLoopback' | 'insecureHosts'>): PlainHosts {
+  return { loopback: allowLoopback, names: insecureHosts }
+}
+
+async function fetchMetadata (issuer: string, { fetch, allowLoopback, insecureHosts, ...limits }: DiscoveryOptions): Promise<Record<string, unknown>> {
+  if (!isSecureUrl(issuer, plainHosts({ allowLoopback, ...(insecureHosts && { insecureHosts }) }))) throw new FetchFailure('url')
   const [oidc, oauth] = metadataUrls(issuer)
   try {
     return asRecord(await fetch(oidc, limits))

@@ -2,12 +2,13 @@
  * Why a key set could not be had.
  *
  * - `timeout`, `transport`, `status`, `redirect`, `oversize`, `parse`: the document did not arrive.
+ * - `proxy`: the proxy could not be reached, or refused the tunnel.
  * - `url`: the address is not https (nor loopback where that is allowed).
  * - `issuer`: the metadata names another issuer (RFC 8414 §3.3).
  * - `metadata`: the metadata has no `jwks_uri`.
  * - `empty`: the set has no key that may be used.
  */
-export type FailureReason = 'timeout' | 'transport' | 'status' | 'redirect' | 'oversize' | 'parse' | 'url' | 'issuer' | 'metadata' | 'empty'
+export type FailureReason = 'timeout' | 'transport' | 'status' | 'redirect' | 'oversize' | 'parse' | 'proxy' | 'url' | 'issuer' | 'metadata' | 'empty'
 
 /** A document or key set that could not be had. Never thrown out of a key ring: it appears in events and in `status()`. */
 export class FetchFailure extends Error {

@@ -44,7 +44,7 @@ export class KeyRing implements KeySource {
   #cancelExpiry = () => {}
 
   constructor ({ fetch = fetchDocument, ...options }: KeyRingOptions) {
-    this.#options = { now: Date.now, random: Math.random, schedule: scheduleTimer, onEvent: () => {}, ...options }
+    this.#options = { insecureHosts: [], now: Date.now, random: Math.random, schedule: scheduleTimer, onEvent: () => {}, ...options }
     this.#cooldown = new Cooldown(options.cooldown)
     this.#report = new KeyReporter(options.issuer, this.#options.onEvent)
     const { source } = options

@@ -1,4 +1,4 @@
-import { discoverKeySetUrl } from './discovery.ts'
+import { discoverKeySetUrl, plainHosts } from './discovery.ts'
 import { asFailure, FetchFailure } from './failure.ts'
 import type { FetchDocument } from './transport.ts'
 import { isSecureUrl } from './url.ts'
@@ -8,6 +8,7 @@ export interface LoaderOptions {
   readonly source: { readonly jwksUri: string } | 'discovery'
   readonly timeout: number
   readonly allowLoopback: boolean
+  readonly insecureHosts?: readonly string[]
   readonly fetch: FetchDocument
 }
 
@@ -27,9 +28,9 @@ export class KeySetLoader {
 
   /** One to three requests, one after the other. Rejects with `FetchFailure`. */
   async load (signal: AbortSignal): Promise<unknown> {
-    const { fetch, timeout, allowLoopback } = this.#options
+    const { fetch, timeout } = this.#options
     const url = await this.#locate(signal)
-    if (!isSecureUrl(url, allowLoopback)) throw new FetchFailure('url')
+    if (!isSecureUrl(url, plainHosts(this.#options))) throw new FetchFailure('url')
     return await fetch(url, { timeout, signal })
   }
 
@@ -47,11 +48,11 @@ export class KeySetLoader {
 
   /** Where metadata cannot be had, the address known so far stays in use; metadata that says something else ends it. */
   async #discover (signal: AbortSignal, known: string | undefined): Promise<string> {
-    const { issuer, fetch, timeout, allowLoopback } = this.#options
+    const { issuer, fetch, timeout, allowLoopback, insecureHosts = [] } = this.#options
     // Half of the time, so that a known address can still be asked within the attempt.
     const limit = known === undefined ? timeout : timeout / 2
     try {
-      const url = await discoverKeySetUrl(issuer, { fetch, timeout: limit, allowLoopback, signal })
+      const url = await discoverKeySetUrl(issuer, { fetch, timeout: limit, allowLoopback, insecureHosts, signal })
       this.#doubted = false
       return url
     } catch (error) {

@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { DurationSchema, milliseconds, parseDuration, type Problems } from '../config/index.ts'
+import { checkRoute } from './route.ts'
 
 export const KeysOptionsSchema = Type.Object({
   /**
@@ -27,19 +28,39 @@ export const KeysOptionsSchema = Type.Object({
    * 30 seconds; with `startup: 'required'` less than Fastify's `pluginTimeout`.
    * @default '5 seconds'
    */
-  timeout: Type.Optional(DurationSchema)
+  timeout: Type.Optional(DurationSchema),
+  /**
+   * The proxy through which keys are fetched: `'http://proxy.example.com:3128'`, with a name and a password in it if it
+   * wants them. It only passes bytes on (CONNECT): TLS is verified up to the provider. `false` uses none.
+   * @default the variable HTTPS_PROXY, except for hosts in NO_PROXY
+   */
+  proxy: Type.Optional(Type.Union([Type.Literal(false), Type.String({ secret: true })])),
+  /**
+   * The authorities that may sign certificates of the provider and of an https proxy, in place of those that Node
+   * trusts: PEM text, or the path of a file. For the authority of a company.
+   * @default those of Node, with NODE_EXTRA_CA_CERTS
+   */
+  ca: Type.Optional(Type.String()),
+  /**
+   * Host names that may be asked over http, for a provider in a container beside this one: `['keycloak']`. Whoever is on
+   * that network can replace the keys, so that in production it stops the boot.
+   * @default none but this machine, and that in development only
+   */
+  insecureHosts: Type.Optional(Type.Array(Type.String({ pattern: '^[A-Za-z0-9._-]+$', hint: "Write the bare name of a host: 'keycloak'." }), { minItems: 1 }))
 }, { additionalProperties: false })
 
 export type KeysOptions = Static<typeof KeysOptionsSchema>
 
-/** {@link KeysOptions} with every default, in milliseconds. */
-export type KeyTimes = Readonly<Record<keyof KeysOptions, number>>
+type TimeName = 'refresh' | 'cooldown' | 'maxStale' | 'timeout'
+
+/** The times of {@link KeysOptions} with every default, in milliseconds. */
+export type KeyTimes = Readonly<Record<TimeName, number>>
 
 const defaults = { refresh: 600_000, cooldown: 30_000, maxStale: 86_400_000, timeout: 5000 } as const satisfies KeyTimes
 
 /** The times of a ring in milliseconds, from options that were checked. An unstated cooldown is never longer than `refresh`. */
 export function resolveKeysOptions (options: KeysOptions = {}): KeyTimes {
-  const ms = (name: keyof KeysOptions) => options[name] === undefined ? defaults[name] : milliseconds(options[name])
+  const ms = (name: TimeName) => options[name] === undefined ? defaults[name] : milliseconds(options[name])
   const refresh = ms('refresh')
   const cooldown = options.cooldown === undefined ? Math.min(refresh, defaults.cooldown) : ms('cooldown')
   return { refresh, cooldown, maxStale: ms('maxStale'), timeout: ms('timeout') }
@@ -49,7 +70,7 @@ const HOUR = 3_600_000
 const DAY = 24 * HOUR
 
 /** In milliseconds. */
-const ranges: ReadonlyArray<readonly [name: keyof KeysOptions, minimum: number, maximum: number]> = [
+const ranges: ReadonlyArray<readonly [name: TimeName, minimum: number, maximum: number]> = [
   ['refresh', 10_000, DAY],
   ['cooldown', 1000, HOUR],
   ['maxStale', 10_000, 7 * DAY],
@@ -69,6 +90,11 @@ export function validateKeys (options: KeysOptions, environment: 'production' | 
     problems.add('SECURE_API_OPTION_RANGE', `${path}.${name}`, `${ms} milliseconds are out of range`, `Give ${minimum} to ${maximum} milliseconds.`)
   }
   checkOrder(resolveKeysOptions(Object.fromEntries(readable.map(([name]) => [name, options[name]]))), path, problems)
+  if (options.insecureHosts !== undefined && environment === 'production') {
+    problems.add('SECURE_API_URL_INSECURE', `${path}.insecureHosts`, 'keys fetched over http can be replaced on the way, and with them every token',
+      'Leave it out in production, or set `environment` (or NODE_ENV) to development where the provider runs in a container beside this one.')
+  }
+  checkRoute(options, path, problems)
 }
 
 function checkOrder ({ refresh, cooldown, maxStale }: KeyTimes, path: string, problems: Problems): void {

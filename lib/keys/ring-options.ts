@@ -18,6 +18,8 @@ export interface KeyRingOptions {
   readonly timeout: number
   /** Lets http addresses of this machine be asked; only in development. */
   readonly allowLoopback: boolean
+  /** Further hosts that may be asked over http; only in development. */
+  readonly insecureHosts?: readonly string[]
   readonly onEvent?: (event: KeyEvent) => void
   readonly now?: () => number
   readonly random?: () => number

@@ -1,5 +1,5 @@
-import http, { type ClientRequest, type IncomingMessage } from 'node:http'
-import https from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import { Connections, send, type Route } from './connect.ts'
 import { asFailure, FetchFailure } from './failure.ts'
 
 /** Largest key set or metadata document that is read, in bytes. Real ones are below 30 KiB. */
@@ -24,38 +24,28 @@ export type FetchDocument = (url: string, options: FetchOptions) => Promise<unkn
  * Over node:http and not the global `fetch`, because undici costs 45 ms and 14 MB at its first use, and has no
  * limit for the size of a body without a dispatcher of its own.
  */
-export const fetchDocument: FetchDocument = async (url, { timeout, maxBytes = MAX_DOCUMENT_BYTES, signal }) => {
-  const outgoing = open(url)
-  const { promise: interrupted, reject: interrupt } = interruption()
-  const onAbort = () => interrupt(asFailure(signal?.reason))
-  const timer = setTimeout(() => interrupt(new FetchFailure('timeout')), timeout)
-  if (signal?.aborted === true) onAbort()
-  signal?.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([interrupted, exchange(outgoing, maxBytes)])
-  } catch (error) {
-    throw asFailure(error)
-  } finally {
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', onAbort)
-    outgoing.destroy()
+export function createFetch (route: Route = {}): FetchDocument {
+  return async (url, { timeout, maxBytes = MAX_DOCUMENT_BYTES, signal }) => {
+    const connections = new Connections()
+    const { promise: interrupted, reject: interrupt } = interruption()
+    const onAbort = () => interrupt(asFailure(signal?.reason))
+    const timer = setTimeout(() => interrupt(new FetchFailure('timeout')), timeout)
+    if (signal?.aborted === true) onAbort()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await Promise.race([interrupted, exchange(url, route, maxBytes, connections)])
+    } catch (error) {
+      throw asFailure(error)
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+      connections.end()
+    }
   }
 }
 
-const headers = {
-  accept: 'application/json, application/jwk-set+json',
-  'accept-encoding': 'identity',
-  'user-agent': 'fastify-secure-api'
-}
-
-/** `agent: false`: a connection of its own, so that a dead one in a pool cannot fail the attempt. */
-function open (url: string): ClientRequest {
-  try {
-    return (url.startsWith('https:') ? https : http).get(url, { agent: false, headers })
-  } catch (cause) {
-    throw new FetchFailure('url', { cause })
-  }
-}
+/** Without a proxy, whatever the environment says. */
+export const fetchDocument: FetchDocument = createFetch()
 
 function interruption () {
   let reject: (failure: FetchFailure) => void = () => {}
@@ -63,19 +53,10 @@ function interruption () {
   return { promise, reject }
 }
 
-async function exchange (outgoing: ClientRequest, maxBytes: number): Promise<unknown> {
-  const incoming = await response(outgoing)
+async function exchange (url: string, route: Route, maxBytes: number, connections: Connections): Promise<unknown> {
+  const incoming = await send(url, route, connections)
   refuse(incoming, maxBytes)
   return parse(await read(incoming, maxBytes))
-}
-
-function response (outgoing: ClientRequest): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    outgoing.once('response', resolve)
-    // Stays for the whole exchange: destroying a request may emit an error later.
-    outgoing.on('error', reject)
-    outgoing.once('close', () => reject(new FetchFailure('transport')))
-  })
 }
 
 function refuse ({ statusCode = 0, headers: { 'content-length': length } }: IncomingMessage, maxBytes: number): void {

@@ -5,47 +5,77 @@ const ipv4Loopback = /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/
 /** What is wrong with an address; undefined when nothing is. */
 export type UrlFault = 'syntax' | 'scheme' | 'insecure' | 'credentials' | 'query'
 
+/** Which hosts may be asked over http: this machine, and those that the configuration names. */
+export interface PlainHosts {
+  readonly loopback: boolean
+  readonly names: readonly string[]
+}
+
+/** `true` stands for this machine alone, `false` for none. */
+type Plain = boolean | PlainHosts
+
 /**
- * True for an https URL, and for an http one that stays on this machine where `allowLoopback` says so.
+ * True for an https URL, and for an http one whose host may be asked so.
  * URLs that carry credentials are never secure: they end in logs.
  */
-export function isSecureUrl (url: string, allowLoopback: boolean): boolean {
-  return urlFault(url, allowLoopback) === undefined
+export function isSecureUrl (url: string, plain: Plain): boolean {
+  return urlFault(url, plain) === undefined
 }
 
 /** As {@link isSecureUrl}, with the reason. */
-export function urlFault (url: string, allowLoopback: boolean): UrlFault | undefined {
+export function urlFault (url: string, plain: Plain): UrlFault | undefined {
   const parsed = parse(url)
   if (parsed === undefined) return 'syntax'
   if (parsed.protocol !== 'https:' && parsed.protocol !== 'http:') return 'scheme'
   if (parsed.username !== '' || parsed.password !== '') return 'credentials'
-  return parsed.protocol === 'https:' || (allowLoopback && isLoopback(parsed.hostname)) ? undefined : 'insecure'
+  return parsed.protocol === 'https:' || isPlainHost(parsed.hostname, plain) ? undefined : 'insecure'
+}
+
+function isPlainHost (hostname: string, plain: Plain): boolean {
+  const { loopback, names } = hostsOf(plain)
+  return (loopback && isLoopback(hostname)) || names.some(name => name.toLowerCase() === hostname)
+}
+
+function hostsOf (plain: Plain): PlainHosts {
+  return typeof plain === 'boolean' ? { loopback: plain, names: [] } : plain
 }
 
 /** As {@link urlFault}; an issuer identifier has neither query nor fragment besides (RFC 8414 §2). */
-export function issuerFault (issuer: string, allowLoopback: boolean): UrlFault | undefined {
-  return urlFault(issuer, allowLoopback) ?? (/[?#]/.test(issuer) ? 'query' : undefined)
+export function issuerFault (issuer: string, plain: Plain): UrlFault | undefined {
+  return urlFault(issuer, plain) ?? (/[?#]/.test(issuer) ? 'query' : undefined)
 }
 
 /**
  * Reports an issuer that is not an identifier by RFC 8414 §2, or whose keys would travel in the clear.
  * Issuers are compared as exact strings everywhere: `https://a.example` and `https://a.example/` are two issuers.
  */
-export function checkIssuerUrl (issuer: string, allowLoopback: boolean, path: string, problems: Problems): void {
-  report(issuerFault(issuer, allowLoopback), allowLoopback, path, problems)
+export function checkIssuerUrl (issuer: string, plain: Plain, path: string, problems: Problems): void {
+  report(issuerFault(issuer, plain), plain, path, problems, ' If that is the `iss` of the tokens, give `jwksUri` or `jwks` beside it: nothing is fetched from the issuer then.')
+}
+
+const unseen = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|^\s|\s$/u
+
+/** Reports an issuer that cannot be the `iss` of a token, for one that is compared and never asked (RFC 7519 §4.1.1). */
+export function checkIssuerText (issuer: string, path: string, problems: Problems): void {
+  if (unseen.test(issuer)) {
+    problems.add('SECURE_API_OPTION_VALUE', path, 'there are blanks at its ends, or characters that cannot be seen', 'Copy `iss` from a token; does the environment variable behind it end with a line break?')
+  }
+  if (urlFault(issuer, true) === 'credentials') report('credentials', true, path, problems)
 }
 
 /** Reports the address of a key set that could not be fetched safely. */
-export function checkKeySetUrl (url: string, allowLoopback: boolean, path: string, problems: Problems): void {
-  report(urlFault(url, allowLoopback), allowLoopback, path, problems)
+export function checkKeySetUrl (url: string, plain: Plain, path: string, problems: Problems): void {
+  report(urlFault(url, plain), plain, path, problems)
 }
 
-function report (fault: UrlFault | undefined, allowLoopback: boolean, path: string, problems: Problems): void {
+function report (fault: UrlFault | undefined, plain: Plain, path: string, problems: Problems, otherwise = ''): void {
   if (fault === undefined) return
   const [why, fix] = explanations[fault]
   const code = fault === 'insecure' ? 'SECURE_API_URL_INSECURE' : 'SECURE_API_URL_INVALID'
-  const hint = fault === 'insecure' && !allowLoopback ? ' Loopback addresses may use http when `environment` is development.' : ''
-  problems.add(code, path, why, fix + hint)
+  const inDevelopment = hostsOf(plain).loopback
+    ? ' In development `keys.insecureHosts` names hosts that may be asked over http.'
+    : ' When `environment` is development, loopback addresses and those in `keys.insecureHosts` may use http.'
+  problems.add(code, path, why, `${fix}${fault === 'insecure' ? inDevelopment : ''}${otherwise}`)
 }
 
 const explanations: Readonly<Record<UrlFault, readonly [why: string, fix: string]>> = {

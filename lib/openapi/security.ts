@@ -45,8 +45,10 @@ function freeName (schemes: Fields, url: string, number = 1): string {
 }
 
 /** The Security Requirement Objects of a route: any one of the list is enough, and of one all must hold. None: it is public. */
-export function securityOf (access: Access, { bearer, openIdConnect, bearerScopes }: Schemes): readonly Fields[] {
+export function securityOf (access: Access, { bearer, openIdConnect, bearerScopes }: Omit<Schemes, 'added'>): readonly Fields[] {
   if (access === 'public') return []
+  // OpenAPI 3.1 §4.8.30: an empty requirement among others makes security optional.
+  if (access === 'optional') return [{}, ...securityOf('authenticated', { bearer, openIdConnect, bearerScopes })]
   const groups = typeof access === 'string' ? [[]] : alternatives(access)
   const withBearer = bearerScopes ? groups : [[]]
   return [

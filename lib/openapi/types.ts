@@ -3,8 +3,8 @@ import type { Rule } from '../policy/index.ts'
 /** Any object of a document. */
 export type Fields = Readonly<Record<string, unknown>>
 
-/** Who may call a route. `unknown`: it was declared before the suite, and no request has shown its `config` yet. */
-export type Access = 'public' | 'authenticated' | 'none' | 'unknown' | Rule
+/** Who may call a route. `optional`: anybody, and a token that is sent is checked. `unknown`: it was declared before the suite, and no request has shown its `config` yet. */
+export type Access = 'public' | 'optional' | 'authenticated' | 'none' | 'unknown' | Rule
 
 /** What the suite does on a route, as far as a caller can see it. */
 export interface RouteFacts {

@@ -52,6 +52,11 @@ export const RouteRuleSchema = Type.Object({
   authenticated: Type.Optional(Type.Literal(true)),
   /** No authentication; still limited. Not beside a rule. */
   public: Type.Optional(Type.Literal(true)),
+  /**
+   * Beside `public`: a token that is sent is checked and fills `request.auth`, a bad one is 401, and without one the
+   * caller is anonymous.
+   */
+  authentication: Type.Optional(Type.Literal('optional')),
   /** Overrides `authorization.phase` for this route. */
   authorization: Type.Optional(Type.Object({ phase: Type.Union([Type.Literal('preHandler'), Type.Literal('onRequest')]) }, { additionalProperties: false }))
 }, { additionalProperties: false })

@@ -11,7 +11,7 @@ export type RouteAccess =
 
 const ruleKeys = ['scope', 'role', 'policy'] as const
 /** The route options that say who may call. */
-export const accessKeys: readonly string[] = [...ruleKeys, 'authenticated', 'public']
+export const accessKeys: readonly string[] = [...ruleKeys, 'authenticated', 'public', 'authentication']
 /** All that this control reads from a route's `config`. */
 export const routeRuleKeys: readonly string[] = Object.keys(RouteRuleSchema.properties)
 
@@ -32,6 +32,9 @@ function interpret (own: RouteRule, book: PolicyBook, label: string, problems: P
   const hasRule = Object.keys(rule).length > 0
   if (own.public === true && (hasRule || own.authenticated === true)) {
     problems.add('SECURE_API_ROUTE_PUBLIC_WITH_RULE', `${label}: config`, 'the route is public and has a rule', 'Remove `public`, or the rule.')
+  }
+  if (own.authentication !== undefined && own.public !== true) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${label}: config.authentication`, 'a token is optional on public routes only', 'Add `public: true`, or remove it: the route then needs a token.')
   }
   checkPolicyNames(own.policy, book, `${label}: config.policy`, problems)
   if (problems.list().length > before) return { kind: 'none' }

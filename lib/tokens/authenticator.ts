@@ -1,6 +1,7 @@
 import type { KeySource } from '../keys/index.ts'
 import { TokenCache, tokenDigest, type Slot, type TokenCacheLimits } from './cache.ts'
 import { checkSigned, notAfter } from './checks.ts'
+import { ClaimWatch, type UnmatchedClaim } from './claim-watch.ts'
 import { checkedClaims } from './claims.ts'
 import { createGate, MAX_TOKEN_BYTES, type Candidate, type Gate } from './gate.ts'
 import { failed, judged, keysUnavailable, refused, type Outcome, type Verified } from './outcome.ts'
@@ -22,6 +23,8 @@ export interface TokenAuthenticatorOptions {
   readonly cache?: Partial<TokenCacheLimits> | false
   /** @default never asked; the time limit is 1 second and a failure denies */
   readonly revocation?: Partial<RevocationCheckOptions> & Pick<RevocationCheckOptions, 'isRevoked'>
+  /** Told once of each configured claim that gave nothing in `after` verified tokens. @default nobody */
+  readonly claims?: { readonly after: number, readonly onUnmatched: (unmatched: UnmatchedClaim) => void }
   /** In bytes. @default 8192 */
   readonly maxTokenBytes?: number
   /** Milliseconds since the epoch. @default Date.now */
@@ -50,13 +53,14 @@ export class TokenAuthenticator {
   readonly #sources: ReadonlyMap<IssuerRules, KeySource>
   readonly #cache: TokenCache<Verified> | undefined
   readonly #revocation: RevocationCheck | undefined
+  readonly #watch: ClaimWatch | undefined
   readonly #now: () => number
   readonly #longest: number
   readonly #last = Symbol('secure-api.last-token')
   /** Requests that bring the same new token at the same time share one verification. */
   readonly #pending = new Map<string, Promise<Outcome>>()
 
-  constructor ({ issuers, cache, revocation, maxTokenBytes = MAX_TOKEN_BYTES, now = Date.now }: TokenAuthenticatorOptions) {
+  constructor ({ issuers, cache, revocation, claims, maxTokenBytes = MAX_TOKEN_BYTES, now = Date.now }: TokenAuthenticatorOptions) {
     const rules = new Map(issuers.map(entry => [entry.rules.issuer, entry.rules]))
     if (rules.size !== issuers.length) throw new TypeError('two sets of rules for one issuer')
     this.#longest = maxTokenBytes
@@ -64,6 +68,7 @@ export class TokenAuthenticator {
     this.#sources = new Map(issuers.map(entry => [entry.rules, entry.keys]))
     this.#cache = cache === false ? undefined : new TokenCache({ ...defaultLimits, ...cache })
     this.#revocation = revocation && createRevocationCheck({ timeout: REVOCATION_TIMEOUT, onFailure: 'deny', ...revocation })
+    this.#watch = claims && new ClaimWatch(claims.after, claims.onUnmatched)
     this.#now = now
   }
 
@@ -137,6 +142,7 @@ export class TokenAuthenticator {
       if (typeof key === 'string') return failed(key)
       const failure = checkSigned(candidate)
       if (failure !== undefined) return failed(failure)
+      this.#watch?.see(candidate.claims, candidate.rules)
       const principal = buildPrincipal(checkedClaims(candidate.claims), candidate.rules)
       const verified = Object.freeze({ kind: 'verified', principal, key, notAfter: notAfter(candidate.claims, candidate.rules) } as const)
       this.#cache?.set(digest, verified, ENTRY_BYTES + BYTES_PER_CHARACTER * candidate.signingInput.length)

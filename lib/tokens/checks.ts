@@ -37,7 +37,7 @@ const type: Check = ({ header: { typ }, claims, rules }) => {
   if (rules.profile === 'own') return typ === 'at+jwt' && saysAccess(claims) && !hasForeignMark(claims) ? undefined : 'SECURE_API_TOKEN_TYPE'
   if (typ === 'at+jwt') return undefined
   const accepted = rules.profile === 'any' && (typ === undefined || typ === 'jwt')
-  return accepted && (rules.tokenUse !== undefined || !isOtherKind(claims)) ? undefined : 'SECURE_API_TOKEN_TYPE'
+  return accepted && (rules.tokenUse !== undefined || !isOtherKind(claims, rules)) ? undefined : 'SECURE_API_TOKEN_TYPE'
 }
 
 function isUse (claims: UncheckedClaims, { claim, accepted }: NonNullable<IssuerRules['tokenUse']>): boolean {
@@ -50,12 +50,24 @@ function isUse (claims: UncheckedClaims, { claim, accepted }: NonNullable<Issuer
  * logout and security event tokens (RFC 8417 §2.2). Cognito and Keycloak name the kind in a claim, other issuers that
  * do so are believed when they say it is another one.
  */
-function isOtherKind (claims: UncheckedClaims): boolean {
-  return hasForeignMark(claims) || kindClaims.some(name => foreignKinds.has(lowerCase(claims[name])))
+function isOtherKind (claims: UncheckedClaims, rules: IssuerRules): boolean {
+  return foreignMarks.some(name => Object.hasOwn(claims, name)) || !mayCarryNonce(claims, rules) || kindClaims.some(name => foreignKinds.has(lowerCase(claims[name])))
 }
 
+/** Own tokens: nobody but the application could have put `nonce` into them. */
 function hasForeignMark (claims: UncheckedClaims): boolean {
-  return foreignMarks.some(name => Object.hasOwn(claims, name))
+  return Object.hasOwn(claims, 'nonce') || foreignMarks.some(name => Object.hasOwn(claims, name))
+}
+
+/** B2C and authentik copy `nonce` into access tokens. Those carry a scope, which ID tokens never do (OpenID Connect Core §2). */
+function mayCarryNonce (claims: UncheckedClaims, { nonce, scopeClaims }: IssuerRules): boolean {
+  if (nonce === 'allowed' || !Object.hasOwn(claims, 'nonce')) return true
+  return nonce === 'with-scope' && scopeClaims.some(path => holdsName(claimAt(claims, path)))
+}
+
+function holdsName (value: unknown): boolean {
+  const members: readonly unknown[] = Array.isArray(value) ? value : [value]
+  return members.some(member => typeof member === 'string' && member.trim() !== '')
 }
 
 /**
@@ -70,7 +82,7 @@ function lowerCase (value: unknown): unknown {
   return typeof value === 'string' ? value.toLowerCase() : value
 }
 
-const foreignMarks = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events']
+const foreignMarks = ['at_hash', 'c_hash', 's_hash', 'events']
 /** Where tokens say their kind: Cognito, Keycloak, Django's simplejwt, Flask-JWT-Extended, and others by hand. */
 const kindClaims = ['token_use', 'typ', 'token_type', 'type', 'use']
 const accessKinds: ReadonlySet<unknown> = new Set(['access', 'bearer', 'at+jwt'])
@@ -137,9 +149,14 @@ function seconds (date: unknown): number {
 /** RFC 7519 §4.1.3, and RFC 9068 §4: absent is foreign. In a list every member must be a text. */
 const audience: Check = ({ claims, rules }) => {
   const value = claimAt(claims, [rules.audienceClaim])
+  if (namesNobody(value)) return 'SECURE_API_TOKEN_AUDIENCE_MISSING'
   const values: readonly unknown[] = Array.isArray(value) ? value : [value]
   const wellFormed = values.every(member => typeof member === 'string')
   return wellFormed && values.some(member => typeof member === 'string' && rules.audience.has(member)) ? undefined : 'SECURE_API_TOKEN_AUDIENCE'
+}
+
+function namesNobody (value: unknown): boolean {
+  return value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)
 }
 
 /** Entra ID: the tenant in the issuer and the one in `tid` are the same, or the token is not of that tenant. */

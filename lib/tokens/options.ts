@@ -8,14 +8,28 @@ const literals = <const Names extends readonly string[]>(names: Names) => Type.U
 const presetNames = Object.keys(presets).filter((name): name is PresetName => name in presets)
 
 /**
- * Where a claim is: `'scp'`, or `'realm_access.roles'` for one inside another. A name that holds `://` is taken whole
- * (`'https://example.com/roles'`); for other names with dots give a list: `['resource_access', 'my.api', 'roles']`.
+ * Where a claim is: `'scp'`, or `'realm_access.roles'` for one inside another. A text that holds a slash or begins with
+ * `urn:` is one name (`'example.com/roles'`); for other names with dots give a list: `['resource_access', 'my.api', 'roles']`.
  */
 const ClaimPathSchema = Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })])
 
+export const TokenFormSchema = Type.Object({
+  /**
+   * Whether access tokens may carry `nonce`, which is the mark of an ID token with most providers. `'with-scope'`: those
+   * that carry a scope too, since ID tokens have none. `'allowed'`: all; then ID tokens must differ in their audience,
+   * or clients could use them as access tokens. `'refused'`: none.
+   * @default 'with-scope'
+   */
+  nonce: Type.Optional(literals(['with-scope', 'allowed', 'refused']))
+}, { additionalProperties: false })
+
+/** What the access tokens of a provider look like, where that is not what the standards say. */
+export type TokenForm = Static<typeof TokenFormSchema>
+
 export const IssuerOptionsSchema = Type.Object({
   /**
-   * The exact `iss` of the tokens; a slash at the end counts. For Entra ID it may hold `{tenantid}`, with `tenants`
+   * The exact `iss` of the tokens; a slash at the end counts. With `jwksUri` or `jwks` it may be any text, otherwise it
+   * is the https address where the provider's metadata is found. For Entra ID it may hold `{tenantid}`, with `tenants`
    * listing those that may call.
    */
   issuer: Type.String(),
@@ -30,6 +44,15 @@ export const IssuerOptionsSchema = Type.Object({
    * @default none: `scope` and `scp` are scopes, `roles` are roles
    */
   preset: Type.Optional(literals(presetNames)),
+  /**
+   * The claim that is compared with `audience`, for a provider whose tokens have no `aud`: `'client_id'`, `'azp'`. With
+   * `'iss'` every token of the issuer is accepted: only where each application has an issuer of its own, which
+   * `audience` then repeats.
+   * @default that of the preset, else `aud`
+   */
+  audienceClaim: Type.Optional(Type.String()),
+  /** What this provider's access tokens look like, where they differ from those of others. */
+  tokens: Type.Optional(TokenFormSchema),
   /** The tenant ids that stand for `{tenantid}` in `issuer`. Needed with it: every Entra ID customer can get tokens otherwise. */
   tenants: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
   /**
@@ -63,7 +86,8 @@ export const IssuerOptionsSchema = Type.Object({
    */
   scopeClaims: Type.Optional(Type.Array(ClaimPathSchema)),
   /**
-   * Claims that hold roles: a list, or one as text. `{audience}` in a path stands for the audience. Several add up.
+   * Claims that hold roles: a list, one as text, an object whose keys are the roles, or `true` for a role of the claim's
+   * name. `{audience}` in a path stands for the audience. Several add up.
    * @default those of the preset, else `roles`
    */
   roleClaims: Type.Optional(Type.Array(ClaimPathSchema)),
@@ -87,7 +111,7 @@ type WrittenIssuer = Static<typeof IssuerOptionsSchema>
 /** One provider whose tokens are accepted. */
 export type IssuerOptions = {
   // By its name, as its comments would be lost in declaration files otherwise.
-  [Name in keyof WrittenIssuer]: Name extends 'keys' ? KeysOptions : WrittenIssuer[Name]
+  [Name in keyof WrittenIssuer]: Name extends 'keys' ? KeysOptions : Name extends 'tokens' ? TokenForm : WrittenIssuer[Name]
 }
 
 export const TokenCacheOptionsSchema = Type.Object({

@@ -13,7 +13,7 @@ export interface Preset {
   /** `{audience}` stands for each configured audience. */
   readonly roleClaims: readonly ClaimPath[]
   /** The claim that is matched against `audience`. */
-  readonly audienceClaim: 'aud' | 'client_id'
+  readonly audienceClaim: string
   /** A claim by which the provider says what kind of token this is. */
   readonly tokenUse?: TokenUse
   /** True for a token that an application got for itself (RFC 6749 §4.4), false for one that stands for a user. */
@@ -43,8 +43,9 @@ export const presets = {
   /** Microsoft Entra ID, v1 (`https://sts.windows.net/{tenantid}/`) and v2 (`https://login.microsoftonline.com/{tenantid}/v2.0`). */
   entra: {
     documentation: 'https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference',
-    issuerForm: /^https:\/\/[^/]+\/(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\{tenantid\})\/(?:v2\.0\/?)?$/i,
-    issuerHint: 'Tokens carry the tenant\'s id, never `common`, `organizations` or a domain: https://login.microsoftonline.com/<tenant id>/v2.0, or {tenantid} with `tenants`.',
+    // Lower case, as it stands in tokens: an issuer is compared as it is.
+    issuerForm: /^https:\/\/[^/A-Z]+\/(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\{tenantid\})\/(?:v2\.0\/?)?$/,
+    issuerHint: 'Tokens carry the tenant\'s id in lower case, never `common`, `organizations` or a domain: https://login.microsoftonline.com/<tenant id>/v2.0, or {tenantid} with `tenants`.',
     algorithms: ['RS256'],
     scopeClaims: [['scp']],
     roleClaims: [['roles']],

@@ -1,5 +1,5 @@
 import { deepFreeze, immutableSet, type Principal } from '../credentials/index.ts'
-import { claimAt, textClaim, type AccessTokenClaims, type ClaimPath } from './claims.ts'
+import { claimAt, textClaim, type AccessTokenClaims, type ClaimPath, type UncheckedClaims } from './claims.ts'
 import type { IssuerRules } from './rules.ts'
 
 /** The names of the client, those of the standards first: RFC 9068, OpenID Connect, Okta, Entra ID v1. */
@@ -14,8 +14,8 @@ export function buildPrincipal (claims: AccessTokenClaims, rules: IssuerRules): 
     client: firstText(claims, clientClaims),
     issuer: claims.iss,
     ...(tenant === undefined ? undefined : { tenant }),
-    scopes: immutableSet(collect(claims, rules.scopeClaims, separated)),
-    roles: immutableSet(collect(claims, rules.roleClaims, single)),
+    scopes: immutableSet(rules.scopeClaims.flatMap(path => scopesAt(claims, path))),
+    roles: immutableSet(rules.roleClaims.flatMap(path => rolesAt(claims, path))),
     claims: deepFreeze(claims),
     expiresAt: claims.exp * 1000
   })
@@ -29,27 +29,35 @@ function firstText (claims: AccessTokenClaims, names: readonly string[]): string
   return undefined
 }
 
-/** Values of all these claims. Members that are no text are passed over: `true` is nobody's scope. */
-function collect (claims: AccessTokenClaims, paths: readonly ClaimPath[], split: (text: string) => string[]): string[] {
-  const found: string[] = []
-  for (const path of paths) {
-    const value = claimAt(claims, path)
-    if (typeof value === 'string') found.push(...split(value))
-    else if (Array.isArray(value)) found.push(...value.filter(isName))
-  }
-  return found
+/** RFC 6749 §3.3: scopes are separated by spaces. Members that are no text are passed over: `true` is nobody's scope. */
+export function scopesAt (claims: UncheckedClaims, path: ClaimPath): readonly string[] {
+  const value = claimAt(claims, path)
+  if (typeof value === 'string') return value.split(' ').filter(isName)
+  return Array.isArray(value) ? value.filter(isName) : []
+}
+
+/**
+ * The roles that a claim gives: those of a list, a text (one role, as it may hold spaces: `Domain Admins`), the keys of
+ * an object (Zitadel), or the claim's own name where it is `true` (custom claims of Firebase).
+ */
+export function rolesAt (claims: UncheckedClaims, path: ClaimPath): readonly string[] {
+  const value = claimAt(claims, path)
+  if (value === true) return path.slice(-1)
+  if (Array.isArray(value)) return value.filter(isName)
+  if (typeof value === 'object' && value !== null) return Object.keys(value).filter(name => isName(name) && isGrant(Reflect.get(value, name)))
+  return isName(value) ? [value] : []
+}
+
+/**
+ * `{ admin: true }`, or Zitadel's `{ admin: { <organization>: <domain> } }`. Nothing else is a role: not `{ admin: false }`,
+ * and not Keycloak's `{ <client>: { roles: […] } }`, where the roles are further inside.
+ */
+function isGrant (value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value === true
+  const organizations = Object.values(value)
+  return organizations.length > 0 && organizations.every(isName)
 }
 
 function isName (value: unknown): value is string {
   return typeof value === 'string' && value !== ''
-}
-
-/** RFC 6749 §3.3: scopes are separated by spaces. */
-function separated (text: string): string[] {
-  return text.split(' ').filter(isName)
-}
-
-/** A role may hold spaces (`Domain Admins`), so that a text is one role. */
-function single (text: string): string[] {
-  return isName(text) ? [text] : []
 }

@@ -11,13 +11,16 @@ export interface IssuerRules {
   /** The tenant that stands in the issuer, where it was made from a template. */
   readonly tenant: string | undefined
   readonly audience: ReadonlySet<string>
-  readonly audienceClaim: 'aud' | 'client_id'
+  readonly audienceClaim: string
+  readonly nonce: 'with-scope' | 'allowed' | 'refused'
   readonly algorithms: readonly Algorithm[]
   /** `own`: the type of RFC 9068 without all of its claims, and nothing that says another kind. */
   readonly profile: 'at+jwt' | 'any' | 'own'
   readonly tokenUse: TokenUse | undefined
   readonly scopeClaims: readonly ClaimPath[]
   readonly roleClaims: readonly ClaimPath[]
+  /** The claims that the configuration names itself: one that never matches is a mistake. Shared by all tenants of an entry. */
+  readonly stated: readonly StatedClaim[]
   /** Milliseconds. */
   readonly clockTolerance: number
   /** Milliseconds; Infinity where there is no limit. */
@@ -25,6 +28,13 @@ export interface IssuerRules {
   /** The longest `exp − iat`, in seconds; Infinity where there is no limit. */
   readonly maxLifetime: number
   readonly isService: (claims: UncheckedClaims) => boolean
+}
+
+/** An entry of `scopeClaims` or `roleClaims`, as it was written and as it is looked up. */
+export interface StatedClaim {
+  readonly option: 'scopeClaims' | 'roleClaims'
+  readonly claim: string
+  readonly paths: readonly ClaimPath[]
 }
 
 /** What the templates of Entra ID hold, as its metadata writes it. */
@@ -40,35 +50,54 @@ const generic: Defaults = {
   isService: isClientItself
 }
 
+const guid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
+
+/** Each tenant once, as tokens write it: an id that was copied in capitals would never match. */
+export function tenantsOf ({ tenants = [] }: Pick<IssuerOptions, 'tenants'>): string[] {
+  return [...new Set(tenants.map(tenant => guid.test(tenant) ? tenant.toLowerCase() : tenant))]
+}
+
 /**
  * The rules of an entry of `issuers`, which has been validated: one for each exact issuer, so that a tenant template
  * is no pattern at run time but a handful of names.
  */
 export function compileIssuer (options: IssuerOptions): IssuerRules[] {
-  if (!options.issuer.includes(TENANT)) return [compileExact(options, options.issuer, undefined)]
-  return [...new Set(options.tenants)].map(tenant => compileExact(options, options.issuer.replace(TENANT, tenant), tenant))
+  const stated = statedClaims(options)
+  if (!options.issuer.includes(TENANT)) return [compileExact(options, options.issuer, undefined, stated)]
+  return tenantsOf(options).map(tenant => compileExact(options, options.issuer.replace(TENANT, tenant), tenant, stated))
 }
 
 /** As `compileIssuer` for the application's own tokens, which live `lifetime` seconds: a longer life is that of another kind. */
 export function compileOwn (options: IssuerOptions, lifetime: number): IssuerRules {
   const { scopeClaims = ['scope', 'scp'], roleClaims = ['role', 'roles'] } = options
-  return Object.freeze({ ...compileExact({ ...options, scopeClaims, roleClaims }, options.issuer, undefined), profile: 'own', maxLifetime: lifetime })
+  return Object.freeze({ ...compileExact({ ...options, scopeClaims, roleClaims }, options.issuer, undefined, statedClaims(options)), profile: 'own', maxLifetime: lifetime })
 }
 
-function compileExact (options: IssuerOptions, issuer: string, tenant: string | undefined): IssuerRules {
-  const { audience, preset, profile = 'any', clockTolerance = 60_000, maxTokenAge } = options
+function statedClaims (options: Pick<IssuerOptions, 'audience' | StatedClaim['option']>): readonly StatedClaim[] {
+  return Object.freeze((['scopeClaims', 'roleClaims'] as const).flatMap(option => (options[option] ?? []).map(path =>
+    Object.freeze({ option, claim: typeof path === 'string' ? path : JSON.stringify(path), paths: expandAudience([parseClaimPath(path)], audiencesOf(options)) }))))
+}
+
+function audiencesOf ({ audience }: Pick<IssuerOptions, 'audience'>): readonly string[] {
+  return typeof audience === 'string' ? [audience] : audience
+}
+
+function compileExact (options: IssuerOptions, issuer: string, tenant: string | undefined, stated: readonly StatedClaim[]): IssuerRules {
+  const { preset, profile = 'any', clockTolerance = 60_000, maxTokenAge } = options
   const defaults: Defaults = preset === undefined ? generic : presets[preset]
-  const audiences = typeof audience === 'string' ? [audience] : audience
+  const audiences = audiencesOf(options)
   return Object.freeze({
     issuer,
     tenant,
     audience: new Set(audiences),
-    audienceClaim: defaults.audienceClaim,
+    audienceClaim: options.audienceClaim ?? defaults.audienceClaim,
+    nonce: options.tokens?.nonce ?? 'with-scope',
     algorithms: options.algorithms ?? defaults.algorithms,
     profile,
     tokenUse: defaults.tokenUse,
     scopeClaims: expandAudience(options.scopeClaims?.map(parseClaimPath) ?? defaults.scopeClaims, audiences),
     roleClaims: expandAudience(options.roleClaims?.map(parseClaimPath) ?? defaults.roleClaims, audiences),
+    stated,
     clockTolerance: milliseconds(clockTolerance),
     maxTokenAge: maxTokenAge === undefined ? Infinity : milliseconds(maxTokenAge),
     maxLifetime: Infinity,

@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { check, Problems } from '../config/index.ts'
+import { checkProxyVariable } from '../keys/index.ts'
 import { IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema, type IssuerOptions, type RevocationOptions, type TokenCacheOptions } from './options.ts'
 import { OwnTokensSchema, validateOwnTokens, type OwnTokensOptions } from './own.ts'
 import type { IsRevoked } from './revocation.ts'
@@ -16,6 +17,12 @@ export const AuthenticationOptionsSchema = Type.Object({
    * @default { max: 10_000 }
    */
   tokenCache: Type.Optional(Type.Union([Type.Literal(false), TokenCacheOptionsSchema])),
+  /**
+   * The longest token that is looked at, in bytes; longer ones are 401. For tokens with hundreds of groups. What stands
+   * before this API must let them through: see `maxHeaderSize` of `secureServer()` and the limits of proxies. 1024 to 65,536.
+   * @default 8192
+   */
+  maxTokenBytes: Type.Optional(Type.Integer({ minimum: 1024, maximum: 65_536 })),
   /** Tokens the application signs itself with `app.jwt.sign()`, accepted beside those of the providers. @default none */
   ownTokens: Type.Optional(OwnTokensSchema),
   /** Says whether a token has been revoked: a function of yours, or that of `createDenylist()`. Asked on every request. */
@@ -59,6 +66,7 @@ export function validateAuthentication (options: AuthenticationOptions, path: st
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.revocation`, 'there is no `isRevoked` that it could be about', 'Add `isRevoked`, or leave `revocation` out.')
   }
   validateEntries(options, direct, path, problems, context)
+  if (fetched(options.issuers ?? [direct])) checkProxyVariable(problems)
 }
 
 function validateEntries ({ issuers }: AuthenticationOptions, direct: object | undefined, path: string, problems: Problems, context: ValidationContext): void {
@@ -68,6 +76,15 @@ function validateEntries ({ issuers }: AuthenticationOptions, direct: object | u
   const found = new Problems()
   validateIssuers([direct as IssuerOptions], path, found, context)
   for (const { code, path: at, why, fix } of found.list()) problems.add(code, at.replace(`${path}[0]`, path), why, fix)
+}
+
+/** Whether the keys of any issuer are fetched over the proxy that the environment names. */
+function fetched (issuers: unknown): boolean {
+  const list: readonly unknown[] = Array.isArray(issuers) ? issuers : []
+  return list.some(issuer => {
+    const { jwks, keys }: Partial<IssuerOptions> = isObject(issuer) ? issuer as object : { jwks: {} }
+    return jwks === undefined && keys?.proxy === undefined
+  })
 }
 
 function requireIssuer (direct: Partial<IssuerOptions>, path: string, problems: Problems): void {

@@ -1,11 +1,11 @@
 import type { Problems } from '../config/index.ts'
 import { parseDuration } from '../config/index.ts'
-import { algorithms, checkInlineKeys, checkIssuerUrl, checkKeySetUrl, checkPublishedKeys, validateKeys } from '../keys/index.ts'
+import { algorithms, checkInlineKeys, checkIssuerText, checkIssuerUrl, checkKeySetUrl, checkPublishedKeys, isSecureUrl, validateKeys, type PlainHosts } from '../keys/index.ts'
 import { claimPathFault } from './claim-path.ts'
 import { isDevelopmentIssuer } from './development.ts'
 import type { IssuerOptions } from './options.ts'
 import { presets } from './presets.ts'
-import { TENANT } from './rules.ts'
+import { TENANT, tenantsOf } from './rules.ts'
 
 /** In development http is allowed on this machine, and a preset for a provider that is played by a test issuer. */
 export interface ValidationContext {
@@ -40,11 +40,19 @@ export function validateIssuers (list: readonly IssuerOptions[], path: string, p
 
 function exactNames ({ issuer, tenants }: IssuerOptions): string[] {
   if (typeof issuer !== 'string') return []
-  return issuer.includes(TENANT) && Array.isArray(tenants) ? [...new Set(tenants)].map(tenant => issuer.replace(TENANT, tenant)) : [issuer]
+  return issuer.includes(TENANT) && Array.isArray(tenants) ? tenantsOf({ tenants: texts(tenants) }).map(tenant => issuer.replace(TENANT, tenant)) : [issuer]
 }
 
-const issuerUrl: Rule = ({ issuer }, path, problems, { development }) => {
-  if (isText(issuer)) checkIssuerUrl(issuer.replace(TENANT, 'tenant'), development, `${path}.issuer`, problems)
+/** Only what is fetched must be a safe address. RFC 7519 §4.1.1: `iss` itself is any text (ADFS, Stytch). */
+const issuerUrl: Rule = ({ issuer, jwksUri, jwks, keys }, path, problems, { development }) => {
+  if (!isText(issuer)) return
+  if (jwksUri !== undefined || jwks !== undefined) checkIssuerText(issuer, `${path}.issuer`, problems)
+  else checkIssuerUrl(issuer.replace(TENANT, 'tenant'), plainHosts(keys, development), `${path}.issuer`, problems)
+}
+
+/** In development those of this machine too. */
+function plainHosts (keys: IssuerOptions['keys'], development: boolean): PlainHosts {
+  return { loopback: development, names: development ? texts(keys?.insecureHosts) : [] }
 }
 
 /** Its private key lies in a project's folder: whoever has the source may have the key. */
@@ -53,10 +61,23 @@ const developmentIssuer: Rule = ({ issuer }, path, problems, { development }) =>
   problems.add('SECURE_API_ISSUER_DEVELOPMENT', `${path}.issuer`, 'anyone with the project folder can make its tokens', 'Configure the real issuer here, and the development issuer only when `environment` (or NODE_ENV) is development.')
 }
 
-const issuerForm: Rule = ({ issuer, preset }, path, problems, { development }) => {
+const issuerForm: Rule = ({ issuer, preset, keys }, path, problems, { development }) => {
   const known = isText(issuer) && preset !== undefined && Object.hasOwn(presets, preset) ? presets[preset] : undefined
-  if (known === undefined || known.issuerForm.test(issuer) || (development && isLoopback(issuer))) return
+  if (known === undefined || known.issuerForm.test(issuer) || (issuer.startsWith('http:') && isSecureUrl(issuer, plainHosts(keys, development)))) return
   problems.add('SECURE_API_ISSUER_FORM', `${path}.issuer`, `no token of ${preset} has this \`iss\``, known.issuerHint)
+}
+
+/** Claims that every token of an issuer has, whoever it is for: what stands in them says nothing of an audience. */
+const noAudiences = ['sub', 'exp', 'nbf', 'iat', 'jti', 'sid', 'scope', 'scp', 'typ']
+
+const audienceClaim: Rule = ({ audienceClaim, audience, issuer }, path, problems) => {
+  if (!isText(audienceClaim)) return
+  if (noAudiences.includes(audienceClaim)) {
+    problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audienceClaim`, `\`${audienceClaim}\` does not say who a token is for`, "Name the claim that does: 'client_id', 'azp'.")
+  }
+  if (audienceClaim === 'iss' && isText(issuer) && !texts(audience).includes(issuer)) {
+    problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audience`, 'with `audienceClaim: \'iss\'` only the issuer itself can match', 'Repeat `issuer` here, if that issuer is for this application alone.')
+  }
 }
 
 const audience: Rule = ({ audience, preset }, path, problems) => {
@@ -99,8 +120,8 @@ const keySource: Rule = (options, path, problems) => {
   if (options.jwks !== undefined && options.keys !== undefined) problems.add('SECURE_API_OPTION_CONFLICT', `${path}.keys`, 'a key set that stands here is never fetched', 'Leave `keys` out.')
 }
 
-const keySet: Rule = ({ jwksUri, jwks, algorithms: names = algorithms }, path, problems, { development }) => {
-  if (isText(jwksUri)) checkKeySetUrl(jwksUri, development, `${path}.jwksUri`, problems)
+const keySet: Rule = ({ jwksUri, jwks, keys, algorithms: names = algorithms }, path, problems, { development }) => {
+  if (isText(jwksUri)) checkKeySetUrl(jwksUri, plainHosts(keys, development), `${path}.jwksUri`, problems)
   if (jwks === undefined) return
   checkInlineKeys(jwks, algorithms.filter(name => names.includes(name)), `${path}.jwks`, problems)
   if (!development) checkPublishedKeys(jwks, `${path}.jwks`, problems)
@@ -117,7 +138,7 @@ export function checkClaimPaths (options: Pick<IssuerOptions, 'scopeClaims' | 'r
     if (!Array.isArray(list)) continue
     for (const [index, claim] of list.entries()) {
       const fault = isText(claim) || (Array.isArray(claim) && claim.every(isText)) ? claimPathFault(claim) : undefined
-      if (fault !== undefined) problems.add('SECURE_API_ISSUER_CLAIM_PATH', `${path}.${name}[${index}]`, fault, "Write 'scp', 'realm_access.roles', or a list of names: ['resource_access', 'my.api', 'roles'].")
+      if (fault !== undefined) problems.add('SECURE_API_ISSUER_CLAIM_PATH', `${path}.${name}[${index}]`, fault, "Write 'scp', 'realm_access.roles', 'example.com/roles', or a list of names: ['resource_access', 'my.api', 'roles'].")
     }
   }
 }
@@ -134,7 +155,7 @@ const times: Rule = ({ clockTolerance = 0, maxTokenAge = MIN_AGE }, path, proble
   }
 }
 
-const rules: readonly Rule[] = [issuerUrl, developmentIssuer, issuerForm, audience, template, tenantNames, keySource, keySet, keyTimes, checkClaimPaths, times]
+const rules: readonly Rule[] = [issuerUrl, developmentIssuer, issuerForm, audienceClaim, audience, template, tenantNames, keySource, keySet, keyTimes, checkClaimPaths, times]
 
 function isText (value: unknown): value is string {
   return typeof value === 'string' && value.trim() !== ''
@@ -142,8 +163,4 @@ function isText (value: unknown): value is string {
 
 function texts (value: unknown): string[] {
   return (Array.isArray(value) ? value : [value]).filter(isText)
-}
-
-function isLoopback (issuer: string): boolean {
-  return /^http:\/\/(?:127\.\d+\.\d+\.\d+|localhost|\[::1\])(?::\d+)?(?:\/|$)/.test(issuer)
 }

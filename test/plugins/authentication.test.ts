@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import http from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { FastifyInstance, InjectOptions } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
 import { bearerChallenge, answers, type AnswerCode } from '../../lib/http/index.ts'
 import { authentication, type AuthenticationOptions, type Principal } from '../../plugins/index.ts'
 import type { TestIssuer } from '../../testing/index.ts'
 import { attacks, goodToken } from '../fixtures/attacks.ts'
 import { createSigningKey } from '../fixtures/forge.ts'
-import { answersOf, bearer, codeOf, listen, missingHeaders, secured, sendLines, startFastify, startIssuer, until } from '../helpers/server.ts'
+import { answersOf, bearer, codeOf, listen, missingHeaders, mistakesOf, secured, sendLines, startFastify, startIssuer, until } from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
 const unlimited = { perAddress: false, failures: false, policies: { read: { limit: 100_000, window: '1 minute' } } } as const
@@ -222,4 +222,112 @@ t.test('14 C4: guards by hand that ask twice at once leave nobody of their addre
   t.strictSame(twice.json(), ['SECURE_API_TOKEN_SIGNATURE', 'SECURE_API_TOKEN_SIGNATURE'])
   const answers = await answersOf(app, ...Array.from({ length: 3 }, () => get(forged().authorization)))
   t.match(answers, [[401, 'SECURE_API_TOKEN_SIGNATURE'], [401, 'SECURE_API_TOKEN_SIGNATURE'], [429, 'SECURE_API_RATE_LIMITED']])
+})
+
+t.test('15 A7: 300 tenants with one jwksUri are one fetch, and one entry of the status', async t => {
+  const target = await startIssuer(t)
+  const tenants = Array.from({ length: 300 }, (_, index) => `tenant-${index}`)
+  const { app } = await secured(t, target, {
+    suite: { auth: { issuer: `${target.issuer}/{tenantid}`, tenants, jwksUri: target.jwksUri, audience: target.audience } }, routes
+  })
+  t.equal(target.hits.jwks, 1)
+  t.strictSame(await answersOf(app, getWith(target, { iss: `${target.issuer}/tenant-0` }), getWith(target, { iss: `${target.issuer}/tenant-299` })), [200, 200])
+  t.strictSame(await answersOf(app, getWith(target, { iss: `${target.issuer}/tenant-300` })), [[401, 'SECURE_API_TOKEN_ISSUER']])
+  const { issuers } = app.secureApi.status() as { issuers: { issuer: string }[] }
+  t.strictSame(issuers.map(({ issuer }) => issuer), [`${target.issuer}/{tenantid}`])
+})
+
+t.test('15 A7: entries share keys only where they are fetched and used in the same way', async t => {
+  const target = await startIssuer(t)
+  const entry = (name: string, more: object = {}) => ({ issuer: `https://${name}.example`, jwksUri: target.jwksUri, audience: 'api', ...more })
+  const issuers = [entry('a'), entry('b'), entry('c', { algorithms: ['ES256'] }), entry('d', { keys: { refresh: '1 minute' } }), entry('e', { keys: { refresh: '1 minute' } })]
+  const { app } = await secured(t, target, { suite: { auth: { issuers } }, routes })
+  t.equal(target.hits.jwks, 3, 'a and b, c, d and e')
+  const status = app.secureApi.status() as { issuers: { issuer: string }[] }
+  t.strictSame(status.issuers.map(({ issuer }) => issuer), issuers.map(({ issuer }) => issuer))
+  t.strictSame(await answersOf(app, getWith(target, { iss: 'https://b.example', aud: 'api' }), getWith(target, { iss: 'https://c.example', aud: 'api' })),
+    [200, [401, 'SECURE_API_TOKEN_ALGORITHM']], 'and the rules stay apart')
+})
+
+t.test('15 A8: `maxTokenBytes` lets larger tokens in, and says which limit of the server is in their way', async t => {
+  const groups = Array.from({ length: 400 }, (_, index) => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`)
+  const logged: string[] = []
+  const start = async (maxTokenBytes: number | undefined, maxHeaderSize: number) => {
+    const fastify = { http: { maxHeaderSize }, logger: { level: 'warn', stream: { write: (line: string) => { logged.push(line) } } } }
+    const { app } = await secured(t, issuer, { fastify, suite: { auth: authOf(issuer, maxTokenBytes === undefined ? {} : { maxTokenBytes }) }, routes })
+    const url = await listen(app)
+    return (await sendLines(`${url}/orders`, ['Authorization', bearer(issuer, { groups }).authorization])).statusCode
+  }
+  t.ok(issuer.sign({ groups }).length > 16_384)
+  t.equal(await start(undefined, 65_536), 401)
+  t.equal(await start(32_768, 65_536), 200)
+  t.notOk(logged.some(line => line.includes('SECURE_API_TOKEN_HEADER_LIMIT')))
+  t.equal(await start(32_768, 16_384), 431)
+  t.ok(logged.some(line => line.includes('SECURE_API_TOKEN_HEADER_LIMIT')))
+  t.equal(await start(16_384, 65_536), 401, 'over it as before')
+  for (const maxTokenBytes of [0, 1023, 65_537, 8192.5]) await t.rejects(secured(t, issuer, { suite: { auth: authOf(issuer, { maxTokenBytes }) } }), `${maxTokenBytes}`)
+})
+
+const optional = (app: FastifyInstance) => {
+  app.get('/orders', { config: { public: true, authentication: 'optional' } }, async ({ auth }) => ({ kind: auth.kind, subject: auth.subject ?? null }))
+  app.post('/orders', { config: { public: true, authentication: 'optional' } }, async ({ auth }) => ({ kind: auth.kind, subject: auth.subject ?? null }))
+  app.get('/health', { config: { public: true } }, async ({ auth }) => ({ kind: auth.kind }))
+}
+
+t.test('15 A9: optional authentication fills request.auth, refuses a bad token, and lets strangers in', async t => {
+  const { app } = await secured(t, issuer, { routes: optional })
+  const good = getWith(issuer, { sub: 'alice' })
+  const read = async (request: InjectOptions) => (await app.inject(request)).json()
+  t.strictSame(await read(good), { kind: 'user', subject: 'alice' })
+  t.strictSame(await read(good), { kind: 'user', subject: 'alice' }, 'from the cache')
+  t.strictSame(await read({ url: '/orders' }), { kind: 'anonymous', subject: null })
+  t.strictSame(await read(get('Basic YTpi')), { kind: 'anonymous', subject: null }, 'another scheme is no token')
+  t.strictSame(await read({ ...good, method: 'POST' }), { kind: 'user', subject: 'alice' })
+  t.strictSame(await answersOf(app, getWith(issuer, { aud: 'other' }), get('Bearer'), get('Bearer x'), { ...good, url: '/orders?access_token=x' }),
+    [[401, 'SECURE_API_TOKEN_AUDIENCE'], [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS'], [401, 'SECURE_API_TOKEN_MALFORMED'], [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS']])
+  t.strictSame(await answersOf(app, { ...good, method: 'POST', headers: { ...good.headers, 'content-type': 'application/x-www-form-urlencoded' }, payload: 'access_token=x' }), [415])
+  t.strictSame(await read({ ...good, url: '/health' }), { kind: 'anonymous' }, '`public` alone stays as it is')
+  const caching = async (url: string) => (await app.inject({ url })).headers['cache-control']
+  t.strictSame([await caching('/orders'), await caching('/health')], ['no-store, max-age=0', undefined], 'what differs by caller is stored by nobody')
+})
+
+t.test('15 A9: the posture says so, and without `public` it stops the boot', async t => {
+  const { app } = await secured(t, issuer, { routes: optional })
+  const posture = app.secureApi.routes().filter(({ methods }) => methods.includes('GET')).map(({ url, access, authentication }) => ({ url, access, authentication }))
+  t.strictSame(posture, [{ url: '/orders', access: 'public', authentication: 'optional' }, { url: '/health', access: 'public', authentication: undefined }])
+  const starts = (config: object, suite: object = {}) => mistakesOf(() => secured(t, issuer, { suite, routes: app => { app.get('/orders', { config: config as FastifyContextConfig }, async () => '') } }))
+  t.strictSame(await starts({ authentication: 'optional' }), ['SECURE_API_OPTION_CONFLICT'])
+  t.strictSame(await starts({ scope: 'a', authentication: 'optional' }), ['SECURE_API_OPTION_CONFLICT'])
+  t.strictSame(await starts({ public: true, scope: 'a', authentication: 'optional' }), ['SECURE_API_ROUTE_PUBLIC_WITH_RULE'])
+  t.strictSame(await starts({ public: true, authentication: 'required' }), ['SECURE_API_OPTION_VALUE'])
+  t.strictSame(await starts({ public: true, authentification: 'optional' }), [], 'two letters away: somebody else\'s')
+  t.strictSame(await starts({ public: true, authenticaton: 'optional' }), ['SECURE_API_OPTION_UNKNOWN'])
+  t.strictSame(await starts({ public: true, authentication: 'optional' }, { auth: false }), ['SECURE_API_ROUTE_NOT_AUTHENTICATED'])
+  t.strictSame(await starts({ scope: 'a' }, { authorization: { routes: { '/orders': { public: true, authentication: 'optional' } } } }), [], 'a rule of its own stands')
+})
+
+t.test('15 A9: without keys strangers are let in, and tokens wait', async t => {
+  const target = await startIssuer(t)
+  target.down()
+  const { app } = await secured(t, target, { routes: optional })
+  t.strictSame(await answersOf(app, { url: '/orders' }, getWith(target)), [200, [503, 'SECURE_API_KEYS_UNAVAILABLE']])
+})
+
+t.test('15 A4: the log says once that a configured claim never matched', async t => {
+  const logged: { code?: string, claim?: string }[] = []
+  const fastify = { logger: { level: 'warn', stream: { write: (line: string) => { logged.push(JSON.parse(line)) } } } }
+  const { app } = await secured(t, issuer, { fastify, suite: { rateLimit: unlimited, auth: authOf(issuer, { roleClaims: ['example.com.roles', 'groups'] }) }, routes })
+  for (let count = 0; count < 15; count++) await app.inject(getWith(issuer, { jti: `claims-${count}`, 'example.com.roles': ['a'], groups: ['b'] }))
+  t.strictSame(logged.filter(({ code }) => code === 'SECURE_API_ISSUER_CLAIM_UNMATCHED').map(({ claim }) => claim), ['example.com.roles'])
+})
+
+t.test('15 A5: a named host is asked over http in development', async t => {
+  const target = await startIssuer(t)
+  const jwksUri = target.jwksUri.replace('127.0.0.1', '0.0.0.0')
+  const start = (keys: object | undefined, environment: 'development' | 'production') =>
+    secured(t, target, { suite: { environment, auth: { issuer: 'https://sso.example.com', jwksUri, audience: target.audience, ...(keys && { keys }) } }, routes })
+  const { app } = await start({ insecureHosts: ['0.0.0.0'] }, 'development')
+  t.strictSame(await answersOf(app, getWith(target, { iss: 'https://sso.example.com' })), [200])
+  t.strictSame(await mistakesOf(() => start(undefined, 'development')), ['SECURE_API_URL_INSECURE'])
+  t.strictSame([...new Set(await mistakesOf(() => start({ insecureHosts: ['0.0.0.0'] }, 'production')))].includes('SECURE_API_URL_INSECURE'), true)
 })

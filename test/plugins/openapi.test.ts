@@ -90,6 +90,16 @@ for (const version of ['3.0.3', '3.1.0']) {
   })
 }
 
+t.test('15 A9: a token that may be sent is an alternative to none, with the answers of a bad one', async t => {
+  const app = await documented(t, app => { app.get('/offers', { config: { public: true, authentication: 'optional' } }, anything) })
+  const { valid, errors } = await new Validator().validate({ ...read(app) })
+  t.ok(valid, JSON.stringify(errors))
+  const { security, responses, 'x-secure-api': extension } = operation(app, 'get', '/offers')
+  t.strictSame(security, [{}, { bearerAuth: [] }, { openIdConnect: [] }])
+  t.strictSame(Object.keys(responses), ['200', '400', '401', '429', '503'])
+  t.equal(extension?.access, 'optional')
+})
+
 t.test('the document says the truth: what an operation needs is what the route asks for', async t => {
   const app = await documented(t, orders)
   const answer = async (scopes: string[], roles: string[], method: 'GET' | 'POST' | 'DELETE', url: string) => (await app.inject({ method, url, headers: bearer(issuer, { scope: scopes.join(' '), roles }), ...(method === 'POST' && { payload: {} }) })).statusCode

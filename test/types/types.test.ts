@@ -57,6 +57,7 @@ type Suite = suite.SecureApiOptions
 type Auth = Section<'auth'>
 type Issuer = suite.IssuerOptions
 type Keys = NonNullable<suite.IssuerOptions['keys']>
+type TokenForm = NonNullable<suite.IssuerOptions['tokens']>
 type TokenCache = Exclude<Auth['tokenCache'], false | undefined>
 type OwnTokens = NonNullable<Auth['ownTokens']>
 type Revocation = NonNullable<Auth['revocation']>
@@ -110,5 +111,5 @@ const self = new Set(['issuer', 'jwksUri', 'audience'])
 
 t.test('an editor offers the keys of config, and none of the misspelt ones', async t => {
   const offered = editor.completions('editor.ts', '/*offered*/')
-  t.strictSame(offered.sort(), ['audit', 'authenticated', 'authorization', 'cors', 'headers', 'policy', 'public', 'rateLimit', 'role', 'scope'])
+  t.strictSame(offered.sort(), ['audit', 'authenticated', 'authentication', 'authorization', 'cors', 'headers', 'policy', 'public', 'rateLimit', 'role', 'scope'])
 })

@@ -54,7 +54,7 @@ t.test('tokens of those providers that are no access tokens for this API', async
   await refused('a Keycloak token bound by DPoP', sampleOf('Keycloak'), { typ: 'DPoP' }, 'SECURE_API_TOKEN_TYPE')
   await refused('a Keycloak token for account alone', sampleOf('Keycloak'), { aud: 'account' }, 'SECURE_API_TOKEN_AUDIENCE')
   await refused('a Google sign-in', sampleOf('Google'), { at_hash: 'x' }, 'SECURE_API_TOKEN_TYPE')
-  await refused('an Entra ID token with a nonce', sampleOf('Entra'), { nonce: 'x' }, 'SECURE_API_TOKEN_TYPE')
+  await refused('an Entra ID token with a nonce', sampleOf('Entra'), { nonce: 'x', scp: undefined }, 'SECURE_API_TOKEN_TYPE')
 })
 
 t.test('an old Keycloak access token with a nonce is one by its typ', async t => {
@@ -79,7 +79,7 @@ t.test('without a preset', async t => {
   const plain = { kind: 'user', scopes: [], roles: [] }
   t.strictSame(await read({ scope: 'a  b ', scp: ['c', 'a'] }), { ...plain, scopes: ['a', 'b', 'c'] }, 'scope and scp add up')
   t.strictSame(await read({ scope: [7, null, 'a', '', ['b'], { c: 1 }] }), { ...plain, scopes: ['a'] }, 'members that are no text do not count')
-  t.strictSame(await read({ scope: { a: true }, roles: true }), plain, 'neither do other values')
+  t.strictSame(await read({ scope: { a: true }, roles: 7 }), plain, 'neither do other values')
   t.strictSame(await read({ roles: 'Domain Admins' }), { ...plain, roles: ['Domain Admins'] }, 'a role may hold a blank')
   t.strictSame(await read({ sub: 'app' }), { ...plain, kind: 'service' }, 'RFC 9068 §2.2: the client itself')
   t.strictSame(await read({ sub: undefined }), { ...plain, kind: 'service' })
@@ -97,6 +97,21 @@ t.test('mistakes in an issuer', async t => {
     [{ issuer: 'http://login.example.com' }, 'SECURE_API_URL_INSECURE issuer.issuer'],
     [{ issuer: 'http://127.0.0.1:3000' }, 'SECURE_API_URL_INSECURE issuer.issuer'],
     [{ issuer: 'login.example.com' }, 'SECURE_API_URL_INVALID issuer.issuer'],
+    [{ issuer: 'login.example.com\n', jwksUri: 'https://keys.example.com' }, 'SECURE_API_OPTION_VALUE issuer.issuer'],
+    [{ issuer: 'https://user:secret@login.example.com', jwksUri: 'https://keys.example.com' }, 'SECURE_API_URL_INVALID issuer.issuer'],
+    [{ audienceClaim: 'sub' }, 'SECURE_API_ISSUER_AUDIENCE issuer.audienceClaim'],
+    [{ audienceClaim: 'iss' }, 'SECURE_API_ISSUER_AUDIENCE issuer.audience'],
+    [{ audienceClaim: '' }, 'SECURE_API_OPTION_EMPTY issuer.audienceClaim'],
+    [{ tokens: { nonce: 'yes' } }, 'SECURE_API_OPTION_VALUE issuer.tokens.nonce'],
+    [{ tokens: { nonces: 'allowed' } }, 'SECURE_API_OPTION_UNKNOWN issuer.tokens.nonces'],
+    [{ preset: 'entra', issuer: 'https://login.microsoftonline.com/8EAEF023-2B34-4DA1-9BAA-8BC8C9D6A490/v2.0' }, 'SECURE_API_ISSUER_FORM issuer.issuer'],
+    [{ keys: { insecureHosts: ['keycloak'] } }, 'SECURE_API_URL_INSECURE issuer.keys.insecureHosts'],
+    [{ keys: { proxy: 'socks5://user:secret@proxy:1080' } }, 'SECURE_API_URL_INVALID issuer.keys.proxy'],
+    [{ keys: { ca: '/does/not/exist.pem' } }, 'SECURE_API_OPTION_VALUE issuer.keys.ca'],
+    [{ roleClaims: ['$.realm_access.roles'] }, 'SECURE_API_ISSUER_CLAIM_PATH issuer.roleClaims[0]'],
+    [{ roleClaims: ['/realm_access/roles'] }, 'SECURE_API_ISSUER_CLAIM_PATH issuer.roleClaims[0]'],
+    [{ roleClaims: ['groups[*].name'] }, 'SECURE_API_ISSUER_CLAIM_PATH issuer.roleClaims[0]'],
+    [{ roleClaims: ['resource_access.{client}.roles'] }, 'SECURE_API_ISSUER_CLAIM_PATH issuer.roleClaims[0]'],
     [{ issuer: 'https://login.example.com?a=b' }, 'SECURE_API_URL_INVALID issuer.issuer'],
     [{ issuer: '' }, 'SECURE_API_OPTION_EMPTY issuer.issuer'],
     [{ issuer: 7 }, 'SECURE_API_OPTION_TYPE issuer.issuer'],

@@ -1,0 +1,114 @@
+import http, { type ClientRequest, type IncomingMessage } from 'node:http'
+import https from 'node:https'
+import { isIP, type Socket } from 'node:net'
+import tls from 'node:tls'
+import { FetchFailure } from './failure.ts'
+
+/** How documents are reached. */
+export interface Route {
+  /** A proxy for https addresses; a name and a password in it are sent to it. */
+  readonly proxy?: URL
+  /** Which addresses are asked without it. */
+  readonly direct?: (target: URL) => boolean
+  /** PEM of the authorities that count, in place of those that Node trusts. */
+  readonly ca?: readonly string[]
+}
+
+/** What one exchange has opened. Its end destroys all of it, and whatever comes late. */
+export class Connections {
+  readonly #opened: { destroy (): unknown }[] = []
+  #ended = false
+
+  add <Opened extends { destroy (): unknown }> (opened: Opened): Opened {
+    if (this.#ended) opened.destroy()
+    this.#opened.push(opened)
+    return opened
+  }
+
+  end (): void {
+    this.#ended = true
+    for (const opened of this.#opened) opened.destroy()
+  }
+}
+
+const headers = {
+  accept: 'application/json, application/jwk-set+json',
+  'accept-encoding': 'identity',
+  'user-agent': 'fastify-secure-api'
+}
+
+/** Sends `GET` to the address, and waits for the head of the answer. */
+export async function send (url: string, { proxy, direct, ca }: Route, connections: Connections): Promise<IncomingMessage> {
+  const target = parse(url)
+  const trust = ca === undefined ? {} : { ca: [...ca] }
+  // `agent: false`: a connection of its own, so that a dead one in a pool cannot fail the attempt.
+  if (target.protocol !== 'https:') return await response(connections.add(http.get(target, { agent: false, headers })))
+  if (proxy === undefined || direct?.(target) === true) return await response(connections.add(https.get(target, { agent: false, headers, ...trust })))
+  return await throughTunnel({ target, proxy, trust, connections }, tunnel => {
+    const secured = connections.add(tls.connect({ socket: tunnel, ...nameOf(target), ...trust, ALPNProtocols: ['http/1.1'] }))
+    return response(connections.add(https.get(target, { headers, createConnection: () => secured })))
+  })
+}
+
+function response (outgoing: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    outgoing.once('response', resolve)
+    // Stays for the whole exchange: destroying a request may emit an error later.
+    outgoing.on('error', reject)
+    outgoing.once('close', () => reject(new FetchFailure('transport')))
+  })
+}
+
+function parse (url: string): URL {
+  try {
+    return new URL(url)
+  } catch (cause) {
+    throw new FetchFailure('url', { cause })
+  }
+}
+
+interface Tunnel {
+  readonly target: URL
+  readonly proxy: URL
+  readonly trust: { readonly ca?: string[] }
+  readonly connections: Connections
+}
+
+/** RFC 9110 §9.3.6. The proxy sees the name of the provider and ciphertext. `use` runs at once: nothing of the socket is missed. */
+function throughTunnel ({ target, proxy, trust, connections }: Tunnel, use: (tunnel: Socket) => Promise<IncomingMessage>): Promise<IncomingMessage> {
+  const authority = `${target.hostname}:${target.port === '' ? 443 : target.port}`
+  const { request } = proxy.protocol === 'https:' ? https : http
+  const connecting = connections.add(request({
+    // The name for TLS is stated: Node would take that of the `host` field, which is the target's.
+    ...nameOf(proxy), ...trust, port: portOf(proxy), method: 'CONNECT', path: authority, agent: false, headers: { host: authority, ...authorization(proxy) }
+  }))
+  return new Promise((resolve, reject) => {
+    connecting.on('error', cause => reject(new FetchFailure('proxy', { cause })))
+    connecting.once('close', () => reject(new FetchFailure('proxy')))
+    connecting.once('connect', ({ statusCode = 0 }, socket, head) => {
+      connections.add(socket)
+      socket.on('error', () => {})
+      // A server of TLS never speaks first: what comes early is the proxy's own.
+      if (statusCode < 200 || statusCode > 299 || head.length > 0) reject(new FetchFailure('proxy', { status: statusCode }))
+      else resolve(use(socket as Socket))
+    })
+    connecting.end()
+  })
+}
+
+function portOf ({ port, protocol }: URL): number {
+  if (port !== '') return Number(port)
+  return protocol === 'https:' ? 443 : 80
+}
+
+/** RFC 6066 §3: an address is no server name; certificates are compared with `host` then. */
+function nameOf ({ hostname }: URL): { host: string, servername: string } {
+  const host = hostname.replace(/^\[|\]$/g, '')
+  return { host, servername: isIP(host) === 0 ? host : '' }
+}
+
+function authorization ({ username, password }: URL): { 'proxy-authorization'?: string } {
+  if (username === '' && password === '') return {}
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }
+}

@@ -1,0 +1,78 @@
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Problems } from '../config/index.ts'
+import { isDirect } from './no-proxy.ts'
+import type { KeysOptions } from './options.ts'
+import { createFetch, type FetchDocument } from './transport.ts'
+
+type RouteOptions = Pick<KeysOptions, 'proxy' | 'ca'>
+type Variables = Readonly<Record<string, string | undefined>>
+
+/** How the documents of an issuer are fetched: over the proxy that the options or the environment name, if any. */
+export function fetchOver ({ proxy, ca }: RouteOptions = {}, env: Variables = process.env): FetchDocument {
+  const url = proxy === undefined ? proxyIn(env)?.url : proxy === false ? undefined : proxy
+  const noProxy = proxy === undefined ? variable(env, 'NO_PROXY')?.value ?? '' : ''
+  const authorities = ca === undefined ? undefined : authoritiesIn(ca)
+  return createFetch({
+    ...(url === undefined ? undefined : { proxy: new URL(url), direct: target => isDirect(target, noProxy) }),
+    ...(authorities === undefined ? undefined : { ca: authorities })
+  })
+}
+
+/** Reports a proxy that cannot be used, that of the environment too, and authorities that cannot be read. */
+export function checkRoute ({ proxy, ca }: RouteOptions, path: string, problems: Problems): void {
+  if (typeof proxy === 'string' && !isProxy(proxy)) invalidProxy(`${path}.proxy`, problems)
+  if (typeof ca !== 'string' || ca.trim() === '') return
+  if (authoritiesIn(ca) === undefined) {
+    problems.add('SECURE_API_OPTION_VALUE', `${path}.ca`, 'there is no certificate in it that can be read', 'Give certificates as PEM text, or the path of a file with them.')
+  }
+}
+
+/** As `checkRoute` for the proxy that the environment names, once for all issuers. */
+export function checkProxyVariable (problems: Problems, env: Variables = process.env): void {
+  const found = proxyIn(env)
+  if (found !== undefined && !isProxy(found.url)) invalidProxy(found.name, problems)
+}
+
+/** The address is not shown: a password may be in it. */
+function invalidProxy (path: string, problems: Problems): void {
+  problems.add('SECURE_API_URL_INVALID', path, 'this is not the address of a proxy that can be used', 'Write http://proxy.example.com:3128; SOCKS proxies are not supported.')
+}
+
+function isProxy (url: string): boolean {
+  try {
+    const { protocol, username, password } = new URL(url)
+    decodeURIComponent(username + password)
+    return protocol === 'http:' || protocol === 'https:'
+  } catch {
+    return false
+  }
+}
+
+/** `proxy.example.com:3128` is written without a scheme too, and means http. */
+function proxyIn (env: Variables): { readonly name: string, readonly url: string } | undefined {
+  const found = variable(env, 'HTTPS_PROXY')
+  return found && { name: found.name, url: found.value.includes('://') ? found.value : `http://${found.value}` }
+}
+
+/** Lower case first, as curl and Go do; an empty one is as good as none. */
+function variable (env: Variables, name: string): { readonly name: string, readonly value: string } | undefined {
+  for (const spelling of [name.toLowerCase(), name]) {
+    const value = env[spelling]?.trim()
+    if (value !== undefined && value !== '') return { name: spelling, value }
+  }
+  return undefined
+}
+
+const certificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/** Each certificate on its own; undefined when one of them, or the file, cannot be read. */
+function authoritiesIn (source: string): readonly string[] | undefined {
+  try {
+    const text = source.includes('-----BEGIN') ? source : readFileSync(source, 'utf8')
+    const found = text.match(certificate) ?? []
+    return found.length > 0 && found.every(pem => new X509Certificate(pem).raw.length > 0) ? found : undefined
+  } catch {
+    return undefined
+  }
+}
