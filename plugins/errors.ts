@@ -98,7 +98,7 @@ function allowAnother (scope: FastifyInstance): void {
   if (symbol !== undefined) Reflect.set(scope, symbol, false)
 }
 
-const notFound = refusal('SECURE_API_NOT_FOUND')
+const notFound = refusal('SECURE_API_NOT_FOUND', { headers: { 'cache-control': 'no-store, max-age=0' } })
 
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
 

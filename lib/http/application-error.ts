@@ -18,6 +18,9 @@ export interface ErrorContext {
   readonly reveal: boolean
 }
 
+/** As every other error has it from the header table, which may be switched off. */
+const noStore = 'no-store, max-age=0'
+
 /** Errors of Fastify whose message repeats what was sent, or says nothing to a caller. */
 const ofFastify: Readonly<Record<string, AnswerCode>> = {
   FST_ERR_NOT_FOUND: 'SECURE_API_NOT_FOUND',
@@ -46,7 +49,7 @@ export function errorAnswer (error: unknown, context: ErrorContext): ErrorAnswer
   const { requestId } = context
   const members = { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, ...describe(error, status, context.reveal) }
   const body = JSON.stringify({ ...members, ...(typeof requestId === 'string' && { requestId: bounded(requestId, 128) }) })
-  return { status, headers: { ...headersOf(error), 'content-type': 'application/problem+json; charset=utf-8', 'cache-control': 'no-store' }, body }
+  return { status, headers: { ...headersOf(error), 'content-type': 'application/problem+json; charset=utf-8', 'cache-control': noStore }, body }
 }
 
 /** As Fastify reads it: what the error says, else what the reply was given, else 500. */
