@@ -5,7 +5,7 @@ import {
   compileHeaders, compileNonceTable, HeadersOptionsSchema, headPlans, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
   type EffectiveHeaders, type HeadersContext, type HeadersOptions, type HeaderTable, type RouteHeaders
 } from '../lib/headers/index.ts'
-import { addPairToHead, addVary, headPlanOf, planHead } from '../lib/http/index.ts'
+import { addPairToHead, addVary, headPlanOf, planHead, withoutSharing } from '../lib/http/index.ts'
 import type { Handler, Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
 import { claim, edgeAnswers, installEdge, overTls } from '../lib/server/index.ts'
 import { decorating } from './decorators.ts'
@@ -57,7 +57,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
     keys: ['headers'],
     compile (route, found) {
       const own = routeOptions(route, options, context, found)
-      return { hook: 'onRequest', handler: writer(own === undefined ? table : compileHeaders(own, context), route) }
+      return { hook: 'onRequest', handler: writer(own === undefined ? table : compileHeaders(own, context), route, pipeline.has('authentication') && (own ?? options).cacheControl === undefined) }
     },
     posture: ({ config }) => ({ headers: config.headers ?? 'default' })
   })
@@ -120,8 +120,8 @@ function routeOptions ({ config, label }: RouteInfo, base: HeadersOptions, conte
  * Headers wait for the head of the raw response: there they are part of an answer that never comes back to Fastify too
  * (`reply.hijack()`, streams written to `reply.raw`).
  */
-function writer (table: HeaderTable, { kind, config }: RouteInfo): Handler {
-  const { http, https } = headPlans(table, { isPublic: config.public === true && config.authentication === undefined, isRoute: kind === 'route' })
+function writer (table: HeaderTable, { kind, config }: RouteInfo, isGuarded: boolean): Handler {
+  const { http, https } = headPlans(table, { isPublic: config.public === true && config.authentication === undefined, isRoute: kind === 'route', isGuarded })
   const withNonce = table.nonces.length > 0 ? compileNonceTable(table) : undefined
   return (request, reply) => {
     const { raw } = reply
@@ -141,6 +141,8 @@ const finishHttp2: onSendHookHandler = (_request, reply, payload, done) => {
   for (const name of plan?.remove ?? []) reply.removeHeader(name).raw.removeHeader(name)
   const vary = raw.getHeader('vary')
   if (reply.hasHeader('vary') && vary !== undefined) reply.header('vary', addVary(String(vary), String(reply.getHeader('vary'))))
+  const stated = plan?.isPrivate === true && reply.hasHeader('cache-control') ? reply.getHeader('cache-control') : undefined
+  if (stated !== undefined) reply.header('cache-control', withoutSharing(String(stated)))
   if (plan !== undefined && reply.statusCode < 400) {
     raw.removeHeader('cache-control')
     for (const [name, value] of plan.success.pairs) raw.setHeader(name, value)

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import { Problems, type ConfigurationCode } from '../lib/config/index.ts'
-import { Pipeline, RefusalError, run, throwProblem, writeProblem, type CompiledRoute, type RouterOptions } from '../lib/pipeline/index.ts'
+import { carryHeaders, Pipeline, RefusalError, run, throwRefusal, writeProblem, type CompiledRoute, type RouterOptions } from '../lib/pipeline/index.ts'
 import { isUnowned, tendUnowned } from '../lib/server/index.ts'
 import { hooksBefore, urlsOf } from './neighbours.ts'
 import { tendUpgrades } from './upgrades.ts'
@@ -44,7 +44,7 @@ function addHooks (app: FastifyInstance, pipeline: Pipeline): void {
   tendUpgrades(app)
   app.addHook('onRoute', function declareRoute (options) {
     pipeline.declare(options)
-    if (pipeline.sendsProblems) options.errorHandler = answeringErrorHandler(options.errorHandler)
+    options.errorHandler = answeringErrorHandler(options.errorHandler, pipeline.sendsProblems)
   })
   app.addHook('onReady', async function compileRoutes () {
     const problems = new Problems()
@@ -77,25 +77,37 @@ function warnOfEarlierHooks (app: FastifyInstance): void {
 
 function routeOf (pipeline: Pipeline, request: FastifyRequest): CompiledRoute {
   const { config, url, method } = request.routeOptions
+  const known = url === undefined ? undefined : pipeline.find(config)
+  if (known !== undefined) return known
+  pipeline.onFirst(request)
   if (url === undefined) return pipeline.unknown
-  return pipeline.find(config) ?? pipeline.admit({ config, url, method }, (label, problems) => {
+  return pipeline.admit({ config, url, method }, (label, problems) => {
     request.log.error({ problems: problems.list() }, `secure-api: ${label} was declared before the suite and is misconfigured; it is closed`)
   })
 }
 
 type ErrorHandler = NonNullable<RouteOptions['errorHandler']>
 
-/** Refusals of guards used by hand become the same problem+json as those of the pipeline; every other error goes on as before. */
-function answeringErrorHandler (next: ErrorHandler | undefined): ErrorHandler {
+/** Refusals of guards used by hand become the same answer as those of the pipeline; every other error goes on as before. */
+function answeringErrorHandler (next: ErrorHandler | undefined, sendsProblems: boolean): ErrorHandler {
   return function answerRefusal (error, request, reply) {
-    if (error instanceof RefusalError) return writeProblem(request, reply, error.refusal)
-    return next === undefined ? reply.send(error) : next.call(this, error, request, reply)
+    if (error instanceof RefusalError) {
+      if (sendsProblems) return writeProblem(request, reply, error.refusal)
+      carryHeaders(reply, error.refusal)
+    }
+    return next === undefined ? reply.send(asError(error)) : next.call(this, error, request, reply)
   }
+}
+
+/** Anything can be thrown. What is no Error would be sent as an answer, with its status. */
+function asError (thrown: unknown): Error {
+  if (thrown instanceof Error) return thrown
+  return typeof thrown === 'object' ? Object.assign(new Error('what was thrown is no Error'), thrown) : new Error(String(thrown))
 }
 
 /** A guard as a hook for use by hand and with `@fastify/auth`: it reports a refusal as an error. */
 export function guardHook (check: (request: FastifyRequest, reply: FastifyReply) => ReturnType<CompiledRoute['onRequest'][number]>) {
   return function guard (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
-    run([check], 0, request, reply, throwProblem, done)
+    run([check], 0, request, reply, throwRefusal, done)
   }
 }

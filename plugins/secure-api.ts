@@ -15,6 +15,7 @@ import authentication from './authentication.ts'
 import authorization, { checkAuthorization } from './authorization.ts'
 import cors, { checkCors } from './cors.ts'
 import { decorating } from './decorators.ts'
+import errors from './errors.ts'
 import headers, { checkHeaders, headersContext } from './headers.ts'
 import method from './method.ts'
 import middleware from './middleware.ts'
@@ -51,7 +52,9 @@ export interface SecureApiOptions {
    */
   openapi?: OpenApiOptions | false
   /**
-   * `'problem'` sends refusals as RFC 9457 documents; `'throw'` hands them to the application's error handler.
+   * `'problem'` sends refusals, and errors of the application that no handler of its own answers, as RFC 9457 documents; in
+   * production a failure says nothing of its cause, which is in the log. `'throw'` hands refusals to the application's error
+   * handler, with the headers that they must carry already on the reply.
    * @default 'problem'
    */
   errors?: 'problem' | 'throw'
@@ -159,6 +162,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   if (methodNotAllowed) await app.register(method)
   if (trail !== false) await app.register(audit, trail)
   if (description !== false) await app.register(openapi, { ...(auth && { openIdConnect: discoveredBy(auth) }), ...description })
+  await app.register(errors, { environment, errors: options.errors ?? 'problem' })
   await app.register(tls, { environment })
   await app.register(middleware, { dangerouslyAllowMiddleware: options.dangerouslyAllowMiddleware === true })
   acceptHooksBefore(app, options.hooksBefore ?? [])

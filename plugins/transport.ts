@@ -1,5 +1,5 @@
 import { Server as TlsServer } from 'node:tls'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 /** What the application gave to `Fastify()`, as far as it matters here. */
 export interface ServerOptions {
@@ -31,6 +31,16 @@ export function isTls (app: FastifyInstance): boolean {
 export function canBeSecure (app: FastifyInstance): boolean {
   const options = serverOptionsOf(app)
   return isTls(app) || options === undefined || Boolean(options.trustProxy)
+}
+
+/** Whether the application wants no log of requests, by its `disableRequestLogging` or `logController`; said of each request. */
+export function quietOf (app: FastifyInstance): (request: FastifyRequest) => boolean {
+  const root = rootOf(app)
+  const symbol = Object.getOwnPropertySymbols(root).find(({ description }) => description === 'fastify.logController')
+  const controller: unknown = symbol === undefined ? undefined : Reflect.get(root, symbol)
+  if (typeof controller !== 'object' || controller === null || !('isLogDisabled' in controller)) return () => app.initialConfig.disableRequestLogging === true
+  const { isLogDisabled } = controller
+  return request => typeof isLogDisabled === 'function' && Reflect.apply(isLogDisabled, controller, [request]) === true
 }
 
 /**

@@ -11,8 +11,9 @@ Every code is stable: it is never given another meaning. Compare codes, never te
 
 ## Answers
 
-What a caller gets. The body is a problem document (RFC 9457) and the code is its member \`code\`. Where the table
-names a challenge, the answer carries \`WWW-Authenticate: Bearer\` with that \`error\` (RFC 6750 §3).
+What a caller gets. The body is a problem document (RFC 9457) and the code is its member \`code\`; \`title\` is the
+phrase of the status. Where the table names a challenge, the answer carries \`WWW-Authenticate: Bearer\` with that
+\`error\` (RFC 6750 §3); without an error it has a \`realm\` alone.
 
 ${table(['code', 'status', 'challenge', 'meaning'], Object.entries(answers).map(answerRow))}
 

@@ -66,7 +66,7 @@ export const configurationCodes = {
   SECURE_API_CORS_REQUEST_HEADER_WILDCARD: 'All request headers are allowed together with credentials, where the star means nothing.',
   SECURE_API_CORS_REQUEST_HEADER_AUTHORIZATION: 'All request headers are allowed, which does not include Authorization.',
   SECURE_API_CORS_RESPONSE_HEADER_INVALID: 'An entry of cors.responseHeaders is not a header name.',
-  SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN: 'An entry of cors.responseHeaders is a header that scripts can never read.',
+  SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN: 'An entry of cors.responseHeaders is a header that scripts can never read, or one of CORS itself.',
   SECURE_API_CORS_RESPONSE_HEADER_WILDCARD: 'All response headers are exposed together with credentials, where the star means nothing.',
   SECURE_API_CORS_MAX_AGE: 'cors.maxAge is over a day, or not in whole seconds.',
   SECURE_API_CORS_ROUTE_OVERRIDE: 'A route lets further origins use credentials without saying so.',

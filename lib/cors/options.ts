@@ -18,14 +18,15 @@ const shared = {
   methods: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
   /**
    * Request headers that other origins may set. `'*'` allows all but `authorization`, which must be listed beside it.
+   * `[]` allows those that need no permission (Fetch §2.2.2).
    * @default ['authorization', 'content-type', 'idempotency-key', 'if-match', 'if-none-match', 'x-request-id']
    */
-  requestHeaders: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+  requestHeaders: Type.Optional(Type.Array(Type.String())),
   /**
    * Response headers that scripts of other origins may read, besides those the suite sends itself.
    * @default []
    */
-  responseHeaders: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+  responseHeaders: Type.Optional(Type.Array(Type.String())),
   /**
    * How long a browser may remember a preflight: whole seconds up to a day; 0 for not at all. Costs of a long one:
    * a withdrawn permission lives on for that time.

@@ -67,8 +67,12 @@ export function isFault (parsed: OriginPattern | OriginFault): parsed is OriginF
   return 'code' in parsed
 }
 
+/** A WebSocket has the origin of its page; the others have the origin null, or are not opened by browsers any more (Fetch §2.9, URL §4.7). */
+const dead: ReadonlySet<string> = new Set(['ws', 'wss', 'ftp', 'data', 'blob', 'about', 'javascript'])
+
 function schemeFault (scheme: string): OriginFault | undefined {
   if (scheme.includes('*')) return badPattern
+  if (dead.has(scheme)) return invalid(`no page has an origin with the scheme ${scheme}`, "Write the origin of the page: 'https://app.example.com'.")
   if (scheme === 'file') return { ...nullOrigin, why: 'pages of files have the origin null' }
   return /^[a-z][a-z0-9+.-]*$/.test(scheme) ? undefined : invalid(`${scheme || 'nothing'} is not a scheme`, "Begin with 'https://'.")
 }
@@ -78,7 +82,7 @@ function parseAuthority (text: string, scheme: string, authority: string): Origi
   const subdomains = named.startsWith('*.')
   const host = subdomains ? named.slice(2) : named
   if (host.includes('*') || (port !== '*' && port?.includes('*') === true)) return badPattern
-  const fault = hostFault(host, subdomains) ?? portFault(text, scheme, port)
+  const fault = hostFault(host, subdomains) ?? punycodeFault(scheme, host) ?? portFault(text, scheme, port)
   return fault ?? { text, any: false, scheme, host, subdomains, port: port ?? '' }
 }
 
@@ -96,6 +100,13 @@ function hostFault (host: string, subdomains: boolean): OriginFault | undefined 
   if (!isHost(host)) return invalid(`${JSON.stringify(host)} is not a host name`, 'Give labels of letters, digits and hyphens, at most 63 each and 253 in all.')
   if (!/(^|\.)\d[^.]*$/.test(host)) return undefined
   return subdomains ? badPattern : addressFault(host)
+}
+
+/** A browser opens no page whose host it cannot read (URL §3.5, IDNA): `xn--f` decodes to nothing. */
+function punycodeFault (scheme: string, host: string): OriginFault | undefined {
+  const url = `${scheme}://${host}`
+  if (!host.includes('xn--') || defaultPorts[scheme] === undefined || (URL.canParse(url) && new URL(url).hostname === host)) return undefined
+  return invalid(`${host} is not the ASCII form of any name, so that no browser sends it`, 'Copy the name from the address bar, or from `new URL(…).origin`.')
 }
 
 /** Browsers send addresses in the one form of the URL standard: compressed IPv6, dotted-quad IPv4. */

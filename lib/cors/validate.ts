@@ -112,7 +112,8 @@ function responseHeaders ({ options, report }: Subject): void {
   for (const [name, index] of texts(options.responseHeaders)) {
     const option = `responseHeaders[${index}]`
     if (!isToken(name)) report('SECURE_API_CORS_RESPONSE_HEADER_INVALID', option, `'${shorten(name)}' is not a header name`, 'Give one header name for each entry.')
-    else if (forbiddenResponseHeaders.has(name.toLowerCase()) || isResponseOnly(name.toLowerCase())) report('SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN', option, `scripts can never read ${name}`, 'Remove it.')
+    else if (isResponseOnly(name.toLowerCase())) report('SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN', option, `${name} speaks to the browser, which acts on it, and not to the script`, 'Remove it; it is sent when it is due.')
+    else if (forbiddenResponseHeaders.has(name.toLowerCase())) report('SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN', option, `scripts can never read ${name}`, 'Remove it.')
     else if (name === '*' && options.credentials === true) report('SECURE_API_CORS_RESPONSE_HEADER_WILDCARD', option, "with credentials browsers take '*' for a header of that name", 'Name the headers.')
   }
 }

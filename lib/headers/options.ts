@@ -125,7 +125,8 @@ const shared = {
   /**
    * Cache-Control. Stated for the application it replaces `no-store` on successful authenticated answers; stated on a
    * route it goes on every successful answer of that route. Errors stay `no-store`; `false` leaves all to the handlers.
-   * A handler that sets the header itself always wins.
+   * A handler that sets the header itself wins, but it does not open shared caches on a route that is not public: plugins set it
+   * too (`sendFile` writes `public`), and nobody can tell who did. State it here to mean it; else `public` becomes `private`.
    * @default 'no-store, max-age=0' on authenticated answers and errors
    */
   cacheControl: Type.Optional(Type.Union([off, Type.String()]))

@@ -80,12 +80,12 @@ function nonceHeader ([name, value]: HeaderPair): NonceHeader {
   return Object.freeze({ name, segments: Object.freeze(value.split(placeholder)) })
 }
 
-/** What helmet has no words for. */
+/** What helmet has no words for. `Clear-Site-Data` as the validator of the OWASP Secure Headers Project compares it: without spaces. */
 function ownHeaders ({ permissions, endpoints }: Resolved, { clearSiteData }: EffectiveHeaders): HeaderPair[] {
   const headers: HeaderPair[] = []
   if (permissions !== undefined) headers.push(['permissions-policy', [...permissions].map(([feature, who]) => `${feature}=${allowlist(who)}`).join(', ')])
   if (endpoints.size > 0) headers.push(['reporting-endpoints', [...endpoints].map(([name, url]) => `${name}="${url}"`).join(', ')])
-  if (clearSiteData !== undefined && clearSiteData !== false) headers.push(['clear-site-data', cleared(clearSiteData).map(kind => `"${kind}"`).join(', ')])
+  if (clearSiteData !== undefined && clearSiteData !== false) headers.push(['clear-site-data', cleared(clearSiteData).map(kind => `"${kind}"`).join(',')])
   return headers
 }
 

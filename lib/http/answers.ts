@@ -5,16 +5,17 @@
  */
 export interface Answer {
   readonly status: number
+  /** The phrase of the status: with `about:blank` the status says what kind of problem it is, and the code which (RFC 9457 §4.2.1). */
   readonly title: string
   readonly detail: string
   readonly challenge?: 'none' | 'invalid_request' | 'invalid_token' | 'insufficient_scope'
 }
 
-const invalidToken = (detail: string): Answer => ({ status: 401, title: 'Invalid access token', detail, challenge: 'invalid_token' })
+const invalidToken = (detail: string): Answer => ({ status: 401, title: 'Unauthorized', detail, challenge: 'invalid_token' })
 
 export const answers = {
-  SECURE_API_UNAUTHENTICATED: { status: 401, title: 'Authentication required', detail: 'This resource needs an access token.', challenge: 'none' },
-  SECURE_API_CREDENTIAL_AMBIGUOUS: { status: 400, title: 'Malformed or ambiguous credential', detail: 'Send exactly one Bearer token, in the Authorization header.', challenge: 'invalid_request' },
+  SECURE_API_UNAUTHENTICATED: { status: 401, title: 'Unauthorized', detail: 'This resource needs an access token.', challenge: 'none' },
+  SECURE_API_CREDENTIAL_AMBIGUOUS: { status: 400, title: 'Bad Request', detail: 'Send exactly one Bearer token, in the Authorization header.', challenge: 'invalid_request' },
   SECURE_API_TOKEN_MALFORMED: invalidToken('The token is malformed.'),
   SECURE_API_TOKEN_TOO_LARGE: invalidToken('The token is too large.'),
   SECURE_API_TOKEN_ALGORITHM: invalidToken('The signature algorithm is not accepted.'),
@@ -32,25 +33,30 @@ export const answers = {
   SECURE_API_TOKEN_BOUND: invalidToken('The token is bound to a key and cannot be used as a bearer token.'),
   SECURE_API_TOKEN_REVOKED: invalidToken('The token has been revoked.'),
   SECURE_API_FORBIDDEN: { status: 403, title: 'Forbidden', detail: 'The credential does not permit this.' },
-  SECURE_API_KEYS_UNAVAILABLE: { status: 503, title: 'Authentication is unavailable', detail: 'Signing keys cannot be had at the moment.' },
-  SECURE_API_REVOCATION_UNAVAILABLE: { status: 503, title: 'Authentication is unavailable', detail: 'Revocation cannot be checked at the moment.' },
-  SECURE_API_RATE_LIMITED: { status: 429, title: 'Too many requests', detail: 'A rate limit is used up.' },
-  SECURE_API_RATE_LIMIT_UNAVAILABLE: { status: 503, title: 'Temporarily reduced capacity', detail: 'The rate limit cannot be checked at the moment.' },
-  SECURE_API_CHALLENGE_REQUIRED: { status: 403, title: 'Challenge required', detail: 'Too many attempts: pass the challenge, and send the request again.' },
-  SECURE_API_CORS_REFUSED: { status: 403, title: 'Cross-origin request refused', detail: 'The origin may not make this request.' },
-  SECURE_API_METHOD_NOT_ALLOWED: { status: 405, title: 'Method not allowed', detail: 'This resource does not have the method.' },
-  SECURE_API_REPORT_MALFORMED: { status: 400, title: 'Malformed report', detail: 'The body is not a report of the type that it states.' },
-  SECURE_API_INTERNAL: { status: 500, title: 'Internal error', detail: 'A control failed; the request was refused.' },
-  SECURE_API_AUDIT_UNAVAILABLE: { status: 503, title: 'Auditing is unavailable', detail: 'The request cannot be recorded at the moment.' },
-  SECURE_API_SERVER_CLOSING: { status: 503, title: 'Service unavailable', detail: 'The server is shutting down.' },
-  SECURE_API_REQUEST_MALFORMED: { status: 400, title: 'Bad request', detail: 'The request is not valid HTTP.' },
-  SECURE_API_REQUEST_URL: { status: 400, title: 'Bad request', detail: 'The URL is not valid.' },
-  SECURE_API_REQUEST_HOST: { status: 400, title: 'Bad request', detail: 'The Host header is missing.' },
-  SECURE_API_REQUEST_PARAMETER_TOO_LONG: { status: 414, title: 'URI too long', detail: 'A part of the path is longer than this server accepts.' },
-  SECURE_API_REQUEST_EXPECTATION: { status: 417, title: 'Expectation failed', detail: 'The expectation is not understood.' },
-  SECURE_API_REQUEST_TIMEOUT: { status: 408, title: 'Request timeout', detail: 'The request did not arrive in time.' },
-  SECURE_API_REQUEST_TOO_LARGE: { status: 413, title: 'Content too large', detail: 'The request is larger than this server accepts.' },
-  SECURE_API_REQUEST_HEADERS_TOO_LARGE: { status: 431, title: 'Request header fields too large', detail: 'The header fields are larger than this server accepts.' }
+  SECURE_API_KEYS_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Signing keys cannot be had at the moment.' },
+  SECURE_API_REVOCATION_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Revocation cannot be checked at the moment.' },
+  SECURE_API_RATE_LIMITED: { status: 429, title: 'Too Many Requests', detail: 'A rate limit is used up.' },
+  SECURE_API_RATE_LIMIT_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'The rate limit cannot be checked at the moment.' },
+  SECURE_API_CHALLENGE_REQUIRED: { status: 403, title: 'Forbidden', detail: 'Too many attempts: pass the challenge, and send the request again.' },
+  SECURE_API_CORS_REFUSED: { status: 403, title: 'Forbidden', detail: 'The origin may not make this request.' },
+  SECURE_API_METHOD_NOT_ALLOWED: { status: 405, title: 'Method Not Allowed', detail: 'This resource does not have the method.' },
+  SECURE_API_NOT_FOUND: { status: 404, title: 'Not Found', detail: 'There is no resource at this address.' },
+  SECURE_API_REPORT_MALFORMED: { status: 400, title: 'Bad Request', detail: 'The body is not a report of the type that it states.' },
+  SECURE_API_INTERNAL: { status: 500, title: 'Internal Server Error', detail: 'A control failed; the request was refused.' },
+  SECURE_API_APPLICATION_FAILED: { status: 500, title: 'Internal Server Error', detail: 'The server could not complete the request.' },
+  SECURE_API_AUDIT_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'The request cannot be recorded at the moment.' },
+  SECURE_API_SERVER_CLOSING: { status: 503, title: 'Service Unavailable', detail: 'The server is shutting down.' },
+  SECURE_API_REQUEST_MALFORMED: { status: 400, title: 'Bad Request', detail: 'The request is not valid HTTP.' },
+  SECURE_API_REQUEST_URL: { status: 400, title: 'Bad Request', detail: 'The URL is not valid.' },
+  SECURE_API_REQUEST_HOST: { status: 400, title: 'Bad Request', detail: 'The Host header is missing.' },
+  SECURE_API_REQUEST_PARAMETER_TOO_LONG: { status: 414, title: 'URI Too Long', detail: 'A part of the path is longer than this server accepts.' },
+  SECURE_API_REQUEST_INVALID: { status: 400, title: 'Bad Request', detail: 'The request does not have the form that this resource needs.' },
+  SECURE_API_REQUEST_BODY: { status: 400, title: 'Bad Request', detail: 'The body cannot be read as what its headers say.' },
+  SECURE_API_REQUEST_MEDIA_TYPE: { status: 415, title: 'Unsupported Media Type', detail: 'The content type is not supported here.' },
+  SECURE_API_REQUEST_EXPECTATION: { status: 417, title: 'Expectation Failed', detail: 'The expectation is not understood.' },
+  SECURE_API_REQUEST_TIMEOUT: { status: 408, title: 'Request Timeout', detail: 'The request did not arrive in time.' },
+  SECURE_API_REQUEST_TOO_LARGE: { status: 413, title: 'Payload Too Large', detail: 'The request is larger than this server accepts.' },
+  SECURE_API_REQUEST_HEADERS_TOO_LARGE: { status: 431, title: 'Request Header Fields Too Large', detail: 'The header fields are larger than this server accepts.' }
 } as const satisfies Record<string, Answer>
 
 export type AnswerCode = keyof typeof answers

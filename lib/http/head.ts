@@ -22,6 +22,8 @@ export interface HeadPlan {
   readonly error: HeadPart
   /** Names of headers to take off, whoever set them. */
   readonly remove: ReadonlySet<string>
+  /** Whether shared caches are kept out, whatever `Cache-Control` somebody else set. */
+  readonly isPrivate?: boolean
 }
 
 type Value = number | string | readonly string[] | undefined
@@ -148,11 +150,31 @@ function writeHead (this: Response, status: number, reason?: unknown, headers?: 
 /** What is to be written in place of what was given. */
 function complete (raw: Response, head: Head, status: number, given: Given): Given {
   if (Array.isArray(given) || raw.getHeaderNames().length > 0) return besideOthers(raw, head, status, given)
-  const own = given as Readonly<Record<string, Value>> | undefined
+  const own = unshared(head.plan, given as Readonly<Record<string, Value>> | undefined)
   const cache = cacheFor(head.plan, status, own)
   if (raw[kBlock] !== undefined && !overlaps(head, cache, own)) return asBlock(raw, head, cache, own)
   return merged(head, cache, own)
 }
+
+function unshared ({ isPrivate }: HeadPlan, own: Readonly<Record<string, Value>> | undefined): Readonly<Record<string, Value>> | undefined {
+  const stated = own?.['cache-control']
+  if (isPrivate !== true || stated === undefined) return own
+  const value = withoutSharing(String(stated))
+  return value === stated ? own : { ...own, 'cache-control': value }
+}
+
+/**
+ * `public`, `s-maxage` and `must-revalidate` let shared caches keep the answer to a request with `Authorization` (RFC 9111 §3.5);
+ * with `private` none does. The rest stays: a browser may keep what it may keep.
+ */
+export function withoutSharing (value: string): string {
+  const directives = value.split(',').map(directive => directive.trim())
+  const names = directives.map(directive => directive.toLowerCase().replace(/\s*=.*/s, ''))
+  if (directives.some(directive => /^(private|no-store)$/i.test(directive)) || !names.some(name => sharing.has(name))) return value
+  return ['private', ...directives.filter((_, index) => !['public', 's-maxage'].includes(names[index] ?? ''))].join(', ')
+}
+
+const sharing: ReadonlySet<string> = new Set(['public', 's-maxage', 'must-revalidate', 'proxy-revalidate'])
 
 /** Refusals and many handlers say themselves how they may be stored. */
 function cacheFor ({ success, error }: HeadPlan, status: number, own: Readonly<Record<string, Value>> | undefined): HeadPart {
@@ -206,10 +228,16 @@ function besideOthers (raw: Response, head: Head, status: number, given: Given):
     if (present === undefined || name === 'vary') raw.setHeader(name, withVary(name, present ?? value, value) as string)
   }
   for (const name of plan.remove) raw.removeHeader(name)
+  const stated = plan.isPrivate === true ? raw.getHeader('cache-control') : undefined
+  if (stated !== undefined) raw.setHeader('cache-control', withoutSharing(String(stated)))
   if (given === undefined) return undefined
   const list: readonly (readonly [string, unknown])[] = Array.isArray(given) ? pairwise(given) : Object.entries(given)
   return list.filter(([key]) => !plan.remove.has(key.toLowerCase()))
-    .flatMap(([key, value]) => [key, withVary(key.toLowerCase(), value, raw.getHeader(key))])
+    .flatMap(([key, value]) => [key, besideOurs(plan, key.toLowerCase(), value, raw.getHeader(key))])
+}
+
+function besideOurs ({ isPrivate }: HeadPlan, name: string, value: unknown, ours: unknown): unknown {
+  return isPrivate === true && name === 'cache-control' ? withoutSharing(String(value)) : withVary(name, value, ours)
 }
 
 function withVary (name: string, value: unknown, ours: unknown): unknown {

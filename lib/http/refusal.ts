@@ -38,9 +38,15 @@ export function refusal (code: AnswerCode, parts: RefusalParts = {}): Refusal {
   return Object.freeze({ code, status, title, detail, headers: Object.freeze(headers), body, ...(reason === undefined ? undefined : { reason }) })
 }
 
-/** RFC 6750 §3: no error code when no credential was sent; otherwise the error and a description from the table. */
+/** The same for every API: it tells a stranger nothing. */
+const realm = 'api'
+
+/**
+ * RFC 6750 §3: at least one parameter; no error code when no credential was sent, otherwise the error and a description
+ * from the table.
+ */
 export function bearerChallenge (error: NonNullable<Answer['challenge']>, description: string, scope?: string): string {
-  if (error === 'none') return 'Bearer'
+  if (error === 'none') return `Bearer realm=${quoted(realm)}`
   const attributes = [`error=${quoted(error)}`, `error_description=${quoted(description)}`]
   if (scope !== undefined) attributes.push(`scope=${quoted(scope)}`)
   return `Bearer ${attributes.join(', ')}`

@@ -23,8 +23,17 @@ function enforced (decisions: readonly Decision[]): readonly Decision[] {
 }
 
 function item (decision: Decision): string {
-  const { policy, remaining } = decision
+  const { policy } = decision
+  const remaining = announced(decision)
   return policy.algorithm === 'concurrency' ? `${policy.label};r=${remaining}` : `${policy.label};r=${remaining};t=${secondsLeft(decision)}`
+}
+
+/**
+ * Never more than the quota beside it (draft §3: `r` is what remains of `q`): the burst of a token bucket can hold more, and a caller
+ * that is told less loses nothing.
+ */
+function announced ({ policy, remaining }: Decision): number {
+  return Math.min(remaining, policy.limit)
 }
 
 /** For a refusal the time to wait, so that `Retry-After` is never before `t` (draft §3.3); else the time until the budget is whole. */
@@ -44,10 +53,10 @@ export function retryAfterSeconds (ms: number): number {
 export function legacyHeaders (decisions: readonly Decision[]): Readonly<Record<string, string>> {
   const [first, ...others] = enforced(decisions)
   if (first === undefined) return {}
-  const tightest = others.reduce((least, next) => next.remaining < least.remaining ? next : least, first)
+  const tightest = others.reduce((least, next) => announced(next) < announced(least) ? next : least, first)
   return {
     'x-ratelimit-limit': String(tightest.limit),
-    'x-ratelimit-remaining': String(tightest.remaining),
+    'x-ratelimit-remaining': String(announced(tightest)),
     'x-ratelimit-reset': String(secondsLeft(tightest))
   }
 }

@@ -36,9 +36,24 @@ export const sendProblem: Answerer = (request, reply, refusal) => {
 }
 
 /** `errors: 'throw'`: the application's error handler decides what the body looks like. */
-export const throwProblem: Answerer = (request, _reply, refusal, done) => {
+export const throwProblem: Answerer = (request, reply, refusal, done) => {
+  noteRefusal(request, refusal)
+  carryHeaders(reply, refusal)
+  done(new RefusalError(refusal))
+}
+
+/** For guards used by hand: another guard, or the handler, may still let the request through. */
+export const throwRefusal: Answerer = (request, _reply, refusal, done) => {
   noteRefusal(request, refusal)
   done(new RefusalError(refusal))
+}
+
+/** What a refusal must or may tell in its head, whatever its body looks like (RFC 9110 §11.6.1, §15.5.6, §10.2.3; RateLimit fields). */
+const carried = /^(www-authenticate|allow|retry-after|(x-)?ratelimit(-.+)?)$/
+
+/** On the reply before the error handler sees it: a handler that looks at nothing but the status sends them too. */
+export function carryHeaders (reply: FastifyReply, { headers }: Refusal): void {
+  for (const name in headers) if (carried.test(name)) reply.header(name, headers[name])
 }
 
 export function writeProblem (request: FastifyRequest, reply: FastifyReply, refusal: Refusal): void {

@@ -1,4 +1,4 @@
-export { noteRefusal, RefusalError, refusalOf, throwProblem, writeProblem } from './answer.ts'
+export { carryHeaders, noteRefusal, RefusalError, refusalOf, throwRefusal, writeProblem } from './answer.ts'
 export { phases, type Phase } from './phases.ts'
 export { PathRules } from './path-rules.ts'
 export { Pipeline } from './pipeline.ts'

@@ -28,6 +28,8 @@ export class Pipeline {
   failures: FailureBudget | undefined
   /** What CORS adds to answers that no hook sees; set by the CORS plugin, where there is one. */
   originHeaders: (origin: string | undefined) => readonly (readonly [name: string, value: string])[] = () => []
+  /** Called at the first request to each route, and at each that matches none; set by the plugin for errors, where there is one. */
+  onFirst: (request: FastifyRequest) => void = () => {}
   /** Told of answers that no hook sees; set by the audit trail, where there is one. */
   onEdgeAnswer: (answer: EdgeAnswer) => void = () => {}
   /** Told of clients whose certificate was refused; set by the audit trail, where there is one. */

@@ -35,11 +35,16 @@ export function compileRule (rule: Rule, book: PolicyBook): CompiledRule {
   return Object.freeze({ permits: every(checks), policies: named.terms, refusal: forbidden(scope) })
 }
 
-/** The 403 of a route: the challenge names the scopes it wants (RFC 6750 §3), if it wants any. */
+/** The 403 of a route: the challenge names the scopes that would do (RFC 6750 §3), if it wants any. */
 export function forbidden (scope?: Wanted): Refusal {
   return refusal('SECURE_API_FORBIDDEN', {
-    headers: { 'www-authenticate': bearerChallenge('insufficient_scope', 'The credential does not permit this.', scope?.names.join(' ')) }
+    headers: { 'www-authenticate': bearerChallenge('insufficient_scope', 'The credential does not permit this.', scope && sufficient(scope)) }
   })
+}
+
+/** A list of scopes in a challenge means that all are needed. Where any will do, the first is named. */
+function sufficient ({ mode, names }: Wanted): string | undefined {
+  return mode === 'all' ? names.join(' ') : names[0]
 }
 
 function wanted (requirement: Requirement | undefined): Wanted | undefined {

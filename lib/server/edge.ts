@@ -3,7 +3,7 @@ import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 
 import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { Server as HttpsServer } from 'node:https'
 import { Server as TlsServer } from 'node:tls'
-import { isHeadSent, refusal } from '../http/index.ts'
+import { isHeadSent, refusal, type Refusal } from '../http/index.ts'
 import { createClientErrorHandler, type ClientErrorEvent } from './client-error.ts'
 import { edgePairsBy, type EdgeHeaders, type HeaderPair } from './edge-response.ts'
 import { overTls, type OverTls } from './forwarded.ts'
@@ -145,20 +145,38 @@ function guard (response: NodeResponse & Guarded, pairs: readonly HeaderPair[], 
     if (response[guarded] !== true || isHeadSent(response)) return writeHead.apply(response, parts)
     response[guarded] = false
     setMissing(response, pairs)
-    return isClosing(edge) && parts[0] === closing.status ? sayClosing(response, writeHead) : writeHead.apply(response, parts)
+    const answer = isClosing(edge) && parts[0] === closing.status ? closing : houseAnswer(response, parts)
+    return answer === undefined ? writeHead.apply(response, parts) : say(answer, response, writeHead)
   } as typeof response.writeHead
 }
 
 const closing = refusal('SECURE_API_SERVER_CLOSING', { headers: { 'retry-after': '1' } })
 
+const byFastify: Readonly<Record<number, Refusal>> = { 400: refusal('SECURE_API_REQUEST_URL'), 414: refusal('SECURE_API_REQUEST_PARAMETER_TOO_LONG') }
+const byNode: Readonly<Record<number, Refusal>> = { 400: refusal('SECURE_API_REQUEST_HOST'), 417: refusal('SECURE_API_REQUEST_EXPECTATION') }
+
+/**
+ * What stands for Fastify's own answer to a bad URL, which repeats the URL, and for the empty answers of Node. Both are known by how
+ * they write their head: nobody else names the type in capitals (`fastify.js`, onBadUrl), or a 400 with nothing but `Connection`.
+ */
+function houseAnswer (response: NodeResponse, [status, given]: readonly unknown[]): Refusal | undefined {
+  if (typeof status !== 'number' || response.hasHeader('content-type')) return undefined
+  if (isRecord(given) && given['Content-Type'] === 'application/json') return byFastify[status]
+  return given === undefined || (Array.isArray(given) && String(given) === 'Connection,close') ? byNode[status] : undefined
+}
+
+function isRecord (value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 /** The router writes a body of its own, and hands its length to `writeHead`, where it would win over any header. */
-function sayClosing (response: NodeResponse, writeHead: (...parts: unknown[]) => NodeResponse): NodeResponse {
+function say (answer: Refusal, response: NodeResponse, writeHead: (...parts: unknown[]) => NodeResponse): NodeResponse {
   // Only ever called with the arguments it passes on.
   const end = response.end as (...parts: unknown[]) => NodeResponse
-  for (const [name, value] of Object.entries(closing.headers)) response.setHeader(name, value)
-  response.setHeader('content-length', Buffer.byteLength(closing.body))
-  response.end = (() => end.call(response, closing.body, 'utf8')) as typeof response.end
-  return writeHead.call(response, closing.status)
+  for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value)
+  response.setHeader('content-length', Buffer.byteLength(answer.body))
+  response.end = (() => end.call(response, answer.body, 'utf8')) as typeof response.end
+  return writeHead.call(response, answer.status)
 }
 
 function setMissing (response: NodeResponse, pairs: readonly HeaderPair[]): void {

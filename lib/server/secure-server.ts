@@ -13,6 +13,7 @@ import { clientErrorHandler, frameworkErrors, houseResponse } from './house-resp
 import { keyFileFindings, readNow } from './material.ts'
 import { SecureServerOptionsSchema, type SecureServerOptions, type TlsOptions } from './options.ts'
 import { requestIds } from './request-id.ts'
+import { withoutQuery } from './request-log.ts'
 import { proxiesOf } from './trust-proxy.ts'
 import { validateServer } from './validate.ts'
 
@@ -64,6 +65,7 @@ function fastifyOptions (options: SecureServerOptions): FastifyServerOptions {
     return503OnClosing: options.return503OnClosing ?? true,
     requestIdHeader: false,
     genReqId: requestIds(requestIdHeader, proxies),
+    childLoggerFactory: withoutQuery,
     trustProxy: proxies.length === 0 ? false : [...proxies]
   }
 }

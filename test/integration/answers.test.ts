@@ -43,8 +43,8 @@ const json = { 'content-type': 'application/json' }
 
 const cases: ReadonlyArray<readonly [name: string, path: string, init: RequestInit, expected: Expected]> = [
   ['a good token', '/orders', { headers: reader }, { status: 200, headers: { ratelimit: /^"read";r=\d+;t=\d+$/ } }],
-  ['no credential', '/orders', {}, { status: 401, code: 'SECURE_API_UNAUTHENTICATED', challenge: 'Bearer' }],
-  ['another scheme', '/orders', { headers: { authorization: 'Basic YTpi' } }, { status: 401, code: 'SECURE_API_UNAUTHENTICATED', challenge: 'Bearer' }],
+  ['no credential', '/orders', {}, { status: 401, code: 'SECURE_API_UNAUTHENTICATED', challenge: /^Bearer realm="[^"]+"$/ }],
+  ['another scheme', '/orders', { headers: { authorization: 'Basic YTpi' } }, { status: 401, code: 'SECURE_API_UNAUTHENTICATED', challenge: /^Bearer realm="[^"]+"$/ }],
   ['garbage', '/orders', { headers: { authorization: 'Bearer abc' } }, { status: 401, code: 'SECURE_API_TOKEN_MALFORMED', challenge: invalid('The token is malformed.') }],
   ['an expired token', '/orders', { headers: bearer(issuer, { exp: 1 }) }, { status: 401, code: 'SECURE_API_TOKEN_EXPIRED', challenge: invalid('The token has expired.') }],
   ['another audience', '/orders', { headers: bearer(issuer, { aud: 'api://other' }) }, { status: 401, code: 'SECURE_API_TOKEN_AUDIENCE', challenge: invalid('The token is meant for another audience.') }],
@@ -62,7 +62,7 @@ const cases: ReadonlyArray<readonly [name: string, path: string, init: RequestIn
   ['a body of another type', '/orders', { method: 'POST', headers: { ...writer, 'content-type': 'text/csv' }, body: 'a,b' }, { status: 415 }],
   ['a body that is no JSON', '/orders', { method: 'POST', headers: { ...writer, ...json }, body: '{' }, { status: 400 }],
   ['a body that does not fit the schema', '/orders', { method: 'POST', headers: { ...writer, ...json }, body: '{}' }, { status: 400 }],
-  ['HEAD', '/orders', { method: 'HEAD' }, { status: 401, challenge: 'Bearer' }],
+  ['HEAD', '/orders', { method: 'HEAD' }, { status: 401, challenge: /^Bearer realm="[^"]+"$/ }],
   ['a hijacked answer', '/hijacked', {}, { status: 200 }]
 ]
 

@@ -202,7 +202,7 @@ t.test('app.authenticate guards by hand, where the plugin is alone too', async t
     scope.get('/orders', { config: { public: true }, onRequest: app.authenticate }, async request => request.auth.subject)
   })
   const response = await app.inject({ url: '/orders' })
-  t.strictSame([response.statusCode, codeOf(response), response.headers['www-authenticate']], [401, 'SECURE_API_UNAUTHENTICATED', 'Bearer'])
+  t.strictSame([response.statusCode, codeOf(response), response.headers['www-authenticate']], [401, 'SECURE_API_UNAUTHENTICATED', 'Bearer realm="api"'])
   t.strictSame(await answersOf(app, getWith(issuer), getWith(issuer, { aud: 'other' })), [200, [401, 'SECURE_API_TOKEN_AUDIENCE']])
 })
 

@@ -57,16 +57,18 @@ t.test('rules: each shape, each key, all keys together', async t => {
   t.strictSame(without, Object.keys(configs).map(name => name === 'public' ? 200 : stranger))
 })
 
-t.test('the 403 names the scopes that would do', async t => {
+t.test('15 B1: the 403 names scopes that would do, and not all of a choice as if all were needed', async t => {
   const { app } = await secured(t, issuer, {
     routes: app => {
       app.get('/any', { config: { scope: { any: ['api.read', 'api.write'] } } }, async () => '')
+      app.get('/all', { config: { scope: { all: ['api.read', 'api.write'] } } }, async () => '')
       app.get('/role', { config: { role: 'admin' } }, async () => '')
     }
   })
-  const [any, role] = await Promise.all(['/any', '/role'].map(url => app.inject(as({}, url))))
+  const [any, all, role] = await Promise.all(['/any', '/all', '/role'].map(url => app.inject(as({}, url))))
   const challenge = 'Bearer error="insufficient_scope", error_description="The credential does not permit this."'
-  t.equal(any?.headers['www-authenticate'], `${challenge}, scope="api.read api.write"`)
+  t.equal(any?.headers['www-authenticate'], `${challenge}, scope="api.read"`)
+  t.equal(all?.headers['www-authenticate'], `${challenge}, scope="api.read api.write"`)
   t.equal(role?.headers['www-authenticate'], challenge)
   t.strictSame(JSON.parse(any?.body ?? ''), { type: 'about:blank', title: 'Forbidden', status: 403, detail: 'The credential does not permit this.', code: 'SECURE_API_FORBIDDEN' })
 })
@@ -200,7 +202,7 @@ t.test("errors: 'throw' hands every refusal to the application's error handler",
 t.test("errors: 'throw' keeps status and challenge where the application has no error handler", async t => {
   const { app } = await secured(t, issuer, { suite: { errors: 'throw' }, routes: app => { app.get('/orders', { config: { scope: 'a' } }, async () => '') } })
   const { statusCode, headers } = await app.inject({ url: '/orders' })
-  t.strictSame([statusCode, headers['www-authenticate'], headers['cache-control']], [401, 'Bearer', 'no-store'])
+  t.strictSame([statusCode, headers['www-authenticate'], headers['cache-control']], [401, 'Bearer realm="api"', 'no-store'])
 })
 
 t.test('a guard by hand is checked when it is made; an unknown policy refuses', async t => {

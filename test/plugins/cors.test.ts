@@ -1,5 +1,7 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
+import { Problems } from '../../lib/config/index.ts'
+import { validateCors } from '../../lib/cors/index.ts'
 import secureApi, { cors, type CorsOptions, type RouteCors, type SecureApiOptions } from '../../plugins/index.ts'
 import { answersOf, bearer, codeOf, mistakesOf, secured, startFastify, startIssuer } from '../helpers/server.ts'
 
@@ -185,4 +187,23 @@ t.test('in development a refused preflight can say why, in production never', as
     const { body } = await app.inject(preflight('/orders', 'PUT', 'https://evil.example'))
     t.equal('debug' in JSON.parse(body), told, environment)
   }
+})
+
+t.test('15 B5: no request header and no response header are legal values', async t => {
+  const { app } = await secured(t, issuer, {
+    suite: { cors: { origins: [origin], requestHeaders: [], responseHeaders: [] } },
+    routes: app => { app.put('/orders', { config: { public: true } }, async () => '') }
+  })
+  const ask = (headers: Record<string, string>) => app.inject({ method: 'OPTIONS', url: '/orders', headers: { origin, 'access-control-request-method': 'PUT', ...headers } })
+  const allowed = await ask({})
+  t.strictSame([allowed.statusCode, allowed.headers['access-control-allow-headers']], [204, ''])
+  t.equal((await ask({ 'access-control-request-headers': 'authorization' })).statusCode, 403)
+})
+
+t.test('15 B5: what is said of access-control-allow-origin is true', async t => {
+  const problems = new Problems()
+  validateCors({ origins: [origin], responseHeaders: ['Access-Control-Allow-Origin'] }, 'cors', problems, { environment: 'production' })
+  const [{ why } = { why: '' }] = problems.list()
+  t.notMatch(why, 'never read', 'a script may read it where it is exposed')
+  t.match(why, /speaks to the browser/)
 })

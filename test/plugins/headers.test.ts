@@ -1,4 +1,5 @@
-import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import fastifyStatic from '@fastify/static'
+import type { FastifyInstance, FastifyReply, FastifyServerOptions } from 'fastify'
 import t from 'tap'
 import secureApi, { headers, secureServer, type HeadersPluginOptions } from '../../plugins/index.ts'
 import { answersOf, bearer, listen, missingHeaders, mistakesOf, secured, securityHeaders, sendLines, startFastify, startIssuer } from '../helpers/server.ts'
@@ -82,6 +83,29 @@ t.test('hijacked and raw answers carry the headers', async t => {
   }
 })
 
+t.test('15 B6: what is not stated at the route opens no shared cache where callers are authenticated', async t => {
+  const root = t.testdir({ 'page.html': '<p>page</p>' })
+  for (const http2 of [false, true]) {
+    const { app } = await secured(t, issuer, {
+      fastify: { http2 } as object,
+      routes: async app => {
+        await app.register(fastifyStatic, { root, serve: false })
+        const file = async (_request: unknown, reply: FastifyReply) => reply.sendFile('page.html')
+        app.get('/guarded', { config: { authenticated: true } }, file)
+        app.get('/stated', { config: { authenticated: true, headers: { cacheControl: 'public, max-age=60' } } }, file)
+        app.get('/open', { config: open }, file)
+        app.get('/shared', { config: { authenticated: true } }, async (_request, reply) => reply.header('cache-control', 's-maxage=60, max-age=5').send(''))
+        app.get('/own', { config: { authenticated: true } }, async (_request, reply) => reply.header('cache-control', 'max-age=5').send(''))
+        app.get('/raw', { config: { authenticated: true } }, async (_request, reply) => { reply.raw.setHeader('cache-control', 'public'); return '' })
+        app.get('/hijacked', { config: { authenticated: true } }, (_request, reply) => { reply.hijack().raw.writeHead(200, { 'cache-control': 'public' }).end() })
+      }
+    })
+    const control = async (url: string) => (await app.inject({ url, headers: bearer(issuer) })).headers['cache-control']
+    t.strictSame(await Promise.all(['/guarded', '/stated', '/open', '/shared', '/own', '/raw', '/hijacked'].map(control)),
+      ['private, max-age=0', 'public, max-age=0', 'public, max-age=0', 'private, max-age=5', 'max-age=5', 'private', 'private'])
+  }
+})
+
 t.test('Cache-Control: nothing of a caller is kept, errors never, and a handler has the last word', async t => {
   const { app } = await secured(t, issuer, {
     routes: app => {
@@ -111,7 +135,7 @@ t.test('what is stated for the application, and what a route changes of it', asy
   })
   t.match((await app.inject('/')).headers, { 'referrer-policy': 'same-origin', 'cross-origin-resource-policy': 'same-site' })
   t.match((await app.inject('/image')).headers, { 'referrer-policy': 'same-origin', 'cross-origin-resource-policy': 'cross-origin' })
-  t.equal((await app.inject('/sign-out')).headers['clear-site-data'], '"cache", "cookies", "storage"')
+  t.equal((await app.inject('/sign-out')).headers['clear-site-data'], '"cache","cookies","storage"', '15 B5: as the OSHP validator compares it')
   t.equal((await app.inject('/')).headers['clear-site-data'], undefined)
 })
 

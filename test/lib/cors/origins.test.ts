@@ -19,6 +19,14 @@ t.test('entries that can be used', async t => {
   ]) t.equal(isFault(parseOrigin(text)), false, text)
 })
 
+t.test('15 B5: origins that no browser sends are refused', async t => {
+  for (const text of ['http://xn--f', 'https://xn--f.example.com', 'https://*.xn--f', 'http://xn--f:*', 'https://xn--a', 'wss://example.com', 'ws://example.com', 'ftp://example.com', 'blob://x']) {
+    const parsed = parseOrigin(text)
+    t.equal(isFault(parsed) && parsed.code, 'SECURE_API_CORS_ORIGIN_INVALID', text)
+  }
+  for (const text of ['https://xn--bcher-kva.example', 'https://*.xn--bcher-kva.example:8443']) t.notOk(isFault(parseOrigin(text)), text)
+})
+
 t.test('entries that cannot, each with its code and a fix', async t => {
   const table: Array<[text: string, code: string, fix?: string]> = [
     ['null', 'SECURE_API_CORS_NULL_ORIGIN'],

@@ -53,6 +53,7 @@ t.test('mistakes stop the boot', async t => {
     [{ origins: [origin], requestHeaders: ['*', 'authorization'], credentials: true }, 'SECURE_API_CORS_REQUEST_HEADER_WILDCARD cors.requestHeaders[0]'],
     [{ origins: [origin], responseHeaders: ['x:y'] }, 'SECURE_API_CORS_RESPONSE_HEADER_INVALID cors.responseHeaders[0]'],
     [{ origins: [origin], responseHeaders: ['Set-Cookie'] }, 'SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN cors.responseHeaders[0]'],
+    [{ origins: [origin], responseHeaders: ['Access-Control-Allow-Origin'] }, 'SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN cors.responseHeaders[0]'],
     [{ origins: [origin], responseHeaders: ['*'], credentials: true }, 'SECURE_API_CORS_RESPONSE_HEADER_WILDCARD cors.responseHeaders[0]'],
     [{ origins: [origin], maxAge: 600 }, 'SECURE_API_CORS_MAX_AGE cors.maxAge'],
     [{ origins: [origin], maxAge: '25 hours' }, 'SECURE_API_CORS_MAX_AGE cors.maxAge'],

@@ -82,7 +82,7 @@ t.test('each header can be changed and left out', async t => {
     [{ profile: 'html' }, 'origin-agent-cluster', '?1'],
     [{ reportingEndpoints: { csp: 'https://r.example/a', other: '/reports' } }, 'reporting-endpoints', 'csp="https://r.example/a", other="/reports"'],
     [{ reportingEndpoints: false }, 'reporting-endpoints', undefined],
-    [{ clearSiteData: true }, 'clear-site-data', '"cache", "cookies", "storage"'],
+    [{ clearSiteData: true }, 'clear-site-data', '"cache","cookies","storage"'],
     [{ clearSiteData: ['*'] }, 'clear-site-data', '"*"'],
     [{ clearSiteData: false }, 'clear-site-data', undefined]
   ]

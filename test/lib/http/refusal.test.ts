@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import fc from 'fast-check'
 import t from 'tap'
 import { answers, bearerChallenge, refusal, type Answer, type AnswerCode } from '../../../lib/http/index.ts'
@@ -22,12 +23,25 @@ t.test('challenges stand where the table says, with a 401 always (RFC 9110 §15.
     const { status, detail, challenge }: Answer = answers[code]
     const expected = challenge === undefined
       ? undefined
-      : challenge === 'none' ? 'Bearer' : `Bearer error="${challenge}", error_description="${detail}"`
+      : challenge === 'none' ? 'Bearer realm="api"' : `Bearer error="${challenge}", error_description="${detail}"`
     t.equal(refusal(code).headers['www-authenticate'], expected, code)
     if (status === 401) t.ok(expected, `${code} is a 401 with a challenge`)
   }
-  t.equal(refusal('SECURE_API_UNAUTHENTICATED').headers['www-authenticate'], 'Bearer')
+  t.equal(refusal('SECURE_API_UNAUTHENTICATED').headers['www-authenticate'], 'Bearer realm="api"')
   t.equal(refusal('SECURE_API_TOKEN_EXPIRED').headers['www-authenticate'], 'Bearer error="invalid_token", error_description="The token has expired."')
+  t.end()
+})
+
+t.test('15 B1: every challenge has a parameter (RFC 6750 §3)', t => {
+  for (const code of codes) {
+    const { 'www-authenticate': challenge } = refusal(code).headers
+    if (challenge !== undefined) t.match(challenge, /^Bearer [a-z_]+="[^"]+"/, code)
+  }
+  t.end()
+})
+
+t.test('15 B4: the title of every answer is the phrase of its status (RFC 9457 §4.2.1)', t => {
+  for (const code of codes) t.equal(JSON.parse(refusal(code).body).title, STATUS_CODES[answers[code].status], code)
   t.end()
 })
 
@@ -43,7 +57,7 @@ t.test('statuses of the design', t => {
 
 t.test('the scopes that would do are named', t => {
   t.equal(bearerChallenge('insufficient_scope', 'No.', 'api.read api.write'), 'Bearer error="insufficient_scope", error_description="No.", scope="api.read api.write"')
-  t.equal(bearerChallenge('none', 'No.', 'api.read'), 'Bearer', 'RFC 6750 §3.1: nothing more to a stranger')
+  t.equal(bearerChallenge('none', 'No.', 'api.read'), 'Bearer realm="api"', 'RFC 6750 §3.1: nothing more to a stranger')
   t.end()
 })
 
@@ -64,7 +78,7 @@ t.test('parts are added, and none replaces what the status line says', t => {
   })
   t.match(made.headers, { 'retry-after': '3', 'cache-control': 'private' })
   t.strictSame(JSON.parse(made.body), {
-    type: 'https://docs.example/limits', title: 'Too many requests', status: 429, detail: 'A rate limit is used up.', code: 'SECURE_API_RATE_LIMITED', limits: ['read']
+    type: 'https://docs.example/limits', title: 'Too Many Requests', status: 429, detail: 'A rate limit is used up.', code: 'SECURE_API_RATE_LIMITED', limits: ['read']
   })
   t.equal(made.reason, 'told to nobody')
   t.notMatch(made.body, 'told to nobody')

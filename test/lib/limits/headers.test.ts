@@ -41,6 +41,17 @@ t.test('the seconds left are never more than the window, whatever the clock adds
   now = before
 })
 
+t.test('15 B5: a token bucket never announces more than its quota', async t => {
+  const limit: Limit = { limit: 10, window: '1 minute', algorithm: 'token-bucket', burst: 50 }
+  const first = take('bucket', limit)
+  t.equal(first.remaining, 49)
+  t.match(rateLimitField([first]), /^"bucket";r=10;t=\d+$/)
+  t.match(first.policy.header, ';q=10;')
+  t.match(legacyHeaders([first]), { 'x-ratelimit-limit': '10', 'x-ratelimit-remaining': '10' })
+  for (let left = 0; left < 45; left++) take('bucket', limit)
+  t.match(rateLimitField([take('bucket', limit)]), ';r=3;')
+})
+
 t.test('a dry run is not announced', async t => {
   const dry = take('dry', { limit: 1, window: 1000, dryRun: true })
   t.equal(rateLimitField([dry]), '')

@@ -100,10 +100,11 @@ const nobody: Principal = { kind: 'user', subject: 's', client: undefined, issue
 const holding = (scopes: string[], roles: string[] = []): Principal => ({ ...nobody, scopes: new Set(scopes), roles: new Set(roles) })
 const request = {} as FastifyRequest
 
-t.test('the 403 names the scopes that would do', t => {
+t.test('15 B1: the 403 names scopes that would do: all that are needed, or the first of a choice', t => {
   const challenge = (rule: Rule) => compileRule(rule, book).refusal.headers['www-authenticate']
   const bare = 'Bearer error="insufficient_scope", error_description="The credential does not permit this."'
   t.equal(challenge({ scope: { all: ['a', 'b'] } }), `${bare}, scope="a b"`)
+  t.equal(challenge({ scope: { any: ['a', 'b'] } }), `${bare}, scope="a"`)
   t.equal(challenge({ scope: 'a', role: 'r' }), `${bare}, scope="a"`)
   t.equal(challenge({ role: 'r' }), bare, 'roles are nobody\'s business')
   t.end()

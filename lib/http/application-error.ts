@@ -1,0 +1,173 @@
+import { STATUS_CODES } from 'node:http'
+import { answers, type AnswerCode } from './answers.ts'
+
+/** What an error of the application becomes. */
+export interface ErrorAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  /** The RFC 9457 document, ready to send. */
+  readonly body: string
+}
+
+export interface ErrorContext {
+  /** The status that was set before the error came. */
+  readonly status: number
+  /** Stands in the log beside the cause. */
+  readonly requestId: unknown
+  /** Whether the message of a failure may be shown: in development. */
+  readonly reveal: boolean
+}
+
+/** As every other error has it from the header table, which may be switched off. */
+const noStore = 'no-store, max-age=0'
+
+/** Errors of Fastify whose message repeats what was sent, or says nothing to a caller. */
+const ofFastify: Readonly<Record<string, AnswerCode>> = {
+  FST_ERR_NOT_FOUND: 'SECURE_API_NOT_FOUND',
+  FST_ERR_VALIDATION: 'SECURE_API_REQUEST_INVALID',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'SECURE_API_REQUEST_TOO_LARGE',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'SECURE_API_REQUEST_MEDIA_TYPE',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'SECURE_API_REQUEST_BODY',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'SECURE_API_REQUEST_BODY',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'SECURE_API_REQUEST_BODY'
+}
+
+/** For errors whose own words are kept back. */
+const byStatus: Readonly<Record<number, AnswerCode>> = {
+  404: 'SECURE_API_NOT_FOUND',
+  413: 'SECURE_API_REQUEST_TOO_LARGE',
+  415: 'SECURE_API_REQUEST_MEDIA_TYPE'
+}
+
+/**
+ * The problem document for whatever a handler, a hook or Fastify threw. From status 500 nothing of the cause is in it, but for
+ * `expose: true` (as http-errors has it) and in development. Below, the message was written for the caller, unless the error says
+ * `expose: false` or comes from the operating system.
+ */
+export function errorAnswer (error: unknown, context: ErrorContext): ErrorAnswer {
+  const status = statusOf(error, context.status)
+  const { requestId } = context
+  const members = { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, ...describe(error, status, context.reveal) }
+  const body = JSON.stringify({ ...members, ...(typeof requestId === 'string' && { requestId: bounded(requestId, 128) }) })
+  return { status, headers: { ...headersOf(error), 'content-type': 'application/problem+json; charset=utf-8', 'cache-control': noStore }, body }
+}
+
+/** As Fastify reads it: what the error says, else what the reply was given, else 500. */
+function statusOf (error: unknown, given: number): number {
+  return [member(error, 'statusCode'), member(error, 'status'), given].find(isErrorStatus) ?? 500
+}
+
+function isErrorStatus (status: unknown): status is number {
+  return typeof status === 'number' && Number.isInteger(status) && status >= 400 && status <= 599
+}
+
+interface Description {
+  readonly detail: string
+  readonly code?: string
+  readonly errors?: readonly Place[]
+}
+
+function describe (error: unknown, status: number, reveal: boolean): Description {
+  if (status >= 500) return failure(error, reveal)
+  const code = codeOf(error)
+  const known = isValidation(error) ? 'SECURE_API_REQUEST_INVALID' : ofFastify[code ?? ''] ?? (error instanceof SyntaxError ? 'SECURE_API_REQUEST_BODY' : undefined)
+  if (known !== undefined) return { ...tabled(known), ...places(error) }
+  if (isForCallers(error)) return { detail: messageOf(error) ?? phrase(status), ...(code !== undefined && { code }) }
+  const general = byStatus[status]
+  return general === undefined ? { detail: phrase(status) } : tabled(general)
+}
+
+function failure (error: unknown, reveal: boolean): Description {
+  const { code, detail } = tabled('SECURE_API_APPLICATION_FAILED')
+  return { detail: (reveal || member(error, 'expose') === true ? messageOf(error) : undefined) ?? detail, code }
+}
+
+function tabled (code: AnswerCode): { readonly detail: string, readonly code: AnswerCode } {
+  return { detail: answers[code].detail, code }
+}
+
+function phrase (status: number): string {
+  return STATUS_CODES[status] ?? 'The request cannot be served.'
+}
+
+/** `ENOENT: no such file or directory, open '/srv/…'` is nobody's text for callers, whatever status was put on it. */
+function isForCallers (error: unknown): boolean {
+  return member(error, 'expose') !== false && member(error, 'syscall') === undefined && member(error, 'errno') === undefined
+}
+
+function codeOf (error: unknown): string | undefined {
+  const code = member(error, 'code')
+  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,63}$/.test(code) ? code : undefined
+}
+
+function messageOf (error: unknown): string | undefined {
+  const message = member(error, 'message')
+  const text = typeof message === 'string' ? bounded(message, 500) : ''
+  return text === '' ? undefined : text
+}
+
+/** One line, without what moves a cursor. */
+function bounded (text: string, most: number): string {
+  return text.slice(0, most).replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ').trim()
+}
+
+/** Where a request does not fit its schema (RFC 9457 §3, `errors`). */
+interface Place {
+  readonly in: string
+  /** RFC 6901 §6, into the body, or into the object of the parameters. */
+  readonly pointer: string
+  readonly detail: string
+}
+
+const mostPlaces = 10
+const longestPointer = 200
+const parts: Readonly<Record<string, string>> = { body: 'body', params: 'path', querystring: 'query', headers: 'header' }
+
+function isValidation (error: unknown): boolean {
+  return Array.isArray(member(error, 'validation')) || typeof member(error, 'validationContext') === 'string'
+}
+
+function places (error: unknown): { readonly errors?: readonly Place[] } {
+  const found = member(error, 'validation')
+  if (!Array.isArray(found) || found.length === 0) return {}
+  const where = parts[String(member(error, 'validationContext'))] ?? 'body'
+  return { errors: found.slice(0, mostPlaces).map((entry: unknown) => ({ in: where, pointer: pointerOf(entry), detail: messageOf(entry)?.slice(0, 200) ?? 'is not valid' })) }
+}
+
+/** A missing member is pointed at, not the object that lacks it. Names are the caller's own: they are cut and escaped. */
+function pointerOf (entry: unknown): string {
+  const path = member(entry, 'instancePath')
+  const missing = member(member(entry, 'params'), 'missingProperty')
+  const last = typeof missing === 'string' ? `/${missing.replaceAll('~', '~0').replaceAll('/', '~1')}` : ''
+  return fragment(`${typeof path === 'string' ? path : ''}${last}`.slice(0, longestPointer))
+}
+
+function fragment (pointer: string): string {
+  try {
+    return `#${encodeURI(pointer).replaceAll('#', '%23')}`
+  } catch {
+    return '#' // half of a surrogate pair
+  }
+}
+
+/** Those of the body that is not sent, and of the connection that carried it somewhere else. */
+const foreign = /^(content-|transfer-encoding$|connection$|keep-alive$|trailer$|upgrade$)/i
+
+function headersOf (error: unknown): Record<string, string> {
+  const given = member(error, 'headers')
+  if (typeof given !== 'object' || given === null) return {}
+  return Object.fromEntries(Object.entries(given).filter(([name, value]) => !foreign.test(name) && isFieldValue(value)))
+}
+
+function isFieldValue (value: unknown): boolean {
+  return typeof value === 'number' || (typeof value === 'string' && /^[\t\x20-\x7e]*$/.test(value)) || (Array.isArray(value) && value.every(isFieldValue))
+}
+
+/** Anything can be thrown, a getter that throws included. */
+function member (value: unknown, name: string): unknown {
+  try {
+    return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,122 @@
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { environmentOf, type Environment } from '../lib/config/index.ts'
+import { errorAnswer, isHeadSent, refusal } from '../lib/http/index.ts'
+import { RefusalError, writeProblem } from '../lib/pipeline/index.ts'
+import { pipelineOf } from './pipeline.ts'
+import { quietOf } from './transport.ts'
+
+export interface ErrorsPluginOptions {
+  /** @default NODE_ENV, and production when that is unset */
+  environment?: Environment
+  /**
+   * What becomes of an error: a problem document, or what it was, for the application's handler.
+   * @default 'problem'
+   */
+  errors?: 'problem' | 'throw'
+}
+
+type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void
+
+/**
+ * Errors of the application as RFC 9457 documents. Handlers of the application come first, whenever they are set: only what
+ * they throw, or send as an error, comes here.
+ */
+const errors: FastifyPluginAsync<ErrorsPluginOptions> = async (app, { environment, errors: mode = 'problem' }) => {
+  app.addHook('preHandler', mode === 'problem' ? sendNotFound : throwNotFound)
+  if (mode === 'problem') pipelineOf(app).onFirst = layUnder(app, problemHandler(app, environmentOf(environment) === 'development'))
+}
+
+function problemHandler (app: FastifyInstance, reveal: boolean): ErrorHandler {
+  const isQuiet = quietOf(app)
+  return function answerError (error, request, reply) {
+    if (error instanceof RefusalError) return writeProblem(request, reply, error.refusal)
+    const { raw } = reply
+    const { status, headers, body } = errorAnswer(error, { status: reply.statusCode, requestId: request.id, reveal })
+    reply.code(status)
+    tell(error, request, reply, isQuiet)
+    // A part of another answer has left already: the caller must see that the rest is missing.
+    if (isHeadSent(raw)) {
+      raw.destroy()
+      return
+    }
+    for (const name of ofTheLostBody) reply.removeHeader(name)
+    reply.headers(headers).serializer((text: unknown) => text as string).send(body)
+  }
+}
+
+/** What a handler said of the body that it then failed to send. */
+const ofTheLostBody = ['content-encoding', 'content-disposition', 'content-language', 'content-range', 'accept-ranges', 'etag', 'last-modified', 'expires']
+
+/** The cause of a failure stands nowhere else: it is logged even where requests are not. */
+function tell (error: unknown, request: FastifyRequest, reply: FastifyReply, isQuiet: (request: FastifyRequest) => boolean): void {
+  const message = error instanceof Error ? error.message : 'an error of the application'
+  if (reply.statusCode >= 500) reply.log.error({ req: request, res: reply, err: error }, message)
+  else if (!isQuiet(request)) reply.log.info({ res: reply, err: error }, message)
+}
+
+/** What Fastify keeps of a handler: the next one, for what it throws, is its prototype. */
+interface Link { readonly func: (...parts: never[]) => unknown }
+
+/**
+ * Sets our handler below the one that this scope has already; those set later are laid over it by Fastify. Routes declared before
+ * keep the handlers of that moment: what is returned puts ours below them, at their first request.
+ */
+function layUnder (app: FastifyInstance, handler: ErrorHandler): (request: FastifyRequest) => void {
+  const { errorHandler: own } = app
+  allowAnother(app)
+  app.setErrorHandler(handler)
+  const ours = valueOf(app, 'fastify.errorHandler') as Link | undefined
+  allowAnother(app)
+  // Fastify binds those of applications, and its own not.
+  if (own.name !== 'defaultErrorHandler') app.setErrorHandler(own)
+  const seen = new WeakSet<object>()
+  return request => {
+    const context = valueOf(request, 'fastify.context') as { errorHandler?: Link } | undefined
+    if (context?.errorHandler === undefined || ours === undefined || seen.has(context)) return
+    seen.add(context)
+    context.errorHandler = above(ours, context.errorHandler)
+  }
+}
+
+/** The same handlers in the same order, with ours in the place of Fastify's own at the end. */
+function above (ours: Link, handler: Link): Link {
+  if (handler === ours) return handler
+  const next: object | null = Object.getPrototypeOf(handler)
+  if (next === Object.prototype || next === null) return ours
+  return Object.assign(Object.create(above(ours, next as Link)), { func: handler.func })
+}
+
+function valueOf (holder: object, description: string): unknown {
+  const symbol = Object.getOwnPropertySymbols(holder).find(known => known.description === description)
+  return symbol && Reflect.get(holder, symbol)
+}
+
+/** Fastify warns of a second handler in one scope, or refuses it (`allowErrorHandlerOverride`): ours is not the application's first. */
+function allowAnother (scope: FastifyInstance): void {
+  const symbol = Object.getOwnPropertySymbols(scope).find(({ description }) => description === 'fastify.errorHandlerAlreadySet')
+  if (symbol !== undefined) Reflect.set(scope, symbol, false)
+}
+
+const notFound = refusal('SECURE_API_NOT_FOUND', { headers: { 'cache-control': 'no-store, max-age=0' } })
+
+type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
+
+/** In the place of Fastify's own 404, which repeats path and query, in the log too. A handler of the application, which it has bound, is left to answer. */
+function isDefaultNotFound (request: FastifyRequest): boolean {
+  return request.is404 && (request.routeOptions as { handler?: { name: string } }).handler?.name === 'basic404'
+}
+
+const sendNotFound: Hook = (request, reply, done) => {
+  if (!isDefaultNotFound(request)) return done()
+  const { status, headers, body } = notFound
+  reply.code(status).headers(headers).send(body)
+}
+
+/** `errors: 'throw'`: the application's error handler decides what it looks like. */
+const throwNotFound: Hook = (request, _reply, done) => {
+  if (isDefaultNotFound(request)) done(new RefusalError(notFound))
+  else done()
+}
+
+export default fp(errors, { fastify: '5.x', name: 'secure-api-errors' })
