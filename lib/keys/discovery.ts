@@ -28,10 +28,10 @@ export function metadataUrls (issuer: string): readonly [oidc: string, oauth: st
  */
 export async function discoverKeySetUrl (issuer: string, options: DiscoveryOptions): Promise<string> {
   const metadata = await fetchMetadata(issuer, options)
-  if (metadata.issuer !== issuer) throw new FetchFailure('issuer')
+  if (metadata.issuer !== issuer) throw new FetchFailure('issuer', { found: typeof metadata.issuer === 'string' ? metadata.issuer : 'none' })
   const { jwks_uri: url } = metadata
   if (typeof url !== 'string') throw new FetchFailure('metadata')
-  if (!isSecureUrl(url, options.allowLoopback)) throw new FetchFailure('url')
+  if (!isSecureUrl(url, options.allowLoopback)) throw new FetchFailure('url', { found: url })
   return url
 }
 
