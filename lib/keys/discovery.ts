@@ -42,7 +42,7 @@ async function fetchMetadata (issuer: string, { fetch, allowLoopback, ...limits 
     return asRecord(await fetch(oidc, limits))
   } catch (error) {
     if (!isElsewhere(error)) throw error
-    return asRecord(await fetch(oauth, limits))
+    return asRecord(await fetch(oauth, limits).catch(later => { throw telling(error, oidc, later) }))
   }
 }
 
@@ -51,6 +51,13 @@ function isElsewhere (error: unknown): boolean {
   if (!(error instanceof FetchFailure)) return false
   if (error.reason === 'status') return error.status !== undefined && error.status < 500
   return error.reason === 'parse' || error.reason === 'redirect'
+}
+
+/** A page or a redirect at the first place says more than the usual 404 at the second. */
+function telling (first: unknown, url: string, second: unknown): unknown {
+  if (!(first instanceof FetchFailure) || first.reason === 'status') return second
+  first.url = url
+  return first
 }
 
 function asRecord (document: unknown): Record<string, unknown> {

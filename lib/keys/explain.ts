@@ -11,8 +11,8 @@ export interface KeyFailure {
   readonly found: string | undefined
 }
 
-export function failedAt ({ reason, status, found }: FetchFailure, url: string | undefined): KeyFailure {
-  return { reason, url, status, found }
+export function failedAt ({ reason, status, found, url }: FetchFailure, asked: string | undefined): KeyFailure {
+  return { reason, url: url ?? asked, status, found }
 }
 
 type Explain = (failure: KeyFailure, issuer: string) => string

@@ -16,6 +16,8 @@ export class FetchFailure extends Error {
   readonly status: number | undefined
   /** What was there instead: the target of a redirect, the issuer of the metadata, the code of the network's error. Bounded. */
   readonly found: string | undefined
+  /** What was asked, where that is not what was asked last. */
+  url: string | undefined
 
   constructor (reason: FailureReason, { status, cause, found }: { status?: number, cause?: unknown, found?: string } = {}) {
     super(status === undefined ? reason : `${reason} ${status}`, cause === undefined ? undefined : { cause })
