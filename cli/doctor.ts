@@ -25,12 +25,15 @@ Usage  secure-api doctor                  everything that the SECURE_API_ variab
 
 Options
   --json                   findings as JSON
+  --key-prefix <text>      redis: rateLimit.keyPrefix of the API. Default: secure-api:
   --preset <name>          issuer, token: ${Object.keys(presets).join(', ')}
   --audience <name>        issuer, token: what the API calls itself; several times
   --origin <origin>        api: a web origin that should be allowed; several times
   --issuer <url>           token: the issuer that the API trusts. Default: SECURE_API_ISSUER, then the token's own
   --algorithms <names>     token: those that the API accepts, separated by commas
   --profile <at+jwt|any>   token: how strict the API is. Default: any
+  --scope-claims <names>   token: where scopes stand, separated by commas
+  --role-claims <names>    token: where roles stand, separated by commas
   --tenants <ids>          token: for an issuer with {tenantid}, separated by commas
   --jwks <file>            token: the key set to check the signature with
   --fetch-keys             token: ask the issuer for its keys
@@ -68,9 +71,9 @@ const subjects: Readonly<Record<string, Subject>> = {
     examine: async ({ preset, audience }, [issuer = '']) => [await examineIssuer({ issuer, ...given({ preset: presetName(preset), audience: listOf(audience) }) })]
   },
   redis: {
-    options: {},
+    options: { 'key-prefix': text },
     takes: [0, 1],
-    examine: async (_values, [url], terminal) => [await examineRedis(url ?? redisOf(terminal))]
+    examine: async ({ 'key-prefix': prefix }, [url], terminal) => [await examineRedis(url ?? redisOf(terminal), keyPrefix(prefix))]
   },
   api: {
     options: { origin: texts },
@@ -78,7 +81,7 @@ const subjects: Readonly<Record<string, Subject>> = {
     examine: async ({ origin }, [url = '']) => [await examineApi({ url: httpUrl(url), origins: listOf(origin) ?? [] })]
   },
   token: {
-    options: { issuer: text, audience: texts, preset: text, algorithms: text, profile: text, tenants: text, jwks: text, 'fetch-keys': { type: 'boolean' } },
+    options: { issuer: text, audience: texts, preset: text, algorithms: text, profile: text, tenants: text, 'scope-claims': text, 'role-claims': text, jwks: text, 'fetch-keys': { type: 'boolean' } },
     takes: [0, 0],
     examine: async (values, _positionals, terminal) => [await examineToken(await tokenQuestion(values, terminal))]
   }
@@ -121,7 +124,9 @@ async function tokenQuestion (values: Values, terminal: Terminal): Promise<Token
     preset: presetName(values.preset),
     algorithms: algorithmNames(values.algorithms),
     profile: profileName(values.profile),
-    tenants: split(textOf(values.tenants))
+    tenants: split(textOf(values.tenants)),
+    scopeClaims: split(textOf(values['scope-claims'])),
+    roleClaims: split(textOf(values['role-claims']))
   })
   const text = await readAll(terminal)
   checkExpected(expected)
@@ -170,6 +175,12 @@ function redisOf ({ env }: Terminal): string {
 function httpUrl (url: string): string {
   if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url
   throw new UsageError(`${JSON.stringify(url)} is no http or https address`)
+}
+
+function keyPrefix (value: Values[string]): string | undefined {
+  const prefix = textOf(value)
+  if (prefix === undefined || /^[\w:.-]{1,64}$/.test(prefix)) return prefix
+  throw new UsageError('--key-prefix has 1 to 64 letters, digits, `:`, `.`, `_` or `-`')
 }
 
 function presetName (value: Values[string]) {

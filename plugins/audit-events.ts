@@ -4,6 +4,7 @@ import { isPreflight } from '../lib/cors/index.ts'
 import type { Violation } from '../lib/headers/index.ts'
 import { addressOf } from '../lib/http/index.ts'
 import { limitOf } from '../lib/limits/index.ts'
+import { notedDenial } from '../lib/policy/index.ts'
 import { refusalOf, type EdgeAnswer, type RouteInfo } from '../lib/pipeline/index.ts'
 import type { HandshakeFailure } from '../lib/server/index.ts'
 
@@ -47,6 +48,8 @@ export function requestEvent (route: AuditedRoute, { request }: FastifyReply, st
   }
   const reason = aborted ? 'client-aborted' : refused?.code
   if (reason !== undefined) event.reason = reason
+  const denial = refused?.code === 'SECURE_API_FORBIDDEN' ? notedDenial(request) : undefined
+  if (denial !== undefined) event.denial = denial
   if (route.route !== undefined) event.route = route.route
   const limit = limitOf(request)
   if (limit !== undefined) event.limit = limit

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { AuditOptionsSchema, Repeats, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RepeatsOptions, type RouteAudit } from '../lib/audit/index.ts'
-import { check, ownOptions, Problems } from '../lib/config/index.ts'
+import { check, milliseconds, ownOptions, Problems } from '../lib/config/index.ts'
 import { hasEnded, refusal } from '../lib/http/index.ts'
 import type { Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
 import { handoverOf, scheduleTimer, type Handover } from '../lib/server/index.ts'
@@ -16,6 +16,7 @@ declare module 'fastify' {
   }
 }
 
+const closeTimeout = '5 seconds'
 const unavailable = refusal('SECURE_API_AUDIT_UNAVAILABLE', { headers: { 'retry-after': '1' } })
 
 const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
@@ -35,7 +36,11 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
   })
   const repeats = new Repeats({ record: event => { trail.record(event) }, ...shareOf(buffer), schedule: scheduleTimer })
   const record: Recorder = event => { if (event !== undefined) repeats.see(event) }
-  app.addHook('onClose', async () => { repeats.close() })
+  app.addHook('onClose', async () => {
+    repeats.close()
+    const left = await trail.drain(milliseconds(options.closeTimeout ?? closeTimeout))
+    if (left > 0) app.log.error({ pending: left }, 'secure-api: the sink has not taken these audit events, and the server closes without them')
+  })
   pipeline.report('audit', () => ({ ...trail.status(), collapsed: repeats.collapsed }))
   pipeline.add({
     name: 'audit:gate',

@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { ConfigurationError, environmentOf, milliseconds, movedClock, ownOptions, Problems, type Clock, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import { anonymous, hasFormToken, readBearer, type Principal } from '../lib/credentials/index.ts'
 import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/index.ts'
-import { fetchOver, KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions, type KeyRingStatus } from '../lib/keys/index.ts'
+import { explainFailure, fetchOver, KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions, type KeyRingStatus } from '../lib/keys/index.ts'
 import { answered, RefusalError, type FailureBudget, type Pipeline, type RouteInfo, type Verdict } from '../lib/pipeline/index.ts'
 import { AuthenticationOptionsSchema, compileIssuer, compileOwn, issuersOf, ownLifetime, readOwnKey, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type IssuerOptions, type IssuerRules, type Outcome, type OwnKey, type OwnTokensOptions, type TrustedIssuer, type UnmatchedClaim } from '../lib/tokens/index.ts'
 import { decorating } from './decorators.ts'
@@ -178,19 +178,25 @@ async function loadKeys (rings: readonly KeyRing[], startup: AuthenticationOptio
   if (startup === 'lazy') return
   const loaded = await Promise.all(rings.map(ring => ring.load()))
   if (startup !== 'required' || loaded.every(Boolean)) return
-  const missing = rings.filter((_, index) => loaded[index] !== true).map(ring => ring.status().issuer)
+  const missing = rings.filter((_, index) => loaded[index] !== true).map(reasonOf)
   throw new ConfigurationError([{
     code: 'SECURE_API_KEYS_REQUIRED',
     path: 'auth.startup',
-    why: `no keys could be had of ${missing.join(', ')}`,
+    why: `no keys could be had: ${missing.join('; ')}`,
     fix: "Check the issuer, or use `startup: 'warm'` to start without and go on trying."
   }])
+}
+
+function reasonOf (ring: KeyRing): string {
+  const { issuer, lastFailure } = ring.status()
+  return lastFailure === undefined ? issuer : explainFailure(lastFailure, issuer)
 }
 
 const quiet: readonly KeyEvent['type'][] = ['keys.loaded', 'keys.changed']
 
 function logKeys (app: FastifyInstance, event: KeyEvent): void {
   if (quiet.includes(event.type)) app.log.info(event, 'secure-api: signing keys')
+  else if (event.type === 'keys.failed') app.log.warn(event, `secure-api: no signing keys: ${explainFailure(event, event.issuer)}`)
   else app.log.warn(event, 'secure-api: signing keys')
 }
 

@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, ownOptions, Problems } from '../lib/config/index.ts'
+import { check, environmentOf, ownOptions, Problems, type Environment } from '../lib/config/index.ts'
 import type { Principal } from '../lib/credentials/index.ts'
 import { refusal, type Refusal } from '../lib/http/index.ts'
 import { noteRefusal, PathRules, RefusalError, type CompiledStep, type RouteInfo } from '../lib/pipeline/index.ts'
 import {
-  accessKeys, allTerms, AuthorizationOptionsSchema, checkPatterns, checkPolicies, compileRule, forbidden, PolicyBook, readRouteAccess, routeRuleKeys,
+  accessKeys, allTerms, AuthorizationOptionsSchema, checkPatterns, checkPolicies, compileRule, denialOf, forbidden, noteDenial, PolicyBook, readRouteAccess, routeRuleKeys,
   type AuthorizationOptions, type CompiledRule, type Requirement, type RouteAccess, type RouteRule, type Rule
 } from '../lib/policy/index.ts'
 import { decorating } from './decorators.ts'
@@ -49,12 +49,19 @@ declare module 'fastify' {
 
 type Guard = ReturnType<typeof guardHook>
 type Judgement = Refusal | undefined
+/** The 403 for this request, which is explained in the log and in the audit trail. */
+type Forbid = (rule: CompiledRule, request: FastifyRequest) => Refusal
+
+export type AuthorizationPluginOptions = AuthorizationOptions & {
+  /** In development the answer says what was required. @default NODE_ENV, and production when that is unset */
+  environment?: Environment
+}
 
 const unauthenticated = refusal('SECURE_API_UNAUTHENTICATED')
 const denied: CompiledRule = Object.freeze({ permits: () => false, policies: [], refusal: forbidden() })
 const anybody: CompiledRule = Object.freeze({ permits: () => true, policies: [], refusal: forbidden() })
 
-const authorization: FastifyPluginAsync<AuthorizationOptions> = async (app, given) => {
+const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app, { environment, ...given }) => {
   const options = ownOptions(AuthorizationOptionsSchema, given)
   const problems = new Problems()
   checkAuthorization(options, problems)
@@ -63,6 +70,7 @@ const authorization: FastifyPluginAsync<AuthorizationOptions> = async (app, give
   const pipeline = pipelineOf(app)
   if (options.routes !== undefined) pipeline.layUnder(new PathRules(options.routes, accessKeys, 'authorization.routes'))
   const book = new PolicyBook(options.policies)
+  const forbid = explaining(environmentOf(environment) === 'development')
   const access = (route: RouteInfo, problems: Problems) => readRouteAccess(route.config, book, route.label, problems)
   const ruleOf = (route: RouteInfo, problems: Problems) => ruleFor(access(route, problems), book, options.default)
   const hookOf = (route: RouteInfo) => phaseOf(route) ?? options.phase ?? 'preHandler'
@@ -71,15 +79,15 @@ const authorization: FastifyPluginAsync<AuthorizationOptions> = async (app, give
     name: 'authorization:guard',
     phase: 'guard',
     keys: routeRuleKeys,
-    compile: (route, problems) => guardStep(route.kind === 'unknown' ? undefined : ruleOf(route, problems), hookOf(route)),
+    compile: (route, problems) => guardStep(route.kind === 'unknown' ? undefined : ruleOf(route, problems), hookOf(route), forbid),
     posture: route => ({ access: describe(access(route, new Problems())), accessByDefault: options.default ?? 'deny', ...(route.source !== undefined && { source: route.source }) })
   })
   pipeline.add({
     name: 'authorization:policy',
     phase: 'guard',
-    compile: route => policyStep(route.kind === 'unknown' ? undefined : ruleOf(route, new Problems()))
+    compile: route => policyStep(route.kind === 'unknown' ? undefined : ruleOf(route, new Problems()), forbid)
   })
-  decorate(app, book)
+  decorate(app, book, forbid)
   app.addHook('onReady', async () => warnOfClosedRoutes(app, pipeline.routes, options.default))
 }
 
@@ -102,29 +110,40 @@ function ruleFor (access: RouteAccess, book: PolicyBook, fallback: Authorization
   }
 }
 
-function guardStep (rule: CompiledRule | undefined, hook: CompiledStep['hook']): CompiledStep | undefined {
+/** Who may know what a route asks for is the developer's business in production: there the answer stays as it is. */
+function explaining (development: boolean): Forbid {
+  return (rule, request) => {
+    const denial = denialOf(rule.required, request.auth)
+    noteDenial(request, denial)
+    request.log.debug(denial, 'secure-api: 403, the caller lacks what is required')
+    return development ? refusal('SECURE_API_FORBIDDEN', { headers: rule.refusal.headers, extensions: { ...denial } }) : rule.refusal
+  }
+}
+
+function guardStep (rule: CompiledRule | undefined, hook: CompiledStep['hook'], forbid: Forbid): CompiledStep | undefined {
   if (rule === undefined) return undefined
-  const { permits, refusal } = rule
+  const { permits } = rule
   return {
     hook,
-    handler: ({ auth }) => {
+    handler: request => {
+      const { auth } = request
       if (isStranger(auth)) return unauthenticated
-      return permits(auth) ? undefined : refusal
+      return permits(auth) ? undefined : forbid(rule, request)
     }
   }
 }
 
-function policyStep (rule: CompiledRule | undefined): CompiledStep | undefined {
+function policyStep (rule: CompiledRule | undefined, forbid: Forbid): CompiledStep | undefined {
   if (rule === undefined || rule.policies.length === 0) return undefined
-  return { hook: 'preHandler', handler: request => askPolicies(rule, request, undefined) }
+  return { hook: 'preHandler', handler: request => askPolicies(rule, request, undefined, forbid) }
 }
 
-function askPolicies ({ policies, refusal }: CompiledRule, request: FastifyRequest, resource: unknown): Judgement | Promise<Judgement> {
-  const permitted = allTerms(policies, { principal: request.auth, request, resource }, error => {
+function askPolicies (rule: CompiledRule, request: FastifyRequest, resource: unknown, forbid: Forbid): Judgement | Promise<Judgement> {
+  const permitted = allTerms(rule.policies, { principal: request.auth, request, resource }, error => {
     request.log.warn({ err: error }, 'secure-api: a policy failed; the request is refused')
   })
-  if (typeof permitted === 'boolean') return permitted ? undefined : refusal
-  return permitted.then(yes => yes ? undefined : refusal)
+  if (typeof permitted === 'boolean') return permitted ? undefined : forbid(rule, request)
+  return permitted.then(yes => yes ? undefined : forbid(rule, request))
 }
 
 /** `request.auth` is undefined when no authentication is registered: then everybody is a stranger. */
@@ -132,11 +151,11 @@ function isStranger (auth: Principal | undefined): boolean {
   return auth === undefined || auth.kind === 'anonymous'
 }
 
-function decorate (app: FastifyInstance, book: PolicyBook): void {
+function decorate (app: FastifyInstance, book: PolicyBook, forbid: Forbid): void {
   const guard = (rule: Rule) => {
     checkByHand(rule, book)
     const compiled = compileRule(rule, book)
-    return guardHook(request => judge(compiled, request, undefined))
+    return guardHook(request => judge(compiled, request, undefined, forbid))
   }
   const decorators = decorating(app)
   decorators.decorate('requireScope', (scope: Requirement) => guard({ scope }))
@@ -146,17 +165,17 @@ function decorate (app: FastifyInstance, book: PolicyBook): void {
   decorators.decorateRequest('authorize', async function authorize (this: FastifyRequest, policy: string, resource?: unknown) {
     const rule = rules.get(policy)
     if (rule === undefined) throw new TypeError(`secure-api: request.authorize: the policy '${policy}' is not configured`)
-    const verdict = await judge(rule, this, resource)
+    const verdict = await judge(rule, this, resource, forbid)
     if (verdict === undefined) return
     noteRefusal(this, verdict)
     throw new RefusalError(verdict)
   })
 }
 
-function judge (rule: CompiledRule, request: FastifyRequest, resource: unknown): Judgement | Promise<Judgement> {
+function judge (rule: CompiledRule, request: FastifyRequest, resource: unknown, forbid: Forbid): Judgement | Promise<Judgement> {
   if (isStranger(request.auth)) return unauthenticated
-  if (!rule.permits(request.auth)) return rule.refusal
-  return rule.policies.length === 0 ? undefined : askPolicies(rule, request, resource)
+  if (!rule.permits(request.auth)) return forbid(rule, request)
+  return rule.policies.length === 0 ? undefined : askPolicies(rule, request, resource, forbid)
 }
 
 /** The same checks as for a route's `config`: an empty or unknown name never guards anything. */

@@ -37,13 +37,24 @@ export async function serveRateLimitApi (app: FastifyInstance, limiter: Limiter)
   await app.register(async scope => {
     await scope.register(engine, { global: false, store: engineStore(limiter) })
     const { rateLimit, createRateLimit } = scope
+    const named = numbering()
     // On its own it takes what it does not understand (`max: '10'`) for its default of 1000.
-    decorating(app).decorate('rateLimit', (options?: object) => rateLimit(checked(options)))
-    decorating(app).decorate('createRateLimit', (options?: object) => createRateLimit(checked(options)))
+    decorating(app).decorate('rateLimit', (options?: object) => rateLimit(named(options)))
+    decorating(app).decorate('createRateLimit', (options?: object) => createRateLimit(named(options)))
   })
 }
 
-function checked (options: object | undefined): object | undefined {
-  if (options !== undefined) checkEngineOptions(options)
-  return options
+/**
+ * Without a name of its own each call is a budget of its own, as with @fastify/rate-limit in memory. It is numbered in the order of the
+ * calls, which is the same in all processes of one program, so that in Redis they count together.
+ */
+function numbering (): (options: object | undefined) => object | undefined {
+  let calls = 0
+  return options => {
+    if (options === undefined) return undefined
+    const { policy, groupId }: { policy?: unknown, groupId?: unknown } = options
+    const complete = (policy ?? groupId) === undefined ? { ...options, policy: `by-hand-${++calls}` } : options
+    checkEngineOptions(complete)
+    return complete
+  }
 }

@@ -2,8 +2,8 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { check, ConfigurationError, movedClock, ownOptions, Problems } from '../lib/config/index.ts'
 import {
-  connectRedis, createLimiter, isRedisLike, kDecided, PolicyBook, ProxyWatch, RateLimitOptionsSchema, validateRateLimit,
-  type AddressFinding, type Limit, type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RedisLike
+  connectRedis, createLimiter, defaultKeyPrefix, isRedisLike, kDecided, PolicyBook, probeRedis, ProxyWatch, RateLimitOptionsSchema, StoreFailed, validateRateLimit,
+  type AddressFinding, type Limit, type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RedisConnection, type RedisLike, type StoreFailureReason
 } from '../lib/limits/index.ts'
 import { addressOf } from '../lib/http/index.ts'
 import type { Handler } from '../lib/pipeline/index.ts'
@@ -154,8 +154,41 @@ async function openLimiter (app: FastifyInstance, { redis, keyPrefix }: RateLimi
     await limiter.close()
     connection?.close()
   })
-  await connection?.ready
+  if (client !== undefined) await tellFailure(app, client, keyPrefix, connection)
   return limiter
+}
+
+/** An instance may connect whenever it likes: it is not waited for. */
+async function tellFailure (app: FastifyInstance, client: RedisLike, keyPrefix: string = defaultKeyPrefix, connection?: RedisConnection): Promise<void> {
+  const tell = (failure: StoreFailed | undefined) => {
+    if (failure !== undefined) app.log.warn({ reason: failure.reason, code: failure.code }, `secure-api: the rate-limit store cannot be used: ${explained(failure)}`)
+  }
+  if (connection === undefined) {
+    probeRedis(client, keyPrefix).then(tell)
+    return
+  }
+  const ready = await connection.ready
+  tell(ready ? await probeRedis(client, keyPrefix) : connection.failure() ?? new StoreFailed('timeout'))
+}
+
+const storeFixes: Readonly<Record<StoreFailureReason, string>> = {
+  timeout: 'no answer in time; with `rediss://`, does the server speak TLS?',
+  connection: 'no connection; check host, port and firewall',
+  tls: 'no encrypted connection; check `rediss://`, the certificate, and that the server speaks TLS',
+  authentication: 'user or password are missing or wrong',
+  permission: 'the user may not run the script, or not on keys with this prefix; docs/recipes/redis-cluster.md lists the rights',
+  cluster: 'this is one node of a cluster; make a `Cluster` of ioredis and give it as `rateLimit.redis`',
+  'out-of-memory': 'the server is full',
+  'read-only': 'this is a replica; give the address of the primary',
+  loading: 'the server is not ready',
+  script: 'it does not run the script',
+  reply: 'it answers otherwise than a Redis',
+  unknown: 'an error that is not known'
+}
+
+/** What to say to whoever reads the log: cause, consequence, what to type. */
+function explained ({ reason, code }: StoreFailed): string {
+  return `${storeFixes[reason]}${code === undefined ? '' : ` (${code})`}. While it is so, \`onStoreFailure\` decides, by default each process for itself; \`secure-api doctor redis\` shows more`
 }
 
 /** `@fastify/redis` decorates `app.redis` with a client, or with an object of named ones, which says nothing about which to use. */
@@ -166,7 +199,8 @@ function sharedRedis (app: FastifyInstance): RedisLike | undefined {
 
 function logEvent (app: FastifyInstance, event: LimiterEvent): void {
   if (event.type === 'store-restored') app.log.info(event, 'secure-api: the rate-limit store answers again')
-  else app.log.warn(event, event.type === 'store-unavailable' ? 'secure-api: the rate-limit store does not answer' : 'secure-api: more callers than the limiter can remember')
+  else if (event.type === 'memory-saturated') app.log.warn(event, 'secure-api: more callers than the limiter can remember')
+  else app.log.warn(event, `secure-api: the rate-limit store does not answer: ${explained(new StoreFailed(event.reason, event.code))}`)
 }
 
 export default fp(rateLimit, { fastify: '5.x', name: 'secure-api-rate-limit' })

@@ -154,7 +154,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   if (auth === false || auth === undefined) pipeline.add(rulesRefused)
   else {
     await app.register(authentication, { ...auth, environment })
-    await app.register(authorization, rules)
+    await app.register(authorization, { ...rules, environment })
   }
   if (limits !== false) await app.register(rateLimit, limits)
   if (table !== false) await app.register(headers, { ...table, environment })

@@ -82,10 +82,16 @@ const headers: Check = async ({ url, ask, findings, first }) => {
   judgeHeaders('bad URL', await ask({ path: '/%zz' }), url, findings)
 }
 
+/** An answer that nginx makes itself: its page ends with its name. The API is not asked, and cannot put anything on it. */
+function isOfNginx ({ headers, body }: Answer): boolean {
+  return /^nginx\b/i.test(String(headers.server ?? '')) && /<center>nginx(?:\/[\d.]+)?<\/center>/i.test(body)
+}
+
 function judgeHeaders (subject: string, answer: Answer, url: URL, findings: Findings): void {
   const missing = wanted.filter(({ holds, when }) => when?.(url) !== false && !holds(answer.headers))
   const what = `${answer.status} without ${missing.map(({ name }) => name).join(', ')}`
   const fix = 'Send them from one place, on every answer: fastify-secure-api, with secureServer() for those that no hook sees.'
+  if (missing.length > 0 && isOfNginx(answer)) return findings.warning('API_HEADERS', `${what}; nginx answers this itself`, 'Put them on with `add_header … always` in an `error_page` location of nginx, or leave it: docs/recipes/nginx.md.', subject)
   if (missing.length === 0) findings.ok('API_HEADERS', `${answer.status} with all of them`, subject)
   else if (missing.some(({ level }) => level === 'error')) findings.error('API_HEADERS', what, fix, subject)
   else findings.warning('API_HEADERS', what, fix, subject)
@@ -180,9 +186,11 @@ function originFaults (origin: string, preflight: Answer, plain: Answer): string
 
 /** TRACE is safe (RFC 9110 §9.2.1) and no API has it: the one method that can be tried on a running system. */
 const method: Check = async ({ ask, findings }) => {
-  const { status, headers } = await ask({ method: 'TRACE' })
+  const answer = await ask({ method: 'TRACE' })
+  const { status, headers } = answer
   if (status < 400) findings.error('API_METHOD', `TRACE is answered ${status}`, 'Refuse it: it repeats the headers of a request, credentials too.')
   else if (status === 405 && headers.allow !== undefined) findings.ok('API_METHOD', `405, Allow: ${headers.allow}`)
+  else if (status === 405 && isOfNginx(answer)) findings.note('API_METHOD', '405 of nginx, before the API is asked')
   else if (status === 405) findings.warning('API_METHOD', '405 without Allow', 'Name the methods there are (RFC 9110 §15.5.6).')
   else findings.note('API_METHOD', `TRACE is answered ${status}`)
 }

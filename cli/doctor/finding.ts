@@ -38,6 +38,7 @@ export const checks = {
   TOKEN_FORM: 'The token is a signed JWT.',
   TOKEN_VERDICT: 'What an API with this configuration would answer.',
   TOKEN_CHECK: 'A check that the token fails.',
+  TOKEN_PRESET: 'The preset of the provider is used, where there is one.',
   TOKEN_SIGNATURE: 'The signature was checked.',
   TOKEN_LIFETIME: 'The token does not live longer than a day.',
   TOKEN_PRINCIPAL: 'Who calls, as the application would see it.',

@@ -33,11 +33,11 @@ export async function examineIssuer ({ issuer, preset = presetOf(issuer), audien
   if (metadata === undefined) return { title, findings: findings.list }
   const accepted: readonly Algorithm[] = preset === undefined ? algorithms : presets[preset].algorithms
   const matches = checkMatch(issuer, metadata.document, findings)
-  checkAlgorithms(metadata.document, accepted, findings)
+  const named = checkAlgorithms(metadata.document, accepted, findings)
   await checkClock(metadata.url, findings)
-  const usable = await checkKeys(metadata.document.jwks_uri, accepted, findings)
+  const usable = await checkKeys(metadata.document.jwks_uri, accepted, named, findings)
   if (!matches) return { title, findings: findings.list }
-  return { title, findings: findings.list, details: { Configuration: configuration(issuer, audience, preset, usable) } }
+  return { title, findings: findings.list, details: { Configuration: configuration(issuer, audience, preset, usable, named) } }
 }
 
 function checkUrl (issuer: string, findings: Findings): boolean {
@@ -103,15 +103,26 @@ function isMistyped (named: unknown, issuer: string): boolean {
   return typeof named === 'string' && named.replace(/\/$/, '').toLowerCase() === issuer.replace(/\/$/, '').toLowerCase()
 }
 
-function checkAlgorithms (metadata: Members, accepted: readonly Algorithm[], findings: Findings): void {
+/** @returns those that the metadata names and that are accepted; none: it does not say */
+function checkAlgorithms (metadata: Members, accepted: readonly Algorithm[], findings: Findings): readonly Algorithm[] {
   const offered = metadata.id_token_signing_alg_values_supported
-  if (!Array.isArray(offered)) return findings.note('ISSUER_ALGORITHMS', 'the metadata does not say what it signs with; the keys decide')
+  if (!Array.isArray(offered)) {
+    findings.note('ISSUER_ALGORITHMS', 'the metadata does not say what it signs with; the keys decide')
+    return []
+  }
   const names = offered.filter(name => typeof name === 'string')
-  const shared = names.filter(name => accepted.some(algorithm => algorithm === name))
-  const rest = names.filter(name => !shared.includes(name))
+  const shared = accepted.filter(algorithm => names.includes(algorithm))
+  const rest = names.filter(name => !shared.some(algorithm => algorithm === name))
   const never = rest.length === 0 ? '' : `; never accepted: ${rest.join(', ')}`
   if (shared.length > 0) findings.ok('ISSUER_ALGORITHMS', `accepted: ${shared.join(', ')}${never}`)
   else findings.error('ISSUER_ALGORITHMS', `it signs with ${names.join(', ')}, and accepted are ${accepted.join(', ')}`, 'Have the issuer sign with one of those.')
+  return shared
+}
+
+/** A key without `alg` fits six algorithms; the metadata says which of them are used. */
+function usedBy (key: ImportedKey, named: readonly Algorithm[]): readonly Algorithm[] {
+  const both = key.algorithms.filter(algorithm => named.includes(algorithm))
+  return both.length === 0 ? key.algorithms : both
 }
 
 /** A Date header is cut to whole seconds. */
@@ -129,7 +140,7 @@ async function checkClock (url: string, findings: Findings): Promise<void> {
   else findings.ok('ISSUER_CLOCK', `the clocks agree (${seconds})`)
 }
 
-async function checkKeys (uri: unknown, accepted: readonly Algorithm[], findings: Findings): Promise<readonly ImportedKey[]> {
+async function checkKeys (uri: unknown, accepted: readonly Algorithm[], named: readonly Algorithm[], findings: Findings): Promise<readonly ImportedKey[]> {
   if (typeof uri !== 'string' || !isSecureUrl(uri, true)) {
     findings.error('ISSUER_KEYS', `jwks_uri is ${show(uri)}`, 'The metadata needs an https address of the key set in `jwks_uri`; or configure `jwksUri`.')
     return []
@@ -140,15 +151,16 @@ async function checkKeys (uri: unknown, accepted: readonly Algorithm[], findings
     return []
   }
   checkLatency('the key set', fetched.ms, findings)
-  return judgeKeys(fetched, accepted, findings)
+  return judgeKeys(fetched, accepted, named, findings)
 }
 
-function judgeKeys ({ document, url }: Fetched, accepted: readonly Algorithm[], findings: Findings): readonly ImportedKey[] {
+function judgeKeys ({ document, url }: Fetched, accepted: readonly Algorithm[], named: readonly Algorithm[], findings: Findings): readonly ImportedKey[] {
   const { keys, dropped } = importKeys(document, accepted)
   if (keys.length > 0) findings.ok('ISSUER_KEYS', `${url} has ${keys.length} usable ${keys.length === 1 ? 'key' : 'keys'}`)
   else findings.error('ISSUER_KEYS', `${url} has no key that may verify tokens`, 'Nothing can be accepted from this issuer; see the keys below.')
-  for (const { kid, key, algorithms } of keys) {
-    const what = `${describe(key)}, ${algorithms.join(' ')}`
+  for (const imported of keys) {
+    const { kid, key } = imported
+    const what = `${describe(key)}, ${usedBy(imported, named).join(' ')}`
     if (kid !== undefined) findings.ok('ISSUER_KEY', what, kid)
     else if (keys.length === 1) findings.note('ISSUER_KEY', `${what}, without a kid`)
     else findings.warning('ISSUER_KEY', `${what}, without a kid beside other keys`, 'Have the issuer name its keys; a token without kid fits only where one key does.')
@@ -192,8 +204,8 @@ export function presetOf (issuer: string): PresetName | undefined {
 }
 
 /** What to write into the application. */
-function configuration (issuer: string, audience: IssuerQuestion['audience'], preset: PresetName | undefined, keys: readonly ImportedKey[]): object {
-  const used = [...new Set(keys.flatMap(({ algorithms }) => algorithms))]
+function configuration (issuer: string, audience: IssuerQuestion['audience'], preset: PresetName | undefined, keys: readonly ImportedKey[], named: readonly Algorithm[]): object {
+  const used = [...new Set(keys.flatMap(key => usedBy(key, named)))]
   const narrow = preset === undefined && used.length > 0 && used.length < algorithms.length
   return {
     auth: {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
+import { defaultKeyPrefix } from '../../lib/limits/index.ts'
 import { transportOf } from '../../lib/limits/redis-transport.ts'
 import { Findings, type Examination } from './finding.ts'
 import { examineTls, tlsTarget } from './tls.ts'
@@ -11,11 +12,11 @@ const PINGS = 20
 const BUDGET = 50
 const TOLERANCE = 5000
 
-type Check = (client: Redis, findings: Findings, facts: ServerFacts) => Promise<void> | void
+type Check = (client: Redis, findings: Findings, facts: ServerFacts, keyPrefix: string) => Promise<void> | void
 type ServerFacts = Readonly<Record<string, string>>
 
 /** Looks at a Redis or Valkey as the limiter will use it. Neither password nor user name appear anywhere. */
-export async function examineRedis (text: string): Promise<Examination> {
+export async function examineRedis (text: string, keyPrefix: string = defaultKeyPrefix): Promise<Examination> {
   const findings = new Findings()
   const url = readUrl(text, findings)
   if (url === undefined) return { title: 'redis', findings: findings.list }
@@ -27,7 +28,7 @@ export async function examineRedis (text: string): Promise<Examination> {
   if (client === undefined) return { title, findings: findings.list }
   try {
     const facts = await factsOf(client)
-    for (const check of checks) await check(client, findings, facts)
+    for (const check of checks) await check(client, findings, facts, keyPrefix)
   } finally {
     client.disconnect()
   }
@@ -129,9 +130,9 @@ const mode: Check = (_client, findings, { cluster_enabled: cluster }) => {
 }
 
 /** The limiter's own script, with a key of its own that ends with this check. */
-const script: Check = async (client, findings) => {
+const script: Check = async (client, findings, _facts, keyPrefix) => {
   const transport = transportOf(client)
-  const key = `secure-api:doctor:{${randomUUID()}}`
+  const key = `${keyPrefix}{doctor-${randomUUID()}}`
   const item = (operation: string) => ['1', operation, 'fixed-window', '1', '1000000', '0', '1', '']
   try {
     await transport.run([key], item('take'))
@@ -139,15 +140,18 @@ const script: Check = async (client, findings) => {
     findings.ok('REDIS_SCRIPT', 'the script of the limiter ran')
   } catch (error) {
     const [kind = 'an error'] = /^[A-Z]+/.exec(error instanceof Error ? error.message : '') ?? []
-    findings.error('REDIS_SCRIPT', `the script of the limiter failed (${kind})`, scriptFixes[kind] ?? 'The user needs EVALSHA, EVAL and the commands in the script; keys begin with `secure-api:`.')
+    findings.error('REDIS_SCRIPT', `the script of the limiter failed (${kind})`, scriptFixes[kind]?.(keyPrefix) ?? rights(keyPrefix))
   }
 }
 
-const scriptFixes: Readonly<Record<string, string>> = {
-  READONLY: 'This is a replica: give the address of the primary.',
-  MOVED: 'This is a cluster: make a `Cluster` of ioredis and give it as `rateLimit.redis`.',
-  OOM: 'The server is full: give it more memory, or set maxmemory-policy to volatile-ttl.',
-  NOPERM: 'Allow the user: +evalsha +eval +time +get +set +del +pttl and the sorted set commands, on keys that begin with `secure-api:`.'
+/** As docs/recipes/redis-cluster.md gives them. */
+const rights = (keyPrefix: string) => `Allow the user: ~${keyPrefix}* +evalsha +eval +time +get +set +del +pexpire +pttl +zadd +zcard +zrem +zremrangebyscore; give --key-prefix if the API has another \`keyPrefix\`.`
+
+const scriptFixes: Readonly<Record<string, (keyPrefix: string) => string>> = {
+  READONLY: () => 'This is a replica: give the address of the primary.',
+  MOVED: () => 'This is a cluster: make a `Cluster` of ioredis and give it as `rateLimit.redis`.',
+  OOM: () => 'The server is full: give it more memory, or set maxmemory-policy to volatile-ttl.',
+  NOPERM: rights
 }
 
 /** What becomes of counters when the memory is full. All of ours have an expiry. */
@@ -171,9 +175,9 @@ const clock: Check = async (client, findings) => {
 
 /** A check that the server does not permit must not end the others. */
 function tolerant (check: Check): Check {
-  return async (client, findings, facts) => {
+  return async (client, findings, facts, keyPrefix) => {
     try {
-      await check(client, findings, facts)
+      await check(client, findings, facts, keyPrefix)
     } catch (error) {
       findings.error('REDIS_CONNECT', `${connectFailure(error)} while asking`, 'Check the server, and what the user may do.')
     }

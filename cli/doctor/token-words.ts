@@ -1,5 +1,7 @@
 import { answers, type TokenFailureCode } from '../../lib/http/index.ts'
 import type { IssuerRules } from '../../lib/tokens/index.ts'
+import { createGate } from '../../lib/tokens/gate.ts'
+import { checkSigned } from '../../lib/tokens/checks.ts'
 import { textsOf, type DecodedToken } from './token-failures.ts'
 
 export interface Situation extends DecodedToken {
@@ -26,10 +28,48 @@ const explanations: Partial<Record<TokenFailureCode, Explain>> = {
   SECURE_API_TOKEN_EXPIRED: ({ claims: { exp }, now }) => ({ what: `exp was ${instant(exp)}, ${distance(exp, now)} ago`, fix: 'Get a new token.' }),
   SECURE_API_TOKEN_NOT_YET_VALID: ({ claims: { nbf, iat }, now }) => ({ what: `nbf is ${instant(nbf)}, iat is ${instant(iat)}, and it is ${new Date(now).toISOString()}`, fix: 'Set the clocks by NTP, or raise `clockTolerance`.' }),
   SECURE_API_TOKEN_TOO_OLD: ({ claims: { iat }, now }) => ({ what: `iat was ${instant(iat)}, ${distance(iat, now)} ago`, fix: 'Get a new token, or raise `maxTokenAge`.' }),
-  SECURE_API_TOKEN_CLAIMS: ({ claims }) => ({ what: `exp must be a number, sub, jti and client_id texts; under \`profile: 'at+jwt'\` sub, client_id, iat and jti must be there. Present: ${Object.keys(claims).join(', ')}`, fix: 'Have the issuer write them as RFC 9068 says, or use `profile: \'any\'`.' }),
+  SECURE_API_TOKEN_CLAIMS: situation => ({ what: `${faultsOf(situation).join('; ')}. Present: ${Object.keys(situation.claims).join(', ')}`, fix: 'Have the issuer write them as RFC 9068 says, or use `profile: \'any\'` where it only leaves some out.' }),
   SECURE_API_TOKEN_BOUND: () => ({ what: 'it has `cnf`: it is bound to a key (DPoP or mutual TLS)', fix: 'Ask for a plain bearer token.' }),
   SECURE_API_TOKEN_KEY: ({ header: { kid } }) => ({ what: `no key ${show(kid)} for its algorithm is in the key set`, fix: 'Has the issuer removed the key, or is this a token of another environment? `secure-api doctor issuer` lists the keys.' }),
   SECURE_API_TOKEN_SIGNATURE: () => ({ what: 'the key that it names did not make this signature', fix: 'The token was changed or forged, or is signed by another issuer with the same kid.' })
+}
+
+/** Claims whose type, or presence, is checked, each with a value that passes. */
+const sound = (now: number): Readonly<Record<string, unknown>> => {
+  const seconds = Math.floor(now / 1000)
+  return { exp: seconds + 60, nbf: seconds, iat: seconds, ...Object.fromEntries(['sub', 'jti', 'client_id', 'sid', 'azp', 'cid', 'appid', 'tid'].map(name => [name, 'x'])) }
+}
+
+/** The claims at fault, by the checks of the suite: a token with sound claims is given each of these claims back, one at a time. */
+function faultsOf ({ header, claims, rules, now }: Situation): string[] {
+  const [first] = rules
+  if (first === undefined) return []
+  const fits = sound(now)
+  const fails = (changed: Record<string, unknown>) => {
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const relaxed = { ...first, tokenUse: undefined, profile: 'any', tenant: undefined } as const
+    const audience = { [first.audienceClaim]: [...first.audience][0] }
+    const token = `${part({ alg: first.algorithms[0], typ: 'at+jwt', ...(typeof header.kid === 'string' ? { kid: header.kid } : undefined) })}.${part({ iss: first.issuer, ...changed, ...audience })}.AA`
+    const result = createGate(new Map([[first.issuer, relaxed]]), token.length)(token, now)
+    return (typeof result === 'string' ? result : checkSigned({ ...result, rules: first })) === 'SECURE_API_TOKEN_CLAIMS'
+  }
+  return Object.keys(fits).filter(name => {
+    const { [name]: _sound, ...others } = fits
+    return fails(Object.hasOwn(claims, name) ? { ...others, [name]: claims[name] } : others)
+  }).map(name => Object.hasOwn(claims, name) ? `${name} is ${JSON.stringify(claims[name])}` : `${name} is absent`)
+}
+
+/** Microsoft Graph, by its name and by its id. */
+const graphAudiences: ReadonlySet<unknown> = new Set(['https://graph.microsoft.com', 'https://graph.microsoft.com/', '00000003-0000-0000-c000-000000000000'])
+
+/** Its tokens are signed with a changed header (`nonce`): nobody but Graph can check them, whatever keys he has. */
+export function isForGraph ({ header, claims: { aud, iss } }: DecodedToken): boolean {
+  return graphAudiences.has(aud) || (Object.hasOwn(header, 'nonce') && typeof iss === 'string' && /microsoftonline|sts\.windows\.net/.test(iss))
+}
+
+export const graph: Explanation = {
+  what: 'it is a token for Microsoft Graph: its signature can be checked by Graph only, and every API of your own refuses it',
+  fix: 'Have the client ask for a scope of this API, `api://<client id>/<scope>` or `api://<client id>/.default`, instead of `User.Read` or another one of Graph.'
 }
 
 export function explain (code: TokenFailureCode, situation: Situation): Explanation {

@@ -1,6 +1,7 @@
 import type { Principal } from '../credentials/index.ts'
 import type { Violation } from '../headers/index.ts'
 import type { AnswerCode } from '../http/index.ts'
+import type { Denial } from '../policy/index.ts'
 
 /** One line of the trail: who did what, when, from where, and how it ended. No URL, no header, no body, no token. */
 export interface AuditEvent {
@@ -15,6 +16,8 @@ export interface AuditEvent {
   readonly status: number
   /** Why it was refused: the code of the answer. */
   readonly reason?: AnswerCode | 'client-aborted' | 'client-certificate'
+  /** Of a 403: what was required, and the scopes and roles the caller has. Names only, twenty of each at most. */
+  readonly denial?: Denial
   readonly method: string
   /** The route's template, not the URL that was called; absent for a 404. */
   readonly route?: string

@@ -1,4 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { DurationSchema } from '../config/index.ts'
 import type { AuditEvent } from './event.ts'
 
 /** Receives every event. Returning a promise marks the event as pending until it settles. */
@@ -15,6 +16,12 @@ export const AuditOptionsSchema = Type.Object({
    * @default 'drop'
    */
   onSinkFailure: Type.Optional(Type.Union([Type.Literal('drop'), Type.Literal('deny')])),
+  /**
+   * How long `app.close()` waits for events that the sink has not settled yet. Less loses them where the process ends
+   * then; more delays a shutdown while the sink hangs.
+   * @default '5 seconds'
+   */
+  closeTimeout: Type.Optional(DurationSchema),
   /**
    * Every route with a method that may change something (not GET, HEAD, OPTIONS) has to state `config.audit`: the name of
    * its action, or `false`. One that does not stops the boot.

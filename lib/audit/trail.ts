@@ -13,6 +13,7 @@ export class Trail {
   readonly #options: TrailOptions
   #pending = 0
   #failing = false
+  #whenIdle: Array<() => void> = []
   recorded = 0
   dropped = 0
 
@@ -41,13 +42,29 @@ export class Trail {
     }
   }
 
+  /** Fulfilled when no event is on its way any more, or when time is up: then with the number of those that still are. */
+  async drain (ms: number): Promise<number> {
+    if (this.#pending === 0) return 0
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, ms)
+      this.#whenIdle.push(() => { clearTimeout(timer); resolve() })
+    })
+    return this.#pending
+  }
+
   status (): { recorded: number, dropped: number, pending: number, failing: boolean } {
     return { recorded: this.recorded, dropped: this.dropped, pending: this.#pending, failing: this.#failing }
   }
 
   #wait (settling: Promise<unknown>): void {
     this.#pending++
-    settling.then(() => this.#succeed(), error => this.#fail(error)).finally(() => { this.#pending-- })
+    settling.then(() => this.#succeed(), error => this.#fail(error)).finally(() => this.#settled())
+  }
+
+  #settled (): void {
+    this.#pending--
+    if (this.#pending > 0) return
+    for (const idle of this.#whenIdle.splice(0)) idle()
   }
 
   #succeed (): void {

@@ -47,6 +47,7 @@ export const configurationCodes = {
   SECURE_API_JWKS_EMPTY: 'An inline key set has no key that may verify tokens.',
   SECURE_API_KEY_PUBLISHED: 'The private half of a key is printed in a public document, so that anyone can sign with it.',
   SECURE_API_SECRET_FILE_MODE: 'Other users of the machine can read, or replace, a file with a secret. In development only a warning.',
+  SECURE_API_TRUST_FILE_MODE: 'Other users of the machine can replace a file that decides whom to trust. In development only a warning.',
   SECURE_API_REDIS_CLIENT_MISSING: 'A Redis URL was given, and the package ioredis is not installed.',
   SECURE_API_CORS_ORIGIN_INVALID: 'An entry of cors.origins is not an origin as browsers write it: scheme://host, and the port if it is not the default.',
   SECURE_API_CORS_ORIGIN_PATTERN: 'A star in an origin stands somewhere else than for a leading label or the port.',

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Type, type Static } from '@sinclair/typebox'
 import { Problems } from './problems.ts'
-import { secretFileFault } from './secret-file.ts'
+import { secretFileFault, trustFileFault } from './secret-file.ts'
 
 export const EnvironmentSchema = Type.Union([Type.Literal('production'), Type.Literal('development')])
 export type Environment = Static<typeof EnvironmentSchema>
@@ -33,7 +33,7 @@ type Variables = { -readonly [Name in keyof typeof environmentVariables]?: strin
 export function readEnvironment (problems: Problems, env: NodeJS.ProcessEnv = process.env, warnings = new Problems()): Variables {
   const found: Variables = {}
   const modes = environmentOf(undefined, env) === 'production' ? problems : warnings
-  for (const variable of secrets) checkMode(`${variable}_FILE`, env, modes)
+  for (const variable of Object.values(environmentVariables)) checkMode(variable, env, modes)
   for (const [name, variable] of Object.entries(environmentVariables) as [keyof Variables, string][]) {
     const value = readVariable(variable, env, problems)
     if (value !== undefined) found[name] = value
@@ -68,10 +68,13 @@ function readVariable (variable: string, env: NodeJS.ProcessEnv, problems: Probl
   return direct?.trim()
 }
 
-function checkMode (variable: string, env: NodeJS.ProcessEnv, problems: Problems): void {
+/** Whoever may write the name of the issuer, of the API or of an origin decides who is let in. */
+function checkMode (name: string, env: NodeJS.ProcessEnv, problems: Problems): void {
+  const variable = `${name}_FILE`
   const path = env[variable]
-  const fault = path === undefined ? undefined : secretFileFault(path)
-  if (fault !== undefined) problems.add('SECURE_API_SECRET_FILE_MODE', variable, `of the file it names: ${fault.why}`, fault.fix)
+  const secret = secrets.has(name)
+  const fault = path === undefined ? undefined : (secret ? secretFileFault : trustFileFault)(path)
+  if (fault !== undefined) problems.add(secret ? 'SECURE_API_SECRET_FILE_MODE' : 'SECURE_API_TRUST_FILE_MODE', variable, `of the file it names: ${fault.why}`, fault.fix)
 }
 
 function readFile (variable: string, path: string, problems: Problems): string | undefined {

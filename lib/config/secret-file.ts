@@ -6,7 +6,7 @@ export interface FileFault {
   readonly fix: string
 }
 
-const others = { any: 0o007, read: 0o004 }
+const others = { any: 0o007, read: 0o004, write: 0o002 }
 const group = { write: 0o020, read: 0o040 }
 
 /**
@@ -21,6 +21,20 @@ export function secretFileFault (path: string): FileFault | undefined {
   return {
     why: `its mode is ${(found.mode & 0o777).toString(8)}, so that other users of this machine can read or replace it`,
     fix: 'Run `chmod 600` on it; in Kubernetes set `defaultMode: 0400` or 0440 on the volume, and `fsGroup`; with Docker `mode: 0400`.'
+  }
+}
+
+/**
+ * Whether other users of the machine could replace a file that decides whom to trust. Anyone may read it.
+ *
+ * @returns undefined for a file that is kept well, that cannot be looked at, or where modes mean nothing (Windows).
+ */
+export function trustFileFault (path: string): FileFault | undefined {
+  const found = process.platform === 'win32' ? undefined : look(path)
+  if (found === undefined || (found.mode & (others.write | group.write)) === 0) return undefined
+  return {
+    why: `its mode is ${(found.mode & 0o777).toString(8)}, so that other users of this machine can replace what it says`,
+    fix: 'Run `chmod go-w` on it; in Kubernetes set `defaultMode: 0444` on the volume.'
   }
 }
 

@@ -1,5 +1,5 @@
 /** What the request offers as a bearer token: the token, nothing, or why it cannot be read. */
-export type Bearer = { readonly token: string } | 'none' | 'SECURE_API_CREDENTIAL_AMBIGUOUS'
+export type Bearer = { readonly token: string } | 'none' | 'SECURE_API_CREDENTIAL_AMBIGUOUS' | 'SECURE_API_CREDENTIAL_DPOP'
 
 /** Not exactly one token: none, several, or something that is no token. */
 const ambiguous = 'SECURE_API_CREDENTIAL_AMBIGUOUS'
@@ -21,6 +21,8 @@ const SPACE = 0x20
 export function readBearer (rawHeaders: readonly string[] | undefined, authorization: string | undefined, url: string): Bearer {
   if (authorization === undefined || authorization === '') return 'none'
   if (rawHeaders !== undefined && repeated(rawHeaders)) return ambiguous
+  // RFC 9449 §7.1: its sender has a token, and is to hear why it does not do.
+  if (/^dpop(?:\s|$)/i.test(authorization)) return 'SECURE_API_CREDENTIAL_DPOP'
   if (!isBearerScheme(authorization)) return 'none'
   let start = scheme.length
   while (authorization.charCodeAt(start) === SPACE) start++

@@ -16,6 +16,7 @@ const invalidToken = (detail: string): Answer => ({ status: 401, title: 'Unautho
 export const answers = {
   SECURE_API_UNAUTHENTICATED: { status: 401, title: 'Unauthorized', detail: 'This resource needs an access token.', challenge: 'none' },
   SECURE_API_CREDENTIAL_AMBIGUOUS: { status: 400, title: 'Bad Request', detail: 'Send exactly one Bearer token, in the Authorization header.', challenge: 'invalid_request' },
+  SECURE_API_CREDENTIAL_DPOP: { status: 401, title: 'Unauthorized', detail: 'DPoP is not supported here: send a Bearer token that is not bound to a key.', challenge: 'invalid_token' },
   SECURE_API_TOKEN_MALFORMED: invalidToken('The token is malformed.'),
   SECURE_API_TOKEN_TOO_LARGE: invalidToken('The token is too large.'),
   SECURE_API_TOKEN_ALGORITHM: invalidToken('The signature algorithm is not accepted.'),

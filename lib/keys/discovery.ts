@@ -30,10 +30,10 @@ export function metadataUrls (issuer: string): readonly [oidc: string, oauth: st
  */
 export async function discoverKeySetUrl (issuer: string, options: DiscoveryOptions): Promise<string> {
   const metadata = await fetchMetadata(issuer, options)
-  if (metadata.issuer !== issuer) throw new FetchFailure('issuer')
+  if (metadata.issuer !== issuer) throw new FetchFailure('issuer', { found: typeof metadata.issuer === 'string' ? metadata.issuer : 'none' })
   const { jwks_uri: url } = metadata
   if (typeof url !== 'string') throw new FetchFailure('metadata')
-  if (!isSecureUrl(url, plainHosts(options))) throw new FetchFailure('url')
+  if (!isSecureUrl(url, plainHosts(options))) throw new FetchFailure('url', { found: url })
   return url
 }
 
@@ -49,7 +49,7 @@ async function fetchMetadata (issuer: string, { fetch, allowLoopback, insecureHo
     return asRecord(await fetch(oidc, limits))
   } catch (error) {
     if (!isElsewhere(error)) throw error
-    return asRecord(await fetch(oauth, limits))
+    return asRecord(await fetch(oauth, limits).catch(later => { throw telling(error, oidc, later) }))
   }
 }
 
@@ -58,6 +58,13 @@ function isElsewhere (error: unknown): boolean {
   if (!(error instanceof FetchFailure)) return false
   if (error.reason === 'status') return error.status !== undefined && error.status < 500
   return error.reason === 'parse' || error.reason === 'redirect'
+}
+
+/** A page or a redirect at the first place says more than the usual 404 at the second. */
+function telling (first: unknown, url: string, second: unknown): unknown {
+  if (!(first instanceof FetchFailure) || first.reason === 'status') return second
+  first.url = url
+  return first
 }
 
 function asRecord (document: unknown): Record<string, unknown> {

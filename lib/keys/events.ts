@@ -1,4 +1,4 @@
-import type { FailureReason, FetchFailure } from './failure.ts'
+import type { KeyFailure } from './explain.ts'
 import type { DroppedKey, DropReason } from './import-keys.ts'
 import type { KeyChange } from './key-set.ts'
 import type { VerificationKey } from './types.ts'
@@ -13,8 +13,8 @@ export type KeyEvent =
   | { readonly type: 'keys.changed', readonly issuer: string, readonly added: Kids, readonly removed: Kids }
   /** A key of the document is not used. Told once for as long as the document keeps it. */
   | { readonly type: 'keys.dropped', readonly issuer: string, readonly kid: string | undefined, readonly reason: DropReason }
-  /** An attempt failed; `usable` says whether a last good set bridges it. `status` is the HTTP status, where one arrived. */
-  | { readonly type: 'keys.failed', readonly issuer: string, readonly reason: FailureReason, readonly status: number | undefined, readonly usable: boolean }
+  /** An attempt failed; `usable` says whether a last good set bridges it. */
+  | KeyFailure & { readonly type: 'keys.failed', readonly issuer: string, readonly usable: boolean }
   /** The last good set is older than `maxStale`: every key is refused from now on. `lastSuccess` is epoch milliseconds. */
   | { readonly type: 'keys.expired', readonly issuer: string, readonly lastSuccess: number }
 
@@ -48,8 +48,8 @@ export class KeyReporter {
     }
   }
 
-  failed ({ reason, status }: FetchFailure, usable: boolean): void {
-    this.#tell({ type: 'keys.failed', issuer: this.#issuer, reason, status, usable })
+  failed (failure: KeyFailure, usable: boolean): void {
+    this.#tell({ type: 'keys.failed', issuer: this.#issuer, ...failure, usable })
   }
 
   expired (lastSuccess: number): void {

@@ -15,13 +15,29 @@ export class FetchFailure extends Error {
   readonly reason: FailureReason
   /** The HTTP status, where one arrived. */
   readonly status: number | undefined
+  /** What was there instead: the target of a redirect, the issuer of the metadata, the code of the network's error. Bounded. */
+  readonly found: string | undefined
+  /** What was asked, where that is not what was asked last. */
+  url: string | undefined
 
-  constructor (reason: FailureReason, { status, cause }: { status?: number, cause?: unknown } = {}) {
+  constructor (reason: FailureReason, { status, cause, found }: { status?: number, cause?: unknown, found?: string } = {}) {
     super(status === undefined ? reason : `${reason} ${status}`, cause === undefined ? undefined : { cause })
     this.name = 'FetchFailure'
     this.reason = reason
     this.status = status
+    this.found = found === undefined ? networkCode(cause) : printable(found)
   }
+}
+
+/** Whoever answers chooses this text, and it ends in logs. */
+function printable (text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '').slice(0, 200)
+}
+
+/** `ECONNREFUSED`, `CERT_HAS_EXPIRED`. */
+function networkCode (cause: unknown): string | undefined {
+  const { code } = cause instanceof Error ? cause as NodeJS.ErrnoException : { code: undefined }
+  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,63}$/.test(code) ? code : undefined
 }
 
 /** Any error as a failure; one that names no reason is of the transport. */

@@ -72,8 +72,9 @@ function kidOf (entry: unknown): string | undefined {
   return isMembers(entry) && typeof entry.kid === 'string' ? entry.kid.slice(0, MAX_KID_LENGTH) : undefined
 }
 
-function importKey (entry: unknown, accepted: readonly Algorithm[]): ImportedKey | DropReason {
-  if (!isMembers(entry)) return 'malformed'
+function importKey (given: unknown, accepted: readonly Algorithm[]): ImportedKey | DropReason {
+  if (!isMembers(given)) return 'malformed'
+  const entry = withoutNulls(given)
   const refused = refusals.find(([, applies]) => applies(entry))
   if (refused !== undefined) return refused[0]
   const fitting = fittingAlgorithms(entry)
@@ -84,6 +85,11 @@ function importKey (entry: unknown, accepted: readonly Algorithm[]): ImportedKey
   if (typeof key === 'string') return key
   const kid = kidOf(entry)
   return { kid, key, algorithms: Object.freeze(algorithms), identity: JSON.stringify([kid, algorithms, key.export({ format: 'jwk' })]) }
+}
+
+/** Serializers write `"d": null` for what is not there (.NET, Go): that is no private half, and no member of the wrong type. */
+function withoutNulls (jwk: Members): Members {
+  return Object.fromEntries(Object.entries(jwk).filter(([, value]) => value !== null))
 }
 
 /** RFC 7518 §6.2.2, §6.3.2, §6.4.1. */

@@ -1,6 +1,7 @@
 export type { Route } from './connect.ts'
 export { discoverKeySetUrl, metadataUrls, type DiscoveryOptions } from './discovery.ts'
 export type { KeyEvent, KeyListener } from './events.ts'
+export { explainFailure, type KeyFailure } from './explain.ts'
 export { FetchFailure, type FailureReason } from './failure.ts'
 export { importKeys, type DroppedKey, type DropReason, type ImportedKey, type ImportedKeys } from './import-keys.ts'
 export { checkInlineKeys, checkPublishedKeys } from './inline.ts'

@@ -1,6 +1,7 @@
 import { withinDeadline } from './deadline.ts'
 import { KeyReporter } from './events.ts'
-import { asFailure, FetchFailure, type FailureReason } from './failure.ts'
+import { failedAt, type KeyFailure } from './explain.ts'
+import { asFailure, FetchFailure } from './failure.ts'
 import { importKeys } from './import-keys.ts'
 import { KeySet } from './key-set.ts'
 import { KeySetLoader } from './loader.ts'
@@ -38,7 +39,7 @@ export class KeyRing implements KeySource {
   #failures = 0
   #expiresAt = Infinity
   #lastSuccess: number | undefined
-  #lastFailure: { readonly at: number, readonly reason: FailureReason } | undefined
+  #lastFailure: KeyFailure & { readonly at: number } | undefined
   #nextRefresh: number | undefined
   #cancelRefresh = () => {}
   #cancelExpiry = () => {}
@@ -182,9 +183,10 @@ export class KeyRing implements KeySource {
     const usable = this.#usable() !== undefined
     loader.doubt()
     this.#failures++
-    this.#lastFailure = { at: now(), reason: failure.reason }
+    const told = failedAt(failure, loader.asked)
+    this.#lastFailure = { at: now(), ...told }
     this.#cooldown.start(startedAt)
-    this.#report.failed(failure, usable)
+    this.#report.failed(told, usable)
     this.#plan(retryDelay({ cooldown, refresh, failures: this.#failures, usable }, random()))
   }
 

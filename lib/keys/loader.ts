@@ -20,9 +20,18 @@ export class KeySetLoader {
   readonly #options: LoaderOptions
   #url: string | undefined
   #doubted = false
+  /** What was asked last: where an attempt failed. */
+  asked: string | undefined
 
   constructor (options: LoaderOptions) {
-    this.#options = options
+    const { fetch } = options
+    this.#options = {
+      ...options,
+      fetch: (url, limits) => {
+        this.asked = url
+        return fetch(url, limits)
+      }
+    }
     if (options.source !== 'discovery') this.#url = options.source.jwksUri
   }
 

@@ -1,5 +1,5 @@
 import type { KeyEvent } from './events.ts'
-import type { FailureReason } from './failure.ts'
+import type { KeyFailure } from './explain.ts'
 import type { Schedule } from './timing.ts'
 import type { FetchDocument } from './transport.ts'
 import type { Algorithm } from './types.ts'
@@ -34,7 +34,7 @@ export interface KeyRingStatus {
   readonly state: 'fresh' | 'stale' | 'empty'
   readonly keys: ReadonlyArray<{ readonly kid: string | undefined, readonly algorithms: readonly Algorithm[] }>
   readonly lastSuccess: number | undefined
-  readonly lastFailure?: { readonly at: number, readonly reason: FailureReason }
+  readonly lastFailure?: KeyFailure & { readonly at: number }
   readonly nextRefresh: number | undefined
   /** Attempts to load the set since the start; one is at most three requests. */
   readonly fetches: number

@@ -59,10 +59,15 @@ async function exchange (url: string, route: Route, maxBytes: number, connection
   return parse(await read(incoming, maxBytes))
 }
 
-function refuse ({ statusCode = 0, headers: { 'content-length': length } }: IncomingMessage, maxBytes: number): void {
-  if (statusCode >= 300 && statusCode < 400) throw new FetchFailure('redirect', { status: statusCode })
+function refuse ({ statusCode = 0, headers: { 'content-length': length, location } }: IncomingMessage, maxBytes: number): void {
+  if (statusCode >= 300 && statusCode < 400) throw new FetchFailure('redirect', { status: statusCode, ...(location === undefined ? undefined : { found: withoutQuery(location) }) })
   if (statusCode !== 200) throw new FetchFailure('status', { status: statusCode })
   if (Number(length) > maxBytes) throw new FetchFailure('oversize')
+}
+
+/** A redirect to a login page carries state that is nobody's business. */
+function withoutQuery (location: string): string {
+  return location.replace(/[?#].*$/s, '').replace(/\/\/[^/@]*@/, '//')
 }
 
 async function read (incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {

@@ -1,11 +1,14 @@
 import { ConfigurationError } from '../config/index.ts'
 import type { IoredisLike } from './redis-transport.ts'
+import { asStoreFailure, type StoreFailed } from './store-failure.ts'
 
 /** A connection of ours, which we alone close. */
 export interface RedisConnection {
   readonly client: IoredisLike
   /** Fulfilled once it is known whether Redis answers, after a second at the latest. Never rejects: without Redis the server starts too. */
   readonly ready: Promise<boolean>
+  /** Why there is no connection, where that is known. */
+  failure (): StoreFailed | undefined
   close (): void
 }
 
@@ -31,9 +34,12 @@ export async function connectRedis (url: string, path: string = 'rateLimit.redis
     // A primary that has become a replica stays connected; only a new connection finds the new primary.
     reconnectOnError: error => error.message.startsWith('READONLY')
   })
-  client.on('error', () => {})
+  let cause: unknown
+  client.on('error', error => { cause = error })
+  client.on('ready', () => { cause = undefined })
   return {
     client,
+    failure: () => cause === undefined ? undefined : asStoreFailure(cause),
     ready: new Promise(resolve => {
       const timer = setTimeout(resolve, longestWaitAtStart, false)
       client.once('ready', () => { clearTimeout(timer); resolve(true) })

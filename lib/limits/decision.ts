@@ -68,6 +68,8 @@ export interface LimiterStatus {
   readonly state: 'available' | 'unavailable'
   /** The cause of the last failure, from a closed list; never a driver's text. */
   readonly failure?: StoreFailureReason
+  /** What the server or the network called it: `WRONGPASS`, `NOPERM`, `ECONNREFUSED`. */
+  readonly failureCode?: string
   /** How often Redis failed to answer in time, or at all. */
   readonly failures: number
   readonly memory: MemoryStatus
@@ -80,11 +82,18 @@ export interface MemoryStatus {
   readonly evictions: number
 }
 
-export type StoreFailureReason = 'timeout' | 'connection' | 'out-of-memory' | 'read-only' | 'loading' | 'authentication' | 'script' | 'reply' | 'unknown'
+/**
+ * - `timeout`: no answer within the deadline. `connection`: refused, closed, or a name that is not found. `tls`: no encrypted connection.
+ * - `authentication`: a password or user is missing or wrong. `permission`: the user may not run the commands, or not on these keys.
+ * - `cluster`: one node of a cluster, which answers for its own keys only.
+ * - `out-of-memory`, `read-only`, `loading`: the state of the server. `script`, `reply`: it answers otherwise than a Redis.
+ */
+export type StoreFailureReason =
+  'timeout' | 'connection' | 'tls' | 'authentication' | 'permission' | 'cluster' | 'out-of-memory' | 'read-only' | 'loading' | 'script' | 'reply' | 'unknown'
 
 /** Told once for each change, not for each request. */
 export type LimiterEvent =
-  | { readonly type: 'store-unavailable', readonly reason: StoreFailureReason }
+  | { readonly type: 'store-unavailable', readonly reason: StoreFailureReason, readonly code?: string }
   | { readonly type: 'store-restored', readonly downMs: number }
   | { readonly type: 'memory-saturated', readonly keys: number }
 

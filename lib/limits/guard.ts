@@ -1,6 +1,6 @@
-import type { LimiterEvent, StoreFailureReason } from './decision.ts'
-import { StoreFailed } from './redis-store.ts'
+import type { LimiterEvent } from './decision.ts'
 import type { Transport } from './redis-transport.ts'
+import { asStoreFailure, StoreFailed } from './store-failure.ts'
 
 export interface GuardOptions {
   readonly transport: Transport
@@ -15,11 +15,15 @@ interface Call {
   readonly expires: number
   readonly reject: (error: StoreFailed) => void
   settled: boolean
+  /** How often it has been looked at. */
+  looks: number
 }
 
 const defaultDeadline = 50
 /** One timer looks at all calls, this often: a timer for each would cost as much as the call. */
 const tick = 5
+/** A process that was busy has hardly looked, and the time that passed was not the server's. Where nothing is busy there are nine in 50 ms. */
+const leastLooks = 4
 const failuresToOpen = 5
 /** Between attempts while Redis is away, plus or minus a quarter, so that many processes do not come back at the same moment. */
 const probeEvery = 500
@@ -38,7 +42,7 @@ export class Guard implements Transport {
   #timer: NodeJS.Timeout | undefined
   #consecutive = 0
   #failures = 0
-  #failure: StoreFailureReason | undefined
+  #failure: StoreFailed | undefined
   #openedAt = 0
   #probeAt = 0
   #open = false
@@ -64,7 +68,7 @@ export class Guard implements Transport {
     return this.#open
   }
 
-  get failure (): StoreFailureReason | undefined {
+  get failure (): StoreFailed | undefined {
     return this.#failure
   }
 
@@ -79,12 +83,12 @@ export class Guard implements Transport {
 
   run (keys: string[], args: string[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const call: Call = { expires: this.#now() + this.#deadline - tick, reject, settled: false }
+      const call: Call = { expires: this.#now() + this.#deadline - tick, reject, settled: false, looks: 0 }
       this.#calls.push(call)
       this.#timer ??= setTimeout(() => this.#look(), tick)
       this.#attempt(keys, args).then(
         reply => { if (this.#settle(call)) { this.#succeeded(); resolve(reply) } },
-        (error: unknown) => { if (this.#settle(call)) this.#failed(call, reasonOf(error)) })
+        (error: unknown) => { if (this.#settle(call)) this.#failed(call, asStoreFailure(error)) })
     })
   }
 
@@ -107,7 +111,10 @@ export class Guard implements Transport {
     return first
   }
 
-  /** After the timer come the sockets: a reply that lay there while this process was busy still counts. */
+  /**
+   * After the timer come the sockets: a reply that lay there while this process was busy still counts. So does one that takes two
+   * round trips (NOSCRIPT, then the source): see {@link leastLooks}.
+   */
   #look (): void {
     setImmediate(() => {
       const now = this.#now()
@@ -117,9 +124,9 @@ export class Guard implements Transport {
   }
 
   #expire (call: Call, now: number): boolean {
-    if (now < call.expires) return false
+    if (++call.looks < leastLooks || now < call.expires) return false
     this.#settle(call)
-    this.#failed(call, 'timeout')
+    this.#failed(call, new StoreFailed('timeout'))
     return true
   }
 
@@ -130,38 +137,28 @@ export class Guard implements Transport {
     this.#onEvent?.({ type: 'store-restored', downMs: this.#now() - this.#openedAt })
   }
 
-  #failed (call: Call, reason: StoreFailureReason): void {
+  #failed (call: Call, failure: StoreFailed): void {
+    const told = this.#explained(failure)
     this.#failures++
-    this.#failure = reason
-    if (++this.#consecutive >= failuresToOpen && !this.#open) this.#trip(reason)
-    call.reject(new StoreFailed(reason))
+    this.#failure = told
+    if (++this.#consecutive >= failuresToOpen && !this.#open) this.#trip(told)
+    call.reject(told)
   }
 
-  #trip (reason: StoreFailureReason): void {
+  /** A client that is not connected says no more than that; why, it said when the connection ended. */
+  #explained (failure: StoreFailed): StoreFailed {
+    const cause = failure.reason === 'connection' ? this.#transport.lastError?.() : undefined
+    return cause === undefined ? failure : asStoreFailure(cause)
+  }
+
+  #trip ({ reason, code }: StoreFailed): void {
     this.#open = true
     this.#openedAt = this.#now()
     this.#probeAt = this.#openedAt + withJitter(probeEvery)
-    this.#onEvent?.({ type: 'store-unavailable', reason })
+    this.#onEvent?.({ type: 'store-unavailable', reason, ...(code === undefined ? undefined : { code }) })
   }
 }
 
 function withJitter (ms: number): number {
   return ms * (0.75 + Math.random() / 2)
-}
-
-/** What Redis and its clients say, by how it begins. */
-const reasons: readonly (readonly [RegExp, StoreFailureReason])[] = [
-  [/\bOOM\b/, 'out-of-memory'],
-  [/\bREADONLY\b|\bNOREPLICAS\b|\bMISCONF\b/, 'read-only'],
-  [/\bLOADING\b|\bMASTERDOWN\b|\bCLUSTERDOWN\b|\bBUSY\b/, 'loading'],
-  [/\bNOAUTH\b|\bWRONGPASS\b|\bNOPERM\b/, 'authentication'],
-  [/timed? ?out/i, 'timeout'],
-  [/ECONN|EPIPE|EHOST|ENOTFOUND|EAI_|isn't writeable|Connection is closed|Socket closed|client is closed|max retries|offline/i, 'connection'],
-  [/\bERR\b|\bWRONGTYPE\b|\bCROSSSLOT\b|script/i, 'script']
-]
-
-function reasonOf (error: unknown): StoreFailureReason {
-  if (error instanceof StoreFailed) return error.reason
-  const text = error instanceof Error ? `${error.name} ${error.message}` : ''
-  return reasons.find(([pattern]) => pattern.test(text))?.[1] ?? 'unknown'
 }

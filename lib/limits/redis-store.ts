@@ -1,19 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { boundedKey, hashedKey } from './bounded-key.ts'
-import { costOf, countable, nextLease, type Charge, type Decision, type StoreFailureReason } from './decision.ts'
+import { costOf, countable, nextLease, type Charge, type Decision } from './decision.ts'
 import type { Policy } from './policy.ts'
 import type { Transport } from './redis-transport.ts'
-
-/** Redis did not decide. `reason` is from a closed list; the driver's own words stay out of everything. */
-export class StoreFailed extends Error {
-  readonly reason: StoreFailureReason
-
-  constructor (reason: StoreFailureReason) {
-    super(`the rate-limit store failed: ${reason}`)
-    this.name = 'StoreFailed'
-    this.reason = reason
-  }
-}
+import { StoreFailed } from './store-failure.ts'
 
 export interface RedisStoreOptions {
   readonly transport: Transport

@@ -22,6 +22,8 @@ export interface Transport {
   /** Whether keys of one call must share a hash tag. */
   readonly cluster: boolean
   run (keys: string[], args: string[]): Promise<unknown>
+  /** What the client said last of its connection; undefined since it was ready again. */
+  lastError? (): unknown
 }
 
 export function isRedisLike (value: unknown): value is RedisLike {
@@ -30,8 +32,8 @@ export function isRedisLike (value: unknown): value is RedisLike {
 
 /** A transport over a client that somebody else made. Its `error` events get a listener, since one without ends the process. */
 export function transportOf (client: RedisLike): Transport {
-  ignoreErrorEvents(client)
-  return isIoredis(client) ? ioredis(client) : nodeRedis(client)
+  const lastError = errorsOf(client)
+  return { ...(isIoredis(client) ? ioredis(client) : nodeRedis(client)), lastError }
 }
 
 function isIoredis (client: RedisLike): client is IoredisLike {
@@ -66,8 +68,13 @@ async function orWithSource (byHash: () => Promise<unknown>, withSource: () => P
   }
 }
 
-function ignoreErrorEvents (client: object): void {
-  if (hasMethod(client, 'on')) client.on('error', () => {})
+function errorsOf (client: object): () => unknown {
+  let last: unknown
+  if (hasMethod(client, 'on')) {
+    client.on('error', (error: unknown) => { last = error })
+    client.on('ready', () => { last = undefined })
+  }
+  return () => last
 }
 
 function hasMethod<Name extends string> (value: unknown, name: Name): value is Record<Name, (...args: unknown[]) => unknown> {

@@ -79,7 +79,7 @@ export class ResilientLimiter implements Limiter {
 
   status (): LimiterStatus {
     const { open, failure, failures } = this.#guard
-    return { store: 'redis', state: open ? 'unavailable' : 'available', failures, ...(failure && { failure }), memory: this.#memory.memory() }
+    return { store: 'redis', state: open ? 'unavailable' : 'available', failures, ...(failure && { failure: failure.reason, ...(failure.code !== undefined && { failureCode: failure.code }) }), memory: this.#memory.memory() }
   }
 
   close (): void {

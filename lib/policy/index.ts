@@ -1,3 +1,4 @@
+export { denialOf, notedDenial, noteDenial, type Denial } from './denial.ts'
 export { AuthorizationOptionsSchema, RequirementSchema, statesAll, type AuthorizationOptions, type PolicyContext, type PolicyFunction, type Requirement, type RouteRule, type Rule } from './options.ts'
 export { allTerms, checkPolicies, checkPolicyNames, PolicyBook } from './policies.ts'
 export { checkPatterns } from './patterns.ts'

@@ -13,6 +13,8 @@ export interface CompiledRule {
   readonly policies: readonly PolicyTerm[]
   /** The ready 403: RFC 6750 §3.1 `insufficient_scope`, with the scopes that would do. */
   readonly refusal: Refusal
+  /** The rule as it was stated, for whoever asks why; undefined where there is none. */
+  readonly required?: Rule
 }
 
 /** Functions of which all, or any, must permit. */
@@ -32,7 +34,7 @@ export function compileRule (rule: Rule, book: PolicyBook): CompiledRule {
     ...(role === undefined ? [] : [holds(role, principal => principal.roles)]),
     ...named.checks
   ]
-  return Object.freeze({ permits: every(checks), policies: named.terms, refusal: forbidden(scope) })
+  return Object.freeze({ permits: every(checks), policies: named.terms, refusal: forbidden(scope), required: rule })
 }
 
 /** The 403 of a route: the challenge names the scopes that would do (RFC 6750 §3), if it wants any. */

@@ -14,7 +14,7 @@ export interface Material {
 }
 
 export interface Finding {
-  readonly code: Extract<ConfigurationCode, `SECURE_API_TLS_${string}` | 'SECURE_API_SECRET_FILE_MODE'>
+  readonly code: Extract<ConfigurationCode, `SECURE_API_TLS_${string}` | 'SECURE_API_SECRET_FILE_MODE' | 'SECURE_API_TRUST_FILE_MODE'>
   readonly why: string
   readonly fix: string
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { secretFileFault, type Problems } from '../config/index.ts'
+import { secretFileFault, trustFileFault, type Problems } from '../config/index.ts'
 import type { Finding, Material } from './certificate.ts'
 import type { CertificateMaterial, TlsOptions } from './options.ts'
 
@@ -42,10 +42,15 @@ export async function readAgain (options: TlsOptions, signal: AbortSignal): Prom
   return assemble({ ...texts, ...pairOf(await Promise.race([provider(signal), aborted(signal)])) }, options)
 }
 
-/** Says so if others could read the private key. Nothing is known of a key that was handed over as text. */
-export function keyFileFindings ({ key, dangerouslyAllowOpenKeyFile = false }: TlsOptions): readonly Finding[] {
+/** Says so if others could read the private key, or replace the authority of client certificates. Nothing is known of what was handed over as text. */
+export function keyFileFindings ({ key, clientCertificates, dangerouslyAllowOpenKeyFile = false }: TlsOptions): readonly Finding[] {
+  const ca = clientCertificates?.ca
+  const open = ca === undefined || isPem(ca) ? undefined : trustFileFault(ca)
   const fault = key === undefined || isPem(key) || dangerouslyAllowOpenKeyFile ? undefined : secretFileFault(key)
-  return fault === undefined ? [] : [{ code: 'SECURE_API_SECRET_FILE_MODE', ...fault }]
+  return [
+    ...(fault === undefined ? [] : [{ code: 'SECURE_API_SECRET_FILE_MODE', ...fault } as const]),
+    ...(open === undefined ? [] : [{ code: 'SECURE_API_TRUST_FILE_MODE', ...open } as const])
+  ]
 }
 
 function parts (sources: Sources): Array<[keyof Sources, string]> {

@@ -124,6 +124,7 @@ function report (findings: readonly Finding[], problems: Problems): void {
 
 const places: Readonly<Record<string, string>> = {
   SECURE_API_SECRET_FILE_MODE: 'tls.key',
+  SECURE_API_TRUST_FILE_MODE: 'tls.clientCertificates.ca',
   SECURE_API_TLS_KEY: 'tls.key',
   SECURE_API_TLS_KEY_MISMATCH: 'tls.key',
   SECURE_API_TLS_CLIENT_CA: 'tls.clientCertificates.ca'

@@ -356,3 +356,77 @@ t.test('every check is in the documentation', t => {
   for (const [code, meaning] of Object.entries(checks)) t.ok(page.includes(`| \`${code}\` | ${meaning} |`), code)
   t.end()
 })
+
+/** An unsigned token: its form and claims are all that is looked at. */
+function tokenOf (claims: object, header: object = {}): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const now = Math.floor(Date.now() / 1000)
+  return `${part({ alg: 'RS256', typ: 'at+jwt', kid: 'k', ...header })}.${part({ sub: 'alice', client_id: 'web', aud: 'api://orders', iat: now, exp: now + 600, ...claims })}.AA`
+}
+
+t.test('15 C3: doctor token says nothing is accepted that a server refuses, and names preset and claim', async t => {
+  const issuer = await startIssuer(t)
+  const told = async (input: string, ...more: string[]) => await examine(['token', ...more], { input })
+  const assumed = await told(issuer.sign(), '--fetch-keys')
+  t.match(assumed.findings.find(({ code, level }) => code === 'TOKEN_VERDICT' && level === 'note'), { what: /issuer and audience taken from the token/ })
+  t.ok(!assumed.told.includes('TOKEN_VERDICT ok'), 'what the API expects is not known')
+  for (const iss of ['https://login.microsoftonline.com/common/v2.0', 'https://tenant.eu.auth0.com', 'http://login.example.com']) {
+    const found = await told(tokenOf({ iss }))
+    t.ok(found.exit === 1 && found.bad.some(code => code.startsWith('TOKEN_VERDICT')), iss)
+  }
+  const auth0 = { iss: 'https://tenant.eu.auth0.com/', scope: 'a', permissions: ['b'] }
+  t.match((await told(tokenOf(auth0))).findings.find(({ code }) => code === 'TOKEN_PRESET'), { level: 'note', what: /preset: 'auth0'/ })
+  t.match((await told(tokenOf(auth0), '--issuer', auth0.iss)).findings.find(({ code }) => code === 'TOKEN_PRESET'), { level: 'warning', fix: /preset: 'auth0'/ })
+  const checkOf = async (claims: object, ...more: string[]) => (await told(tokenOf({ iss: issuer.issuer, ...claims }), '--issuer', issuer.issuer, '--audience', 'api://orders', ...more)).findings.find(({ code }) => code === 'TOKEN_CHECK')?.what
+  t.match(await checkOf({ jti: 7 }), /^jti is 7\. /)
+  t.match(await checkOf({ exp: 'soon', sub: '' }), /^exp is "soon"; sub is ""\. /)
+  t.match(await checkOf({}, '--profile', 'at+jwt'), /^jti is absent\. /)
+  const roles = ['--issuer', issuer.issuer, '--audience', 'api://test', '--scope-claims', 'rights', '--role-claims', 'groups,realm.roles', '--fetch-keys']
+  t.match((await told(issuer.sign({ rights: 'api.read', groups: ['g'], realm: { roles: ['admin'] } }), ...roles)).findings.find(({ code }) => code === 'TOKEN_PRINCIPAL'), { what: /scopes: api\.read; roles: g, admin/ })
+  const graph = tokenOf({ iss: 'https://sts.windows.net/2f0d3b9e-1f8b-4c1f-9d4e-7a3a4e1f0b11/', aud: '00000003-0000-0000-c000-000000000000', scp: 'User.Read' }, { typ: 'JWT', nonce: 'n' })
+  t.match((await told(graph)).findings.find(({ subject }) => subject === 'Microsoft Graph'), { level: 'error', fix: /api:\/\/<client id>/ })
+})
+
+t.test('15 C5: doctor redis takes the key prefix, and passes the rights that our recipe gives', async t => {
+  const recipe = /^user limits on >secret (.+)$/m.exec(readFileSync(new URL('../../docs/recipes/redis-cluster.md', import.meta.url), 'utf8'))?.[1] ?? ''
+  const redis = await startRedis('--maxmemory', '50mb', '--maxmemory-policy', 'volatile-ttl', '--user', 'limits', 'on', '>secret', ...recipe.split(' '))
+  t.teardown(() => redis.close())
+  const url = `redis://limits:secret@127.0.0.1:${redis.port}`
+  t.strictSame((await examine(['redis', url, '--key-prefix', 'orders:'])).bad, [])
+  t.match((await examine(['redis', url])).findings.find(({ code }) => code === 'REDIS_SCRIPT'), { level: 'error', fix: /--key-prefix/ })
+  t.equal((await run(['redis', url, '--key-prefix', 'a b'])).exit, 2)
+})
+
+t.test('15 C5: doctor api knows answers that nginx makes itself', async t => {
+  const page = (status: string) => `<html>\r\n<head><title>${status}</title></head>\r\n<body>\r\n<center><h1>${status}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n`
+  const app = Fastify(secureServer({ environment: 'development' }))
+  t.teardown(() => app.close())
+  const issuer = await startIssuer(t)
+  await app.register(secureApi, { auth: { issuer: issuer.issuer, audience: issuer.audience }, audit: false, environment: 'development' })
+  app.get('/orders', { config: { scope: 'a' } }, async () => [])
+  await app.ready()
+  const url = await serve(t, async (request, response) => {
+    response.setHeader('server', 'nginx')
+    if (request.url === '/%zz' || request.method === 'TRACE') {
+      response.writeHead(request.method === 'TRACE' ? 405 : 400).end(page('400 Bad Request'))
+      return
+    }
+    const { statusCode, headers, body } = await app.inject({ url: request.url ?? '/', method: request.method as 'GET', headers: request.headers as Record<string, string> })
+    for (const [name, value] of Object.entries(headers)) if (value !== undefined && name !== 'connection') response.setHeader(name, value)
+    response.writeHead(statusCode).end(body)
+  })
+  const { exit, findings, told } = await examine(['api', `${url}/orders`])
+  t.equal(exit, 0, 'no error: the API cannot do anything about it')
+  t.match(findings.find(({ subject }) => subject === 'bad URL'), { level: 'warning', what: /nginx answers this itself/, fix: /add_header/ })
+  t.ok(told.includes('API_METHOD note'))
+})
+
+t.test('15 C5: doctor issuer shows and configures the algorithms that the metadata names', async t => {
+  const issuer = await startIssuer(t)
+  const [{ alg: _alg, ...key } = {}] = issuer.jwks.keys as Array<Record<string, unknown>>
+  issuer.publish({ keys: [key] })
+  issuer.metadata({ id_token_signing_alg_values_supported: ['RS256', 'HS256'] })
+  const { findings, examinations } = await examine(['issuer', issuer.issuer])
+  t.match(findings.find(({ code }) => code === 'ISSUER_KEY')?.what, /, RS256$/)
+  t.match(examinations[0]?.details, { Configuration: { auth: { algorithms: ['RS256'] } } })
+})

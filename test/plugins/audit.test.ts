@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { PassThrough } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import t from 'tap'
 import { audit, type AuditEvent, type AuditOptions } from '../../plugins/index.ts'
@@ -178,7 +179,7 @@ t.test('14 C5: the flood of one stranger does not close the gate of `deny` for o
       return new Promise<void>(resolve => { setTimeout(resolve, 60_000).unref() })
     }
     const rateLimit = { perAddress: { limit, window: '1 minute' } } as const
-    const { app } = await secured(t, issuer, { suite: { rateLimit, audit: { sink, buffer: 10, onSinkFailure: 'deny' } }, routes: orders })
+    const { app } = await secured(t, issuer, { suite: { rateLimit, audit: { sink, buffer: 10, onSinkFailure: 'deny', closeTimeout: 1 } }, routes: orders })
     const statuses = await Promise.all(Array.from({ length: 1000 }, async () => (await app.inject({ url: '/orders/1', remoteAddress: '192.0.2.66' })).statusCode))
     t.strictSame(new Set(statuses), new Set(limit === 5 ? [401, 429] : [401]), name)
     const good = await app.inject({ url: '/orders/1', remoteAddress: '192.0.2.7', headers: bearer(issuer, { scope: 'a' }) })
@@ -187,4 +188,20 @@ t.test('14 C5: the flood of one stranger does not close the gate of `deny` for o
     await app.close()
     t.equal(events.reduce((sum, { repeats = 1 }) => sum + repeats, 0), 1001, 'all of them are in the trail')
   }
+})
+
+t.test('15 C4: app.close() waits for events that are on their way, and not for ever', async t => {
+  const stored: AuditEvent[] = []
+  const app = await alone({ sink: async event => { await delay(30); stored.push(event) } })
+  await Promise.all(Array.from({ length: 20 }, () => app.inject('/')))
+  await app.close()
+  t.equal(stored.length, 20)
+
+  const lines: string[] = []
+  const stream = new PassThrough().on('data', chunk => lines.push(String(chunk)))
+  const stuck = startFastify(t, { logger: { stream } })
+  await stuck.register(audit, { sink: () => new Promise(() => {}), closeTimeout: '20 milliseconds' })
+  await stuck.inject('/nowhere')
+  await stuck.close()
+  t.match(lines.map(line => JSON.parse(line)).find(({ pending }) => pending === 1), { level: 50 }, 'what is lost is told')
 })

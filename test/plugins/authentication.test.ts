@@ -331,3 +331,33 @@ t.test('15 A5: a named host is asked over http in development', async t => {
   t.strictSame(await mistakesOf(() => start(undefined, 'development')), ['SECURE_API_URL_INSECURE'])
   t.strictSame([...new Set(await mistakesOf(() => start({ insecureHosts: ['0.0.0.0'] }, 'production')))].includes('SECURE_API_URL_INSECURE'), true)
 })
+
+t.test('15 C2: a failed key load says which URL, what it answered, which issuer was found, and which command shows more', async t => {
+  const wrong: ReadonlyArray<readonly [name: string, prepare: (issuer: TestIssuer) => void, event: object, words: readonly string[]]> = [
+    ['redirect', issuer => issuer.fail('redirect', 'jwks'), { reason: 'redirect', url: /\/jwks$/, status: /^30\d$/, found: /./ }, ['/jwks answered 30']],
+    ['status', issuer => issuer.fail({ status: 403 }, 'jwks'), { reason: 'status', url: /\/jwks$/, status: 403 }, ['/jwks answered 403']],
+    ['issuer', issuer => issuer.metadata({ issuer: 'https://other.example/\u001b[2J' }), { reason: 'issuer', url: /openid-configuration$/, found: 'https://other.example/[2J' }, ['names the issuer https://other.example/']],
+    ['jwks_uri', issuer => issuer.metadata({ jwks_uri: 'http://keys.example.com/jwks' }), { reason: 'url', found: 'http://keys.example.com/jwks' }, ['names http://keys.example.com/jwks for its keys']],
+    ['empty', issuer => issuer.fail('empty-set', 'jwks'), { reason: 'empty', url: /\/jwks$/ }, ['/jwks has no key that may be used']],
+    ['down', issuer => issuer.down(), { reason: 'transport', url: /openid-configuration$/, found: /ECONNRESET|ECONNREFUSED/ }, ['could not be asked (ECONN']],
+    ['hang', issuer => issuer.fail('hang', 'discovery'), { reason: 'timeout', url: /openid-configuration$/ }, ['gave no answer in time']]
+  ]
+  for (const [name, prepare, event, words] of wrong) {
+    const target = await startIssuer(t)
+    prepare(target)
+    const lines: string[] = []
+    const auth = authOf(target, { keys: { timeout: 200 } })
+    const app = startFastify(t, { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } })
+    await app.register(authentication, { ...auth, environment: 'development' })
+    await app.ready()
+    const logged = lines.map(line => JSON.parse(line)).find(({ type }) => type === 'keys.failed')
+    t.match(logged, { issuer: target.issuer, ...event }, name)
+    const required = startFastify(t)
+    await required.register(authentication, { ...auth, startup: 'required', environment: 'development' })
+    const message = await required.ready().then(() => '', (error: Error) => error.message)
+    for (const word of [...words, `secure-api doctor issuer ${target.issuer}`]) {
+      t.ok(String(logged?.msg).includes(word), `${name}: the log says ${word}`)
+      t.ok(message.includes(word), `${name}: startup 'required' says ${word}`)
+    }
+  }
+})

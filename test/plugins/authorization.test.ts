@@ -70,7 +70,9 @@ t.test('15 B1: the 403 names scopes that would do, and not all of a choice as if
   t.equal(any?.headers['www-authenticate'], `${challenge}, scope="api.read"`)
   t.equal(all?.headers['www-authenticate'], `${challenge}, scope="api.read api.write"`)
   t.equal(role?.headers['www-authenticate'], challenge)
-  t.strictSame(JSON.parse(any?.body ?? ''), { type: 'about:blank', title: 'Forbidden', status: 403, detail: 'The credential does not permit this.', code: 'SECURE_API_FORBIDDEN' })
+  const { required, present, ...document } = JSON.parse(any?.body ?? '')
+  t.strictSame([required, present], [{ scope: { any: ['api.read', 'api.write'] } }, { scopes: [], roles: [] }])
+  t.strictSame(document, { type: 'about:blank', title: 'Forbidden', status: 403, detail: 'The credential does not permit this.', code: 'SECURE_API_FORBIDDEN' })
 })
 
 t.test('a route without a rule: closed and named at start, or open to whoever is authenticated', async t => {
@@ -218,4 +220,37 @@ t.test('a guard by hand is checked when it is made; an unknown policy refuses', 
   const { statusCode, body } = await app.inject(as({}, '/orders'))
   t.equal(statusCode, 500, 'a mistake of the application')
   t.equal(codeOf({ headers: {}, body }), undefined)
+})
+
+t.test('15 C1: a 403 says what was required and what the caller has: in the trail, in a debug line, in development in the answer', async t => {
+  const lines: string[] = []
+  const stream = new PassThrough().on('data', chunk => lines.push(...String(chunk).split('\n').filter(line => line !== '')))
+  const routes = (app: FastifyInstance) => {
+    app.get('/orders', { config: { scope: { all: ['api.read', 'api.write'] }, role: 'admin' } }, async () => '')
+    app.get('/closed', async () => '')
+    app.get('/self/:id', { config: { policy: 'self' } }, async () => '')
+    app.get('/asks', { config: { authenticated: true } }, async request => { await request.authorize('staff'); return '' })
+  }
+  const caller = { scope: 'api.read', roles: ['clerk', 'x'.repeat(200)], email: 'alice@example.com' }
+  const present = { scopes: ['api.read'], roles: ['clerk', `${'x'.repeat(64)}…`] }
+  const denials: Record<string, unknown> = {
+    '/orders': { required: { scope: { all: ['api.read', 'api.write'] }, role: 'admin' }, present },
+    '/closed': { required: 'none', present },
+    '/self/17': { required: { policy: 'self' }, present }
+  }
+  const { app, events } = await secured(t, issuer, { suite: { authorization: { policies } }, fastify: { logger: { level: 'debug', stream } }, routes })
+  for (const [url, denial] of Object.entries(denials)) {
+    t.match((await app.inject(as(caller, url))).json(), { code: 'SECURE_API_FORBIDDEN', status: 403, ...denial as object }, url)
+    t.strictSame(events.at(-1)?.denial, denial, url)
+    t.match(lines.map(line => JSON.parse(line)).filter(({ level, msg }) => level === 20 && String(msg).includes('403')).at(-1), denial as object, url)
+  }
+  t.equal((await app.inject(as({ roles: ['guest'] }, '/asks'))).statusCode, 403)
+  t.match(events.at(-1)?.denial, { required: { policy: 'staff' }, present: { roles: ['guest'] } })
+  const many = await app.inject(as({ scope: Array.from({ length: 50 }, (_, index) => `s${index}`).join(' ') }, '/orders'))
+  t.equal(many.json().present.scopes.at(-1), '… and 30 more')
+  t.notMatch(JSON.stringify(events) + lines.join(), 'alice@example.com')
+  const production = await secured(t, issuer, { suite: { authorization: { policies }, auth: { issuer: 'https://login.example.com', audience: issuer.audience, jwks: issuer.jwks }, environment: 'production' }, routes })
+  const token = bearer(issuer, { ...caller, iss: 'https://login.example.com' })
+  t.strictSame(Object.keys((await production.app.inject({ url: '/orders', headers: token })).json()), ['type', 'title', 'status', 'detail', 'code'])
+  t.match(production.events.at(-1)?.denial, denials['/orders'] as object, 'the trail has it in production too')
 })

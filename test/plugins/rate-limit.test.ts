@@ -175,3 +175,15 @@ t.test('the plugin alone counts by address', async t => {
   const [, second] = [await app.inject('/orders'), await app.inject('/orders')]
   t.equal(codeOf(second), 'SECURE_API_RATE_LIMITED')
 })
+
+t.test('15 C8: app.rateLimit({ max, timeWindow }) works as the README of @fastify/rate-limit shows it, each call with a budget of its own', async t => {
+  const { app } = await secured(t, issuer, {
+    routes: app => {
+      app.get('/one', { config: { public: true, rateLimit: false }, preHandler: app.rateLimit({ max: 1, timeWindow: '1 minute' }) }, async () => '')
+      app.get('/other', { config: { public: true, rateLimit: false }, preHandler: app.rateLimit({ max: 1, timeWindow: 60_000 }) }, async () => '')
+    }
+  })
+  const statuses = []
+  for (const url of ['/one', '/one', '/other', '/other']) statuses.push((await app.inject(url)).statusCode)
+  t.strictSame(statuses, [200, 429, 200, 429])
+})

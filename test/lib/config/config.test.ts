@@ -149,6 +149,21 @@ t.test('a file with a secret: others may neither read nor replace it', async t =
   t.strictSame(found('production'), ['redis://:secret@redis', [], []])
 })
 
+t.test('15 C7: a file that decides whom to trust: others may read it, and not replace it', async t => {
+  const file = join(t.testdir({ issuer: 'https://login.example.com' }), 'issuer')
+  const env = { SECURE_API_ISSUER_FILE: file, SECURE_API_AUDIENCE_FILE: file, SECURE_API_CORS_ORIGINS_FILE: file }
+  const found = (mode: number, NODE_ENV: string) => {
+    chmodSync(file, mode)
+    const [problems, warnings] = [new Problems(), new Problems()]
+    readEnvironment(problems, { ...env, NODE_ENV }, warnings)
+    return [problems, warnings].map(list => list.list().map(({ code, path }) => `${code} ${path}`))
+  }
+  const told = Object.keys(env).map(name => `SECURE_API_TRUST_FILE_MODE ${name}`)
+  for (const mode of [0o444, 0o644, 0o600, 0o755]) t.strictSame(found(mode, 'production'), [[], []], mode.toString(8))
+  for (const mode of [0o666, 0o664, 0o622, 0o777]) t.strictSame(found(mode, 'production').map(list => list.sort()), [told.sort(), []], mode.toString(8))
+  t.strictSame(found(0o666, 'development').map(list => list.sort()), [[], told.sort()])
+})
+
 t.test('keys whose private half is printed somewhere', async t => {
   for (const { name, jwk } of joseVectors) {
     const place = publishedIn(createPublicKey({ key: jwk, format: 'jwk' }))

@@ -13,8 +13,12 @@ t.test('one bearer token', async t => {
   t.strictSame(read('Bearer abc', '/', ['Authorization', 'Bearer abc', 'X-Authorization', 'Bearer abc', 'Authorisation', 'x']), { token: 'abc' }, 'names as long as ours')
 })
 
+t.test('15 C5: a DPoP credential has a code of its own, that says what is wrong', async t => {
+  for (const authorization of ['DPoP abc', 'dpop abc', 'DPOP\tabc', 'DPoP']) t.equal(read(authorization), 'SECURE_API_CREDENTIAL_DPOP', authorization)
+})
+
 t.test('none', async t => {
-  for (const authorization of [undefined, '', 'Basic YTpi', 'abc', 'Bearerabc', 'Bearer-x abc', 'DPoP abc', 'Bear', 'Be\u0131rer abc']) t.equal(read(authorization), 'none', String(authorization))
+  for (const authorization of [undefined, '', 'Basic YTpi', 'abc', 'Bearerabc', 'Bearer-x abc', 'DPoPx abc', 'Bear', 'Be\u0131rer abc']) t.equal(read(authorization), 'none', String(authorization))
   t.equal(read(undefined, '/?access_token=abc'), 'none', 'a token in the query is no credential')
 })
 

@@ -1,11 +1,14 @@
 import { Redis } from 'ioredis'
-import { EventEmitter } from 'node:events'
+import { EventEmitter, once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer as createTls } from 'node:tls'
 import t from 'tap'
 import {
   compilePolicy, connectRedis, createLimiter, isUnavailable, type Decision, type Limiter, type LimiterEvent, type Outcome, type Policy, type RedisLike
 } from '../../../lib/limits/index.ts'
 import { ResilientLimiter } from '../../../lib/limits/resilient.ts'
 import { startRedis, type TestRedis } from '../../helpers/redis.ts'
+import { Certificates } from '../server/certificates.ts'
 
 const wait = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
 const decided = (outcome: Outcome): Decision | undefined => isUnavailable(outcome) ? undefined : outcome
@@ -301,4 +304,50 @@ t.test('connectRedis', async t => {
   const absent = await connectRedis(server.url)
   t.equal(await absent.ready, false, 'a server that is away does not hold the start up')
   absent.close()
+})
+
+const redisOptions = { enableOfflineQueue: false, maxRetriesPerRequest: 0, retryStrategy: () => 50 } as const
+
+/** What the limiter says after it could not ask, and what the server called it. */
+async function failureOf (t: { teardown (end: () => void): unknown }, url: string, keyPrefix?: string): Promise<unknown> {
+  const client = new Redis(url, redisOptions)
+  const limiter = createLimiter({ redis: client, ...(keyPrefix === undefined ? undefined : { keyPrefix }) })
+  t.teardown(() => { limiter.close(); client.disconnect() })
+  await Promise.race([new Promise(resolve => client.once('ready', resolve)), new Promise(resolve => client.once('error', resolve))])
+  for (let i = 0; i < 8; i++) await limiter.take(wide, `caller${i}`)
+  const { failure, failureCode } = limiter.status()
+  return [failure, failureCode]
+}
+
+t.test('15 C5: the reason is the cause, with the code of the server', async t => {
+  const server = await startRedis('--requirepass', 'secret', '--user', 'limits', 'on', '>secret', 'resetkeys', '~orders:*', '+@all')
+  const node = await startRedis('--cluster-enabled', 'yes')
+  t.teardown(async () => { await server.close(); await node.close() })
+  const { port } = server
+  t.strictSame(await failureOf(t, `redis://:wrong@127.0.0.1:${port}`), ['authentication', 'WRONGPASS'])
+  t.strictSame(await failureOf(t, `redis://127.0.0.1:${port}`), ['authentication', 'NOAUTH'])
+  t.strictSame(await failureOf(t, `redis://limits:secret@127.0.0.1:${port}`), ['permission', 'NOPERM'])
+  t.strictSame(await failureOf(t, `redis://limits:secret@127.0.0.1:${port}`, 'orders:'), [undefined, undefined])
+  const { cert, key } = new Certificates(t.testdir({})).issue()
+  const encrypted = createTls({ cert, key }).listen(0, '127.0.0.1')
+  t.teardown(() => encrypted.close())
+  await once(encrypted, 'listening')
+  t.match(await failureOf(t, `rediss://:secret@127.0.0.1:${(encrypted.address() as AddressInfo).port}`), ['tls', /SELF_SIGNED_CERT/])
+  t.strictSame(await failureOf(t, 'redis://127.0.0.1:1'), ['connection', 'ECONNREFUSED'])
+  t.match(await failureOf(t, node.url), [/^cluster$|^loading$/, /^(MOVED|CROSSSLOT|CLUSTERDOWN)$/])
+})
+
+t.test('15 C6: a Redis that is well does not count as slow while this process is busy', async t => {
+  const { server, limiter, events } = await bench(t)
+  const busy = (ms: number) => { for (const end = performance.now() + ms; performance.now() < end;); }
+  // The first call takes two round trips: the server does not know the script. Each finds the process busy for longer than the deadline.
+  const outcome = limiter.take(tight, 'caller')
+  setImmediate(() => { busy(80); setImmediate(() => busy(80)) })
+  t.match(await outcome, { source: 'redis', allowed: true })
+  t.match(limiter.status(), { state: 'available', failures: 0 })
+  server.freeze()
+  const frozen = limiter.take(tight, 'caller')
+  t.match(await frozen, { source: 'fallback' }, 'a server that hangs still is one that failed')
+  server.thaw()
+  t.strictSame(events, [])
 })

@@ -1,0 +1,22 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import t from 'tap'
+import { withDeadline } from '../../../lib/async/index.ts'
+
+const late = () => new Error('late')
+const busy = (ms: number) => { for (const end = performance.now() + ms; performance.now() < end;); }
+
+t.test('an answer in time, an error, and none', async t => {
+  t.equal(await withDeadline(wait(1, 'answer'), { ms: 1000, late }), 'answer')
+  await t.rejects(withDeadline(Promise.reject(new Error('refused')), { ms: 1000, late }), { message: 'refused' })
+  await t.rejects(withDeadline(new Promise(() => {}), { ms: 20, late }), { message: 'late' })
+})
+
+t.test('15 C6: work of several steps is not late because this process was busy', async t => {
+  const work = async () => {
+    for (let step = 0; step < 3; step++) await new Promise(resolve => setImmediate(() => setImmediate(resolve)))
+    return 'answer'
+  }
+  const answer = withDeadline(work(), { ms: 20, late })
+  busy(60)
+  t.equal(await answer, 'answer')
+})
