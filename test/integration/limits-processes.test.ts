@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import type { LimitsWorkerOptions, Load, LoadReport } from '../helpers/limits-worker.ts'
+import { loader } from '../helpers/loader.ts'
 import { reach, startCluster } from '../helpers/redis-cluster.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 
@@ -12,9 +13,8 @@ const program = fileURLToPath(new URL('../helpers/limits-worker.ts', import.meta
 const workers = 4
 const limit = 5
 
-/** `fork` hands on the loader of this process, where Node cannot read TypeScript itself. */
 async function start (t: Pick<Test, 'teardown'>, options: LimitsWorkerOptions): Promise<ChildProcess> {
-  const child = fork(program, [JSON.stringify(options)])
+  const child = fork(program, [JSON.stringify(options)], { execArgv: [...loader] })
   t.teardown(async () => {
     child.disconnect()
     await once(child, 'exit')
