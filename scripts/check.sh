@@ -44,12 +44,13 @@ count () {
   sed -n "s/^# {.*[{ ]$1: \([0-9][0-9]*\).*}.*/\1/p" "$scratch/log" | tail -n 1
 }
 
+# The major of Node, and the script of package.json.
 tests () {
   local folder status=0 pass fail skip
   folder=$(node_folder "$1") || return
   PATH="$folder:$PATH" node --version
   [ "$(PATH="$folder:$PATH" major)" = "$1" ] || { echo "this is not Node $1"; return 1; }
-  PATH="$folder:$PATH" npm test 2>&1 | tee "$scratch/log" || status=$?
+  PATH="$folder:$PATH" npm run --silent "$2" 2>&1 | tee "$scratch/log" || status=$?
   pass=$(count pass)
   fail=$(count fail)
   skip=$(count skip)
@@ -63,7 +64,8 @@ tests () {
 step 'lint' npm run --silent lint
 step 'types, TypeScript 6' npm run --silent types
 step 'types, TypeScript 7' npx --yes -p typescript@7 tsc --noEmit -p .
-for version in ${CHECK_NODE_VERSIONS:-$(major)}; do step "npm test, Node $version" tests "$version"; done
+for version in ${CHECK_NODE_VERSIONS:-$(major)}; do step "npm test, Node $version" tests "$version" test; done
+step 'TLS scan: testssl' tests "$(major)" test:tls
 step 'package: build, publint, attw, import and require' npm run --silent smoke
 step 'first contact: both templates from the tarball' node scripts/first-contact.mjs --check
 step 'demo' npm run --silent demo

@@ -1,13 +1,17 @@
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import ts from 'typescript'
+import type typescript from 'typescript'
 
+const require = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('../..', import.meta.url))
+const kept = join(root, '.build/compiled')
 
 export interface Ended {
   readonly code: number
@@ -27,12 +31,13 @@ export interface CompiledCommand {
 /**
  * Everything that is published, as JavaScript in a folder of its own, made file by file without checking types. The
  * loader of the tests has no part in it. It lies inside the repository, so that packages are found as from `dist`.
+ * Each source is compiled once, and not once for each test file that runs the command.
  */
 export function compiled (t: Pick<Test, 'teardown'>): string {
-  mkdirSync(join(root, '.build'), { recursive: true })
+  mkdirSync(kept, { recursive: true })
   const folder = mkdtempSync(join(root, '.build/command-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  for (const part of ['plugins', 'lib', 'testing', 'cli', 'test/cli/fixtures']) transpile(part, folder, compilerOptions())
+  for (const part of ['plugins', 'lib', 'testing', 'cli', 'test/cli/fixtures']) transpile(part, folder)
   return folder
 }
 
@@ -43,10 +48,29 @@ export function compiledCommand (t: Pick<Test, 'teardown'>): CompiledCommand {
   return { folder, main, run: async (args, cwd, env = {}) => await run([main, ...args], cwd, env) }
 }
 
-function compilerOptions (): ts.CompilerOptions {
+const own = { module: 'esnext', moduleResolution: 'bundler', allowImportingTsExtensions: false, noEmit: false, inlineSourceMap: true }
+/** All that decides what comes of a source. */
+const settings = [require('typescript/package.json').version, JSON.stringify(own), readFileSync(join(root, 'tsconfig.json'), 'utf8')]
+
+function javaScript (source: string, fileName: string): string {
+  const file = join(kept, `${createHash('sha256').update([...settings, fileName, source].join('\n')).digest('hex')}.js`)
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    const text = compile(source, fileName)
+    const unfinished = `${file}.${process.pid}`
+    writeFileSync(unfinished, text)
+    renameSync(unfinished, file)
+    return text
+  }
+}
+
+/** The compiler is loaded only when something has changed. */
+function compile (source: string, fileName: string): string {
+  const ts = require('typescript') as typeof typescript
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile) as { config: { compilerOptions: object } }
-  const own = { module: 'esnext', moduleResolution: 'bundler', allowImportingTsExtensions: false, noEmit: false, inlineSourceMap: true }
-  return ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, ...own }, root).options
+  const compilerOptions = ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, ...own }, root).options
+  return ts.transpileModule(source, { compilerOptions, fileName }).outputText
 }
 
 async function run (args: readonly string[], cwd: string, env: Readonly<Record<string, string>>): Promise<Ended> {
@@ -55,12 +79,11 @@ async function run (args: readonly string[], cwd: string, env: Readonly<Record<s
   return { code: Number(code), stdout, stderr }
 }
 
-function transpile (part: string, folder: string, compilerOptions: ts.CompilerOptions): void {
+function transpile (part: string, folder: string): void {
   for (const name of readdirSync(join(root, part), { recursive: true, encoding: 'utf8' })) {
     if (!name.endsWith('.ts')) continue
-    const source = readFileSync(join(root, part, name), 'utf8')
     const output = join(folder, part, name.replace(/\.ts$/, '.js'))
     mkdirSync(dirname(output), { recursive: true })
-    writeFileSync(output, ts.transpileModule(source, { compilerOptions, fileName: basename(name) }).outputText)
+    writeFileSync(output, javaScript(readFileSync(join(root, part, name), 'utf8'), basename(name)))
   }
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import type { LimitsWorkerOptions, Load, LoadReport } from '../helpers/limits-worker.ts'
+import { loader } from '../helpers/loader.ts'
 import { reach, startCluster } from '../helpers/redis-cluster.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 
@@ -12,9 +13,8 @@ const program = fileURLToPath(new URL('../helpers/limits-worker.ts', import.meta
 const workers = 4
 const limit = 5
 
-/** `fork` hands on the loader of this process, where Node cannot read TypeScript itself. */
 async function start (t: Pick<Test, 'teardown'>, options: LimitsWorkerOptions): Promise<ChildProcess> {
-  const child = fork(program, [JSON.stringify(options)])
+  const child = fork(program, [JSON.stringify(options)], { execArgv: [...loader] })
   t.teardown(async () => {
     child.disconnect()
     await once(child, 'exit')
@@ -116,14 +116,16 @@ t.test('four processes with clocks a minute apart, one Redis, and all that can h
 
   for (const { name, inject, mend, harmless = false } of faults) {
     const [known = ''] = fresh()
-    await drive(processes, { path: '/five', callers: [known], waves: 2 * limit, pause: 10 })
+    const before = await drive(processes, { path: '/five', callers: [known], waves: 2 * limit, pause: 10 })
     await inject(redis, admin)
     const during = await drive(processes, { path: '/five', callers: [known, ...fresh(2)], waves: 40, pause: 25 })
     decided(t, name, during)
     t.equal(during.admitted.get(known) ?? 0, 0, `${name}: a caller at the limit stays there in every process`)
     const most = Math.max(...during.admitted.values())
     t.comment(`${name}: ${[...during.admitted.values()].join(' and ')} of ${workers * 40} calls of fresh callers admitted`)
-    t.ok(most >= limit && most <= limit * (harmless ? 1 : workers + 1), `${name}: ${most} admitted`)
+    // A process that a busy machine keeps from Redis goes on alone, here as in `exact`.
+    const together = harmless && during.failures === before.failures
+    t.ok(most >= limit && most <= limit * (together ? 1 : workers + 1), `${name}: ${most} admitted, Redis was late for ${during.failures - before.failures}`)
     await mend(redis, admin)
     await returned(t, processes, name)
   }

@@ -3,15 +3,15 @@ import { once } from 'node:events'
 import { Agent, get } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { loader } from '../helpers/loader.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { bearer, startIssuer } from '../helpers/server.ts'
 import type { LimitedProcessOptions } from '../helpers/limited-process.ts'
 
 const program = fileURLToPath(new URL('../helpers/limited-process.ts', import.meta.url))
 
-/** `fork` hands on the loader of this process, where Node cannot read TypeScript itself. */
 async function start (t: Pick<Test, 'teardown'>, options: LimitedProcessOptions): Promise<string> {
-  const child = fork(program, [JSON.stringify(options)])
+  const child = fork(program, [JSON.stringify(options)], { execArgv: [...loader] })
   t.teardown(async () => {
     child.disconnect()
     await once(child, 'exit')

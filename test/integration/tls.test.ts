@@ -17,6 +17,7 @@ import { createServerOptions, type SecureServerOptions, type TlsOptions } from '
 import { audit, type AuditEvent } from '../../plugins/index.ts'
 import { pipelineOf } from '../../plugins/pipeline.ts'
 import tlsPlugin from '../../plugins/tls.ts'
+import { loader } from '../helpers/loader.ts'
 import { until } from '../helpers/server.ts'
 import { authority, Certificates, type Issued } from '../lib/server/certificates.ts'
 
@@ -273,7 +274,7 @@ t.test('a client that begins no handshake is cut', async t => {
 
 t.test('TLS 1.1 is refused, also in a process that allows it', async t => {
   const script = fileURLToPath(new URL('tls-floor.ts', import.meta.url))
-  const output = execFileSync(process.execPath, [...process.execArgv, '--tls-min-v1.0', script, first.certFile, first.keyFile], { encoding: 'utf8' })
+  const output = execFileSync(process.execPath, [...loader, '--tls-min-v1.0', script, first.certFile, first.keyFile], { encoding: 'utf8' })
   t.strictSame(JSON.parse(output), { floor: 'TLSv1', ordinary: 'TLSv1.1', ours: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' })
 })
 

@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance, type InjectOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import secureApi, { createDenylist, type SecureApiOptions } from '../../plugins/index.ts'
 import { createTestClock, createTestIssuer, type TestClock, type TestIssuer, type TestIssuerOptions } from '../../testing/index.ts'
+import { loader } from '../helpers/loader.ts'
 import { codeOf, listen } from '../helpers/server.ts'
 
 const presets = ['entra', 'auth0', 'keycloak', 'okta', 'cognito', 'google'] as const
@@ -224,7 +225,7 @@ t.test('there is no test clock in production', async t => {
 
 t.test('works with node:test', async t => {
   const file = fileURLToPath(new URL('node-test.ts', import.meta.url))
-  const { status, stdout, stderr } = spawnSync(process.execPath, [...process.execArgv, file], { encoding: 'utf8', timeout: 60_000 })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...loader, file], { encoding: 'utf8', timeout: 60_000 })
   t.equal(status, 0, stdout + stderr)
   t.match(stdout, /pass 4\b/)
 })

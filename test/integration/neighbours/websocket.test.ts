@@ -82,7 +82,8 @@ for (const order of orders) {
     await app.close()
     await Promise.all(answers.map(async ({ ended }) => await ended))
     t.equal(await connectionsOf(app.server), 0)
-    t.match(events, [{ status: 401, repeats: undefined }, { status: 401, repeats: 29 }], 'all thirty are in the trail')
+    t.strictSame(new Set(events.map(({ status }) => status)), new Set([401]))
+    t.strictSame(events.map(({ repeats }) => repeats), [...Array<undefined>(20), 10], 'all thirty are in the trail: twenty one by one, then their number')
   })
 
   t.test(`14 A2: an accepted socket is audited when it opens and when it ends; suite ${order} the plugin`, async t => {
