@@ -36,6 +36,10 @@ function wait (pending: Promise<Verdict>, handlers: readonly Handler[], index: n
     if (reply.sent) return
     if (verdict === undefined) run(handlers, index + 1, request, reply, answer, done)
     else end(verdict, request, reply, answer, done)
+  }).catch((error: unknown) => {
+    // Not even the refusal could be sent. Nobody else waits for this promise: without this the process would end.
+    request.log.error({ err: error }, 'secure-api: a refusal could not be sent; the connection is closed')
+    reply.raw.destroy()
   })
 }
 

@@ -9,4 +9,4 @@ export { HandshakeWatch, type HandshakeFailure, type HandshakeStatus } from './h
 export { type ExpiryStage } from './expiry.ts'
 export { SecureServerOptionsSchema, TlsOptionsSchema, type CertificateMaterial, type CertificateProvider, type SecureServerOptions, type TlsOptions } from './options.ts'
 export { createServerOptions, secureServer } from './secure-server.ts'
-export { handoverOf, isUnowned, tendUnowned, type Handover, type RawRequest } from './unowned.ts'
+export { handoverOf, endPipelined, isUnowned, tendUnowned, type Handover, type RawRequest } from './unowned.ts'

@@ -67,6 +67,22 @@ export function tendUnowned (request: RawRequest, response: Response, schedule: 
   process.nextTick(assignMissing, response, socket)
 }
 
+interface Answering extends Duplex { _httpMessage?: ServerResponse | null }
+
+/**
+ * Ends a connection on which a handshake came behind a request that is not answered yet (pipelining, RFC 9112 §9.3.2). Node
+ * has given the socket away by then: the first answer could not leave any more, a listener that assigns the socket to a
+ * response of its own would throw, and nobody would ever close it.
+ */
+export function endPipelined (socket: Answering): void {
+  const { _httpMessage: first } = socket
+  if (first === undefined || first === null) return
+  socket.on('error', () => {})
+  socket.destroy()
+  first.detachSocket(socket as Socket)
+  first.emit('close')
+}
+
 function isDuplex (socket: unknown): socket is Duplex {
   return typeof socket === 'object' && socket !== null && 'once' in socket && 'write' in socket && 'destroy' in socket
 }

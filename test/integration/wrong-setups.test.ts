@@ -62,7 +62,7 @@ const wrong: readonly Wrong[] = [
   { name: 'issuer: another one signs', claims: { iss: 'https://other.example' }, ...refused('ISSUER', 'Configure `issuer` exactly') },
   // audience
   { name: 'audience: the token is for another API', claims: { aud: 'api://other' }, ...refused('AUDIENCE', 'accepted: api://test') },
-  { name: 'audience: none in the token', claims: { aud: undefined }, ...refused('AUDIENCE', 'aud is absent') },
+  { name: 'audience: none in the token', claims: { aud: undefined }, ...refused('AUDIENCE_MISSING', 'it has no aud') },
   { name: 'audience: a slash too many', claims: { aud: 'api://test/' }, ...refused('AUDIENCE', 'or correct `audience`') },
   { name: 'audience: empty', auth: { audience: '' }, boot: ['SECURE_API_OPTION_EMPTY', 'Give a value'] },
   { name: 'audience: left out', auth: { audience: undefined } as object, boot: ['SECURE_API_OPTION_MISSING', '`audience`'] },

@@ -49,7 +49,7 @@ const rotate = (keepOld: boolean) => async (world: World) => {
 /** What a caller of the orders API meets, in the order in which it is told. */
 export const cases: readonly Case[] = [
   { title: 'a public route', method: 'GET', path: '/health', expect: { status: 200 } },
-  { title: 'no token', method: 'GET', path: '/orders', expect: { status: 401, code: 'SECURE_API_UNAUTHENTICATED', headers: { 'www-authenticate': 'Bearer' } } },
+  { title: 'no token', method: 'GET', path: '/orders', expect: { status: 401, code: 'SECURE_API_UNAUTHENTICATED', headers: { 'www-authenticate': 'Bearer realm="api"' } } },
   { title: 'a malformed token', method: 'GET', path: '/orders', token: async () => 'not.a.token', expect: { status: 401, code: 'SECURE_API_TOKEN_MALFORMED', headers: invalidToken } },
   { title: 'a forged token', method: 'GET', path: '/orders', token: forged, expect: { status: 401, code: 'SECURE_API_TOKEN_SIGNATURE', headers: invalidToken } },
   { title: 'not a Bearer token', method: 'GET', path: '/orders', headers: { authorization: 'Bearer one two' }, expect: { status: 400, code: 'SECURE_API_CREDENTIAL_AMBIGUOUS', headers: { 'www-authenticate': /error="invalid_request"/ } } },

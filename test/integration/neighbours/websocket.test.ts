@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer, ServerResponse, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
@@ -33,6 +33,7 @@ async function start (t: Test, order: typeof orders[number], { suite = {}, fasti
   app.get('/limited', { websocket: true, config: { public: true, rateLimit: { limit: 1, window: '1 minute', by: 'address' } } }, () => {})
   app.get('/checked', { websocket: true, config: { public: true }, schema: { querystring: { type: 'object', required: ['room'], properties: { room: { type: 'string' } } } } }, () => {})
   app.get('/broken', { websocket: true, config: { public: true }, preHandler: async () => { throw new Error('no') } }, () => {})
+  app.get('/never', { config: { public: true } }, () => new Promise(() => {}))
   app.get('/plain', { config: { public: true } }, async () => 'plain')
   await app.ready()
   return { app, url: await listen(app), events }
@@ -132,6 +133,21 @@ t.test('14 A2: injectWS behind a trusted proxy, with a logger and a request id h
   t.match(events, [{ status: 401, address: '192.0.2.9' }])
   t.ok(lines.some(line => line.includes('192.0.2.9')))
 })
+
+for (const order of orders) {
+  t.test(`14 A2: a handshake behind a request that is not answered yet ends the connection; suite ${order} the plugin`, async t => {
+    const { app, url, events } = await start(t, order)
+    const { hostname, port } = new URL(url)
+    const handshake = 'GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+    const socket = connect(Number(port), hostname, () => { socket.write(`GET /never HTTP/1.1\r\nHost: x\r\n\r\n${handshake}`) })
+    socket.on('error', () => {})
+    await once(socket, 'close')
+    await until(async () => await connectionsOf(app.server) === 0, 'the end of the connection')
+    await until(() => events.some(({ route }) => route === '/never'), 'the event of the first request')
+    t.equal(events.find(({ route }) => route === '/never')?.outcome, 'aborted')
+    await app.close()
+  })
+}
 
 t.test('14 A2: what Fastify answers before any hook ends its connection too', async t => {
   const { app, url } = await start(t, 'before')

@@ -20,7 +20,7 @@ t.test('fastify-type-provider-zod validates what callers send, and nothing of st
   const answer = await keepsGuard(t, running, '/orders', () => post({ item: 'tea' }))
   t.strictSame([answer.body, seen], ['{"item":"tea"}', ['tea', 'tea']])
   const wrong = await running.ask('/orders', { ...post({ item: 7 }), headers: { 'content-type': 'application/json', ...running.caller } })
-  t.strictSame([wrong.status, JSON.parse(wrong.body).code], [400, 'FST_ERR_VALIDATION'])
+  t.strictSame([wrong.status, JSON.parse(wrong.body).code], [400, 'SECURE_API_REQUEST_INVALID'])
   t.equal((await running.ask('/orders', post({ item: 7 }))).status, 401, 'a stranger is not told what is valid')
 })
 
@@ -33,6 +33,6 @@ t.test('errors: throw leaves the error of zod and the refusal to the application
   }, { suite: { errors: 'throw' } })
   const own = async (headers: Record<string, string>, path: string) => JSON.parse((await ask(path, { headers })).body)
   t.strictSame(await own({}, '/orders?page=1'), { own: 'SECURE_API_UNAUTHENTICATED' })
-  t.strictSame(await own({ ...caller }, '/orders?page=x'), { own: 'FST_ERR_VALIDATION' })
+  t.strictSame(await own({ ...caller }, '/orders?page=x'), { own: 'SECURE_API_REQUEST_INVALID' })
   t.strictSame(await own({ ...caller }, '/orders?page=1'), { page: 1 })
 })

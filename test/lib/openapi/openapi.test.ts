@@ -72,7 +72,7 @@ t.test('a 403 says what is needed, and shows the challenge that is sent', async 
   const { responses } = operationOf({ access: { scope: { any: ['a', 'b'] }, role: 'admin', policy: { all: ['p', 'q'] } }, steps })
   const { description, headers } = responses[403] as { description: string, headers: Record<string, { example: string }> }
   for (const name of ['`a`', '`b`', '`admin`', '`p`', '`q`']) t.ok(description.includes(name), name)
-  t.equal(headers['WWW-Authenticate']?.example, 'Bearer error="insufficient_scope", error_description="The credential does not permit this.", scope="a b"')
+  t.equal(headers['WWW-Authenticate']?.example, 'Bearer error="insufficient_scope", error_description="The credential does not permit this.", scope="a"')
 })
 
 t.test('roles, policies and limits stand in the extension; a dry run does not', async t => {

@@ -306,6 +306,15 @@ t.test('what was answered meanwhile is not answered again', async t => {
   }
 })
 
+t.test('a late refusal that cannot be sent closes the connection, and does not end the process', async t => {
+  const exchange = new Exchange()
+  let destroyed = 0
+  Object.assign(exchange.reply, { raw: { destroy: () => { destroyed++ } }, headers: () => { throw new Error('no header') } })
+  exchange.run([async () => forbidden])
+  await settle().then(settle)
+  t.strictSame([destroyed, exchange.logged.length], [1, 1])
+})
+
 t.test('errors: throw hands the refusal to the error handler', t => {
   const pipeline = new Pipeline()
   t.equal(pipeline.sendsProblems, true)
