@@ -146,7 +146,9 @@ function guard (response: NodeResponse & Guarded, pairs: readonly HeaderPair[], 
     response[guarded] = false
     setMissing(response, pairs)
     const answer = isClosing(edge) && parts[0] === closing.status ? closing : houseAnswer(response, parts)
-    return answer === undefined ? writeHead.apply(response, parts) : say(answer, response, writeHead)
+    if (answer === undefined) return writeHead.apply(response, parts)
+    if (Array.isArray(parts[1])) response.setHeader('connection', 'close') // Node says so beside the 400 for a missing Host, and means it
+    return say(answer, response, writeHead)
   } as typeof response.writeHead
 }
 

@@ -5,6 +5,7 @@ import { authentication, authorization, RefusalError, type PolicyContext, type S
 import { answersOf, bearer, codeOf, mistakesOf, missingHeaders, secured, startFastify, startIssuer } from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
+const unreadable = [400, 'SECURE_API_REQUEST_BODY']
 const forbidden = [403, 'SECURE_API_FORBIDDEN']
 const stranger = [401, 'SECURE_API_UNAUTHENTICATED']
 
@@ -115,7 +116,7 @@ t.test('phase onRequest refuses before the body is read; policies that are funct
   })
   const garbage = (url: string, scope: string): InjectOptions =>
     ({ method: 'POST', url, headers: { ...bearer(issuer, { scope }), 'content-type': 'application/json' }, payload: '{"amount":' })
-  t.strictSame(await answersOf(app, garbage('/late', 'b'), garbage('/early', 'b'), garbage('/both', 'b'), garbage('/both', 'a')), [400, forbidden, forbidden, 400])
+  t.strictSame(await answersOf(app, garbage('/late', 'b'), garbage('/early', 'b'), garbage('/both', 'b'), garbage('/both', 'a')), [unreadable, forbidden, forbidden, unreadable])
   const amount = (amount: number) => as({ scope: 'a' }, '/both', { method: 'POST', payload: { amount } })
   t.strictSame(await answersOf(app, amount(1), amount(1000)), [200, forbidden])
   const whole = await secured(t, issuer, {
@@ -125,7 +126,7 @@ t.test('phase onRequest refuses before the body is read; policies that are funct
       app.post('/late', { config: { scope: 'a', authorization: { phase: 'preHandler' } } }, async () => '')
     }
   })
-  t.strictSame(await answersOf(whole.app, garbage('/early', 'b'), garbage('/late', 'b')), [forbidden, 400])
+  t.strictSame(await answersOf(whole.app, garbage('/early', 'b'), garbage('/late', 'b')), [forbidden, unreadable])
 })
 
 /** Guards used by hand, in the scope of the suite and in a child with an error handler of its own. */
@@ -241,7 +242,7 @@ t.test('15 C1: a 403 says what was required and what the caller has: in the trai
   const { app, events } = await secured(t, issuer, { suite: { authorization: { policies } }, fastify: { logger: { level: 'debug', stream } }, routes })
   for (const [url, denial] of Object.entries(denials)) {
     t.match((await app.inject(as(caller, url))).json(), { code: 'SECURE_API_FORBIDDEN', status: 403, ...denial as object }, url)
-    t.strictSame(events.at(-1)?.denial, denial, url)
+    t.same(JSON.parse(JSON.stringify(events.at(-1)?.denial)), denial, url)
     t.match(lines.map(line => JSON.parse(line)).filter(({ level, msg }) => level === 20 && String(msg).includes('403')).at(-1), denial as object, url)
   }
   t.equal((await app.inject(as({ roles: ['guest'] }, '/asks'))).statusCode, 403)

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { chmodSync, existsSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
@@ -34,7 +34,10 @@ const headers = (options: object) => app({ options: { headers: options } })
 const csp = (directives: object, more: object = {}) => headers({ contentSecurityPolicy: { directives }, ...more })
 const server = (options: object) => mistakesOf(async () => { secureServer({ environment: 'production', ...options } as object) })
 
-const certificates = new Certificates(t.testdir({}))
+const folder = t.testdir({})
+const emptyFile = join(folder, 'empty')
+writeFileSync(emptyFile, '', { mode: 0o600 })
+const certificates = new Certificates(folder)
 const pair = certificates.issue()
 const other = certificates.issue()
 const weak = certificates.issue({ algorithm: ['rsa:1024'] })
@@ -106,7 +109,7 @@ const cases: ReadonlyArray<readonly [title: string, start: () => Promise<string[
   ['37: a private key in a key set', () => app({ options: { auth: { ...auth, jwks: { keys: [{ ...publicJwk, d: 'AA' }] } } } }), 'SECURE_API_JWKS_EMPTY', 'SECURE_API_JWKS_KEY'],
   ['37: a password in an address', () => app({ options: { auth: { issuer: 'https://user:secret@login.example.com', audience: 'api' } } }), 'SECURE_API_URL_INVALID'],
   ['38: a key that others can read', () => tls({ cert: open.certFile, key: open.keyFile }), 'SECURE_API_SECRET_FILE_MODE'],
-  ['39: an empty file', () => withEnvironment({ SECURE_API_ISSUER: auth.issuer, SECURE_API_AUDIENCE_FILE: '/dev/null' }), 'SECURE_API_ENVIRONMENT_FILE'],
+  ['39: an empty file', () => withEnvironment({ SECURE_API_ISSUER: auth.issuer, SECURE_API_AUDIENCE_FILE: emptyFile }), 'SECURE_API_ENVIRONMENT_FILE'],
   ['40: a provider that fails', () => server({ tls: { provider: () => { throw new Error('no') } } }), 'SECURE_API_TLS_UNREADABLE'],
   ['40: a provider that does not answer at once', () => server({ tls: { provider: async () => pair } }), 'SECURE_API_TLS_PROVIDER_ASYNC'],
   ['41: TLS 1.1', () => tls({ minVersion: 'TLSv1.1' }), 'SECURE_API_TLS_MIN_VERSION'],

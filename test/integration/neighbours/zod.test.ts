@@ -33,6 +33,6 @@ t.test('errors: throw leaves the error of zod and the refusal to the application
   }, { suite: { errors: 'throw' } })
   const own = async (headers: Record<string, string>, path: string) => JSON.parse((await ask(path, { headers })).body)
   t.strictSame(await own({}, '/orders?page=1'), { own: 'SECURE_API_UNAUTHENTICATED' })
-  t.strictSame(await own({ ...caller }, '/orders?page=x'), { own: 'SECURE_API_REQUEST_INVALID' })
+  t.strictSame(await own({ ...caller }, '/orders?page=x'), { own: 'FST_ERR_VALIDATION' })
   t.strictSame(await own({ ...caller }, '/orders?page=1'), { page: 1 })
 })
