@@ -35,7 +35,7 @@ export async function startSentinels (): Promise<TestSentinels> {
 }
 
 /** Asks a server until its answer reads like this. */
-export async function reaches ({ url }: TestRedis, command: string, expected: RegExp): Promise<void> {
+export async function reaches ({ url }: Pick<TestRedis, 'url'>, command: string, expected: RegExp): Promise<void> {
   const client = new Redis(url, { enableReadyCheck: false })
   client.on('error', () => {})
   try {
