@@ -1,7 +1,7 @@
 import { generateKeyPairSync, createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import cors from '@fastify/cors'
-import type { FastifyContextConfig, FastifyInstance, InjectOptions, LightMyRequestResponse, RouteHandlerMethod } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, HTTPMethods, InjectOptions, LightMyRequestResponse, RouteHandlerMethod } from 'fastify'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import ts from 'typescript'
@@ -33,6 +33,9 @@ const wanted = 'SECURE_API_RATE_LIMITED'
 const nothing: Handler = async () => ({})
 const keyOf = (type: 'ec' | 'rsa') => (type === 'ec' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('rsa', { modulusLength: 2048 }))
   .privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+
+const route = (method: HTTPMethods, url: string, config: FastifyContextConfig, handler: Handler = nothing) =>
+  (app: FastifyInstance): void => { app.route({ method, url, config, handler }) }
 
 /** The suite in front of `GET /`. */
 async function api (t: Test, config: object, { handler = nothing, suite, server, more }: {
@@ -90,7 +93,9 @@ async function sharesCounts (t: Test): Promise<void> {
 }
 
 async function ownHandler (t: Test): Promise<void> {
-  const mine = (app: FastifyInstance) => { app.setErrorHandler((error: { statusCode?: number }, _request, reply) => reply.code(error.statusCode ?? 500).send({ mine: true })) }
+  const mine = (app: FastifyInstance) => {
+    app.setErrorHandler((error: { statusCode?: number }, _request, reply) => reply.code(error.statusCode ?? 500).send({ mine: true }))
+  }
   const { app } = await secured(t, issuer, { suite: { errors: 'throw' }, routes: app => { mine(app); app.get('/', { config: closed }, nothing) } })
   const response = await app.inject('/')
   t.match([response.statusCode, response.json(), response.headers['www-authenticate']], [401, { mine: true }, /^Bearer/])
@@ -103,19 +108,21 @@ async function problems (t: Test): Promise<void> {
   }
 }
 
+/** The suite beside the provider's tokens accepts those that this key signs. */
+const withOwn = (privateKey: string): SecureApiOptions =>
+  ({ auth: { ...issuer.auth, ownTokens: { issuer: 'https://api.example.com', audience: 'api://orders', privateKey } } })
+
 async function signsOwn (t: Test): Promise<void> {
   for (const type of ['rsa', 'ec'] as const) {
-    const suite: SecureApiOptions = { auth: { ...issuer.auth, ownTokens: { issuer: 'https://api.example.com', audience: 'api://orders', privateKey: keyOf(type) } } }
-    const { app } = await api(t, { scope: 'a' }, { suite })
+    const { app } = await api(t, { scope: 'a' }, { suite: withOwn(keyOf(type)) })
     const send = (scope: string) => ({ url: '/', headers: { authorization: `Bearer ${app.jwt.sign({ sub: 'alice', scope })}` } })
     t.strictSame(await statuses(app, send('a'), send('b'), by({ scope: 'a' })), [200, 403, 200], `${type}: beside the tokens of the provider`)
   }
 }
 
 async function refusesShared (t: Test): Promise<void> {
-  const suite = (privateKey: string): SecureApiOptions => ({ auth: { ...issuer.auth, ownTokens: { issuer: 'https://api.example.com', audience: 'api://orders', privateKey } } })
-  t.not((await stopped(t, closed, suite('a shared secret of thirty-two bytes'))).length, 0, 'a secret is no private key')
-  const { app } = await api(t, closed, { suite: suite(keyOf('ec')) })
+  t.not((await stopped(t, closed, withOwn('a shared secret of thirty-two bytes'))).length, 0, 'a secret is no private key')
+  const { app } = await api(t, closed, { suite: withOwn(keyOf('ec')) })
   const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const input = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ iss: 'https://api.example.com', aud: 'api://orders', sub: 'alice', exp: 4_102_444_800 })}`
   const token = `${input}.${createHmac('sha256', 'a shared secret of thirty-two bytes').update(input).digest('base64url')}`
@@ -164,7 +171,7 @@ const handMade: Checks = {
   '`@fastify/helmet`': {
     says: "`config: { headers: { profile: 'html', ... } }`",
     run: async t => {
-      const { app } = await api(t, open, { more: app => { app.get('/page', { config: { ...open, headers: { profile: 'html' } } }, nothing) } })
+      const { app } = await api(t, open, { more: route('GET', '/page', { ...open, headers: { profile: 'html' } }) })
       const [plain, page] = [await app.inject('/'), await app.inject('/page')]
       t.strictSame([missingHeaders(plain.headers), missingHeaders(page.headers)], [[], []])
       t.match([plain.headers['content-security-policy'], page.headers['content-security-policy']], [/default-src 'none'/, /default-src 'self'/])
@@ -173,7 +180,7 @@ const handMade: Checks = {
   '`helmet: false` at a route': {
     says: 'the header set to `false`',
     run: async t => {
-      const { app } = await api(t, { ...open, headers: { crossOriginOpenerPolicy: false, referrerPolicy: false } }, { more: app => { app.get('/other', { config: open }, nothing) } })
+      const { app } = await api(t, { ...open, headers: { crossOriginOpenerPolicy: false, referrerPolicy: false } }, { more: route('GET', '/other', open) })
       const names = ['cross-origin-opener-policy', 'referrer-policy'] as const
       const sent = async (url: string) => { const { headers } = await app.inject(url); return names.map(name => name in headers) }
       t.strictSame([await sent('/'), await sent('/other')], [[false, false], [true, true]])
@@ -183,7 +190,7 @@ const handMade: Checks = {
     says: '`nonces: true`',
     run: async t => {
       const nonce: Handler = async (_request, reply) => ({ nonce: reply.cspNonce })
-      const { app } = await api(t, { ...open, headers: { profile: 'html', contentSecurityPolicy: { nonces: true } } }, { handler: nonce, more: app => { app.get('/without', { config: open }, nonce) } })
+      const { app } = await api(t, { ...open, headers: { profile: 'html', contentSecurityPolicy: { nonces: true } } }, { handler: nonce, more: route('GET', '/without', open, nonce) })
       const page = await app.inject('/')
       t.ok(String(page.headers['content-security-policy']).includes(`'nonce-${page.json().nonce.script}'`))
       t.strictSame((await app.inject('/without')).json(), { nonce: null })
@@ -200,8 +207,8 @@ const handMade: Checks = {
   '`allowedHeaders`, `exposedHeaders`, `maxAge: 600`': {
     says: '`methods` is announced as you write it',
     run: async t => {
-      const suite: SecureApiOptions = { cors: { origins: [origin], requestHeaders: ['authorization', 'x-mine'], responseHeaders: ['location'], maxAge: '10 minutes', methods: ['GET', 'PUT'] } }
-      const { app } = await api(t, open, { suite })
+      const [requestHeaders, responseHeaders, methods] = [['authorization', 'x-mine'], ['location'], ['GET', 'PUT']]
+      const { app } = await api(t, open, { suite: { cors: { origins: [origin], requestHeaders, responseHeaders, maxAge: '10 minutes', methods } } })
       const { headers } = await app.inject({ ...preflight('GET'), headers: { ...preflight('GET').headers, 'access-control-request-headers': 'authorization,x-mine' } })
       t.equal(headers['access-control-max-age'], '600')
       t.match(headers['access-control-allow-headers'], /x-mine/)
@@ -229,7 +236,10 @@ const handMade: Checks = {
     says: '`config: { rateLimit: false }`',
     run: async t => {
       const policies = { read: { limit: 1, window: '1 minute', plans: { partner: { limit: 3 } }, plan: 'plan' } } as const
-      const { app } = await api(t, open, { suite: { rateLimit: { policies } }, more: app => { app.get('/free', { config: { ...open, rateLimit: false } }, nothing); app.get('/planned', { config: closed }, nothing) } })
+      const { app } = await api(t, open, {
+        suite: { rateLimit: { policies } },
+        more: app => { route('GET', '/free', { ...open, rateLimit: false })(app); route('GET', '/planned', closed)(app) }
+      })
       const free = { url: '/free' }
       t.strictSame(await statuses(app, { url: '/' }, { url: '/' }, free, free, free), [200, 429, 200, 200, 200])
       const partner = by({ plan: 'partner' }, '/planned')
@@ -265,7 +275,7 @@ const handMade: Checks = {
   '`request.jwtVerify()` in a hook': {
     says: 'routes need a token unless `public: true`',
     run: async t => {
-      const { app } = await api(t, closed, { more: app => { app.get('/open', { config: open }, nothing) } })
+      const { app } = await api(t, closed, { more: route('GET', '/open', open) })
       t.strictSame(await statuses(app, { url: '/' }, by(), { url: '/open' }), [401, 200, 200])
     }
   },
@@ -294,7 +304,8 @@ const handMade: Checks = {
     run: async t => {
       const { app } = await api(t, closed)
       const forged = `${issuer.sign().slice(0, -10)}AAAAAAAAAA`
-      for (const token of [forged, issuer.sign({}, { header: { kid: 'none' } }), issuer.sign({}, { header: { alg: 'HS256' } }), issuer.sign({}, { header: { alg: 'none' } })]) {
+      const others = [{ kid: 'none' }, { alg: 'HS256' }, { alg: 'none' }].map(header => issuer.sign({}, { header }))
+      for (const token of [forged, ...others]) {
         const { statusCode, headers } = await app.inject({ url: '/', headers: { authorization: `Bearer ${token}` } })
         t.match([statusCode, headers['www-authenticate']], [401, /^Bearer .*error="invalid_token"/])
       }
@@ -305,7 +316,7 @@ const handMade: Checks = {
     run: async t => {
       const away = await startIssuer(t)
       away.down()
-      const { app } = await secured(t, away, { routes: app => { app.get('/', { config: closed }, nothing) } })
+      const { app } = await secured(t, away, { routes: route('GET', '/', closed) })
       const { statusCode, headers } = await app.inject({ url: '/', headers: bearer(away) })
       t.match([statusCode, headers['retry-after']], [503, /^\d+$/])
     }
@@ -346,7 +357,7 @@ const handMade: Checks = {
   404: {
     says: 'both',
     run: async t => {
-      const { app } = await api(t, open, { suite: { rateLimit: { perAddress: once } }, more: app => { app.register(async child => { child.get('/', { config: open }, nothing) }, { prefix: '/child' }) } })
+      const { app } = await api(t, open, { suite: { rateLimit: { perAddress: once } }, more: app => { app.register(async child => route('GET', '/', open)(child), { prefix: '/child' }) } })
       const [first, second] = [await app.inject('/child/nowhere'), await app.inject('/child/nowhere')]
       t.strictSame([first.statusCode, second.statusCode, missingHeaders(first.headers)], [404, 429, []])
     }
@@ -359,7 +370,7 @@ const express: Checks = {
     run: async t => {
       const auth0 = await startIssuer(t, { path: '/', preset: 'auth0' })
       t.match(auth0.issuer, /\/$/)
-      const { app } = await secured(t, auth0, { suite: { auth: auth0.auth }, routes: app => { app.get('/', { config: { scope: 'read:orders' } }, nothing) } })
+      const { app } = await secured(t, auth0, { suite: { auth: auth0.auth }, routes: route('GET', '/', { scope: 'read:orders' }) })
       t.strictSame(await statuses(app, { url: '/', ...auth0.asUser({ scopes: ['read:orders'] }) }, { url: '/', ...auth0.asUser() }), [200, 403])
       t.strictSame(await stopped(t, closed, { auth: { issuer: 'https://tenant.eu.auth0.com', audience: 'a', preset: 'auth0' } }), ['SECURE_API_ISSUER_FORM'])
     }
@@ -386,7 +397,7 @@ const express: Checks = {
     says: '`jwksUri`, `issuer`',
     run: async t => {
       const hidden = await startIssuer(t, { discovery: false })
-      const { app } = await secured(t, hidden, { suite: { auth: { ...hidden.auth, jwksUri: hidden.jwksUri } }, routes: app => { app.get('/', { config: closed }, nothing) } })
+      const { app } = await secured(t, hidden, { suite: { auth: { ...hidden.auth, jwksUri: hidden.jwksUri } }, routes: route('GET', '/', closed) })
       t.strictSame(await statuses(app, { url: '/', headers: bearer(hidden) }), [200])
       t.equal(hidden.hits.discovery, 0)
     }
@@ -403,7 +414,7 @@ const express: Checks = {
     says: "`public: true, authentication: 'optional'`",
     run: async t => {
       const handler: Handler = async ({ auth }) => ({ kind: auth.kind })
-      const { app } = await api(t, { ...open, authentication: 'optional' }, { handler, more: app => { app.get('/open', { config: open }, handler) } })
+      const { app } = await api(t, { ...open, authentication: 'optional' }, { handler, more: route('GET', '/open', open, handler) })
       const bad = { url: '/', headers: { authorization: 'Bearer e30.e30.' } }
       t.strictSame([(await app.inject('/')).json(), (await app.inject(by())).json(), (await app.inject(bad)).statusCode], [{ kind: 'anonymous' }, { kind: 'user' }, 401])
       t.strictSame((await app.inject(by({}, '/open'))).json(), { kind: 'anonymous' }, 'with `public` alone a token is not looked at')
@@ -446,7 +457,10 @@ const express: Checks = {
       const { app } = await api(t, open, {
         more: app => {
           const guard = app.loginGuard()
-          app.post<{ Body: { password: string } }>('/login', { config: { ...open, rateLimit: false } }, async ({ body }, reply) => await guard(reply.request, 'alice', async () => body.password === 'right' ? {} : undefined) ?? reply.code(401).send())
+          app.post<{ Body: { password: string } }>('/login', { config: { ...open, rateLimit: false } }, async (request, reply) => {
+            const account = await guard(request, 'alice', async () => request.body.password === 'right' ? {} : undefined)
+            return account ?? reply.code(401).send()
+          })
         }
       })
       const attempt = (password: string): InjectOptions => ({ method: 'POST', url: '/login', payload: { password } })
@@ -469,7 +483,7 @@ const express: Checks = {
 }
 
 async function bodyLimited (t: Test, server: Parameters<typeof secureServer>[0]): Promise<void> {
-  const { app } = await api(t, open, { server: secureServer({ environment: 'development', ...server } as object) as object, more: app => { app.post('/', { config: open }, nothing) } })
+  const { app } = await api(t, open, { server: secureServer({ environment: 'development', ...server } as object) as object, more: route('POST', '/', open) })
   const post = (length: number): InjectOptions => ({ method: 'POST', url: '/', payload: { text: 'a'.repeat(length) } })
   t.strictSame(await statuses(app, post(10), post(200)), [200, 413])
 }
@@ -480,7 +494,7 @@ const aspnet: Checks = {
     says: "`preset: 'entra'`",
     run: async t => {
       const entra = await startIssuer(t, { preset: 'entra' })
-      const { app } = await secured(t, entra, { suite: { auth: { ...entra.auth, preset: 'entra' } }, routes: app => { app.get('/', { config: { scope: 'a', role: 'r' } }, nothing) } })
+      const { app } = await secured(t, entra, { suite: { auth: { ...entra.auth, preset: 'entra' } }, routes: route('GET', '/', { scope: 'a', role: 'r' }) })
       t.strictSame(await statuses(app, { url: '/', ...entra.asUser({ scopes: ['a'], roles: ['r'] }) }, { url: '/', ...entra.asUser({ scopes: ['a'] }) }), [200, 403])
     }
   },
@@ -539,7 +553,7 @@ const aspnet: Checks = {
   Limits: {
     says: '100 reads and 10 writes a minute for each caller',
     run: async t => {
-      const { app } = await api(t, closed, { more: app => { app.post('/', { config: closed }, nothing) } })
+      const { app } = await api(t, closed, { more: route('POST', '/', closed) })
       const answers = async (method: 'GET' | 'POST', sub: string, times: number) => {
         const found = await statuses(app, ...Array.from({ length: times }, () => ({ ...by({ sub }), method })))
         return found.filter(status => status === 200).length
@@ -566,8 +580,9 @@ const aspnet: Checks = {
     says: 'in production over TLS or a trusted proxy',
     run: async t => {
       const auth = { issuer: 'https://login.example.com', audience: 'api://orders', jwks: issuer.jwks }
-      for (const [environment, trustProxy, sent] of [['production', ['127.0.0.1'], true], ['production', ['10.0.0.0/8'], false], ['development', ['127.0.0.1'], false]] as const) {
-        const { app } = await api(t, open, { suite: { auth, environment }, server: secureServer({ trustProxy: [...trustProxy], environment }) as object })
+      const cases = [['production', '127.0.0.1', true], ['production', '10.0.0.0/8', false], ['development', '127.0.0.1', false]] as const
+      for (const [environment, trustProxy, sent] of cases) {
+        const { app } = await api(t, open, { suite: { auth, environment }, server: secureServer({ trustProxy: [trustProxy], environment }) as object })
         const { headers } = await app.inject({ url: '/', headers: { 'x-forwarded-proto': 'https' } })
         t.equal('strict-transport-security' in headers, sent, `${environment} ${trustProxy}`)
       }
@@ -584,8 +599,9 @@ const aspnet: Checks = {
     says: '`config.cors` for a route; its preflight follows',
     run: async t => {
       const partner = 'https://partner.example'
-      const { app } = await api(t, open, { suite: { cors: { origins: [origin] } }, more: app => { app.put('/partner', { config: { ...open, cors: { origins: [partner] } } }, nothing) } })
-      t.strictSame(await statuses(app, preflight('GET'), preflight('PUT', partner, '/partner'), preflight('PUT', origin, '/partner'), preflight('GET', partner)), [204, 204, 403, 403])
+      const { app } = await api(t, open, { suite: { cors: { origins: [origin] } }, more: route('PUT', '/partner', { ...open, cors: { origins: [partner] } }) })
+      const asked = [preflight('GET'), preflight('PUT', partner, '/partner'), preflight('PUT', origin, '/partner'), preflight('GET', partner)]
+      t.strictSame(await statuses(app, ...asked), [204, 204, 403, 403])
     }
   },
   'Forwarded headers': { says: "`secureServer({ trustProxy: ['10.0.0.0/8'] })`", run: trusts },
@@ -646,8 +662,8 @@ interface Row { readonly name: string, readonly advice: string }
 /** The rows of all tables of a page, by first and last cell; headings are not among them. */
 function rowsOf (text: string): Row[] {
   const lines = text.replaceAll(/^```.*?^```$/gms, '').split('\n')
-  const isBody = (index: number): boolean => index > 0 && (lines[index]?.startsWith('|') ?? false) && !/^\| ---/.test(lines[index] ?? '') && !/^\| ---/.test(lines[index + 1] ?? '')
-  return lines.filter((_, index) => isBody(index)).map(line => {
+  const isRule = (line = '') => line.startsWith('| ---')
+  return lines.filter((line, index) => line.startsWith('|') && !isRule(line) && !isRule(lines[index + 1])).map(line => {
     const cells = line.slice(1, -1).split('|').map(cell => cell.trim())
     return { name: cells[0] ?? '', advice: cells.at(-1) ?? '' }
   })
@@ -693,7 +709,13 @@ async function programOf (t: Test, page: string): Promise<FastifyInstance> {
 }
 
 /** Requests to such a program, by what comes of them. */
-const programs: Readonly<Record<string, { readonly iss: string, readonly aud: string, readonly asked: ReadonlyArray<readonly [request: InjectOptions, claims: Claims | undefined, status: number]> }>> = {
+interface Program {
+  readonly iss: string
+  readonly aud: string
+  readonly asked: ReadonlyArray<readonly [request: InjectOptions, claims: Claims | undefined, status: number]>
+}
+
+const programs: Readonly<Record<string, Program>> = {
   'hand-made': {
     iss: 'https://login.example.com',
     aud: 'api://orders',
@@ -768,4 +790,21 @@ t.test('15 C8: the steps of hand-made.md: what is left registered stops the boot
   const { app } = await api(t, {}, { suite: { authorization: { default: 'authenticated' }, rateLimit: { policies: { read: { ...once, dryRun: true } } } } })
   t.strictSame(await statuses(app, { url: '/' }, by(), by(), by()), [401, 200, 200, 200])
   t.match(app.secureApi.routes(), [{ url: '/', access: 'none', accessByDefault: 'authenticated' }], 'the list tells which routes have none')
+})
+
+t.test('15 C8: what differs from Express: tokens elsewhere, DPoP, and the names on `request`', async t => {
+  const page = read('express-auth0')
+  for (const said of ['Here only `Authorization` counts', 'Here they are refused', '`req.params`, `req.query`, `req.body` are the same names']) t.ok(page.includes(said), said)
+  const { app } = await api(t, closed, {
+    more: app => { app.post('/orders/:id', { config: open }, async ({ params, query, body }) => ({ params, query, body })) }
+  })
+  const elsewhere: InjectOptions[] = [
+    { url: `/?access_token=${issuer.sign()}` },
+    { url: '/', headers: { authorization: `DPoP ${issuer.sign()}`, dpop: 'e30.e30.' } },
+    by({ cnf: { jkt: 'thumbprint' } }),
+    by({ cnf: { 'x5t#S256': 'thumbprint' } })
+  ]
+  t.strictSame(await statuses(app, ...elsewhere), [401, 401, 401, 401])
+  const answer = await app.inject({ method: 'POST', url: '/orders/7?page=2', payload: { text: 'a' } })
+  t.strictSame(answer.json(), { params: { id: '7' }, query: { page: '2' }, body: { text: 'a' } })
 })
