@@ -21,7 +21,7 @@ export const checks = {
   REDIS_VERSION: 'The server is recent enough.',
   REDIS_SCRIPT: 'The script of the limiter runs: EVALSHA, TIME and writing are allowed.',
   REDIS_ROLE: 'The server is a primary.',
-  REDIS_MODE: 'The server is no node of a cluster, which needs a cluster client.',
+  REDIS_MODE: 'The server is neither a node of a cluster nor a sentinel, which need a client made for them.',
   REDIS_EVICTION: 'A full server neither refuses counters nor forgets them first.',
   REDIS_CLOCK: 'The clock of the server is right.',
   API_REACHABLE: 'The API answers.',

@@ -124,8 +124,9 @@ const role: Check = (_client, findings, { role: name }) => {
   else findings.error('REDIS_ROLE', 'a replica, which refuses to count', 'Give the address of the primary, or one that follows it.')
 }
 
-const mode: Check = (_client, findings, { cluster_enabled: cluster }) => {
-  if (cluster !== '1') findings.ok('REDIS_MODE', 'a single server')
+const mode: Check = (_client, findings, { cluster_enabled: cluster, redis_mode: kind }) => {
+  if (kind === 'sentinel') findings.error('REDIS_MODE', 'a sentinel, which knows where the primary is and counts nothing', 'Make a `Redis` of ioredis with `sentinels` and `name`, and give it as `rateLimit.redis` (docs/recipes/redis-sentinel.md).')
+  else if (cluster !== '1') findings.ok('REDIS_MODE', 'a single server')
   else findings.error('REDIS_MODE', 'a node of a cluster, which answers for its own slots only', 'Make a `Cluster` of ioredis and give it as `rateLimit.redis` instead of a URL.')
 }
 

@@ -1,12 +1,16 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { accessSync, constants } from 'node:fs'
 
 const servers = ['redis-server', 'valkey-server']
+/** Nothing is kept on disk. */
+const volatile = ['--save', '', '--appendonly', 'no']
+/** What a server and a sentinel write when they are up. */
+const started = /Ready to accept connections|Sentinel ID is/
 
 /** A Redis or Valkey server of the test's own, on a free port of 127.0.0.1, that keeps nothing on disk. */
 export interface TestRedis {
@@ -28,16 +32,25 @@ export async function startRedis (...options: string[]): Promise<TestRedis> {
   return await startProgram(findServer() ?? installServer(), options)
 }
 
+/** Starts a sentinel with these lines of configuration, which it rewrites as it learns. */
+export async function startSentinel (...lines: string[]): Promise<TestRedis> {
+  const folder = await mkdtemp(join(tmpdir(), 'secure-api-sentinel-'))
+  const file = join(folder, 'sentinel.conf')
+  await writeFile(file, `${lines.join('\n')}\n`)
+  const sentinel = await startProgram(findServer() ?? installServer(), ['--sentinel'], [file])
+  return { ...sentinel, close: async () => { await sentinel.close(); await rm(folder, { recursive: true, force: true }) } }
+}
+
 /** Starts `valkey-server` where it is on the PATH; undefined where it is not, for a test to say so. */
 export async function startValkey (): Promise<TestRedis | undefined> {
   const program = findServer(['valkey-server'])
   return program === undefined ? undefined : await startProgram(program, [])
 }
 
-async function startProgram (program: string, options: readonly string[]): Promise<TestRedis> {
+async function startProgram (program: string, options: readonly string[], files: readonly string[] = []): Promise<TestRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'secure-api-redis-'))
   const port = await freePort()
-  const start = () => launch(program, ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no', ...options])
+  const start = () => launch(program, [...files, '--port', String(port), '--bind', '127.0.0.1', '--dir', folder, ...(files.length > 0 ? [] : volatile), ...options])
   let server = await start()
   const stop = async (signal: NodeJS.Signals) => {
     if (server.exitCode !== null || server.signalCode !== null) return
@@ -103,7 +116,7 @@ async function launch (program: string, args: readonly string[]): Promise<ChildP
   let log = ''
   for await (const chunk of server.stdout) {
     log += String(chunk)
-    if (log.includes('Ready to accept connections')) break
+    if (started.test(log)) break
   }
   if (server.exitCode !== null) throw new Error(`${program} did not start: ${log.slice(-500)}`)
   return server

@@ -1,0 +1,46 @@
+import { Redis } from 'ioredis'
+import { reach } from './redis-cluster.ts'
+import { startRedis, startSentinel, type TestRedis } from './redis.ts'
+
+/** A primary with a replica, and three sentinels that watch it, on 127.0.0.1. */
+export interface TestSentinels {
+  readonly name: string
+  readonly primary: TestRedis
+  readonly replica: TestRedis
+  readonly sentinels: ReadonlyArray<{ readonly host: string, readonly port: number }>
+  close (): Promise<void>
+}
+
+const name = 'limits'
+
+export async function startSentinels (): Promise<TestSentinels> {
+  const primary = await startRedis('--repl-diskless-sync-delay', '0')
+  const replica = await startRedis('--replicaof', `127.0.0.1 ${primary.port}`)
+  const watching = await Promise.all(Array.from({ length: 3 }, () => startSentinel(
+    `sentinel monitor ${name} 127.0.0.1 ${primary.port} 2`,
+    `sentinel down-after-milliseconds ${name} 1000`,
+    `sentinel failover-timeout ${name} 2000`
+  )))
+  await reaches(replica, 'INFO replication', /master_link_status:up/)
+  for (const sentinel of watching) await reaches(sentinel, 'INFO sentinel', /status=ok,[^\n]*slaves=1,sentinels=3/)
+  return {
+    name,
+    primary,
+    replica,
+    sentinels: watching.map(({ port }) => ({ host: '127.0.0.1', port })),
+    async close () {
+      await Promise.all([...watching, primary, replica].map(server => server.close()))
+    }
+  }
+}
+
+/** Asks a server until its answer reads like this. */
+export async function reaches ({ url }: Pick<TestRedis, 'url'>, command: string, expected: RegExp): Promise<void> {
+  const client = new Redis(url, { enableReadyCheck: false })
+  client.on('error', () => {})
+  try {
+    await reach(client, command, expected)
+  } finally {
+    client.disconnect()
+  }
+}

@@ -1,0 +1,84 @@
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { secureApiCommand } from '../../../cli/secure-api.ts'
+import { compilePolicy, createLimiter, isUnavailable } from '../../../lib/limits/index.ts'
+import { fakeTerminal } from '../../cli/terminal.ts'
+import { reaches, startSentinels, type TestSentinels } from '../../helpers/redis-sentinel.ts'
+import { until } from '../../helpers/server.ts'
+
+const policy = compilePolicy('read', { limit: 2, window: 60_000 })
+const counted = [{ allowed: true, source: 'redis' }, { allowed: true, source: 'redis' }, { allowed: false }]
+
+/** As docs/recipes/redis-sentinel.md gives it, less passwords and TLS. */
+function connect ({ sentinels, name }: TestSentinels): Redis {
+  return new Redis({
+    sentinels: [...sentinels],
+    name,
+    role: 'master',
+    failoverDetector: true,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: 500,
+    socketTimeout: 5000,
+    autoResendUnfulfilledCommands: false,
+    retryStrategy: attempt => Math.min(attempt * 100, 1000),
+    sentinelRetryStrategy: attempt => Math.min(attempt * 100, 1000),
+    reconnectOnError: error => error.message.startsWith('READONLY')
+  })
+}
+
+async function limited (t: Test) {
+  const servers = await startSentinels()
+  const redis = connect(servers)
+  const limiter = createLimiter({ redis })
+  t.teardown(async () => {
+    await limiter.close()
+    redis.disconnect()
+    await servers.close()
+  })
+  const take = async (key: string) => await limiter.take(policy, key)
+  /** Waits until Redis decides, with a fresh caller for each attempt. */
+  const decides = async (prefix: string) => {
+    let attempt = 0
+    await until(async () => {
+      const outcome = await take(`${prefix}${++attempt}`)
+      return !isUnavailable(outcome) && outcome.source === 'redis'
+    }, 'a decision of Redis')
+  }
+  const three = async (key: string) => [await take(key), await take(key), await take(key)]
+  await decides('before')
+  return { servers, redis, limiter, decides, three }
+}
+
+t.test('15 C5: a limiter that is given an instance with sentinels counts, and counts again after a failover', { timeout: 60_000 }, async t => {
+  const { servers: { primary, replica }, redis, limiter, decides, three } = await limited(t)
+  t.match(await three('alice'), counted)
+  t.equal(redis.stream.remotePort, primary.port)
+  await primary.kill()
+  t.match(await three('bob'), [{ allowed: true }, { allowed: true }, { allowed: false }], 'meanwhile this process counts')
+  await reaches(replica, 'INFO replication', /role:master/)
+  await decides('after')
+  t.equal(redis.stream.remotePort, replica.port, 'the replica was promoted')
+  t.match(await three('carol'), counted)
+  t.match(limiter.status(), { state: 'available' })
+})
+
+t.test('15 C5: a limiter leaves a primary that lives on after a planned failover', { timeout: 60_000 }, async t => {
+  const { servers: { name, replica, sentinels }, redis, decides, three } = await limited(t)
+  const [sentinel] = sentinels
+  await reaches({ url: `redis://127.0.0.1:${sentinel?.port}` }, `SENTINEL FAILOVER ${name}`, /OK/)
+  await reaches(replica, 'INFO replication', /role:master/)
+  await until(async () => {
+    await decides('after')
+    return redis.stream.remotePort === replica.port
+  }, 'the promoted replica')
+  t.match(await three('alice'), counted)
+})
+
+t.test('15 C5: doctor says of a sentinel that it is one, and what to write', async t => {
+  const servers = await startSentinels()
+  t.teardown(() => servers.close())
+  const { terminal, stdout } = fakeTerminal()
+  await secureApiCommand(['doctor', 'redis', `redis://127.0.0.1:${servers.sentinels[0]?.port}`, '--json'], terminal)
+  t.match(stdout(), /"REDIS_MODE"[^}]*a sentinel[^}]*`sentinels` and `name`/)
+})
