@@ -1,0 +1,106 @@
+import type { FastifyInstance } from 'fastify'
+import { ConfigurationError, type Clock } from '../lib/config/index.ts'
+import { explainFailure, fetchOver, KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions, type KeyRingStatus } from '../lib/keys/index.ts'
+import { compileOwn, ownLifetime, readOwnKey, type AuthenticationOptions, type IssuerOptions, type IssuerRules, type OwnKey, type OwnTokensOptions, type TrustedIssuer } from '../lib/tokens/index.ts'
+
+/** The key rings of all issuers. Issuers whose keys come from the same address in the same way share one. */
+export class Rings {
+  readonly #app: FastifyInstance
+  readonly #development: boolean
+  readonly #clock: Clock | undefined
+  readonly #shared = new Map<string, KeyRing>()
+  readonly #named: { readonly issuer: string, readonly ring: KeyRing }[] = []
+
+  constructor (app: FastifyInstance, development: boolean, clock: Clock | undefined) {
+    this.#app = app
+    this.#development = development
+    this.#clock = clock
+  }
+
+  /** Each once. */
+  get list (): readonly KeyRing[] {
+    return [...new Set(this.#named.map(({ ring }) => ring))]
+  }
+
+  /** By the issuers as they were written: the tenants of one `jwksUri` are one entry. */
+  status (): KeyRingStatus[] {
+    return this.#named.map(({ issuer, ring }) => ({ ...ring.status(), issuer }))
+  }
+
+  /** The keys of an exact issuer; 300 tenants with one `jwksUri` are one fetch. */
+  of (options: IssuerOptions, { issuer, algorithms }: IssuerRules): KeyRing {
+    const { jwksUri, keys = {} } = options
+    if (jwksUri === undefined) return this.#add(issuer, this.#create(options, issuer, algorithms))
+    const place = JSON.stringify([jwksUri, algorithms, Object.entries(keys).sort()])
+    const ring = this.#shared.get(place) ?? this.#create(options, options.issuer, algorithms)
+    this.#shared.set(place, ring)
+    return this.#named.some(known => known.ring === ring && known.issuer === options.issuer) ? ring : this.#add(options.issuer, ring)
+  }
+
+  #add (issuer: string, ring: KeyRing): KeyRing {
+    this.#named.push({ issuer, ring })
+    return ring
+  }
+
+  #create (options: IssuerOptions, issuer: string, algorithms: IssuerRules['algorithms']): KeyRing {
+    return new KeyRing({
+      issuer,
+      source: locationOf(options),
+      algorithms,
+      ...resolveKeysOptions(options.keys),
+      allowLoopback: this.#development,
+      insecureHosts: this.#development ? options.keys?.insecureHosts ?? [] : [],
+      fetch: fetchOver(options.keys),
+      ...(this.#clock === undefined ? undefined : { now: this.#clock.now, schedule: this.#clock.schedule }),
+      onEvent: event => logKeys(this.#app, event)
+    })
+  }
+}
+
+/** A tenant template stands for several exact issuers. */
+export function trust (rings: Rings, issuer: IssuerOptions, compiled: readonly IssuerRules[]): TrustedIssuer[] {
+  return compiled.map(rules => ({ rules, keys: rings.of(issuer, rules) }))
+}
+
+export function ownKey ({ privateKey }: OwnTokensOptions): OwnKey {
+  const key = readOwnKey(privateKey)
+  if (key === undefined) throw new TypeError('the private key was not validated')
+  return key
+}
+
+export function trustOwnTokens (rings: Rings, options: OwnTokensOptions, { publicJwk, algorithm }: OwnKey): TrustedIssuer[] {
+  const { privateKey, expiresIn, ...names } = options
+  const issuer: IssuerOptions = { ...names, algorithms: [algorithm], jwks: { keys: [publicJwk] } }
+  return trust(rings, issuer, [compileOwn(issuer, ownLifetime(options))])
+}
+
+function locationOf ({ jwks, jwksUri }: IssuerOptions): KeyRingOptions['source'] {
+  if (jwks !== undefined) return { jwks }
+  return jwksUri === undefined ? 'discovery' : { jwksUri }
+}
+
+export async function loadKeys (rings: readonly KeyRing[], startup: AuthenticationOptions['startup'] = 'warm'): Promise<void> {
+  if (startup === 'lazy') return
+  const loaded = await Promise.all(rings.map(ring => ring.load()))
+  if (startup !== 'required' || loaded.every(Boolean)) return
+  const missing = rings.filter((_, index) => loaded[index] !== true).map(reasonOf)
+  throw new ConfigurationError([{
+    code: 'SECURE_API_KEYS_REQUIRED',
+    path: 'auth.startup',
+    why: `no keys could be had: ${missing.join('; ')}`,
+    fix: "Check the issuer, or use `startup: 'warm'` to start without and go on trying."
+  }])
+}
+
+function reasonOf (ring: KeyRing): string {
+  const { issuer, lastFailure } = ring.status()
+  return lastFailure === undefined ? issuer : explainFailure(lastFailure, issuer)
+}
+
+const quiet: readonly KeyEvent['type'][] = ['keys.loaded', 'keys.changed']
+
+function logKeys (app: FastifyInstance, event: KeyEvent): void {
+  if (quiet.includes(event.type)) app.log.info(event, 'secure-api: signing keys')
+  else if (event.type === 'keys.failed') app.log.warn(event, `secure-api: no signing keys: ${explainFailure(event, event.issuer)}`)
+  else app.log.warn(event, 'secure-api: signing keys')
+}
