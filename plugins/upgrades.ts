@@ -25,14 +25,20 @@ export function tendUpgrades (app: FastifyInstance): void {
   }
 }
 
-/** Ours comes first, and only where there is another: with any listener at all Node answers no handshake by itself. */
+/**
+ * Looks at a handshake before its listeners do, where there are any. Not as a listener: with one at all Node answers no
+ * handshake by itself, and @fastify/http-proxy counts them to know whether all handshakes are its own.
+ */
 function watchHandshakes (server: FastifyInstance['server']): void {
-  let watching = false
-  const watch = () => {
-    if (watching) return
-    watching = true
-    server.prependListener('upgrade', (_request, socket) => { endPipelined(socket) })
+  const { emit } = server
+  const watch = (name: string | symbol) => {
+    if (name !== 'upgrade') return
+    server.removeListener('newListener', watch)
+    server.emit = function emitUpgrade (this: typeof server, event: string, ...given: unknown[]) {
+      if (event === 'upgrade') endPipelined(given[1] as Parameters<typeof endPipelined>[0])
+      return Reflect.apply(emit, this, [event, ...given])
+    } as typeof server.emit
   }
-  if (server.listenerCount('upgrade') > 0) watch()
-  server.on('newListener', name => { if (name === 'upgrade') watch() })
+  server.on('newListener', watch)
+  if (server.listenerCount('upgrade') > 0) watch('upgrade')
 }
