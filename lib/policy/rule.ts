@@ -34,7 +34,7 @@ export function compileRule (rule: Rule, book: PolicyBook): CompiledRule {
     ...(role === undefined ? [] : [holds(role, principal => principal.roles)]),
     ...named.checks
   ]
-  return Object.freeze({ permits: every(checks), policies: named.terms, refusal: forbidden(scope), required: rule })
+  return Object.freeze({ permits: every(checks), policies: named.terms, refusal: forbidden(scope), required: plain(rule) })
 }
 
 /** The 403 of a route: the challenge names the scopes that would do (RFC 6750 §3), if it wants any. */
@@ -47,6 +47,11 @@ export function forbidden (scope?: Wanted): Refusal {
 /** A list of scopes in a challenge means that all are needed. Where any will do, the first is named. */
 function sufficient ({ mode, names }: Wanted): string | undefined {
   return mode === 'all' ? names.join(' ') : names[0]
+}
+
+/** For sinks and answers of the application: what `config` is read into inherits nothing, and `String()` of it throws. */
+function plain (rule: Rule): Rule {
+  return JSON.parse(JSON.stringify(rule)) as Rule
 }
 
 function wanted (requirement: Requirement | undefined): Wanted | undefined {

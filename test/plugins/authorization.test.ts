@@ -242,7 +242,7 @@ t.test('15 C1: a 403 says what was required and what the caller has: in the trai
   const { app, events } = await secured(t, issuer, { suite: { authorization: { policies } }, fastify: { logger: { level: 'debug', stream } }, routes })
   for (const [url, denial] of Object.entries(denials)) {
     t.match((await app.inject(as(caller, url))).json(), { code: 'SECURE_API_FORBIDDEN', status: 403, ...denial as object }, url)
-    t.same(JSON.parse(JSON.stringify(events.at(-1)?.denial)), denial, url)
+    t.strictSame(events.at(-1)?.denial, denial, url)
     t.match(lines.map(line => JSON.parse(line)).filter(({ level, msg }) => level === 20 && String(msg).includes('403')).at(-1), denial as object, url)
   }
   t.equal((await app.inject(as({ roles: ['guest'] }, '/asks'))).statusCode, 403)

@@ -101,5 +101,5 @@ function eventText (event: AuditEvent): string {
 
 function plain (value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value)
-  return `{${Object.entries(value).filter(([name]) => name !== 'issuer').map(([name, member]) => `${name}: ${String(member)}`).join(', ')}}`
+  return `{${Object.entries(value).filter(([name]) => name !== 'issuer').map(([name, member]) => `${name}: ${typeof member === 'object' ? JSON.stringify(member) : String(member)}`).join(', ')}}`
 }
