@@ -1,4 +1,4 @@
-import { domainToASCII } from 'node:url'
+import { domainToASCII, domainToUnicode } from 'node:url'
 import type { ConfigurationCode } from '../config/index.ts'
 
 /** An entry of `origins` that may be used. */
@@ -102,10 +102,11 @@ function hostFault (host: string, subdomains: boolean): OriginFault | undefined 
   return subdomains ? badPattern : addressFault(host)
 }
 
-/** A browser opens no page whose host it cannot read (URL §3.5, IDNA): `xn--f` decodes to nothing. */
+/** A browser opens no page whose host it cannot read (URL §3.5, IDNA): `xn--f` decodes to nothing. Node 20 and 22 say so by nothing, Node 24 by the label itself. */
 function punycodeFault (scheme: string, host: string): OriginFault | undefined {
-  const url = `${scheme}://${host}`
-  if (!host.includes('xn--') || defaultPorts[scheme] === undefined || (URL.canParse(url) && new URL(url).hostname === host)) return undefined
+  if (!host.includes('xn--') || defaultPorts[scheme] === undefined) return undefined
+  const name = domainToUnicode(host)
+  if (name !== '' && !/(^|\.)xn--/.test(name) && domainToASCII(name) === host) return undefined
   return invalid(`${host} is not the ASCII form of any name, so that no browser sends it`, 'Copy the name from the address bar, or from `new URL(…).origin`.')
 }
 
