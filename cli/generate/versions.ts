@@ -6,7 +6,7 @@ export const versions = {
     'fastify-cli': '^8.0.2'
   },
   development: {
-    'fastify-plugin': '^6.0.1'
+    'fastify-plugin': '^6.0.0'
   },
   typescript: {
     '@types/node': '^20.19.43',
