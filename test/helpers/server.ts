@@ -126,8 +126,8 @@ export async function sendLines (url: string, lines: readonly string[], method =
 }
 
 /** Asks again every few milliseconds until the answer is the right one. */
-export async function until (right: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = Date.now() + 10_000
+export async function until (right: () => boolean | Promise<boolean>, what: string, most = 10_000): Promise<void> {
+  const end = Date.now() + most
   while (!await right()) {
     if (Date.now() > end) throw new Error(`${what} did not come`)
     await setTimeout(10)
