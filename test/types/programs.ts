@@ -70,7 +70,7 @@ export const open: Program = {
     ["app.get('/', { config: { pubilc: true } }, handler)", 2322, 'did you mean public?'],
     ["app.get('/', { config: { authentcated: true } }, handler)", 2322, 'did you mean authenticated?'],
     ["app.get('/', { config: { public: true, authenticaton: 'optional' } }, handler)", 2322, 'did you mean authentication?'],
-    ["app.get('/', { config: { public: true, authentication: 'required' } }, handler)", 2322, 'optional'],
+    ["app.get('/', { config: { public: true, authentication: 'required' } }, handler)", 2322, 'authentication'],
     ["app.get('/', { config: { ratelimit: 'read' } }, handler)", 2322, 'did you mean rateLimit?'],
     ["app.route({ method: 'GET', url: '/', config: { scoep: 'x' }, handler })", 2322, 'did you mean scope?'],
     ["const plugin: FastifyPluginAsync = async scope => { scope.get('/', { config: { scopee: 'x' } }, handler) }", 2322, 'did you mean scope?'],
