@@ -13,7 +13,7 @@ import { authority, Certificates } from '../lib/server/certificates.ts'
 
 const scanner = program({ names: ['testssl', 'testssl.sh'], package: 'testssl.sh' })
 // Ten times what it takes: the scanner is a shell script, and as slow as the machine is busy.
-t.setTimeout(600_000)
+t.setTimeout(1_500_000)
 const certificates = new Certificates(t.testdir({}))
 const ca = certificates.issue({ name: 'authority', extensions: authority })
 const { cert, key } = certificates.issue({
