@@ -22,7 +22,7 @@ app.get('/health', { config: { public: true } }, async () => ({ ok: true }))
 const expect = (what, got, wanted) => { if (got !== wanted) throw new Error(what + ': got ' + got + ', expected ' + wanted) }
 const orders = await app.inject('/orders')
 expect('GET /orders without a token', orders.statusCode, 401)
-expect('its challenge', orders.headers['www-authenticate'], 'Bearer')
+expect('its challenge', orders.headers['www-authenticate'], 'Bearer realm="api"')
 expect('its code', orders.json().code, 'SECURE_API_UNAUTHENTICATED')
 expect('GET /health', (await app.inject('/health')).statusCode, 200)
 const unknown = await app.inject('/nowhere')
