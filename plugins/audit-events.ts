@@ -5,8 +5,9 @@ import type { Violation } from '../lib/headers/index.ts'
 import { addressOf } from '../lib/http/index.ts'
 import { limitOf } from '../lib/limits/index.ts'
 import { notedDenial } from '../lib/policy/index.ts'
-import { refusalOf, type EdgeAnswer, type RouteInfo } from '../lib/pipeline/index.ts'
-import type { HandshakeFailure } from '../lib/server/index.ts'
+import { refusalOf, type RouteInfo } from '../lib/pipeline/index.ts'
+import { edgeAnswers, type HandshakeFailure } from '../lib/server/index.ts'
+import type { EdgeAnswer } from './ports.ts'
 
 /** What the trail says of every request of one route. */
 export interface AuditedRoute {
@@ -19,8 +20,7 @@ export interface AuditedRoute {
   readonly actions: ReadonlyMap<string, string>
 }
 
-export function auditedRoute ({ kind, url, methods, config }: RouteInfo): AuditedRoute {
-  const stated = config.audit as RouteAudit | undefined
+export function auditedRoute ({ kind, url, methods }: RouteInfo, stated: RouteAudit | undefined): AuditedRoute {
   return Object.freeze({
     route: kind === 'unknown' ? undefined : url,
     action: typeof stated === 'string' ? stated : undefined,
@@ -74,7 +74,8 @@ function actionOf ({ method, headers }: FastifyRequest, { action, actions, route
 }
 
 /** Something that was no request: there is no method, no route and no id to name. */
-export function edgeEvent ({ status, code, address }: EdgeAnswer): AuditEvent {
+export function edgeEvent ({ status, address }: EdgeAnswer): AuditEvent {
+  const code = edgeAnswers[status]
   return {
     time: timestamp(),
     event: eventName(status, code),

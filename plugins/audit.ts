@@ -1,13 +1,15 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { AuditOptionsSchema, Repeats, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RepeatsOptions, type RouteAudit } from '../lib/audit/index.ts'
-import { check, milliseconds, ownOptions, Problems } from '../lib/config/index.ts'
+import { defineSection, milliseconds } from '../lib/config/index.ts'
 import { hasEnded, refusal } from '../lib/http/index.ts'
-import type { Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
+import { routeOption } from '../lib/pipeline/index.ts'
 import { handoverOf, scheduleTimer, type Handover } from '../lib/server/index.ts'
 import { auditedRoute, closedEvent, edgeEvent, handshakeEvent, requestEvent, violationEvent, type AuditedRoute } from './audit-events.ts'
 import type { Misspelt } from './misspelt.ts'
 import { pipelineOf } from './pipeline.ts'
+import type { Frame } from './ports.ts'
+import { contextOf } from './transport.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig extends Misspelt<'audit'> {
@@ -16,17 +18,17 @@ declare module 'fastify' {
   }
 }
 
-const closeTimeout = '5 seconds'
 const unavailable = refusal('SECURE_API_AUDIT_UNAVAILABLE', { headers: { 'retry-after': '1' } })
 
-const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
-  const options = ownOptions(AuditOptionsSchema, given)
-  const problems = new Problems()
-  checkAudit(options, problems)
-  problems.throwIfAny()
+export const auditSection = defineSection<AuditOptions, Required<Pick<AuditOptions, 'buffer' | 'onSinkFailure'>> & { closeTimeout: number }>({
+  key: 'audit',
+  schema: AuditOptionsSchema,
+  compile: ({ buffer = 1000, onSinkFailure = 'drop', closeTimeout = '5 seconds' }) => ({ buffer, onSinkFailure, closeTimeout: milliseconds(closeTimeout) })
+})
 
+const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
+  const { options, compiled: { buffer, onSinkFailure, closeTimeout } } = await auditSection.open(given, contextOf(app, undefined))
   const pipeline = pipelineOf(app)
-  const { buffer = 1000 } = options
   const trail = new Trail({
     sink: options.sink ?? defaultSink(app),
     buffer,
@@ -38,25 +40,24 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
   const record: Recorder = event => { if (event !== undefined) repeats.see(event) }
   app.addHook('onClose', async () => {
     repeats.close()
-    const left = await trail.drain(milliseconds(options.closeTimeout ?? closeTimeout))
+    const left = await trail.drain(closeTimeout)
     if (left > 0) app.log.error({ pending: left }, 'secure-api: the sink has not taken these audit events, and the server closes without them')
   })
   pipeline.report('audit', () => ({ ...trail.status(), collapsed: repeats.collapsed }))
+  const option = auditOption(options.requireActions === true)
   pipeline.add({
     name: 'audit:gate',
     phase: 'audit-gate',
-    keys: ['audit'],
-    compile: (route, found) => {
-      checkRoute(route, options, found)
-      if (options.onSinkFailure !== 'deny') return undefined
-      return { hook: 'onRequest', handler: () => trail.unreliable ? unavailable : undefined }
-    },
-    posture: ({ config }) => ({ audit: config.audit ?? true })
+    option,
+    compile: () => onSinkFailure === 'deny' ? { hook: 'onRequest', handler: () => trail.unreliable ? unavailable : undefined } : undefined,
+    posture: stated => ({ audit: stated ?? true })
   })
-  pipeline.onEdgeAnswer = answer => record(edgeEvent(answer))
-  pipeline.onHandshakeFailure = failure => record(handshakeEvent(failure))
-  pipeline.onViolation = (request, violation) => record(violationEvent(request, violation))
-  watchRequests(app, pipeline, record)
+  pipeline.offer({
+    onEdgeAnswer: answer => record(edgeEvent(answer)),
+    onHandshakeFailure: failure => record(handshakeEvent(failure)),
+    onViolation: (request, violation) => record(violationEvent(request, violation))
+  })
+  watchRequests(app, pipeline, option, record)
 }
 
 /** Takes the event of a request, or of whatever had one; undefined where the route wants none. */
@@ -78,7 +79,7 @@ type WatchedResponse = FastifyReply['raw'] & { [kReply]?: FastifyReply }
  * Every way a request can end closes its response: answered, hijacked, destroyed, left by its caller. One listener for
  * all of them; the hooks `onResponse` and `onRequestAbort` add three, and times of their own.
  */
-function watchRequests (app: FastifyInstance, pipeline: Pipeline, record: Recorder): void {
+function watchRequests (app: FastifyInstance, pipeline: Frame, option: AuditOption, record: Recorder): void {
   app.decorateReply(kRoute, null)
   app.decorateReply(kStarted, 0)
   const end = (reply: Watched | undefined, aborted: boolean) => {
@@ -95,11 +96,12 @@ function watchRequests (app: FastifyInstance, pipeline: Pipeline, record: Record
   }
   pipeline.add({
     name: 'audit:watch',
-    phase: 'watch',
-    compile (info) {
-      const route = auditedRoute(info)
+    phase: 'audit',
+    option,
+    compile ({ route: info, own }) {
+      const route = auditedRoute(info, own)
       return {
-        hook: 'onRequest',
+        hook: 'begin',
         handler (_request, reply: Watched) {
           const raw: WatchedResponse = reply.raw
           const handover = handoverOf(raw)
@@ -151,16 +153,20 @@ function isFinished ({ writableFinished = true, writableEnded }: WatchedResponse
   return writableEnded && writableFinished
 }
 
-/** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
-export function checkAudit (options: AuditOptions, problems: Problems): void {
-  check(AuditOptionsSchema, options, 'audit', problems)
-}
+type AuditOption = ReturnType<typeof auditOption>
 
-function checkRoute ({ kind, config, label, methods }: RouteInfo, { requireActions = false }: AuditOptions, problems: Problems): void {
-  if ('audit' in config) check(RouteAuditSchema, config.audit, `${label}: config.audit`, problems)
-  else if (requireActions && kind === 'route' && methods.some(method => !safeMethods.has(method))) {
-    problems.add('SECURE_API_AUDIT_UNNAMED_ROUTE', `${label}: config.audit`, 'the trail would not say in your words what was done', "Name the action: audit: 'orders.create'; or state `audit: false`.")
-  }
+/** @param required whether each route that changes something has to name what it does */
+function auditOption (required: boolean) {
+  return routeOption<RouteAudit, RouteAudit | undefined>({
+    key: 'audit',
+    schema: RouteAuditSchema,
+    refine (stated, { route: { kind, methods }, path, problems }) {
+      if (stated === undefined && required && kind === 'route' && methods.some(method => !safeMethods.has(method))) {
+        problems.add('SECURE_API_AUDIT_UNNAMED_ROUTE', path, 'the trail would not say in your words what was done', "Name the action: audit: 'orders.create'; or state `audit: false`.")
+      }
+      return stated
+    }
+  })
 }
 
 /** RFC 9110 §9.2.1. */

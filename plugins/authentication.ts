@@ -1,15 +1,18 @@
 import http from 'node:http'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { environmentOf, milliseconds, movedClock, ownOptions, Problems, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
+import { defineSection, milliseconds, movedClock, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import { anonymous, hasFormToken, readBearer, type Principal } from '../lib/credentials/index.ts'
 import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/index.ts'
-import { answered, RefusalError, type FailureBudget, type Pipeline, type RouteInfo, type Verdict } from '../lib/pipeline/index.ts'
-import { AuthenticationOptionsSchema, compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type Outcome, type UnmatchedClaim } from '../lib/tokens/index.ts'
+import { answered, RefusalError, type RouteInfo, type RouteOption, type Verdict } from '../lib/pipeline/index.ts'
+import { RouteRuleSchema, type RouteRule } from '../lib/policy/index.ts'
+import { AuthenticationOptionsSchema, compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type IssuerOptions, type IssuerRules, type Outcome, type UnmatchedClaim } from '../lib/tokens/index.ts'
 import { decorating } from './decorators.ts'
 import { loadKeys, ownKey, Rings, trust, trustOwnTokens } from './issuers.ts'
 import { signOwnTokens, type Decide } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
+import type { FailureBudget, Frame } from './ports.ts'
+import { contextOf } from './transport.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -37,18 +40,28 @@ type WithPrincipal = FastifyRequest & { [kPrincipal]?: Principal | null, user?: 
 /** Every answer without variable parts, made once. */
 const prepared = Object.fromEntries(Object.keys(answers).map(code => [code, refusal(code as AnswerCode)])) as Readonly<Record<AnswerCode, Refusal>>
 
-const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (app, { environment, ...given }) => {
-  const options = ownOptions(AuthenticationOptionsSchema, given)
-  const development = environmentOf(environment) === 'development'
-  const problems = new Problems()
-  validateAuthentication(options, 'auth', problems, { development })
-  problems.throwIfAny()
+export const authenticationSection = defineSection<AuthenticationOptions, readonly CompiledIssuer[]>({
+  key: 'auth',
+  schema: AuthenticationOptionsSchema,
+  always: true,
+  rules: (options, path, problems, { environment }) => validateAuthentication(options, path, problems, { development: environment === 'development' }),
+  compile: options => issuersOf(options).map(issuer => ({ issuer, rules: compileIssuer(issuer) }))
+})
 
+interface CompiledIssuer {
+  readonly issuer: IssuerOptions
+  readonly rules: IssuerRules[]
+}
+
+const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (app, { environment, ...given }) => {
+  const context = contextOf(app, environment)
+  const { options, compiled } = await authenticationSection.open(given, context)
+  const development = context.environment === 'development'
   const pipeline = pipelineOf(app)
-  const clock = movedClock(environmentOf(environment))
+  const clock = movedClock(context.environment)
   const own = options.ownTokens && { options: options.ownTokens, key: ownKey(options.ownTokens) }
   const rings = new Rings(app, development, clock)
-  const issuers = issuersOf(options).flatMap(issuer => trust(rings, issuer, compileIssuer(issuer)))
+  const issuers = compiled.flatMap(({ issuer, rules }) => trust(rings, issuer, rules))
   if (own !== undefined) issuers.push(...trustOwnTokens(rings, own.options, own.key))
   const authenticator = new TokenAuthenticator({
     issuers,
@@ -63,18 +76,19 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   pipeline.add({
     name: 'authentication',
     phase: 'authentication',
-    keys: ['public', 'authentication'],
-    compile: route => credentialsOf(route) === 'ignored'
+    option: credentialOption,
+    compile: ({ own }) => own === 'ignored'
       ? undefined
-      : { hook: 'onRequest', handler: request => authenticate(authenticator, pipeline.failures, request, credentialsOf(route) === 'optional') },
-    posture: route => credentialsOf(route) === 'optional' ? { authentication: 'optional' } : {}
+      : { hook: 'onRequest', handler: request => authenticate(authenticator, pipeline.ports.failures, request, own === 'optional') },
+    posture: own => own === 'optional' ? { authentication: own } : {}
   })
   pipeline.add({
     name: 'credential',
     phase: 'credential',
-    compile: route => credentialsOf(route) === 'ignored' || route.methods.every(method => bodiless.includes(method))
+    option: credentialOption,
+    compile: ({ route, own }) => own === 'ignored' || route.methods.every(method => bodiless.includes(method))
       ? undefined
-      : { hook: 'preHandler', handler: request => hasFormToken(request.headers['content-type'], request.body) ? countFailure(pipeline.failures, request, prepared.SECURE_API_CREDENTIAL_AMBIGUOUS) : undefined }
+      : { hook: 'preHandler', handler: request => refuseFormToken(request, pipeline.ports.failures) }
   })
   decorate(app, authenticator, pipeline)
   if (own !== undefined) await signOwnTokens(app, own.options, own.key, decisionOf(authenticator, pipeline))
@@ -83,10 +97,14 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   app.addHook('onClose', async () => rings.list.forEach(ring => ring.close()))
 }
 
+function refuseFormToken (request: FastifyRequest, failures: FailureBudget | undefined): Verdict {
+  return hasFormToken(request.headers['content-type'], request.body) ? countFailure(failures, request, prepared.SECURE_API_CREDENTIAL_AMBIGUOUS) : undefined
+}
+
 /** For `request.jwtVerify()`: the decision of the guard, which on a guarded route has been made. */
-function decisionOf (authenticator: TokenAuthenticator, pipeline: Pipeline): Decide {
+function decisionOf (authenticator: TokenAuthenticator, pipeline: Frame): Decide {
   return async request => {
-    const verdict = request.auth.kind === 'anonymous' ? await authenticate(authenticator, pipeline.failures, request) : undefined
+    const verdict = request.auth.kind === 'anonymous' ? await authenticate(authenticator, pipeline.ports.failures, request) : undefined
     if (verdict !== undefined && verdict !== answered) throw new RefusalError(verdict)
     return request.auth
   }
@@ -113,10 +131,10 @@ function warnOfHeaderLimit ({ log, server }: FastifyInstance, maxTokenBytes: num
     'secure-api: tokens of that size do not fit into the headers that this server accepts; raise `maxHeaderSize` of secureServer()')
 }
 
-function decorate (app: FastifyInstance, authenticator: TokenAuthenticator, pipeline: Pipeline): void {
+function decorate (app: FastifyInstance, authenticator: TokenAuthenticator, pipeline: Frame): void {
   app.decorateRequest(kPrincipal, null)
   decorating(app).decorateRequest('auth', { getter: principalOf })
-  decorating(app).decorate('authenticate', guardHook(request => request.auth.kind === 'anonymous' ? authenticate(authenticator, pipeline.failures, request) : undefined))
+  decorating(app).decorate('authenticate', guardHook(request => request.auth.kind === 'anonymous' ? authenticate(authenticator, pipeline.ports.failures, request) : undefined))
 }
 
 function principalOf (this: FastifyRequest): Principal {
@@ -124,11 +142,14 @@ function principalOf (this: FastifyRequest): Principal {
 }
 
 /** Beside `public` a credential may be looked at all the same; without `public` it is always needed. */
-function credentialsOf ({ kind, config }: RouteInfo): 'needed' | 'optional' | 'ignored' {
-  if (kind === 'unknown') return 'ignored'
-  if (config.public !== true) return 'needed'
-  return config.authentication === 'optional' ? 'optional' : 'ignored'
-}
+const credentialOption: RouteOption<'needed' | 'optional' | 'ignored'> = Object.freeze({
+  schemas: { public: RouteRuleSchema.properties.public, authentication: RouteRuleSchema.properties.authentication },
+  parse (stated: RouteRule, { kind }: RouteInfo) {
+    if (kind === 'unknown') return 'ignored'
+    if (stated.public !== true) return 'needed'
+    return stated.authentication === 'optional' ? 'optional' : 'ignored'
+  }
+})
 
 /** A token seen before is only looked up: no cryptography, no promise. */
 function authenticate (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, optional = false): Verdict | Promise<Verdict> {

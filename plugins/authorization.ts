@@ -1,17 +1,18 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, environmentOf, ownOptions, Problems, type Environment } from '../lib/config/index.ts'
+import { check, defineSection, Problems, type Environment } from '../lib/config/index.ts'
 import type { Principal } from '../lib/credentials/index.ts'
 import { refusal, type Refusal } from '../lib/http/index.ts'
-import { noteRefusal, PathRules, RefusalError, type CompiledStep, type RouteInfo } from '../lib/pipeline/index.ts'
+import { noteRefusal, PathRules, RefusalError, type CompiledStep, type RouteInfo, type RouteOption } from '../lib/pipeline/index.ts'
 import {
-  accessKeys, allTerms, AuthorizationOptionsSchema, checkPatterns, checkPolicies, compileRule, denialOf, forbidden, noteDenial, PolicyBook, readRouteAccess, routeRuleKeys,
+  accessKeys, allTerms, AuthorizationOptionsSchema, checkPatterns, checkPolicies, compileRule, denialOf, forbidden, noteDenial, PolicyBook, readRouteAccess, RouteRuleSchema,
   type AuthorizationOptions, type CompiledRule, type Requirement, type RouteAccess, type RouteRule, type Rule
 } from '../lib/policy/index.ts'
 import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'
 import type { Named, PolicyName, RoleName, ScopeName } from './names.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
+import { contextOf } from './transport.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig extends Misspelt<keyof RouteRule> {
@@ -61,47 +62,55 @@ const unauthenticated = refusal('SECURE_API_UNAUTHENTICATED')
 const denied: CompiledRule = Object.freeze({ permits: () => false, policies: [], refusal: forbidden() })
 const anybody: CompiledRule = Object.freeze({ permits: () => true, policies: [], refusal: forbidden() })
 
+export const authorizationSection = defineSection<AuthorizationOptions, { readonly book: PolicyBook, readonly paths: PathRules | undefined }>({
+  key: 'authorization',
+  schema: AuthorizationOptionsSchema,
+  rules ({ policies = {}, routes = {} }, path, problems) {
+    checkPolicies(policies, `${path}.policies`, problems)
+    checkPatterns(routes, `${path}.routes`, problems)
+  },
+  compile: ({ policies, routes }) => ({ book: new PolicyBook(policies), paths: routes && new PathRules(routes, accessKeys, 'authorization.routes') })
+})
+
 const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app, { environment, ...given }) => {
-  const options = ownOptions(AuthorizationOptionsSchema, given)
-  const problems = new Problems()
-  checkAuthorization(options, problems)
-  problems.throwIfAny()
-
+  const context = contextOf(app, environment)
+  const { options, compiled: { book, paths } } = await authorizationSection.open(given, context)
   const pipeline = pipelineOf(app)
-  if (options.routes !== undefined) pipeline.layUnder(new PathRules(options.routes, accessKeys, 'authorization.routes'))
-  const book = new PolicyBook(options.policies)
-  const forbid = explaining(environmentOf(environment) === 'development')
-  const access = (route: RouteInfo, problems: Problems) => readRouteAccess(route.config, book, route.label, problems)
-  const ruleOf = (route: RouteInfo, problems: Problems) => ruleFor(access(route, problems), book, options.default)
-  const hookOf = (route: RouteInfo) => phaseOf(route) ?? options.phase ?? 'preHandler'
-
+  const forbid = explaining(context.environment === 'development')
+  const option = accessOption(book, options.default ?? 'deny')
   pipeline.add({
     name: 'authorization:guard',
     phase: 'guard',
-    keys: routeRuleKeys,
-    compile: (route, problems) => guardStep(route.kind === 'unknown' ? undefined : ruleOf(route, problems), hookOf(route), forbid),
-    posture: route => ({ access: describe(access(route, new Problems())), accessByDefault: options.default ?? 'deny', ...(route.source !== undefined && { source: route.source }) })
+    option,
+    compile: ({ own: { rule, phase = options.phase ?? 'preHandler' } }) => guardStep(rule, phase, forbid),
+    posture: ({ access }, { source }) => ({ access: describe(access), accessByDefault: options.default ?? 'deny', ...(source !== undefined && { source }) })
   })
-  pipeline.add({
-    name: 'authorization:policy',
-    phase: 'guard',
-    compile: route => policyStep(route.kind === 'unknown' ? undefined : ruleOf(route, new Problems()), forbid)
-  })
+  pipeline.add({ name: 'authorization:policy', phase: 'guard', option, compile: ({ own: { rule } }) => policyStep(rule, forbid) })
+  if (paths !== undefined) pipeline.offer({ paths })
   decorate(app, book, forbid)
-  app.addHook('onReady', async () => warnOfClosedRoutes(app, pipeline.routes, options.default))
+  app.addHook('onReady', async () => warnOfClosedRoutes(app, pipeline.routes.map(({ info }) => info), options.default))
 }
 
-/** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
-export function checkAuthorization (options: AuthorizationOptions, problems: Problems): void {
-  const before = problems.list().length
-  check(AuthorizationOptionsSchema, options, 'authorization', problems)
-  if (problems.list().length > before) return
-  checkPolicies(options.policies ?? {}, 'authorization.policies', problems)
-  checkPatterns(options.routes ?? {}, 'authorization.routes', problems)
+/** Who may call a route: what it states, and the rule that results; undefined where no guard is needed. */
+interface OwnAccess {
+  readonly access: RouteAccess
+  readonly rule: CompiledRule | undefined
+  readonly phase?: CompiledStep['hook']
 }
 
-/** `undefined` where no guard is needed. A route that states nothing is closed unless the default says otherwise. */
-function ruleFor (access: RouteAccess, book: PolicyBook, fallback: AuthorizationOptions['default']): CompiledRule | undefined {
+function accessOption (book: PolicyBook, fallback: 'deny' | 'authenticated'): RouteOption<OwnAccess> {
+  return Object.freeze<RouteOption<OwnAccess>>({
+    schemas: RouteRuleSchema.properties,
+    parse (stated: RouteRule, { kind, label }, problems) {
+      const access = readRouteAccess(stated, book, label, problems)
+      const rule = kind === 'unknown' ? undefined : ruleFor(access, book, fallback)
+      return { access, rule, ...(stated.authorization && { phase: stated.authorization.phase }) }
+    }
+  })
+}
+
+/** A route that states nothing is closed unless the default says otherwise. */
+function ruleFor (access: RouteAccess, book: PolicyBook, fallback: 'deny' | 'authenticated'): CompiledRule | undefined {
   switch (access.kind) {
     case 'public': return undefined
     case 'authenticated': return anybody
@@ -181,13 +190,8 @@ function judge (rule: CompiledRule, request: FastifyRequest, resource: unknown, 
 /** The same checks as for a route's `config`: an empty or unknown name never guards anything. */
 function checkByHand (rule: Rule, book: PolicyBook): void {
   const problems = new Problems()
-  readRouteAccess({ ...rule }, book, 'guard', problems)
+  if (problems.clean(found => check(RouteRuleSchema, rule, 'guard: config', found))) readRouteAccess(rule, book, 'guard', problems)
   problems.throwIfAny()
-}
-
-function phaseOf (route: RouteInfo): CompiledStep['hook'] | undefined {
-  const { authorization } = route.config as RouteRule
-  return authorization?.phase
 }
 
 /** A plain object for readers: the rule itself inherits nothing. */

@@ -1,17 +1,18 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, environmentOf, ownOptions, Problems, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
+import { defineSection, type ConfigurationCode, type Environment, type Problems } from '../lib/config/index.ts'
 import {
   actual, compileCors, CorsOptionsSchema, createPreflightEngine, engineOptions, explain, isPreflight, loadPublicSuffixes, mergeCors, needsPublicSuffixes,
   preflight, preflightVary, publicSuffixes, refuses, RouteCorsSchema, validateCors,
-  type ActualRequest, type CorsOptions, type CorsPolicy, type CorsValidationContext, type IsPublicSuffix, type Preflight, type PreflightRefusal, type RouteCors
+  type ActualRequest, type CorsOptions, type CorsPolicy, type CorsValidationContext, type Preflight, type PreflightRefusal, type RouteCors
 } from '../lib/cors/index.ts'
 import { addPairToHead, addToHead, refusal, type Refusal } from '../lib/http/index.ts'
 import { rateLimitHeaderNames } from '../lib/limits/index.ts'
-import { answered, type Handler, type Pipeline, type RouteInfo } from '../lib/pipeline/index.ts'
+import { answered, routeOption, type CompiledRoute, type Handler, type RouteInfo } from '../lib/pipeline/index.ts'
 import type { Misspelt } from './misspelt.ts'
 import { methodsOfRoutes, neighbours, refuseBeside } from './neighbours.ts'
 import { pipelineOf } from './pipeline.ts'
+import { contextOf } from './transport.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -29,13 +30,19 @@ export type CorsPluginOptions = CorsOptions & {
 const exposed = [...rateLimitHeaderNames, 'WWW-Authenticate', 'X-Request-Id']
 const refused = refusal('SECURE_API_CORS_REFUSED')
 
-const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, ...given }) => {
-  const options = ownOptions(CorsOptionsSchema, given)
-  const development = environmentOf(environment) === 'development'
-  const problems = new Problems()
-  await checkCors(options, environmentOf(environment), problems)
-  problems.throwIfAny()
+export const corsSection = defineSection<CorsOptions, CorsPolicy>({
+  key: 'cors',
+  schema: CorsOptionsSchema,
+  always: true,
+  prepare: loadFor,
+  rules: (options, path, problems, { environment }) => validateCors(options, path, problems, contextFor(environment)),
+  compile: options => compileCors(options, { exposed })
+})
 
+const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment: stated, ...given }) => {
+  const context = contextOf(app, stated)
+  const { environment } = context
+  const { options, compiled: base } = await corsSection.open(given, context)
   refuseBeside(app, neighbours.cors, {
     code: 'SECURE_API_CORS_DUPLICATE',
     path: 'cors',
@@ -43,119 +50,72 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment, .
     fix: 'Remove it, or set `cors: false`.'
   })
   const pipeline = pipelineOf(app)
-  const policies = new RoutePolicies(app, pipeline, options, environmentOf(environment))
-  pipeline.originHeaders = origin => policies.withoutRoute(origin)
+  const option = routeOption<RouteCors, OwnCors>({
+    key: 'cors',
+    schema: RouteCorsSchema,
+    prepare: async stated => { for (const own of stated) if (own !== false) await loadFor({ ...options, ...own }) },
+    refine (stated, { path, problems }) {
+      if (stated === undefined || stated === false) return { stated: stated ?? 'default', policy: stated === false ? undefined : base }
+      let policy: CorsPolicy | undefined
+      const isSound = problems.clean(found => { policy = mergeAndCompile(options, stated, path, found, environment) })
+      return { stated, policy: isSound ? policy : undefined }
+    }
+  })
+  const policyOf = ({ own }: CompiledRoute) => (own.get(option) as OwnCors | undefined)?.policy
+  /** Of a route that was declared before the suite, and not called yet, it is known that it exists, and not what its policy is. */
+  const policiesAt: PoliciesAt = (method, url) => {
+    const routes = pipeline.routesAt(method, url)
+    if (routes.length > 0) return routes.map(policyOf)
+    return app.findRoute({ method, url }) === null ? [] : [base]
+  }
   pipeline.add({
     name: 'cors',
     phase: 'cors',
-    keys: ['cors'],
-    compile (route, found) {
-      const policy = policies.of(route, found)
-      return policy === undefined ? undefined : { hook: 'onRequest', handler: actualHandler(policy) }
-    },
-    posture: ({ config }) => ({ cors: config.cors ?? 'default', corsApplication: options })
+    option,
+    compile: ({ own: { policy } }) => policy && { hook: 'onRequest', handler: actualHandler(policy) },
+    posture: ({ stated }) => ({ cors: stated, corsApplication: options })
   })
   pipeline.add({
     name: 'cors:preflight',
     phase: 'preflight',
-    compile: () => ({ hook: 'onRequest', handler: preflightHandler(policies, development && options.debug === true) })
+    compile: () => ({ hook: 'onRequest', handler: preflightHandler(policiesAt, environment === 'development' && options.debug === true) })
   })
+  pipeline.offer({ originHeaders: origin => actual(base, origin).pairs })
   app.addHook('onReady', async function compareMethods () {
-    await policies.judgeDeferred()
-    warnOfMethods(app, options.methods ?? [], policies.uncallable(pipeline.routes))
+    warnOfMethods(app, options.methods ?? [], pipeline.routes.flatMap(route => uncallable(route.info, policyOf(route))))
   })
 }
 
-/** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
-export async function checkCors (options: CorsOptions, environment: Environment, problems: Problems): Promise<void> {
-  if (needsPublicSuffixes(options)) await loadPublicSuffixes()
-  check(CorsOptionsSchema, options, 'cors', problems)
-  validateCors(options, 'cors', problems, contextOf(environment))
+/** What a route states, and the policy that results; undefined where no other origin may call. */
+interface OwnCors {
+  readonly stated: RouteCors | 'default'
+  readonly policy: CorsPolicy | undefined
 }
 
-function contextOf (environment: Environment, isPublicSuffix = publicSuffixes()): CorsValidationContext {
+/**
+ * What the routes under this method and URL allow: none when there is no such route. Routes that differ only by a
+ * constraint (host, version) are all asked: a preflight must please each of them.
+ */
+type PoliciesAt = (method: string, url: string) => readonly (CorsPolicy | undefined)[]
+
+function contextFor (environment: Environment): CorsValidationContext {
+  const isPublicSuffix = publicSuffixes()
   return { environment, ...(isPublicSuffix === undefined ? undefined : { isPublicSuffix }) }
 }
 
-/** The policies of all routes, found again by method and URL: a preflight asks about another route than the one it was sent to. */
-class RoutePolicies {
-  readonly #app: FastifyInstance
-  readonly #pipeline: Pipeline
-  readonly #options: CorsOptions
-  readonly #environment: Environment
-  readonly #base: CorsPolicy
-  readonly #known = new WeakMap<RouteInfo, CorsPolicy | undefined>()
-  /** Routes, by their options, with a pattern that only the list of public suffixes can judge; it cannot be loaded while a route is declared. */
-  readonly #deferred = new Map<unknown, RouteInfo>()
-  #ready = false
+/** The list of public suffixes is large, and only patterns with credentials need it. */
+async function loadFor (options: Parameters<typeof needsPublicSuffixes>[0]): Promise<void> {
+  if (needsPublicSuffixes(options)) await loadPublicSuffixes()
+}
 
-  constructor (app: FastifyInstance, pipeline: Pipeline, options: CorsOptions, environment: Environment) {
-    this.#app = app
-    this.#pipeline = pipeline
-    this.#options = options
-    this.#environment = environment
-    this.#base = compileCors(options, { exposed })
-  }
+function mergeAndCompile (base: CorsOptions, own: Exclude<RouteCors, false>, path: string, problems: Problems, environment: Environment): CorsPolicy | undefined {
+  const merged = mergeCors(base, own, path, problems, contextFor(environment))
+  return problems.any ? undefined : compileCors(merged, { exposed })
+}
 
-  /** For answers that belong to no route: the application's policy. */
-  withoutRoute (origin: string | undefined): readonly (readonly [string, string])[] {
-    return actual(this.#base, origin).pairs
-  }
-
-  /** A route compiles when it is declared and again when all plugins are there; its policy is made once. */
-  of (route: RouteInfo, problems: Problems): CorsPolicy | undefined {
-    if (this.#known.has(route)) return this.#known.get(route)
-    const before = problems.list().length
-    const policy = this.#compile(route, problems)
-    if (problems.list().length > before) return undefined
-    this.#known.set(route, policy)
-    return policy
-  }
-
-  /**
-   * What the routes under this method and URL allow: none when there is no such route. Routes that differ only by a
-   * constraint (host, version) are all asked: a preflight must please each of them. A route that was declared before the
-   * suite, and not called yet, is known to exist but not by its own policy: it gets the application's.
-   */
-  at (method: string, url: string): readonly (CorsPolicy | undefined)[] {
-    const routes = this.#pipeline.routesAt(method, url)
-    if (routes.length > 0) return routes.map(route => this.#known.get(route))
-    return this.#app.findRoute({ method, url }) === null ? [] : [this.#base]
-  }
-
-  /** Methods of routes that pages of other origins may call in general, but not with this method. */
-  uncallable (routes: readonly RouteInfo[]): string[] {
-    return routes.flatMap(route => {
-      const policy = this.#known.get(route)
-      return route.methods.filter(method => policy !== undefined && !unsent.has(method) && !policy.methods.has(method)).map(method => `${method} ${route.url}`)
-    })
-  }
-
-  #compile (route: RouteInfo, problems: Problems): CorsPolicy | undefined {
-    const { config, label } = route
-    if (config.cors === false) return undefined
-    if (!('cors' in config)) return this.#base
-    const before = problems.list().length
-    const path = `${label}: config.cors`
-    check(RouteCorsSchema, config.cors, path, problems)
-    if (problems.list().length > before) return undefined
-    const merged = mergeCors(this.#options, config.cors as Exclude<RouteCors, false>, path, problems, contextOf(this.#environment, this.#listFor(route)))
-    return problems.list().length > before ? undefined : compileCors(merged, { exposed })
-  }
-
-  #listFor (route: RouteInfo): IsPublicSuffix | undefined {
-    return publicSuffixes() ?? (this.#ready ? undefined : () => { this.#deferred.set(route.config.cors, route); return false })
-  }
-
-  /** Before anything is served; a route that is first seen later is closed instead. */
-  async judgeDeferred (): Promise<void> {
-    this.#ready = true
-    if (this.#deferred.size === 0) return
-    await loadPublicSuffixes()
-    const problems = new Problems()
-    for (const route of this.#deferred.values()) this.#compile(route, problems)
-    problems.throwIfAny()
-  }
+/** Methods of a route that pages of other origins may call in general, but not with this method. */
+function uncallable ({ methods, url }: RouteInfo, policy: CorsPolicy | undefined): string[] {
+  return policy === undefined ? [] : methods.filter(method => !unsent.has(method) && !policy.methods.has(method)).map(method => `${method} ${url}`)
 }
 
 /** Methods that no page sends: forbidden by Fetch §2.2.1, or the preflight itself. */
@@ -189,13 +149,13 @@ function actualRequest ({ method, headers }: FastifyRequest): ActualRequest {
 }
 
 /** Answers preflights. @fastify/cors writes those that the target route's policy allows; the others learn nothing. */
-function preflightHandler (policies: RoutePolicies, debug: boolean): Handler {
+function preflightHandler (policiesAt: PoliciesAt, debug: boolean): Handler {
   const engine = createPreflightEngine<PreflightRequest>(request => engineOptions(request.policy, request.asked.origin))
   return (request, reply) => {
     const { headers, raw } = request
     if (!isPreflight(request.method, headers)) return undefined
     const asked = preflightOf(headers)
-    const candidates = policies.at(asked.method, raw.url ?? '')
+    const candidates = policiesAt(asked.method, raw.url ?? '')
     const reason = refusalReason(candidates, asked)
     const [policy] = candidates
     if (reason !== undefined || policy === undefined) return refusePreflight(reply, explanation(reason, policy, asked), debug)

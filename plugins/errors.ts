@@ -25,7 +25,7 @@ type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyRepl
 const errors: FastifyPluginAsync<ErrorsPluginOptions> = async (app, { environment, errors: mode = 'problem' }) => {
   // A hook of its own: after `reply.callNotFound()` a request still has the chain of its route.
   app.addHook('preHandler', mode === 'problem' ? sendNotFound : throwNotFound)
-  if (mode === 'problem') pipelineOf(app).onFirst = layUnder(app, problemHandler(app, environmentOf(environment) === 'development'))
+  if (mode === 'problem') pipelineOf(app).offer({ onFirst: layUnder(app, problemHandler(app, environmentOf(environment) === 'development')) })
 }
 
 function problemHandler (app: FastifyInstance, reveal: boolean): ErrorHandler {

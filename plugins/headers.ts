@@ -1,20 +1,21 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, onSendHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, environmentOf, ownOptions, Problems, type Environment } from '../lib/config/index.ts'
+import { defineSection, type Environment } from '../lib/config/index.ts'
 import {
   compileHeaders, compileNonceTable, HeadersOptionsSchema, headPlans, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
-  type EffectiveHeaders, type HeadersContext, type HeadersOptions, type HeaderTable, type RouteHeaders
+  type EffectiveHeaders, type HeadersOptions, type HeaderTable, type RouteHeaders
 } from '../lib/headers/index.ts'
 import { addPairToHead, addVary, headPlanOf, planHead, withoutSharing } from '../lib/http/index.ts'
-import type { Handler, Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
-import { claim, edgeAnswers, installEdge, overTls } from '../lib/server/index.ts'
+import { routeOption, type Handler, type RouteInfo } from '../lib/pipeline/index.ts'
+import { claim } from '../lib/server/index.ts'
 import { decorating } from './decorators.ts'
+import edge from './edge.ts'
 import type { Misspelt } from './misspelt.ts'
 import { neighbours, refuseBeside } from './neighbours.ts'
 import { warnOfBlankPages } from './openapi-pages.ts'
 import { pipelineOf } from './pipeline.ts'
 import { collectReports } from './reports.ts'
-import { canBeSecure, closingOf, serverOptionsOf } from './transport.ts'
+import { contextOf } from './transport.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -35,13 +36,18 @@ export type HeadersPluginOptions = HeadersOptions & {
 const kNonce = Symbol('secure-api.nonce')
 type WithNonce = FastifyReply & { [kNonce]?: string | null }
 
-const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environment, ...written }) => {
-  const given = ownOptions(HeadersOptionsSchema, written)
-  const context = headersContext(app, environment)
-  const problems = new Problems()
-  checkHeaders(given, context, problems)
-  problems.throwIfAny()
+/** HSTS has no meaning where no request can come over TLS (RFC 6797 §8.1); where some can, each one is asked. */
+export const headersSection = defineSection<HeadersOptions, HeadersOptions>({
+  key: 'headers',
+  schema: HeadersOptionsSchema,
+  rules: validateHeaders,
+  /** Browsers are told the whole path of the collector. */
+  compile: (options, { prefix }) => options.reports ? { ...options, reports: { ...options.reports, path: prefix + options.reports.path } } : options
+})
 
+const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environment, ...written }) => {
+  const context = contextOf(app, environment)
+  const { options: given, compiled: options } = await headersSection.open(written, context)
   refuseBeside(app, neighbours.helmet, {
     code: 'SECURE_API_HEADERS_DUPLICATE',
     path: 'headers',
@@ -49,19 +55,26 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
     fix: 'Remove it, or set `headers: false`.'
   })
   const pipeline = pipelineOf(app)
-  const options = withPrefix(given, app.prefix)
   const table = compileHeaders(options, context)
   pipeline.add({
     name: 'headers',
     phase: 'headers',
-    keys: ['headers'],
-    compile (route, found) {
-      const own = routeOptions(route, options, context, found)
-      return { hook: 'onRequest', handler: writer(own === undefined ? table : compileHeaders(own, context), route, pipeline.has('authentication') && (own ?? options).cacheControl === undefined) }
+    option: routeOption<RouteHeaders, Stated>({
+      key: 'headers',
+      schema: RouteHeadersSchema,
+      refine: (stated, { path, problems }) => {
+        const isSound = stated !== undefined && problems.clean(found => validateRouteHeaders(options, stated, path, found, context))
+        return { stated, effective: isSound ? mergeHeaders(options, stated) : undefined }
+      }
+    }),
+    compile ({ route, own: { effective } }) {
+      const isGuarded = pipeline.has('authentication') && (effective ?? options).cacheControl === undefined
+      return { hook: 'onRequest', handler: writer(effective === undefined ? table : compileHeaders(effective, context), route, isGuarded) }
     },
-    posture: ({ config }) => ({ headers: config.headers ?? 'default' })
+    posture: ({ stated = 'default' }) => ({ headers: stated })
   })
-  guardEdge(app, table, pipeline)
+  pipeline.offer({ edgeHeaders: table })
+  await app.register(edge)
   if (given.profile === undefined && given.contentSecurityPolicy === undefined) warnOfBlankPages(app, pipeline)
   app.decorateReply(kNonce, null)
   decorating(app).decorateReply('cspNonce', { getter: nonceOf })
@@ -69,51 +82,10 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
   if (given.reports) await collectReports(app, given.reports, pipeline)
 }
 
-/** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
-export function checkHeaders (options: HeadersOptions, context: HeadersContext, problems: Problems): void {
-  const before = problems.list().length
-  check(HeadersOptionsSchema, options, 'headers', problems)
-  if (problems.list().length === before) validateHeaders(options, 'headers', problems, context)
-}
-
-/** Browsers are told the whole path of the collector. */
-function withPrefix (options: HeadersOptions, prefix: string): HeadersOptions {
-  const { reports } = options
-  return reports ? { ...options, reports: { ...reports, path: prefix + reports.path } } : options
-}
-
-/** Answers that no hook sees. The server belongs to the root: a child scope leaves it alone. */
-function guardEdge (app: FastifyInstance, table: HeaderTable, pipeline: Pipeline): void {
-  if (!Object.hasOwn(app, 'server')) return
-  const { maxParamLength = 100 } = { ...app.initialConfig, ...app.initialConfig.routerOptions }
-  const edge = installEdge(app.server, {
-    table,
-    maxParamLength,
-    originHeaders: origin => pipeline.originHeaders(origin),
-    overTls: overTls(serverOptionsOf(app)?.trustProxy),
-    isClosing: closingOf(app),
-    onClientError: ({ status, address }) => pipeline.onEdgeAnswer({ status, code: edgeAnswers[status], address })
-  })
-  app.addHook('preClose', async () => edge.closing())
-  app.addHook('onClose', async () => edge.dispose())
-}
-
-/**
- * HSTS has no meaning where no request can come over TLS (RFC 6797 §8.1). Where some can, each one is asked:
- * `request.protocol` knows this server's TLS and a trusted proxy's.
- */
-export function headersContext (app: FastifyInstance, environment: Environment | undefined): HeadersContext {
-  return { environment: environmentOf(environment), secure: canBeSecure(app) }
-}
-
-function routeOptions ({ config, label }: RouteInfo, base: HeadersOptions, context: HeadersContext, problems: Problems): EffectiveHeaders | undefined {
-  if (!('headers' in config)) return undefined
-  const before = problems.list().length
-  check(RouteHeadersSchema, config.headers, `${label}: config.headers`, problems)
-  if (problems.list().length > before) return undefined
-  const own = config.headers as RouteHeaders
-  validateRouteHeaders(base, own, `${label}: config.headers`, problems, context)
-  return problems.list().length > before ? undefined : mergeHeaders(base, own)
+/** What a route states, and what results when it is laid over the application's. */
+interface Stated {
+  readonly stated: RouteHeaders | undefined
+  readonly effective: EffectiveHeaders | undefined
 }
 
 /**

@@ -1,8 +1,9 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { refusal, type Refusal } from '../lib/http/index.ts'
-import type { Handler, Pipeline } from '../lib/pipeline/index.ts'
+import type { Handler } from '../lib/pipeline/index.ts'
 import { pipelineOf } from './pipeline.ts'
+import type { Frame } from './ports.ts'
 
 /**
  * 405 with `Allow` where the path has routes, but none for this method (RFC 9110 §15.5.6). Fastify answers 404 there.
@@ -13,14 +14,14 @@ const method: FastifyPluginAsync = async app => {
   pipeline.add({
     name: 'method',
     phase: 'method',
-    compile: ({ kind }) => kind === 'unknown' ? { hook: 'onRequest', handler: refuseMethod(app, pipeline) } : undefined
+    compile: ({ route: { kind } }) => kind === 'unknown' ? { hook: 'onRequest', handler: refuseMethod(app, pipeline) } : undefined
   })
 }
 
 /** Each method's routes are searched, and each search decodes the path: a longer one is a 404, which takes one. */
 const longest = 512
 
-function refuseMethod (app: FastifyInstance, pipeline: Pipeline): Handler {
+function refuseMethod (app: FastifyInstance, pipeline: Frame): Handler {
   const answers = new Map<string, Refusal>()
   return ({ method, raw: { url = '' } }) => {
     if (url.length > longest) return undefined
@@ -38,7 +39,7 @@ function refuseMethod (app: FastifyInstance, pipeline: Pipeline): Handler {
  * Fastify finds the routes declared before the suite too, but does not say which they are: of those, a wildcard may be
  * a catch-all, which knows no paths. In one order, so that the same routes give the same text.
  */
-function methodsAt (app: FastifyInstance, pipeline: Pipeline, url: string): string[] {
+function methodsAt (app: FastifyInstance, pipeline: Frame, url: string): string[] {
   const known = pipeline.methodsAt(url)
   const [path] = url.split('?', 1)
   const found = app.supportedMethods.flatMap(method => {

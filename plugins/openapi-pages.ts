@@ -2,7 +2,7 @@ import type { FastifyContextConfig, FastifyInstance, RouteOptions } from 'fastif
 import type { ConfigurationCode } from '../lib/config/index.ts'
 import type { RouteHeaders } from '../lib/headers/index.ts'
 import type { Pages } from '../lib/openapi/index.ts'
-import type { Pipeline } from '../lib/pipeline/index.ts'
+import type { Frame } from './ports.ts'
 
 type OpenerPolicy = NonNullable<RouteHeaders['crossOriginOpenerPolicy']>
 
@@ -18,12 +18,12 @@ export function ruleForPages (app: FastifyInstance, configOf: ConfigOf): void {
 }
 
 /** Under the policy of an API, which loads nothing, the documentation is a blank page, and only the browser's console says why. */
-export function warnOfBlankPages (app: FastifyInstance, pipeline: Pipeline): void {
+export function warnOfBlankPages (app: FastifyInstance, pipeline: Frame): void {
   const isScopeOfPages = watchScopesOfPages(app)
   const declared: RouteOptions[] = []
   app.addHook('onRoute', function notePage (route) { if (isScopeOfPages(this)) declared.push(route) })
   app.addHook('onReady', async function findBlankPages () {
-    const blank = declared.filter(route => !allowsPages(pipeline.declared(route)?.config.headers)).map(({ url }) => url)
+    const blank = declared.filter(route => !allowsPages(pipeline.declared(route)?.info.config.headers)).map(({ url }) => url)
     if (blank.length === 0) return
     app.log.warn({ code: 'SECURE_API_HEADERS_PAGE_BLANK' satisfies ConfigurationCode, routes: [...new Set(blank)] },
       "secure-api: browsers show these pages blank, because the API's Content-Security-Policy loads nothing. Set `openapi.ui`, or give them `headers: { profile: 'html' }` in `authorization.routes`")

@@ -1,32 +1,43 @@
 import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, ownOptions, Problems, type ConfigurationCode } from '../lib/config/index.ts'
+import { defineSection, type ConfigurationCode } from '../lib/config/index.ts'
 import { metadataUrls } from '../lib/keys/index.ts'
 import {
   basePaths, extension, extensionOf, isOpenApi3, OpenApiOptionsSchema, secureDocument, templateOf, toYaml,
   type Access, type DocumentOptions, type Fields, type OpenApiOptions, type Operation, type RouteFacts
 } from '../lib/openapi/index.ts'
-import type { Pipeline, RouteInfo } from '../lib/pipeline/index.ts'
+import type { CompiledRoute } from '../lib/pipeline/index.ts'
 import { compileIssuer, issuersOf, type AuthenticationOptions } from '../lib/tokens/index.ts'
 import { pageConfigs, ruleForPages } from './openapi-pages.ts'
 import { pipelineOf } from './pipeline.ts'
+import type { Frame } from './ports.ts'
+import { contextOf } from './transport.ts'
 
 /** The decorator of @fastify/swagger. */
 type Generate = (options?: { yaml?: boolean }) => unknown
 type Document = Fields
 
-const openapi: FastifyPluginAsync<OpenApiOptions> = async (app, given) => {
-  const options = ownOptions(OpenApiOptionsSchema, given)
-  const problems = new Problems()
-  checkOpenApi(options, problems)
-  problems.throwIfAny()
-  if (options.ui !== undefined) ruleForPages(app, pageConfigs(options.ui, metadataOf(options)))
+export const openApiSection = defineSection<OpenApiOptions, Omit<DocumentOptions, 'authenticates' | 'bodies'>>({
+  key: 'openapi',
+  schema: OpenApiOptionsSchema,
+  rules (options, path, problems) {
+    metadataOf(options).forEach((url, index) => {
+      if (!URL.canParse(url)) problems.add('SECURE_API_URL_INVALID', `${path}.openIdConnect[${index}]`, 'this is not a URL', 'Give the whole address of the metadata, https://…/.well-known/openid-configuration.')
+    })
+    if (options.ui === undefined || Object.keys(options.ui).some(name => name !== 'path')) return
+    problems.add('SECURE_API_OPTION_MISSING', `${path}.ui`, 'it does not say who may read the documentation', 'Add `public: true`, or a rule.')
+  },
+  compile: options => ({ bearer: options.bearer ?? 'bearerAuth', openIdConnect: metadataOf(options), responses: options.responses ?? true })
+})
 
+const openapi: FastifyPluginAsync<OpenApiOptions> = async (app, given) => {
+  const { options, compiled: settings } = await openApiSection.open(given, contextOf(app, undefined))
+  if (options.ui !== undefined) ruleForPages(app, pageConfigs(options.ui, settings.openIdConnect))
   const pipeline = pipelineOf(app)
-  pipeline.add({ name: 'openapi', phase: 'headers', compile: () => undefined })
+  pipeline.claim('openapi')
   const routes = new DocumentedRoutes(app, pipeline)
   const scopes = [app]
-  const document = describer(app, pipeline, routes, options)
+  const document = describer(app, pipeline, routes, settings)
   const wrap = () => scopes.flatMap(scope => (options.decorators ?? ['swagger']).map(name => wrapDecorator(scope, name, document)))
   app.addHook('onRoute', function documentRoute (route) { routes.declare(route) })
   app.addHook('onRegister', function documentScope (scope) { scopes.push(scope) })
@@ -35,19 +46,6 @@ const openapi: FastifyPluginAsync<OpenApiOptions> = async (app, given) => {
     scopes.length = 0
   })
   wrap()
-}
-
-/** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
-export function checkOpenApi (options: OpenApiOptions, problems: Problems): void {
-  const before = problems.list().length
-  check(OpenApiOptionsSchema, options, 'openapi', problems)
-  if (problems.list().length > before) return
-  const { ui } = options
-  metadataOf(options).forEach((url, index) => {
-    if (!URL.canParse(url)) problems.add('SECURE_API_URL_INVALID', `openapi.openIdConnect[${index}]`, 'this is not a URL', 'Give the whole address of the metadata, https://…/.well-known/openid-configuration.')
-  })
-  if (ui === undefined || Object.keys(ui).some(name => name !== 'path')) return
-  problems.add('SECURE_API_OPTION_MISSING', 'openapi.ui', 'it does not say who may read the documentation', 'Add `public: true`, or a rule.')
 }
 
 /** The metadata of the issuers whose keys are found by discovery: what `openIdConnect` is unless it is stated. */
@@ -64,11 +62,11 @@ function metadataOf ({ openIdConnect = false }: OpenApiOptions): readonly string
 /** The routes that @fastify/swagger may have in its list, whichever of the two was registered first. */
 class DocumentedRoutes {
   readonly #app: FastifyInstance
-  readonly #pipeline: Pipeline
+  readonly #pipeline: Frame
   #declared: RouteOptions[] = []
   readonly #marks = new WeakMap<object, RouteFacts>()
 
-  constructor (app: FastifyInstance, pipeline: Pipeline) {
+  constructor (app: FastifyInstance, pipeline: Frame) {
     this.#app = app
     this.#pipeline = pipeline
   }
@@ -89,9 +87,9 @@ class DocumentedRoutes {
    */
   mark (): void {
     for (const route of this.#declared.splice(0)) {
-      const info = this.#pipeline.declared(route)
-      if (info === undefined || Object.hasOwn(route.schema ?? {}, extension)) continue
-      const facts = this.#factsOf(info)
+      const compiled = this.#pipeline.declared(route)
+      if (compiled === undefined || Object.hasOwn(route.schema ?? {}, extension)) continue
+      const facts = this.#factsOf(compiled)
       const mark = extensionOf(facts)
       this.#marks.set(mark, facts)
       route.schema = Object.assign({}, route.schema, { [extension]: mark })
@@ -101,20 +99,20 @@ class DocumentedRoutes {
   /** Finds the facts of an operation by its mark; by its path where a transform of the application dropped that. */
   finder (document: Document): (operation: Operation) => RouteFacts | undefined {
     const bases = basePaths(document)
-    const byPath = new Map(this.#pipeline.routes.flatMap(info => info.methods.map(method => [`${method} ${templateOf(info.url)}`, info])))
+    const byPath = new Map(this.#pipeline.routes.flatMap(route => route.info.methods.map(method => [`${method} ${templateOf(route.info.url)}`, route])))
     return ({ method, path, operation }) => {
       const mark = operation[extension]
       const marked = typeof mark === 'object' && mark !== null ? this.#marks.get(mark) : undefined
       if (marked !== undefined) return marked
-      const info = bases.map(base => byPath.get(`${method} ${base}${path}`)).find(route => route !== undefined)
-      return info === undefined ? this.#unknown(method, path) : this.#factsOf(info)
+      const route = bases.map(base => byPath.get(`${method} ${base}${path}`)).find(route => route !== undefined)
+      return route === undefined ? this.#unknown(method, path) : this.#factsOf(route)
     }
   }
 
-  #factsOf (info: RouteInfo): RouteFacts {
-    const { onRequest, preHandler } = this.#pipeline.chain(info).names
+  #factsOf (route: CompiledRoute): RouteFacts {
+    const { onRequest, preHandler } = route.names
     const steps = [...onRequest, ...preHandler]
-    const posture = this.#pipeline.posture(info)
+    const posture = this.#pipeline.posture(route)
     return { access: accessOf(posture, steps), steps, rateLimit: posture.rateLimit }
   }
 
@@ -123,7 +121,7 @@ class DocumentedRoutes {
     if (!Object.hasOwn(this.#app, 'server') || !isServed(this.#app, method, path)) return undefined
     this.#app.log.warn({ code: 'SECURE_API_OPENAPI_ROUTE_UNKNOWN' satisfies ConfigurationCode, method, path },
       'secure-api: this operation is documented as if it needed a token: its route was declared before the suite, which does not know its rule yet, or a transform changed its path')
-    return { access: 'unknown', steps: this.#pipeline.steps }
+    return { access: 'unknown', steps: this.#pipeline.controls }
   }
 }
 
@@ -143,9 +141,7 @@ function isServed (app: FastifyInstance, method: string, path: string): boolean 
 }
 
 /** Makes the secured document of one that @fastify/swagger made; again only when there is a new one, or when a route was seen first. */
-function describer (app: FastifyInstance, pipeline: Pipeline, routes: DocumentedRoutes, options: OpenApiOptions): (generate: Generate) => Document | undefined {
-  const { bearer = 'bearerAuth', responses = true } = options
-  const settings: Omit<DocumentOptions, 'authenticates' | 'bodies'> = { bearer, openIdConnect: metadataOf(options), responses }
+function describer (app: FastifyInstance, pipeline: Frame, routes: DocumentedRoutes, settings: Omit<DocumentOptions, 'authenticates' | 'bodies'>): (generate: Generate) => Document | undefined {
   const made = new WeakMap<object, { readonly routes: number, readonly secured: Document }>()
   let warned = false
   return generate => {

@@ -3,26 +3,30 @@ import { Problems, type ConfigurationCode } from '../lib/config/index.ts'
 import { carryHeaders, Pipeline, RefusalError, run, throwRefusal, writeProblem, type CompiledRoute, type RouterOptions } from '../lib/pipeline/index.ts'
 import { isUnowned, tendUnowned } from '../lib/server/index.ts'
 import { hooksBefore, urlsOf } from './neighbours.ts'
+import type { Frame, Ports } from './ports.ts'
 import { tendUpgrades } from './upgrades.ts'
 
 const kPipeline = Symbol.for('fastify-secure-api.pipeline')
 
-interface WithPipeline { [kPipeline]?: Pipeline }
+interface WithPipeline { [kPipeline]?: Frame }
 
-/** The pipelines of each server by scope: a parent cannot see what was registered in its children. */
-const scopes = new WeakMap<object, Map<FastifyInstance, Pipeline>>()
+/** On each server, by scope: a parent cannot see what was registered in its children. */
+const kPipelines = Symbol.for('fastify-secure-api.pipelines')
+
+interface WithPipelines { [kPipelines]?: Map<FastifyInstance, Frame> }
 
 /**
  * The pipeline of this scope, never that of a parent: a plugin registered in a child guards that child. The first plugin
  * that asks creates it and adds the instance hooks; they see every route of the scope: those declared earlier, those of
  * children, HEAD, OPTIONS and 404.
  */
-export function pipelineOf (app: FastifyInstance): Pipeline {
+export function pipelineOf (app: FastifyInstance): Frame {
   const existing = (app as WithPipeline)[kPipeline]
   if (existing !== undefined && Object.hasOwn(app, kPipeline)) return existing
-  const neighbours = scopes.get(app.server) ?? new Map<FastifyInstance, Pipeline>()
-  const pipeline = new Pipeline(() => [...neighbours].filter(([scope]) => overlap(scope, app)).map(([, other]) => other), routerOptions(app))
-  scopes.set(app.server, neighbours.set(app, pipeline))
+  const server: FastifyInstance['server'] & WithPipelines = app.server
+  const scopes = server[kPipelines] ??= new Map<FastifyInstance, Frame>()
+  const pipeline = new Pipeline<Ports>(() => [...scopes].filter(([scope]) => overlap(scope, app)).map(([, other]) => other), routerOptions(app))
+  scopes.set(app, pipeline)
   app.decorate(kPipeline, pipeline)
   addHooks(app, pipeline)
   return pipeline
@@ -40,15 +44,15 @@ function overlap (one: object, other: object): boolean {
   return Object.prototype.isPrototypeOf.call(one, other) || Object.prototype.isPrototypeOf.call(other, one)
 }
 
-function addHooks (app: FastifyInstance, pipeline: Pipeline): void {
+function addHooks (app: FastifyInstance, pipeline: Frame): void {
   tendUpgrades(app)
   app.addHook('onRoute', function declareRoute (options) {
     pipeline.declare(options)
-    options.errorHandler = answeringErrorHandler(options.errorHandler, pipeline.sendsProblems)
+    options.errorHandler = answeringErrorHandler(options.errorHandler, pipeline)
   })
   app.addHook('onReady', async function compileRoutes () {
     const problems = new Problems()
-    pipeline.compile(problems, urlsOf(app))
+    await pipeline.compile(problems, urlsOf(app))
     problems.throwIfAny()
     warnOfEarlierHooks(app)
   })
@@ -75,11 +79,11 @@ function warnOfEarlierHooks (app: FastifyInstance): void {
   if (hooks.length > 0) app.log.warn({ code, hooks }, 'secure-api: these onRequest hooks run first; what they answer carries no headers and is not counted. Register the suite before them')
 }
 
-function routeOf (pipeline: Pipeline, request: FastifyRequest): CompiledRoute {
+function routeOf (pipeline: Frame, request: FastifyRequest): CompiledRoute {
   const { config, url, method } = request.routeOptions
   const known = url === undefined ? undefined : pipeline.find(config)
   if (known !== undefined) return known
-  pipeline.onFirst(request)
+  pipeline.ports.onFirst?.(request)
   if (url === undefined) return pipeline.unknown
   return pipeline.admit({ config, url, method }, (label, problems) => {
     request.log.error({ problems: problems.list() }, `secure-api: ${label} was declared before the suite and is misconfigured; it is closed`)
@@ -89,10 +93,10 @@ function routeOf (pipeline: Pipeline, request: FastifyRequest): CompiledRoute {
 type ErrorHandler = NonNullable<RouteOptions['errorHandler']>
 
 /** Refusals of guards used by hand become the same answer as those of the pipeline; every other error goes on as before. */
-function answeringErrorHandler (next: ErrorHandler | undefined, sendsProblems: boolean): ErrorHandler {
+function answeringErrorHandler (next: ErrorHandler | undefined, pipeline: Frame): ErrorHandler {
   return function answerRefusal (error, request, reply) {
     if (error instanceof RefusalError) {
-      if (sendsProblems) return writeProblem(request, reply, error.refusal)
+      if (pipeline.sendsProblems) return writeProblem(request, reply, error.refusal)
       carryHeaders(reply, error.refusal)
     }
     return next === undefined ? reply.send(asError(error)) : next.call(this, error, request, reply)

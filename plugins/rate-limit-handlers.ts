@@ -4,7 +4,8 @@ import {
   addressPartition, isDecision, isRefused, isUnavailable, legacyHeaders, noteDecision, partitionOf, planned, publish, rateLimited, rateLimitField, rateLimitPolicyField,
   rateLimitUnavailable, FailureReservations, refusing, unplanned, type Charge, type Decision, type Entrance, type Entry, type Limiter, type MaybePromise, type Outcome, type Policy, type Reservation
 } from '../lib/limits/index.ts'
-import type { FailureBudget, Handler, Verdict } from '../lib/pipeline/index.ts'
+import type { Handler, Verdict } from '../lib/pipeline/index.ts'
+import type { FailureBudget } from './ports.ts'
 
 /** Asks for a unit of the budget before a verification; see {@link FailureReservations}. */
 export function failureBudget (limiter: Limiter, entry: Entry, now?: () => number): FailureBudget {

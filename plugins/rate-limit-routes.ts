@@ -1,20 +1,14 @@
-import { check, Problems } from '../lib/config/index.ts'
-import { policyNames, RouteRateLimitSchema, validateRouteRateLimit, type Entry, type PolicyBook, type RateLimitOptions, type RouteRateLimit } from '../lib/limits/index.ts'
+import type { Problems } from '../lib/config/index.ts'
+import type { Entry, PolicyBook, RouteRateLimit } from '../lib/limits/index.ts'
 import type { RouteInfo } from '../lib/pipeline/index.ts'
 import type { Choose } from './rate-limit-handlers.ts'
 
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** Which policies count a request of this route. `read` and `write` by its method where it names none. */
-export function policiesOf ({ kind, config, methods, label }: RouteInfo, book: PolicyBook, options: RateLimitOptions, problems: Problems): Choose | undefined {
-  if (kind === 'unknown' || config.rateLimit === false) return undefined
-  if (!('rateLimit' in config)) return byMethod(methods, book)
-  const before = problems.list().length
-  const path = `${label}: config.rateLimit`
-  check(RouteRateLimitSchema, config.rateLimit, path, problems)
-  const stated = config.rateLimit as RouteRateLimit
-  if (problems.list().length === before) validateRouteRateLimit(stated, path, policyNames(options), problems)
-  if (problems.list().length > before) return byMethod(methods, book)
+export function policiesOf (stated: RouteRateLimit | undefined, { kind, methods, label }: RouteInfo, book: PolicyBook, validate: (found: Problems) => void, problems: Problems): Choose | undefined {
+  if (kind === 'unknown' || stated === false) return undefined
+  if (stated === undefined || !problems.clean(validate)) return byMethod(methods, book)
   return book.select(entriesOf(stated, label, book))
 }
 
@@ -26,8 +20,7 @@ function byMethod (methods: readonly string[], book: PolicyBook): Choose {
   return ({ method }) => safeMethods.has(method) ? read() : write()
 }
 
-function entriesOf (stated: RouteRateLimit, label: string, book: PolicyBook): readonly Entry[] {
-  if (stated === false) return []
+function entriesOf (stated: Exclude<RouteRateLimit, false>, label: string, book: PolicyBook): readonly Entry[] {
   if (typeof stated === 'string') return named([stated], book)
   return Array.isArray(stated) ? named(stated, book) : [book.define(inlineName(label), stated)]
 }

@@ -1,12 +1,12 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, ConfigurationError, movedClock, ownOptions, Problems } from '../lib/config/index.ts'
+import { ConfigurationError, defineSection, movedClock } from '../lib/config/index.ts'
 import {
-  connectRedis, createLimiter, defaultKeyPrefix, isRedisLike, kDecided, PolicyBook, probeRedis, ProxyWatch, RateLimitOptionsSchema, StoreFailed, validateRateLimit,
-  type AddressFinding, type Limit, type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RedisConnection, type RedisLike, type StoreFailureReason
+  connectRedis, createLimiter, defaultKeyPrefix, isRedisLike, kDecided, PolicyBook, policyNames, probeRedis, ProxyWatch, RateLimitOptionsSchema, RouteRateLimitSchema, StoreFailed, validateRateLimit, validateRouteRateLimit,
+  type AddressFinding, type Limit, type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RedisConnection, type RedisLike, type RouteRateLimit, type StoreFailureReason
 } from '../lib/limits/index.ts'
 import { addressOf } from '../lib/http/index.ts'
-import type { Handler } from '../lib/pipeline/index.ts'
+import { routeOption, type Handler } from '../lib/pipeline/index.ts'
 import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'
 import type { RateLimitName } from './names.ts'
@@ -15,7 +15,7 @@ import { serveRateLimitApi } from './rate-limit-api.ts'
 import { addressHandler, failureBudget, routeHandler } from './rate-limit-handlers.ts'
 import { serveLoginGuard } from './rate-limit-login.ts'
 import { describe, policiesOf } from './rate-limit-routes.ts'
-import { serverOptionsOf } from './transport.ts'
+import { contextOf, serverOptionsOf } from './transport.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig extends Misspelt<'rateLimit'> {
@@ -50,20 +50,21 @@ export interface RateLimits {
   status (): RateLimitStatus
 }
 
-const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
-  const options = ownOptions(RateLimitOptionsSchema, given)
-  const problems = new Problems()
-  checkRateLimit(options, problems)
-  problems.throwIfAny()
+export const rateLimitSection = defineSection<RateLimitOptions, PolicyBook>({
+  key: 'rateLimit',
+  schema: RateLimitOptionsSchema,
+  rules: validateRateLimit,
+  compile: options => new PolicyBook(options)
+})
 
+const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
+  const { options, compiled: book } = await rateLimitSection.open(given, contextOf(app, undefined))
   refuseBlindTrust(app)
   const pipeline = pipelineOf(app)
   const limiter = await openLimiter(app, options)
-  const book = new PolicyBook(options)
   const watch = new ProxyWatch(finding => app.log.warn({ finding }, `secure-api: ${findings[finding]}`))
   const { address, failures } = book
   pipeline.report('rateLimit', () => app.rateLimits.status())
-  if (failures !== undefined) pipeline.failures = failureBudget(limiter, failures, movedClock()?.elapsed)
   pipeline.add({
     name: 'rate-limit:address',
     phase: 'address-limit',
@@ -72,13 +73,15 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
   pipeline.add({
     name: 'rate-limit:route',
     phase: 'rate-limit',
-    keys: ['rateLimit'],
-    compile (route, found) {
-      const choose = policiesOf(route, book, options, found)
-      return choose === undefined ? undefined : { hook: 'onRequest', handler: routeHandler(limiter, choose, options.legacyHeaders === true) }
-    },
-    posture: route => ({ rateLimit: describe(policiesOf(route, book, options, new Problems()), route) })
+    option: routeOption({
+      key: 'rateLimit',
+      schema: RouteRateLimitSchema,
+      refine: (stated: RouteRateLimit | undefined, at) => policiesOf(stated, at.route, book, found => validateRouteRateLimit(stated ?? false, at.path, policyNames(options), found), at.problems)
+    }),
+    compile: ({ own }) => own && { hook: 'onRequest', handler: routeHandler(limiter, own, options.legacyHeaders === true) },
+    posture: (own, route) => ({ rateLimit: describe(own, route) })
   })
+  if (failures !== undefined) pipeline.offer({ failures: failureBudget(limiter, failures, movedClock()?.elapsed) })
   app.decorateRequest(kDecided, null)
   decorating(app).decorate('rateLimits', switches(app, limiter, book, watch))
   serveLoginGuard(app, limiter, book)
@@ -129,13 +132,6 @@ function switches (app: FastifyInstance, limiter: Limiter, book: PolicyBook, wat
       return { ...limiter.status(), ...(watch.findings.length > 0 && { addresses: watch.findings }), ...(changed.length > 0 && { changed }) }
     }
   })
-}
-
-/** Checks the section's options; used by the suite too, so that all mistakes are told at once. */
-export function checkRateLimit (options: RateLimitOptions, problems: Problems): void {
-  const before = problems.list().length
-  check(RateLimitOptionsSchema, options, 'rateLimit', problems)
-  if (problems.list().length === before) validateRateLimit(options, 'rateLimit', problems)
 }
 
 /** A URL opens a connection of our own, which we close; an instance, or the application's `app.redis`, stays the application's. */

@@ -1,7 +1,8 @@
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { readReports, reportTypes, type OtherReport, type ReportKind, type ReportsOptions } from '../lib/headers/index.ts'
+import { readReports, reportTypes, type OtherReport, type ReportKind, type ReportsOptions, type Violation } from '../lib/headers/index.ts'
 import { refusal } from '../lib/http/index.ts'
-import { writeProblem, type Pipeline } from '../lib/pipeline/index.ts'
+import { writeProblem } from '../lib/pipeline/index.ts'
+import type { Frame } from './ports.ts'
 
 const malformed = refusal('SECURE_API_REPORT_MALFORMED')
 
@@ -9,7 +10,7 @@ const malformed = refusal('SECURE_API_REPORT_MALFORMED')
  * The route that browsers send reports to: public, of two media types and no other, counted for each address by itself,
  * so that a flood of reports takes nothing from the callers of the API.
  */
-export async function collectReports (app: FastifyInstance, reports: ReportsOptions, pipeline: Pipeline): Promise<void> {
+export async function collectReports (app: FastifyInstance, reports: ReportsOptions, pipeline: Frame): Promise<void> {
   const { path, maxBytes = 16_384, perMinute = 60 } = reports
   const counts: Counts = { 'csp-violation': 0 }
   pipeline.report('reports', () => ({ ...counts }))
@@ -30,16 +31,22 @@ export async function collectReports (app: FastifyInstance, reports: ReportsOpti
 /** How many reports of each type came in, since the start. */
 type Counts = Partial<Record<OtherReport | 'csp-violation', number>>
 
-function collector ({ maxReports = 20, sample = false }: ReportsOptions, pipeline: Pipeline, counts: Counts): RouteHandlerMethod {
+function collector ({ maxReports = 20, sample = false }: ReportsOptions, pipeline: Frame, counts: Counts): RouteHandlerMethod {
   const options = { max: maxReports, sample }
   return function collectViolations (request: FastifyRequest, reply: FastifyReply) {
     const kind = kindOf(request.headers['content-type'])
     const read = kind === undefined || typeof request.body !== 'string' ? undefined : readReports(kind, request.body, options)
     if (read === undefined) return writeProblem(request, reply, malformed)
-    for (const violation of read.violations) pipeline.onViolation(request, violation)
+    const { onViolation = logViolation } = pipeline.ports
+    for (const violation of read.violations) onViolation(request, violation)
     for (const type of [...read.violations.map(() => 'csp-violation' as const), ...read.others]) counts[type] = (counts[type] ?? 0) + 1
     reply.code(204).send()
   }
+}
+
+/** Where there is no audit trail. */
+function logViolation (request: FastifyRequest, violation: Violation): void {
+  request.log.warn({ violation }, 'secure-api: a browser reports a violation of the Content-Security-Policy')
 }
 
 function kindOf (contentType = ''): ReportKind | undefined {

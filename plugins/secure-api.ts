@@ -1,30 +1,32 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { AuditOptionsSchema, type AuditOptions } from '../lib/audit/index.ts'
-import { check, environmentOf, EnvironmentSchema, ownOptions, Problems, readEnvironment, type Environment } from '../lib/config/index.ts'
-import { CorsOptionsSchema, type CorsOptions } from '../lib/cors/index.ts'
-import { HeadersOptionsSchema, type HeadersOptions } from '../lib/headers/index.ts'
-import { RateLimitOptionsSchema, type RateLimitOptions } from '../lib/limits/index.ts'
-import { OpenApiOptionsSchema, type OpenApiOptions } from '../lib/openapi/index.ts'
-import type { RouteInfo, Step } from '../lib/pipeline/index.ts'
-import { AuthorizationOptionsSchema, routeRuleKeys, type AuthorizationOptions } from '../lib/policy/index.ts'
-import { AuthenticationOptionsSchema, validateAuthentication, type AuthenticationOptions } from '../lib/tokens/index.ts'
-import audit, { checkAudit } from './audit.ts'
-import authentication from './authentication.ts'
-import authorization, { checkAuthorization } from './authorization.ts'
-import cors, { checkCors } from './cors.ts'
+import type { AuditOptions } from '../lib/audit/index.ts'
+import { check, EnvironmentSchema, ownOptions, Problems, readEnvironment, type Environment, type Section, type SectionContext } from '../lib/config/index.ts'
+import type { CorsOptions } from '../lib/cors/index.ts'
+import type { HeadersOptions } from '../lib/headers/index.ts'
+import type { RateLimitOptions } from '../lib/limits/index.ts'
+import type { OpenApiOptions } from '../lib/openapi/index.ts'
+import { routeOption, type CompiledRoute, type Control } from '../lib/pipeline/index.ts'
+import { RouteRuleSchema, type AuthorizationOptions } from '../lib/policy/index.ts'
+import type { AuthenticationOptions } from '../lib/tokens/index.ts'
+import audit, { auditSection } from './audit.ts'
+import authentication, { authenticationSection } from './authentication.ts'
+import authorization, { authorizationSection } from './authorization.ts'
+import cors, { corsSection } from './cors.ts'
 import { decorating } from './decorators.ts'
+import edge from './edge.ts'
 import errors from './errors.ts'
-import headers, { checkHeaders, headersContext } from './headers.ts'
+import headers, { headersSection } from './headers.ts'
 import method from './method.ts'
 import middleware from './middleware.ts'
 import { acceptHooksBefore } from './neighbours.ts'
-import openapi, { checkOpenApi, discoveredBy } from './openapi.ts'
+import openapi, { discoveredBy, openApiSection } from './openapi.ts'
 import { guardNarrowScope } from './narrow-scope.ts'
 import { pipelineOf } from './pipeline.ts'
-import rateLimit, { checkRateLimit } from './rate-limit.ts'
+import rateLimit, { rateLimitSection } from './rate-limit.ts'
 import tls from './tls.ts'
+import { contextOf } from './transport.ts'
 
 /** Options of the suite: each section is its plugin's options, or `false` to leave that control out. */
 export interface SecureApiOptions {
@@ -113,129 +115,128 @@ declare module 'fastify' {
   }
 }
 
-const anything = Type.Unsafe({})
-const sections = Type.Object({
-  auth: anything,
-  authorization: Type.Optional(anything),
-  rateLimit: Type.Optional(anything),
-  headers: Type.Optional(anything),
-  cors: Type.Optional(anything),
+const sections: readonly Section[] = [authenticationSection, authorizationSection, rateLimitSection, headersSection, corsSection, auditSection, openApiSection]
+
+const own = {
   methodNotAllowed: Type.Optional(Type.Boolean()),
-  audit: Type.Optional(anything),
-  openapi: Type.Optional(anything),
   errors: Type.Optional(Type.Union([Type.Literal('problem'), Type.Literal('throw')])),
   dangerouslyAllowMiddleware: Type.Optional(Type.Boolean()),
   hooksBefore: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
   environment: Type.Optional(EnvironmentSchema)
-}, { additionalProperties: false })
+}
 
-/** The shape of all options, to copy them by; each section is checked by its plugin. */
-const shape = Type.Object({
-  ...sections.properties,
-  auth: AuthenticationOptionsSchema,
-  authorization: AuthorizationOptionsSchema,
-  rateLimit: RateLimitOptionsSchema,
-  headers: HeadersOptionsSchema,
-  cors: CorsOptionsSchema,
-  audit: AuditOptionsSchema,
-  openapi: OpenApiOptionsSchema
-})
+function suiteSchema (schemaOf: (section: Section) => TSchema) {
+  return Type.Object({ ...Object.fromEntries(sections.map(section => [section.key, schemaOf(section)])), ...own }, { additionalProperties: false })
+}
+
+/** Each section checks itself. */
+const anything = Type.Unsafe({})
+const suite = suiteSchema(({ key }) => key === 'auth' ? anything : Type.Optional(anything))
+/** The shape of all options, to copy them by. */
+const shape = suiteSchema(({ schema }) => schema)
 
 const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   const pipeline = pipelineOf(app)
-  pipeline.add(suiteStep)
+  pipeline.claim('secure-api')
   const options = ownOptions(shape, Object.keys(given).length === 0 ? fromEnvironment(app) : given)
-  await checkOptions(app, options)
-  const environment = environmentOf(options.environment)
-  pipeline.answerBy(options.errors ?? 'problem')
-
-  const { auth, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false, methodNotAllowed = true, audit: trail = {}, openapi: description = {} } = options
-  pipeline.add(unkept(app, options))
-  if (auth === false || auth === undefined) pipeline.add(rulesRefused)
-  else {
+  const context = contextOf(app, options.environment)
+  const { environment } = context
+  await checkOptions(options, context)
+  const { auth = false, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false, errors: answers = 'problem' } = options
+  const { methodNotAllowed = true, audit: trail = {}, openapi: description = {}, dangerouslyAllowMiddleware = false } = options
+  pipeline.offer({ answers })
+  for (const control of unkept(app, options)) pipeline.add(control)
+  if (auth !== false) {
     await app.register(authentication, { ...auth, environment })
     await app.register(authorization, { ...rules, environment })
   }
   if (limits !== false) await app.register(rateLimit, limits)
   if (table !== false) await app.register(headers, { ...table, environment })
   if (origins !== false) await app.register(cors, { ...origins, environment })
+  if (table === false) await app.register(edge)
   if (methodNotAllowed) await app.register(method)
   if (trail !== false) await app.register(audit, trail)
   if (description !== false) await app.register(openapi, { ...(auth && { openIdConnect: discoveredBy(auth) }), ...description })
-  await app.register(errors, { environment, errors: options.errors ?? 'problem' })
+  await app.register(errors, { environment, errors: answers })
   await app.register(tls, { environment })
-  await app.register(middleware, { dangerouslyAllowMiddleware: options.dangerouslyAllowMiddleware === true })
+  await app.register(middleware, { dangerouslyAllowMiddleware })
   acceptHooksBefore(app, options.hooksBefore ?? [])
   decorating(app).decorate('secureApi', Object.freeze({ routes: () => pipeline.routes.map(posture), status: () => pipeline.status() }))
   if (!Object.hasOwn(app, 'server')) guardNarrowScope(app)
 
-  function posture (info: RouteInfo): RoutePosture {
-    const { names: steps } = pipeline.chain(info)
-    return { methods: info.methods, url: info.url, steps, ...pipeline.posture(info) }
+  function posture (route: CompiledRoute): RoutePosture {
+    const { info: { methods, url }, names: steps } = route
+    return { methods, url, steps, ...pipeline.posture(route) }
   }
 }
 
-/** Does nothing on a route; a second suite in this scope, or in one around or inside it, is refused for having it too. */
-const suiteStep: Step = Object.freeze({
-  name: 'secure-api',
-  phase: 'headers',
-  keys: [...routeRuleKeys, 'rateLimit', 'headers', 'cors', 'audit'],
+/** Route options of controls that are switched off would be promises that nobody keeps: they stop the boot. */
+function unkept (app: FastifyInstance, options: SecureApiOptions): Control[] {
+  const { auth, rateLimit: limits, headers: table, cors: origins = false, audit: trail } = options
+  const collector = table && table.reports ? app.prefix + table.reports.path : undefined
+  const off = (key: string, engine?: string): Control => ({
+    name: `${key}:off`,
+    phase: 'guard',
+    option: routeOption<unknown, void>({
+      key,
+      schema: anything,
+      refine (stated, { route, path, problems }) {
+        // The collector of reports is ours, and the official plugin reads the option where it is there.
+        if (stated === undefined || stated === false || route.url === collector || (engine !== undefined && app.hasPlugin(engine))) return
+        problems.add('SECURE_API_ROUTE_OPTION_UNKEPT', path, `the application has no \`${key}\` that could keep it`, `Configure \`${key}\`, or remove it here.`)
+      }
+    }),
+    compile: () => undefined
+  })
+  return [
+    ...(limits === false ? [off('rateLimit', '@fastify/rate-limit')] : []),
+    ...(table === false ? [off('headers')] : []),
+    ...(origins === false ? [off('cors', '@fastify/cors')] : []),
+    ...(trail === false ? [off('audit')] : []),
+    ...(auth === false ? [rulesOff] : [])
+  ]
+}
+
+const rulesOff: Control = Object.freeze<Control<void>>({
+  name: 'authorization:off',
+  phase: 'guard',
+  option: {
+    schemas: Object.fromEntries(Object.keys(RouteRuleSchema.properties).map(key => [key, anything])),
+    parse (stated, { label }, problems) {
+      for (const key of Object.keys(stated).filter(key => key !== 'public' && key !== 'authorization')) {
+        problems.add('SECURE_API_ROUTE_NOT_AUTHENTICATED', `${label}: config.${key}`, 'the route has a rule, and `auth` is false', 'Configure `auth`, or remove the rule.')
+      }
+    }
+  },
   compile: () => undefined
 })
 
-const engines = { rateLimit: '@fastify/rate-limit', headers: undefined, cors: '@fastify/cors', audit: undefined } as const
-
-/** An option of a control that is switched off is kept by nobody, unless the official plugin reads it. The collector of reports is ours, and closed without CORS. */
-function unkept (app: FastifyInstance, options: SecureApiOptions): Step {
-  const collector = options.headers && options.headers.reports ? app.prefix + options.headers.reports.path : undefined
-  const off = (['rateLimit', 'headers', 'cors', 'audit'] as const).filter(key => (options[key] ?? (key === 'cors' ? false : {})) === false)
-  return {
-    name: 'unkept',
-    phase: 'headers',
-    compile ({ url, config, label }, problems) {
-      for (const key of url === collector ? [] : off) {
-        const { [key]: engine } = engines
-        if (!(key in config) || config[key] === false || (engine !== undefined && app.hasPlugin(engine))) continue
-        problems.add('SECURE_API_ROUTE_OPTION_UNKEPT', `${label}: config.${key}`, `the application has no \`${key}\` that could keep it`, `Configure \`${key}\`, or remove it here.`)
-      }
-      return undefined
-    }
-  }
-}
-
 /** All sections are looked at before anything is thrown, so that one start shows every mistake. */
-async function checkOptions (app: FastifyInstance, options: SecureApiOptions): Promise<void> {
+async function checkOptions (options: SecureApiOptions, context: SectionContext): Promise<void> {
   const problems = new Problems()
-  const environment = environmentOf(options.environment)
-  check(sections, options, '', problems)
-  const { auth, authorization: rules, rateLimit: limits, headers: table, cors: origins, audit: trail, openapi: description } = options
-  if (isSection(auth)) validateAuthentication(auth, 'auth', problems, { development: environment === 'development' })
-  else refuseOther('auth', auth, problems)
-  if (auth === false && isSection(rules) && Object.keys(rules).length > 0) {
+  check(suite, options, '', problems)
+  const { auth, authorization } = options
+  if (auth === false && isSection(authorization) && Object.keys(authorization).length > 0) {
     problems.add('SECURE_API_OPTION_CONFLICT', 'authorization', 'nobody is authenticated, so that no rule could be kept', 'Configure `auth`, or remove this section.')
   }
-  if (isSection(rules)) checkAuthorization(rules, problems)
-  else if (rules !== undefined) problems.add('SECURE_API_OPTION_TYPE', 'authorization', 'this section cannot be switched off', 'Give an object, or `auth: false` for an API without authentication.')
-  if (isSection(limits)) checkRateLimit(limits, problems)
-  else refuseOther('rateLimit', limits, problems)
-  if (isSection(table)) checkHeaders(table, headersContext(app, environment), problems)
-  else refuseOther('headers', table, problems)
-  if (isSection(origins)) await checkCors(origins, environment, problems)
-  else refuseOther('cors', origins, problems)
-  if (isSection(trail)) checkAudit(trail, problems)
-  else refuseOther('audit', trail, problems)
-  if (isSection(description)) checkOpenApi(description, problems)
-  else refuseOther('openapi', description, problems)
+  for (const section of sections) {
+    const given = (options as Readonly<Record<string, unknown>>)[section.key]
+    if (isSection(given)) await section.check(given, problems, context)
+    else refuseOther(section.key, given, problems)
+  }
   problems.throwIfAny()
 }
 
-function isSection <Section extends object> (value: Section | false | undefined): value is Section {
+function isSection (value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function refuseOther (name: string, value: unknown, problems: Problems): void {
-  if (value === undefined || value === false) return
-  problems.add('SECURE_API_OPTION_TYPE', name, 'a section is an object of options', `Give an object, or \`${name}: false\` to leave this control out.`)
+function refuseOther (key: string, value: unknown, problems: Problems): void {
+  if (value === undefined || (value === false && key !== 'authorization')) return
+  const [why, fix] = key === 'authorization'
+    ? ['this section cannot be switched off', 'Give an object, or `auth: false` for an API without authentication.']
+    : ['a section is an object of options', `Give an object, or \`${key}: false\` to leave this control out.`]
+  problems.add('SECURE_API_OPTION_TYPE', key, why, fix)
 }
 
 /** `register(secureApi)` without options. */
@@ -254,17 +255,5 @@ function fromEnvironment (app: FastifyInstance): SecureApiOptions {
 function listed (text: string): string[] {
   return text.split(',').map(part => part.trim())
 }
-
-/** With `auth: false` a rule on a route would be a promise that nobody keeps. */
-const rulesRefused = Object.freeze({
-  name: 'no-authentication',
-  phase: 'guard' as const,
-  compile ({ config, label }: RouteInfo, problems: Problems) {
-    for (const key of ['scope', 'role', 'policy', 'authenticated', 'authentication']) {
-      if (key in config) problems.add('SECURE_API_ROUTE_NOT_AUTHENTICATED', `${label}: config.${key}`, 'the route has a rule, and `auth` is false', 'Configure `auth`, or remove the rule.')
-    }
-    return undefined
-  }
-})
 
 export default fp(secureApi, { fastify: '5.x', name: 'secure-api' })

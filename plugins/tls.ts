@@ -3,9 +3,9 @@ import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigurationError, environmentOf, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
-import type { Pipeline, Step } from '../lib/pipeline/index.ts'
 import { certificateStoreOf, CertificateWatch, HandshakeWatch, type CertificateEvent, type CertificateStore, type HandshakeFailure, type Schedule } from '../lib/server/index.ts'
 import { pipelineOf } from './pipeline.ts'
+import type { Frame } from './ports.ts'
 import { canBeSecure, rootOf, serverOptionsOf } from './transport.ts'
 
 export interface TlsPluginOptions {
@@ -28,7 +28,7 @@ const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule, enviro
   const store = certificateStoreOf(app.server)
   if (store === undefined) return foreignCertificate(app)
   const pipeline = pipelineOf(app)
-  pipeline.add(onlyOnce)
+  pipeline.claim('tls')
   pipeline.report('certificates', () => store.status())
   const { clientCertificates } = store.options
   const handshakes = new HandshakeWatch({ now: store.now, tell: failure => { tellFailure(app, pipeline, failure) } })
@@ -78,9 +78,6 @@ function isLocal (listening: unknown): boolean {
   return address === undefined || address === '::1' || address.startsWith('127.')
 }
 
-/** Does nothing on a route; a second watch of the same server is refused for having it too. */
-const onlyOnce: Step = Object.freeze({ name: 'tls', phase: 'headers', compile: () => undefined })
-
 /**
  * `listen()` on localhost makes a server for each address (fastify/fastify#3536), and Fastify tells nobody of the
  * second one. Where its list cannot be found any more, this is said rather than left to be noticed in a year.
@@ -119,9 +116,10 @@ function tell (app: FastifyInstance, event: CertificateEvent): void {
 }
 
 /** The trail has it; where there is none, the log. */
-function tellFailure (app: FastifyInstance, pipeline: Pipeline, failure: HandshakeFailure): void {
-  if (pipeline.onHandshakeFailure === undefined) app.log.warn({ handshake: failure }, 'secure-api: a client certificate was refused')
-  else pipeline.onHandshakeFailure(failure)
+function tellFailure (app: FastifyInstance, pipeline: Frame, failure: HandshakeFailure): void {
+  const { onHandshakeFailure } = pipeline.ports
+  if (onHandshakeFailure === undefined) app.log.warn({ handshake: failure }, 'secure-api: a client certificate was refused')
+  else onHandshakeFailure(failure)
 }
 
 const texts: Readonly<Record<CertificateEvent['type'], string>> = {

@@ -1,5 +1,6 @@
 import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { environmentOf, type Environment, type SectionContext } from '../lib/config/index.ts'
 
 /** What the application gave to `Fastify()`, as far as it matters here. */
 export interface ServerOptions {
@@ -31,6 +32,11 @@ export function isTls (app: FastifyInstance): boolean {
 export function canBeSecure (app: FastifyInstance): boolean {
   const options = serverOptionsOf(app)
   return isTls(app) || options === undefined || Boolean(options.trustProxy)
+}
+
+/** What the sections of the options may know of this scope. */
+export function contextOf (app: FastifyInstance, environment: Environment | undefined): SectionContext {
+  return { environment: environmentOf(environment), secure: canBeSecure(app), prefix: app.prefix }
 }
 
 /** Whether the application wants no log of requests, by its `disableRequestLogging` or `logController`; said of each request. */

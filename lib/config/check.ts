@@ -125,8 +125,15 @@ function checkUnion (schema: TSchema, value: unknown, path: string, problems: Pr
   const branches = branchesOf(schema)
   if (branches.some(branch => branch.const !== undefined && branch.const === value)) return
   const meant = closest(branches.filter(branch => branch.const === undefined && accepts(branch, value)), value)
+  if (schema.refuseList === true && Array.isArray(value)) return bareList(value, path, problems)
   if (meant === undefined) return notOneOf(schema, branches, value, path, problems)
   check(isSecret(schema) ? { ...meant, secret: true } : meant, value, path, problems)
+}
+
+/** A bare list does not say whether all or any are meant, and readers guess differently. */
+function bareList (value: readonly unknown[], path: string, problems: Problems): void {
+  const list = JSON.stringify(value.filter(name => typeof name === 'string'))
+  problems.add('SECURE_API_ROUTE_SCOPE_BARE_ARRAY', path, 'a bare array does not say whether all or any are needed', `Write { all: ${list} } or { any: ${list} }.`)
 }
 
 /** The shapes that a union allows, those of unions inside it too. */

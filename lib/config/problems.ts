@@ -62,6 +62,14 @@ export class Problems {
     return this.#found
   }
 
+  /** Runs a check and keeps what it finds. True: it found nothing, so that what builds on it may be looked at. */
+  clean (run: (found: Problems) => void): boolean {
+    const found = new Problems()
+    run(found)
+    this.#found.push(...found.#found)
+    return !found.any
+  }
+
   throwIfAny (): void {
     if (this.any) throw new ConfigurationError(this.#found)
   }

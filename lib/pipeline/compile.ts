@@ -1,49 +1,60 @@
 import type { Problems } from '../config/index.ts'
 import { refusal } from '../http/index.ts'
 import { checkKeys } from './misspelt.ts'
+import { readOptions, type OwnOptions, type RouteOption } from './option.ts'
 import { phaseOrder } from './phases.ts'
-import type { CompiledRoute, CompiledStep, RouteInfo, Step } from './types.ts'
+import type { CompiledRoute, CompiledStep, Control, RouteInfo } from './types.ts'
+
+type Named = readonly [name: string, step: CompiledStep]
 
 const misconfigured = refusal('SECURE_API_FORBIDDEN', { reason: 'route-misconfigured' })
 
 /** For a route whose own options are wrong and that was first seen by a request: nobody passes. */
-const closed: CompiledStep = { hook: 'onRequest', handler: () => misconfigured }
+const closed: Named = ['closed', { hook: 'onRequest', handler: () => misconfigured }]
 
-/** Compiles the chain of one route from all steps, in the order of the phases. */
-export function compileRoute (info: RouteInfo, steps: readonly Step[], problems: Problems): CompiledRoute {
-  const before = problems.list().length
-  const chain: [string, CompiledStep][] = []
-  checkKeys(info, steps.flatMap(({ keys = [] }) => keys), problems)
-  for (const step of inOrder(steps)) {
-    const compiled = step.compile(info, problems)
-    if (compiled !== undefined) chain.push([step.name, compiled])
-  }
-  if (problems.list().length > before) chain.push(['closed', closed])
-  return assemble(info, chain)
+/** Compiles the chain of one route from all controls, which come in the order of the phases. */
+export function compileRoute (info: RouteInfo, controls: readonly Control[], problems: Problems): CompiledRoute {
+  const options = controls.flatMap(({ option }) => option ?? [])
+  let own: OwnOptions = new Map()
+  const isSound = problems.clean(found => {
+    checkKeys(info, keysOf(options), found)
+    own = readOptions(info, options, found)
+  })
+  const chain = controls.flatMap((control): Named[] => {
+    const step = control.compile({ route: info, own: control.option && own.get(control.option) })
+    return step === undefined ? [] : [[control.name, step]]
+  })
+  return assemble(info, own, isSound ? chain : [...chain, closed])
 }
 
 /** As {@link compileRoute}, while a request waits: what would stop the boot there must not become an answer that tells of it. */
-export function compileOrClose (info: RouteInfo, steps: readonly Step[], problems: Problems): CompiledRoute {
+export function compileOrClose (info: RouteInfo, controls: readonly Control[], problems: Problems): CompiledRoute {
   try {
-    return compileRoute(info, steps, problems)
+    return compileRoute(info, controls, problems)
   } catch (error) {
     problems.add('SECURE_API_OPTION_VALUE', info.label, `its options cannot be read: ${String(error)}`, 'Correct its `config`.')
-    return assemble(info, [['closed', closed]])
+    return assemble(info, new Map(), [closed])
   }
 }
 
-export function inOrder (steps: readonly Step[]): Step[] {
-  return [...steps].sort((a, b) => phaseOrder(a.phase) - phaseOrder(b.phase))
+export function keysOf (options: readonly RouteOption[]): string[] {
+  return options.flatMap(({ schemas }) => Object.keys(schemas))
 }
 
-function assemble (info: RouteInfo, chain: readonly [string, CompiledStep][]): CompiledRoute {
-  const of = (hook: CompiledStep['hook']) => chain.filter(([, step]) => step.hook === hook)
-  const handlers = (hook: CompiledStep['hook']) => Object.freeze(of(hook).map(([, step]) => step.handler))
-  const names = (hook: CompiledStep['hook']) => Object.freeze(of(hook).map(([name]) => name))
+export function inOrder (controls: readonly Control[]): Control[] {
+  return [...controls].sort((a, b) => phaseOrder(a.phase) - phaseOrder(b.phase))
+}
+
+function assemble (info: RouteInfo, own: OwnOptions, chain: readonly Named[]): CompiledRoute {
+  const of = (...hooks: CompiledStep['hook'][]) => hooks.flatMap(hook => chain.filter(([, step]) => step.hook === hook))
+  const [onRequest, preHandler] = [of('begin', 'onRequest'), of('preHandler')]
+  const handlers = (steps: readonly Named[]) => Object.freeze(steps.map(([, step]) => step.handler))
+  const names = (steps: readonly Named[]) => Object.freeze(steps.map(([name]) => name))
   return Object.freeze({
     info,
-    onRequest: handlers('onRequest'),
-    preHandler: handlers('preHandler'),
-    names: Object.freeze({ onRequest: names('onRequest'), preHandler: names('preHandler') })
+    own,
+    onRequest: handlers(onRequest),
+    preHandler: handlers(preHandler),
+    names: Object.freeze({ onRequest: names(onRequest), preHandler: names(preHandler) })
   })
 }

@@ -1,77 +1,89 @@
 import type { FastifyRequest } from 'fastify'
 import { ConfigurationError, Problems } from '../config/index.ts'
-import type { Violation } from '../headers/index.ts'
-import type { HandshakeFailure } from '../server/index.ts'
 import { sendProblem, throwProblem } from './answer.ts'
-import { compileOrClose, compileRoute, inOrder } from './compile.ts'
+import { compileOrClose, compileRoute, inOrder, keysOf } from './compile.ts'
+import { statedOf, type RouteOption } from './option.ts'
 import type { PathRules } from './path-rules.ts'
 import { sameConfig, type Declaration } from './route-info.ts'
 import { RouteTable, type RouterOptions } from './route-table.ts'
 import type { Answerer } from './run.ts'
 import { Slot } from './slot.ts'
-import type { CompiledRoute, EdgeAnswer, FailureBudget, RouteInfo, Step } from './types.ts'
+import type { CompiledRoute, Control, RouteInfo } from './types.ts'
 
 const unknownRoute: RouteInfo = Object.freeze({ kind: 'unknown', early: false, methods: [], url: '', config: Object.freeze(Object.create(null)), label: 'unknown route' })
 
-/** Holds the steps of all plugins of one scope and the chain of every route there. */
-export class Pipeline {
-  readonly #mark = Symbol('secure-api.route')
-  readonly #steps: Step[] = []
-  readonly #slots: Slot[] = []
-  #paths: PathRules | undefined
-  readonly #reports = new Map<string, () => unknown>()
-  readonly #overlapping: () => readonly Pipeline[]
-  readonly #table: RouteTable
-  #unknown: CompiledRoute | undefined
-  answer: Answerer = sendProblem
-  /** Set by the limiter, where there is one. */
-  failures: FailureBudget | undefined
-  /** What CORS adds to answers that no hook sees; set by the CORS plugin, where there is one. */
-  originHeaders: (origin: string | undefined) => readonly (readonly [name: string, value: string])[] = () => []
-  /** Called at the first request to each route, and at each that matches none; set by the plugin for errors, where there is one. */
-  onFirst: (request: FastifyRequest) => void = () => {}
-  /** Told of answers that no hook sees; set by the audit trail, where there is one. */
-  onEdgeAnswer: (answer: EdgeAnswer) => void = () => {}
-  /** Told of clients whose certificate was refused; set by the audit trail, where there is one. */
-  onHandshakeFailure: ((failure: HandshakeFailure) => void) | undefined
+/** What the frame itself is offered. Plugins add what controls offer each other. */
+export interface FramePorts {
+  /** Whether refusals are sent as problem documents, or thrown to the application's error handler. @default 'problem' */
+  readonly answers?: 'problem' | 'throw'
+  /** Route options by path. */
+  readonly paths?: PathRules
+  /** Called at the first request to each route, and at each that matches none. */
+  readonly onFirst?: (request: FastifyRequest) => void
+}
 
-  /** Told of violations that browsers report; set by the audit trail, where there is one. */
-  onViolation: (request: FastifyRequest, violation: Violation) => void = (request, violation) => {
-    request.log.warn({ violation }, 'secure-api: a browser reports a violation of the Content-Security-Policy')
-  }
+/** Holds the controls of one scope and the chain of every route there. */
+export class Pipeline<Ports extends FramePorts = FramePorts> {
+  readonly #mark = Symbol('secure-api.route')
+  readonly #claims = new Set<string>()
+  #controls: readonly Control[] = []
+  #ports: Readonly<Partial<Ports>> = Object.freeze({})
+  readonly #slots: Slot[] = []
+  readonly #reports = new Map<string, () => unknown>()
+  readonly #overlapping: () => readonly Pipeline<Ports>[]
+  readonly #table: RouteTable<Slot>
+  #unknown: CompiledRoute | undefined
+  #ready = false
 
   /**
    * @param overlapping the pipelines that requests of this one meet too: those of enclosing and of enclosed scopes.
    * @param router the router options of the application.
    */
-  constructor (overlapping: () => readonly Pipeline[] = () => [], router: RouterOptions = {}) {
+  constructor (overlapping: () => readonly Pipeline<Ports>[] = () => [], router: RouterOptions = {}) {
     this.#overlapping = overlapping
     this.#table = new RouteTable(router)
   }
 
-  /** Whether refusals are sent as problem documents, or thrown to the application's error handler. */
-  answerBy (mode: 'problem' | 'throw'): void {
-    this.answer = mode === 'throw' ? throwProblem : sendProblem
+  /** What controls offer each other. Complete, and read-only, when everything is ready. */
+  get ports (): Readonly<Partial<Ports>> {
+    return this.#ports
+  }
+
+  /** Offers something to the other controls, each port once, until everything is ready. */
+  offer (ports: Partial<Ports>): void {
+    const taken = Object.keys(ports).filter(name => name in this.#ports)
+    if (this.#ready || taken.length > 0) throw new TypeError(this.#ready ? 'ports are offered before the application is ready' : `offered twice: ${taken.join(', ')}`)
+    this.#ports = Object.freeze({ ...this.#ports, ...ports })
+  }
+
+  get answer (): Answerer {
+    return this.#ports.answers === 'throw' ? throwProblem : sendProblem
   }
 
   get sendsProblems (): boolean {
     return this.answer === sendProblem
   }
 
-  add (step: Step): void {
-    if ([this, ...this.#overlapping()].some(pipeline => pipeline.has(step.name))) {
+  add <Own> (control: Control<Own>): void {
+    this.claim(control.name)
+    this.#controls = inOrder([...this.#controls, control as Control])
+  }
+
+  /** Refuses a second plugin of this name, here and in every scope around or inside. */
+  claim (name: string): void {
+    if ([this, ...this.#overlapping()].some(pipeline => pipeline.has(name))) {
       throw new ConfigurationError([{
         code: 'SECURE_API_ALREADY_REGISTERED',
-        path: step.name,
+        path: name,
         why: 'it is registered already, here or in an enclosing or enclosed scope, and would run twice',
         fix: 'Register it once, at the root.'
       }])
     }
-    this.#steps.push(step)
+    this.#claims.add(name)
   }
 
   has (name: string): boolean {
-    return this.#steps.some(step => step.name === name)
+    return this.#claims.has(name)
   }
 
   /** Adds a plugin's part to `app.secureApi.status()`. */
@@ -83,19 +95,19 @@ export class Pipeline {
     return Object.fromEntries([...this.#reports].map(([name, status]) => [name, status()]))
   }
 
-  /** Names of the registered steps, in the order in which a request meets them. */
-  get steps (): readonly string[] {
-    return inOrder(this.#steps).map(({ name }) => name)
+  /** Names of the registered controls, in the order in which a request meets them. */
+  get controls (): readonly string[] {
+    return this.#controls.map(({ name }) => name)
   }
 
   /** Every route that is known: those declared after the suite, and earlier ones once a request has shown them. */
-  get routes (): readonly RouteInfo[] {
-    return this.#slots.map(({ info }) => info)
+  get routes (): readonly CompiledRoute[] {
+    return this.#slots.map(slot => this.#compiled(slot))
   }
 
   /** The known routes that a request with this method and URL would meet. */
-  routesAt (method: string, url: string): readonly RouteInfo[] {
-    return this.#table.at(method, url)
+  routesAt (method: string, url: string): readonly CompiledRoute[] {
+    return this.#table.at(method, url).map(slot => this.#compiled(slot))
   }
 
   /** The methods of the known routes for this URL. */
@@ -103,38 +115,36 @@ export class Pipeline {
     return this.#table.methodsAt(url)
   }
 
-  /** Route options by path; set by the authorization plugin, where it is given some. */
-  layUnder (paths: PathRules): void {
-    this.#paths = paths
-  }
-
   /** From `onRoute`. The hooks behind it may still change the route: its options are read, and judged, when everything is ready. */
   declare (declaration: Declaration): void {
-    const slot = this.#add(new Slot(declaration, () => this.#paths))
+    const slot = this.#add(new Slot(declaration, () => this.#ports.paths))
     slot.follow()
     queueMicrotask(() => { slot.hold() })
   }
 
   /** The route that was declared with this object, as far as it is known. */
-  declared (declaration: object): RouteInfo | undefined {
-    return this.#slots.find(slot => slot.isDeclaredBy(declaration))?.info
+  declared (declaration: object): CompiledRoute | undefined {
+    const slot = this.#slots.find(known => known.isDeclaredBy(declaration))
+    return slot && this.#compiled(slot)
   }
 
   /**
    * When every plugin is registered: compiles all declared routes, so that requests only look their chain up.
    * @param earlier URLs of routes that were declared before the suite.
    */
-  compile (problems: Problems, earlier: readonly string[] = []): void {
+  async compile (problems: Problems, earlier: readonly string[] = []): Promise<void> {
+    this.#ready = true
     for (const slot of this.#slots) {
       slot.settle(this.#keys)
       this.#list(slot)
     }
+    for (const option of new Set(this.#options)) await option.prepare?.(this.#slots.map(({ info }) => statedOf(option, info.config)))
     for (const slot of this.#slots) {
       const found = this.#repeats(slot) ? new Problems() : problems
       slot.check(found, this.#keys)
-      slot.compiled = compileRoute(slot.info, this.#steps, found)
+      slot.compiled = compileRoute(slot.info, this.#controls, found)
     }
-    this.#unknown = compileRoute(unknownRoute, this.#steps, problems)
+    this.#unknown = compileRoute(unknownRoute, this.#controls, problems)
     this.#refuseUnmatched(problems, earlier)
   }
 
@@ -149,30 +159,34 @@ export class Pipeline {
    * before the suite, and is compiled now. Its mistakes are handed to `onMistake`, and its chain then ends in a refusal.
    */
   admit (route: Declaration & { readonly config: object }, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
-    const slot = this.#slots.find(known => known.isOf(route)) ?? this.#add(new Slot(route, () => this.#paths, true))
+    const slot = this.#slots.find(known => known.isOf(route)) ?? this.#add(new Slot(route, () => this.#ports.paths, true))
     Object.defineProperty(route.config, this.#mark, { value: slot })
     return slot.compiled ?? this.#compileLate(slot, onMistake)
   }
 
   /** The chain of requests that match no route. */
   get unknown (): CompiledRoute {
-    this.#unknown ??= compileRoute(unknownRoute, this.#steps, new Problems())
+    this.#unknown ??= compileRoute(unknownRoute, this.#controls, new Problems())
     return this.#unknown
   }
 
-  /** What every step does on a route. */
-  posture (info: RouteInfo): Readonly<Record<string, unknown>> {
-    return Object.assign({}, ...inOrder(this.#steps).map(step => step.posture?.(info)))
+  /** What every control does on a route. */
+  posture ({ info, own }: CompiledRoute): Readonly<Record<string, unknown>> {
+    return Object.assign({}, ...this.#controls.map(control => control.posture?.(control.option && own.get(control.option), info)))
   }
 
-  /** The chain of a route, for reports. */
-  chain (info: RouteInfo): CompiledRoute {
-    return compileRoute(info, this.#steps, new Problems())
+  get #options (): readonly RouteOption[] {
+    return this.#controls.flatMap(({ option }) => option ?? [])
   }
 
   /** The route options that the controls read. */
   get #keys (): readonly string[] {
-    return this.#steps.flatMap(({ keys = [] }) => keys)
+    return keysOf(this.#options)
+  }
+
+  /** Before everything is ready a route may still change: what is made of it then is not kept. */
+  #compiled (slot: Slot): CompiledRoute {
+    return slot.compiled ?? compileRoute(slot.info, this.#controls, new Problems())
   }
 
   #compileLate (slot: Slot, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
@@ -181,7 +195,7 @@ export class Pipeline {
     slot.check(problems, this.#keys)
     const { info } = slot
     this.#list(slot)
-    slot.compiled = compileOrClose(info, this.#steps, problems)
+    slot.compiled = compileOrClose(info, this.#controls, problems)
     if (problems.any) onMistake(info.label, problems)
     return slot.compiled
   }
@@ -194,14 +208,14 @@ export class Pipeline {
 
   #refuseUnmatched (problems: Problems, earlier: readonly string[]): void {
     const urls = [...this.#slots.flatMap(({ urls }) => [...urls]), ...earlier]
-    for (const pattern of this.#paths?.unmatched(urls) ?? []) {
+    for (const pattern of this.#ports.paths?.unmatched(urls) ?? []) {
       problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', `authorization.routes['${pattern}']`, 'no route has this path, so that the rule guards nothing',
         'Write the path as the route was declared, with its prefix and parameters (`/orders/:id`), or end it in `/*` for everything below.')
     }
   }
 
-  #list ({ info, urls }: Slot): void {
-    for (const url of urls) this.#table.add(info, url)
+  #list (slot: Slot): void {
+    for (const url of slot.urls) this.#table.add(slot, url)
   }
 
   #add (slot: Slot): Slot {

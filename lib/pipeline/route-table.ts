@@ -1,15 +1,16 @@
 import { METHODS } from 'node:http'
 import createRouter, { type Config, type HTTPMethod, type HTTPVersion, type Instance } from 'find-my-way'
-import type { RouteInfo } from './types.ts'
 
 /** How the application's own router reads URLs. */
 export type RouterOptions = Config<HTTPVersion.V1> & { readonly useSemicolonDelimiter?: boolean }
+
+interface Routed { readonly info: { readonly methods: readonly string[], readonly url: string } }
 
 /**
  * All known routes, found again by method and URL. Fastify's router only tells that a pattern exists
  * (`app.findRoute`), and not which route a URL would meet.
  */
-export class RouteTable {
+export class RouteTable<Route extends Routed> {
   readonly #router: Instance<HTTPVersion.V1>
   readonly #methods = new Set<HTTPMethod>()
 
@@ -18,8 +19,8 @@ export class RouteTable {
   }
 
   /** Routes that differ only by a constraint (host, version) share an entry. */
-  add (route: RouteInfo, url = route.url): void {
-    for (const method of route.methods.filter(isMethod)) {
+  add (route: Route, url: string): void {
+    for (const method of route.info.methods.filter(isMethod)) {
       const same = this.#router.findRoute(method, url)
       if (same === null) this.#router.on(method, url, () => {}, [route])
       else same.store.push(route)
@@ -28,7 +29,7 @@ export class RouteTable {
   }
 
   /** The routes that a request with this method and URL would meet, whatever its host and version; none if it is a 404. */
-  at (method: string, url: string): readonly RouteInfo[] {
+  at (method: string, url: string): readonly Route[] {
     if (!isMethod(method)) return []
     return this.#router.find(method, url)?.store ?? []
   }
@@ -41,7 +42,7 @@ export class RouteTable {
 }
 
 /** `*`, and wildcards for OPTIONS, as CORS plugins declare them, answer for paths that do not exist. */
-function knowsPath (method: string, { url }: RouteInfo): boolean {
+function knowsPath (method: string, { info: { url } }: Routed): boolean {
   return url !== '*' && url !== '/*' && !(method === 'OPTIONS' && url.endsWith('*'))
 }
 

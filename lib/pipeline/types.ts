@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Problems } from '../config/index.ts'
 import type { AnswerCode, Refusal } from '../http/index.ts'
+import type { OwnOptions, RouteOption } from './option.ts'
 import type { Phase } from './phases.ts'
 
 /** Returned by a handler that has sent the answer itself. */
@@ -28,29 +28,33 @@ export interface RouteInfo {
   readonly source?: string
 }
 
+/** `begin`: at the start of the request, before any control can answer it. */
 export interface CompiledStep {
-  readonly hook: 'onRequest' | 'preHandler'
+  readonly hook: 'begin' | 'onRequest' | 'preHandler'
   readonly handler: Handler
 }
 
-/** What a plugin adds to the pipeline. */
-export interface Step {
+/**
+ * A control: one concern, in one phase. The frame parses its route option once for each route, when the route's `config` is final,
+ * and hands over the result as `own`.
+ */
+export interface Control<Own = unknown> {
   readonly name: string
   readonly phase: Phase
-  /** The route options that it reads from `config`, so that misspelt ones can be told from those of others. */
-  readonly keys?: readonly string[]
-  /** Called once a route, at boot where possible. Reports mistakes in the route's own options; undefined: not needed there. */
-  compile (route: RouteInfo, problems: Problems): CompiledStep | undefined
-  /** What this step does on the route, for `app.secureApi.routes()`. */
-  posture? (route: RouteInfo): Readonly<Record<string, unknown>>
+  readonly option?: RouteOption<Own>
+  /** Called once a route. Undefined: nothing to do there. */
+  compile (given: { readonly route: RouteInfo, readonly own: Own }): CompiledStep | undefined
+  /** What the control does on the route, for `app.secureApi.routes()`. */
+  posture? (own: Own, route: RouteInfo): Readonly<Record<string, unknown>>
 }
 
 /** A route with its chains, ready to run. */
 export interface CompiledRoute {
   readonly info: RouteInfo
+  readonly own: OwnOptions
   readonly onRequest: readonly Handler[]
   readonly preHandler: readonly Handler[]
-  /** Names of the steps, in order, for each hook. */
+  /** Names of the controls, in order, for each hook. */
   readonly names: { readonly onRequest: readonly string[], readonly preHandler: readonly string[] }
 }
 

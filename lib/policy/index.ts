@@ -1,6 +1,6 @@
 export { denialOf, notedDenial, noteDenial, type Denial } from './denial.ts'
-export { AuthorizationOptionsSchema, RequirementSchema, statesAll, type AuthorizationOptions, type PolicyContext, type PolicyFunction, type Requirement, type RouteRule, type Rule } from './options.ts'
+export { AuthorizationOptionsSchema, RequirementSchema, RouteRuleSchema, statesAll, type AuthorizationOptions, type PolicyContext, type PolicyFunction, type Requirement, type RouteRule, type Rule } from './options.ts'
 export { allTerms, checkPolicies, checkPolicyNames, PolicyBook } from './policies.ts'
 export { checkPatterns } from './patterns.ts'
-export { accessKeys, readRouteAccess, routeRuleKeys, type RouteAccess } from './route.ts'
+export { accessKeys, readRouteAccess, type RouteAccess } from './route.ts'
 export { compileRule, forbidden, type CompiledRule } from './rule.ts'

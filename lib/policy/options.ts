@@ -13,7 +13,7 @@ export const RequirementSchema = Type.Union([
   Name,
   Type.Object({ all: Names }, { additionalProperties: false }),
   Type.Object({ any: Names }, { additionalProperties: false })
-], { hint: 'Give one name, { all: [...] } or { any: [...] }; a bare list does not say which.' })
+], { hint: 'Give one name, { all: [...] } or { any: [...] }; a bare list does not say which.', refuseList: true })
 export type Requirement = Static<typeof RequirementSchema>
 
 /** Own properties alone: with a polluted `Object.prototype.all`, `{ any: [...] }` stays what it is. */

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { check, Problems } from '../config/index.ts'
+import { Problems } from '../config/index.ts'
 import { checkProxyVariable } from '../keys/index.ts'
 import { IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema, type IssuerOptions, type RevocationOptions, type TokenCacheOptions } from './options.ts'
 import { OwnTokensSchema, validateOwnTokens, type OwnTokensOptions } from './own.ts'
@@ -52,9 +52,8 @@ export type AuthenticationOptions = Partial<IssuerOptions> & {
 
 const issuerKeys = Object.keys(IssuerOptionsSchema.properties)
 
-/** Checks the section `auth`; used by the suite too, so that all mistakes are told at once. */
+/** What the schema of the section `auth` cannot say. */
 export function validateAuthentication (options: AuthenticationOptions, path: string, problems: Problems, context: ValidationContext): void {
-  check(AuthenticationOptionsSchema, options, path, problems)
   const direct = directIssuer(options)
   if (direct !== undefined && options.issuers !== undefined) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.issuers`, 'there are issuers here and one beside it', `Move \`${Object.keys(direct).join('`, `')}\` into an entry of \`issuers\`.`)

@@ -1,15 +1,12 @@
+import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { ConfigurationError, Problems } from '../../../lib/config/index.ts'
 import { refusal, type Refusal } from '../../../lib/http/index.ts'
-import { answered, PathRules, phases, Pipeline, RefusalError, refusalOf, run, type Handler, type RouteInfo, type Step } from '../../../lib/pipeline/index.ts'
+import { answered, PathRules, phases, Pipeline, RefusalError, refusalOf, routeOption, run, type Control, type FramePorts, type Handler } from '../../../lib/pipeline/index.ts'
 
 const forbidden = refusal('SECURE_API_FORBIDDEN')
-
-function route (config: RouteInfo['config'] = {}, early = false): RouteInfo {
-  return { kind: 'route', early, methods: ['GET'], url: '/x', config, label: 'route GET /x' }
-}
 
 /** What a request and its reply saw; Fastify itself is tested with the plugins. */
 class Exchange {
@@ -41,18 +38,32 @@ class Exchange {
 const settle = () => new Promise(resolve => setImmediate(resolve))
 const pass: Handler = () => undefined
 
-/** A step that writes its name down, wherever it runs. */
-function step (name: string, phase: Step['phase'], trace: string[] = [], hook: 'onRequest' | 'preHandler' = 'onRequest'): Step {
+/** A control that writes its name down, wherever it runs. */
+function step (name: string, phase: Control['phase'], trace: string[] = [], hook: 'onRequest' | 'preHandler' = 'onRequest'): Control {
   return { name, phase, compile: () => ({ hook, handler: () => { trace.push(name); return undefined } }), posture: () => ({ [name]: true }) }
 }
 
-const misspelt: Step = {
+/** Reads `wrong`, which must not be true. */
+const strict: Control<boolean> = {
   name: 'strict',
   phase: 'guard',
-  compile ({ config, label }, problems) {
-    if (config.wrong === true) problems.add('SECURE_API_OPTION_UNKNOWN', `${label}: config.wrong`, 'why', 'fix')
-    return undefined
-  }
+  option: routeOption<boolean, boolean>({
+    key: 'wrong',
+    schema: Type.Boolean(),
+    refine (stated = false, { path, problems }) {
+      if (stated) problems.add('SECURE_API_OPTION_UNKNOWN', path, 'why', 'fix')
+      return stated
+    }
+  }),
+  compile: () => undefined
+}
+
+/** The only route of an application with these controls. */
+function chainOf (pipeline: Pipeline) {
+  pipeline.declare(declaration())
+  const [route] = pipeline.routes
+  if (route === undefined) throw new Error('no route')
+  return route
 }
 
 function codeOf (t: Test, act: () => unknown): string {
@@ -71,9 +82,9 @@ t.test('requests meet the phases in one order, whatever order the steps came in'
     const trace: string[] = []
     const pipeline = new Pipeline()
     for (const phase of order) pipeline.add(step(phase, phase, trace))
-    new Exchange().run(pipeline.chain(route()).onRequest)
+    new Exchange().run(chainOf(pipeline).onRequest)
     const expected = phases.filter(phase => order.includes(phase))
-    return JSON.stringify([trace, pipeline.steps]) === JSON.stringify([expected, expected])
+    return JSON.stringify([trace, pipeline.controls]) === JSON.stringify([expected, expected])
   }))
   t.end()
 })
@@ -83,11 +94,12 @@ t.test('steps of one phase keep the order in which they were added, each in its 
   pipeline.add(step('b', 'guard'))
   pipeline.add(step('a', 'guard', [], 'preHandler'))
   pipeline.add(step('c', 'guard'))
-  const { names, onRequest, preHandler } = pipeline.chain(route())
+  const route = chainOf(pipeline)
+  const { names, onRequest, preHandler } = route
   t.strictSame(names, { onRequest: ['b', 'c'], preHandler: ['a'] })
   t.strictSame([onRequest.length, preHandler.length], [2, 1])
   t.ok([names, onRequest, preHandler].every(Object.isFrozen))
-  t.strictSame(pipeline.posture(route()), { a: true, b: true, c: true })
+  t.strictSame(pipeline.posture(route), { a: true, b: true, c: true })
   t.end()
 })
 
@@ -97,7 +109,7 @@ t.test('a step twice is a mistake, and so in an overlapping scope', t => {
   outer.add(step('cors', 'cors'))
   t.equal(codeOf(t, () => outer.add(step('cors', 'guard'))), 'SECURE_API_ALREADY_REGISTERED')
   t.equal(codeOf(t, () => inner.add(step('cors', 'cors'))), 'SECURE_API_ALREADY_REGISTERED')
-  t.strictSame([outer.steps, inner.steps], [['cors'], []])
+  t.strictSame([outer.controls, inner.controls], [['cors'], []])
   t.end()
 })
 
@@ -121,16 +133,16 @@ function shown ({ url, method, config }: ReturnType<typeof declaration>) {
 
 const nobody = () => { throw new Error('no mistake') }
 
-t.test('a route counts as it is when the hooks are through, and its chain is found by what Fastify holds', t => {
+t.test('a route counts as it is when the hooks are through, and its chain is found by what Fastify holds', async t => {
   const pipeline = new Pipeline()
-  pipeline.add(misspelt)
+  pipeline.add(strict)
   const route = declaration({ wrong: false })
   pipeline.declare(route)
   route.config = { wrong: true, kept: 1 }
   const problems = new Problems()
-  pipeline.compile(problems)
+  await pipeline.compile(problems)
   t.strictSame(problems.list().map(({ code }) => code), ['SECURE_API_OPTION_UNKNOWN'])
-  t.strictSame(pipeline.routes.map(({ config }) => ({ ...config })), [{ wrong: true, kept: 1 }])
+  t.strictSame(pipeline.routes.map(({ info }) => ({ ...info.config })), [{ wrong: true, kept: 1 }])
   const held = shown(route)
   t.equal(pipeline.find(held.config), undefined, 'no request has shown it')
   const chain = pipeline.admit(held, nobody)
@@ -138,7 +150,6 @@ t.test('a route counts as it is when the hooks are through, and its chain is fou
   t.equal(pipeline.find(held.config), chain)
   t.equal(new Pipeline().find(held.config), undefined, 'another scope has a mark of its own')
   t.equal(pipeline.routes.length, 1)
-  t.end()
 })
 
 t.test('a change that Fastify never reads stops the boot', async t => {
@@ -148,45 +159,43 @@ t.test('a change that Fastify never reads stops the boot', async t => {
   await Promise.resolve()
   route.config = { scope: 'b' }
   const problems = new Problems()
-  pipeline.compile(problems)
+  await pipeline.compile(problems)
   t.strictSame(problems.list().map(({ code }) => code), ['SECURE_API_ROUTE_CONFIG_LATE'])
 })
 
-t.test('the mistake of a GET route is told once, not again for the HEAD that Fastify adds', t => {
+t.test('the mistake of a GET route is told once, not again for the HEAD that Fastify adds', async t => {
   const pipeline = new Pipeline()
-  pipeline.add(misspelt)
+  pipeline.add(strict)
   for (const method of ['GET', 'HEAD']) pipeline.declare({ ...declaration({ wrong: true }), method })
   const problems = new Problems()
-  pipeline.compile(problems)
+  await pipeline.compile(problems)
   t.equal(problems.list().length, 1)
-  t.end()
 })
 
-t.test('misspelt keys are mistakes, and keys of others are left alone', t => {
-  const mistakes = (config: object) => {
+t.test('misspelt keys are mistakes, and keys of others are left alone', async t => {
+  const mistakes = async (config: object) => {
     const pipeline = new Pipeline()
-    pipeline.add({ name: 's', phase: 'guard', keys: ['scope', 'role', 'policy', 'authenticated', 'public', 'rateLimit', 'authorization', 'headers', 'cors'], compile: () => undefined })
+    const keys = ['scope', 'role', 'policy', 'authenticated', 'public', 'rateLimit', 'authorization', 'headers', 'cors']
+    pipeline.add({ name: 's', phase: 'guard', option: { schemas: Object.fromEntries(keys.map(key => [key, Type.Unsafe({})])), parse: () => undefined }, compile: () => undefined })
     pipeline.declare(declaration(config))
     const problems = new Problems()
-    pipeline.compile(problems)
+    await pipeline.compile(problems)
     return problems.list().map(({ path }) => path)
   }
   const slips = ['scopes', 'Scope', 'scoep', 'socpe', 'scop', 'rolee', 'roles', 'rloe', 'policies', 'polcy', 'Public', 'publc', 'authenticate', 'autenticated', 'authorisation', 'ratelimit', 'rateLimits', 'helmet', 'cor']
-  for (const name of slips) t.strictSame(mistakes({ [name]: 'x' }), [`route GET /x: config.${name}`])
-  t.strictSame(mistakes({ scope: 'a', roles: 'admin' }), ['route GET /x: config.roles'], 'a rule of which half is lost is no rule')
-  t.strictSame(mistakes({ role: 'a', roles: ['x'] }), [], "beside the right name it is somebody else's")
-  for (const name of ['swagger', 'rawBody', 'audit', 'url', 'method', 'publish', 'roleId', 'scopeId', 'auth', 'otel', 'permission', '']) t.strictSame(mistakes({ [name]: ['x'] }), [], name)
-  t.end()
+  for (const name of slips) t.strictSame(await mistakes({ [name]: 'x' }), [`route GET /x: config.${name}`])
+  t.strictSame(await mistakes({ scope: 'a', roles: 'admin' }), ['route GET /x: config.roles'], 'a rule of which half is lost is no rule')
+  t.strictSame(await mistakes({ role: 'a', roles: ['x'] }), [], "beside the right name it is somebody else's")
+  for (const name of ['swagger', 'rawBody', 'audit', 'url', 'method', 'publish', 'roleId', 'scopeId', 'auth', 'otel', 'permission', '']) t.strictSame(await mistakes({ [name]: ['x'] }), [], name)
 })
 
-t.test('steps that came after the route are in its chain, and find its mistakes', t => {
+t.test('steps that came after the route are in its chain, and find its mistakes', async t => {
   const pipeline = new Pipeline()
   pipeline.declare(declaration({ wrong: true }))
-  pipeline.add(misspelt)
+  pipeline.add(strict)
   const problems = new Problems()
-  pipeline.compile(problems)
+  await pipeline.compile(problems)
   t.equal(problems.list()[0]?.code, 'SECURE_API_OPTION_UNKNOWN')
-  t.end()
 })
 
 t.test('an early route is compiled once, at its first request', t => {
@@ -197,14 +206,14 @@ t.test('an early route is compiled once, at its first request', t => {
   const chain = pipeline.admit(held, nobody)
   t.equal(pipeline.find(held.config), chain)
   t.equal(compiled, 1)
-  t.strictSame(pipeline.routes.map(({ early }) => early), [true])
+  t.strictSame(pipeline.routes.map(({ info }) => info.early), [true])
   t.strictSame(Object.keys(held.config), ['url', 'method'], 'nothing that an application would see')
   t.end()
 })
 
 t.test('a misconfigured early route is closed, whatever is wrong', t => {
-  const broken: Step = { name: 'broken', phase: 'cors', compile: () => { throw new Error('hunter2') } }
-  for (const wrong of [misspelt, broken]) {
+  const broken: Control = { name: 'broken', phase: 'cors', compile: () => { throw new Error('hunter2') } }
+  for (const wrong of [strict as Control, broken]) {
     const pipeline = new Pipeline()
     pipeline.add(step('headers', 'headers'))
     pipeline.add(wrong)
@@ -236,15 +245,14 @@ t.test('the most specific pattern is laid under a route, and a rule of its own s
   t.end()
 })
 
-t.test('a request that matches no route has a chain too', t => {
+t.test('a request that matches no route has a chain too', async t => {
   const seen: string[] = []
   const pipeline = new Pipeline()
-  pipeline.add({ name: 's', phase: 'headers', compile: ({ kind }) => { seen.push(kind); return { hook: 'onRequest', handler: pass } } })
+  pipeline.add({ name: 's', phase: 'headers', compile: ({ route }) => { seen.push(route.kind); return { hook: 'onRequest', handler: pass } } })
   t.equal(pipeline.unknown.onRequest.length, 1)
   t.equal(pipeline.unknown, pipeline.unknown)
-  pipeline.compile(new Problems())
+  await pipeline.compile(new Problems())
   t.strictSame(seen, ['unknown', 'unknown'])
-  t.end()
 })
 
 t.test('synchronous handlers do not leave the turn', t => {
@@ -315,10 +323,48 @@ t.test('a late refusal that cannot be sent closes the connection, and does not e
   t.strictSame([destroyed, exchange.logged.length], [1, 1])
 })
 
+t.test('what controls offer each other is said once, and before everything is ready', async t => {
+  const pipeline = new Pipeline<FramePorts & { readonly colour?: string }>()
+  t.strictSame(pipeline.ports, {})
+  pipeline.offer({ colour: 'red' })
+  t.strictSame(pipeline.ports, { colour: 'red' })
+  t.ok(Object.isFrozen(pipeline.ports))
+  t.throws(() => pipeline.offer({ colour: 'blue' }), 'offered twice')
+  await pipeline.compile(new Problems())
+  t.throws(() => pipeline.offer({ answers: 'throw' }), 'before the application is ready')
+})
+
+t.test('an option is parsed once for each route, from the value that Fastify finally holds, for all controls that read it', async t => {
+  const pipeline = new Pipeline()
+  const seen: unknown[] = []
+  const option = routeOption<number, number>({ key: 'n', schema: Type.Integer(), refine: (n = 0) => { seen.push(n); return n * 10 } })
+  for (const name of ['one', 'two']) pipeline.add({ name, phase: 'guard', option, compile: ({ own }) => { t.equal(own, seen.at(-1) === 2 ? 20 : 0); return undefined }, posture: own => ({ [name]: own }) })
+  const route = declaration({ n: 1 })
+  pipeline.declare(route)
+  route.config = { n: 2 }
+  await pipeline.compile(new Problems())
+  t.strictSame(pipeline.routes.map(known => pipeline.posture(known)), [{ one: 20, two: 20 }])
+  t.strictSame(seen, [2, 0], 'the route, and the one of 404s')
+})
+
+t.test('a value that is wrong is told once, counts as not stated, and closes a route that is seen late', async t => {
+  const pipeline = new Pipeline()
+  const states: unknown[] = []
+  const keys = { a: Type.Literal(true), b: Type.Literal(true) }
+  pipeline.add({ name: 'both', phase: 'guard', option: { schemas: keys, parse: stated => { states.push({ ...stated }) } }, compile: () => undefined })
+  pipeline.add({ name: 'one', phase: 'guard', option: { schemas: { a: keys.a }, parse: () => undefined }, compile: () => undefined })
+  pipeline.declare(declaration({ a: 'yes', b: true }))
+  const problems = new Problems()
+  await pipeline.compile(problems)
+  t.strictSame(problems.list().map(({ code, path }) => [code, path]), [['SECURE_API_OPTION_VALUE', 'route GET /x: config.a']])
+  t.strictSame(states[0], { b: true })
+  t.strictSame(pipeline.routes.map(({ names }) => names.onRequest), [['closed']])
+})
+
 t.test('errors: throw hands the refusal to the error handler', t => {
   const pipeline = new Pipeline()
   t.equal(pipeline.sendsProblems, true)
-  pipeline.answerBy('throw')
+  pipeline.offer({ answers: 'throw' })
   t.equal(pipeline.sendsProblems, false)
   const exchange = new Exchange().run([() => forbidden], pipeline)
   const [error] = exchange.finished
@@ -326,7 +372,5 @@ t.test('errors: throw hands the refusal to the error handler', t => {
   t.match(error, { statusCode: 403, code: 'SECURE_API_FORBIDDEN', headers: forbidden.headers, refusal: forbidden })
   t.equal(refusalOf(exchange.request), forbidden)
   t.strictSame(exchange.sent, [])
-  pipeline.answerBy('problem')
-  t.equal(pipeline.sendsProblems, true)
   t.end()
 })

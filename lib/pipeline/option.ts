@@ -1,0 +1,64 @@
+import { Type, type TSchema } from '@sinclair/typebox'
+import { check, Problems } from '../config/index.ts'
+import type { Config } from './route-info.ts'
+import type { RouteInfo } from './types.ts'
+
+/** What a control reads from the `config` of a route. */
+export interface RouteOption<Own = unknown> {
+  /** The keys of `config`, each with the schema of its value. */
+  readonly schemas: Readonly<Record<string, TSchema>>
+  /** Loads what `parse` needs, before the first route is parsed. Gets what each route states. */
+  prepare? (stated: readonly Config[]): Promise<void>
+  /** Checks what the schemas cannot say, and makes of it what the control works with. Called once a route; the values are sound. */
+  parse (stated: Config, route: RouteInfo, problems: Problems): Own
+}
+
+export interface OptionParts<Value, Own> {
+  readonly key: string
+  readonly schema: TSchema
+  prepare? (values: readonly Value[]): Promise<void>
+  /** Gets undefined for a route that does not state the option. */
+  refine (value: Value | undefined, at: { readonly route: RouteInfo, readonly path: string, readonly problems: Problems }): Own
+}
+
+/**
+ * Declares a route option of one key. Checks, posture, misspelt keys and the reference come from this declaration.
+ *
+ * @example
+ * const tenant = routeOption<string, string | undefined>({ key: 'tenant', schema: Type.String(), refine: value => value })
+ */
+export function routeOption<Value, Own> ({ key, schema, prepare, refine }: OptionParts<Value, Own>): RouteOption<Own> {
+  return Object.freeze({
+    schemas: { [key]: schema },
+    parse: (stated: Config, route: RouteInfo, problems: Problems) => refine(stated[key] as Value | undefined, { route, path: `${route.label}: config.${key}`, problems }),
+    ...(prepare && { prepare: (stated: readonly Config[]) => prepare(stated.filter(values => key in values).map(values => values[key] as Value)) })
+  })
+}
+
+/** What a route states of each option, parsed. */
+export type OwnOptions = ReadonlyMap<RouteOption, unknown>
+
+/** Parses a route's `config`, each key and each option once. A value that is wrong counts as not stated. */
+export function readOptions (route: RouteInfo, options: Iterable<RouteOption>, problems: Problems): OwnOptions {
+  const sound = new Map<string, boolean>()
+  const isSound = (key: string, schema: TSchema): boolean => {
+    const known = sound.get(key) ?? problems.clean(found => check(Type.Object({ [key]: schema }), { [key]: route.config[key] }, `${route.label}: config`, found))
+    sound.set(key, known)
+    return known
+  }
+  const own = new Map<RouteOption, unknown>()
+  for (const option of options) {
+    if (own.has(option)) continue
+    const stated = statedOf(option, route.config)
+    const wrong = Object.keys(stated).filter(key => !isSound(key, option.schemas[key] ?? Type.Never()))
+    for (const key of wrong) delete stated[key]
+    own.set(option, option.parse(stated, route, wrong.length === 0 ? problems : new Problems()))
+  }
+  return own
+}
+
+export function statedOf ({ schemas }: RouteOption, config: Config): Record<string, unknown> {
+  const stated: Record<string, unknown> = Object.create(null)
+  for (const key of Object.keys(schemas)) if (Object.hasOwn(config, key)) stated[key] = config[key]
+  return stated
+}

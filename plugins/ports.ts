@@ -1,0 +1,40 @@
+import type { FastifyRequest } from 'fastify'
+import type { Violation } from '../lib/headers/index.ts'
+import type { HeaderPair } from '../lib/http/index.ts'
+import type { FramePorts, Pipeline, Verdict } from '../lib/pipeline/index.ts'
+import type { EdgeHeaders, EdgeStatus, HandshakeFailure } from '../lib/server/index.ts'
+
+/** The budget of failed authentications of one address. */
+export interface FailureBudget {
+  /**
+   * Asked before a credential costs any cryptography: the 429 of an address that has used its budget up. Of one address
+   * only so many are let in at once, the others wait, so that a burst cannot overrun the budget. Ends with `leave`,
+   * unless it is refused.
+   */
+  enter (request: FastifyRequest): Verdict | Promise<Verdict>
+  leave (request: FastifyRequest): void
+  /** Counts a failed authentication. */
+  count (request: FastifyRequest): void
+}
+
+/** An answer to something that never became a request: no hook sees it. */
+export interface EdgeAnswer {
+  readonly status: EdgeStatus
+  readonly address: string | undefined
+}
+
+/** What controls offer each other. Each is absent where its control is. */
+export interface Ports extends FramePorts {
+  /** From the limiter, for authentication. */
+  readonly failures?: FailureBudget
+  /** From the header plugin, for the edge. */
+  readonly edgeHeaders?: EdgeHeaders
+  /** From CORS, for the edge: what lets the pages of an allowed origin read its answers. */
+  readonly originHeaders?: (origin: string | undefined) => readonly HeaderPair[]
+  /** From the audit trail: told of answers of the edge, of refused client certificates, and of violations that browsers report. */
+  readonly onEdgeAnswer?: (answer: EdgeAnswer) => void
+  readonly onHandshakeFailure?: (failure: HandshakeFailure) => void
+  readonly onViolation?: (request: FastifyRequest, violation: Violation) => void
+}
+
+export type Frame = Pipeline<Ports>
