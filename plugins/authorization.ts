@@ -95,7 +95,7 @@ const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app
 interface OwnAccess {
   readonly access: RouteAccess
   readonly rule: CompiledRule | undefined
-  readonly phase?: CompiledStep['hook']
+  readonly phase: 'preHandler' | 'onRequest' | undefined
 }
 
 function accessOption (book: PolicyBook, fallback: 'deny' | 'authenticated'): RouteOption<OwnAccess> {
@@ -104,7 +104,7 @@ function accessOption (book: PolicyBook, fallback: 'deny' | 'authenticated'): Ro
     parse (stated: RouteRule, { kind, label }, problems) {
       const access = readRouteAccess(stated, book, label, problems)
       const rule = kind === 'unknown' ? undefined : ruleFor(access, book, fallback)
-      return { access, rule, ...(stated.authorization && { phase: stated.authorization.phase }) }
+      return { access, rule, phase: stated.authorization?.phase }
     }
   })
 }
