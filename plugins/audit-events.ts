@@ -1,12 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { auditPrincipal, eventName, outcomeOf, timestamp, type AuditEvent, type RouteAudit } from '../lib/audit/index.ts'
 import { isPreflight } from '../lib/cors/index.ts'
+import { edgeAnswers } from '../lib/edge/index.ts'
 import type { Violation } from '../lib/headers/index.ts'
 import { addressOf } from '../lib/http/index.ts'
 import { limitOf } from '../lib/limits/index.ts'
 import { notedDenial } from '../lib/policy/index.ts'
 import { refusalOf, type RouteInfo } from '../lib/pipeline/index.ts'
-import { edgeAnswers, type HandshakeFailure } from '../lib/server/index.ts'
+import type { HandshakeFailure } from '../lib/server/index.ts'
 import type { EdgeAnswer } from './ports.ts'
 
 /** What the trail says of every request of one route. */

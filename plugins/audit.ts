@@ -9,7 +9,7 @@ import { auditedRoute, closedEvent, edgeEvent, handshakeEvent, requestEvent, vio
 import type { Misspelt } from './misspelt.ts'
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
-import { contextOf } from './transport.ts'
+import { contextOf } from './fastify-internals.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig extends Misspelt<'audit'> {

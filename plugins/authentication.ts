@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import { defineSection, milliseconds, movedClock, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import { anonymous, hasFormToken, readBearer, type Principal } from '../lib/credentials/index.ts'
 import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/index.ts'
+import { Marks } from '../lib/marks/index.ts'
 import { answered, RefusalError, type RouteInfo, type RouteOption, type Verdict } from '../lib/pipeline/index.ts'
 import { RouteRuleSchema, type RouteRule } from '../lib/policy/index.ts'
 import { AuthenticationOptionsSchema, compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type IssuerOptions, type IssuerRules, type Outcome, type UnmatchedClaim } from '../lib/tokens/index.ts'
@@ -12,7 +13,7 @@ import { loadKeys, ownKey, Rings, trust, trustOwnTokens } from './issuers.ts'
 import { signOwnTokens, type Decide } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 import type { FailureBudget, Frame } from './ports.ts'
-import { contextOf } from './transport.ts'
+import { contextOf } from './fastify-internals.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -167,18 +168,14 @@ function connectionOf ({ httpVersionMajor, socket }: FastifyRequest['raw']): Con
   return httpVersionMajor === 1 ? socket as object as Connection : undefined
 }
 
-const verifying = new WeakMap<FastifyRequest, Promise<Verdict>>()
+const verifying = new Marks<FastifyRequest, Promise<Verdict>>()
 
 /**
  * Guards by hand may ask twice at once. A request holds one reservation of the failure budget: a second one would take
  * its place, and every later caller of the address would wait for the lost one without end.
  */
 function verifyNew (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: string): Promise<Verdict> {
-  const running = verifying.get(request)
-  if (running !== undefined) return running
-  const started = verify(authenticator, failures, request, token).finally(() => { verifying.delete(request) })
-  verifying.set(request, started)
-  return started
+  return verifying.ofOr(request, () => verify(authenticator, failures, request, token).finally(() => { verifying.take(request) }))
 }
 
 /** Cryptography is for addresses that have not used up their failures; tokens in the cache never come here. */

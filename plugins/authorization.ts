@@ -12,7 +12,7 @@ import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'
 import type { Named, PolicyName, RoleName, ScopeName } from './names.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
-import { contextOf } from './transport.ts'
+import { contextOf } from './fastify-internals.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig extends Misspelt<keyof RouteRule> {

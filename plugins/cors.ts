@@ -12,7 +12,7 @@ import { answered, routeOption, type CompiledRoute, type Handler, type RouteInfo
 import type { Misspelt } from './misspelt.ts'
 import { methodsOfRoutes, neighbours, refuseBeside } from './neighbours.ts'
 import { pipelineOf } from './pipeline.ts'
-import { contextOf } from './transport.ts'
+import { contextOf } from './fastify-internals.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {

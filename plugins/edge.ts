@@ -1,8 +1,8 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { installEdge, overTls, type EdgeHeaders } from '../lib/server/index.ts'
+import { installEdge, type EdgeHeaders } from '../lib/edge/index.ts'
+import { closingOf, overTlsOf } from './fastify-internals.ts'
 import { pipelineOf } from './pipeline.ts'
-import { closingOf, serverOptionsOf } from './transport.ts'
 
 const noHeaders: EdgeHeaders = Object.freeze({ headers: [], hsts: undefined, cache: { error: undefined } })
 
@@ -19,7 +19,7 @@ const edge: FastifyPluginAsync = async app => {
     table: pipeline.ports.edgeHeaders ?? noHeaders,
     maxParamLength,
     originHeaders: origin => pipeline.ports.originHeaders?.(origin) ?? [],
-    overTls: overTls(serverOptionsOf(app)?.trustProxy),
+    overTls: overTlsOf(app),
     isClosing: closingOf(app),
     onClientError: answer => pipeline.ports.onEdgeAnswer?.(answer)
   })

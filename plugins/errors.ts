@@ -2,9 +2,10 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import fp from 'fastify-plugin'
 import { environmentOf, type Environment } from '../lib/config/index.ts'
 import { errorAnswer, isHeadSent, refusal } from '../lib/http/index.ts'
+import { Marks } from '../lib/marks/index.ts'
 import { RefusalError, writeProblem } from '../lib/pipeline/index.ts'
+import { allowAnotherErrorHandler, errorHandlerOf, quietOf, routeContextOf, type ErrorHandlerLink } from './fastify-internals.ts'
 import { pipelineOf } from './pipeline.ts'
-import { quietOf } from './transport.ts'
 
 export interface ErrorsPluginOptions {
   /** @default NODE_ENV, and production when that is unset */
@@ -56,47 +57,33 @@ function tell (error: unknown, request: FastifyRequest, reply: FastifyReply, isQ
   else if (!isQuiet(request)) reply.log.info({ res: reply, err: error }, message)
 }
 
-/** What Fastify keeps of a handler: the next one, for what it throws, is its prototype. */
-interface Link { readonly func: (...parts: never[]) => unknown }
-
 /**
  * Sets our handler below the one that this scope has already; those set later are laid over it by Fastify. Routes declared before
  * keep the handlers of that moment: what is returned puts ours below them, at their first request.
  */
 function layUnder (app: FastifyInstance, handler: ErrorHandler): (request: FastifyRequest) => void {
   const { errorHandler: own } = app
-  allowAnother(app)
+  allowAnotherErrorHandler(app)
   app.setErrorHandler(handler)
-  const ours = valueOf(app, 'fastify.errorHandler') as Link | undefined
-  allowAnother(app)
+  const ours = errorHandlerOf(app)
+  allowAnotherErrorHandler(app)
   // Fastify binds those of applications, and its own not.
   if (own.name !== 'defaultErrorHandler') app.setErrorHandler(own)
-  const seen = new WeakSet<object>()
+  const seen = new Marks<object, true>()
   return request => {
-    const context = valueOf(request, 'fastify.context') as { errorHandler?: Link } | undefined
-    if (context?.errorHandler === undefined || ours === undefined || seen.has(context)) return
-    seen.add(context)
+    const context = routeContextOf(request)
+    if (context?.errorHandler === undefined || ours === undefined || seen.of(context) === true) return
+    seen.set(context, true)
     context.errorHandler = above(ours, context.errorHandler)
   }
 }
 
 /** The same handlers in the same order, with ours in the place of Fastify's own at the end. */
-function above (ours: Link, handler: Link): Link {
+function above (ours: ErrorHandlerLink, handler: ErrorHandlerLink): ErrorHandlerLink {
   if (handler === ours) return handler
   const next: object | null = Object.getPrototypeOf(handler)
   if (next === Object.prototype || next === null) return ours
-  return Object.assign(Object.create(above(ours, next as Link)), { func: handler.func })
-}
-
-function valueOf (holder: object, description: string): unknown {
-  const symbol = Object.getOwnPropertySymbols(holder).find(known => known.description === description)
-  return symbol && Reflect.get(holder, symbol)
-}
-
-/** Fastify warns of a second handler in one scope, or refuses it (`allowErrorHandlerOverride`): ours is not the application's first. */
-function allowAnother (scope: FastifyInstance): void {
-  const symbol = Object.getOwnPropertySymbols(scope).find(({ description }) => description === 'fastify.errorHandlerAlreadySet')
-  if (symbol !== undefined) Reflect.set(scope, symbol, false)
+  return Object.assign(Object.create(above(ours, next as ErrorHandlerLink)), { func: handler.func })
 }
 
 const notFound = refusal('SECURE_API_NOT_FOUND', { headers: { 'cache-control': 'no-store, max-age=0' } })

@@ -1,13 +1,13 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, onSendHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { defineSection, type Environment } from '../lib/config/index.ts'
+import { claim, type OverTls } from '../lib/edge/index.ts'
 import {
   compileHeaders, compileNonceTable, HeadersOptionsSchema, headPlans, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
   type EffectiveHeaders, type HeadersOptions, type HeaderTable, type RouteHeaders
 } from '../lib/headers/index.ts'
 import { addPairToHead, addVary, headPlanOf, planHead, withoutSharing } from '../lib/http/index.ts'
 import { routeOption, type Handler, type RouteInfo } from '../lib/pipeline/index.ts'
-import { claim } from '../lib/server/index.ts'
 import { decorating } from './decorators.ts'
 import edge from './edge.ts'
 import type { Misspelt } from './misspelt.ts'
@@ -15,7 +15,7 @@ import { neighbours, refuseBeside } from './neighbours.ts'
 import { warnOfBlankPages } from './openapi-pages.ts'
 import { pipelineOf } from './pipeline.ts'
 import { collectReports } from './reports.ts'
-import { contextOf } from './transport.ts'
+import { contextOf, overTlsOf } from './fastify-internals.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -56,6 +56,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
   })
   const pipeline = pipelineOf(app)
   const table = compileHeaders(options, context)
+  const isSecure = overTlsOf(app)
   pipeline.add({
     name: 'headers',
     phase: 'headers',
@@ -69,7 +70,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
     }),
     compile ({ route, own: { effective } }) {
       const isGuarded = pipeline.has('authentication') && (effective ?? options).cacheControl === undefined
-      return { hook: 'onRequest', handler: writer(effective === undefined ? table : compileHeaders(effective, context), route, isGuarded) }
+      return { hook: 'onRequest', handler: writer(effective === undefined ? table : compileHeaders(effective, context), route, isGuarded, isSecure) }
     },
     posture: ({ stated = 'default' }) => ({ headers: stated })
   })
@@ -92,13 +93,13 @@ interface Stated {
  * Headers wait for the head of the raw response: there they are part of an answer that never comes back to Fastify too
  * (`reply.hijack()`, streams written to `reply.raw`).
  */
-function writer (table: HeaderTable, { kind, config }: RouteInfo, isGuarded: boolean): Handler {
+function writer (table: HeaderTable, { kind, config }: RouteInfo, isGuarded: boolean, isSecure: OverTls): Handler {
   const { http, https } = headPlans(table, { isPublic: config.public === true && config.authentication === undefined, isRoute: kind === 'route', isGuarded })
   const withNonce = table.nonces.length > 0 ? compileNonceTable(table) : undefined
   return (request, reply) => {
     const { raw } = reply
     claim(raw)
-    planHead(raw, http !== https && request.protocol === 'https' ? https : http)
+    planHead(raw, http !== https && isSecure(request.raw) ? https : http)
     if (withNonce === undefined) return
     const { nonce, headers } = withNonce()
     for (const [name, value] of headers) addPairToHead(raw, name, value);

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigurationError } from '../lib/config/index.ts'
-import { scopesOf } from './neighbours.ts'
+import { keptAround, scopesOf } from './fastify-internals.ts'
 
 export interface MiddlewareOptions {
   /** Accepts middleware beside the suite. What it answers is not guarded. @default false */
@@ -28,16 +28,9 @@ const lists = ['fastify-middie-middlewares', 'fastify-express-middlewares']
 
 /** Whether `use` was called, here or in a scope around. Where the plugin does not keep its middleware as expected, it counts as used. */
 function hasMiddleware (scope: FastifyInstance): boolean {
-  const kept = lists.map(name => inherited(scope, name)).filter(list => list !== undefined)
+  const kept = lists.map(name => keptAround(scope, name)).filter(list => list !== undefined)
   if (kept.length === 0) return plugins.some(name => scope.hasPlugin(name))
   return kept.some(list => !Array.isArray(list) || list.length > 0)
-}
-
-/** The value under the nearest symbol with this description: a child scope has its parent as its prototype. */
-function inherited (scope: object | null, description: string): unknown {
-  if (scope === null) return undefined
-  const symbol = Object.getOwnPropertySymbols(scope).find(symbol => symbol.description === description)
-  return symbol === undefined ? inherited(Reflect.getPrototypeOf(scope), description) : Reflect.get(scope, symbol)
 }
 
 /** For a Fastify that keeps its scopes elsewhere: the hooks of both plugins show on the routes. */

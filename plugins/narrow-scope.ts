@@ -1,6 +1,6 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { Problems } from '../lib/config/index.ts'
-import { rootOf } from './transport.ts'
+import { rootOf } from './fastify-internals.ts'
 
 const ruleKeys = ['scope', 'role', 'policy', 'authenticated'] as const
 

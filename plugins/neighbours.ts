@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { ConfigurationError, type ConfigurationCode, type Problem } from '../lib/config/index.ts'
+import { pluginsOf } from './fastify-internals.ts'
 
 /** An official plugin, and what it leaves behind: it may run through a proxy or a wrapper, where its name is not seen. */
 interface Neighbour {
@@ -22,17 +23,12 @@ export function refuseBeside (app: FastifyInstance, { name, leaves }: Neighbour,
   app.addHook('onReady', async () => refuse())
 }
 
-const acceptedHooks = new WeakMap<FastifyInstance, readonly string[]>()
-
-/** Hooks and plugins that may run before the suite: they are not told by {@link hooksBefore}; an entry that names none is. */
-export function acceptHooksBefore (app: FastifyInstance, names: readonly string[]): void {
-  acceptedHooks.set(app, names)
-  app.addHook('onReady', async function findAcceptedHooks () {
-    const found = new Set([...namesBefore(app, 'secureApiOnRequest'), ...pluginsBefore(app)])
-    const entries = names.filter(name => !found.has(name))
-    const code = 'SECURE_API_HOOKS_BEFORE_UNKNOWN' satisfies ConfigurationCode
-    if (entries.length > 0) app.log.warn({ code, entries, found: [...found] }, 'secure-api: these entries of hooksBefore name no hook and no plugin that runs before the suite; remove them, or correct them by what was found')
-  })
+/** Warns of entries of `hooksBefore` that name no hook and no plugin that runs before the suite. */
+export function checkHooksBefore (app: FastifyInstance, accepted: readonly string[]): void {
+  const found = new Set([...namesBefore(app, 'secureApiOnRequest'), ...pluginsBefore(app)])
+  const entries = accepted.filter(name => !found.has(name))
+  const code = 'SECURE_API_HOOKS_BEFORE_UNKNOWN' satisfies ConfigurationCode
+  if (entries.length > 0) app.log.warn({ code, entries, found: [...found] }, 'secure-api: these entries of hooksBefore name no hook and no plugin that runs before the suite; remove them, or correct them by what was found')
 }
 
 /**
@@ -40,8 +36,8 @@ export function acceptHooksBefore (app: FastifyInstance, names: readonly string[
  * accepted. A hook without a name may belong to any plugin that was registered before: those are named instead. Whether
  * such a hook ever replies cannot be known; what it replies carries none of our headers.
  */
-export function hooksBefore (app: FastifyInstance, name: string): string[] {
-  const accepted = new Set(acceptedHooks.get(app))
+export function hooksBefore (app: FastifyInstance, name: string, acceptedNames: readonly string[]): string[] {
+  const accepted = new Set(acceptedNames)
   const plugins = pluginsBefore(app)
   const others = plugins.filter(plugin => !accepted.has(plugin))
   const owned = plugins.length > 0 && others.length === 0
@@ -61,24 +57,11 @@ function namesBefore (app: FastifyInstance, name: string): string[] {
   return [...new Set(lists.flatMap(list => list.slice(0, list.indexOf(own))))].map(hook => hook.replace(/\(\)$/, ''))
 }
 
-/** Fastify keeps the names of a scope's plugins, in their order, where `hasPlugin` looks for them. */
-const kPlugins = Symbol.for('registered-plugin')
-
 /** Plugins that were registered, with a name, before the first of ours. */
 function pluginsBefore (app: FastifyInstance): string[] {
-  const { [kPlugins]: list } = app as { [kPlugins]?: ArrayLike<unknown> }
-  const names = Array.from(list ?? [], String)
+  const names = pluginsOf(app)
   const first = names.findIndex(name => name.startsWith('secure-api'))
   return first === -1 ? names : names.slice(0, first)
-}
-
-/** This scope and all inside it, those declared before the suite too; undefined where Fastify does not keep them as expected. */
-export function scopesOf (app: FastifyInstance): FastifyInstance[] | undefined {
-  const symbol = Object.getOwnPropertySymbols(app).find(({ description }) => description === 'fastify.children')
-  const children: unknown = symbol && Reflect.get(app, symbol)
-  if (!Array.isArray(children)) return undefined
-  const below = (children as FastifyInstance[]).map(scopesOf)
-  return below.every(scopes => scopes !== undefined) ? [app, ...below.flat()] : undefined
 }
 
 /** Methods of all routes of the server, those declared before the suite too. */

@@ -1,6 +1,7 @@
 import type { FastifyContextConfig, FastifyInstance, RouteOptions } from 'fastify'
 import type { ConfigurationCode } from '../lib/config/index.ts'
 import type { RouteHeaders } from '../lib/headers/index.ts'
+import { Marks } from '../lib/marks/index.ts'
 import type { Pages } from '../lib/openapi/index.ts'
 import type { Frame } from './ports.ts'
 
@@ -44,11 +45,11 @@ const optionsOfPages = ['uiConfig', 'initOAuth', 'theme', 'logo']
  * not tell: the application may have routes of its own there, in a plugin with the same prefix too, which stay as they are.
  */
 function watchScopesOfPages (app: FastifyInstance): (scope: FastifyInstance) => boolean {
-  const known = new WeakSet<FastifyInstance>()
+  const known = new Marks<FastifyInstance, true>()
   app.addHook('onRegister', (scope, options: object) => {
-    if (scope.hasDecorator('swaggerCSP') && optionsOfPages.every(name => Object.hasOwn(options, name))) known.add(scope)
+    if (scope.hasDecorator('swaggerCSP') && optionsOfPages.every(name => Object.hasOwn(options, name))) known.set(scope, true)
   })
-  return scope => known.has(scope)
+  return scope => known.of(scope) === true
 }
 
 /** A page of the application that states a rule keeps it. */

@@ -6,12 +6,13 @@ import {
   basePaths, extension, extensionOf, isOpenApi3, OpenApiOptionsSchema, secureDocument, templateOf, toYaml,
   type Access, type DocumentOptions, type Fields, type OpenApiOptions, type Operation, type RouteFacts
 } from '../lib/openapi/index.ts'
+import { Marks } from '../lib/marks/index.ts'
 import type { CompiledRoute } from '../lib/pipeline/index.ts'
 import { compileIssuer, issuersOf, type AuthenticationOptions } from '../lib/tokens/index.ts'
 import { pageConfigs, ruleForPages } from './openapi-pages.ts'
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
-import { contextOf } from './transport.ts'
+import { contextOf } from './fastify-internals.ts'
 
 /** The decorator of @fastify/swagger. */
 type Generate = (options?: { yaml?: boolean }) => unknown
@@ -64,7 +65,7 @@ class DocumentedRoutes {
   readonly #app: FastifyInstance
   readonly #pipeline: Frame
   #declared: RouteOptions[] = []
-  readonly #marks = new WeakMap<object, RouteFacts>()
+  readonly #facts = new Marks<object, RouteFacts>()
 
   constructor (app: FastifyInstance, pipeline: Frame) {
     this.#app = app
@@ -91,7 +92,7 @@ class DocumentedRoutes {
       if (compiled === undefined || Object.hasOwn(route.schema ?? {}, extension)) continue
       const facts = this.#factsOf(compiled)
       const mark = extensionOf(facts)
-      this.#marks.set(mark, facts)
+      this.#facts.set(mark, facts)
       route.schema = Object.assign({}, route.schema, { [extension]: mark })
     }
   }
@@ -102,7 +103,7 @@ class DocumentedRoutes {
     const byPath = new Map(this.#pipeline.routes.flatMap(route => route.info.methods.map(method => [`${method} ${templateOf(route.info.url)}`, route])))
     return ({ method, path, operation }) => {
       const mark = operation[extension]
-      const marked = typeof mark === 'object' && mark !== null ? this.#marks.get(mark) : undefined
+      const marked = typeof mark === 'object' && mark !== null ? this.#facts.of(mark) : undefined
       if (marked !== undefined) return marked
       const route = bases.map(base => byPath.get(`${method} ${base}${path}`)).find(route => route !== undefined)
       return route === undefined ? this.#unknown(method, path) : this.#factsOf(route)
@@ -142,7 +143,7 @@ function isServed (app: FastifyInstance, method: string, path: string): boolean 
 
 /** Makes the secured document of one that @fastify/swagger made; again only when there is a new one, or when a route was seen first. */
 function describer (app: FastifyInstance, pipeline: Frame, routes: DocumentedRoutes, settings: Omit<DocumentOptions, 'authenticates' | 'bodies'>): (generate: Generate) => Document | undefined {
-  const made = new WeakMap<object, { readonly routes: number, readonly secured: Document }>()
+  const made = new Marks<object, { readonly routes: number, readonly secured: Document }>()
   let warned = false
   return generate => {
     routes.mark()
@@ -152,7 +153,7 @@ function describer (app: FastifyInstance, pipeline: Frame, routes: DocumentedRou
       warned = true
       return undefined
     }
-    const known = made.get(document)
+    const known = made.of(document)
     if (known?.routes === pipeline.routes.length) return known.secured
     const secured = secureDocument(document, routes.finder(document), { ...settings, authenticates: pipeline.has('authentication'), bodies: pipeline.sendsProblems })
     made.set(document, { routes: pipeline.routes.length, secured })
@@ -165,21 +166,21 @@ function warnOfVersion (app: FastifyInstance): void {
     'secure-api: the API description is Swagger 2.0, which has no bearer tokens, and stays as it is; register @fastify/swagger with the option `openapi`')
 }
 
-const wrapped = new WeakMap<object, Set<unknown>>()
+const wrapped = new Marks<object, Set<unknown>>()
 
 /** Replaces the decorator where it stands, in this scope or around it, so that everybody who asks gets the secured document. False: there is none. */
 function wrapDecorator (scope: FastifyInstance, name: string, document: (generate: Generate) => Document | undefined): boolean {
   const owner = ownerOf(scope, name)
   const generate: unknown = owner && Reflect.get(owner, name)
   if (owner === undefined || typeof generate !== 'function') return false
-  if (wrapped.get(generate)?.has(document) === true) return true
+  if (wrapped.of(generate)?.has(document) === true) return true
   const original = generate as Generate
   const secured: Generate = options => {
     const made = document(() => original())
     if (made === undefined) return original(options)
     return options?.yaml === true ? toYaml(made) : made
   }
-  wrapped.set(secured, new Set([...wrapped.get(generate) ?? [], document]))
+  wrapped.set(secured, new Set([...wrapped.of(generate) ?? [], document]))
   return Reflect.set(owner, name, secured)
 }
 

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import { Problems, type ConfigurationCode } from '../lib/config/index.ts'
 import { carryHeaders, Pipeline, RefusalError, run, throwRefusal, writeProblem, type CompiledRoute, type RouterOptions } from '../lib/pipeline/index.ts'
 import { isUnowned, tendUnowned } from '../lib/server/index.ts'
-import { hooksBefore, urlsOf } from './neighbours.ts'
+import { checkHooksBefore, hooksBefore, urlsOf } from './neighbours.ts'
 import type { Frame, Ports } from './ports.ts'
 import { tendUpgrades } from './upgrades.ts'
 
@@ -54,7 +54,7 @@ function addHooks (app: FastifyInstance, pipeline: Frame): void {
     const problems = new Problems()
     await pipeline.compile(problems, urlsOf(app))
     problems.throwIfAny()
-    warnOfEarlierHooks(app)
+    warnOfEarlierHooks(app, pipeline.ports.hooksBefore ?? [])
   })
   // Looking a route up takes an object of twelve members: it is done once, and kept on the request.
   const kRoute = Symbol('secure-api.compiled')
@@ -73,8 +73,9 @@ function addHooks (app: FastifyInstance, pipeline: Frame): void {
   })
 }
 
-function warnOfEarlierHooks (app: FastifyInstance): void {
-  const hooks = hooksBefore(app, 'secureApiOnRequest')
+function warnOfEarlierHooks (app: FastifyInstance, accepted: readonly string[]): void {
+  checkHooksBefore(app, accepted)
+  const hooks = hooksBefore(app, 'secureApiOnRequest', accepted)
   const code = 'SECURE_API_HOOK_ORDER' satisfies ConfigurationCode
   if (hooks.length > 0) app.log.warn({ code, hooks }, 'secure-api: these onRequest hooks run first; what they answer carries no headers and is not counted. Register the suite before them')
 }

@@ -1,8 +1,9 @@
 import type { FastifyRequest } from 'fastify'
+import type { EdgeHeaders, EdgeStatus } from '../lib/edge/index.ts'
 import type { Violation } from '../lib/headers/index.ts'
 import type { HeaderPair } from '../lib/http/index.ts'
 import type { FramePorts, Pipeline, Verdict } from '../lib/pipeline/index.ts'
-import type { EdgeHeaders, EdgeStatus, HandshakeFailure } from '../lib/server/index.ts'
+import type { HandshakeFailure } from '../lib/server/index.ts'
 
 /** The budget of failed authentications of one address. */
 export interface FailureBudget {
@@ -25,6 +26,8 @@ export interface EdgeAnswer {
 
 /** What controls offer each other. Each is absent where its control is. */
 export interface Ports extends FramePorts {
+  /** Names of hooks and plugins that may run before the suite. */
+  readonly hooksBefore?: readonly string[]
   /** From the limiter, for authentication. */
   readonly failures?: FailureBudget
   /** From the header plugin, for the edge. */

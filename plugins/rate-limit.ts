@@ -15,7 +15,7 @@ import { serveRateLimitApi } from './rate-limit-api.ts'
 import { addressHandler, failureBudget, routeHandler } from './rate-limit-handlers.ts'
 import { serveLoginGuard } from './rate-limit-login.ts'
 import { describe, policiesOf } from './rate-limit-routes.ts'
-import { contextOf, serverOptionsOf } from './transport.ts'
+import { contextOf, serverOptionsOf } from './fastify-internals.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig extends Misspelt<'rateLimit'> {

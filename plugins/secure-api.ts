@@ -17,16 +17,15 @@ import cors, { corsSection } from './cors.ts'
 import { decorating } from './decorators.ts'
 import edge from './edge.ts'
 import errors from './errors.ts'
+import { contextOf } from './fastify-internals.ts'
 import headers, { headersSection } from './headers.ts'
 import method from './method.ts'
 import middleware from './middleware.ts'
-import { acceptHooksBefore } from './neighbours.ts'
 import openapi, { discoveredBy, openApiSection } from './openapi.ts'
 import { guardNarrowScope } from './narrow-scope.ts'
 import { pipelineOf } from './pipeline.ts'
 import rateLimit, { rateLimitSection } from './rate-limit.ts'
 import tls from './tls.ts'
-import { contextOf } from './transport.ts'
 
 /** Options of the suite: each section is its plugin's options, or `false` to leave that control out. */
 export interface SecureApiOptions {
@@ -144,7 +143,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   await checkOptions(options, context)
   const { auth = false, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false, errors: answers = 'problem' } = options
   const { methodNotAllowed = true, audit: trail = {}, openapi: description = {}, dangerouslyAllowMiddleware = false } = options
-  pipeline.offer({ answers })
+  pipeline.offer({ answers, hooksBefore: options.hooksBefore ?? [] })
   for (const control of unkept(app, options)) pipeline.add(control)
   if (auth !== false) {
     await app.register(authentication, { ...auth, environment })
@@ -160,7 +159,6 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   await app.register(errors, { environment, errors: answers })
   await app.register(tls, { environment })
   await app.register(middleware, { dangerouslyAllowMiddleware })
-  acceptHooksBefore(app, options.hooksBefore ?? [])
   decorating(app).decorate('secureApi', Object.freeze({ routes: () => pipeline.routes.map(posture), status: () => pipeline.status() }))
   if (!Object.hasOwn(app, 'server')) guardNarrowScope(app)
 

@@ -6,7 +6,7 @@ import { ConfigurationError, environmentOf, type ConfigurationCode, type Environ
 import { certificateStoreOf, CertificateWatch, HandshakeWatch, type CertificateEvent, type CertificateStore, type HandshakeFailure, type Schedule } from '../lib/server/index.ts'
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
-import { canBeSecure, rootOf, serverOptionsOf } from './transport.ts'
+import { bindingsOf, canBeSecure, serverOptionsOf } from './fastify-internals.ts'
 
 export interface TlsPluginOptions {
   /** Runs a callback later. @default a timer that keeps no process alive */
@@ -83,19 +83,12 @@ function isLocal (listening: unknown): boolean {
  * second one. Where its list cannot be found any more, this is said rather than left to be noticed in a year.
  */
 function adoptAll (app: FastifyInstance, store: CertificateStore): void {
-  for (const server of bindings(app)) {
+  for (const server of bindingsOf(app)) {
     if (server instanceof TlsServer) store.adopt(server)
   }
   const { servers } = store.status()
   const listening = app.addresses().length
   if (servers < listening) app.log.error({ servers, listening }, 'secure-api: some listening sockets will keep this certificate until the next start')
-}
-
-function bindings (app: FastifyInstance): readonly unknown[] {
-  const root = rootOf(app)
-  const symbol = Object.getOwnPropertySymbols(root).find(({ description }) => description === 'fastify.serverBindings')
-  const found = symbol === undefined ? undefined : (root as Record<symbol, unknown>)[symbol]
-  return Array.isArray(found) ? found : []
 }
 
 const levels: Readonly<Record<string, 'info' | 'warn' | 'error'>> = {

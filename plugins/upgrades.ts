@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { endPipelined, isUnowned, tendUnowned } from '../lib/server/index.ts'
-import { rootOf } from './transport.ts'
+import { rootOf } from './fastify-internals.ts'
 
 const kTended = Symbol('secure-api.upgrades')
 

@@ -1,3 +1,5 @@
+import { Marks } from '../marks/index.ts'
+
 /** What is looked at of a response, over either version of HTTP. */
 export interface Ending {
   readonly closed?: boolean
@@ -41,20 +43,19 @@ export function hasLeft (request: Arrival): boolean {
 }
 
 /** One listener a connection, since requests that are sent behind one another share it. */
-const watched = new WeakMap<Carrier, Set<() => void>>()
+const watched = new Marks<Carrier, Set<() => void>>()
 
 /** Calls when the caller of a request leaves, unless it is cancelled before. */
 export function whenLeft (request: Arrival, call: () => void): () => void {
   const carrier = request.stream ?? request.socket
   if (carrier === undefined || carrier === null) return () => {}
-  const calls = watched.get(carrier) ?? watch(carrier)
+  const calls = watched.ofOr(carrier, watch)
   calls.add(call)
   return () => { calls.delete(call) }
 }
 
 function watch (carrier: Carrier): Set<() => void> {
   const calls = new Set<() => void>()
-  watched.set(carrier, calls)
   carrier.once('close', () => { for (const call of calls) call() })
   return calls
 }

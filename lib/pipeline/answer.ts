@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AnswerCode, Refusal } from '../http/index.ts'
+import { Marks } from '../marks/index.ts'
 import type { Answerer } from './run.ts'
 
 /** A refusal on its way to an error handler: thrown by guards used by hand and by `request.authorize`. */
@@ -20,10 +21,10 @@ export class RefusalError extends Error {
 }
 
 /** Where the reason of a refused request is kept for the audit trail. */
-const refusals = new WeakMap<FastifyRequest, Refusal>()
+const refusals = new Marks<FastifyRequest, Refusal>()
 
 export function refusalOf (request: FastifyRequest): Refusal | undefined {
-  return refusals.get(request)
+  return refusals.of(request)
 }
 
 export function noteRefusal (request: FastifyRequest, refusal: Refusal): void {

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { ConfigurationError, Problems } from '../config/index.ts'
+import { Marks } from '../marks/index.ts'
 import { sendProblem, throwProblem } from './answer.ts'
 import { compileOrClose, compileRoute, inOrder, keysOf } from './compile.ts'
 import { statedOf, type RouteOption } from './option.ts'
@@ -29,6 +30,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   #controls: readonly Control[] = []
   #ports: Readonly<Partial<Ports>> = Object.freeze({})
   readonly #slots: Slot[] = []
+  readonly #copies = new Marks<object, object>()
   readonly #reports = new Map<string, () => unknown>()
   readonly #overlapping: () => readonly Pipeline<Ports>[]
   readonly #table: RouteTable<Slot>
@@ -135,7 +137,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   async compile (problems: Problems, earlier: readonly string[] = []): Promise<void> {
     this.#ready = true
     for (const slot of this.#slots) {
-      slot.settle(this.#keys)
+      slot.settle(this.#keys, this.#copies)
       this.#list(slot)
     }
     for (const option of new Set(this.#options)) await option.prepare?.(this.#slots.map(({ info }) => statedOf(option, info.config)))
@@ -191,7 +193,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   #compileLate (slot: Slot, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
     const problems = new Problems()
-    slot.settle(this.#keys)
+    slot.settle(this.#keys, this.#copies)
     slot.check(problems, this.#keys)
     const { info } = slot
     this.#list(slot)

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Marks } from '../marks/index.ts'
 import type { RouteInfo } from './types.ts'
 
 /** A route as it was declared. Hooks of `onRoute` may change every member of it. */
@@ -26,23 +27,24 @@ export function ownConfig (config: object = {}): Config {
   return own
 }
 
-const copies = new WeakMap<object, object>()
+/** The copies that were made of options, by the object that the application wrote. */
+export type Copies = Marks<object, object>
 
 /**
  * A route whose options inherit nothing, to the bottom: with a polluted `Object.prototype.all`, `{ any: [...] }` would be fulfilled by
  * everybody. Only what the controls read is copied. Options that two routes share are one object here, too.
  */
-export function ownToTheBottom (info: RouteInfo, keys: readonly string[]): RouteInfo {
+export function ownToTheBottom (info: RouteInfo, keys: readonly string[], copies: Copies): RouteInfo {
   const own: Record<string, unknown> = Object.create(null)
-  for (const [key, value] of Object.entries(info.config)) own[key] = keys.includes(key) ? shared(value) : value
+  for (const [key, value] of Object.entries(info.config)) own[key] = keys.includes(key) ? shared(value, copies) : value
   return Object.freeze({ ...info, config: own })
 }
 
 /** The copy that was made before, unless the value has changed since. */
-function shared (value: unknown): unknown {
+function shared (value: unknown, copies: Copies): unknown {
   const copy = copyOf(value)
   if (typeof value !== 'object' || value === null || typeof copy !== 'object' || copy === null) return copy
-  const known = copies.get(value)
+  const known = copies.of(value)
   if (known !== undefined && isDeepStrictEqual(known, copy)) return known
   copies.set(value, copy)
   return copy

@@ -1,6 +1,6 @@
 import type { Problems } from '../config/index.ts'
 import type { PathRules } from './path-rules.ts'
-import { ownConfig, ownToTheBottom, routeInfo, sameConfig, type Config, type Declaration } from './route-info.ts'
+import { ownConfig, ownToTheBottom, routeInfo, sameConfig, type Config, type Copies, type Declaration } from './route-info.ts'
 import type { CompiledRoute, RouteInfo } from './types.ts'
 
 /**
@@ -67,9 +67,9 @@ export class Slot {
   }
 
   /** When everything is ready: from here on the route stays as it is. */
-  settle (keys: readonly string[]): void {
+  settle (keys: readonly string[], copies: Copies): void {
     this.hold()
-    this.#settled ??= ownToTheBottom(this.#read(), keys)
+    this.#settled ??= ownToTheBottom(this.#read(), keys, copies)
   }
 
   /** Reports what Fastify has not read, of what the declaration says. */

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Principal } from '../credentials/index.ts'
+import { Marks } from '../marks/index.ts'
 import type { Rule } from './options.ts'
 
 /** Why a caller was refused with 403: names only, no claim and no value. */
@@ -23,12 +24,12 @@ function bounded (names: ReadonlySet<string>): readonly string[] {
 }
 
 /** Beside the request, where the audit trail finds it. */
-const denials = new WeakMap<FastifyRequest, Denial>()
+const denials = new Marks<FastifyRequest, Denial>()
 
 export function noteDenial (request: FastifyRequest, denial: Denial): void {
   denials.set(request, denial)
 }
 
 export function notedDenial (request: FastifyRequest): Denial | undefined {
-  return denials.get(request)
+  return denials.of(request)
 }

@@ -1,5 +1,6 @@
 import type { Server as TlsServer } from 'node:tls'
 import type { ConfigurationCode } from '../config/index.ts'
+import { Marks } from '../marks/index.ts'
 import { inspect, type Certificate, type Finding, type Material } from './certificate.ts'
 import { expiryStage, type ExpiryStage } from './expiry.ts'
 import { keyFileFindings, readAgain } from './material.ts'
@@ -56,12 +57,12 @@ export interface StoreOptions {
 const READ_TIMEOUT = 10_000
 
 /** Node keeps what a server was made with: by its certificate, which is an object of ours, the store is found again. */
-const stores = new WeakMap<object, CertificateStore>()
+const stores = new Marks<object, CertificateStore>()
 
 /** The store behind a server that was made with options of `secureServer()`; undefined for every other. */
 export function certificateStoreOf (server: object): CertificateStore | undefined {
   const { cert } = server as { cert?: unknown }
-  return typeof cert === 'object' && cert !== null ? stores.get(cert) : undefined
+  return typeof cert === 'object' && cert !== null ? stores.of(cert) : undefined
 }
 
 /** Whether a pair can be served, and all that speaks against it. */

@@ -2,10 +2,8 @@ import { EventEmitter } from 'node:events'
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyServerOptions } from 'fastify'
-import { refusal, type AnswerCode, type Refusal } from '../http/index.ts'
-import { createClientErrorHandler } from './client-error.ts'
-import type { HeaderPair } from './edge-response.ts'
-import type { OverTls } from './forwarded.ts'
+import { createClientErrorHandler, type OverTls } from '../edge/index.ts'
+import { refusal, type AnswerCode, type HeaderPair, type Refusal } from '../http/index.ts'
 import { writeBlocks } from './head-block.ts'
 
 type Headers = Readonly<Record<string, string>>

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { proxyMatcher } from './trust-proxy.ts'
+import { trustedProxies } from '../edge/index.ts'
 
 interface Incoming {
   readonly headers: Readonly<Record<string, unknown>>
@@ -17,7 +17,7 @@ export function requestIds (header: string | undefined, proxies: readonly string
   const next = series()
   if (header === undefined) return next
   const name = header.toLowerCase()
-  const trusted = proxyMatcher(proxies)
+  const trusted = trustedProxies(proxies)
   return ({ headers, socket }) => {
     const { [name]: id } = headers
     return typeof id === 'string' && acceptable.test(id) && trusted(socket?.remoteAddress) ? id : next()

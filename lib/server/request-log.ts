@@ -1,4 +1,5 @@
 import type { FastifyServerOptions } from 'fastify'
+import { Marks } from '../marks/index.ts'
 
 /** Where pino keeps what it makes of `req`, `res` and `err`. */
 const kSerializers = Symbol.for('pino.serializers')
@@ -18,17 +19,13 @@ export const withoutQuery: NonNullable<FastifyServerOptions['childLoggerFactory'
   return logger.child(bindings, { ...options, serializers: { ...options.serializers, req: pathOnly(req) } })
 }
 
-const made = new WeakMap<Serializer, (request: unknown) => unknown>()
+const made = new Marks<Serializer, (request: unknown) => unknown>()
 
 /** Made once for each: a logger is made for every request. */
 function pathOnly (serialize: Serializer): (request: unknown) => unknown {
-  const known = made.get(serialize)
-  if (known !== undefined) return known
-  const own = (request: unknown): unknown => {
+  return made.ofOr(serialize, () => request => {
     const value = serialize(request as never)
     if (typeof value !== 'object' || value === null || !('url' in value) || typeof value.url !== 'string') return value
     return { ...value, url: value.url.replace(/[?#].*$/s, '') }
-  }
-  made.set(serialize, own)
-  return own
+  })
 }

@@ -4,17 +4,15 @@ import type { Server as HttpsServer, ServerOptions as HttpsOptions } from 'node:
 import type { Server as TlsServer } from 'node:tls'
 import type { FastifyHttp2SecureOptions, FastifyHttpOptions, FastifyHttpsOptions, FastifyServerOptions } from 'fastify'
 import { check, environmentOf, milliseconds, Problems, type Duration } from '../config/index.ts'
+import { edgePairsBy, overTls, proxiesOf } from '../edge/index.ts'
 import { compileHeaders } from '../headers/index.ts'
 import type { Finding } from './certificate.ts'
 import { CertificateStore, judge } from './certificate-store.ts'
-import { edgePairsBy } from './edge-response.ts'
-import { overTls } from './forwarded.ts'
 import { clientErrorHandler, frameworkErrors, houseResponse } from './house-response.ts'
 import { keyFileFindings, readNow } from './material.ts'
 import { SecureServerOptionsSchema, type SecureServerOptions, type TlsOptions } from './options.ts'
 import { requestIds } from './request-id.ts'
 import { withoutQuery } from './request-log.ts'
-import { proxiesOf } from './trust-proxy.ts'
 import { validateServer } from './validate.ts'
 
 type WithTls = SecureServerOptions & { tls: TlsOptions }

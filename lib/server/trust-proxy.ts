@@ -1,12 +1,9 @@
 import { BlockList, isIP } from 'node:net'
 import type { Problems } from '../config/index.ts'
+import { proxiesOf } from '../edge/index.ts'
 
-/** Names that `proxy-addr`, on which Fastify relies, knows. */
-const named: Readonly<Record<string, readonly string[]>> = {
-  loopback: ['127.0.0.1/8', '::1/128'],
-  linklocal: ['169.254.0.0/16', 'fe80::/10'],
-  uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']
-}
+/** Names that proxy-addr knows. */
+const named = ['loopback', 'linklocal', 'uniquelocal']
 
 /** Shorter prefixes than those of the widest private networks (RFC 1918, RFC 4193) name strangers. */
 const shortest: Readonly<Record<number, number>> = { 4: 8, 6: 7 }
@@ -14,12 +11,6 @@ const shortest: Readonly<Record<number, number>> = { 4: 8, 6: 7 }
 const mapped = blockList([{ address: '::ffff:0:0', bits: 96 }])
 
 const howTo = "List the proxies by address or network: trustProxy: ['10.0.0.0/8', '::1'], or 'loopback'."
-
-/** The list behind `trustProxy`; an environment variable's list is separated by commas. */
-export function proxiesOf (value: unknown): readonly string[] {
-  const list: readonly unknown[] = typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : []
-  return list.map(entry => String(entry).trim())
-}
 
 export function validateTrustProxy (value: unknown, path: string, problems: Problems): void {
   if (value === undefined || value === false) return
@@ -39,7 +30,7 @@ const refusedTypes: Readonly<Record<string, string>> = {
 }
 
 function validateEntry (entry: string, path: string, problems: Problems): void {
-  if (Object.hasOwn(named, entry)) return
+  if (named.includes(entry)) return
   const parsed = parse(entry)
   if (parsed === undefined) return problems.add('SECURE_API_SERVER_TRUST_PROXY', path, `'${entry.slice(0, 60)}' is no address and no network in CIDR notation`, howTo)
   const { family, prefix } = parsed
@@ -69,10 +60,4 @@ function blockList (networks: readonly Network[]): BlockList {
   const list = new BlockList()
   for (const { address, bits } of networks) list.addSubnet(address, bits, isIP(address) === 4 ? 'ipv4' : 'ipv6')
   return list
-}
-
-/** Whether an address is that of a trusted proxy. */
-export function proxyMatcher (proxies: readonly string[]): (address: string | undefined) => boolean {
-  const list = blockList(proxies.flatMap(entry => named[entry] ?? [entry]).map(parse).filter(entry => entry !== undefined))
-  return address => address !== undefined && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 }

@@ -6,8 +6,8 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { ConfigurationError } from '../../../lib/config/index.ts'
 import { compileHeaders } from '../../../lib/headers/index.ts'
-import { createServerOptions, installEdge, secureServer, type ClientErrorEvent, type SecureServerOptions } from '../../../lib/server/index.ts'
-import { proxyMatcher } from '../../../lib/server/trust-proxy.ts'
+import { createServerOptions, secureServer, type SecureServerOptions } from '../../../lib/server/index.ts'
+import { installEdge, trustedProxies, type ClientErrorEvent } from '../../../lib/edge/index.ts'
 import { Certificates } from './certificates.ts'
 
 const { certFile: cert, keyFile: key } = new Certificates(t.testdir({})).issue()
@@ -127,7 +127,7 @@ t.test('request ids', async t => {
   t.match(await ids(proxied, 'stranger', '192.0.2.1'), series)
   t.match(await ids(proxied, 'a b', '10.0.0.1'), series)
   t.match(await ids(proxied, 'x'.repeat(129), '10.0.0.1'), series)
-  t.equal(proxyMatcher(['loopback'])(undefined), false)
+  t.equal(trustedProxies(['loopback'])(undefined), false)
 })
 
 type Connect = () => net.Socket

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import { edgeAnswers, edgeResponse, type EdgeStatus, type HeaderPair } from './edge-response.ts'
+import type { HeaderPair } from '../http/index.ts'
+import { edgeAnswers, edgeResponse, type EdgeStatus } from './response.ts'
 
 export interface ClientErrorEvent {
   readonly status: EdgeStatus

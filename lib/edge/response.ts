@@ -1,8 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import { refusal, type AnswerCode } from '../http/index.ts'
-
-/** A header as it is written: lower-case name and value. */
-export type HeaderPair = readonly [name: string, value: string]
+import { refusal, type AnswerCode, type HeaderPair } from '../http/index.ts'
 
 /** The part of a header table that answers at the edge carry: all of them are errors. */
 export interface EdgeHeaders {

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import tls from 'node:tls'
 import t, { type Test } from 'tap'
 import { compileHeaders } from '../../../lib/headers/index.ts'
-import { claim, edgePairs, edgeResponse, installEdge, type ClientErrorEvent, type Edge, type EdgeOptions } from '../../../lib/server/index.ts'
+import { claim, edgePairs, edgeResponse, installEdge, type ClientErrorEvent, type Edge, type EdgeOptions } from '../../../lib/edge/index.ts'
 
 const table = compileHeaders({}, { environment: 'production', secure: true })
 const names = table.headers.map(([name]) => name)

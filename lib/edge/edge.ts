@@ -3,10 +3,11 @@ import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 
 import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { Server as HttpsServer } from 'node:https'
 import { Server as TlsServer } from 'node:tls'
-import { isHeadSent, refusal, type Refusal } from '../http/index.ts'
+import { isHeadSent, refusal, type HeaderPair, type Refusal } from '../http/index.ts'
+import { Marks } from '../marks/index.ts'
 import { createClientErrorHandler, type ClientErrorEvent } from './client-error.ts'
-import { edgePairsBy, type EdgeHeaders, type HeaderPair } from './edge-response.ts'
-import { overTls, type OverTls } from './forwarded.ts'
+import { overTls, type OverTls } from './over-tls.ts'
+import { edgePairsBy, type EdgeHeaders } from './response.ts'
 
 export type NodeServer = HttpServer | HttpsServer | Http2Server
 type NodeRequest = IncomingMessage | Http2ServerRequest
@@ -38,7 +39,9 @@ export interface Edge {
 interface EdgeState {
   readonly options: EdgeOptions
   readonly handlers: ReadonlySet<unknown>
-  readonly servers: Map<NodeServer, () => void>
+  readonly servers: Map<object, ServerState>
+  /** Servers of others, which are looked at once. */
+  readonly strangers: Marks<object, true>
   closing: boolean
 }
 
@@ -49,12 +52,8 @@ interface ServerState {
   readonly pairs: (secure: boolean) => readonly HeaderPair[]
   readonly overTls: OverTls
   readonly maxParamLength: number
+  detach (): void
 }
-
-const states = new WeakMap<object, ServerState>()
-const edges = new Set<EdgeState>()
-/** Servers that belong to none of the edges. */
-let strangers = new WeakSet<object>()
 
 /**
  * Puts the security headers on answers that no hook sees: bad URL, 414, missing Host, 417, 503 while closing, and
@@ -64,41 +63,29 @@ let strangers = new WeakSet<object>()
  * Requests that can only be answered by a route are left alone: their cost is one look at the URL and two headers.
  */
 export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
-  const edge: EdgeState = { options, handlers: new Set(server.listeners('request')), servers: new Map(), closing: false }
-  if (edges.size === 0) listen()
-  edges.add(edge)
-  strangers = new WeakSet()
+  const edge: EdgeState = { options, handlers: new Set(server.listeners('request')), servers: new Map(), strangers: new Marks(), closing: false }
+  const onSocket = (message: unknown) => { findSibling(edge, message) }
+  const onRequestStart = (message: unknown) => { guardRequest(edge, message) }
+  subscribe('net.server.socket', onSocket)
+  subscribe('http.server.request.start', onRequestStart)
   attach(server, edge)
   return {
     closing: () => { edge.closing = true },
-    dispose: () => dispose(edge)
+    dispose () {
+      for (const { detach } of edge.servers.values()) detach()
+      edge.servers.clear()
+      unsubscribe('net.server.socket', onSocket)
+      unsubscribe('http.server.request.start', onRequestStart)
+    }
   }
 }
 
-function dispose (edge: EdgeState): void {
-  for (const detach of edge.servers.values()) detach()
-  edge.servers.clear()
-  if (edges.delete(edge) && edges.size === 0) unlisten()
-}
-
-function listen (): void {
-  subscribe('net.server.socket', onSocket)
-  subscribe('http.server.request.start', onRequestStart)
-}
-
-function unlisten (): void {
-  unsubscribe('net.server.socket', onSocket)
-  unsubscribe('http.server.request.start', onRequestStart)
-}
-
 /** A new connection, before its first byte is read: the moment to find out about a second server. */
-function onSocket (message: unknown): void {
+function findSibling (edge: EdgeState, message: unknown): void {
   const { server } = (message as { socket: { server?: NodeServer } }).socket
-  if (server === undefined || states.has(server) || strangers.has(server)) return
-  const handlers = server.listeners('request')
-  const owner = [...edges].find(edge => isSibling(edge, handlers))
-  if (owner === undefined) strangers.add(server)
-  else attach(server, owner)
+  if (server === undefined || edge.servers.has(server) || edge.strangers.of(server) === true) return
+  if (isSibling(edge, server.listeners('request'))) attach(server, edge)
+  else edge.strangers.set(server, true)
 }
 
 /** Fastify gives its second server the handler of the first, and nothing else; a listener that tools add to all servers proves nothing. */
@@ -107,9 +94,9 @@ function isSibling ({ handlers }: EdgeState, others: readonly unknown[]): boolea
 }
 
 /** HTTP/1 only. It comes before Node's own refusals: missing Host, 417, too many requests on a socket. */
-function onRequestStart (message: unknown): void {
+function guardRequest (edge: EdgeState, message: unknown): void {
   const { request, response, server } = message as { request: IncomingMessage, response: ServerResponse, server: object }
-  const state = states.get(server)
+  const state = edge.servers.get(server)
   if (state !== undefined && mayMissHooks(state, request)) guard(response, pairsFor(state, request), state.edge)
 }
 
@@ -195,16 +182,22 @@ export function claim (response: object): void {
 
 function attach (server: NodeServer, edge: EdgeState): void {
   const { table, maxParamLength = 100, onClientError } = edge.options
-  const state = { edge, server, pairs: edgePairsBy(table), overTls: edge.options.overTls ?? overTls(false), maxParamLength }
-  states.set(server, state)
-  const onError = createClientErrorHandler(server, state.pairs(server instanceof TlsServer), onClientError)
+  const pairs = edgePairsBy(table)
+  const onError = createClientErrorHandler(server, pairs(server instanceof TlsServer), onClientError)
+  const state: ServerState = {
+    edge,
+    server,
+    pairs,
+    overTls: edge.options.overTls ?? overTls(false),
+    maxParamLength,
+    detach () {
+      server.removeListener('clientError', onError)
+      detachHttp2()
+    }
+  }
+  edge.servers.set(server, state)
   server.prependListener('clientError', onError)
   const detachHttp2 = isHttp1(server) ? () => {} : attachHttp2(server, state)
-  edge.servers.set(server, () => {
-    states.delete(server)
-    server.removeListener('clientError', onError)
-    detachHttp2()
-  })
 }
 
 function isHttp1 (server: NodeServer): boolean {

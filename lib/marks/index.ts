@@ -1,0 +1,31 @@
+/**
+ * What is kept of an object that is not ours to extend: a request, a socket, a server, a function of the application. It lives as long
+ * as the object. All of them are made here, so that hidden state is found by one search.
+ */
+export class Marks<On extends object, Value> {
+  readonly #values = new WeakMap<On, Value>()
+
+  of (on: On): Value | undefined {
+    return this.#values.get(on)
+  }
+
+  set (on: On, value: Value): void {
+    this.#values.set(on, value)
+  }
+
+  /** The value, which is not kept any longer. */
+  take (on: On): Value | undefined {
+    const value = this.#values.get(on)
+    this.#values.delete(on)
+    return value
+  }
+
+  /** The value, made at the first question. */
+  ofOr (on: On, make: (on: On) => Value): Value {
+    const known = this.#values.get(on)
+    if (known !== undefined) return known
+    const made = make(on)
+    this.#values.set(on, made)
+    return made
+  }
+}

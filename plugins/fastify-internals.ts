@@ -1,0 +1,110 @@
+import { Server as TlsServer } from 'node:tls'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { environmentOf, type Environment, type SectionContext } from '../lib/config/index.ts'
+import { overTls, type OverTls } from '../lib/edge/index.ts'
+
+/**
+ * What Fastify tells nowhere in public is read here, and in no other file, from the symbols under which it keeps it. Where one is not
+ * found any more, the answer is undefined, and each caller has another way.
+ */
+function keptBy (holder: object, description: string): unknown {
+  const symbol = Object.getOwnPropertySymbols(holder).find(known => known.description === description)
+  return symbol && Reflect.get(holder, symbol)
+}
+
+/** As kept by the nearest scope around: a child scope has its parent as its prototype. */
+export function keptAround (scope: object | null, description: string): unknown {
+  if (scope === null) return undefined
+  const own = Object.getOwnPropertySymbols(scope).some(known => known.description === description)
+  return own ? keptBy(scope, description) : keptAround(Reflect.getPrototypeOf(scope), description)
+}
+
+/** Only the root has the server as its own. */
+export function rootOf (app: object): object {
+  return Object.hasOwn(app, 'server') ? app : rootOf(Object.getPrototypeOf(app))
+}
+
+/** What the application gave to `Fastify()`, as far as it matters here. */
+export interface ServerOptions {
+  readonly trustProxy?: unknown
+  readonly https?: unknown
+}
+
+export function serverOptionsOf (app: FastifyInstance): ServerOptions | undefined {
+  const options = keptBy(rootOf(app), 'fastify.options')
+  return typeof options === 'object' && options !== null ? options : undefined
+}
+
+/** Whether a request can have come over TLS: to this server, or to a proxy that it believes. */
+export function canBeSecure (app: FastifyInstance): boolean {
+  const options = serverOptionsOf(app)
+  return app.server instanceof TlsServer || options === undefined || Boolean(options.trustProxy)
+}
+
+/** Whether a request did. */
+export function overTlsOf (app: FastifyInstance): OverTls {
+  return overTls(serverOptionsOf(app)?.trustProxy)
+}
+
+/** What the sections of the options may know of this scope. */
+export function contextOf (app: FastifyInstance, environment: Environment | undefined): SectionContext {
+  return { environment: environmentOf(environment), secure: canBeSecure(app), prefix: app.prefix }
+}
+
+/** Whether the application wants no log of requests, by its `disableRequestLogging` or `logController`; said of each request. */
+export function quietOf (app: FastifyInstance): (request: FastifyRequest) => boolean {
+  const controller = keptBy(rootOf(app), 'fastify.logController')
+  if (typeof controller !== 'object' || controller === null || !('isLogDisabled' in controller)) return () => app.initialConfig.disableRequestLogging === true
+  const { isLogDisabled } = controller
+  return request => typeof isLogDisabled === 'function' && Reflect.apply(isLogDisabled, controller, [request]) === true
+}
+
+/**
+ * Whether the application has begun to close. From that moment its router answers 503 by itself, which may be before any
+ * `preClose` hook of ours.
+ */
+export function closingOf (app: FastifyInstance): () => boolean {
+  const state = keptBy(rootOf(app), 'fastify.state')
+  if (typeof state !== 'object' || state === null) return () => false
+  return () => 'closing' in state && state.closing === true
+}
+
+/** The servers that `listen()` made beside the first, one for each further address of localhost. */
+export function bindingsOf (app: FastifyInstance): readonly unknown[] {
+  const found = keptBy(rootOf(app), 'fastify.serverBindings')
+  return Array.isArray(found) ? found : []
+}
+
+/** This scope and all inside it, those declared before the suite too. */
+export function scopesOf (app: FastifyInstance): FastifyInstance[] | undefined {
+  const children = keptBy(app, 'fastify.children')
+  if (!Array.isArray(children)) return undefined
+  const below = (children as FastifyInstance[]).map(scopesOf)
+  return below.every(scopes => scopes !== undefined) ? [app, ...below.flat()] : undefined
+}
+
+/** Where `hasPlugin` looks for the names of a scope's plugins, in their order. */
+const kPlugins = Symbol.for('registered-plugin')
+
+export function pluginsOf (app: FastifyInstance): string[] {
+  const { [kPlugins]: list } = app as { [kPlugins]?: ArrayLike<unknown> }
+  return Array.from(list ?? [], String)
+}
+
+/** What Fastify keeps of a handler of errors: the next one, for what it throws, is its prototype. */
+export interface ErrorHandlerLink { readonly func: (...parts: never[]) => unknown }
+
+export function errorHandlerOf (app: FastifyInstance): ErrorHandlerLink | undefined {
+  return keptBy(app, 'fastify.errorHandler') as ErrorHandlerLink | undefined
+}
+
+/** What a request's route keeps of its handlers. */
+export function routeContextOf (request: FastifyRequest): { errorHandler?: ErrorHandlerLink } | undefined {
+  return keptBy(request, 'fastify.context') as { errorHandler?: ErrorHandlerLink } | undefined
+}
+
+/** Fastify warns of a second handler in one scope, or refuses it (`allowErrorHandlerOverride`): ours is not the application's first. */
+export function allowAnotherErrorHandler (scope: FastifyInstance): void {
+  const symbol = Object.getOwnPropertySymbols(scope).find(({ description }) => description === 'fastify.errorHandlerAlreadySet')
+  if (symbol !== undefined) Reflect.set(scope, symbol, false)
+}
