@@ -74,10 +74,10 @@ function addHooks (app: FastifyInstance, pipeline: Frame): void {
 }
 
 function warnOfEarlierHooks (app: FastifyInstance, accepted: readonly string[]): void {
-  checkHooksBefore(app, accepted)
   const hooks = hooksBefore(app, 'secureApiOnRequest', accepted)
   const code = 'SECURE_API_HOOK_ORDER' satisfies ConfigurationCode
   if (hooks.length > 0) app.log.warn({ code, hooks }, 'secure-api: these onRequest hooks run first; what they answer carries no headers and is not counted. Register the suite before them')
+  checkHooksBefore(app, accepted)
 }
 
 function routeOf (pipeline: Frame, request: FastifyRequest): CompiledRoute {

@@ -23,6 +23,7 @@ import method from './method.ts'
 import middleware from './middleware.ts'
 import openapi, { discoveredBy, openApiSection } from './openapi.ts'
 import { guardNarrowScope } from './narrow-scope.ts'
+import { addOwnControls, OwnControlsSchema } from './own-controls.ts'
 import { pipelineOf } from './pipeline.ts'
 import rateLimit, { rateLimitSection } from './rate-limit.ts'
 import tls from './tls.ts'
@@ -71,6 +72,12 @@ export interface SecureApiOptions {
    * @default none
    */
   hooksBefore?: string[]
+  /**
+   * Controls of your own, each in one of the phases of a request, with a route option that is checked like those of the suite.
+   * `examples/own-control` shows one.
+   * @default none
+   */
+  controls?: readonly Control[]
   /** @default NODE_ENV, and production when that is unset */
   environment?: Environment
 }
@@ -121,6 +128,7 @@ const own = {
   errors: Type.Optional(Type.Union([Type.Literal('problem'), Type.Literal('throw')])),
   dangerouslyAllowMiddleware: Type.Optional(Type.Boolean()),
   hooksBefore: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
+  controls: Type.Optional(OwnControlsSchema),
   environment: Type.Optional(EnvironmentSchema)
 }
 
@@ -159,6 +167,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   await app.register(errors, { environment, errors: answers })
   await app.register(tls, { environment })
   await app.register(middleware, { dangerouslyAllowMiddleware })
+  addOwnControls(pipeline, options.controls ?? [])
   decorating(app).decorate('secureApi', Object.freeze({ routes: () => pipeline.routes.map(posture), status: () => pipeline.status() }))
   if (!Object.hasOwn(app, 'server')) guardNarrowScope(app)
 

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { minimal } from '../examples/minimal.ts'
+import { ordersApi } from '../examples/own-control/app.ts'
 import { call } from '../examples/orders/demo/call.ts'
 import { cases } from '../examples/orders/demo/cases.ts'
 import { World } from '../examples/orders/demo/world.ts'
@@ -59,4 +60,33 @@ t.test('the provider signs in nobody it does not know', async t => {
   const provider = await startProvider({ audience })
   t.teardown(() => provider.close())
   await t.rejects(provider.token({ scope: 'api.read', user: 'mallory' }))
+})
+
+t.test('a control of the application: its route option, its refusal, its posture, and its reason in the trail', async t => {
+  const provider = await startProvider({ audience })
+  t.teardown(() => provider.close())
+  const events: { readonly action: string, readonly status: number, readonly reason?: string }[] = []
+  const { app, maintenance } = await ordersApi({ issuer: provider.issuer, audience, environment: 'development', sink: event => { events.push(event) } })
+  t.teardown(() => app.close())
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const headers = { authorization: `Bearer ${await provider.token({ scope: 'api.read' })}` }
+  const orders = () => fetch(`${url}/orders`, { headers })
+
+  t.equal((await orders()).status, 200)
+  maintenance.begin()
+  const refused = await orders()
+  t.equal(refused.status, 503)
+  t.equal(refused.headers.get('retry-after'), '600')
+  t.equal(refused.headers.get('content-type'), 'application/problem+json; charset=utf-8')
+  t.equal(refused.headers.get('x-content-type-options'), 'nosniff')
+  t.match(await refused.json(), { code: 'ORDERS_MAINTENANCE', title: 'Service Unavailable', detail: 'The API is being maintained.' })
+  t.equal((await fetch(`${url}/health`)).status, 200)
+  maintenance.end()
+  t.equal((await orders()).status, 200)
+
+  t.match(events, [{ status: 200 }, { status: 503, reason: 'ORDERS_MAINTENANCE', action: 'GET /orders' }, { status: 200 }, { status: 200 }])
+  const posture = new Map(app.secureApi.routes().map(route => [`${String(route.methods)} ${route.url}`, route]))
+  t.match(posture.get('GET /orders'), { maintenance: true, access: { scope: 'api.read' } })
+  t.match(posture.get('GET /health'), { maintenance: false, access: 'public' })
+  t.strictSame(posture.get('GET /orders')?.steps.onRequest.includes('maintenance'), true)
 })

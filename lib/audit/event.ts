@@ -14,8 +14,8 @@ export interface AuditEvent {
   readonly outcome: Outcome
   /** 0 where a connection ended in the TLS handshake. */
   readonly status: number
-  /** Why it was refused: the code of the answer. */
-  readonly reason?: AnswerCode | 'client-aborted' | 'client-certificate'
+  /** Why it was refused: the code of the answer, which may be that of a control of the application's own. */
+  readonly reason?: AnswerCode | 'client-aborted' | 'client-certificate' | (string & {})
   /** Of a 403: what was required, and the scopes and roles the caller has. Names only, twenty of each at most. */
   readonly denial?: Denial
   readonly method: string
@@ -69,7 +69,7 @@ export type AuditEventName = 'api_access' | 'api_error' | 'api_connection_closed
 
 const names: Readonly<Record<string, AuditEventName>> = { ...namesByStatus, ...namesByReason }
 
-export function eventName (status: number, reason: AnswerCode | undefined): AuditEventName {
+export function eventName (status: number, reason: string | undefined): AuditEventName {
   return names[reason ?? ''] ?? names[status] ?? (status >= 500 ? 'api_error' : 'api_access')
 }
 

@@ -3,5 +3,5 @@ export { answers, type Answer, type AnswerCode, type TokenFailureCode } from './
 export { errorAnswer, type ErrorAnswer, type ErrorContext } from './application-error.ts'
 export { addPairToHead, addToHead, headPart, headPlanOf, isHeadSent, kBlock, planHead, withoutSharing, writable, type HeaderPair, type HeadPart, type HeadPlan } from './head.ts'
 export { hasEnded, hasLeft, whenEnded, whenLeft } from './ending.ts'
-export { bearerChallenge, refusal, type Refusal, type RefusalParts } from './refusal.ts'
+export { bearerChallenge, ownRefusal, refusal, type OwnRefusal, type Refusal, type RefusalParts } from './refusal.ts'
 export { addVary } from './vary.ts'

@@ -1,8 +1,10 @@
+import { STATUS_CODES } from 'node:http'
 import { answers, type Answer, type AnswerCode } from './answers.ts'
 
 /** An answer that ends a request, complete with headers and body. Those without variable parts are made at boot. */
 export interface Refusal {
-  readonly code: AnswerCode
+  /** One of `docs/errors.md`, or that of a control of the application's own. */
+  readonly code: string
   readonly status: number
   readonly title: string
   readonly detail: string
@@ -24,7 +26,10 @@ export interface RefusalParts {
 
 /** Builds the answer for a code: RFC 9457 body, challenge (RFC 6750 §3) where the table asks for one, never cached. */
 export function refusal (code: AnswerCode, parts: RefusalParts = {}): Refusal {
-  const { status, title, detail, challenge }: Answer = answers[code]
+  return problem(code, answers[code], parts)
+}
+
+function problem (code: string, { status, title, detail, challenge }: Answer, parts: RefusalParts): Refusal {
   const { type = 'about:blank', extensions, reason } = parts
   const headers = {
     'content-type': 'application/problem+json; charset=utf-8',
@@ -36,6 +41,30 @@ export function refusal (code: AnswerCode, parts: RefusalParts = {}): Refusal {
   // Twice: first for the order, then because no extension may replace what the status line says (RFC 9457 §3.1.2).
   const body = JSON.stringify({ ...members, ...extensions, ...members })
   return Object.freeze({ code, status, title, detail, headers: Object.freeze(headers), body, ...(reason === undefined ? undefined : { reason }) })
+}
+
+/** What a control of the application's own answers. */
+export interface OwnRefusal {
+  /** Stable, in capitals, for callers and for the audit trail: `ORDERS_MAINTENANCE`. Codes of the suite begin with `SECURE_API_`. */
+  readonly code: string
+  /** 400 to 599. */
+  readonly status: number
+  /** One sentence for the caller. */
+  readonly detail: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/**
+ * Makes the refusal of a control of the application's own, once, at boot. Throws a TypeError for a code or status that cannot be one.
+ *
+ * @example
+ * const closed = ownRefusal({ code: 'ORDERS_MAINTENANCE', status: 503, detail: 'Back at noon.', headers: { 'retry-after': '600' } })
+ */
+export function ownRefusal ({ code, status, detail, headers = {} }: OwnRefusal): Refusal {
+  if (!/^[A-Z][A-Z0-9_]{2,63}$/.test(code) || code.startsWith('SECURE_API_')) throw new TypeError(`'${code}' is no code for a control of your own: write capitals and _, such as ORDERS_MAINTENANCE`)
+  const title = status >= 400 ? STATUS_CODES[status] : undefined
+  if (title === undefined) throw new TypeError(`${status} is not the status of a refusal`)
+  return problem(code, { status, title, detail }, { headers })
 }
 
 /** The same for every API: it tells a stranger nothing. */

@@ -42,7 +42,7 @@ export class LimitNotCounted extends Error {
   readonly statusCode = 503
 
   constructor () {
-    super('The rate limit cannot be checked at the moment.')
+    super('The rate limiter is temporarily unavailable.')
     this.name = 'LimitNotCounted'
   }
 }

@@ -49,7 +49,7 @@ const descriptions: Readonly<Record<Status, string>> = {
   400: 'The credential is malformed, or there are two.',
   401: 'There is no credential, or none that is accepted.',
   403: 'The credential does not permit this.',
-  429: 'A rate limit is used up.',
+  429: 'The rate limit is exceeded.',
   503: 'The credential cannot be checked at the moment.'
 }
 

@@ -1,11 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { AnswerCode, Refusal } from '../http/index.ts'
+import type { Refusal } from '../http/index.ts'
 import { Marks } from '../marks/index.ts'
 import type { Answerer } from './run.ts'
 
 /** A refusal on its way to an error handler: thrown by guards used by hand and by `request.authorize`. */
 export class RefusalError extends Error {
-  readonly code: AnswerCode
+  /** One of `docs/errors.md`, or that of a control of the application's own. */
+  readonly code: string
   readonly statusCode: number
   readonly headers: Readonly<Record<string, string>>
   readonly refusal: Refusal

@@ -102,6 +102,11 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
     return this.#controls.map(({ name }) => name)
   }
 
+  /** The route options that the controls read. */
+  get keys (): readonly string[] {
+    return keysOf(this.#options)
+  }
+
   /** Every route that is known: those declared after the suite, and earlier ones once a request has shown them. */
   get routes (): readonly CompiledRoute[] {
     return this.#slots.map(slot => this.#compiled(slot))
@@ -137,13 +142,13 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   async compile (problems: Problems, earlier: readonly string[] = []): Promise<void> {
     this.#ready = true
     for (const slot of this.#slots) {
-      slot.settle(this.#keys, this.#copies)
+      slot.settle(this.keys, this.#copies)
       this.#list(slot)
     }
     for (const option of new Set(this.#options)) await option.prepare?.(this.#slots.map(({ info }) => statedOf(option, info.config)))
     for (const slot of this.#slots) {
       const found = this.#repeats(slot) ? new Problems() : problems
-      slot.check(found, this.#keys)
+      slot.check(found, this.keys)
       slot.compiled = compileRoute(slot.info, this.#controls, found)
     }
     this.#unknown = compileRoute(unknownRoute, this.#controls, problems)
@@ -181,11 +186,6 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
     return this.#controls.flatMap(({ option }) => option ?? [])
   }
 
-  /** The route options that the controls read. */
-  get #keys (): readonly string[] {
-    return keysOf(this.#options)
-  }
-
   /** Before everything is ready a route may still change: what is made of it then is not kept. */
   #compiled (slot: Slot): CompiledRoute {
     return slot.compiled ?? compileRoute(slot.info, this.#controls, new Problems())
@@ -193,8 +193,8 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   #compileLate (slot: Slot, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
     const problems = new Problems()
-    slot.settle(this.#keys, this.#copies)
-    slot.check(problems, this.#keys)
+    slot.settle(this.keys, this.#copies)
+    slot.check(problems, this.keys)
     const { info } = slot
     this.#list(slot)
     slot.compiled = compileOrClose(info, this.#controls, problems)

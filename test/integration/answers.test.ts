@@ -47,7 +47,7 @@ const cases: ReadonlyArray<readonly [name: string, path: string, init: RequestIn
   ['another scheme', '/orders', { headers: { authorization: 'Basic YTpi' } }, { status: 401, code: 'SECURE_API_UNAUTHENTICATED', challenge: /^Bearer realm="[^"]+"$/ }],
   ['garbage', '/orders', { headers: { authorization: 'Bearer abc' } }, { status: 401, code: 'SECURE_API_TOKEN_MALFORMED', challenge: invalid('The token is malformed.') }],
   ['an expired token', '/orders', { headers: bearer(issuer, { exp: 1 }) }, { status: 401, code: 'SECURE_API_TOKEN_EXPIRED', challenge: invalid('The token has expired.') }],
-  ['another audience', '/orders', { headers: bearer(issuer, { aud: 'api://other' }) }, { status: 401, code: 'SECURE_API_TOKEN_AUDIENCE', challenge: invalid('The token is meant for another audience.') }],
+  ['another audience', '/orders', { headers: bearer(issuer, { aud: 'api://other' }) }, { status: 401, code: 'SECURE_API_TOKEN_AUDIENCE', challenge: invalid('The token is intended for another audience.') }],
   ['another issuer', '/orders', { headers: bearer(issuer, { iss: 'https://evil.example' }) }, { status: 401, code: 'SECURE_API_TOKEN_ISSUER', challenge: invalid('The issuer is not accepted.') }],
   ['the scheme alone', '/orders', { headers: { authorization: 'Bearer' } }, { status: 400, code: 'SECURE_API_CREDENTIAL_AMBIGUOUS', challenge: malformed }],
   ['header and query', '/orders?access_token=x', { headers: reader }, { status: 400, code: 'SECURE_API_CREDENTIAL_AMBIGUOUS', challenge: malformed }],

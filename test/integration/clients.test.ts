@@ -25,8 +25,8 @@ const challenges: ReadonlyArray<readonly [name: string, path: string, authorizat
   ['no credential', '/orders', undefined, 401, { realm: 'api' }],
   ['garbage', '/orders', 'Bearer abc', 401, { error: 'invalid_token', error_description: 'The token is malformed.' }],
   ['an expired token', '/orders', bearer(issuer, { exp: 1 }).authorization, 401, { error: 'invalid_token', error_description: 'The token has expired.' }],
-  ['another audience', '/orders', bearer(issuer, { aud: 'b' }).authorization, 401, { error: 'invalid_token', error_description: 'The token is meant for another audience.' }],
-  ['the scheme alone', '/orders', 'Bearer', 400, { error: 'invalid_request', error_description: 'Send exactly one Bearer token, in the Authorization header.' }],
+  ['another audience', '/orders', bearer(issuer, { aud: 'b' }).authorization, 401, { error: 'invalid_token', error_description: 'The token is intended for another audience.' }],
+  ['the scheme alone', '/orders', 'Bearer', 400, { error: 'invalid_request', error_description: 'Send exactly one bearer token, in the Authorization header.' }],
   ['a scope of several', '/orders', bearer(issuer, {}).authorization, 403, { error: 'insufficient_scope', error_description: 'The credential does not permit this.', scope: 'api.read' }],
   ['all scopes', '/all', bearer(issuer, {}).authorization, 403, { error: 'insufficient_scope', error_description: 'The credential does not permit this.', scope: 'api.read api.write' }],
   ['a role', '/admin', bearer(issuer, {}).authorization, 403, { error: 'insufficient_scope', error_description: 'The credential does not permit this.' }]

@@ -78,7 +78,7 @@ t.test('parts are added, and none replaces what the status line says', t => {
   })
   t.match(made.headers, { 'retry-after': '3', 'cache-control': 'private' })
   t.strictSame(JSON.parse(made.body), {
-    type: 'https://docs.example/limits', title: 'Too Many Requests', status: 429, detail: 'A rate limit is used up.', code: 'SECURE_API_RATE_LIMITED', limits: ['read']
+    type: 'https://docs.example/limits', title: 'Too Many Requests', status: 429, detail: 'The rate limit is exceeded.', code: 'SECURE_API_RATE_LIMITED', limits: ['read']
   })
   t.equal(made.reason, 'told to nobody')
   t.notMatch(made.body, 'told to nobody')
