@@ -46,6 +46,28 @@ function problemHandler (app: FastifyInstance, reveal: boolean): ErrorHandler {
   }
 }
 
+const failed = refusal('SECURE_API_APPLICATION_FAILED', { headers: { 'cache-control': 'no-store, max-age=0' } })
+
+/**
+ * Below ours: where it fails too, because a hook fails on every answer or a getter of the error throws, Fastify's own would send
+ * the message. No hook and no serializer runs here.
+ */
+const lastResort: ErrorHandler = (error, _request, reply) => {
+  const { raw } = reply
+  reply.hijack()
+  try {
+    reply.log.error({ err: error }, 'secure-api: the answer to an error could not be sent')
+  } catch {
+    reply.log.error('secure-api: the answer to an error could not be sent, and the error cannot be read')
+  }
+  if (isHeadSent(raw)) {
+    raw.destroy()
+    return
+  }
+  raw.writeHead(failed.status, { ...failed.headers, 'content-length': Buffer.byteLength(failed.body) })
+  raw.end(failed.body)
+}
+
 /** What a handler said of the body that it then failed to send. */
 const ofTheLostBody = ['content-encoding', 'content-disposition', 'content-language', 'content-range', 'accept-ranges', 'etag', 'last-modified', 'expires']
 
@@ -65,12 +87,12 @@ interface Link { readonly func: (...parts: never[]) => unknown }
  */
 function layUnder (app: FastifyInstance, handler: ErrorHandler): (request: FastifyRequest) => void {
   const { errorHandler: own } = app
-  allowAnother(app)
-  app.setErrorHandler(handler)
+  setAnother(app, lastResort)
+  setAnother(app, handler)
   const ours = valueOf(app, 'fastify.errorHandler') as Link | undefined
-  allowAnother(app)
   // Fastify binds those of applications, and its own not.
-  if (own.name !== 'defaultErrorHandler') app.setErrorHandler(own)
+  if (own.name !== 'defaultErrorHandler') setAnother(app, own)
+  else allowAnother(app)
   const seen = new WeakSet<object>()
   return request => {
     const context = valueOf(request, 'fastify.context') as { errorHandler?: Link } | undefined
@@ -91,6 +113,11 @@ function above (ours: Link, handler: Link): Link {
 function valueOf (holder: object, description: string): unknown {
   const symbol = Object.getOwnPropertySymbols(holder).find(known => known.description === description)
   return symbol && Reflect.get(holder, symbol)
+}
+
+function setAnother (app: FastifyInstance, handler: Parameters<FastifyInstance['setErrorHandler']>[0]): void {
+  allowAnother(app)
+  app.setErrorHandler(handler)
 }
 
 /** Fastify warns of a second handler in one scope, or refuses it (`allowErrorHandlerOverride`): ours is not the application's first. */
