@@ -142,7 +142,7 @@ async function checkClock (url: string, findings: Findings): Promise<void> {
 
 async function checkKeys (uri: unknown, accepted: readonly Algorithm[], named: readonly Algorithm[], findings: Findings): Promise<readonly ImportedKey[]> {
   if (typeof uri !== 'string' || !isSecureUrl(uri, true)) {
-    findings.error('ISSUER_KEYS', `jwks_uri is ${show(uri)}`, 'The metadata needs an https address of the key set in `jwks_uri`; or configure `jwksUri`.')
+    findings.error('ISSUER_KEYS', `jwks_uri is ${withoutSecrets(show(uri))}`, 'The metadata needs an https address of the key set in `jwks_uri`; or configure `jwksUri`.')
     return []
   }
   const fetched = await fetchTimed(uri)
