@@ -47,6 +47,28 @@ function problemHandler (app: FastifyInstance, reveal: boolean): ErrorHandler {
   }
 }
 
+const failed = refusal('SECURE_API_APPLICATION_FAILED', { headers: { 'cache-control': 'no-store, max-age=0' } })
+
+/**
+ * Below ours: where it fails too, because a hook fails on every answer or a getter of the error throws, Fastify's own would send
+ * the message. No hook and no serializer runs here.
+ */
+const lastResort: ErrorHandler = (error, _request, reply) => {
+  const { raw } = reply
+  reply.hijack()
+  try {
+    reply.log.error({ err: error }, 'secure-api: the answer to an error could not be sent')
+  } catch {
+    reply.log.error('secure-api: the answer to an error could not be sent, and the error cannot be read')
+  }
+  if (isHeadSent(raw)) {
+    raw.destroy()
+    return
+  }
+  raw.writeHead(failed.status, { ...failed.headers, 'content-length': Buffer.byteLength(failed.body) })
+  raw.end(failed.body)
+}
+
 /** What a handler said of the body that it then failed to send. */
 const ofTheLostBody = ['content-encoding', 'content-disposition', 'content-language', 'content-range', 'accept-ranges', 'etag', 'last-modified', 'expires']
 
@@ -63,12 +85,12 @@ function tell (error: unknown, request: FastifyRequest, reply: FastifyReply, isQ
  */
 function layUnder (app: FastifyInstance, handler: ErrorHandler): (request: FastifyRequest) => void {
   const { errorHandler: own } = app
-  allowAnotherErrorHandler(app)
-  app.setErrorHandler(handler)
+  setAnother(app, lastResort)
+  setAnother(app, handler)
   const ours = errorHandlerOf(app)
-  allowAnotherErrorHandler(app)
   // Fastify binds those of applications, and its own not.
-  if (own.name !== 'defaultErrorHandler') app.setErrorHandler(own)
+  if (own.name !== 'defaultErrorHandler') setAnother(app, own)
+  else allowAnotherErrorHandler(app)
   const seen = new Marks<object, true>()
   return request => {
     const context = routeContextOf(request)
@@ -84,6 +106,11 @@ function above (ours: ErrorHandlerLink, handler: ErrorHandlerLink): ErrorHandler
   const next: object | null = Object.getPrototypeOf(handler)
   if (next === Object.prototype || next === null) return ours
   return Object.assign(Object.create(above(ours, next as ErrorHandlerLink)), { func: handler.func })
+}
+
+function setAnother (app: FastifyInstance, handler: Parameters<FastifyInstance['setErrorHandler']>[0]): void {
+  allowAnotherErrorHandler(app)
+  app.setErrorHandler(handler)
 }
 
 const notFound = refusal('SECURE_API_NOT_FOUND', { headers: { 'cache-control': 'no-store, max-age=0' } })

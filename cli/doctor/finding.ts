@@ -68,6 +68,9 @@ export interface Examination {
   readonly details?: Readonly<Record<string, unknown>>
 }
 
+/** Whoever answers chooses a part of these texts: a name of half a megabyte would take minutes to break into lines. */
+const longest = { subject: 200, text: 2000 }
+
 /** Collects findings in the order of asking. */
 export class Findings {
   readonly list: Finding[] = []
@@ -89,6 +92,11 @@ export class Findings {
   }
 
   #add (finding: Finding, subject: string | undefined): void {
-    this.list.push(subject === undefined ? finding : { ...finding, subject })
+    const { what, fix } = finding
+    this.list.push({ ...finding, what: cut(what, longest.text), ...(fix !== undefined && { fix: cut(fix, longest.text) }), ...(subject !== undefined && { subject: cut(subject, longest.subject) }) })
   }
+}
+
+function cut (text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text
 }

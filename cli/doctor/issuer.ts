@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { Problems } from '../../lib/config/index.ts'
 import {
-  algorithms, checkIssuerUrl, fetchDocument, FetchFailure, importKeys, isSecureUrl, metadataUrls, resolveKeysOptions,
+  algorithms, checkIssuerUrl, fetchDocument, FetchFailure, importKeys, isSecureUrl, metadataUrls, resolveKeysOptions, withoutSecrets,
   type Algorithm, type DropReason, type ImportedKey
 } from '../../lib/keys/index.ts'
 import { presets, type PresetName } from '../../lib/tokens/index.ts'
@@ -25,7 +25,7 @@ const SLOW = 1000
 /** Asks an issuer what the suite would ask it, and says what it would make of the answers. */
 export async function examineIssuer ({ issuer, preset = presetOf(issuer), audience }: IssuerQuestion): Promise<Examination> {
   const findings = new Findings()
-  const title = `issuer ${issuer}`
+  const title = `issuer ${withoutSecrets(issuer)}`
   if (!checkUrl(issuer, findings)) return { title, findings: findings.list }
   const target = tlsTarget(new URL(issuer))
   if (target !== undefined) await examineTls(target, findings, Date.now())
@@ -142,7 +142,7 @@ async function checkClock (url: string, findings: Findings): Promise<void> {
 
 async function checkKeys (uri: unknown, accepted: readonly Algorithm[], named: readonly Algorithm[], findings: Findings): Promise<readonly ImportedKey[]> {
   if (typeof uri !== 'string' || !isSecureUrl(uri, true)) {
-    findings.error('ISSUER_KEYS', `jwks_uri is ${show(uri)}`, 'The metadata needs an https address of the key set in `jwks_uri`; or configure `jwksUri`.')
+    findings.error('ISSUER_KEYS', `jwks_uri is ${withoutSecrets(show(uri))}`, 'The metadata needs an https address of the key set in `jwks_uri`; or configure `jwksUri`.')
     return []
   }
   const fetched = await fetchTimed(uri)
@@ -222,5 +222,6 @@ function isMembers (value: unknown): value is Members {
 }
 
 function show (value: unknown): string {
-  return typeof value === 'string' ? value : value === undefined ? 'absent' : JSON.stringify(value)
+  const text = typeof value === 'string' ? value : value === undefined ? 'absent' : JSON.stringify(value)
+  return text.slice(0, 200)
 }

@@ -19,8 +19,10 @@ const SPACE = 0x20
  * @param url the request's target
  */
 export function readBearer (rawHeaders: readonly string[] | undefined, authorization: string | undefined, url: string): Bearer {
-  if (authorization === undefined || authorization === '') return 'none'
+  if (authorization === undefined) return 'none'
+  // Before what the first one says: an empty one would hide a second, which nobody looks at.
   if (rawHeaders !== undefined && repeated(rawHeaders)) return ambiguous
+  if (authorization === '') return 'none'
   // RFC 9449 §7.1: its sender has a token, and is to hear why it does not do.
   if (/^dpop(?:\s|$)/i.test(authorization)) return 'SECURE_API_CREDENTIAL_DPOP'
   if (!isBearerScheme(authorization)) return 'none'

@@ -150,8 +150,8 @@ function fragment (pointer: string): string {
   }
 }
 
-/** Those of the body that is not sent, and of the connection that carried it somewhere else. */
-const foreign = /^(content-|transfer-encoding$|connection$|keep-alive$|trailer$|upgrade$)/i
+/** Those of the body that is not sent, of the connection that carried it somewhere else, and what is no name (RFC 9110 §5.1). */
+const foreign = /^(content-|transfer-encoding$|connection$|keep-alive$|trailer$|upgrade$)|^$|[^\w!#$%&'*+.^`|~-]/i
 
 function headersOf (error: unknown): Record<string, string> {
   const given = member(error, 'headers')

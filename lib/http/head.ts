@@ -143,8 +143,15 @@ function writeHead (this: Response, status: number, reason?: unknown, headers?: 
   if (head === undefined || head.written || isHeadSent(this)) return (head?.write ?? ServerResponse.prototype.writeHead as Write).call(this, status, reason, headers)
   head.written = true
   const given = (typeof reason === 'string' ? headers : headers ?? reason) as Given
-  const all = complete(this, head, status, given)
-  return typeof reason === 'string' ? head.write.call(this, status, reason, all) : head.write.call(this, status, all)
+  try {
+    const all = complete(this, head, status, given)
+    return typeof reason === 'string' ? head.write.call(this, status, reason, all) : head.write.call(this, status, all)
+  } catch (error) {
+    // A header of the application cannot be sent. What is tried next has ours too.
+    head.written = false
+    if (this[kBlock] !== undefined) this[kBlock] = ''
+    throw error
+  }
 }
 
 /** What is to be written in place of what was given. */
@@ -157,10 +164,16 @@ function complete (raw: Response, head: Head, status: number, given: Given): Giv
 }
 
 function unshared ({ isPrivate }: HeadPlan, own: Readonly<Record<string, Value>> | undefined): Readonly<Record<string, Value>> | undefined {
-  const stated = own?.['cache-control']
-  if (isPrivate !== true || stated === undefined) return own
-  const value = withoutSharing(String(stated))
-  return value === stated ? own : { ...own, 'cache-control': value }
+  const name = isPrivate === true ? cacheControlIn(own) : undefined
+  if (own === undefined || name === undefined) return own
+  const value = withoutSharing(String(own[name]))
+  return value === own[name] ? own : { ...own, [name]: value }
+}
+
+/** Fastify writes names in lower case; whoever writes to `reply.raw` does not. Length first: this is asked for each header of each response. */
+function cacheControlIn (own: Readonly<Record<string, Value>> | undefined): string | undefined {
+  for (const name in own) if (name.length === 13 && name.toLowerCase() === 'cache-control') return name
+  return undefined
 }
 
 /**

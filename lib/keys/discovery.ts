@@ -1,6 +1,6 @@
 import { FetchFailure } from './failure.ts'
 import type { FetchDocument } from './transport.ts'
-import { isSecureUrl, type PlainHosts } from './url.ts'
+import { isSecureUrl, withoutSecrets, type PlainHosts } from './url.ts'
 
 export interface DiscoveryOptions {
   readonly fetch: FetchDocument
@@ -33,7 +33,7 @@ export async function discoverKeySetUrl (issuer: string, options: DiscoveryOptio
   if (metadata.issuer !== issuer) throw new FetchFailure('issuer', { found: typeof metadata.issuer === 'string' ? metadata.issuer : 'none' })
   const { jwks_uri: url } = metadata
   if (typeof url !== 'string') throw new FetchFailure('metadata')
-  if (!isSecureUrl(url, plainHosts(options))) throw new FetchFailure('url', { found: url })
+  if (!isSecureUrl(url, plainHosts(options))) throw new FetchFailure('url', { found: withoutSecrets(url) })
   return url
 }
 

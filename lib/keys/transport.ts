@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Connections, send, type Route } from './connect.ts'
 import { asFailure, FetchFailure } from './failure.ts'
+import { withoutSecrets } from './url.ts'
 
 /** Largest key set or metadata document that is read, in bytes. Real ones are below 30 KiB. */
 export const MAX_DOCUMENT_BYTES = 512 * 1024
@@ -60,14 +61,9 @@ async function exchange (url: string, route: Route, maxBytes: number, connection
 }
 
 function refuse ({ statusCode = 0, headers: { 'content-length': length, location } }: IncomingMessage, maxBytes: number): void {
-  if (statusCode >= 300 && statusCode < 400) throw new FetchFailure('redirect', { status: statusCode, ...(location === undefined ? undefined : { found: withoutQuery(location) }) })
+  if (statusCode >= 300 && statusCode < 400) throw new FetchFailure('redirect', { status: statusCode, ...(location === undefined ? undefined : { found: withoutSecrets(location) }) })
   if (statusCode !== 200) throw new FetchFailure('status', { status: statusCode })
   if (Number(length) > maxBytes) throw new FetchFailure('oversize')
-}
-
-/** A redirect to a login page carries state that is nobody's business. */
-function withoutQuery (location: string): string {
-  return location.replace(/[?#].*$/s, '').replace(/\/\/[^/@]*@/, '//')
 }
 
 async function read (incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {

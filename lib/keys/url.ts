@@ -95,3 +95,8 @@ function isLoopback (hostname: string): boolean {
 function parse (url: string): URL | undefined {
   return URL.canParse(url) ? new URL(url) : undefined
 }
+
+/** For logs: without user and password, and without the query, as a redirect to a login page carries state in it. */
+export function withoutSecrets (url: string): string {
+  return url.replace(/[?#].*$/s, '').replace(/\/\/[^/]*@/, '//')
+}

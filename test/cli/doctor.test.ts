@@ -430,3 +430,12 @@ t.test('15 C5: doctor issuer shows and configures the algorithms that the metada
   t.match(findings.find(({ code }) => code === 'ISSUER_KEY')?.what, /, RS256$/)
   t.match(examinations[0]?.details, { Configuration: { auth: { algorithms: ['RS256'] } } })
 })
+
+t.test('15 C2: doctor issuer is short where the metadata is half a megabyte, and shows no password of an address', async t => {
+  const issuer = await startIssuer(t)
+  issuer.metadata({ issuer: `https://${'x'.repeat(400_000)}` })
+  const { stdout } = await run(['issuer', issuer.issuer])
+  t.match(stdout, /names\s+https:\/\/x+,\s+and is refused/)
+  t.ok(stdout.length < 10_000, `${stdout.length} characters`)
+  t.notMatch(await run(['issuer', 'https://user:secret@login.example.com?state=secret']), /secret/)
+})

@@ -218,3 +218,38 @@ t.test('15 B7: a 404 repeats neither path nor query, in the answer and in the lo
     t.notMatch(JSON.stringify(log.lines()), 'access_token', errors)
   }
 })
+
+t.test('15 B2: in production a failure says nothing of its cause where the answer to it fails too', async t => {
+  const log = logOf()
+  const failing = startFastify(t, { logger: log.options })
+  await failing.register(secureApi, production)
+  failing.addHook('onSend', async () => { throw new Error(cause) })
+  failing.get('/sent', { config: open }, async () => 'a')
+  failing.get('/failed', { config: open }, async () => { throw new Error('first') })
+  const boom = () => { throw new Error(cause) }
+  const hostile = startFastify(t, { logger: log.options })
+  await hostile.register(secureApi, production)
+  const errors: Readonly<Record<string, object>> = {
+    message: Object.defineProperty(new Error(), 'message', { get: boom }),
+    stack: Object.defineProperty(new Error(cause), 'stack', { get: boom }),
+    member: Object.defineProperty(new Error(cause), 'other', { enumerable: true, get: boom }),
+    headers: Object.assign(new Error(cause), { headers: { get other () { return boom() } } }),
+    proxy: new Proxy(new Error(cause), { get: boom }),
+    everything: new Proxy({}, { get: boom, getPrototypeOf: boom, ownKeys: boom, has: boom }),
+    name: Object.assign(new Error(cause), { headers: { 'x a\r\nb': '1', '': '2' } })
+  }
+  for (const [name, error] of Object.entries(errors)) hostile.get(`/${name}`, { config: open }, () => Promise.reject<string>(error))
+  const answers = [
+    ...await Promise.all(['/sent', '/failed', '/nowhere'].map(async url => [`onSend ${url}`, await failing.inject(url)] as const)),
+    ...await Promise.all(Object.keys(errors).map(async name => [name, await hostile.inject(`/${name}`)] as const))
+  ]
+  for (const [name, response] of answers) {
+    t.match([response.statusCode, documentOf(response).code], [500, 'SECURE_API_APPLICATION_FAILED'], name)
+    t.notMatch(JSON.stringify([response.headers, response.body]), 'ECONN', name)
+    t.strictSame(missingHeaders(response.headers), [], name)
+    t.equal(response.headers['cache-control'], 'no-store, max-age=0', name)
+  }
+  const url = await listen(failing)
+  t.match(await sendRaw(url, 'GET /sent HTTP/1.1', 'Host: a', 'Connection: close', '', ''), /^HTTP\/1\.1 500 [^]*SECURE_API_APPLICATION_FAILED"\}$/)
+  t.ok(log.lines().some(({ level, err }) => level === 50 && err?.message === cause), 'it is in the log')
+})

@@ -33,6 +33,7 @@ t.test('ambiguous', async t => {
   t.equal(twice('Bearer a', 'Bearer a'), 'SECURE_API_CREDENTIAL_AMBIGUOUS')
   t.equal(twice('Basic a', 'Bearer a'), 'SECURE_API_CREDENTIAL_AMBIGUOUS')
   t.equal(twice('Bearer', 'Bearer a'), 'SECURE_API_CREDENTIAL_AMBIGUOUS')
+  t.equal(twice('', 'Bearer a'), 'SECURE_API_CREDENTIAL_AMBIGUOUS', 'where a token is optional, an empty header made a bad one anonymous')
   for (const query of ['?access_token=a', '?access_token', '?a=b&access_token=', '?acces%73_token=a', '?%61%63%63%65%73%73%5f%74%6f%6b%65%6e=a', '??&access_token=a']) {
     t.equal(read('Bearer abc', `/${query}`), 'SECURE_API_CREDENTIAL_AMBIGUOUS', query)
   }

@@ -124,3 +124,29 @@ t.test('14 A3: a response whose `headersSent` somebody replaced still gets our h
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
   })) t.match(answer, { ...ours, 'cache-control': 'private', status: 200, body: '{}' })
 })
+
+t.test('15 B6: a response that shared caches must not keep, whatever case its Cache-Control is written in', async t => {
+  const values = async (write: Answer) => (await answers(response => { planHead(response, { ...plan, isPrivate: true }); write(response) })).map(answer => answer['cache-control'])
+  const stated = 'public, max-age=60'
+  const table: Record<string, Answer> = {
+    'lower case': response => { response.writeHead(200, { 'cache-control': stated }).end() },
+    'as it is usually written': response => { response.writeHead(200, { 'Cache-Control': stated }).end() },
+    'with a reason': response => { response.writeHead(200, 'OK', { 'CACHE-CONTROL': stated }).end() },
+    'in parts': response => { response.writeHead(200, { 'Cache-Control': ['public', 'max-age=60'] }).end() },
+    'in a list': response => { response.writeHead(200, ['Cache-Control', stated]).end() },
+    'set before': response => { response.setHeader('Cache-Control', stated); response.end() }
+  }
+  for (const [name, write] of Object.entries(table)) t.strictSame(await values(write), ['private, max-age=60', 'private, max-age=60'], name)
+})
+
+t.test('15 B2: after a head that could not be written the next one has our headers', async t => {
+  const bad = [{ 'x a': '1' }, { 'x-a': 'a\r\nb' }, { 'x a': '1', 'x-frame-options': 'SAMEORIGIN' }] as const
+  for (const headers of bad) {
+    const found = await answers(response => {
+      t.throws(() => response.writeHead(200, headers as Record<string, string>))
+      response.writeHead(500, { 'x-a': '1' })
+      response.end()
+    })
+    for (const answer of found) t.match(answer, { ...ours, status: 500, 'x-a': '1', 'cache-control': 'no-store', twice: [] }, JSON.stringify(headers))
+  }
+})
