@@ -68,7 +68,7 @@ const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app
   problems.throwIfAny()
 
   const pipeline = pipelineOf(app)
-  if (options.routes !== undefined) pipeline.layUnder(new PathRules(options.routes, accessKeys, 'authorization.routes'))
+  if (options.routes !== undefined) pipeline.layUnder(new PathRules(options.routes, accessKeys, 'authorization.routes', pipeline.router))
   const book = new PolicyBook(options.policies)
   const forbid = explaining(environmentOf(environment) === 'development')
   const access = (route: RouteInfo, problems: Problems) => readRouteAccess(route.config, book, route.label, problems)
