@@ -62,19 +62,19 @@ const unauthenticated = refusal('SECURE_API_UNAUTHENTICATED')
 const denied: CompiledRule = Object.freeze({ permits: () => false, policies: [], refusal: forbidden() })
 const anybody: CompiledRule = Object.freeze({ permits: () => true, policies: [], refusal: forbidden() })
 
-export const authorizationSection = defineSection<AuthorizationOptions, { readonly book: PolicyBook, readonly paths: PathRules | undefined }>({
+export const authorizationSection = defineSection<AuthorizationOptions, PolicyBook>({
   key: 'authorization',
   schema: AuthorizationOptionsSchema,
   rules ({ policies = {}, routes = {} }, path, problems) {
     checkPolicies(policies, `${path}.policies`, problems)
     checkPatterns(routes, `${path}.routes`, problems)
   },
-  compile: ({ policies, routes }) => ({ book: new PolicyBook(policies), paths: routes && new PathRules(routes, accessKeys, 'authorization.routes') })
+  compile: ({ policies }) => new PolicyBook(policies)
 })
 
 const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app, { environment, ...given }) => {
   const context = contextOf(app, environment)
-  const { options, compiled: { book, paths } } = await authorizationSection.open(given, context)
+  const { options, compiled: book } = await authorizationSection.open(given, context)
   const pipeline = pipelineOf(app)
   const forbid = explaining(context.environment === 'development')
   const option = accessOption(book, options.default ?? 'deny')
@@ -86,7 +86,7 @@ const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app
     posture: ({ access }, { source }) => ({ access: describe(access), accessByDefault: options.default ?? 'deny', ...(source !== undefined && { source }) })
   })
   pipeline.add({ name: 'authorization:policy', phase: 'guard', option, compile: ({ own: { rule } }) => policyStep(rule, forbid) })
-  if (paths !== undefined) pipeline.offer({ paths })
+  if (options.routes !== undefined) pipeline.offer({ paths: new PathRules(options.routes, accessKeys, 'authorization.routes', pipeline.router) })
   decorate(app, book, forbid)
   app.addHook('onReady', async () => warnOfClosedRoutes(app, pipeline.routes.map(({ info }) => info), options.default))
 }

@@ -8,7 +8,7 @@ import type { PathRules } from './path-rules.ts'
 import { sameConfig, type Declaration } from './route-info.ts'
 import { RouteTable, type RouterOptions } from './route-table.ts'
 import type { Answerer } from './run.ts'
-import { Slot } from './slot.ts'
+import { Slot, type Under } from './slot.ts'
 import type { CompiledRoute, Control, RouteInfo } from './types.ts'
 
 const unknownRoute: RouteInfo = Object.freeze({ kind: 'unknown', early: false, methods: [], url: '', config: Object.freeze(Object.create(null)), label: 'unknown route' })
@@ -36,6 +36,11 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   readonly #table: RouteTable<Slot>
   #unknown: CompiledRoute | undefined
   #ready = false
+  /** URLs of routes that were declared before the suite. */
+  #earlier: readonly string[] = []
+
+  /** How the application's router reads URLs. */
+  readonly router: RouterOptions
 
   /**
    * @param overlapping the pipelines that requests of this one meet too: those of enclosing and of enclosed scopes.
@@ -43,6 +48,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
    */
   constructor (overlapping: () => readonly Pipeline<Ports>[] = () => [], router: RouterOptions = {}) {
     this.#overlapping = overlapping
+    this.router = router
     this.#table = new RouteTable(router)
   }
 
@@ -124,7 +130,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   /** From `onRoute`. The hooks behind it may still change the route: its options are read, and judged, when everything is ready. */
   declare (declaration: Declaration): void {
-    const slot = this.#add(new Slot(declaration, () => this.#ports.paths))
+    const slot = this.#add(new Slot(declaration, this.#under))
     slot.follow()
     queueMicrotask(() => { slot.hold() })
   }
@@ -141,6 +147,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
    */
   async compile (problems: Problems, earlier: readonly string[] = []): Promise<void> {
     this.#ready = true
+    this.#earlier = earlier
     for (const slot of this.#slots) {
       slot.settle(this.keys, this.#copies)
       this.#list(slot)
@@ -166,7 +173,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
    * before the suite, and is compiled now. Its mistakes are handed to `onMistake`, and its chain then ends in a refusal.
    */
   admit (route: Declaration & { readonly config: object }, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
-    const slot = this.#slots.find(known => known.isOf(route)) ?? this.#add(new Slot(route, () => this.#ports.paths, true))
+    const slot = this.#slots.find(known => known.isOf(route)) ?? this.#add(new Slot(route, this.#under, true))
     Object.defineProperty(route.config, this.#mark, { value: slot })
     return slot.compiled ?? this.#compileLate(slot, onMistake)
   }
@@ -200,6 +207,19 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
     slot.compiled = compileOrClose(info, this.#controls, problems)
     if (problems.any) onMistake(info.label, problems)
     return slot.compiled
+  }
+
+  readonly #under: Under = (slot, own) => this.#ports.paths?.under(this.#answeredBy(slot), own)
+
+  /**
+   * For the `/` of a prefix Fastify makes two routes: of GET in one declaration, of HEAD in one each, and of those declared before
+   * the suite it shows the first URL alone. One rule holds for all of them.
+   */
+  #answeredBy (slot: Slot): ReadonlySet<string> {
+    const { urls } = slot
+    const gets = slot.answers('HEAD') ? this.#slots.filter(other => other.answers('GET') && [...other.urls].some(url => urls.has(url))) : []
+    const twins = [...urls].flatMap(url => [`${url}/`, url.replace(/\/$/, '')]).filter(url => slot.early && this.#earlier.includes(url))
+    return new Set([...urls, ...gets.flatMap(other => [...other.urls]), ...twins])
   }
 
   /** Fastify declares a HEAD route for each GET, with the same options: its mistakes would be told twice. */

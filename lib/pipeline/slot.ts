@@ -1,7 +1,9 @@
 import type { Problems } from '../config/index.ts'
-import type { PathRules } from './path-rules.ts'
-import { ownConfig, ownToTheBottom, routeInfo, sameConfig, type Config, type Copies, type Declaration } from './route-info.ts'
+import { ownConfig, ownToTheBottom, routeInfo, sameConfig, type Config, type Copies, type Declaration, type Underlay } from './route-info.ts'
 import type { CompiledRoute, RouteInfo } from './types.ts'
+
+/** What rules by path lay under the `config` of a slot. */
+export type Under = (slot: Slot, own: Config) => Underlay | undefined
 
 /**
  * A route of the pipeline. Its `config` counts as Fastify has read it, which is when the `onRoute` hooks are through:
@@ -9,8 +11,8 @@ import type { CompiledRoute, RouteInfo } from './types.ts'
  */
 export class Slot {
   readonly #declaration: Declaration
-  readonly #paths: () => PathRules | undefined
-  readonly #early: boolean
+  readonly #under: Under
+  readonly early: boolean
   /** As Fastify shows it to requests. For the `/` of a prefix it makes two routes of one declaration, and shows the first URL for both. */
   readonly #url: string
   #held: Config | undefined
@@ -20,10 +22,10 @@ export class Slot {
   #settled: RouteInfo | undefined
   compiled: CompiledRoute | undefined
 
-  constructor (declaration: Declaration, paths: () => PathRules | undefined, early = false) {
+  constructor (declaration: Declaration, under: Under, early = false) {
     this.#declaration = declaration
-    this.#paths = paths
-    this.#early = early
+    this.#under = under
+    this.early = early
     this.#url = declaration.url
   }
 
@@ -54,6 +56,11 @@ export class Slot {
 
   isDeclaredBy (declaration: object): boolean {
     return this.#declaration === declaration
+  }
+
+  answers (method: string): boolean {
+    const { method: declared } = this.#declaration
+    return declared === method || (Array.isArray(declared) && declared.includes(method))
   }
 
   /** As it is now; final once {@link settle} was called. */
@@ -91,7 +98,7 @@ export class Slot {
 
   #read (): RouteInfo {
     const config = this.#held ?? ownConfig(this.#declaration.config)
-    return routeInfo(this.#url, this.#declaration.method, config, this.#early, this.#paths()?.under(this.urls, config))
+    return routeInfo(this.#url, this.#declaration.method, config, this.early, this.#under(this, config))
   }
 }
 

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import type { FastifyContextConfig, FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
-import { authentication, authorization, RefusalError, type PolicyContext, type SecureApiOptions } from '../../plugins/index.ts'
+import secureApi, { authentication, authorization, RefusalError, type PolicyContext, type SecureApiOptions } from '../../plugins/index.ts'
 import { answersOf, bearer, codeOf, mistakesOf, missingHeaders, secured, startFastify, startIssuer } from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
@@ -254,4 +254,36 @@ t.test('15 C1: a 403 says what was required and what the caller has: in the trai
   const token = bearer(issuer, { ...caller, iss: 'https://login.example.com' })
   t.strictSame(Object.keys((await production.app.inject({ url: '/orders', headers: token })).json()), ['type', 'title', 'status', 'detail', 'code'])
   t.match(production.events.at(-1)?.denial, denials['/orders'] as object, 'the trail has it in production too')
+})
+
+t.test('14 A9: a pattern holds for every spelling that reaches the route, for HEAD too, and for the `/` of a prefix', async t => {
+  const routers = [
+    [{}, '/x', '/admin/*'],
+    [{ ignoreTrailingSlash: true }, '/x', '/admin/*'],
+    [{ caseSensitive: false }, '/X', '/ADMIN/*'],
+    [{ ignoreDuplicateSlashes: true }, '//x', '//admin/*']
+  ] as const
+  const spellings = ['/admin', '/admin/', '/Admin/x', '/admin/X', '//admin//x', '/admin/x/', '/%61dmin/x']
+  for (const [routerOptions, path, pattern] of routers) {
+    for (const early of [true, false]) {
+      const app = startFastify(t, { routerOptions })
+      const add = () => app.register(async scope => {
+        scope.get('/', async () => 'secret')
+        scope.get(path, async () => 'secret')
+      }, { prefix: '/admin' })
+      if (early) await add()
+      await app.register(secureApi, {
+        auth: { issuer: issuer.issuer, audience: issuer.audience },
+        authorization: { default: 'authenticated', routes: { [pattern]: { role: 'admin' } } },
+        environment: 'development'
+      })
+      if (!early) await add()
+      for (const url of spellings) {
+        for (const method of ['HEAD', 'GET'] as const) {
+          const { statusCode } = await app.inject({ method, url, headers: bearer(issuer) })
+          t.ok([403, 404].includes(statusCode), `${method} ${url} ${statusCode} ${JSON.stringify(routerOptions)} ${early ? 'before' : 'after'} the suite`)
+        }
+      }
+    }
+  }
 })
