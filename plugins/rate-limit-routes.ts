@@ -1,12 +1,12 @@
 import { check, Problems } from '../lib/config/index.ts'
-import { policyNames, RouteRateLimitSchema, validateRouteRateLimit, type Entry, type PolicyBook, type RateLimitOptions, type RouteRateLimit } from '../lib/limits/index.ts'
+import { policyNames, RouteRateLimitSchema, validateRouteRateLimit, type Entry, type LimitBook, type RateLimitOptions, type RouteRateLimit } from '../lib/limits/index.ts'
 import type { RouteInfo } from '../lib/pipeline/index.ts'
 import type { Choose } from './rate-limit-handlers.ts'
 
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** Which policies count a request of this route. `read` and `write` by its method where it names none. */
-export function policiesOf ({ kind, config, methods, label }: RouteInfo, book: PolicyBook, options: RateLimitOptions, problems: Problems): Choose | undefined {
+export function policiesOf ({ kind, config, methods, label }: RouteInfo, book: LimitBook, options: RateLimitOptions, problems: Problems): Choose | undefined {
   if (kind === 'unknown' || config.rateLimit === false) return undefined
   if (!('rateLimit' in config)) return byMethod(methods, book)
   const before = problems.list().length
@@ -18,7 +18,7 @@ export function policiesOf ({ kind, config, methods, label }: RouteInfo, book: P
   return book.select(entriesOf(stated, label, book))
 }
 
-function byMethod (methods: readonly string[], book: PolicyBook): Choose {
+function byMethod (methods: readonly string[], book: LimitBook): Choose {
   const read = book.select(named(['read'], book))
   const write = book.select(named(['write'], book))
   if (methods.every(method => safeMethods.has(method))) return read
@@ -26,7 +26,7 @@ function byMethod (methods: readonly string[], book: PolicyBook): Choose {
   return ({ method }) => safeMethods.has(method) ? read() : write()
 }
 
-function entriesOf (stated: RouteRateLimit, label: string, book: PolicyBook): readonly Entry[] {
+function entriesOf (stated: RouteRateLimit, label: string, book: LimitBook): readonly Entry[] {
   if (stated === false) return []
   if (typeof stated === 'string') return named([stated], book)
   return Array.isArray(stated) ? named(stated, book) : [book.define(inlineName(label), stated)]
@@ -37,7 +37,7 @@ function inlineName (label: string): string {
   return label.replace(/^route /, '').replace(/^HEAD /, 'GET ').replace(/[^\w./:-]+/g, '_')
 }
 
-function named (names: readonly string[], book: PolicyBook): readonly Entry[] {
+function named (names: readonly string[], book: LimitBook): readonly Entry[] {
   return names.flatMap(name => book.find(name) ?? [])
 }
 

@@ -2,9 +2,10 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { check, ConfigurationError, movedClock, ownOptions, Problems } from '../lib/config/index.ts'
 import {
-  connectRedis, createLimiter, defaultKeyPrefix, isRedisLike, kDecided, PolicyBook, probeRedis, ProxyWatch, RateLimitOptionsSchema, StoreFailed, validateRateLimit,
-  type AddressFinding, type Limit, type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RedisConnection, type RedisLike, type StoreFailureReason
+  createLimiter, defaultKeyPrefix, kDecided, LimitBook, probeRedis, ProxyWatch, RateLimitOptionsSchema, validateRateLimit,
+  type AddressFinding, type Limit, type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions
 } from '../lib/limits/index.ts'
+import { connectRedis, isRedisLike, StoreFailed, type RedisConnection, type RedisLike, type StoreFailureReason } from '../lib/redis/index.ts'
 import { addressOf } from '../lib/http/index.ts'
 import type { Handler } from '../lib/pipeline/index.ts'
 import { decorating } from './decorators.ts'
@@ -59,7 +60,7 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
   refuseBlindTrust(app)
   const pipeline = pipelineOf(app)
   const limiter = await openLimiter(app, options)
-  const book = new PolicyBook(options)
+  const book = new LimitBook(options)
   const watch = new ProxyWatch(finding => app.log.warn({ finding }, `secure-api: ${findings[finding]}`))
   const { address, failures } = book
   pipeline.report('rateLimit', () => app.rateLimits.status())
@@ -115,7 +116,7 @@ function watched (watch: ProxyWatch, handler: Handler): Handler {
   }
 }
 
-function switches (app: FastifyInstance, limiter: Limiter, book: PolicyBook, watch: ProxyWatch): RateLimits {
+function switches (app: FastifyInstance, limiter: Limiter, book: LimitBook, watch: ProxyWatch): RateLimits {
   const told = (state: LimitState): LimitState => {
     app.log.warn({ rateLimit: state }, 'secure-api: a rate limit was changed while the server runs')
     return state
@@ -147,7 +148,7 @@ async function openLimiter (app: FastifyInstance, { redis, keyPrefix }: RateLimi
     onEvent: (event: LimiterEvent) => logEvent(app, event)
   }
   const given = redis ?? sharedRedis(app)
-  const connection = typeof given === 'string' ? await connectRedis(given) : undefined
+  const connection = typeof given === 'string' ? await connectRedis(given, 'rateLimit.redis') : undefined
   const client = connection?.client ?? (typeof given === 'string' ? undefined : given)
   const limiter = createLimiter({ ...settings, ...(client === undefined ? undefined : { redis: client }) })
   app.addHook('onClose', async () => {

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
-import { withDeadline } from '../../../lib/async/index.ts'
+import { withDeadline, type Schedule } from '../../../lib/async/index.ts'
 
 const late = () => new Error('late')
 const busy = (ms: number) => { for (const end = performance.now() + ms; performance.now() < end;); }
@@ -19,4 +19,23 @@ t.test('15 C6: work of several steps is not late because this process was busy',
   const answer = withDeadline(work(), { ms: 150, late })
   busy(250)
   t.equal(await answer, 'answer')
+})
+
+t.test('the caller\'s clock and signal end the wait', async t => {
+  let [fire, cancelled] = [() => {}, 0]
+  const schedule: Schedule = callback => {
+    fire = () => { callback() }
+    return () => { cancelled++ }
+  }
+  const hanging = () => new Promise(() => {})
+  const timedOut = withDeadline(hanging(), { ms: 1000, late, schedule })
+  fire()
+  await t.rejects(timedOut, { message: 'late' })
+  const controller = new AbortController()
+  const aborted = withDeadline(hanging(), { ms: 1000, late, schedule, signal: controller.signal })
+  controller.abort(new Error('closed'))
+  await t.rejects(aborted, { message: 'closed' })
+  await t.rejects(withDeadline(hanging(), { ms: 1000, late, schedule, signal: controller.signal }), { message: 'closed' })
+  t.equal(await withDeadline(Promise.resolve('answer'), { ms: 1000, late, schedule }), 'answer')
+  t.equal(cancelled, 4, 'no timer is left')
 })
