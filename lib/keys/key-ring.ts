@@ -137,14 +137,9 @@ export class KeyRing implements KeySource {
     const { now, timeout, schedule } = this.#options
     const startedAt = now()
     const controller = this.#abort = new AbortController()
-    const late = () => {
-      const failure = new FetchFailure('timeout')
-      controller.abort(failure)
-      return failure
-    }
     this.#fetches++
     try {
-      this.#adopt(await withDeadline(loader.load(controller.signal), { ms: timeout, late, schedule, signal: controller.signal }))
+      this.#adopt(await withDeadline(loader.load(controller.signal), { ms: timeout, late: () => new FetchFailure('timeout'), schedule, controller }))
       return true
     } catch (error) {
       if (!this.#closed) this.#fail(asFailure(error), startedAt, loader)

@@ -22,10 +22,11 @@ t.test('15 C6: work of several steps is not late because this process was busy',
 })
 
 t.test('the caller\'s clock and signal end the wait', async t => {
-  let [fire, cancelled] = [() => {}, 0]
+  const timers = new Set<() => unknown>()
+  const fire = () => { for (const callback of timers) callback() }
   const schedule: Schedule = callback => {
-    fire = () => { callback() }
-    return () => { cancelled++ }
+    timers.add(callback)
+    return () => { timers.delete(callback) }
   }
   const hanging = () => new Promise(() => {})
   const timedOut = withDeadline(hanging(), { ms: 1000, late, schedule })
@@ -36,6 +37,12 @@ t.test('the caller\'s clock and signal end the wait', async t => {
   controller.abort(new Error('closed'))
   await t.rejects(aborted, { message: 'closed' })
   await t.rejects(withDeadline(hanging(), { ms: 1000, late, schedule, signal: controller.signal }), { message: 'closed' })
+  const told = new AbortController()
+  const work = withDeadline(hanging(), { ms: 1000, late, schedule, controller: told })
+  fire()
+  await t.rejects(work, { message: 'late' })
+  t.match(told.signal.reason, { message: 'late' }, 'the work is told')
+  t.equal(await withDeadline(Promise.resolve('answer'), { ms: 1000, late, schedule, controller: told }).catch(() => 'ended'), 'ended', 'an aborted controller starts no wait')
   t.equal(await withDeadline(Promise.resolve('answer'), { ms: 1000, late, schedule }), 'answer')
-  t.equal(cancelled, 4, 'no timer is left')
+  t.equal(timers.size, 0, 'no timer is left')
 })
