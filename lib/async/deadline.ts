@@ -14,7 +14,8 @@ export interface Deadline {
 }
 
 /** The result of the work, or a rejection when the time is up. A later rejection of the work is ignored, and does not end the process. */
-export function withDeadline<T> (work: PromiseLike<T>, { ms, late, controller, signal = controller?.signal, schedule = schedulePatiently }: Deadline): Promise<T> {
+export function withDeadline<T> (work: PromiseLike<T>, deadline: Deadline): Promise<T> {
+  const { ms, late, controller, signal = controller?.signal, schedule = schedulePatiently } = deadline
   return new Promise<T>((resolve, reject) => {
     const onAbort = () => { settle(() => reject(signal?.reason)) }
     const cancel = schedule(() => { settle(expire) }, ms)

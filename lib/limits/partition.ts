@@ -15,7 +15,9 @@ export function partitionOf (by: Partition): (request: FastifyRequest) => string
   return request => read(request.auth) ?? addressPartition(request)
 }
 
-const readers: Readonly<Record<Exclude<Partition, 'address' | ((request: FastifyRequest) => string | undefined)>, (principal: Principal) => string | undefined>> = {
+type Reader = (principal: Principal) => string | undefined
+
+const readers: Readonly<Record<Exclude<Extract<Partition, string>, 'address'>, Reader>> = {
   // A client without a subject is no user of the same name.
   principal: principal => key('p', principal.issuer, principal.subject) ?? key('c', principal.issuer, principal.client),
   client: principal => key('c', principal.issuer, principal.client),
@@ -24,7 +26,7 @@ const readers: Readonly<Record<Exclude<Partition, 'address' | ((request: Fastify
 }
 
 /** Principals are shared between requests, so a key is made once for each. */
-function memoized (read: (principal: Principal) => string | undefined): (principal: Principal | undefined) => string | undefined {
+function memoized (read: Reader): (principal: Principal | undefined) => string | undefined {
   const keys = new WeakMap<Principal, string | undefined>()
   return principal => {
     if (principal === undefined || principal.kind === 'anonymous') return undefined

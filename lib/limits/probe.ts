@@ -12,7 +12,8 @@ export async function probeRedis (client: RedisLike, keyPrefix: string): Promise
   // Two keys of different slots: a node of a cluster refuses them, wherever its own slots are.
   const keys = [`${keyPrefix}{boot-a}`, `${keyPrefix}{boot-b}`].slice(0, breaker.cluster ? 1 : 2)
   try {
-    await breaker.run(limitScript, keys, keys.flatMap((_key, index) => [String(index), 'peek', 'fixed-window', '1', '1000000', '0', '1', '']))
+    const args = keys.flatMap((_key, index) => [String(index), 'peek', 'fixed-window', '1', '1000000', '0', '1', ''])
+    await breaker.run(limitScript, keys, args)
     return undefined
   } catch (error) {
     return asStoreFailure(error)

@@ -1,5 +1,8 @@
 import { CircuitBreaker, type ScriptRunner } from '../redis/index.ts'
-import { costOf, isUnavailable, refusing, type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MaybePromise, type LimitOutcome, type Unavailable } from './decision.ts'
+import {
+  costOf, isUnavailable, refusing,
+  type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type LimitOutcome, type MaybePromise, type Unavailable
+} from './decision.ts'
 import { DenyCache } from './deny-cache.ts'
 import { MemoryStore } from './memory-store.ts'
 import type { LimitPolicy } from './policy.ts'

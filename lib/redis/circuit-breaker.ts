@@ -26,7 +26,7 @@ interface Call {
 const defaultDeadline = 50
 /** One timer looks at all calls, this often: a timer for each would cost as much as the call. */
 const tick = 5
-/** A process that was busy has hardly looked, and the time that passed was not the server's. Where nothing is busy there are nine in 50 ms. */
+/** A busy process looks rarely, and the time that passed was not the server's. An idle one looks nine times in 50 ms. */
 const leastLooks = 4
 const failuresToOpen = 5
 /** Between attempts while Redis is away, plus or minus a quarter, so that many processes do not come back at the same moment. */

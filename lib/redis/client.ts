@@ -1,4 +1,4 @@
-import type { Script, ScriptRunner } from './script.ts'
+import type { ScriptRunner } from './script.ts'
 
 /** A client of the application's own that only knows `eval`, called as in ioredis. */
 export interface EvalClient {
@@ -27,7 +27,7 @@ export function isRedisLike (value: unknown): value is RedisLike {
   return hasMethod(value, 'eval') && (hasMethod(value, 'evalsha') || hasMethod(value, 'evalSha'))
 }
 
-/** Runs scripts over a client of the application. The client gets a listener for `error`, because an `error` event without one ends the process. */
+/** Runs scripts over a client of the application, which gets a listener for `error`: an `error` event without one ends the process. */
 export function scriptRunner (client: RedisLike | EvalClient): ScriptRunner {
   return { ...(isNodeRedis(client) ? nodeRedis(client) : ioredis(client)), lastError: lastErrorOf(client) }
 }
@@ -37,11 +37,13 @@ function isNodeRedis (client: RedisLike | EvalClient): client is NodeRedisLike {
 }
 
 function ioredis (client: IoredisLike | EvalClient): ScriptRunner {
-  const withSource = ({ source }: Script, keys: readonly string[], args: readonly string[]) => client.eval(source, keys.length, ...keys, ...args)
-  const run: ScriptRunner['run'] = 'evalsha' in client
-    ? (script, keys, args) => orWithSource(() => client.evalsha(script.sha, keys.length, ...keys, ...args), () => withSource(script, keys, args))
-    : withSource
-  return { cluster: client.isCluster === true, run }
+  return {
+    cluster: client.isCluster === true,
+    run ({ source, sha }, keys, args) {
+      const withSource = () => client.eval(source, keys.length, ...keys, ...args)
+      return 'evalsha' in client ? orWithSource(() => client.evalsha(sha, keys.length, ...keys, ...args), withSource) : withSource()
+    }
+  }
 }
 
 function nodeRedis (client: NodeRedisLike): ScriptRunner {

@@ -5,9 +5,10 @@
  * - `out-of-memory`, `read-only`, `loading`: the state of the server. `script`, `reply`: it answers otherwise than a Redis.
  */
 export type StoreFailureReason =
-  'timeout' | 'connection' | 'tls' | 'authentication' | 'permission' | 'cluster' | 'out-of-memory' | 'read-only' | 'loading' | 'script' | 'reply' | 'unknown'
+  'timeout' | 'connection' | 'tls' | 'authentication' | 'permission' | 'cluster' | 'out-of-memory' | 'read-only' | 'loading' |
+  'script' | 'reply' | 'unknown'
 
-/** Redis did not answer as it should. `reason` is from a closed list and `code` has capitals and digits only: the driver's own text may hold secrets. */
+/** Redis failed. `reason` is from a closed list and `code` has capitals and digits only: the client's own text may hold secrets. */
 export class StoreFailed extends Error {
   readonly reason: StoreFailureReason
   readonly code: string | undefined
@@ -30,7 +31,7 @@ const reasons: readonly (readonly [RegExp, StoreFailureReason])[] = [
   [/\bNOPERM\b/, 'permission'],
   [/\bCERT_|CERTIFICATE|SELF_SIGNED|UNABLE_TO|HOSTNAME_MISMATCH|ERR_TLS|ERR_SSL|EPROTO|SSL routines|TLS/, 'tls'],
   [/timed? ?out/i, 'timeout'],
-  [/ECONN|EPIPE|EHOST|ENOTFOUND|EAI_|isn't writeable|Connection is closed|Socket closed|client is closed|max retries|offline/i, 'connection'],
+  [/ECONN|EPIPE|EHOST|ENOTFOUND|EAI_|isn't writeable|(Connection|client) is closed|Socket closed|max retries|offline/i, 'connection'],
   [/\bERR\b|\bWRONGTYPE\b|script/i, 'script']
 ]
 

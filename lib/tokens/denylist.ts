@@ -123,11 +123,12 @@ class StoredDenylist implements Denylist {
   readonly #tolerance: number
   readonly #entries = new Map<string, Entry>()
 
-  constructor ({ redis, prefix = 'secure-api:revoked:', max = 100_000, clockTolerance = '60 seconds', now = movedClock()?.now ?? Date.now }: DenylistOptions) {
+  constructor (options: DenylistOptions) {
+    const { redis, prefix = 'secure-api:revoked:', max = 100_000, clockTolerance = '60 seconds' } = options
     this.#redis = redis && new CircuitBreaker({ runner: scriptRunner(redis) })
     this.#prefix = prefix
     this.#max = max
-    this.#now = now
+    this.#now = options.now ?? movedClock()?.now ?? Date.now
     this.#tolerance = milliseconds(clockTolerance)
   }
 
@@ -162,10 +163,13 @@ class StoredDenylist implements Denylist {
     const before = 'issuedBefore' in revocation && revocation.issuedBefore !== undefined
       ? Math.floor(Number(revocation.issuedBefore) / 1000) * 1000 - 1
       : this.#now() + this.#tolerance
-    if (kind === undefined || typeof value !== 'string' || typeof revocation.issuer !== 'string' || !Number.isFinite(until) || !Number.isFinite(before)) {
+    const named = kind !== undefined && typeof value === 'string' && typeof revocation.issuer === 'string'
+    if (!named || !Number.isFinite(until) || !Number.isFinite(before)) {
       throw new TypeError('give one of jti, sid and sub as a text, and dates that are dates')
     }
-    if (until - GRACE < FIRST_DATE || before < FIRST_DATE) throw new TypeError('dates are milliseconds since the epoch; this one is in seconds')
+    if (until - GRACE < FIRST_DATE || before < FIRST_DATE) {
+      throw new TypeError('dates are milliseconds since the epoch; this one is in seconds')
+    }
     return { name: nameOf(kind, revocation.issuer, value), before: kind === 'sub' ? before : EVERYTHING, until }
   }
 
