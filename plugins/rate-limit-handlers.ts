@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { addPairToHead, hasLeft, refusal, whenEnded } from '../lib/http/index.ts'
 import {
-  addressPartition, isDecision, isRefused, isUnavailable, legacyHeaders, noteDecision, partitionOf, planned, publish, rateLimited, rateLimitField, rateLimitPolicyField,
-  rateLimitUnavailable, FailureReservations, refusing, unplanned, type Charge, type Decision, type Entrance, type Entry, type Limiter, type MaybePromise, type Outcome, type Policy, type Reservation
+  addressPartition, isDecision, isRefused, isUnavailable, legacyHeaders, noteDecision, planned, publish, rateLimited, rateLimitField, rateLimitPolicyField,
+  rateLimitUnavailable, FailureReservations, refusing, unplanned, type Charge, type Decision, type Entrance, type Entry, type Limiter, type MaybePromise, type LimitOutcome, type LimitPolicy, type Reservation
 } from '../lib/limits/index.ts'
 import type { Handler, Verdict } from '../lib/pipeline/index.ts'
 import type { FailureBudget } from './ports.ts'
@@ -51,7 +51,7 @@ export function addressHandler (limiter: Limiter, entry: Entry): Handler {
 }
 
 /** Which policies count a request, at the moment. */
-export type Choose = (request: Pick<FastifyRequest, 'method'>) => readonly Policy[]
+export type Choose = (request: Pick<FastifyRequest, 'method'>) => readonly LimitPolicy[]
 
 /** Counts a request by the policies of its route. */
 export function routeHandler (limiter: Limiter, choose: Choose, legacy: boolean): Handler {
@@ -70,33 +70,33 @@ export function routeHandler (limiter: Limiter, choose: Choose, legacy: boolean)
   }
 }
 
-type Charged = Outcome | readonly Decision[]
+type Charged = LimitOutcome | readonly Decision[]
 
-function charge (limiter: Limiter, policies: readonly Policy[], request: FastifyRequest): MaybePromise<Charged> {
+function charge (limiter: Limiter, policies: readonly LimitPolicy[], request: FastifyRequest): MaybePromise<Charged> {
   const [only] = policies
   if (only === undefined || policies.length > 1) return chargeAll(limiter, policies, request)
   const policy = planned(only, request)
-  return policy === undefined ? unknownPlan(only, request) : limiter.take(policy, partition(policy)(request), costFor(policy, request))
+  return policy === undefined ? unknownPlan(only, request) : limiter.take(policy, policy.partition(request), costFor(policy, request))
 }
 
 /** A dry run refuses nobody, whatever the plan is. */
-function chargeAll (limiter: Limiter, policies: readonly Policy[], request: FastifyRequest): MaybePromise<Charged> {
+function chargeAll (limiter: Limiter, policies: readonly LimitPolicy[], request: FastifyRequest): MaybePromise<Charged> {
   const charges: Charge[] = []
   for (const one of policies) {
     const policy = planned(one, request)
-    if (policy !== undefined) charges.push([policy, partition(policy)(request), costFor(policy, request)])
+    if (policy !== undefined) charges.push([policy, policy.partition(request), costFor(policy, request)])
     else if (!one.dryRun) return unknownPlan(one, request)
   }
   return charges.length === 0 ? [] : limiter.consume(charges)
 }
 
-function unknownPlan (policy: Policy, request: FastifyRequest): Decision {
+function unknownPlan (policy: LimitPolicy, request: FastifyRequest): Decision {
   request.log.warn({ policy: policy.name }, 'secure-api: the plan of a caller is not known; the request is refused')
   return unplanned(policy, performance.now())
 }
 
 /** A cost that the application's function cannot say is no number, which the limiter refuses. */
-function costFor ({ cost, costOf }: Policy, request: FastifyRequest): number {
+function costFor ({ cost, costOf }: LimitPolicy, request: FastifyRequest): number {
   if (costOf === undefined) return cost
   try {
     return costOf(request)
@@ -104,16 +104,6 @@ function costFor ({ cost, costOf }: Policy, request: FastifyRequest): number {
     request.log.warn({ err: error }, 'secure-api: a rate-limit cost failed; the request is refused')
     return NaN
   }
-}
-
-const partitions = new WeakMap<Policy, (request: FastifyRequest) => string>()
-
-function partition (policy: Policy): (request: FastifyRequest) => string {
-  const known = partitions.get(policy)
-  if (known !== undefined) return known
-  const made = partitionOf(policy.by)
-  partitions.set(policy, made)
-  return made
 }
 
 /** What a decision means for the request. It is published, and a refusal noted for the audit trail. */
@@ -149,7 +139,7 @@ function releaseAtEnd (limiter: Limiter, reply: FastifyReply, request: FastifyRe
   for (const decision of decisions) {
     if (decision.lease === 0) continue
     const { policy } = decision
-    const key = partition(policy)(request)
+    const key = policy.partition(request)
     whenEnded(reply.raw, () => { limiter.refund(policy, key, decision) })
   }
 }

@@ -3,7 +3,7 @@ import { milliseconds, Problems } from '../lib/config/index.ts'
 import { addressOf, hasLeft, refusal, whenLeft } from '../lib/http/index.ts'
 import {
   checkLoginGuard, LoginBudgets, loginDefaults, noteDecision, publish, rateLimited, rateLimitPolicyField, rateLimitUnavailable,
-  type Attempt, type Limiter, type LoginGuardOptions, type PolicyBook
+  type Attempt, type Limiter, type LoginGuardOptions, type LimitBook
 } from '../lib/limits/index.ts'
 import { RefusalError } from '../lib/pipeline/index.ts'
 import { decorating } from './decorators.ts'
@@ -40,7 +40,7 @@ const crowded = refusal('SECURE_API_RATE_LIMIT_UNAVAILABLE', { headers: { 'retry
 const mostWaiting = 1000
 
 /** Offers `app.loginGuard()`. */
-export function serveLoginGuard (app: FastifyInstance, limiter: Limiter, book: PolicyBook): void {
+export function serveLoginGuard (app: FastifyInstance, limiter: Limiter, book: LimitBook): void {
   decorating(app).decorate('loginGuard', (options: LoginGuardOptions = {}) => {
     const problems = new Problems()
     checkLoginGuard(options, 'loginGuard', problems)

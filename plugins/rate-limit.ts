@@ -2,9 +2,11 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigurationError, defineSection, movedClock } from '../lib/config/index.ts'
 import {
-  connectRedis, createLimiter, defaultKeyPrefix, isRedisLike, kDecided, PolicyBook, policyNames, probeRedis, ProxyWatch, RateLimitOptionsSchema, RouteRateLimitSchema, StoreFailed, validateRateLimit, validateRouteRateLimit,
-  type AddressFinding, type Limit, type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RedisConnection, type RedisLike, type RouteRateLimit, type StoreFailureReason
+  createLimiter, defaultKeyPrefix, kDecided, LimitBook, policyNames, probeRedis, ProxyWatch, RateLimitOptionsSchema, RouteRateLimitSchema,
+  validateRateLimit, validateRouteRateLimit, type AddressFinding, type Limit, type LimitChange, type Limiter, type LimiterEvent,
+  type LimiterStatus, type LimitState, type RateLimitOptions, type RouteRateLimit
 } from '../lib/limits/index.ts'
+import { connectRedis, isRedisLike, StoreFailed, type RedisConnection, type RedisLike, type StoreFailureReason } from '../lib/redis/index.ts'
 import { addressOf } from '../lib/http/index.ts'
 import { routeOption, type Handler } from '../lib/pipeline/index.ts'
 import { decorating } from './decorators.ts'
@@ -50,11 +52,11 @@ export interface RateLimits {
   status (): RateLimitStatus
 }
 
-export const rateLimitSection = defineSection<RateLimitOptions, PolicyBook>({
+export const rateLimitSection = defineSection<RateLimitOptions, LimitBook>({
   key: 'rateLimit',
   schema: RateLimitOptionsSchema,
   rules: validateRateLimit,
-  compile: options => new PolicyBook(options)
+  compile: options => new LimitBook(options)
 })
 
 const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
@@ -118,7 +120,7 @@ function watched (watch: ProxyWatch, handler: Handler): Handler {
   }
 }
 
-function switches (app: FastifyInstance, limiter: Limiter, book: PolicyBook, watch: ProxyWatch): RateLimits {
+function switches (app: FastifyInstance, limiter: Limiter, book: LimitBook, watch: ProxyWatch): RateLimits {
   const told = (state: LimitState): LimitState => {
     app.log.warn({ rateLimit: state }, 'secure-api: a rate limit was changed while the server runs')
     return state
@@ -143,7 +145,7 @@ async function openLimiter (app: FastifyInstance, { redis, keyPrefix }: RateLimi
     onEvent: (event: LimiterEvent) => logEvent(app, event)
   }
   const given = redis ?? sharedRedis(app)
-  const connection = typeof given === 'string' ? await connectRedis(given) : undefined
+  const connection = typeof given === 'string' ? await connectRedis(given, 'rateLimit.redis') : undefined
   const client = connection?.client ?? (typeof given === 'string' ? undefined : given)
   const limiter = createLimiter({ ...settings, ...(client === undefined ? undefined : { redis: client }) })
   app.addHook('onClose', async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
-import { defaultKeyPrefix } from '../../lib/limits/index.ts'
-import { transportOf } from '../../lib/limits/redis-transport.ts'
+import { defaultKeyPrefix, limitScript } from '../../lib/limits/index.ts'
+import { scriptRunner } from '../../lib/redis/index.ts'
 import { Findings, type Examination } from './finding.ts'
 import { examineTls, tlsTarget } from './tls.ts'
 
@@ -132,12 +132,12 @@ const mode: Check = (_client, findings, { cluster_enabled: cluster, redis_mode: 
 
 /** The limiter's own script, with a key of its own that ends with this check. */
 const script: Check = async (client, findings, _facts, keyPrefix) => {
-  const transport = transportOf(client)
+  const runner = scriptRunner(client)
   const key = `${keyPrefix}{doctor-${randomUUID()}}`
   const item = (operation: string) => ['1', operation, 'fixed-window', '1', '1000000', '0', '1', '']
   try {
-    await transport.run([key], item('take'))
-    await transport.run([key], item('reset'))
+    await runner.run(limitScript, [key], item('take'))
+    await runner.run(limitScript, [key], item('reset'))
     findings.ok('REDIS_SCRIPT', 'the script of the limiter ran')
   } catch (error) {
     const [kind = 'an error'] = /^[A-Z]+/.exec(error instanceof Error ? error.message : '') ?? []

@@ -1,3 +1,4 @@
+import type { Schedule } from '../async/index.ts'
 import { addressKey } from '../limits/index.ts'
 import { timestamp, type AuditEvent } from './event.ts'
 
@@ -11,7 +12,7 @@ export interface RepeatsOptions {
   /** How many in one window have an event of their own although they are not the first of their caller. */
   readonly spare: number
   /** Runs a callback later; returns how to cancel it. */
-  readonly schedule: (callback: () => void, ms: number) => () => void
+  readonly schedule: Schedule
 }
 
 /** Refusals that belong together, and what all those of them that only count have in common. */

@@ -1,3 +1,4 @@
+import { isThenable } from '../async/index.ts'
 import type { AuditEvent } from './event.ts'
 import type { AuditSink } from './options.ts'
 
@@ -85,6 +86,3 @@ export class Trail {
 }
 
 /** Not `instanceof Promise`: query builders and other realms have promises of their own. */
-function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
-}

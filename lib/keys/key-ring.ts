@@ -1,4 +1,4 @@
-import { withinDeadline } from './deadline.ts'
+import { scheduleTimer, withDeadline } from '../async/index.ts'
 import { KeyReporter } from './events.ts'
 import { failedAt, type KeyFailure } from './explain.ts'
 import { asFailure, FetchFailure } from './failure.ts'
@@ -6,7 +6,7 @@ import { importKeys } from './import-keys.ts'
 import { KeySet } from './key-set.ts'
 import { KeySetLoader } from './loader.ts'
 import type { KeyRingOptions, KeyRingStatus } from './ring-options.ts'
-import { Cooldown, refreshDelay, retryDelay, scheduleTimer } from './timing.ts'
+import { Cooldown, refreshDelay, retryDelay } from './timing.ts'
 import { fetchDocument } from './transport.ts'
 import { KeysUnavailable, type Algorithm, type KeySource, type VerificationKey } from './types.ts'
 
@@ -139,7 +139,7 @@ export class KeyRing implements KeySource {
     const controller = this.#abort = new AbortController()
     this.#fetches++
     try {
-      this.#adopt(await withinDeadline(signal => loader.load(signal), { timeout, schedule, controller }))
+      this.#adopt(await withDeadline(loader.load(controller.signal), { ms: timeout, late: () => new FetchFailure('timeout'), schedule, controller }))
       return true
     } catch (error) {
       if (!this.#closed) this.#fail(asFailure(error), startedAt, loader)

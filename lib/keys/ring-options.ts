@@ -1,6 +1,6 @@
+import type { Schedule } from '../async/index.ts'
 import type { KeyEvent } from './events.ts'
 import type { KeyFailure } from './explain.ts'
-import type { Schedule } from './timing.ts'
 import type { FetchDocument } from './transport.ts'
 import type { Algorithm } from './types.ts'
 

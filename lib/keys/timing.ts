@@ -51,13 +51,3 @@ export class Cooldown {
     return left > 0 && left <= this.#period ? left : 0
   }
 }
-
-/** Runs a callback later; the returned function calls it off. */
-export type Schedule = (callback: () => void, ms: number) => () => void
-
-/** Real timers, which keep no process alive. */
-export const scheduleTimer: Schedule = (callback, ms) => {
-  const timer = setTimeout(callback, ms)
-  timer.unref()
-  return () => clearTimeout(timer)
-}

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { withDeadline } from '../async/index.ts'
 import { Connections, send, type Route } from './connect.ts'
 import { asFailure, FetchFailure } from './failure.ts'
 import { withoutSecrets } from './url.ts'
@@ -28,18 +29,11 @@ export type FetchDocument = (url: string, options: FetchOptions) => Promise<unkn
 export function createFetch (route: Route = {}): FetchDocument {
   return async (url, { timeout, maxBytes = MAX_DOCUMENT_BYTES, signal }) => {
     const connections = new Connections()
-    const { promise: interrupted, reject: interrupt } = interruption()
-    const onAbort = () => interrupt(asFailure(signal?.reason))
-    const timer = setTimeout(() => interrupt(new FetchFailure('timeout')), timeout)
-    if (signal?.aborted === true) onAbort()
-    signal?.addEventListener('abort', onAbort, { once: true })
     try {
-      return await Promise.race([interrupted, exchange(url, route, maxBytes, connections)])
+      return await withDeadline(exchange(url, route, maxBytes, connections), { ms: timeout, late: () => new FetchFailure('timeout'), signal })
     } catch (error) {
       throw asFailure(error)
     } finally {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
       connections.end()
     }
   }
@@ -47,12 +41,6 @@ export function createFetch (route: Route = {}): FetchDocument {
 
 /** Without a proxy, whatever the environment says. */
 export const fetchDocument: FetchDocument = createFetch()
-
-function interruption () {
-  let reject: (failure: FetchFailure) => void = () => {}
-  const promise = new Promise<never>((_resolve, _reject) => { reject = _reject })
-  return { promise, reject }
-}
 
 async function exchange (url: string, route: Route, maxBytes: number, connections: Connections): Promise<unknown> {
   const incoming = await send(url, route, connections)

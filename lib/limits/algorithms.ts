@@ -1,7 +1,7 @@
 import { at, none, type Chains } from './chains.ts'
 import type { Decision } from './decision.ts'
 import type { Algorithm } from './options.ts'
-import type { Policy } from './policy.ts'
+import type { LimitPolicy } from './policy.ts'
 
 /**
  * One way of counting, as a state machine over a chain of cells. `redis-script.ts` says the same in Lua; the contract
@@ -9,14 +9,14 @@ import type { Policy } from './policy.ts'
  */
 export interface Counting {
   /** Drops what has expired, and returns the units still counted. */
-  used (chains: Chains, slot: number, policy: Policy, now: number): number
+  used (chains: Chains, slot: number, policy: LimitPolicy, now: number): number
   /** Counts a request that fits. `used` has been called for the same `now`. */
-  spend (chains: Chains, slot: number, policy: Policy, cost: number, now: number, lease: number): void
+  spend (chains: Chains, slot: number, policy: LimitPolicy, cost: number, now: number, lease: number): void
   /** Milliseconds until `excess` units are free. */
-  retryAfter (chains: Chains, slot: number, policy: Policy, excess: number, now: number): number
+  retryAfter (chains: Chains, slot: number, policy: LimitPolicy, excess: number, now: number): number
   /** Milliseconds until nothing is counted. */
-  reset (chains: Chains, slot: number, policy: Policy, now: number): number
-  refund (chains: Chains, slot: number, policy: Policy, taken: Decision, at: number): void
+  reset (chains: Chains, slot: number, policy: LimitPolicy, now: number): number
+  refund (chains: Chains, slot: number, policy: LimitPolicy, taken: Decision, at: number): void
 }
 
 /** Rounding errors of a bucket's level lie far below this; so does every amount of units that matters. */

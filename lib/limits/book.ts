@@ -1,6 +1,6 @@
 import { check, Problems, suggest } from '../config/index.ts'
 import { LimitSchema, type Limit, type RateLimitOptions, type StoreFailure } from './options.ts'
-import { compilePolicies, compilePolicy, type Policy } from './policy.ts'
+import { compilePolicies, compilePolicy, type LimitPolicy } from './policy.ts'
 import { validateLimit } from './validate.ts'
 
 /** What can be changed of a policy while the server runs: parts of its limit, and whether it applies at all. */
@@ -11,7 +11,7 @@ export interface LimitState {
   readonly name: string
   readonly limit: number
   readonly windowMs: number
-  readonly algorithm: Policy['algorithm']
+  readonly algorithm: LimitPolicy['algorithm']
   readonly dryRun: boolean
   readonly disabled: boolean
   /** Whether it differs from what the server was started with. */
@@ -23,13 +23,13 @@ export interface Entry {
   readonly name: string
   readonly configured: Limit
   readonly onStoreFailure: StoreFailure
-  policy: Policy
+  policy: LimitPolicy
   /** The policy, alone in a list; empty while it is disabled. */
-  active: readonly Policy[]
+  active: readonly LimitPolicy[]
 }
 
 /** All policies of a limiter by name, and the switches to change them without a restart. */
-export class PolicyBook {
+export class LimitBook {
   readonly #entries = new Map<string, Entry[]>()
   readonly #onStoreFailure: StoreFailure
   readonly address: Entry | undefined
@@ -55,10 +55,10 @@ export class PolicyBook {
   }
 
   /** What applies of these entries now. Rebuilt only after a change. */
-  select (entries: readonly Entry[]): () => readonly Policy[] {
+  select (entries: readonly Entry[]): () => readonly LimitPolicy[] {
     const [only] = entries
     if (only !== undefined && entries.length === 1) return () => only.active
-    let [version, policies] = [-1, [] as readonly Policy[]]
+    let [version, policies] = [-1, [] as readonly LimitPolicy[]]
     return () => {
       if (version === this.#version) return policies
       version = this.#version
@@ -102,13 +102,13 @@ export class PolicyBook {
     return []
   }
 
-  #add (name: string, configured: Limit, policy: Policy): Entry {
+  #add (name: string, configured: Limit, policy: LimitPolicy): Entry {
     const entry: Entry = { name, configured, onStoreFailure: this.#onStoreFailure, policy, active: [policy] }
     this.#entries.set(name, [...this.#entries.get(name) ?? [], entry])
     return entry
   }
 
-  #put (entry: Entry, policy: Policy, disabled: boolean): void {
+  #put (entry: Entry, policy: LimitPolicy, disabled: boolean): void {
     entry.policy = policy
     entry.active = disabled ? [] : [policy]
     this.#version++

@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import type { FastifyRequest } from 'fastify'
-import { isDecision, isUnavailable, type Decision, type Outcome, type Source } from './decision.ts'
+import { isDecision, isUnavailable, type Decision, type LimitOutcome, type Source } from './decision.ts'
 
 /** What is published on the diagnostics channel `secure-api.rate-limit`: one message for each policy that decided about a request. */
 export interface LimitMessage {
@@ -19,13 +19,13 @@ export interface LimitMessage {
 const decisions = channel('secure-api.rate-limit')
 
 /** Costs one look at a boolean while nobody subscribes. */
-export function publish (outcome: Outcome | readonly Decision[], request: FastifyRequest): void {
+export function publish (outcome: LimitOutcome | readonly Decision[], request: FastifyRequest): void {
   if (!decisions.hasSubscribers) return
-  const list: readonly Outcome[] = isDecision(outcome) || isUnavailable(outcome) ? [outcome] : outcome
+  const list: readonly LimitOutcome[] = isDecision(outcome) || isUnavailable(outcome) ? [outcome] : outcome
   for (const one of list) decisions.publish(messageOf(one, request))
 }
 
-function messageOf (outcome: Outcome, request: FastifyRequest): LimitMessage {
+function messageOf (outcome: LimitOutcome, request: FastifyRequest): LimitMessage {
   if (isUnavailable(outcome)) return { policy: outcome.policy.name, result: 'unavailable', retryAfterMs: outcome.retryAfterMs, request }
   const { policy, allowed, dryRun, source, limit, remaining, retryAfterMs } = outcome
   const result = allowed ? 'allowed' : dryRun ? 'shadow' : 'denied'

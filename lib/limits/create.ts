@@ -1,7 +1,7 @@
+import { scriptRunner, type RedisLike } from '../redis/index.ts'
 import type { Limiter, LimiterEvent } from './decision.ts'
 import { MemoryStore } from './memory-store.ts'
 import { defaultKeyPrefix } from './options.ts'
-import { transportOf, type RedisLike } from './redis-transport.ts'
 import { ResilientLimiter } from './resilient.ts'
 
 export interface LimiterOptions {
@@ -21,5 +21,5 @@ export interface LimiterOptions {
 export function createLimiter (options: LimiterOptions & { readonly redis?: never }): MemoryStore
 export function createLimiter (options: LimiterOptions): Limiter
 export function createLimiter ({ redis, keyPrefix = defaultKeyPrefix, ...rest }: LimiterOptions): Limiter {
-  return redis === undefined ? new MemoryStore(rest) : new ResilientLimiter({ ...rest, keyPrefix, transport: transportOf(redis) })
+  return redis === undefined ? new MemoryStore(rest) : new ResilientLimiter({ ...rest, keyPrefix, runner: scriptRunner(redis) })
 }

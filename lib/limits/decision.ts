@@ -1,4 +1,5 @@
-import type { Policy } from './policy.ts'
+import type { StoreEvent, StoreFailureReason } from '../redis/index.ts'
+import type { LimitPolicy } from './policy.ts'
 
 /**
  * Where a decision was made: this process' memory because there is no Redis (`memory`), Redis, memory because Redis could not
@@ -10,7 +11,7 @@ export type Source = 'memory' | 'redis' | 'fallback' | 'deny-cache' | 'open'
 export interface Decision {
   /** The verdict, also of a dry run: ask {@link refusing} what it means for the request. */
   readonly allowed: boolean
-  readonly policy: Policy
+  readonly policy: LimitPolicy
   readonly limit: number
   /** Units left after this request. */
   readonly remaining: number
@@ -32,13 +33,13 @@ export interface Decision {
 /** The store could not be asked, and the policy says `deny`. Not a refusal of the caller: answer 503, never 429. */
 export interface Unavailable {
   readonly unavailable: true
-  readonly policy: Policy
+  readonly policy: LimitPolicy
   readonly retryAfterMs: number
 }
 
-export type Outcome = Decision | Unavailable
+export type LimitOutcome = Decision | Unavailable
 /** A policy, whose budget of it, and how many units unless it is the policy's own `cost`. */
-export type Charge = readonly [policy: Policy, key: string, cost?: number]
+export type Charge = readonly [policy: LimitPolicy, key: string, cost?: number]
 export type MaybePromise<T> = T | Promise<T>
 
 /**
@@ -46,17 +47,17 @@ export type MaybePromise<T> = T | Promise<T>
  */
 export interface Limiter {
   /** Takes `cost` units (the policy's own unless given) of one budget, if they fit. A cost that is no whole number of at least 1 is refused. */
-  take (policy: Policy, key: string, cost?: number): MaybePromise<Outcome>
+  take (policy: LimitPolicy, key: string, cost?: number): MaybePromise<LimitOutcome>
   /** Takes from several budgets, or, when one refuses, from none. Decisions are in the order of the charges, each policy at most once. */
   consume (charges: readonly Charge[]): MaybePromise<readonly Decision[] | Unavailable>
   /** As `take`, and takes nothing. Not for deciding who may try: two callers can peek at once. Take, and refund on success. */
-  peek (policy: Policy, key: string): MaybePromise<Outcome>
+  peek (policy: LimitPolicy, key: string): MaybePromise<LimitOutcome>
   /** A refusal that is known without asking anybody, or undefined. For gates before costly work. */
-  denied (policy: Policy, key: string): Decision | undefined
+  denied (policy: LimitPolicy, key: string): Decision | undefined
   /** Gives back what `take` took; for `concurrency`, releases the permit. Units that have expired meanwhile are not given back twice. */
-  refund (policy: Policy, key: string, taken: Decision): MaybePromise<void>
+  refund (policy: LimitPolicy, key: string, taken: Decision): MaybePromise<void>
   /** Forgets all that is counted in a budget. */
-  reset (policy: Policy, key: string): MaybePromise<void>
+  reset (policy: LimitPolicy, key: string): MaybePromise<void>
   status (): LimiterStatus
   /** Ends timers. A connection that was given is left open. */
   close (): MaybePromise<void>
@@ -82,27 +83,15 @@ export interface MemoryStatus {
   readonly evictions: number
 }
 
-/**
- * - `timeout`: no answer within the deadline. `connection`: refused, closed, or a name that is not found. `tls`: no encrypted connection.
- * - `authentication`: a password or user is missing or wrong. `permission`: the user may not run the commands, or not on these keys.
- * - `cluster`: one node of a cluster, which answers for its own keys only.
- * - `out-of-memory`, `read-only`, `loading`: the state of the server. `script`, `reply`: it answers otherwise than a Redis.
- */
-export type StoreFailureReason =
-  'timeout' | 'connection' | 'tls' | 'authentication' | 'permission' | 'cluster' | 'out-of-memory' | 'read-only' | 'loading' | 'script' | 'reply' | 'unknown'
-
-/** Told once for each change, not for each request. */
-export type LimiterEvent =
-  | { readonly type: 'store-unavailable', readonly reason: StoreFailureReason, readonly code?: string }
-  | { readonly type: 'store-restored', readonly downMs: number }
-  | { readonly type: 'memory-saturated', readonly keys: number }
+/** Reported once for each change, not for each request. */
+export type LimiterEvent = StoreEvent | { readonly type: 'memory-saturated', readonly keys: number }
 
 /** One decision, and no list of them. */
-export function isDecision (outcome: Outcome | readonly Decision[]): outcome is Decision {
+export function isDecision (outcome: LimitOutcome | readonly Decision[]): outcome is Decision {
   return Object.hasOwn(outcome, 'allowed')
 }
 
-export function isUnavailable (outcome: Outcome | readonly Decision[]): outcome is Unavailable {
+export function isUnavailable (outcome: LimitOutcome | readonly Decision[]): outcome is Unavailable {
   return Object.hasOwn(outcome, 'unavailable')
 }
 
@@ -129,7 +118,7 @@ export function countable (cost: number): boolean {
 }
 
 /** The refusal of a caller whose plan is not known: nobody is asked, and nothing is counted. */
-export function unplanned (policy: Policy, now: number): Decision {
+export function unplanned (policy: LimitPolicy, now: number): Decision {
   const { limit, windowMs, dryRun, cost } = policy
   return { allowed: false, policy, limit, remaining: 0, retryAfterMs: windowMs, resetMs: windowMs, source: 'memory', dryRun, cost, at: now, stamp: now, lease: 0 }
 }

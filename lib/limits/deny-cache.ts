@@ -1,5 +1,5 @@
 import { countable, type Decision } from './decision.ts'
-import type { Policy } from './policy.ts'
+import type { LimitPolicy } from './policy.ts'
 
 /** A refusal, as long as it stands. */
 interface Refused {
@@ -44,7 +44,7 @@ export class DenyCache {
   }
 
   /** The refusal that still stands for a request of this cost. `stale` takes also one the store would be asked about again. */
-  find (policy: Policy, key: string, cost: number = policy.cost, stale: boolean = false): Decision | undefined {
+  find (policy: LimitPolicy, key: string, cost: number = policy.cost, stale: boolean = false): Decision | undefined {
     const refused = this.#tables.get(policy.id)?.get(key)
     if (refused === undefined || cost < refused.decision.cost || policy.burst !== refused.decision.policy.burst) return undefined
     const now = this.#now()
@@ -52,7 +52,7 @@ export class DenyCache {
     return stale || now < refused.askAgain ? standing(refused, policy, cost, now) : undefined
   }
 
-  forget (policy: Policy, key: string): undefined {
+  forget (policy: LimitPolicy, key: string): undefined {
     const table = this.#tables.get(policy.id)
     const refused = table?.get(key)
     if (table === undefined || refused === undefined) return
@@ -60,7 +60,7 @@ export class DenyCache {
     this.#order.delete(refused)
   }
 
-  #table (policy: Policy): Map<string, Refused> {
+  #table (policy: LimitPolicy): Map<string, Refused> {
     const known = this.#tables.get(policy.id)
     if (known !== undefined) return known
     const made = new Map<string, Refused>()
@@ -77,7 +77,7 @@ export class DenyCache {
   }
 }
 
-function standing ({ decision, until }: Refused, policy: Policy, cost: number, now: number): Decision {
+function standing ({ decision, until }: Refused, policy: LimitPolicy, cost: number, now: number): Decision {
   const passed = now - decision.at
   return {
     ...decision,

@@ -1,13 +1,13 @@
-import { isUnavailable, refusing, type Decision, type Limiter, type Outcome } from './decision.ts'
+import { isUnavailable, refusing, type Decision, type Limiter, type LimitOutcome } from './decision.ts'
 import type { Entry } from './book.ts'
 import { MemoryStore } from './memory-store.ts'
-import type { Policy } from './policy.ts'
+import type { LimitPolicy } from './policy.ts'
 
 /** A unit of the budget that one verification holds until it is known how it ends. */
 export interface Reservation {
   readonly key: string
   /** Absent from those of a policy that refuses nobody at the moment. */
-  readonly taken?: { readonly policy: Policy, readonly decision: Decision }
+  readonly taken?: { readonly policy: LimitPolicy, readonly decision: Decision }
 }
 
 export type Entrance = Reservation | Refused | 'crowded'
@@ -116,9 +116,9 @@ export class FailureReservations {
   }
 
   /** `onStoreFailure: 'allow'` counts nothing while the store is away. */
-  #tell (policy: Policy, key: string, reserved: Decision): void {
+  #tell (policy: LimitPolicy, key: string, reserved: Decision): void {
     if (this.#limiter === this.#ledger) return
-    const learn = (outcome: Outcome) => {
+    const learn = (outcome: LimitOutcome) => {
       if (isUnavailable(outcome)) return
       if (outcome.source === 'open') this.#ledger.refund(policy, key, reserved)
       else this.#ledger.mirror(policy, key, outcome)

@@ -1,13 +1,12 @@
 import { refusal, type Refusal } from '../http/index.ts'
 import { refusing, type Decision, type Unavailable } from './decision.ts'
-import type { Policy } from './policy.ts'
+import { quotaExceeded, type LimitPolicy } from './policy.ts'
 
-/** draft-ietf-httpapi-ratelimit-headers-11 §5: problem types, registered with IANA. */
-const quotaExceeded = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
+/** draft-ietf-httpapi-ratelimit-headers-11 §5: a problem type that is registered with IANA. */
 const reducedCapacity = 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity'
 
 /** The value of `RateLimit-Policy` for the policies of a route. Make it once. Empty, and not to be sent, when all are dry runs. */
-export function rateLimitPolicyField (policies: readonly Policy[]): string {
+export function rateLimitPolicyField (policies: readonly LimitPolicy[]): string {
   return policies.filter(({ dryRun }) => !dryRun).map(policy => policy.header).join(', ')
 }
 
@@ -68,7 +67,8 @@ export const rateLimitHeaderNames: readonly string[] = Object.freeze(['RateLimit
 export function rateLimited (decisions: readonly Decision[], policyField: string, legacy = false): Refusal {
   const violated = decisions.filter(refusing)
   const wait = violated.reduce((longest, { retryAfterMs }) => Math.max(longest, retryAfterMs), 0)
-  const prepared = bodyFor(violated)
+  const [only] = violated
+  const prepared = only !== undefined && violated.length === 1 ? only.policy.refusal : quotaExceeded(violated.map(({ policy }) => policy.name))
   const headers = {
     ...prepared.headers,
     'retry-after': String(retryAfterSeconds(wait)),
@@ -85,25 +85,5 @@ export function rateLimitUnavailable ({ policy, retryAfterMs }: Unavailable): Re
     type: reducedCapacity,
     headers: { 'retry-after': String(retryAfterSeconds(retryAfterMs)) },
     extensions: { 'violated-policies': [policy.name] }
-  })
-}
-
-const bodies = new WeakMap<Policy, Refusal>()
-
-/** Most refusals violate one policy: its body is made once. */
-function bodyFor (violated: readonly Decision[]): Refusal {
-  const [only] = violated
-  if (only === undefined || violated.length > 1) return quotaRefusal(violated)
-  const known = bodies.get(only.policy)
-  if (known !== undefined) return known
-  const made = quotaRefusal(violated)
-  bodies.set(only.policy, made)
-  return made
-}
-
-function quotaRefusal (violated: readonly Decision[]): Refusal {
-  return refusal('SECURE_API_RATE_LIMITED', {
-    type: quotaExceeded,
-    extensions: { 'violated-policies': violated.map(({ policy }) => policy.name) }
   })
 }

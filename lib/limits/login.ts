@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { check, milliseconds, type Problems } from '../config/index.ts'
 import { addressKey } from './address.ts'
-import type { Entry, PolicyBook } from './book.ts'
+import type { Entry, LimitBook } from './book.ts'
 import { isUnavailable, refusing, type Charge, type Decision, type Limiter, type Unavailable } from './decision.ts'
 import { loginDefaults, LoginGuardOptionsSchema, type LoginGuardOptions, type LoginStep } from './login-options.ts'
 import type { Limit } from './options.ts'
@@ -65,7 +65,7 @@ export class LoginBudgets {
   readonly #limiter: Limiter
   readonly #counted: readonly (readonly [Role, Entry])[]
 
-  constructor (limiter: Limiter, book: PolicyBook, options: LoginGuardOptions) {
+  constructor (limiter: Limiter, book: LimitBook, options: LoginGuardOptions) {
     this.#limiter = limiter
     this.#counted = budgetsOf(options).map(([role, name, limit]) => [role, book.define(name, limit)])
   }

@@ -2,7 +2,7 @@ import { counting, tolerance } from './algorithms.ts'
 import { at, Chains, none } from './chains.ts'
 import { boundedKey } from './bounded-key.ts'
 import { costOf, countable, nextLease, refusing, type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MemoryStatus, type Source } from './decision.ts'
-import type { Policy } from './policy.ts'
+import type { LimitPolicy } from './policy.ts'
 
 export interface MemoryStoreOptions {
   /** Monotonic milliseconds. A wall clock would lock callers out, or let them in, when it is set. @default performance.now */
@@ -16,7 +16,7 @@ export interface MemoryStoreOptions {
 
 /** The budgets of one policy. */
 interface Table {
-  policy: Policy
+  policy: LimitPolicy
   readonly slots: Map<string, number>
 }
 
@@ -51,7 +51,7 @@ export class MemoryStore implements Limiter {
     this.#chains = new Chains(capacity)
   }
 
-  take (policy: Policy, caller: string, units: number = policy.cost): Decision {
+  take (policy: LimitPolicy, caller: string, units: number = policy.cost): Decision {
     const now = this.#now()
     const table = this.#table(policy)
     const key = boundedKey(caller)
@@ -67,11 +67,11 @@ export class MemoryStore implements Limiter {
     return decisions.map((decision, index) => decision.allowed ? this.take(decision.policy, charges[index]?.[1] ?? '', decision.cost) : decision)
   }
 
-  peek (policy: Policy, key: string): Decision {
+  peek (policy: LimitPolicy, key: string): Decision {
     return this.#evaluate(policy, key, policy.cost)
   }
 
-  denied (policy: Policy, key: string): Decision | undefined {
+  denied (policy: LimitPolicy, key: string): Decision | undefined {
     const slot = this.#find(policy, key)
     if (slot === none) return undefined
     const now = this.#now()
@@ -79,20 +79,20 @@ export class MemoryStore implements Limiter {
     return fits(policy, used, policy.cost) ? undefined : this.#refuse(policy, slot, used, policy.cost, now)
   }
 
-  refund (policy: Policy, key: string, taken: Decision): void {
+  refund (policy: LimitPolicy, key: string, taken: Decision): void {
     const slot = this.#find(policy, key)
     if (slot === none || !taken.allowed) return
     this.#used(policy, slot, this.#now())
     counting[policy.algorithm].refund(this.#chains, slot, policy, taken, taken.at)
   }
 
-  reset (policy: Policy, key: string): void {
+  reset (policy: LimitPolicy, key: string): void {
     const slot = this.#find(policy, key)
     if (slot !== none) this.#release(slot)
   }
 
   /** Takes over what another store decided, so that this one knows the caller when it has to step in. */
-  mirror (policy: Policy, caller: string, { allowed, remaining, lease, at: time }: Decision): void {
+  mirror (policy: LimitPolicy, caller: string, { allowed, remaining, lease, at: time }: Decision): void {
     const table = this.#table(policy)
     const key = boundedKey(caller)
     const slot = table.slots.get(key) ?? none
@@ -111,7 +111,7 @@ export class MemoryStore implements Limiter {
 
   close (): void {}
 
-  #evaluate (policy: Policy, key: string, cost: number): Decision {
+  #evaluate (policy: LimitPolicy, key: string, cost: number): Decision {
     const now = this.#now()
     const slot = this.#find(policy, key)
     const used = this.#used(policy, slot, now)
@@ -125,13 +125,13 @@ export class MemoryStore implements Limiter {
     return this.#decision(policy, true, slot, at(this.#chains.used, slot), 0, cost, now, policy.algorithm === 'concurrency' ? lease : 0)
   }
 
-  #refuse (policy: Policy, slot: number, used: number, cost: number, now: number): Decision {
+  #refuse (policy: LimitPolicy, slot: number, used: number, cost: number, now: number): Decision {
     const possible = countable(cost) && cost <= policy.burst && slot !== none
     const retryAfter = possible ? counting[policy.algorithm].retryAfter(this.#chains, slot, policy, used + cost - policy.burst, now) : policy.windowMs
     return this.#decision(policy, false, slot, used, retryAfter, cost, now, 0)
   }
 
-  #decision (policy: Policy, allowed: boolean, slot: number, used: number, retryAfterMs: number, cost: number, now: number, lease: number): Decision {
+  #decision (policy: LimitPolicy, allowed: boolean, slot: number, used: number, retryAfterMs: number, cost: number, now: number, lease: number): Decision {
     return {
       allowed,
       policy,
@@ -148,23 +148,23 @@ export class MemoryStore implements Limiter {
     }
   }
 
-  #find (policy: Policy, key: string): number {
+  #find (policy: LimitPolicy, key: string): number {
     return this.#table(policy).slots.get(boundedKey(key)) ?? none
   }
 
-  #used (policy: Policy, slot: number, now: number): number {
+  #used (policy: LimitPolicy, slot: number, now: number): number {
     return slot === none ? 0 : counting[policy.algorithm].used(this.#chains, slot, policy, now)
   }
 
   /** A policy that was replaced at run time goes on with the counts of its name. */
-  #table (policy: Policy): Table {
+  #table (policy: LimitPolicy): Table {
     const table = this.#tables.get(policy.id)
     if (table === undefined) return this.#addTable(policy)
     if (table.policy !== policy) table.policy = policy
     return table
   }
 
-  #addTable (policy: Policy): Table {
+  #addTable (policy: LimitPolicy): Table {
     const table: Table = { policy, slots: new Map() }
     this.#tables.set(policy.id, table)
     return table
@@ -227,6 +227,6 @@ export class MemoryStore implements Limiter {
   }
 }
 
-function fits (policy: Policy, used: number, cost: number): boolean {
+function fits (policy: LimitPolicy, used: number, cost: number): boolean {
   return countable(cost) && used + cost <= policy.burst + tolerance
 }

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { DurationSchema } from '../config/index.ts'
-import type { RedisLike } from './redis-transport.ts'
+import type { RedisLike } from '../redis/index.ts'
 
 const AlgorithmSchema = Type.Union([
   Type.Literal('sliding-window'),

@@ -10,23 +10,23 @@ import type { Partition } from './options.ts'
  */
 export function partitionOf (by: Partition): (request: FastifyRequest) => string {
   if (typeof by === 'function') return request => custom(by, request) ?? addressPartition(request)
-  const read = readers[by]
+  if (by === 'address') return addressPartition
+  const read = memoized(readers[by])
   return request => read(request.auth) ?? addressPartition(request)
 }
 
-type Reader = (principal: Principal | undefined) => string | undefined
+type Reader = (principal: Principal) => string | undefined
 
-const readers: Readonly<Record<Exclude<Partition, (request: FastifyRequest) => string | undefined>, Reader>> = {
-  address: () => undefined,
+const readers: Readonly<Record<Exclude<Extract<Partition, string>, 'address'>, Reader>> = {
   // A client without a subject is no user of the same name.
-  principal: memoized(principal => key('p', principal.issuer, principal.subject) ?? key('c', principal.issuer, principal.client)),
-  client: memoized(principal => key('c', principal.issuer, principal.client)),
-  tenant: memoized(principal => key('t', principal.issuer, principal.tenant)),
-  'api-key': memoized(principal => principal.kind === 'api-key' ? key('k', principal.issuer, principal.subject) : undefined)
+  principal: principal => key('p', principal.issuer, principal.subject) ?? key('c', principal.issuer, principal.client),
+  client: principal => key('c', principal.issuer, principal.client),
+  tenant: principal => key('t', principal.issuer, principal.tenant),
+  'api-key': principal => principal.kind === 'api-key' ? key('k', principal.issuer, principal.subject) : undefined
 }
 
 /** Principals are shared between requests, so a key is made once for each. */
-function memoized (read: (principal: Principal) => string | undefined): Reader {
+function memoized (read: Reader): (principal: Principal | undefined) => string | undefined {
   const keys = new WeakMap<Principal, string | undefined>()
   return principal => {
     if (principal === undefined || principal.kind === 'anonymous') return undefined

@@ -1,9 +1,11 @@
 import type { FastifyRequest } from 'fastify'
 import { milliseconds } from '../config/index.ts'
+import { refusal, type Refusal } from '../http/index.ts'
 import { defaultFailures, defaultPerAddress, defaultPolicies, type Algorithm, type Limit, type Partition, type RateLimitOptions, type StoreFailure } from './options.ts'
+import { partitionOf } from './partition.ts'
 
 /** A limit, compiled: everything a decision needs, worked out at boot. Frozen. */
-export interface Policy {
+export interface LimitPolicy {
   readonly name: string
   /** Name and algorithm: the budget's identity in every store, so that a changed `limit` goes on with the same counts. */
   readonly id: string
@@ -18,11 +20,13 @@ export interface Policy {
   /** `token-bucket`: the time in which one unit comes back. */
   readonly emissionMs: number
   readonly by: Partition
+  /** Whose budget a request counts against. */
+  readonly partition: (request: FastifyRequest) => string
   readonly cost: number
   /** Set when the cost depends on the request. */
   readonly costOf: ((request: FastifyRequest) => number) | undefined
   /** By the name of the plan, where the limit depends on it; see {@link planned}. */
-  readonly plans: ReadonlyMap<string, Policy> | undefined
+  readonly plans: ReadonlyMap<string, LimitPolicy> | undefined
   readonly planOf: ((request: FastifyRequest) => unknown) | undefined
   readonly dryRun: boolean
   readonly onStoreFailure: StoreFailure
@@ -30,6 +34,10 @@ export interface Policy {
   readonly label: string
   /** Its item in `RateLimit-Policy`. */
   readonly header: string
+  /** The 429 where only this policy is violated, without what depends on the moment. */
+  readonly refusal: Refusal
+  /** The part of the script's arguments that is the same for every request: algorithm, burst, window and detail. */
+  readonly scriptArguments: readonly [string, string, string, string]
 }
 
 /** Up to this limit a sliding window keeps the exact time of each request. */
@@ -41,20 +49,26 @@ const defaultLease = 300_000
  * Compiles a limit that has been validated. `onStoreFailure` is used where the limit does not say. Each plan has counts of its
  * own, since states of different windows cannot be read with each other's; `@` stands in no name.
  */
-export function compilePolicy (name: string, limit: Limit, onStoreFailure: StoreFailure = 'local', plan?: string): Policy {
+export function compilePolicy (name: string, limit: Limit, onStoreFailure: StoreFailure = 'local', plan?: string): LimitPolicy {
   const algorithm = limit.algorithm ?? 'sliding-window'
   const windowMs = windowOf(limit)
   const label = structuredString(name)
+  const burst = algorithm === 'token-bucket' ? limit.burst ?? limit.limit : limit.limit
+  const granularityMs = limit.limit <= exactUpTo ? 0 : windowMs / entriesOfAWindow
+  const emissionMs = windowMs / limit.limit
+  const by = limit.by ?? 'principal'
+  const detail = algorithm === 'token-bucket' ? emissionMs : granularityMs
   return Object.freeze({
     name,
     id: plan === undefined ? `${algorithm}:${name}` : `${algorithm}:${name}@${plan}`,
     algorithm,
     limit: limit.limit,
     windowMs,
-    burst: algorithm === 'token-bucket' ? limit.burst ?? limit.limit : limit.limit,
-    granularityMs: limit.limit <= exactUpTo ? 0 : windowMs / entriesOfAWindow,
-    emissionMs: windowMs / limit.limit,
-    by: limit.by ?? 'principal',
+    burst,
+    granularityMs,
+    emissionMs,
+    by,
+    partition: partitionOf(by),
     cost: typeof limit.cost === 'number' ? limit.cost : 1,
     costOf: typeof limit.cost === 'function' ? limit.cost : undefined,
     plans: compilePlans(name, limit, onStoreFailure),
@@ -62,11 +76,13 @@ export function compilePolicy (name: string, limit: Limit, onStoreFailure: Store
     dryRun: limit.dryRun ?? false,
     onStoreFailure: limit.onStoreFailure ?? onStoreFailure,
     label,
-    header: policyHeader(label, limit, windowMs)
+    header: policyHeader(label, limit, windowMs),
+    refusal: quotaExceeded([name]),
+    scriptArguments: Object.freeze([algorithm, String(burst), String(windowMs * 1000), String(detail * 1000)] as const)
   })
 }
 
-function compilePlans (name: string, { plans, plan: _, ...common }: Limit, onStoreFailure: StoreFailure): ReadonlyMap<string, Policy> | undefined {
+function compilePlans (name: string, { plans, plan: _, ...common }: Limit, onStoreFailure: StoreFailure): ReadonlyMap<string, LimitPolicy> | undefined {
   if (plans === undefined) return undefined
   return new Map(Object.entries(plans).map(([plan, own]) => [plan, compilePolicy(name, { ...common, ...own }, onStoreFailure, plan)]))
 }
@@ -85,7 +101,7 @@ function member (value: unknown, name: string): unknown {
 }
 
 /** The policy for this caller's plan; undefined when the plan is not known, which must refuse. */
-export function planned (policy: Policy, request: FastifyRequest): Policy | undefined {
+export function planned (policy: LimitPolicy, request: FastifyRequest): LimitPolicy | undefined {
   if (policy.plans === undefined) return policy
   if (request.auth === undefined || request.auth.kind === 'anonymous') return policy
   const plan = planName(policy, request)
@@ -93,7 +109,7 @@ export function planned (policy: Policy, request: FastifyRequest): Policy | unde
 }
 
 /** A function of the application that fails has named no plan. */
-function planName ({ planOf }: Policy, request: FastifyRequest): unknown {
+function planName ({ planOf }: LimitPolicy, request: FastifyRequest): unknown {
   try {
     return planOf?.(request)
   } catch (error) {
@@ -104,9 +120,9 @@ function planName ({ planOf }: Policy, request: FastifyRequest): unknown {
 
 /** The policies of the rate limiter, by what they are for. */
 export interface CompiledPolicies {
-  readonly named: ReadonlyMap<string, Policy>
-  readonly perAddress: Policy | undefined
-  readonly failures: Policy | undefined
+  readonly named: ReadonlyMap<string, LimitPolicy>
+  readonly perAddress: LimitPolicy | undefined
+  readonly failures: LimitPolicy | undefined
   /** What each was compiled from; those by address as `address` and `failures`. */
   readonly limits: ReadonlyMap<string, Limit>
 }
@@ -116,13 +132,21 @@ export function compilePolicies (options: RateLimitOptions): CompiledPolicies {
   const { onStoreFailure = 'local', perAddress = defaultPerAddress, failures = defaultFailures } = options
   const limits = new Map<string, Limit>(Object.entries({ ...defaultPolicies, ...options.policies }))
   const named = new Map([...limits].map(([name, limit]) => [name, compilePolicy(name, limit, onStoreFailure)]))
-  const byAddress = (name: string, limit: Limit | false): Policy | undefined => {
+  const byAddress = (name: string, limit: Limit | false): LimitPolicy | undefined => {
     if (limit === false) return undefined
     const own: Limit = { ...limit, by: 'address' }
     limits.set(name, own)
     return compilePolicy(name, own, onStoreFailure)
   }
   return { named, perAddress: byAddress('address', perAddress), failures: byAddress('failures', failures), limits }
+}
+
+/** The 429 that names the violated policies. draft-ietf-httpapi-ratelimit-headers-11 §5: the problem type is registered with IANA. */
+export function quotaExceeded (names: readonly string[]): Refusal {
+  return refusal('SECURE_API_RATE_LIMITED', {
+    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+    extensions: { 'violated-policies': names }
+  })
 }
 
 function windowOf ({ algorithm, window, lease }: Limit): number {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { script } from '../redis/index.ts'
 import { algorithms } from './redis-algorithms.ts'
 
 /**
@@ -18,7 +18,7 @@ import { algorithms } from './redis-algorithms.ts'
  * Every key is written with an expiry, and every state carries its own times, so that no key can outlive its meaning.
  * When the server's clock steps back (a failover), what seems to lie ahead is moved to now, and written back.
  */
-export const script = `
+export const limitScript = script(`
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local FIELDS, CELL, TOLERANCE = 8, 20, 1e-9
@@ -89,7 +89,4 @@ while index <= total do
 end
 reply[#reply + 1] = now
 return reply
-`
-
-/** What Redis calls the script. */
-export const scriptSha = createHash('sha1').update(script).digest('hex')
+`)

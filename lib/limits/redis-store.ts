@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
+import { StoreFailed, type ScriptRunner } from '../redis/index.ts'
 import { boundedKey, hashedKey } from './bounded-key.ts'
 import { costOf, countable, nextLease, type Charge, type Decision } from './decision.ts'
-import type { Policy } from './policy.ts'
-import type { Transport } from './redis-transport.ts'
-import { StoreFailed } from './store-failure.ts'
+import type { LimitPolicy } from './policy.ts'
+import { limitScript } from './redis-script.ts'
 
 export interface RedisStoreOptions {
-  readonly transport: Transport
+  readonly runner: ScriptRunner
   readonly keyPrefix: string
   /** Monotonic milliseconds of this process. */
   readonly now: () => number
@@ -25,7 +25,7 @@ interface Job {
 }
 
 interface Orphan {
-  readonly policy: Policy
+  readonly policy: LimitPolicy
   readonly key: string
   readonly lease: number
 }
@@ -42,15 +42,15 @@ const process = randomUUID()
  * Rejects with {@link StoreFailed}; deadlines and what happens then are the business of the caller.
  */
 export class RedisStore {
-  readonly #transport: Transport
+  readonly #runner: ScriptRunner
   readonly #prefix: string
   readonly #now: () => number
   #waiting: Job[] = []
   /** Permits that may be held in Redis though nobody uses them: released, or taken, while it could not be heard. */
   #orphans: Orphan[] = []
 
-  constructor ({ transport, keyPrefix, now }: RedisStoreOptions) {
-    this.#transport = transport
+  constructor ({ runner, keyPrefix, now }: RedisStoreOptions) {
+    this.#runner = runner
     this.#prefix = keyPrefix
     this.#now = now
   }
@@ -60,17 +60,17 @@ export class RedisStore {
     return this.#enqueue('take', charges)
   }
 
-  peek (policy: Policy, key: string): Promise<Decision[]> {
+  peek (policy: LimitPolicy, key: string): Promise<Decision[]> {
     return this.#enqueue('peek', [[policy, key]])
   }
 
-  async refund (policy: Policy, key: string, taken: Decision): Promise<void> {
+  async refund (policy: LimitPolicy, key: string, taken: Decision): Promise<void> {
     const mark = policy.algorithm === 'concurrency' ? markOf(policy, taken.lease) : String(taken.stamp)
     await this.#enqueue('refund', [[policy, key, taken.cost]], mark)
   }
 
   /** Releases a permit when Redis can be heard again; see {@link settle}. */
-  refundLater (policy: Policy, key: string, { lease }: Pick<Decision, 'lease'>): void {
+  refundLater (policy: LimitPolicy, key: string, { lease }: Pick<Decision, 'lease'>): void {
     if (policy.algorithm === 'concurrency' && this.#orphans.length < mostOrphans) this.#orphans.push({ policy, key, lease })
   }
 
@@ -84,13 +84,13 @@ export class RedisStore {
     }
   }
 
-  async reset (policy: Policy, key: string): Promise<void> {
+  async reset (policy: LimitPolicy, key: string): Promise<void> {
     await this.#enqueue('reset', [[policy, key]])
   }
 
   /** Whether these budgets can be taken from in one call. */
   together (charges: readonly Charge[]): boolean {
-    return !this.#transport.cluster || charges.every(([, key]) => key === charges[0]?.[1])
+    return !this.#runner.cluster || charges.every(([, key]) => key === charges[0]?.[1])
   }
 
   #enqueue (operation: Operation, charges: readonly Charge[], mark?: string): Promise<Decision[]> {
@@ -105,7 +105,7 @@ export class RedisStore {
     const jobs = this.#waiting
     if (jobs.length === 0) return
     this.#waiting = []
-    if (!this.#transport.cluster) return this.#send(jobs)
+    if (!this.#runner.cluster) return this.#send(jobs)
     for (const job of jobs) this.#send([job])
   }
 
@@ -113,7 +113,7 @@ export class RedisStore {
     const keys: string[] = []
     const args: string[] = []
     for (const [group, job] of jobs.entries()) this.#write(job, String(group), keys, args)
-    this.#transport.run(keys, args).then(
+    this.#runner.run(limitScript, keys, args).then(
       reply => this.#deliver(jobs, keys.length, reply),
       (error: unknown) => this.#fail(jobs, error))
   }
@@ -121,9 +121,8 @@ export class RedisStore {
   #write ({ operation, charges, mark, lease }: Job, group: string, keys: string[], args: string[]): void {
     for (const charge of charges) {
       const [policy, key] = charge
-      const [algorithm, burst, window, detail] = argumentsOf(policy)
       keys.push(redisKey(this.#prefix, policy, key))
-      args.push(group, operation, algorithm, burst, window, detail, countedCost(charge), mark ?? markOf(policy, lease))
+      args.push(group, operation, ...policy.scriptArguments, countedCost(charge), mark ?? markOf(policy, lease))
     }
   }
 
@@ -173,25 +172,13 @@ function numbersOf (reply: unknown, length: number): number[] | undefined {
   return numbers.every(Number.isFinite) ? numbers : undefined
 }
 
-const prepared = new WeakMap<Policy, readonly [string, string, string, string]>()
-
-/** The part of the arguments that is the same for every request of a policy. */
-function argumentsOf (policy: Policy): readonly [string, string, string, string] {
-  const known = prepared.get(policy)
-  if (known !== undefined) return known
-  const detail = policy.algorithm === 'token-bucket' ? policy.emissionMs : policy.granularityMs
-  const made = [policy.algorithm, String(policy.burst), String(policy.windowMs * 1000), String(detail * 1000)] as const
-  prepared.set(policy, made)
-  return made
-}
-
 /** What cannot be counted is sent as 0, which the script refuses. */
 function countedCost (charge: Charge): string {
   const cost = costOf(charge)
   return countable(cost) ? String(cost) : '0'
 }
 
-function markOf ({ algorithm, dryRun }: Policy, lease: number): string {
+function markOf ({ algorithm, dryRun }: LimitPolicy, lease: number): string {
   const dry = dryRun ? 'dry' : ''
   return algorithm === 'concurrency' ? dry + permit(lease) : dry
 }
@@ -206,7 +193,7 @@ const plainKey = /^[\w.:@|/+=-]+$/
  * The key in Redis. The caller's key stands in braces, so that all budgets of one caller lie on one node of a cluster
  * (Redis cluster specification, "hash tags"); it holds no brace itself, and nothing a caller sends can make two budgets meet.
  */
-export function redisKey (prefix: string, { id }: Policy, key: string): string {
+export function redisKey (prefix: string, { id }: LimitPolicy, key: string): string {
   const bounded = boundedKey(key)
   return `${prefix}{${bounded.startsWith('#') || plainKey.test(bounded) ? bounded : hashedKey(bounded)}}${id}`
 }

@@ -1,13 +1,15 @@
-import { costOf, isUnavailable, refusing, type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MaybePromise, type Outcome, type Unavailable } from './decision.ts'
+import { CircuitBreaker, type ScriptRunner } from '../redis/index.ts'
+import {
+  costOf, isUnavailable, refusing,
+  type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type LimitOutcome, type MaybePromise, type Unavailable
+} from './decision.ts'
 import { DenyCache } from './deny-cache.ts'
-import { Guard } from './guard.ts'
 import { MemoryStore } from './memory-store.ts'
-import type { Policy } from './policy.ts'
+import type { LimitPolicy } from './policy.ts'
 import { RedisStore } from './redis-store.ts'
-import type { Transport } from './redis-transport.ts'
 
 export interface ResilientOptions {
-  readonly transport: Transport
+  readonly runner: ScriptRunner
   readonly keyPrefix: string
   readonly now?: () => number
   readonly capacity?: number
@@ -23,20 +25,20 @@ const unavailableSpread = 4000
  */
 export class ResilientLimiter implements Limiter {
   readonly #now: () => number
-  readonly #guard: Guard
+  readonly #breaker: CircuitBreaker
   readonly #redis: RedisStore
   readonly #memory: MemoryStore
   readonly #denials: DenyCache
 
-  constructor ({ transport, keyPrefix, now = () => performance.now(), capacity, deadline, onEvent }: ResilientOptions) {
+  constructor ({ runner, keyPrefix, now = () => performance.now(), capacity, deadline, onEvent }: ResilientOptions) {
     this.#now = now
-    this.#guard = new Guard({ transport, now, ...(onEvent && { onEvent }), ...(deadline !== undefined && { deadline }) })
-    this.#redis = new RedisStore({ transport: this.#guard, keyPrefix, now })
+    this.#breaker = new CircuitBreaker({ runner, now, ...(onEvent && { onEvent }), ...(deadline !== undefined && { deadline }) })
+    this.#redis = new RedisStore({ runner: this.#breaker, keyPrefix, now })
     this.#memory = new MemoryStore({ now, source: 'fallback', ...(capacity !== undefined && { capacity }), ...(onEvent && { onEvent }) })
     this.#denials = new DenyCache(now)
   }
 
-  take (policy: Policy, key: string, cost: number = policy.cost): MaybePromise<Outcome> {
+  take (policy: LimitPolicy, key: string, cost: number = policy.cost): MaybePromise<LimitOutcome> {
     const standing = this.#denials.find(policy, key, cost)
     if (standing !== undefined) return standing
     const outcome = this.#ask([[policy, key, cost]])
@@ -49,45 +51,45 @@ export class ResilientLimiter implements Limiter {
     return this.#redis.together(charges) ? this.#ask(charges) : this.#oneByOne(charges)
   }
 
-  peek (policy: Policy, key: string): MaybePromise<Outcome> {
+  peek (policy: LimitPolicy, key: string): MaybePromise<LimitOutcome> {
     const standing = this.denied(policy, key)
     if (standing !== undefined) return standing
-    if (!this.#guard.admits()) return this.#without(policy, () => this.#memory.peek(policy, key))
+    if (!this.#breaker.admits()) return this.#without(policy, () => this.#memory.peek(policy, key))
     return this.#redis.peek(policy, key).then(decisions => this.#only(policy, decisions), () => this.#without(policy, () => this.#memory.peek(policy, key)))
   }
 
-  denied (policy: Policy, key: string): Decision | undefined {
+  denied (policy: LimitPolicy, key: string): Decision | undefined {
     const standing = this.#denials.find(policy, key, policy.cost, true)
-    if (standing !== undefined || !this.#guard.open || policy.onStoreFailure === 'allow') return standing
+    if (standing !== undefined || !this.#breaker.open || policy.onStoreFailure === 'allow') return standing
     return this.#memory.denied(policy, key)
   }
 
-  refund (policy: Policy, key: string, taken: Decision): MaybePromise<void> {
+  refund (policy: LimitPolicy, key: string, taken: Decision): MaybePromise<void> {
     if (!taken.allowed || taken.source === 'open' || taken.source === 'deny-cache') return
     this.#denials.forget(policy, key)
     this.#memory.refund(policy, key, taken)
     if (taken.source !== 'redis') return
-    if (this.#guard.open) return this.#redis.refundLater(policy, key, taken)
+    if (this.#breaker.open) return this.#redis.refundLater(policy, key, taken)
     return this.#redis.refund(policy, key, taken).catch(() => this.#redis.refundLater(policy, key, taken))
   }
 
-  reset (policy: Policy, key: string): MaybePromise<void> {
+  reset (policy: LimitPolicy, key: string): MaybePromise<void> {
     this.#denials.forget(policy, key)
     this.#memory.reset(policy, key)
-    if (!this.#guard.open) return this.#redis.reset(policy, key).catch(ignore)
+    if (!this.#breaker.open) return this.#redis.reset(policy, key).catch(ignore)
   }
 
   status (): LimiterStatus {
-    const { open, failure, failures } = this.#guard
+    const { open, failure, failures } = this.#breaker
     return { store: 'redis', state: open ? 'unavailable' : 'available', failures, ...(failure && { failure: failure.reason, ...(failure.code !== undefined && { failureCode: failure.code }) }), memory: this.#memory.memory() }
   }
 
   close (): void {
-    this.#guard.close()
+    this.#breaker.close()
   }
 
   #ask (charges: readonly Charge[]): MaybePromise<readonly Decision[] | Unavailable> {
-    if (!this.#guard.admits()) return this.#decideAlone(charges)
+    if (!this.#breaker.admits()) return this.#decideAlone(charges)
     return this.#redis.take(charges).then(
       decisions => this.#learn(charges, decisions),
       () => this.#decideAlone(charges))
@@ -138,13 +140,13 @@ export class ResilientLimiter implements Limiter {
     return charges.map(charge => byPolicy.get(charge[0]) ?? this.#open(charge[0], costOf(charge)))
   }
 
-  #without (policy: Policy, local: () => Decision): Outcome {
+  #without (policy: LimitPolicy, local: () => Decision): LimitOutcome {
     if (policy.onStoreFailure === 'local') return local()
     return policy.onStoreFailure === 'deny' ? this.#unavailable(policy) : this.#open(policy, policy.cost)
   }
 
   /** The outcome of a single charge. */
-  #only (policy: Policy, outcome: readonly Decision[] | Unavailable): Outcome {
+  #only (policy: LimitPolicy, outcome: readonly Decision[] | Unavailable): LimitOutcome {
     return isUnavailable(outcome) ? outcome : outcome[0] ?? this.#unavailable(policy)
   }
 
@@ -152,11 +154,11 @@ export class ResilientLimiter implements Limiter {
    * An outage meets all callers at the same moment: they are asked to come back over four seconds, not together (draft
    * ratelimit-headers-11 §3.3). A 429 has no such spread: windows start with each caller's own requests.
    */
-  #unavailable (policy: Policy): Unavailable {
-    return { unavailable: true, policy, retryAfterMs: Math.max(1000, this.#guard.retryAfter) + Math.random() * unavailableSpread }
+  #unavailable (policy: LimitPolicy): Unavailable {
+    return { unavailable: true, policy, retryAfterMs: Math.max(1000, this.#breaker.retryAfter) + Math.random() * unavailableSpread }
   }
 
-  #open (policy: Policy, cost: number): Decision {
+  #open (policy: LimitPolicy, cost: number): Decision {
     const now = this.#now()
     return { allowed: true, policy, limit: policy.limit, remaining: 0, retryAfterMs: 0, resetMs: 0, source: 'open', dryRun: policy.dryRun, cost, at: now, stamp: now, lease: 0 }
   }

@@ -1,8 +1,8 @@
 import { unknownAddress } from './address.ts'
 import { check, Problems } from '../config/index.ts'
-import { isUnavailable, type Limiter, type MaybePromise, type Outcome } from './decision.ts'
+import { isUnavailable, type Limiter, type MaybePromise, type LimitOutcome } from './decision.ts'
 import { LimitSchema, type Limit } from './options.ts'
-import { compilePolicy, type Policy } from './policy.ts'
+import { compilePolicy, type LimitPolicy } from './policy.ts'
 import { validateLimit } from './validate.ts'
 
 /** What @fastify/rate-limit is told of a request. It refuses when `current` is above `max`. */
@@ -56,7 +56,7 @@ export function engineStore (limiter: Limiter): new (params?: object) => EngineS
   return class implements EngineStore {
     readonly #name: string
     readonly #shape: Pick<Limit, 'algorithm' | 'burst'>
-    readonly #plans = new Map<string, Policy | undefined>()
+    readonly #plans = new Map<string, LimitPolicy | undefined>()
 
     constructor (params: StoreParams = {}, name: string = rootName) {
       this.#name = name
@@ -78,7 +78,7 @@ export function engineStore (limiter: Limiter): new (params?: object) => EngineS
       return new Store(params, nameOf(params))
     }
 
-    #answer (callback: Callback, max: number, timeWindow: number, ask: (policy: Policy) => MaybePromise<Outcome>): void {
+    #answer (callback: Callback, max: number, timeWindow: number, ask: (policy: LimitPolicy) => MaybePromise<LimitOutcome>): void {
       const policy = this.#policy(max, timeWindow)
       if (policy === undefined) return callback(new LimitNotCounted())
       const outcome = ask(policy)
@@ -86,7 +86,7 @@ export function engineStore (limiter: Limiter): new (params?: object) => EngineS
       outcome.then(decided => tell(decided, max, callback), () => callback(new LimitNotCounted()))
     }
 
-    #policy (max: number, timeWindow: number): Policy | undefined {
+    #policy (max: number, timeWindow: number): LimitPolicy | undefined {
       const plan = `${max}/${timeWindow}`
       if (this.#plans.has(plan)) return this.#plans.get(plan)
       if (this.#plans.size >= plansKept) this.#plans.clear()
@@ -124,7 +124,7 @@ function problemsOf (limit: object): Problems {
   return problems
 }
 
-function tell (outcome: Outcome, max: number, callback: Callback): void {
+function tell (outcome: LimitOutcome, max: number, callback: Callback): void {
   if (isUnavailable(outcome)) return callback(new LimitNotCounted())
   const { allowed, dryRun, remaining, retryAfterMs, resetMs } = outcome
   if (!allowed && !dryRun) return callback(null, { current: max + 1, ttl: Math.max(1, Math.ceil(retryAfterMs)) })

@@ -1,6 +1,6 @@
 import { parseDuration, suggest, type Problems } from '../config/index.ts'
+import { isRedisLike } from '../redis/index.ts'
 import { defaultPolicies, type Limit, type RateLimitOptions, type RouteRateLimit } from './options.ts'
-import { isRedisLike } from './redis-transport.ts'
 
 const longestWindow = 31 * 86_400_000
 /** Names stand in header fields and keys; they start with a letter, so that none looks like an object's own members. */

@@ -1,3 +1,4 @@
+import { isThenable, withDeadline } from '../async/index.ts'
 import type { Problems } from '../config/index.ts'
 import { suggest } from '../config/index.ts'
 import { nameHint, namePattern, statesAll, type AuthorizationOptions, type PolicyContext, type PolicyFunction, type Requirement, type Rule } from './options.ts'
@@ -96,23 +97,12 @@ function ask (policy: AskedPolicy | undefined, context: PolicyContext, onError: 
   }
 }
 
-/** Not `instanceof Promise`: query builders and other realms have promises of their own. */
-function isThenable (answer: unknown): answer is PromiseLike<unknown> {
-  return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
-}
-
 async function bounded (answer: PromiseLike<unknown>, onError: OnError): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<unknown>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`the policy gave no answer within ${policyTimeout} ms`)), policyTimeout)
-  })
   try {
-    return await Promise.race([answer, late]) === true
+    return await withDeadline(answer, { ms: policyTimeout, late: () => new Error(`the policy did not answer within ${policyTimeout} ms`) }) === true
   } catch (error) {
     onError(error)
     return false
-  } finally {
-    clearTimeout(timer)
   }
 }
 

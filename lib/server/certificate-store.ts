@@ -1,4 +1,5 @@
 import type { Server as TlsServer } from 'node:tls'
+import { scheduleTimer, withDeadline } from '../async/index.ts'
 import type { ConfigurationCode } from '../config/index.ts'
 import { Marks } from '../marks/index.ts'
 import { inspect, type Certificate, type Finding, type Material } from './certificate.ts'
@@ -140,7 +141,8 @@ export class CertificateStore {
 
   async #read (): Promise<Material | undefined> {
     try {
-      return await readAgain(this.options, AbortSignal.timeout(READ_TIMEOUT))
+      const controller = new AbortController()
+      return await withDeadline(readAgain(this.options, controller.signal), { ms: READ_TIMEOUT, late: () => new Error('time is up'), controller, schedule: scheduleTimer })
     } catch {
       return undefined
     }

@@ -1,3 +1,4 @@
+import { scheduleTimer, type Schedule } from '../async/index.ts'
 import { milliseconds, type ConfigurationCode } from '../config/index.ts'
 import type { Certificate } from './certificate.ts'
 import type { CertificateStore, Refreshed } from './certificate-store.ts'
@@ -13,15 +14,6 @@ export type CertificateEvent =
   | { readonly type: 'certificate.recovered' }
   /** A step nearer to the end; told once each. */
   | { readonly type: 'certificate.expiring', readonly stage: ExpiryStage, readonly subject: string, readonly notAfter: string, readonly daysLeft: number }
-
-export type Schedule = (callback: () => unknown, ms: number) => () => void
-
-/** Real timers, which keep no process alive. */
-export const scheduleTimer: Schedule = (callback, ms) => {
-  const timer = setTimeout(callback, ms)
-  timer.unref()
-  return () => { clearTimeout(timer) }
-}
 
 /** certbot and others write two files, one after the other: what does not fit together now may do so in a moment (nodejs/node#4464). */
 const secondLooks = [250, 500, 1000, 2000, 4000]

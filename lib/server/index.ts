@@ -1,6 +1,6 @@
 export { writeBlocks } from './head-block.ts'
 export { certificateStoreOf, type CertificateStatus, type CertificateStore } from './certificate-store.ts'
-export { CertificateWatch, scheduleTimer, type CertificateEvent, type Schedule } from './certificate-watch.ts'
+export { CertificateWatch, type CertificateEvent } from './certificate-watch.ts'
 export { HandshakeWatch, type HandshakeFailure, type HandshakeStatus } from './handshakes.ts'
 export { type ExpiryStage } from './expiry.ts'
 export { SecureServerOptionsSchema, TlsOptionsSchema, type CertificateMaterial, type CertificateProvider, type SecureServerOptions, type TlsOptions } from './options.ts'

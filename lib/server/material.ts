@@ -31,7 +31,7 @@ export function readNow (options: TlsOptions, path: string, problems: Problems):
   return problems.list().length > before ? undefined : assemble(texts, options)
 }
 
-/** Reads everything again. Rejects when a part cannot be read, or the provider does not answer in time. */
+/** Reads everything again. Rejects when a part cannot be read or the provider fails. A provider may ignore the signal: the caller bounds the wait. */
 export async function readAgain (options: TlsOptions, signal: AbortSignal): Promise<Material> {
   const { provider } = options
   const texts: Texts = {}
@@ -39,7 +39,7 @@ export async function readAgain (options: TlsOptions, signal: AbortSignal): Prom
     texts[part] = isPem(source) ? unescaped(source) : await fileLater(source, signal)
   }
   if (provider === undefined) return assemble(texts, options)
-  return assemble({ ...texts, ...pairOf(await Promise.race([provider(signal), aborted(signal)])) }, options)
+  return assemble({ ...texts, ...pairOf(await provider(signal)) }, options)
 }
 
 /** Says so if others could read the private key, or replace the authority of client certificates. Nothing is known of what was handed over as text. */
@@ -117,10 +117,4 @@ function attempt <T> (work: () => T): T | undefined {
 
 function pathOf (path: string, part: keyof Sources): string {
   return part === 'ca' || part === 'crl' ? `${path}.clientCertificates.${part}` : `${path}.${part}`
-}
-
-function aborted (signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => { reject(new Error('time is up')) }, { once: true })
-  })
 }

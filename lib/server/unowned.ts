@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { finished, type Duplex } from 'node:stream'
-import { scheduleTimer, type Schedule } from './certificate-watch.ts'
+import { scheduleTimer, type Schedule } from '../async/index.ts'
 
 /** A request as its server, or a test double such as `app.injectWS()`, made it. */
 export interface RawRequest {

@@ -1,13 +1,13 @@
 import { hash } from 'node:crypto'
-import { withDeadline } from '../async/index.ts'
 import { milliseconds, movedClock, type Duration } from '../config/index.ts'
+import { CircuitBreaker, script, scriptRunner, StoreFailed, type EvalClient, type RedisLike } from '../redis/index.ts'
 import type { AccessTokenClaims } from './claims.ts'
 
-/** What the denylist needs of a Redis client; ioredis has it, alone and as a cluster. */
-export interface DenylistRedis {
-  get (key: string): Promise<string | null>
-  eval (script: string, keys: number, ...values: string[]): Promise<unknown>
-}
+/** A client of ioredis, its Cluster, iovalkey or node-redis and its cluster; or one of your own that knows `eval`, called as in ioredis. */
+export type DenylistRedis = RedisLike | (EvalClient & {
+  /** Not called. */
+  get? (key: string): unknown
+})
 
 export interface DenylistOptions {
   /** Shares the list between processes. Absent: this process only. */
@@ -54,12 +54,12 @@ export class DenylistFull extends Error {
   }
 }
 
-/** Redis refused the entry, or did not take it in time: it counts in this process, and nowhere else for all that is known. */
+/** Redis refused the entry, or did not answer in time: it may count in this process only. `cause` has the `reason`. */
 export class DenylistLocalOnly extends Error {
   readonly code = 'SECURE_API_DENYLIST_LOCAL_ONLY'
 
   constructor (cause: unknown) {
-    super('the revocation counts in this process only: Redis did not take it; revoke again', { cause })
+    super('the revocation counts in this process only, because Redis did not record it; revoke again', { cause })
     this.name = 'DenylistLocalOnly'
   }
 }
@@ -79,19 +79,21 @@ const kinds: readonly Kind[] = ['jti', 'sid', 'sub']
 /** Tokens live on after `exp` for the clock tolerance, which is 5 minutes at most; entries do too. */
 const GRACE = 300_000
 const EVERYTHING = Number.MAX_SAFE_INTEGER
-/** As long as the limiter waits for its Redis. */
-const REDIS_DEADLINE = 50
 /** The year 2000. A date before it was given in seconds, and would record nothing. */
 const FIRST_DATE = 946_684_800_000
 
-const inTime = <T>(work: PromiseLike<T>) => withDeadline(work, { ms: REDIS_DEADLINE, late: () => new Error(`Redis did not answer within ${REDIS_DEADLINE} ms`) })
-
 /** Keeps the later of two dates and the longer of two lives, so that no revocation takes another one back. */
-const KEEP_STRONGER = `
+const keepStronger = script(`
 local before = math.max(tonumber(ARGV[1]), tonumber(redis.call('GET', KEYS[1]) or '0') or 0)
 local life = math.max(tonumber(ARGV[2]), redis.call('PTTL', KEYS[1]))
 redis.call('SET', KEYS[1], string.format('%.0f', before), 'PX', life)
-return 1`
+return 1`)
+
+/** GET and not MGET: a user who may run the script above may run this one. */
+const lookUp = script(`
+local values = {}
+for index, key in ipairs(KEYS) do values[index] = redis.call('GET', key) end
+return values`)
 
 interface Entry {
   /** Tokens issued at this time or earlier are revoked. Milliseconds. */
@@ -101,7 +103,8 @@ interface Entry {
 
 /**
  * A list of what must not be accepted any more although it has not expired: by `jti`, `sid` or `sub`. In memory, and
- * in Redis if given; then a token that this process does not know as revoked costs up to three GETs a request.
+ * in Redis if given; then a token that this process does not know as revoked costs one round trip a request, at most 50 ms. While
+ * Redis does not answer, it is asked only twice a second, and all other look-ups fail at once.
  *
  * @example
  * const denylist = createDenylist({ redis })
@@ -113,18 +116,19 @@ export function createDenylist (options: DenylistOptions = {}): Denylist {
 }
 
 class StoredDenylist implements Denylist {
-  readonly #redis: DenylistRedis | undefined
+  readonly #redis: CircuitBreaker | undefined
   readonly #prefix: string
   readonly #max: number
   readonly #now: () => number
   readonly #tolerance: number
   readonly #entries = new Map<string, Entry>()
 
-  constructor ({ redis, prefix = 'secure-api:revoked:', max = 100_000, clockTolerance = '60 seconds', now = movedClock()?.now ?? Date.now }: DenylistOptions) {
-    this.#redis = redis
+  constructor (options: DenylistOptions) {
+    const { redis, prefix = 'secure-api:revoked:', max = 100_000, clockTolerance = '60 seconds' } = options
+    this.#redis = redis && new CircuitBreaker({ runner: scriptRunner(redis) })
     this.#prefix = prefix
     this.#max = max
-    this.#now = now
+    this.#now = options.now ?? movedClock()?.now ?? Date.now
     this.#tolerance = milliseconds(clockTolerance)
   }
 
@@ -139,7 +143,7 @@ class StoredDenylist implements Denylist {
     if (this.#redis === undefined && !recorded) throw new DenylistFull(this.#max)
     if (this.#redis === undefined) return
     try {
-      await inTime(this.#redis.eval(KEEP_STRONGER, 1, this.#keyOf(name), String(before), String(until - this.#now())))
+      await this.#redis.run(keepStronger, [this.#keyOf(name)], [String(before), String(until - this.#now())])
     } catch (cause) {
       throw recorded ? new DenylistLocalOnly(cause) : new DenylistFull(this.#max)
     }
@@ -159,10 +163,13 @@ class StoredDenylist implements Denylist {
     const before = 'issuedBefore' in revocation && revocation.issuedBefore !== undefined
       ? Math.floor(Number(revocation.issuedBefore) / 1000) * 1000 - 1
       : this.#now() + this.#tolerance
-    if (kind === undefined || typeof value !== 'string' || typeof revocation.issuer !== 'string' || !Number.isFinite(until) || !Number.isFinite(before)) {
+    const named = kind !== undefined && typeof value === 'string' && typeof revocation.issuer === 'string'
+    if (!named || !Number.isFinite(until) || !Number.isFinite(before)) {
       throw new TypeError('give one of jti, sid and sub as a text, and dates that are dates')
     }
-    if (until - GRACE < FIRST_DATE || before < FIRST_DATE) throw new TypeError('dates are milliseconds since the epoch; this one is in seconds')
+    if (until - GRACE < FIRST_DATE || before < FIRST_DATE) {
+      throw new TypeError('dates are milliseconds since the epoch; this one is in seconds')
+    }
     return { name: nameOf(kind, revocation.issuer, value), before: kind === 'sub' ? before : EVERYTHING, until }
   }
 
@@ -187,16 +194,25 @@ class StoredDenylist implements Denylist {
     return entry !== undefined && entry.until > this.#now() && isCovered(token, entry.before)
   }
 
-  /** Single GETs rather than one MGET: in a cluster the keys lie in different slots. */
-  async #isStored (redis: DenylistRedis, names: readonly string[], token: AccessTokenClaims): Promise<boolean> {
-    const values = await inTime(Promise.all(names.map(name => redis.get(this.#keyOf(name)))))
-    return values.some(value => value !== null && isCovered(token, Number(value)))
+  async #isStored (redis: CircuitBreaker, names: readonly string[], token: AccessTokenClaims): Promise<boolean> {
+    if (!redis.admits()) throw redis.failure ?? new StoreFailed('unknown')
+    const keys = names.map(name => this.#keyOf(name))
+    // In a cluster the keys lie in different slots, which one call cannot reach.
+    const calls = redis.cluster ? keys.map(key => [key]) : [keys]
+    const replies = await Promise.all(calls.map(async call => valuesOf(await redis.run(lookUp, call, []), call.length)))
+    return replies.flat().some(value => value !== null && isCovered(token, Number(value)))
   }
 
   /** Hashed: a name may be long and hold any character, and Redis need not know who was locked out. */
   #keyOf (name: string): string {
     return this.#prefix + hash('sha256', name, 'base64url')
   }
+}
+
+/** The reply of a server that is something else, or of a proxy, is not believed. */
+function valuesOf (reply: unknown, length: number): readonly unknown[] {
+  if (!Array.isArray(reply) || reply.length !== length) throw new StoreFailed('reply')
+  return reply
 }
 
 /** A token that does not say when it was issued counts as issued before; so does a value that is no number. */

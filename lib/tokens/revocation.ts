@@ -1,4 +1,4 @@
-import { withDeadline } from '../async/index.ts'
+import { isThenable, withDeadline } from '../async/index.ts'
 import type { AccessTokenClaims } from './claims.ts'
 
 /** Says whether a token has been revoked. Asked for every request, with claims that were verified before. */
@@ -36,8 +36,4 @@ export function createRevocationCheck ({ isRevoked, timeout, onFailure }: Revoca
 function read (answer: unknown): RevocationAnswer {
   if (answer === false) return 'good'
   return answer === true ? 'revoked' : { unknown: new TypeError('isRevoked answered neither true nor false') }
-}
-
-function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
-import { withDeadline } from '../../../lib/async/index.ts'
+import { withDeadline, type Schedule } from '../../../lib/async/index.ts'
 
 const late = () => new Error('late')
 const busy = (ms: number) => { for (const end = performance.now() + ms; performance.now() < end;); }
@@ -19,4 +19,30 @@ t.test('15 C6: work of several steps is not late because this process was busy',
   const answer = withDeadline(work(), { ms: 150, late })
   busy(250)
   t.equal(await answer, 'answer')
+})
+
+t.test('the caller\'s clock and signal end the wait', async t => {
+  const timers = new Set<() => unknown>()
+  const fire = () => { for (const callback of timers) callback() }
+  const schedule: Schedule = callback => {
+    timers.add(callback)
+    return () => { timers.delete(callback) }
+  }
+  const hanging = () => new Promise(() => {})
+  const timedOut = withDeadline(hanging(), { ms: 1000, late, schedule })
+  fire()
+  await t.rejects(timedOut, { message: 'late' })
+  const controller = new AbortController()
+  const aborted = withDeadline(hanging(), { ms: 1000, late, schedule, signal: controller.signal })
+  controller.abort(new Error('closed'))
+  await t.rejects(aborted, { message: 'closed' })
+  await t.rejects(withDeadline(hanging(), { ms: 1000, late, schedule, signal: controller.signal }), { message: 'closed' })
+  const told = new AbortController()
+  const work = withDeadline(hanging(), { ms: 1000, late, schedule, controller: told })
+  fire()
+  await t.rejects(work, { message: 'late' })
+  t.match(told.signal.reason, { message: 'late' }, 'the work is told')
+  t.equal(await withDeadline(Promise.resolve('answer'), { ms: 1000, late, schedule, controller: told }).catch(() => 'ended'), 'ended', 'an aborted controller starts no wait')
+  t.equal(await withDeadline(Promise.resolve('answer'), { ms: 1000, late, schedule }), 'answer')
+  t.equal(timers.size, 0, 'no timer is left')
 })

@@ -1,6 +1,7 @@
 import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
 import type { Test } from 'tap'
-import { KeyRing, type KeyEvent, type KeyRingOptions, type Schedule } from '../../../lib/keys/index.ts'
+import type { Schedule } from '../../../lib/async/index.ts'
+import { KeyRing, type KeyEvent, type KeyRingOptions } from '../../../lib/keys/index.ts'
 import { createTestIssuer, type TestIssuer, type TestIssuerOptions } from '../../../testing/index.ts'
 
 /** A clock and timers that only move when told to. */

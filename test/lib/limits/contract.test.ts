@@ -4,8 +4,9 @@ import { Cluster as ValkeyCluster, Redis as Valkey } from 'iovalkey'
 import { createClient, createCluster } from 'redis'
 import t, { type Test } from 'tap'
 import {
-  compilePolicy, createLimiter, isUnavailable, MemoryStore, type Charge, type Decision, type Limit, type Limiter, type LimiterEvent, type Outcome, type Policy, type RedisLike
+  compilePolicy, createLimiter, isUnavailable, MemoryStore, type Charge, type Decision, type Limit, type Limiter, type LimiterEvent, type LimitOutcome, type LimitPolicy
 } from '../../../lib/limits/index.ts'
+import type { RedisLike } from '../../../lib/redis/index.ts'
 import { startCluster } from '../../helpers/redis-cluster.ts'
 import { startRedis, startValkey } from '../../helpers/redis.ts'
 
@@ -16,14 +17,14 @@ interface Subject {
   readonly pass: (ms: number) => Promise<void>
 }
 
-const policy = (limit: Limit): Policy => compilePolicy(`p${randomUUID().slice(0, 8)}`, limit)
+const policy = (limit: Limit): LimitPolicy => compilePolicy(`p${randomUUID().slice(0, 8)}`, limit)
 
-function decided (outcome: Outcome): Decision {
+function decided (outcome: LimitOutcome): Decision {
   if (isUnavailable(outcome)) throw new Error('the store was unavailable')
   return outcome
 }
 
-async function take ({ limiter }: Subject, limit: Policy, key = 'caller', cost?: number): Promise<Decision> {
+async function take ({ limiter }: Subject, limit: LimitPolicy, key = 'caller', cost?: number): Promise<Decision> {
   return decided(await limiter.take(limit, key, cost))
 }
 
@@ -33,7 +34,7 @@ async function consume ({ limiter }: Subject, charges: readonly Charge[]): Promi
   return outcome
 }
 
-async function admitted (subject: Subject, limit: Policy, attempts: number, key = 'caller'): Promise<number> {
+async function admitted (subject: Subject, limit: LimitPolicy, attempts: number, key = 'caller'): Promise<number> {
   const decisions = await Promise.all(Array.from({ length: attempts }, () => take(subject, limit, key)))
   return decisions.filter(({ allowed }) => allowed).length
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { createLimiter, FailureReservations, PolicyBook, type Entrance, type Limiter, type RateLimitOptions, type RedisLike, type Reservation } from '../../../lib/limits/index.ts'
+import { createLimiter, FailureReservations, LimitBook, type Entrance, type Limiter, type RateLimitOptions, type Reservation } from '../../../lib/limits/index.ts'
+import type { RedisLike } from '../../../lib/redis/index.ts'
 
 /** A store whose answers come when a test lets them; it counts the failures of all processes in one budget. */
 class LateStore {
@@ -36,7 +37,7 @@ const limit = 20
 const here = () => false
 
 function budget (limiter: Limiter, failures: RateLimitOptions['failures'] = { limit, window: '1 minute' }): FailureReservations {
-  const { failures: entry } = new PolicyBook({ failures: failures ?? false })
+  const { failures: entry } = new LimitBook({ failures: failures ?? false })
   if (entry === undefined) throw new Error('there is a budget')
   return new FailureReservations(limiter, entry)
 }

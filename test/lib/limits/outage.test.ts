@@ -1,20 +1,21 @@
 import { Redis } from 'ioredis'
-import { EventEmitter, once } from 'node:events'
+import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer as createTls } from 'node:tls'
 import t from 'tap'
 import {
-  compilePolicy, connectRedis, createLimiter, isUnavailable, type Decision, type Limiter, type LimiterEvent, type Outcome, type Policy, type RedisLike
+  compilePolicy, createLimiter, isUnavailable, type Decision, type Limiter, type LimiterEvent, type LimitOutcome, type LimitPolicy
 } from '../../../lib/limits/index.ts'
 import { ResilientLimiter } from '../../../lib/limits/resilient.ts'
+import type { RedisLike } from '../../../lib/redis/index.ts'
 import { startRedis, type TestRedis } from '../../helpers/redis.ts'
 import { Certificates } from '../server/certificates.ts'
 
 const wait = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
-const decided = (outcome: Outcome): Decision | undefined => isUnavailable(outcome) ? undefined : outcome
+const decided = (outcome: LimitOutcome): Decision | undefined => isUnavailable(outcome) ? undefined : outcome
 
 /** Asks with fresh callers until a decision comes from Redis again. */
-async function restored (limiter: Limiter, policy: Policy): Promise<boolean> {
+async function restored (limiter: Limiter, policy: LimitPolicy): Promise<boolean> {
   for (let i = 0; i < 150; i++) {
     if (decided(await limiter.take(policy, `probe${i}`))?.source === 'redis') return true
     await wait(20)
@@ -172,7 +173,7 @@ t.test('the deadline goes by the clock of the limiter: not before, and then at o
   let asked = 0
   const limiter = createLimiter({ redis: client(() => { asked++; return new Promise(() => {}) }), now: () => now })
   t.teardown(() => limiter.close())
-  let outcome: Outcome | undefined
+  let outcome: LimitOutcome | undefined
   const late = Promise.resolve(limiter.take(tight, 'a')).then(given => { outcome = given })
   await wait(60)
   t.strictSame([asked, outcome], [1, undefined], 'no time has passed')
@@ -202,7 +203,7 @@ t.test('breaker: opens after five failures in a row, then one probe at a time', 
   let now = 0
   let calls = 0
   let up = false
-  const transport = {
+  const runner = {
     cluster: false,
     run: async () => {
       calls++
@@ -211,7 +212,7 @@ t.test('breaker: opens after five failures in a row, then one probe at a time', 
     }
   }
   const events: LimiterEvent[] = []
-  const limiter = new ResilientLimiter({ transport, keyPrefix: 'x:', now: () => now, onEvent: event => events.push(event) })
+  const limiter = new ResilientLimiter({ runner, keyPrefix: 'x:', now: () => now, onEvent: event => events.push(event) })
   for (let i = 0; i < 4; i++) await limiter.take(wide, 'a')
   t.equal(limiter.status().state, 'available')
   await limiter.take(wide, 'a')
@@ -233,8 +234,8 @@ t.test('deny cache: asks again after five seconds, and forgets what is reset or 
   let now = 0
   let reply = [0, 0, 60_000_000, 60_000_000, 1]
   let calls = 0
-  const transport = { cluster: false, run: async () => { calls++; return reply } }
-  const limiter = new ResilientLimiter({ transport, keyPrefix: 'x:', now: () => now })
+  const runner = { cluster: false, run: async () => { calls++; return reply } }
+  const limiter = new ResilientLimiter({ runner, keyPrefix: 'x:', now: () => now })
   t.teardown(() => limiter.close())
   await limiter.take(tight, 'a')
   now = 4999
@@ -271,39 +272,6 @@ t.test('a cluster: budgets of one caller in one call, those of several one after
   sent.length = 0
   t.match(await limiter.consume([[wide, 'a'], [narrow, 'b']]), [{ allowed: true }, { allowed: false }])
   t.same(sent.map(keys => keys.join()), ['secure-api:{a}sliding-window:wide', 'secure-api:{b}sliding-window:narrow', 'secure-api:{a}sliding-window:wide'])
-})
-
-t.test('node-redis: its call shape, and EVAL after NOSCRIPT', async t => {
-  const calls: unknown[] = []
-  const redis = Object.assign(new EventEmitter(), {
-    evalSha: async (sha: string, options: object) => { calls.push([sha.length, options]); throw new Error('NOSCRIPT No matching script.') },
-    eval: async (source: string, options: object) => { calls.push([source.includes('TIME'), options]); return [1, 99, 0, 60_000_000, 1] }
-  })
-  const limiter = createLimiter({ redis })
-  t.teardown(() => limiter.close())
-  t.match(await limiter.take(tight, 'a'), { allowed: true, source: 'redis', remaining: 99 })
-  t.match(calls, [[40, { keys: ['secure-api:{a}sliding-window:tight'], arguments: ['0', 'take', 'sliding-window', '100', '60000000', '0', '1', ''] }], [true, { keys: Array }]])
-  redis.emit('error', new Error('this would end the process without a listener'))
-})
-
-t.test('connectRedis', async t => {
-  const server = await startRedis()
-  const connection = await connectRedis(server.url)
-  t.equal(await connection.ready, true)
-  const limiter = createLimiter({ redis: connection.client })
-  t.match(await limiter.take(wide, 'a'), { source: 'redis' })
-  await server.kill()
-  t.match(await limiter.take(wide, 'a'), { source: 'fallback' })
-  await server.restart()
-  t.equal(await restored(limiter, wide), true)
-  connection.close()
-  t.match(await limiter.take(wide, 'a'), { source: 'fallback' })
-  await limiter.close()
-  await server.close()
-
-  const absent = await connectRedis(server.url)
-  t.equal(await absent.ready, false, 'a server that is away does not hold the start up')
-  absent.close()
 })
 
 const redisOptions = { enableOfflineQueue: false, maxRetriesPerRequest: 0, retryStrategy: () => 50 } as const

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { compilePolicy, createLimiter, MemoryStore, type Decision, type Limit, type Policy } from '../../../lib/limits/index.ts'
-import { script } from '../../../lib/limits/redis-script.ts'
+import { compilePolicy, createLimiter, MemoryStore, type Decision, type Limit, type LimitPolicy } from '../../../lib/limits/index.ts'
+import { limitScript } from '../../../lib/limits/redis-script.ts'
 import { RedisStore } from '../../../lib/limits/redis-store.ts'
 import { startRedis, type TestRedis } from '../../helpers/redis.ts'
 
@@ -180,9 +180,9 @@ t.test('the script in Redis decides as memory does', async t => {
   })
 
   /** The same script with a clock of the test's, and without its keys expiring on the server's. */
-  const simulated = script.replace("redis.call('TIME')", '{ 0, ARGV[#ARGV] }').replace('math.ceil(life / 1000)', '3600000')
+  const simulated = limitScript.source.replace("redis.call('TIME')", '{ 0, ARGV[#ARGV] }').replace('math.ceil(life / 1000)', '3600000')
   let now = 0
-  const transport = { cluster: false, run: (keys: string[], args: string[]) => client.eval(simulated, keys.length, ...keys, ...args, String(now * 1000)) }
+  const runner = { cluster: false, run: (_script: unknown, keys: readonly string[], args: readonly string[]) => client.eval(simulated, keys.length, ...keys, ...args, String(now * 1000)) }
   let names = 0
 
   const alike = (a: Decision, b: Decision) => a.allowed === b.allowed && a.remaining === b.remaining &&
@@ -190,7 +190,7 @@ t.test('the script in Redis decides as memory does', async t => {
 
   async function compare (limit: Limit, steps: readonly (readonly [pause: number, cost: number, refund: boolean])[]): Promise<boolean> {
     now = 1_000_000
-    const [memory, redis] = [new MemoryStore({ now: () => now }), new RedisStore({ transport, keyPrefix: `s${names++}:`, now: () => now })]
+    const [memory, redis] = [new MemoryStore({ now: () => now }), new RedisStore({ runner, keyPrefix: `s${names++}:`, now: () => now })]
     const policy = compilePolicy('simulated', limit)
     const taken: (readonly [Decision, Decision])[] = []
     for (const [wait, cost, refund] of steps) {
@@ -222,8 +222,8 @@ t.test('the script in Redis decides as memory does', async t => {
     const limits: Limit[] = [{ limit: 2, window: 60_000 }, { limit: 2, window: 60_000, algorithm: 'fixed-window' }, { limit: 2, window: 60_000, algorithm: 'token-bucket' }]
     for (const limit of limits) {
       now = 10_000_000
-      const redis = new RedisStore({ transport, keyPrefix: `s${names++}:`, now: () => now })
-      const policy: Policy = compilePolicy('skewed', limit)
+      const redis = new RedisStore({ runner, keyPrefix: `s${names++}:`, now: () => now })
+      const policy: LimitPolicy = compilePolicy('skewed', limit)
       const take = async () => (await redis.take([[policy, 'caller']]))[0]?.allowed
       t.same([await take(), await take(), await take()], [true, true, false])
       now -= 3_600_000

@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import t from 'tap'
-import { checkEngineOptions, createLimiter, engineStore, MemoryStore, type RedisLike } from '../../../lib/limits/index.ts'
+import { checkEngineOptions, createLimiter, engineStore, MemoryStore } from '../../../lib/limits/index.ts'
+import type { RedisLike } from '../../../lib/redis/index.ts'
 
 /** Loaded without its types, which would declare `config.rateLimit` a second time. */
 const rateLimit: FastifyPluginAsync<{ global: boolean, store: ReturnType<typeof engineStore> }> = createRequire(import.meta.url)('@fastify/rate-limit')

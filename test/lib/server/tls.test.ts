@@ -7,7 +7,7 @@ import t from 'tap'
 import type { ConfigurationError } from '../../../lib/config/index.ts'
 import { inspect, type Material } from '../../../lib/server/certificate.ts'
 import { certificateStoreOf, CertificateStore, judge } from '../../../lib/server/certificate-store.ts'
-import { CertificateWatch, scheduleTimer, type CertificateEvent } from '../../../lib/server/certificate-watch.ts'
+import { CertificateWatch, type CertificateEvent } from '../../../lib/server/certificate-watch.ts'
 import { expiryStage, ExpiryWatch } from '../../../lib/server/expiry.ts'
 import { createServerOptions } from '../../../lib/server/index.ts'
 import type { TlsOptions } from '../../../lib/server/options.ts'
@@ -276,15 +276,6 @@ t.test('servers', async t => {
   t.equal(store.status().servers, 1)
   t.equal(certificateStoreOf(createServer({})), undefined)
   t.equal(certificateStoreOf(createServer({ cert: readFileSync(live.cert) })), undefined, 'the same text is not the same object')
-})
-
-t.test('real timers keep no process alive', async t => {
-  const fired = await new Promise(resolve => {
-    scheduleTimer(() => t.fail('called off'), 1)()
-    scheduleTimer(() => { resolve(true) }, 5)
-    setTimeout(() => {}, 20)
-  })
-  t.equal(fired, true)
 })
 
 t.test('openssl reads what we say of a certificate', async t => {

@@ -1,12 +1,16 @@
-import type { LimiterEvent } from './decision.ts'
-import type { Transport } from './redis-transport.ts'
-import { asStoreFailure, StoreFailed } from './store-failure.ts'
+import { asStoreFailure, StoreFailed, type StoreFailureReason } from './failure.ts'
+import type { Script, ScriptRunner } from './script.ts'
 
-export interface GuardOptions {
-  readonly transport: Transport
-  /** Monotonic milliseconds. */
-  readonly now: () => number
-  readonly onEvent?: (event: LimiterEvent) => void
+/** Reported once for each change, not for each call. */
+export type StoreEvent =
+  | { readonly type: 'store-unavailable', readonly reason: StoreFailureReason, readonly code?: string }
+  | { readonly type: 'store-restored', readonly downMs: number }
+
+export interface CircuitBreakerOptions {
+  readonly runner: ScriptRunner
+  /** Monotonic milliseconds. @default `performance.now` */
+  readonly now?: () => number
+  readonly onEvent?: (event: StoreEvent) => void
   /** The longest a call may wait, in milliseconds. @default 50 */
   readonly deadline?: number
 }
@@ -22,22 +26,22 @@ interface Call {
 const defaultDeadline = 50
 /** One timer looks at all calls, this often: a timer for each would cost as much as the call. */
 const tick = 5
-/** A process that was busy has hardly looked, and the time that passed was not the server's. Where nothing is busy there are nine in 50 ms. */
+/** A busy process looks rarely, and the time that passed was not the server's. An idle one looks nine times in 50 ms. */
 const leastLooks = 4
 const failuresToOpen = 5
 /** Between attempts while Redis is away, plus or minus a quarter, so that many processes do not come back at the same moment. */
 const probeEvery = 500
 
 /**
- * A transport that answers within its deadline or fails, and that stops asking a server which does not answer
- * (a circuit breaker): after five failures in a row only one call each half second is let through, until one succeeds.
+ * Runs scripts within a deadline, and stops asking a server that does not answer: after five failures in a row it admits only one
+ * call each half second, until one succeeds. Rejects with {@link StoreFailed}.
  */
-export class Guard implements Transport {
+export class CircuitBreaker implements ScriptRunner {
   readonly cluster: boolean
-  readonly #transport: Transport
+  readonly #runner: ScriptRunner
   readonly #now: () => number
   readonly #deadline: number
-  readonly #onEvent: ((event: LimiterEvent) => void) | undefined
+  readonly #onEvent: ((event: StoreEvent) => void) | undefined
   #calls: Call[] = []
   #timer: NodeJS.Timeout | undefined
   #consecutive = 0
@@ -47,15 +51,15 @@ export class Guard implements Transport {
   #probeAt = 0
   #open = false
 
-  constructor ({ transport, now, onEvent, deadline = defaultDeadline }: GuardOptions) {
-    this.cluster = transport.cluster
-    this.#transport = transport
+  constructor ({ runner, now = () => performance.now(), onEvent, deadline = defaultDeadline }: CircuitBreakerOptions) {
+    this.cluster = runner.cluster
+    this.#runner = runner
     this.#now = now
     this.#deadline = deadline
     this.#onEvent = onEvent
   }
 
-  /** True when a call may be made now. While the breaker is open each true is one probe, and is to be used. */
+  /** Whether a call may be made now. While the breaker is open each true is one probe, which the caller must use. */
   admits (): boolean {
     if (!this.#open) return true
     const now = this.#now()
@@ -81,12 +85,12 @@ export class Guard implements Transport {
     return this.#open ? Math.max(0, this.#probeAt - this.#now()) : 0
   }
 
-  run (keys: string[], args: string[]): Promise<unknown> {
+  run (script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const call: Call = { expires: this.#now() + this.#deadline - tick, reject, settled: false, looks: 0 }
       this.#calls.push(call)
       this.#timer ??= setTimeout(() => this.#look(), tick)
-      this.#attempt(keys, args).then(
+      this.#attempt(script, keys, args).then(
         reply => { if (this.#settle(call)) { this.#succeeded(); resolve(reply) } },
         (error: unknown) => { if (this.#settle(call)) this.#failed(call, asStoreFailure(error)) })
     })
@@ -101,8 +105,8 @@ export class Guard implements Transport {
   }
 
   /** A client may throw where it should reject. */
-  async #attempt (keys: string[], args: string[]): Promise<unknown> {
-    return this.#transport.run(keys, args)
+  async #attempt (script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    return this.#runner.run(script, keys, args)
   }
 
   #settle (call: Call): boolean {
@@ -138,16 +142,16 @@ export class Guard implements Transport {
   }
 
   #failed (call: Call, failure: StoreFailed): void {
-    const told = this.#explained(failure)
+    const explained = this.#explained(failure)
     this.#failures++
-    this.#failure = told
-    if (++this.#consecutive >= failuresToOpen && !this.#open) this.#trip(told)
-    call.reject(told)
+    this.#failure = explained
+    if (++this.#consecutive >= failuresToOpen && !this.#open) this.#trip(explained)
+    call.reject(explained)
   }
 
   /** A client that is not connected says no more than that; why, it said when the connection ended. */
   #explained (failure: StoreFailed): StoreFailed {
-    const cause = failure.reason === 'connection' ? this.#transport.lastError?.() : undefined
+    const cause = failure.reason === 'connection' ? this.#runner.lastError?.() : undefined
     return cause === undefined ? failure : asStoreFailure(cause)
   }
 

@@ -1,12 +1,20 @@
-import type { StoreFailureReason } from './decision.ts'
+/**
+ * - `timeout`: no answer within the deadline. `connection`: refused, closed, or a name that is not found. `tls`: no encrypted connection.
+ * - `authentication`: a password or user is missing or wrong. `permission`: the user may not run the commands, or not on these keys.
+ * - `cluster`: one node of a cluster, which answers for its own keys only.
+ * - `out-of-memory`, `read-only`, `loading`: the state of the server. `script`, `reply`: it answers otherwise than a Redis.
+ */
+export type StoreFailureReason =
+  'timeout' | 'connection' | 'tls' | 'authentication' | 'permission' | 'cluster' | 'out-of-memory' | 'read-only' | 'loading' |
+  'script' | 'reply' | 'unknown'
 
-/** Redis did not decide. `reason` is from a closed list and `code` of a closed set of characters; the driver's own words stay out of everything. */
+/** Redis failed. `reason` is from a closed list and `code` has capitals and digits only: the client's own text may hold secrets. */
 export class StoreFailed extends Error {
   readonly reason: StoreFailureReason
   readonly code: string | undefined
 
   constructor (reason: StoreFailureReason, code?: string) {
-    super(`the rate-limit store failed: ${reason}${code === undefined ? '' : ` (${code})`}`)
+    super(`Redis failed: ${reason}${code === undefined ? '' : ` (${code})`}`)
     this.name = 'StoreFailed'
     this.reason = reason
     this.code = code
@@ -23,7 +31,7 @@ const reasons: readonly (readonly [RegExp, StoreFailureReason])[] = [
   [/\bNOPERM\b/, 'permission'],
   [/\bCERT_|CERTIFICATE|SELF_SIGNED|UNABLE_TO|HOSTNAME_MISMATCH|ERR_TLS|ERR_SSL|EPROTO|SSL routines|TLS/, 'tls'],
   [/timed? ?out/i, 'timeout'],
-  [/ECONN|EPIPE|EHOST|ENOTFOUND|EAI_|isn't writeable|Connection is closed|Socket closed|client is closed|max retries|offline/i, 'connection'],
+  [/ECONN|EPIPE|EHOST|ENOTFOUND|EAI_|isn't writeable|(Connection|client) is closed|Socket closed|max retries|offline/i, 'connection'],
   [/\bERR\b|\bWRONGTYPE\b|script/i, 'script']
 ]
 

@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../config/index.ts'
-import type { IoredisLike } from './redis-transport.ts'
-import { asStoreFailure, type StoreFailed } from './store-failure.ts'
+import type { IoredisLike } from './client.ts'
+import { asStoreFailure, type StoreFailed } from './failure.ts'
 
 /** A connection of ours, which we alone close. */
 export interface RedisConnection {
@@ -18,10 +18,10 @@ const longestWaitAtStart = 1_000
 const longestRetryDelay = 1_000
 
 /**
- * Connects to a Redis URL with settings under which no call waits in a queue: the limiter has its own answer to a server that is away.
- * Throws a {@link ConfigurationError} when the optional package ioredis is not installed.
+ * Connects to a Redis URL with settings under which no call waits in a queue: whoever asks has an own answer to a server that is away.
+ * Throws a {@link ConfigurationError} that names the option `path` when the optional package ioredis is not installed.
  */
-export async function connectRedis (url: string, path: string = 'rateLimit.redis'): Promise<RedisConnection> {
+export async function connectRedis (url: string, path: string): Promise<RedisConnection> {
   const { Redis } = await loadClient(path)
   const client = new Redis(url, {
     enableOfflineQueue: false,

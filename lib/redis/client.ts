@@ -1,0 +1,80 @@
+import type { ScriptRunner } from './script.ts'
+
+/** A client of the application's own that only knows `eval`, called as in ioredis. */
+export interface EvalClient {
+  eval (script: string, numberOfKeys: number, ...keysAndArguments: string[]): Promise<unknown>
+  readonly isCluster?: boolean
+  /** Only node-redis has it: lets TypeScript tell them apart in an object literal. */
+  readonly evalSha?: undefined
+}
+
+/** The part of ioredis, ioredis Cluster and iovalkey that is used. */
+export interface IoredisLike extends EvalClient {
+  evalsha (sha: string, numberOfKeys: number, ...keysAndArguments: string[]): Promise<unknown>
+}
+
+/** The part of node-redis that is used, and of its cluster client, which has `slots`. */
+export interface NodeRedisLike {
+  evalSha (sha: string, options: { keys: string[], arguments: string[] }): Promise<unknown>
+  eval (script: string, options: { keys: string[], arguments: string[] }): Promise<unknown>
+  readonly slots?: unknown
+}
+
+/** A Redis client of one of the supported families. */
+export type RedisLike = IoredisLike | NodeRedisLike
+
+export function isRedisLike (value: unknown): value is RedisLike {
+  return hasMethod(value, 'eval') && (hasMethod(value, 'evalsha') || hasMethod(value, 'evalSha'))
+}
+
+/** Runs scripts over a client of the application, which gets a listener for `error`: an `error` event without one ends the process. */
+export function scriptRunner (client: RedisLike | EvalClient): ScriptRunner {
+  return { ...(isNodeRedis(client) ? nodeRedis(client) : ioredis(client)), lastError: lastErrorOf(client) }
+}
+
+function isNodeRedis (client: RedisLike | EvalClient): client is NodeRedisLike {
+  return hasMethod(client, 'evalSha')
+}
+
+function ioredis (client: IoredisLike | EvalClient): ScriptRunner {
+  return {
+    cluster: client.isCluster === true,
+    run ({ source, sha }, keys, args) {
+      const withSource = () => client.eval(source, keys.length, ...keys, ...args)
+      return 'evalsha' in client ? orWithSource(() => client.evalsha(sha, keys.length, ...keys, ...args), withSource) : withSource()
+    }
+  }
+}
+
+function nodeRedis (client: NodeRedisLike): ScriptRunner {
+  return {
+    cluster: Array.isArray(client.slots),
+    run ({ source, sha }, keys, args) {
+      const call = { keys: [...keys], arguments: [...args] }
+      return orWithSource(() => client.evalSha(sha, call), () => client.eval(source, call))
+    }
+  }
+}
+
+/** A server that was restarted, flushed or promoted does not know the script by its hash. */
+async function orWithSource (byHash: () => Promise<unknown>, withSource: () => Promise<unknown>): Promise<unknown> {
+  try {
+    return await byHash()
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+    return withSource()
+  }
+}
+
+function lastErrorOf (client: object): () => unknown {
+  let last: unknown
+  if (hasMethod(client, 'on')) {
+    client.on('error', (error: unknown) => { last = error })
+    client.on('ready', () => { last = undefined })
+  }
+  return () => last
+}
+
+function hasMethod<Name extends string> (value: unknown, name: Name): value is Record<Name, (...args: unknown[]) => unknown> {
+  return typeof value === 'object' && value !== null && name in value && typeof Reflect.get(value, name) === 'function'
+}
