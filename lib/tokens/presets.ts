@@ -38,7 +38,7 @@ export function isClientItself ({ sub, client_id: client, azp, cid }: UncheckedC
   return sub === undefined ? clients.length > 0 : clients.includes(sub)
 }
 
-/** Providers whose access tokens are known. `presetSamples` holds a token of each, and says what comes of it. */
+/** Providers whose access tokens are known. `test/fixtures/preset-samples.ts` has tokens of each. */
 export const presets = {
   /** Microsoft Entra ID, v1 (`https://sts.windows.net/{tenantid}/`) and v2 (`https://login.microsoftonline.com/{tenantid}/v2.0`). */
   entra: {
