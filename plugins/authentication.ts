@@ -5,7 +5,7 @@ import { environmentOf, milliseconds, movedClock, ownOptions, Problems, type Con
 import { anonymous, hasFormToken, readBearer, type Principal } from '../lib/credentials/index.ts'
 import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/index.ts'
 import { answered, RefusalError, type FailureBudget, type Pipeline, type RouteInfo, type Verdict } from '../lib/pipeline/index.ts'
-import { AuthenticationOptionsSchema, compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type Outcome, type UnmatchedClaim } from '../lib/tokens/index.ts'
+import { AuthenticationOptionsSchema, compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type UnknownToken, type UnmatchedClaim, type Verification } from '../lib/tokens/index.ts'
 import { decorating } from './decorators.ts'
 import { loadKeys, ownKey, Rings, trust, trustOwnTokens } from './issuers.ts'
 import { signOwnTokens, type Decide } from './own-tokens.ts'
@@ -137,8 +137,8 @@ function authenticate (authenticator: TokenAuthenticator, failures: FailureBudge
   if (credential === 'none') return optional ? undefined : prepared.SECURE_API_UNAUTHENTICATED
   if (typeof credential === 'string') return countFailure(failures, request, prepared[credential])
   const known = authenticator.lookup(credential.token, connectionOf(raw))
-  if (known === undefined) return verifyNew(authenticator, failures, request, credential.token)
-  return known instanceof Promise ? known.then(outcome => conclude(outcome, failures, request)) : conclude(known, failures, request)
+  if (known instanceof Promise) return known.then(verification => conclude(verification, failures, request))
+  return known.kind === 'unknown' ? verifyNew(authenticator, failures, request, known) : conclude(known, failures, request)
 }
 
 /** The socket, where it belongs to one caller at a time; over HTTP/2 it is a façade that many streams share. */
@@ -152,7 +152,7 @@ const verifying = new WeakMap<FastifyRequest, Promise<Verdict>>()
  * Guards by hand may ask twice at once. A request holds one reservation of the failure budget: a second one would take
  * its place, and every later caller of the address would wait for the lost one without end.
  */
-function verifyNew (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: string): Promise<Verdict> {
+function verifyNew (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: UnknownToken): Promise<Verdict> {
   const running = verifying.get(request)
   if (running !== undefined) return running
   const started = verify(authenticator, failures, request, token).finally(() => { verifying.delete(request) })
@@ -161,7 +161,7 @@ function verifyNew (authenticator: TokenAuthenticator, failures: FailureBudget |
 }
 
 /** Cryptography is for addresses that have not used up their failures; tokens in the cache never come here. */
-async function verify (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: string): Promise<Verdict> {
+async function verify (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: UnknownToken): Promise<Verdict> {
   const refused = await failures?.enter(request)
   if (refused !== undefined) return refused
   try {
@@ -171,13 +171,13 @@ async function verify (authenticator: TokenAuthenticator, failures: FailureBudge
   }
 }
 
-function conclude (outcome: Outcome, failures: FailureBudget | undefined, request: FastifyRequest): Verdict {
-  switch (outcome.kind) {
-    case 'verified': return admit(request, outcome.principal)
-    case 'failed': return countFailure(failures, request, prepared[outcome.code])
+function conclude (verification: Verification, failures: FailureBudget | undefined, request: FastifyRequest): Verdict {
+  switch (verification.kind) {
+    case 'verified': return admit(request, verification.principal)
+    case 'failed': return countFailure(failures, request, prepared[verification.code])
     case 'unavailable':
-      request.log.warn({ err: outcome.cause }, 'secure-api: a token could not be checked')
-      return refusal(outcome.code, { headers: { 'retry-after': String(Math.max(1, Math.ceil(outcome.retryAfter / 1000))) } })
+      request.log.warn({ err: verification.cause }, 'secure-api: a token could not be checked')
+      return refusal(verification.code, { headers: { 'retry-after': String(Math.max(1, Math.ceil(verification.retryAfter / 1000))) } })
   }
 }
 

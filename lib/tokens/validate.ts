@@ -1,11 +1,9 @@
-import type { Problems } from '../config/index.ts'
-import { parseDuration } from '../config/index.ts'
+import { parseDuration, type Problems } from '../config/index.ts'
 import { algorithms, checkInlineKeys, checkIssuerText, checkIssuerUrl, checkKeySetUrl, checkPublishedKeys, isSecureUrl, validateKeys, type PlainHosts } from '../keys/index.ts'
-import { claimPathFault } from './claim-path.ts'
-import { isDevelopmentIssuer } from './development.ts'
+import { claimPathFault } from './claims.ts'
 import type { IssuerOptions } from './options.ts'
 import { presets } from './presets.ts'
-import { TENANT, tenantsOf } from './rules.ts'
+import { isDevelopmentIssuer, TENANT, tenantsOf } from './rules.ts'
 
 /** In development http is allowed on this machine, and a preset for a provider that is played by a test issuer. */
 export interface ValidationContext {
