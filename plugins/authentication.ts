@@ -7,7 +7,10 @@ import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/ind
 import { Marks } from '../lib/marks/index.ts'
 import { answered, RefusalError, type RouteInfo, type RouteOption, type Verdict } from '../lib/pipeline/index.ts'
 import { RouteRuleSchema, type RouteRule } from '../lib/policy/index.ts'
-import { AuthenticationOptionsSchema, compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection, type IssuerOptions, type IssuerRules, type Outcome, type UnmatchedClaim } from '../lib/tokens/index.ts'
+import {
+  AuthenticationOptionsSchema, compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection,
+  type IssuerOptions, type IssuerRules, type UnknownToken, type UnmatchedClaim, type Verification
+} from '../lib/tokens/index.ts'
 import { decorating } from './decorators.ts'
 import { loadKeys, ownKey, Rings, trust, trustOwnTokens } from './issuers.ts'
 import { signOwnTokens, type Decide } from './own-tokens.ts'
@@ -159,8 +162,8 @@ function authenticate (authenticator: TokenAuthenticator, failures: FailureBudge
   if (credential === 'none') return optional ? undefined : prepared.SECURE_API_UNAUTHENTICATED
   if (typeof credential === 'string') return countFailure(failures, request, prepared[credential])
   const known = authenticator.lookup(credential.token, connectionOf(raw))
-  if (known === undefined) return verifyNew(authenticator, failures, request, credential.token)
-  return known instanceof Promise ? known.then(outcome => conclude(outcome, failures, request)) : conclude(known, failures, request)
+  if (known instanceof Promise) return known.then(verification => conclude(verification, failures, request))
+  return known.kind === 'unknown' ? verifyNew(authenticator, failures, request, known) : conclude(known, failures, request)
 }
 
 /** The socket, where it belongs to one caller at a time; over HTTP/2 it is a façade that many streams share. */
@@ -174,12 +177,12 @@ const verifying = new Marks<FastifyRequest, Promise<Verdict>>()
  * Guards by hand may ask twice at once. A request holds one reservation of the failure budget: a second one would take
  * its place, and every later caller of the address would wait for the lost one without end.
  */
-function verifyNew (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: string): Promise<Verdict> {
+function verifyNew (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: UnknownToken): Promise<Verdict> {
   return verifying.ofOr(request, () => verify(authenticator, failures, request, token).finally(() => { verifying.take(request) }))
 }
 
 /** Cryptography is for addresses that have not used up their failures; tokens in the cache never come here. */
-async function verify (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: string): Promise<Verdict> {
+async function verify (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: UnknownToken): Promise<Verdict> {
   const refused = await failures?.enter(request)
   if (refused !== undefined) return refused
   try {
@@ -189,13 +192,13 @@ async function verify (authenticator: TokenAuthenticator, failures: FailureBudge
   }
 }
 
-function conclude (outcome: Outcome, failures: FailureBudget | undefined, request: FastifyRequest): Verdict {
-  switch (outcome.kind) {
-    case 'verified': return admit(request, outcome.principal)
-    case 'failed': return countFailure(failures, request, prepared[outcome.code])
+function conclude (verification: Verification, failures: FailureBudget | undefined, request: FastifyRequest): Verdict {
+  switch (verification.kind) {
+    case 'verified': return admit(request, verification.principal)
+    case 'failed': return countFailure(failures, request, prepared[verification.code])
     case 'unavailable':
-      request.log.warn({ err: outcome.cause }, 'secure-api: a token could not be checked')
-      return refusal(outcome.code, { headers: { 'retry-after': String(Math.max(1, Math.ceil(outcome.retryAfter / 1000))) } })
+      request.log.warn({ err: verification.cause }, 'secure-api: a token could not be checked')
+      return refusal(verification.code, { headers: { 'retry-after': String(Math.max(1, Math.ceil(verification.retryAfter / 1000))) } })
   }
 }
 

@@ -1,12 +1,14 @@
 import { inspect } from 'node:util'
-import { presets, presetSamples, providerSamples, type Preset, type PresetSample, type ProviderSample } from '../lib/tokens/index.ts'
+import { presets, type Preset } from '../lib/tokens/index.ts'
+import { presetSamples, type PresetSample } from '../test/fixtures/preset-samples.ts'
+import { providerSamples, type ProviderSample } from '../test/fixtures/provider-samples.ts'
 import { table } from './errors-page.ts'
 
 /** The text of docs/providers.md, from the presets and their sample tokens. */
 export function providersPage (): string {
   return `# Identity providers
 
-<!-- Made by \`npm run docs\` from lib/tokens/presets.ts, samples.ts and provider-samples.ts; a test compares. -->
+<!-- Made by \`npm run docs\` from lib/tokens/presets.ts and the samples in test/fixtures; a test compares. -->
 
 \`auth: { issuer, audience, preset: 'entra' }\` sets the claim names and quirks of a provider; whatever stands beside it wins.
 Without a preset \`scope\` and \`scp\` are scopes, and \`roles\` are roles; [providers without a preset](#providers-without-a-preset)

@@ -34,6 +34,13 @@ t.test('lib imports no plugin', async t => {
   for (const name of files) t.notMatch(readFileSync(join(root, 'lib', name), 'utf8'), /from '[./]+\/plugins\//, name)
 })
 
+t.test('nothing that is published imports a fixture', async t => {
+  for (const folder of ['plugins', 'lib', 'testing', 'cli']) {
+    const files = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts'))
+    for (const name of files) t.notMatch(readFileSync(join(root, folder, name), 'utf8'), /from '[./]+\/(?:test|scripts)\//, name)
+  }
+})
+
 t.test('folders of lib meet only through their index, without circles', async t => {
   const graph = new Map<string, Set<string>>()
   for (const name of readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })) {

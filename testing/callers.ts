@@ -47,7 +47,7 @@ const standard: Shape = {
   service: nothing
 }
 
-/** As the documentation of each provider shows them; `presetSamples` in lib/tokens has one of each. */
+/** As the documentation of each provider shows them; `test/fixtures/preset-samples.ts` has one of each. */
 const shapes: Readonly<Record<PresetName, Shape>> = {
   entra: {
     typ: 'JWT',

@@ -1,8 +1,6 @@
 import type { TokenFailureCode } from '../../lib/http/index.ts'
 import { algorithms } from '../../lib/keys/index.ts'
-import { checkSigned } from '../../lib/tokens/checks.ts'
-import { createGate } from '../../lib/tokens/gate.ts'
-import type { IssuerRules } from '../../lib/tokens/index.ts'
+import { checkSigned, createGate, type IssuerRules } from '../../lib/tokens/index.ts'
 
 export type Claims = Readonly<Record<string, unknown>>
 

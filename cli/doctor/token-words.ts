@@ -1,7 +1,5 @@
 import { answers, type TokenFailureCode } from '../../lib/http/index.ts'
-import type { IssuerRules } from '../../lib/tokens/index.ts'
-import { createGate } from '../../lib/tokens/gate.ts'
-import { checkSigned } from '../../lib/tokens/checks.ts'
+import { checkSigned, createGate, type IssuerRules } from '../../lib/tokens/index.ts'
 import { textsOf, type DecodedToken } from './token-failures.ts'
 
 export interface Situation extends DecodedToken {

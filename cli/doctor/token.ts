@@ -1,8 +1,10 @@
 import { Problems } from '../../lib/config/index.ts'
 import type { Principal } from '../../lib/credentials/index.ts'
 import { KeyRing, resolveKeysOptions, type KeysLocation } from '../../lib/keys/index.ts'
-import { readHeader, readPayload, splitCompact } from '../../lib/tokens/jws.ts'
-import { compileIssuer, isDevelopmentIssuer, TokenAuthenticator, validateIssuer, type IssuerOptions, type IssuerRules, type PresetName } from '../../lib/tokens/index.ts'
+import {
+  compileIssuer, isDevelopmentIssuer, readHeader, readPayload, splitCompact, TokenAuthenticator, validateIssuer,
+  type IssuerOptions, type IssuerRules, type PresetName
+} from '../../lib/tokens/index.ts'
 import { Findings, type Examination } from './finding.ts'
 import { presetOf } from './issuer.ts'
 import { failuresOf, textsOf, type DecodedToken } from './token-failures.ts'

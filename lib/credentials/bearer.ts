@@ -1,7 +1,7 @@
 /** What the request offers as a bearer token: the token, nothing, or why it cannot be read. */
 export type Bearer = { readonly token: string } | 'none' | 'SECURE_API_CREDENTIAL_AMBIGUOUS' | 'SECURE_API_CREDENTIAL_DPOP'
 
-/** Not exactly one token: none, several, or something that is no token. */
+/** Not exactly one token: none, several, or something that is not a token. */
 const ambiguous = 'SECURE_API_CREDENTIAL_AMBIGUOUS'
 const scheme = 'bearer'
 const parameter = 'access_token'
@@ -11,10 +11,11 @@ const SPACE = 0x20
  * Reads the one bearer token of a request (RFC 6750 §2.1). Only the header counts: a token in the query alone is no
  * credential (RFC 9700 §4.3.2), and beside the header it makes two methods, which RFC 6750 §2 forbids.
  *
- * The characters of the token are not looked at here: a token that is in the cache has been, and for the others
- * `isBearerToken` says whether a refusal is the header's fault. Spaces are, since they separate credentials.
+ * The characters of the token are not checked here, except for spaces, which separate credentials: a cached token has
+ * passed, and for others `isBearerToken` says whether a refusal is the header's fault.
  *
- * @param rawHeaders names and values as Node received them; `headers` hides a second Authorization header. Absent from requests of `app.injectWS()`
+ * @param rawHeaders names and values as Node received them, since `headers` hides a second Authorization header; absent
+ *   from requests of `app.injectWS()`
  * @param authorization the header's value in `headers`
  * @param url the request's target
  */
@@ -23,7 +24,7 @@ export function readBearer (rawHeaders: readonly string[] | undefined, authoriza
   // Before what the first one says: an empty one would hide a second, which nobody looks at.
   if (rawHeaders !== undefined && repeated(rawHeaders)) return ambiguous
   if (authorization === '') return 'none'
-  // RFC 9449 §7.1: its sender has a token, and is to hear why it does not do.
+  // RFC 9449 §7.1: the sender has a token, and should learn why it is refused.
   if (/^dpop(?:\s|$)/i.test(authorization)) return 'SECURE_API_CREDENTIAL_DPOP'
   if (!isBearerScheme(authorization)) return 'none'
   let start = scheme.length
@@ -36,12 +37,12 @@ export function readBearer (rawHeaders: readonly string[] | undefined, authoriza
 
 const b64token = /^[A-Za-z0-9\-._~+/]+=*$/
 
-/** Whether the token keeps to the grammar of RFC 6750 §2.1 (`b64token`). */
+/** Whether the token follows the grammar of RFC 6750 §2.1 (`b64token`). */
 export function isBearerToken (token: string): boolean {
   return b64token.test(token)
 }
 
-/** Length first: nearly every other header name is ruled out by it. */
+/** Length first: it rules out nearly every other header name. */
 function repeated (rawHeaders: readonly string[]): boolean {
   let count = 0
   for (let index = 0; index < rawHeaders.length; index += 2) {
@@ -64,8 +65,8 @@ function isTokenCharacter (character: string | undefined): boolean {
 }
 
 /**
- * A parameter of this name, each of its characters as it is or escaped (`access%5Ftoken`), as a query parser would read it. One
- * pass over the text, in which nothing is made: an object for each pair of 16 KB took milliseconds.
+ * A parameter of this name, with each character literal or escaped (`access%5Ftoken`), as a query parser would read it. One
+ * pass without allocations: an object for each pair of a 16 KB query took milliseconds.
  */
 const queryToken = new RegExp(`(?:^|&)${Array.from(parameter, escapable).join('')}(?:[=&]|$)`)
 

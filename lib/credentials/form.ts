@@ -2,9 +2,9 @@ const form = 'application/x-www-form-urlencoded'
 const parameter = 'access_token'
 
 /**
- * Whether a form brings a token (RFC 6750 §2.2). Beside the header that makes two methods, which §2 forbids.
+ * Whether a form carries a token (RFC 6750 §2.2). Beside the header that makes two methods, which §2 forbids.
  *
- * @param body as the application's parser left it: an object, a text, bytes, or `URLSearchParams`
+ * @param body as the application's parser left it: an object, a string, bytes, or `URLSearchParams`
  */
 export function hasFormToken (contentType: string | undefined, body: unknown): boolean {
   if (contentType === undefined || !isForm(contentType) || body === undefined || body === null) return false

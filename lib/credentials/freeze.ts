@@ -1,6 +1,6 @@
 /**
  * Freezes a JSON value and everything in it, in place. Iterative: a signed token may nest thousands of arrays in
- * 8 KiB, and a stack overflow would be an exception of the caller's making.
+ * 8 KiB, and a stack overflow would be an exception that the caller can cause.
  */
 export function deepFreeze<T> (value: T): T {
   const pending: unknown[] = [value]

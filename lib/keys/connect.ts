@@ -8,13 +8,13 @@ import { FetchFailure } from './failure.ts'
 export interface Route {
   /** A proxy for https addresses; a name and a password in it are sent to it. */
   readonly proxy?: URL
-  /** Which addresses are asked without it. */
+  /** Which addresses are reached without it. */
   readonly direct?: (target: URL) => boolean
-  /** PEM of the authorities that count, in place of those that Node trusts. */
+  /** PEM of the trusted authorities, in place of those that Node trusts. */
   readonly ca?: readonly string[]
 }
 
-/** What one exchange has opened. Its end destroys all of it, and whatever comes late. */
+/** What one exchange has opened. Its end destroys all of that, and whatever is added later. */
 export class Connections {
   readonly #opened: { destroy (): unknown }[] = []
   #ended = false
@@ -43,7 +43,8 @@ export async function send (url: string, { proxy, direct, ca }: Route, connectio
   const trust = ca === undefined ? {} : { ca: [...ca] }
   // `agent: false`: a connection of its own, so that a dead one in a pool cannot fail the attempt.
   if (target.protocol !== 'https:') return await response(connections.add(http.get(target, { agent: false, headers })))
-  if (proxy === undefined || direct?.(target) === true) return await response(connections.add(https.get(target, { agent: false, headers, ...trust })))
+  const straight = proxy === undefined || direct?.(target) === true
+  if (straight) return await response(connections.add(https.get(target, { agent: false, headers, ...trust })))
   return await throughTunnel({ target, proxy, trust, connections }, tunnel => {
     const secured = connections.add(tls.connect({ socket: tunnel, ...nameOf(target), ...trust, ALPNProtocols: ['http/1.1'] }))
     return response(connections.add(https.get(target, { headers, createConnection: () => secured })))
@@ -75,12 +76,20 @@ interface Tunnel {
 }
 
 /** RFC 9110 §9.3.6. The proxy sees the name of the provider and ciphertext. `use` runs at once: nothing of the socket is missed. */
-function throughTunnel ({ target, proxy, trust, connections }: Tunnel, use: (tunnel: Socket) => Promise<IncomingMessage>): Promise<IncomingMessage> {
+function throughTunnel (
+  { target, proxy, trust, connections }: Tunnel, use: (tunnel: Socket) => Promise<IncomingMessage>
+): Promise<IncomingMessage> {
   const authority = `${target.hostname}:${target.port === '' ? 443 : target.port}`
   const { request } = proxy.protocol === 'https:' ? https : http
   const connecting = connections.add(request({
     // The name for TLS is stated: Node would take that of the `host` field, which is the target's.
-    ...nameOf(proxy), ...trust, port: portOf(proxy), method: 'CONNECT', path: authority, agent: false, headers: { host: authority, ...authorization(proxy) }
+    ...nameOf(proxy),
+    ...trust,
+    port: portOf(proxy),
+    method: 'CONNECT',
+    path: authority,
+    agent: false,
+    headers: { host: authority, ...authorization(proxy) }
   }))
   return new Promise((resolve, reject) => {
     connecting.on('error', cause => reject(new FetchFailure('proxy', { cause })))
@@ -88,7 +97,7 @@ function throughTunnel ({ target, proxy, trust, connections }: Tunnel, use: (tun
     connecting.once('connect', ({ statusCode = 0 }, socket, head) => {
       connections.add(socket)
       socket.on('error', () => {})
-      // A server of TLS never speaks first: what comes early is the proxy's own.
+      // A TLS server never speaks first: early bytes are the proxy's.
       if (statusCode < 200 || statusCode > 299 || head.length > 0) reject(new FetchFailure('proxy', { status: statusCode }))
       else resolve(use(socket as Socket))
     })
@@ -101,7 +110,7 @@ function portOf ({ port, protocol }: URL): number {
   return protocol === 'https:' ? 443 : 80
 }
 
-/** RFC 6066 §3: an address is no server name; certificates are compared with `host` then. */
+/** RFC 6066 §3: an address is not a server name; certificates are then compared with `host`. */
 function nameOf ({ hostname }: URL): { host: string, servername: string } {
   const host = hostname.replace(/^\[|\]$/g, '')
   return { host, servername: isIP(host) === 0 ? host : '' }

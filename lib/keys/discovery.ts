@@ -13,7 +13,7 @@ export interface DiscoveryOptions {
 }
 
 /**
- * Where an issuer's metadata can be, in the order of asking: OpenID Connect Discovery 1.0 §4, then RFC 8414 §3.1,
+ * Where an issuer's metadata may be, in the order of requests: OpenID Connect Discovery 1.0 §4, then RFC 8414 §3.1,
  * which puts the well-known part between host and path. Both drop a terminating slash of the issuer.
  */
 export function metadataUrls (issuer: string): readonly [oidc: string, oauth: string] {
@@ -30,7 +30,8 @@ export function metadataUrls (issuer: string): readonly [oidc: string, oauth: st
  */
 export async function discoverKeySetUrl (issuer: string, options: DiscoveryOptions): Promise<string> {
   const metadata = await fetchMetadata(issuer, options)
-  if (metadata.issuer !== issuer) throw new FetchFailure('issuer', { found: typeof metadata.issuer === 'string' ? metadata.issuer : 'none' })
+  const found = typeof metadata.issuer === 'string' ? metadata.issuer : 'none'
+  if (metadata.issuer !== issuer) throw new FetchFailure('issuer', { found })
   const { jwks_uri: url } = metadata
   if (typeof url !== 'string') throw new FetchFailure('metadata')
   if (!isSecureUrl(url, plainHosts(options))) throw new FetchFailure('url', { found: withoutSecrets(url) })
@@ -42,7 +43,9 @@ export function plainHosts ({ allowLoopback, insecureHosts = [] }: Pick<Discover
   return { loopback: allowLoopback, names: insecureHosts }
 }
 
-async function fetchMetadata (issuer: string, { fetch, allowLoopback, insecureHosts, ...limits }: DiscoveryOptions): Promise<Record<string, unknown>> {
+async function fetchMetadata (
+  issuer: string, { fetch, allowLoopback, insecureHosts, ...limits }: DiscoveryOptions
+): Promise<Record<string, unknown>> {
   if (!isSecureUrl(issuer, plainHosts({ allowLoopback, ...(insecureHosts && { insecureHosts }) }))) throw new FetchFailure('url')
   const [oidc, oauth] = metadataUrls(issuer)
   try {
@@ -53,7 +56,7 @@ async function fetchMetadata (issuer: string, { fetch, allowLoopback, insecureHo
   }
 }
 
-/** True for the answers of a server that is well and does not publish metadata at this place: 404, a page, a login redirect. */
+/** True for a healthy server that does not publish metadata here: 404, a page, a login redirect. */
 function isElsewhere (error: unknown): boolean {
   if (!(error instanceof FetchFailure)) return false
   if (error.reason === 'status') return error.status !== undefined && error.status < 500

@@ -1,6 +1,6 @@
 import type { FailureReason, FetchFailure } from './failure.ts'
 
-/** Why keys could not be had, and where. Holds no key material and no query of a URL that somebody else wrote. */
+/** Why keys could not be fetched, and where. Holds no key material and no query of a URL that somebody else wrote. */
 export interface KeyFailure {
   readonly reason: FailureReason
   /** What was asked. */
@@ -24,7 +24,9 @@ const explanations: Readonly<Record<FailureReason, Explain>> = {
   redirect: ({ status, found }) => `answered ${status}, a redirect to ${found ?? 'nowhere'}, which is not followed`,
   oversize: () => 'is larger than any key set',
   parse: () => 'is no JSON object',
-  proxy: ({ status, found }) => `could not be asked: the proxy ${status === undefined ? `could not be reached (${found ?? 'the connection was closed'})` : `answered ${status}`}`,
+  proxy: ({ status, found }) => status === undefined
+    ? `could not be asked: the proxy could not be reached (${found ?? 'the connection was closed'})`
+    : `could not be asked: the proxy answered ${status}`,
   url: ({ found }) => `names ${found ?? 'an address'} for its keys, which is no https address`,
   issuer: ({ found }, issuer) => `names the issuer ${found}, and ${issuer} is configured; they must be equal, character by character`,
   metadata: () => 'has no jwks_uri',

@@ -1,5 +1,5 @@
 /**
- * Why a key set could not be had.
+ * Why a key set could not be fetched.
  *
  * - `timeout`, `transport`, `status`, `redirect`, `oversize`, `parse`: the document did not arrive.
  * - `proxy`: the proxy could not be reached, or refused the tunnel.
@@ -8,9 +8,10 @@
  * - `metadata`: the metadata has no `jwks_uri`.
  * - `empty`: the set has no key that may be used.
  */
-export type FailureReason = 'timeout' | 'transport' | 'status' | 'redirect' | 'oversize' | 'parse' | 'proxy' | 'url' | 'issuer' | 'metadata' | 'empty'
+export type FailureReason =
+  | 'timeout' | 'transport' | 'status' | 'redirect' | 'oversize' | 'parse' | 'proxy' | 'url' | 'issuer' | 'metadata' | 'empty'
 
-/** A document or key set that could not be had. Never thrown out of a key ring: it appears in events and in `status()`. */
+/** A document or key set could not be fetched. A key ring never throws it: it appears in events and in `status()`. */
 export class FetchFailure extends Error {
   readonly reason: FailureReason
   /** The HTTP status, where one arrived. */
@@ -29,7 +30,7 @@ export class FetchFailure extends Error {
   }
 }
 
-/** Whoever answers chooses this text, and it ends in logs. */
+/** The server chooses this text, and it ends up in logs. */
 function printable (text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '').slice(0, 200)
 }
@@ -40,7 +41,7 @@ function networkCode (cause: unknown): string | undefined {
   return typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,63}$/.test(code) ? code : undefined
 }
 
-/** Any error as a failure; one that names no reason is of the transport. */
+/** Any error as a failure. One without a reason is a failure of the transport. */
 export function asFailure (error: unknown): FetchFailure {
   return error instanceof FetchFailure ? error : new FetchFailure('transport', { cause: error })
 }

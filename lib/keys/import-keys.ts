@@ -16,7 +16,9 @@ import type { Algorithm } from './types.ts'
  * - `not-configured`: sound, but not for an algorithm that is accepted here.
  * - `too-many`: the set has more than 100 entries; stands once for all that were not read.
  */
-export type DropReason = 'malformed' | 'symmetric' | 'private' | 'use' | 'key-ops' | 'type' | 'curve' | 'algorithm' | 'rsa-size' | 'rsa-exponent' | 'roca' | 'not-configured' | 'too-many'
+export type DropReason =
+  | 'malformed' | 'symmetric' | 'private' | 'use' | 'key-ops' | 'type' | 'curve' | 'algorithm'
+  | 'rsa-size' | 'rsa-exponent' | 'roca' | 'not-configured' | 'too-many'
 
 export interface ImportedKey {
   readonly kid: string | undefined
@@ -41,12 +43,12 @@ export interface ImportedKeys {
 type Members = Readonly<Record<string, unknown>>
 
 const MAX_KEYS = 100
-/** Tokens with a longer one are refused before their key is looked up; and names of keys end in logs. */
+/** Tokens with a longer `kid` are refused before the key is looked up, and these names end up in logs. */
 const MAX_KID_LENGTH = 256
 
 /**
- * Reads a JWK set (RFC 7517 §5) that anyone may have written. Keys that must not verify tokens are dropped, each with
- * its reason; entries that repeat another one count once. Never throws: what is no key set has no keys.
+ * Reads an untrusted JWK set (RFC 7517 §5). Keys that must not verify tokens are dropped, each with its reason; repeated
+ * entries count once. Never throws: a document that is not a key set has no keys.
  *
  * @param document the parsed JSON
  * @param accepted the algorithms of the issuer's configuration
@@ -87,7 +89,7 @@ function importKey (given: unknown, accepted: readonly Algorithm[]): ImportedKey
   return { kid, key, algorithms: Object.freeze(algorithms), identity: JSON.stringify([kid, algorithms, key.export({ format: 'jwk' })]) }
 }
 
-/** Serializers write `"d": null` for what is not there (.NET, Go): that is no private half, and no member of the wrong type. */
+/** Some serializers (.NET, Go) write `"d": null` for an absent member: neither a private half nor a wrong type. */
 function withoutNulls (jwk: Members): Members {
   return Object.fromEntries(Object.entries(jwk).filter(([, value]) => value !== null))
 }
@@ -109,7 +111,7 @@ const refusals: ReadonlyArray<readonly [DropReason, (jwk: Members) => boolean]> 
 
 const edwards: readonly Algorithm[] = ['EdDSA', 'Ed25519']
 
-/** By `kty`, or `kty` and `crv`. Ed448 and secp256k1 are left out: hardly an access token is signed with them. */
+/** By `kty`, or `kty` and `crv`. Ed448 and secp256k1 are left out: access tokens are hardly ever signed with them. */
 const byKeyType: ReadonlyMap<string, readonly Algorithm[]> = new Map<string, readonly Algorithm[]>([
   ['RSA', ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']],
   ['EC P-256', ['ES256']],

@@ -19,8 +19,8 @@ const fixes: Readonly<Record<DropReason, string>> = {
 }
 
 /**
- * Checks a key set that stands in the configuration. There every key that cannot be used is a mistake, since nobody
- * but the reader can put it right. No key material appears in the messages.
+ * Checks a key set in the configuration. Every unusable key there is a mistake, since only the reader can correct it.
+ * The messages hold no key material.
  */
 export function checkInlineKeys (jwks: unknown, accepted: readonly Algorithm[], path: string, problems: Problems): void {
   const { keys, dropped } = importKeys(jwks, accepted)
@@ -36,6 +36,10 @@ export function checkInlineKeys (jwks: unknown, accepted: readonly Algorithm[], 
 export function checkPublishedKeys (jwks: unknown, path: string, problems: Problems): void {
   for (const { key } of importKeys(jwks, algorithms).keys) {
     const place = publishedIn(key)
-    if (place !== undefined) problems.add('SECURE_API_KEY_PUBLISHED', path, `the private half of one of its keys is printed in ${place}, and anyone can make tokens with it`, 'Replace it by a key of the issuer.')
+    if (place !== undefined) {
+      problems.add('SECURE_API_KEY_PUBLISHED', path,
+        `the private half of one of its keys is printed in ${place}, and anyone can make tokens with it`,
+        'Replace it with a key of the issuer.')
+    }
   }
 }

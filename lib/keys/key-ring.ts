@@ -10,11 +10,11 @@ import { Cooldown, refreshDelay, retryDelay } from './timing.ts'
 import { fetchDocument } from './transport.ts'
 import { KeysUnavailable, type Algorithm, type KeySource, type VerificationKey } from './types.ts'
 
-/** So many requests wait for one attempt; more are answered from what is known. */
+/** How many requests may wait for one attempt; the others are answered from what is known. */
 const MAX_WAITING = 1000
 
 /**
- * The keys of one issuer, kept fresh in the background. What it promises in bad hours is the table in DESIGN §7:
+ * The keys of one issuer, kept fresh in the background. Under failure:
  * a removed key ends with the next good document, a failure never removes one before `maxStale`, and requests cause
  * at most one attempt for each `cooldown`, whatever they ask for.
  *
@@ -53,7 +53,7 @@ export class KeyRing implements KeySource {
     else this.#loader = new KeySetLoader({ ...options, source, fetch })
   }
 
-  /** Fetches the first set, in one attempt. Never rejects: false when there is no usable set, and the ring goes on trying. */
+  /** Fetches the first set, in one attempt. Never rejects: false when there is no usable set, and the ring keeps trying. */
   async load (): Promise<boolean> {
     return this.#usable() !== undefined || await this.refresh()
   }
@@ -95,7 +95,7 @@ export class KeyRing implements KeySource {
     }
   }
 
-  /** Ends timers and the attempt under way. The keys known last can still be looked up. */
+  /** Ends timers and the attempt under way. The last known keys can still be looked up. */
   close (): void {
     this.#closed = true
     this.#cancelRefresh()
@@ -104,7 +104,7 @@ export class KeyRing implements KeySource {
     this.#abort.abort(new FetchFailure('transport'))
   }
 
-  /** The set in use. Looks at the clock itself, for a timer that comes late: a machine that slept wakes with old keys. */
+  /** The set in use. Reads the clock, since a timer may be late: a machine that slept wakes with old keys. */
   #usable (): KeySet | undefined {
     if (this.#set !== undefined && this.#options.now() >= this.#expiresAt) this.#expire()
     return this.#set
@@ -203,7 +203,7 @@ export class KeyRing implements KeySource {
     this.#report.expired(this.#lastSuccess ?? 0)
   }
 
-  /** Within the cooldown when that ends; otherwise there was no place among those who wait. */
+  /** When the cooldown ends; without one, the queue of waiting requests was full. */
   #retryAfter (): number {
     return this.#cooldown.left(this.#options.now()) || Math.min(this.#options.cooldown, 1000)
   }

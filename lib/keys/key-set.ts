@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import type { ImportedKey } from './import-keys.ts'
 import type { Algorithm, VerificationKey } from './types.ts'
 
-/** So many keys of one `kid` are tried for a token; each of them costs a signature check. */
+/** How many keys of one `kid` are tried for a token; each costs a signature check. */
 const MAX_CANDIDATES = 4
 
 const none: readonly VerificationKey[] = Object.freeze([])
@@ -22,7 +22,7 @@ class RingKey implements VerificationKey {
   }
 }
 
-/** What a change of sets brought. */
+/** The difference between two sets. */
 export interface KeyChange {
   readonly added: readonly VerificationKey[]
   readonly removed: readonly VerificationKey[]
@@ -54,7 +54,7 @@ export class KeySet {
     return this.#byAlgorithm.get(algorithm)?.select(kid) ?? none
   }
 
-  /** Ends trust in the keys that `successor` lacks; in all of them without one. */
+  /** Ends trust in the keys that `successor` lacks, or in all keys without one. */
   retire (successor?: KeySet): void {
     for (const [identity, key] of this.#byIdentity) {
       if (successor === undefined || !successor.#byIdentity.has(identity)) key.active = false

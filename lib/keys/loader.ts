@@ -20,7 +20,7 @@ export class KeySetLoader {
   readonly #options: LoaderOptions
   #url: string | undefined
   #doubted = false
-  /** What was asked last: where an attempt failed. */
+  /** The URL requested last: where an attempt failed. */
   asked: string | undefined
 
   constructor (options: LoaderOptions) {
@@ -55,10 +55,10 @@ export class KeySetLoader {
     return this.#url
   }
 
-  /** Where metadata cannot be had, the address known so far stays in use; metadata that says something else ends it. */
+  /** While metadata cannot be fetched, the known address stays in use; metadata with another address replaces it. */
   async #discover (signal: AbortSignal, known: string | undefined): Promise<string> {
     const { issuer, fetch, timeout, allowLoopback, insecureHosts = [] } = this.#options
-    // Half of the time, so that a known address can still be asked within the attempt.
+    // Half of the time, so that the known address can still be requested within the attempt.
     const limit = known === undefined ? timeout : timeout / 2
     try {
       const url = await discoverKeySetUrl(issuer, { fetch, timeout: limit, allowLoopback, insecureHosts, signal })

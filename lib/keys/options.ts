@@ -36,7 +36,7 @@ export const KeysOptionsSchema = Type.Object({
    */
   proxy: Type.Optional(Type.Union([Type.Literal(false), Type.String({ secret: true })])),
   /**
-   * The authorities that may sign certificates of the provider and of an https proxy, in place of those that Node
+   * The authorities that may sign the certificates of the provider and of an https proxy, in place of those that Node
    * trusts: PEM text, or the path of a file. For the authority of a company.
    * @default those of Node, with NODE_EXTRA_CA_CERTS
    */
@@ -46,7 +46,10 @@ export const KeysOptionsSchema = Type.Object({
    * that network can replace the keys, so that in production it stops the boot.
    * @default none but this machine, and that in development only
    */
-  insecureHosts: Type.Optional(Type.Array(Type.String({ pattern: '^[A-Za-z0-9._-]+$', hint: "Write the bare name of a host: 'keycloak'." }), { minItems: 1 }))
+  insecureHosts: Type.Optional(Type.Array(
+    Type.String({ pattern: '^[A-Za-z0-9._-]+$', hint: "Write the bare name of a host: 'keycloak'." }),
+    { minItems: 1 }
+  ))
 }, { additionalProperties: false })
 
 export type KeysOptions = Static<typeof KeysOptionsSchema>
@@ -87,19 +90,22 @@ export function validateKeys (options: KeysOptions, environment: 'production' | 
     const minimum = environment === 'production' ? lowest : 1
     const ms = parseDuration(options[name] ?? minimum) ?? minimum
     if (ms >= minimum && ms <= maximum) continue
-    problems.add('SECURE_API_OPTION_RANGE', `${path}.${name}`, `${ms} milliseconds are out of range`, `Give ${minimum} to ${maximum} milliseconds.`)
+    problems.add('SECURE_API_OPTION_RANGE', `${path}.${name}`,
+      `${ms} milliseconds are out of range`, `Give ${minimum} to ${maximum} milliseconds.`)
   }
   checkOrder(resolveKeysOptions(Object.fromEntries(readable.map(([name]) => [name, options[name]]))), path, problems)
   if (options.insecureHosts !== undefined && environment === 'production') {
-    problems.add('SECURE_API_URL_INSECURE', `${path}.insecureHosts`, 'keys fetched over http can be replaced on the way, and with them every token',
-      'Leave it out in production, or set `environment` (or NODE_ENV) to development where the provider runs in a container beside this one.')
+    problems.add('SECURE_API_URL_INSECURE', `${path}.insecureHosts`,
+      'keys fetched over http can be replaced on the way, and with them every token',
+      'Leave it out in production, or set `environment` (or NODE_ENV) to development if the provider runs in a container beside this one.')
   }
   checkRoute(options, path, problems)
 }
 
 function checkOrder ({ refresh, cooldown, maxStale }: KeyTimes, path: string, problems: Problems): void {
   if (maxStale < refresh) {
-    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.maxStale`, 'it is shorter than `refresh`: keys would run out between two fetches', 'Give at least `refresh`.')
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.maxStale`,
+      'it is shorter than `refresh`: keys would run out between two fetches', 'Give at least `refresh`.')
   }
   if (cooldown > refresh) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.cooldown`, 'it is longer than `refresh`', 'Give `refresh` at most.')

@@ -24,7 +24,8 @@ export function checkRoute ({ proxy, ca }: RouteOptions, path: string, problems:
   if (typeof proxy === 'string' && !isProxy(proxy)) invalidProxy(`${path}.proxy`, problems)
   if (typeof ca !== 'string' || ca.trim() === '') return
   if (authoritiesIn(ca) === undefined) {
-    problems.add('SECURE_API_OPTION_VALUE', `${path}.ca`, 'there is no certificate in it that can be read', 'Give certificates as PEM text, or the path of a file with them.')
+    problems.add('SECURE_API_OPTION_VALUE', `${path}.ca`,
+      'there is no certificate in it that can be read', 'Give certificates as PEM text, or the path of a file with them.')
   }
 }
 
@@ -36,7 +37,8 @@ export function checkProxyVariable (problems: Problems, env: Variables = process
 
 /** The address is not shown: a password may be in it. */
 function invalidProxy (path: string, problems: Problems): void {
-  problems.add('SECURE_API_URL_INVALID', path, 'this is not the address of a proxy that can be used', 'Write http://proxy.example.com:3128; SOCKS proxies are not supported.')
+  problems.add('SECURE_API_URL_INVALID', path,
+    'this is not the address of a proxy that can be used', 'Write http://proxy.example.com:3128; SOCKS proxies are not supported.')
 }
 
 function isProxy (url: string): boolean {

@@ -49,7 +49,9 @@ async function exchange (url: string, route: Route, maxBytes: number, connection
 }
 
 function refuse ({ statusCode = 0, headers: { 'content-length': length, location } }: IncomingMessage, maxBytes: number): void {
-  if (statusCode >= 300 && statusCode < 400) throw new FetchFailure('redirect', { status: statusCode, ...(location === undefined ? undefined : { found: withoutSecrets(location) }) })
+  if (statusCode >= 300 && statusCode < 400) {
+    throw new FetchFailure('redirect', { status: statusCode, ...(location === undefined ? undefined : { found: withoutSecrets(location) }) })
+  }
   if (statusCode !== 200) throw new FetchFailure('status', { status: statusCode })
   if (Number(length) > maxBytes) throw new FetchFailure('oversize')
 }

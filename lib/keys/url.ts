@@ -50,7 +50,8 @@ export function issuerFault (issuer: string, plain: Plain): UrlFault | undefined
  * Issuers are compared as exact strings everywhere: `https://a.example` and `https://a.example/` are two issuers.
  */
 export function checkIssuerUrl (issuer: string, plain: Plain, path: string, problems: Problems): void {
-  report(issuerFault(issuer, plain), plain, path, problems, ' If that is the `iss` of the tokens, give `jwksUri` or `jwks` beside it: nothing is fetched from the issuer then.')
+  report(issuerFault(issuer, plain), plain, path, problems,
+    ' If that is the `iss` of the tokens, give `jwksUri` or `jwks` beside it: nothing is fetched from the issuer then.')
 }
 
 const unseen = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|^\s|\s$/u
@@ -58,7 +59,8 @@ const unseen = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|^\s|\s$/u
 /** Reports an issuer that cannot be the `iss` of a token, for one that is compared and never asked (RFC 7519 §4.1.1). */
 export function checkIssuerText (issuer: string, path: string, problems: Problems): void {
   if (unseen.test(issuer)) {
-    problems.add('SECURE_API_OPTION_VALUE', path, 'there are blanks at its ends, or characters that cannot be seen', 'Copy `iss` from a token; does the environment variable behind it end with a line break?')
+    problems.add('SECURE_API_OPTION_VALUE', path, 'it has blanks at its ends, or invisible characters',
+      'Copy `iss` from a token; does the environment variable behind it end with a line break?')
   }
   if (urlFault(issuer, true) === 'credentials') report('credentials', true, path, problems)
 }
@@ -83,7 +85,8 @@ const explanations: Readonly<Record<UrlFault, readonly [why: string, fix: string
   scheme: ['only https addresses can be asked for keys', 'Write an https address.'],
   insecure: ['keys fetched over http can be replaced on the way, and with them every token', 'Use https.'],
   credentials: ['a URL with credentials in it ends in logs', 'Remove what stands before the @.'],
-  query: ['an issuer identifier has no query and no fragment (RFC 8414 §2)', 'Copy `iss` from a token, or `issuer` from the provider\'s metadata.']
+  query: ['an issuer identifier has no query and no fragment (RFC 8414 §2)',
+    'Copy `iss` from a token, or `issuer` from the provider\'s metadata.']
 }
 
 /** The host of a parsed URL: `URL` has brought other spellings of an address (`127.1`, `0x7f000001`) into this form. */

@@ -1,14 +1,49 @@
-import type { KeySource } from '../keys/index.ts'
+import { isBearerToken, type Principal } from '../credentials/index.ts'
+import type { AnswerCode, TokenFailureCode } from '../http/index.ts'
+import { KeysUnavailable, type KeySource, type VerificationKey } from '../keys/index.ts'
 import { TokenCache, tokenDigest, type Slot, type TokenCacheLimits } from './cache.ts'
-import { checkSigned, notAfter } from './checks.ts'
 import { ClaimWatch, type UnmatchedClaim } from './claim-watch.ts'
-import { checkedClaims } from './claims.ts'
-import { createGate, MAX_TOKEN_BYTES, type Candidate, type Gate } from './gate.ts'
-import { failed, judged, keysUnavailable, refused, type Outcome, type Verified } from './outcome.ts'
-import { buildPrincipal } from './principal.ts'
-import { createRevocationCheck, type RevocationCheck, type RevocationCheckOptions } from './revocation.ts'
+import type { AccessTokenClaims } from './claims.ts'
+import { createGate, MAX_TOKEN_BYTES, notAfter, type Candidate, type Gate } from './gate.ts'
+import { buildPrincipal, checkSigned } from './principal.ts'
+import { createRevocationCheck, type RevocationAnswer, type RevocationCheck, type RevocationCheckOptions } from './revocation.ts'
 import type { IssuerRules } from './rules.ts'
-import { findSigner } from './signer.ts'
+import { findSigner } from './signature.ts'
+
+/** What became of a token. */
+export type Verification = Verified | Failed | Unavailable
+
+/** The token is good. Frozen, and shared by every request that sends it. */
+export interface Verified {
+  readonly kind: 'verified'
+  readonly principal: Principal<AccessTokenClaims>
+  readonly key: VerificationKey
+  /** Milliseconds since the epoch: by `exp` or by its age, whichever comes first, plus the clock tolerance. */
+  readonly notAfter: number
+}
+
+/** The token is bad. */
+export interface Failed {
+  readonly kind: 'failed'
+  readonly code: TokenFailureCode | 'SECURE_API_CREDENTIAL_AMBIGUOUS'
+}
+
+/** The token cannot be verified now. */
+export interface Unavailable {
+  readonly kind: 'unavailable'
+  readonly code: Extract<AnswerCode, 'SECURE_API_KEYS_UNAVAILABLE' | 'SECURE_API_REVOCATION_UNAVAILABLE'>
+  /** In milliseconds. */
+  readonly retryAfter: number
+  /** For the log, never for the caller. */
+  readonly cause: unknown
+}
+
+/** A token that is not in the cache, with the digest by which it was looked up there. */
+export interface UnknownToken {
+  readonly kind: 'unknown'
+  readonly token: string
+  readonly digest?: string
+}
 
 /** An issuer whose tokens are accepted, and where its keys are. */
 export interface TrustedIssuer {
@@ -17,13 +52,13 @@ export interface TrustedIssuer {
 }
 
 export interface TokenAuthenticatorOptions {
-  /** Each exact `iss` once. The keys of one are never asked about tokens of another. */
+  /** Each exact `iss` once. The keys of one issuer are never asked about tokens of another. */
   readonly issuers: readonly TrustedIssuer[]
   /** @default 10,000 tokens and 64 MiB */
   readonly cache?: Partial<TokenCacheLimits> | false
-  /** @default never asked; the time limit is 1 second and a failure denies */
+  /** @default none; the time limit is 1 second, and a failure denies */
   readonly revocation?: Partial<RevocationCheckOptions> & Pick<RevocationCheckOptions, 'isRevoked'>
-  /** Told once of each configured claim that gave nothing in `after` verified tokens. @default nobody */
+  /** Called once for each configured claim that yielded nothing in `after` verified tokens. @default nobody */
   readonly claims?: { readonly after: number, readonly onUnmatched: (unmatched: UnmatchedClaim) => void }
   /** In bytes. @default 8192 */
   readonly maxTokenBytes?: number
@@ -36,17 +71,20 @@ export interface Connection { [last: symbol]: { token: string, slot: Slot<Verifi
 
 const defaultLimits: TokenCacheLimits = { max: 10_000, maxBytes: 64 * 1024 * 1024 }
 const REVOCATION_TIMEOUT = 1000
+/** When to ask again after a failure that does not say so itself, in milliseconds. */
+const RETRY_AFTER = 1000
 
-/** What a cached token weighs: an upper bound for the documented tokens of all presets, which weigh 0.7 to 1.6 KB each. */
+/** The weight of a cached token: an upper bound for the documented tokens of all presets, which weigh 0.7 to 1.6 KB each. */
 const ENTRY_BYTES = 768
 const BYTES_PER_CHARACTER = 3
 
 /**
- * Decides about bearer tokens: gate, key, signature, profile, revocation, in this order, with a cache of those that
- * passed. Revocation is asked about cached tokens too, each time.
+ * Verifies bearer tokens: gate, key, signature, profile, revocation, in this order, with a cache of those that passed.
+ * Revocation is asked each time, about cached tokens too.
  *
  * @example
- * const outcome = authenticator.lookup(token) ?? await authenticator.authenticate(token)
+ * const known = await authenticator.lookup(token)
+ * const verification = known.kind === 'unknown' ? await authenticator.authenticate(known) : known
  */
 export class TokenAuthenticator {
   readonly #gate: Gate
@@ -58,7 +96,7 @@ export class TokenAuthenticator {
   readonly #longest: number
   readonly #last = Symbol('secure-api.last-token')
   /** Requests that bring the same new token at the same time share one verification. */
-  readonly #pending = new Map<string, Promise<Outcome>>()
+  readonly #pending = new Map<string, Promise<Verification>>()
 
   constructor ({ issuers, cache, revocation, claims, maxTokenBytes = MAX_TOKEN_BYTES, now = Date.now }: TokenAuthenticatorOptions) {
     const rules = new Map(issuers.map(entry => [entry.rules.issuer, entry.rules]))
@@ -83,72 +121,91 @@ export class TokenAuthenticator {
   }
 
   /**
-   * What becomes of a token that was verified before: without cryptography, and without a promise unless `isRevoked`
-   * gives one. Undefined for every other token. Never throws, never rejects.
+   * Answers for a token in the cache: without cryptography, and without a promise unless `isRevoked` returns one. Every
+   * other token is unknown. Never throws, never rejects.
    *
-   * @param connection remembers its last token: clients send the same one again and again, and comparing it with the
-   *   last takes a tenth of its digest
+   * @param connection remembers its last token: clients repeat theirs, and comparing costs a tenth of a digest
    */
-  lookup (token: string, connection?: Connection): Outcome | Promise<Outcome> | undefined {
-    const verified = this.#find(token, connection)
-    return verified && this.#unlessRevoked(verified)
-  }
-
-  #find (token: string, connection: Connection | undefined): Verified | undefined {
+  lookup (token: string, connection?: Connection): Verification | UnknownToken | Promise<Verification> {
     const now = this.#now()
     const last = connection?.[this.#last]
-    if (last !== undefined && last.token === token && this.#cache?.current(last.slot, now) === true) return last.slot.entry
-    if (token.length > this.#longest) return undefined // the gate refuses it; hashing it would cost more than the refusal
-    const slot = this.#cache?.find(tokenDigest(token), now)
-    if (slot === undefined) return undefined
+    const repeated = last !== undefined && last.token === token && this.#cache?.current(last.slot, now) === true
+    if (repeated) return this.#unlessRevoked(last.slot.entry)
+    // The gate refuses a token that is too long; hashing it would cost more than the refusal.
+    if (this.#cache === undefined || token.length > this.#longest) return { kind: 'unknown', token }
+    const digest = tokenDigest(token)
+    const slot = this.#cache.find(digest, now)
+    if (slot === undefined) return { kind: 'unknown', token, digest }
     if (last !== undefined) [last.token, last.slot] = [token, slot]
     else if (connection !== undefined) connection[this.#last] = { token, slot }
-    return slot.entry
+    return this.#unlessRevoked(slot.entry)
   }
 
-  /** What becomes of any token. Never rejects. */
-  async authenticate (token: string): Promise<Outcome> {
+  /** Verifies a token, unless that has happened since it was looked up. Never rejects. */
+  async authenticate (given: string | UnknownToken): Promise<Verification> {
+    const { token, digest }: Omit<UnknownToken, 'kind'> = typeof given === 'string' ? { token: given } : given
     const candidate = this.#gate(token, this.#now())
     if (typeof candidate === 'string') return refused(candidate, token)
-    const digest = tokenDigest(token)
-    const outcome = this.#cache?.get(digest, this.#now()) ?? await this.#verifyOnce(digest, candidate)
-    return outcome.kind === 'verified' ? await this.#unlessRevoked(outcome) : outcome
+    const verification = await this.#verifyOnce(digest ?? tokenDigest(token), candidate)
+    return verification.kind === 'verified' ? await this.#unlessRevoked(verification) : verification
   }
 
-  /** Forgets the verified tokens for which the predicate holds, and says how many. They can be verified again. */
+  /** Drops the cached tokens for which the predicate holds, and returns their number. They can be verified again. */
   forget (predicate: (verified: Verified) => boolean): number {
     return this.#cache?.deleteWhere(predicate) ?? 0
   }
 
-  #unlessRevoked (verified: Verified): Outcome | Promise<Outcome> {
+  #unlessRevoked (verified: Verified): Verification | Promise<Verification> {
     if (this.#revocation === undefined) return verified
     const answer = this.#revocation(verified.principal.claims)
     return answer instanceof Promise ? answer.then(late => judged(late, verified)) : judged(answer, verified)
   }
 
-  #verifyOnce (digest: string, candidate: Candidate): Promise<Outcome> {
-    const running = this.#pending.get(digest)
-    if (running !== undefined) return running
+  #verifyOnce (digest: string, candidate: Candidate): Verification | Promise<Verification> {
+    const known = this.#cache?.find(digest, this.#now())?.entry ?? this.#pending.get(digest)
+    if (known !== undefined) return known
     const started = this.#verify(digest, candidate).finally(() => this.#pending.delete(digest))
     this.#pending.set(digest, started)
     return started
   }
 
-  async #verify (digest: string, candidate: Candidate): Promise<Outcome> {
-    const source = this.#sources.get(candidate.rules)
+  async #verify (digest: string, candidate: Candidate): Promise<Verification> {
+    const { claims, rules, signingInput } = candidate
+    const source = this.#sources.get(rules)
     if (source === undefined) return failed('SECURE_API_TOKEN_ISSUER')
     try {
       const key = await findSigner(candidate, source)
       if (typeof key === 'string') return failed(key)
       const failure = checkSigned(candidate)
       if (failure !== undefined) return failed(failure)
-      this.#watch?.see(candidate.claims, candidate.rules)
-      const principal = buildPrincipal(checkedClaims(candidate.claims), candidate.rules)
-      const verified = Object.freeze({ kind: 'verified', principal, key, notAfter: notAfter(candidate.claims, candidate.rules) } as const)
-      this.#cache?.set(digest, verified, ENTRY_BYTES + BYTES_PER_CHARACTER * candidate.signingInput.length)
+      this.#watch?.see(claims, rules)
+      const principal = buildPrincipal(claims, rules)
+      const verified: Verified = Object.freeze({ kind: 'verified', principal, key, notAfter: notAfter(claims, rules) })
+      this.#cache?.set(digest, verified, ENTRY_BYTES + BYTES_PER_CHARACTER * signingInput.length)
       return verified
     } catch (error) {
       return keysUnavailable(error)
     }
   }
+}
+
+function failed (code: Failed['code']): Failed {
+  return { kind: 'failed', code }
+}
+
+/** The gate's refusal. Characters that no bearer token has are a fault of the header, not of the token (RFC 6750 §3.1). */
+function refused (code: TokenFailureCode, token: string): Failed {
+  return failed(code === 'SECURE_API_TOKEN_MALFORMED' && !isBearerToken(token) ? 'SECURE_API_CREDENTIAL_AMBIGUOUS' : code)
+}
+
+/** Any error of a key source counts as unavailable keys: nobody is let in by an exception. */
+function keysUnavailable (error: unknown): Unavailable {
+  const retryAfter = error instanceof KeysUnavailable ? error.retryAfter : RETRY_AFTER
+  return { kind: 'unavailable', code: 'SECURE_API_KEYS_UNAVAILABLE', retryAfter, cause: error }
+}
+
+function judged (answer: RevocationAnswer, verified: Verified): Verification {
+  if (answer === 'good') return verified
+  if (answer === 'revoked') return failed('SECURE_API_TOKEN_REVOKED')
+  return { kind: 'unavailable', code: 'SECURE_API_REVOCATION_UNAVAILABLE', retryAfter: RETRY_AFTER, cause: answer.unknown }
 }

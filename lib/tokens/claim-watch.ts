@@ -2,12 +2,12 @@ import type { UncheckedClaims } from './claims.ts'
 import { rolesAt, scopesAt } from './principal.ts'
 import type { IssuerRules, StatedClaim } from './rules.ts'
 
-/** A configured claim from which nothing was ever read. */
+/** A configured claim that yielded nothing. */
 export interface UnmatchedClaim {
   readonly issuer: string
   readonly option: StatedClaim['option']
   readonly claim: string
-  /** How many verified tokens were looked at. */
+  /** The number of verified tokens examined. */
   readonly tokens: number
 }
 
@@ -17,8 +17,8 @@ interface Watch {
 }
 
 /**
- * Tells once of each configured scope or role claim that gave nothing in so many verified tokens: misspelt, or of a form that
- * cannot be read. Otherwise all that anybody sees is 403.
+ * Reports, once, each configured scope or role claim that yielded nothing in `after` verified tokens: it is misspelt, or of
+ * a form that cannot be read. The only other symptom is 403.
  */
 export class ClaimWatch {
   readonly #after: number
@@ -31,7 +31,7 @@ export class ClaimWatch {
     this.#tell = tell
   }
 
-  /** Looks at the claims of a token that was verified just now. */
+  /** Examines the claims of a token that has just been verified. */
   see (claims: UncheckedClaims, { issuer, stated }: Pick<IssuerRules, 'issuer' | 'stated'>): void {
     if (stated.length === 0) return
     const watch = this.#watchOf(stated)

@@ -1,25 +1,42 @@
+import { isUtf8 } from 'node:buffer'
 import type { TokenFailureCode } from '../http/index.ts'
 import type { Algorithm } from '../keys/index.ts'
-import { checkClaimed, type Claimed } from './checks.ts'
-import { checkHeader } from './header.ts'
-import { decodeBase64url, readHeader, readPayload, splitCompact } from './jws.ts'
+import { claimAt, type UncheckedClaims } from './claims.ts'
+import { isAccessToken } from './kind.ts'
 import type { IssuerRules } from './rules.ts'
-import type { SignedParts } from './signature.ts'
 
-/** A token that passed everything but its signature. */
-export interface Candidate extends Claimed, SignedParts {
+/** What a signature is verified over, and the signature. */
+export interface SignedParts {
+  /** Header and payload as they were sent, joined by a dot. */
+  readonly signingInput: string
+  readonly signature: Buffer
+}
+
+/** What an acceptable header says. Nothing else is used: `jku`, `x5u`, `jwk` and `x5c` are the sender's word (RFC 8725 §3.10). */
+interface TokenHeader {
+  readonly alg: string
+  readonly kid: string | undefined
+  /** Lower case, without `application/`. */
+  readonly typ: string | undefined
+}
+
+/** A token that passed everything but its signature: nothing in it is proven. */
+export interface Candidate extends SignedParts {
+  readonly header: TokenHeader
+  readonly claims: UncheckedClaims
+  readonly rules: IssuerRules
   readonly algorithm: Algorithm
 }
 
-/** Looks at a token without a key and without the network; `now` is in milliseconds. Never throws. */
+/** Examines a token without a key and without the network; `now` is in milliseconds. Never throws. */
 export type Gate = (token: string, now: number) => Candidate | TokenFailureCode
 
 /** RFC 8725 §3: whoever can send a header can send anything. */
 export const MAX_TOKEN_BYTES = 8192
 
 /**
- * Compiles the gate: everything that can be refused about a token before its key is looked up, cheap checks before
- * dear ones. A foreign token thus never causes a fetch (auth0/express-jwt#214: it used up the key set's budget).
+ * Compiles the gate: every check that needs no key, the cheap ones first. A foreign token therefore never causes a
+ * fetch (auth0/express-jwt#214: it used up the budget of the key set).
  *
  * @param issuers rules by exact `iss`
  */
@@ -40,7 +57,208 @@ export function createGate (issuers: ReadonlyMap<string, IssuerRules>, maxBytes 
     if (rules === undefined) return 'SECURE_API_TOKEN_ISSUER'
     const algorithm = rules.algorithms.find(name => name === header.alg)
     if (algorithm === undefined) return 'SECURE_API_TOKEN_ALGORITHM'
-    const candidate = { header, claims, rules, algorithm, signingInput: parts.signingInput, signature }
-    return checkClaimed(candidate, now) ?? candidate
+    if (!isAccessToken(header.typ, claims, rules)) return 'SECURE_API_TOKEN_TYPE'
+    const failure = checkClaims(claims, rules, now)
+    return failure ?? { header, claims, rules, algorithm, signingInput: parts.signingInput, signature }
   }
 }
+
+/** The three parts of a compact JWS (RFC 7515 §3.1), still encoded, and what the signature covers. */
+interface CompactJws {
+  readonly header: string
+  readonly payload: string
+  readonly signature: string
+  readonly signingInput: string
+}
+
+/** Splits at the dots. A JWE has five parts and is refused here, before anything is decoded (CVE-2024-28176: zip bombs). */
+export function splitCompact (token: string): CompactJws | undefined {
+  const first = token.indexOf('.')
+  const second = token.indexOf('.', first + 1)
+  if (first <= 0 || second === -1 || token.includes('.', second + 1)) return undefined
+  return {
+    header: token.slice(0, first),
+    payload: token.slice(first + 1, second),
+    signature: token.slice(second + 1),
+    signingInput: token.slice(0, second)
+  }
+}
+
+/**
+ * The bytes, if this is their only encoding: the alphabet of RFC 7515 §2, no padding, no stray bits in the last
+ * character. Node accepts all of those, and a second spelling of a token would be a second identity for caches and
+ * denylists.
+ */
+export function decodeBase64url (text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64url')
+  return bytes.toString('base64url') === text ? bytes : undefined
+}
+
+/** The decoded header, if it is a JSON object without repeated members (RFC 7515 §4): parsers disagree on which one counts. */
+export function readHeader (segment: string): UncheckedClaims | undefined {
+  const text = decodeText(segment)
+  const header = text === undefined ? undefined : parseObject(text)
+  return text !== undefined && header !== undefined && countMembers(text) === Object.keys(header).length ? header : undefined
+}
+
+/** The decoded payload, if it is a JSON object. */
+export function readPayload (segment: string): UncheckedClaims | undefined {
+  const text = decodeText(segment)
+  return text === undefined ? undefined : parseObject(text)
+}
+
+/** RFC 7519 §7.2: UTF-8. `JSON.parse` refuses a byte order mark. */
+function decodeText (segment: string): string | undefined {
+  const bytes = decodeBase64url(segment)
+  return bytes !== undefined && isUtf8(bytes) ? bytes.toString() : undefined
+}
+
+function parseObject (text: string): UncheckedClaims | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isObject (value: unknown): value is UncheckedClaims {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The number of members of the outermost object in a valid JSON text: each has one colon at that depth. */
+function countMembers (text: string): number {
+  let depth = 0
+  let members = 0
+  for (let index = 0; index < text.length; index++) {
+    const character = text[index]
+    if (character === '"') index = endOfString(text, index)
+    else if (character === ':' && depth === 1) members++
+    else if (character === '{' || character === '[') depth++
+    else if (character === '}' || character === ']') depth--
+  }
+  return members
+}
+
+/** The index of the closing quote. */
+function endOfString (text: string, start: number): number {
+  let index = start + 1
+  while (text[index] !== '"') index += text[index] === '\\' ? 2 : 1
+  return index
+}
+
+/** In characters. */
+const MAX_KID = 256
+const unprintable = /[\p{Cc}\p{Cs}]/u
+
+/** What the header says, or why no issuer's token may have such a header. */
+function checkHeader (header: UncheckedClaims): TokenHeader | TokenFailureCode {
+  const { alg, kid } = header
+  if (typeof alg !== 'string') return 'SECURE_API_TOKEN_ALGORITHM'
+  if (hasCritical(header)) return 'SECURE_API_TOKEN_CRITICAL'
+  const typ = readType(header.typ)
+  if (typ === false) return 'SECURE_API_TOKEN_TYPE'
+  if (!isKeyId(kid)) return 'SECURE_API_TOKEN_MALFORMED'
+  return { alg, kid, typ }
+}
+
+/** RFC 7515 §4.1.11: no extension is understood. An unencoded payload (RFC 7797) is one, even if `crit` does not list it. */
+function hasCritical (header: UncheckedClaims): boolean {
+  return Object.hasOwn(header, 'crit') || (Object.hasOwn(header, 'b64') && header.b64 !== true)
+}
+
+/** RFC 7515 §4.1.9: media types are case-insensitive, and `application/` may be left out. */
+function readType (typ: unknown): string | undefined | false {
+  if (typ === undefined) return undefined
+  return typeof typ === 'string' && typ.toLowerCase().replace(/^application\//, '')
+}
+
+function isKeyId (kid: unknown): kid is string | undefined {
+  if (kid === undefined) return true
+  return typeof kid === 'string' && kid !== '' && kid.length <= MAX_KID && !unprintable.test(kid)
+}
+
+type Check = (claims: UncheckedClaims, rules: IssuerRules, now: number) => TokenFailureCode | undefined
+
+function checkClaims (claims: UncheckedClaims, rules: IssuerRules, now: number): TokenFailureCode | undefined {
+  for (const check of checks) {
+    const failure = check(claims, rules, now)
+    if (failure !== undefined) return failure
+  }
+  return undefined
+}
+
+/**
+ * RFC 7519 §4.1: dates are numbers, the rest are strings. A wrong type is refused rather than ignored: a `jti` of 7 could
+ * never be revoked. Nor could an empty one, and an empty `sub` would be everybody's.
+ */
+const types: Check = claims => {
+  if (typeof claims.exp !== 'number') return 'SECURE_API_TOKEN_CLAIMS'
+  const fits = dates.every(name => isDate(claims[name])) && texts.every(name => isText(claims[name])) &&
+    identifiers.every(name => claims[name] === undefined || isFilled(claims[name]))
+  return fits ? undefined : 'SECURE_API_TOKEN_CLAIMS'
+}
+
+const dates = ['exp', 'nbf', 'iat']
+const identifiers = ['sub', 'jti']
+const texts = ['sub', 'jti', 'sid', 'client_id', 'azp', 'cid', 'appid', 'tid']
+/** The end of the year 9999. A later date was written in milliseconds, and the token would outlive everyone. */
+const LAST_DATE = 253_402_300_799
+
+function isDate (value: unknown): boolean {
+  return value === undefined || (typeof value === 'number' && value >= 0 && value <= LAST_DATE)
+}
+
+function isText (value: unknown): boolean {
+  return value === undefined || typeof value === 'string'
+}
+
+/** Present, and not a string of blanks. */
+export function isFilled (value: unknown): boolean {
+  return value !== undefined && (typeof value !== 'string' || value.trim() !== '')
+}
+
+/** Refresh tokens live longer than the access tokens of the same signer; without `iat` the lifetime is unknown. */
+const lifetime: Check = ({ exp, iat }, { maxLifetime }) => {
+  if (maxLifetime === Infinity) return undefined
+  if (iat === undefined) return 'SECURE_API_TOKEN_CLAIMS'
+  return seconds(exp) - seconds(iat) > maxLifetime ? 'SECURE_API_TOKEN_TYPE' : undefined
+}
+
+/** Entra ID: the tenant in the issuer must be the one in `tid`. */
+const tenant: Check = ({ tid }, rules) =>
+  rules.tenant === undefined || tid === undefined || tid === rules.tenant ? undefined : 'SECURE_API_TOKEN_ISSUER'
+
+const time: Check = (claims, rules, now) => {
+  const { clockTolerance, maxTokenAge } = rules
+  if (now >= seconds(claims.exp) * 1000 + clockTolerance) return 'SECURE_API_TOKEN_EXPIRED'
+  if (Math.max(seconds(claims.nbf), seconds(claims.iat)) * 1000 > now + clockTolerance) return 'SECURE_API_TOKEN_NOT_YET_VALID'
+  if (maxTokenAge === Infinity) return undefined
+  if (claims.iat === undefined) return 'SECURE_API_TOKEN_CLAIMS'
+  return now >= notAfter(claims, rules) ? 'SECURE_API_TOKEN_TOO_OLD' : undefined
+}
+
+/** When a token that passed ends, in milliseconds: by `exp` or by its age, plus the clock tolerance. */
+export function notAfter (claims: UncheckedClaims, { clockTolerance, maxTokenAge }: IssuerRules): number {
+  return Math.min(seconds(claims.exp) * 1000, seconds(claims.iat) * 1000 + maxTokenAge) + clockTolerance
+}
+
+/** The types have been checked. */
+function seconds (date: unknown): number {
+  return typeof date === 'number' ? date : 0
+}
+
+/** RFC 7519 §4.1.3, and RFC 9068 §4: absent is foreign. Every member of a list must be a string. */
+const audience: Check = (claims, rules) => {
+  const value = claimAt(claims, [rules.audienceClaim])
+  if (namesNobody(value)) return 'SECURE_API_TOKEN_AUDIENCE_MISSING'
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+  const wellFormed = values.every(member => typeof member === 'string')
+  return wellFormed && values.some(member => rules.audience.has(member)) ? undefined : 'SECURE_API_TOKEN_AUDIENCE'
+}
+
+function namesNobody (value: unknown): boolean {
+  return value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)
+}
+
+const checks: readonly Check[] = [types, lifetime, tenant, time, audience]

@@ -1,17 +1,23 @@
-export { TokenAuthenticator, type Connection, type TokenAuthenticatorOptions, type TrustedIssuer } from './authenticator.ts'
+export {
+  TokenAuthenticator,
+  type Connection, type TokenAuthenticatorOptions, type TrustedIssuer, type UnknownToken, type Verification, type Verified
+} from './authenticator.ts'
 export type { TokenCacheLimits } from './cache.ts'
 export type { UnmatchedClaim } from './claim-watch.ts'
 export type { AccessTokenClaims } from './claims.ts'
-export { DEVELOPMENT_ISSUER, isDevelopmentIssuer } from './development.ts'
-export { createDenylist, DenylistFull, DenylistLocalOnly, type Denylist, type DenylistOptions, type DenylistRedis, type Revocation } from './denylist.ts'
-export { IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema, type IssuerOptions, type RevocationOptions, type TokenCacheOptions, type TokenForm } from './options.ts'
-export type { Failed, Outcome, Unavailable, Verified } from './outcome.ts'
+export {
+  createDenylist, DenylistFull, DenylistLocalOnly, type Denylist, type DenylistOptions, type DenylistRedis, type Revocation
+} from './denylist.ts'
+export { createGate, readHeader, readPayload, splitCompact } from './gate.ts'
+export {
+  IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema,
+  type IssuerOptions, type RevocationOptions, type TokenCacheOptions, type TokenForm
+} from './options.ts'
+export { ownLifetime, readOwnKey, type OwnKey, type OwnTokensOptions } from './own.ts'
 export { presets, type Preset, type PresetName } from './presets.ts'
+export { checkSigned } from './principal.ts'
 export type { IsRevoked } from './revocation.ts'
-export { compileIssuer, compileOwn, type IssuerRules } from './rules.ts'
-export { providerSamples, type ProviderSample } from './provider-samples.ts'
-export { presetSamples, type PresetSample } from './samples.ts'
+export { compileIssuer, compileOwn, DEVELOPMENT_ISSUER, isDevelopmentIssuer, type IssuerRules } from './rules.ts'
+export { AuthenticationOptionsSchema, issuersOf, validateAuthentication, type AuthenticationOptions } from './section.ts'
 export { verifyJws } from './signature.ts'
 export { validateIssuer, validateIssuers } from './validate.ts'
-export { AuthenticationOptionsSchema, issuersOf, validateAuthentication, type AuthenticationOptions } from './section.ts'
-export { ownLifetime, readOwnKey, type OwnKey, type OwnTokensOptions } from './own.ts'

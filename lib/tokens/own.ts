@@ -11,7 +11,10 @@ export const OwnTokensSchema = Type.Object({
   issuer: Type.String(),
   /** Their `aud`. */
   audience: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })]),
-  /** The private key in PEM: RSA of 2048 bits or more (RS256), P-256 (ES256), P-384 (ES384) or Ed25519 (EdDSA). A secret: from a file or a vault, never from the source. */
+  /**
+   * The private key in PEM: RSA of 2048 bits or more (RS256), P-256 (ES256), P-384 (ES384) or Ed25519 (EdDSA). A secret: from a
+   * file or a vault, never from the source.
+   */
   privateKey: Type.String({ secret: true }),
   /**
    * How long a token lives, in whole seconds (the rest is rounded up). A token that was signed for longer is no access
@@ -35,7 +38,7 @@ export type OwnTokensOptions = Static<typeof OwnTokensSchema>
 const SHORTEST = 1000
 const LONGEST = 30 * 86_400_000
 
-/** The lifetime of own tokens in whole seconds, which is what dates in tokens and a number for @fastify/jwt count. */
+/** The lifetime of own tokens in whole seconds, the unit of dates in tokens and of numbers given to @fastify/jwt. */
 export function ownLifetime ({ expiresIn = '15 minutes' }: Pick<OwnTokensOptions, 'expiresIn'>): number {
   return Math.ceil(milliseconds(expiresIn) / 1000)
 }
@@ -76,19 +79,24 @@ export function validateOwnTokens (options: OwnTokensOptions, path: string, prob
 function checkLifetime ({ expiresIn = SHORTEST }: OwnTokensOptions, path: string, problems: Problems): void {
   const ms = typeof expiresIn === 'string' || typeof expiresIn === 'number' ? parseDuration(expiresIn) : undefined
   if (ms === undefined || (ms >= SHORTEST && ms <= LONGEST)) return
-  problems.add('SECURE_API_OPTION_RANGE', `${path}.expiresIn`, `tokens that live ${ms} milliseconds are no access tokens`, "Give 1 second to 30 days, with a unit: '15 minutes'.")
+  problems.add('SECURE_API_OPTION_RANGE', `${path}.expiresIn`,
+    `access tokens do not live ${ms} milliseconds`, "Give 1 second to 30 days, with a unit: '15 minutes'.")
 }
 
 function checkPrivateKey ({ privateKey }: OwnTokensOptions, path: string, problems: Problems): void {
   if (typeof privateKey !== 'string') return
   const key = readOwnKey(privateKey)
   const place = key && publishedIn(createPublicKey(key.publicPem))
-  if (place !== undefined) problems.add('SECURE_API_KEY_PUBLISHED', `${path}.privateKey`, `this key is printed in ${place}, and anyone can make your tokens with it`, 'Make one: openssl genpkey -algorithm ed25519')
+  if (place !== undefined) {
+    problems.add('SECURE_API_KEY_PUBLISHED', `${path}.privateKey`,
+      `this key is printed in ${place}, and anyone can make your tokens with it`, 'Make one: openssl genpkey -algorithm ed25519')
+  }
   if (key !== undefined && key.publicJwk.kty === 'RSA' && hasRocaFingerprint(createPublicKey(key.publicPem))) {
-    problems.add('SECURE_API_OPTION_VALUE', `${path}.privateKey`, 'anyone can compute this key from its public half (CVE-2017-15361)', 'Make one: openssl genpkey -algorithm ed25519')
+    problems.add('SECURE_API_OPTION_VALUE', `${path}.privateKey`,
+      'anyone can compute this key from its public half (CVE-2017-15361)', 'Make one: openssl genpkey -algorithm ed25519')
   }
   if (key !== undefined) return
-  problems.add('SECURE_API_OPTION_VALUE', `${path}.privateKey`, 'this is no private key that can sign tokens',
+  problems.add('SECURE_API_OPTION_VALUE', `${path}.privateKey`, 'this is not a private key that can sign tokens',
     'Give the PEM of an RSA key of 2048 bits or more, of P-256 or P-384, or of Ed25519, without a passphrase.')
 }
 

@@ -1,7 +1,7 @@
 import type { Algorithm } from '../keys/index.ts'
 import { textClaim, type ClaimPath, type UncheckedClaims } from './claims.ts'
 
-/** What is known of a provider's access tokens. Every field can be overruled by the issuer's own options. */
+/** What is known of a provider's access tokens. The issuer's own options override every field. */
 export interface Preset {
   /** Where the documentation of these tokens is. */
   readonly documentation: string
@@ -31,21 +31,22 @@ const text = textClaim
 
 /**
  * RFC 9068 §2.2: without a user, `sub` names the client; older providers leave it out then. A token that names neither
- * a subject nor a client gives no reason to take its bearer for an application.
+ * a subject nor a client is not taken for an application's.
  */
 export function isClientItself ({ sub, client_id: client, azp, cid }: UncheckedClaims): boolean {
   const clients = [client, azp, cid].filter(name => name !== undefined && name !== '')
   return sub === undefined ? clients.length > 0 : clients.includes(sub)
 }
 
-/** Providers whose access tokens are known. `presetSamples` holds a token of each, and says what comes of it. */
+/** Providers whose access tokens are known. `test/fixtures/preset-samples.ts` has tokens of each. */
 export const presets = {
   /** Microsoft Entra ID, v1 (`https://sts.windows.net/{tenantid}/`) and v2 (`https://login.microsoftonline.com/{tenantid}/v2.0`). */
   entra: {
     documentation: 'https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference',
-    // Lower case, as it stands in tokens: an issuer is compared as it is.
+    // Lower case, as in tokens: issuers are compared literally.
     issuerForm: /^https:\/\/[^/A-Z]+\/(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\{tenantid\})\/(?:v2\.0\/?)?$/,
-    issuerHint: 'Tokens carry the tenant\'s id in lower case, never `common`, `organizations` or a domain: https://login.microsoftonline.com/<tenant id>/v2.0, or {tenantid} with `tenants`.',
+    issuerHint: 'Tokens carry the tenant\'s id in lower case, never `common`, `organizations` or a domain: ' +
+      'https://login.microsoftonline.com/<tenant id>/v2.0, or {tenantid} with `tenants`.',
     algorithms: ['RS256'],
     scopeClaims: [['scp']],
     roleClaims: [['roles']],

@@ -1,12 +1,25 @@
 import { deepFreeze, immutableSet, type Principal } from '../credentials/index.ts'
-import { claimAt, textClaim, type AccessTokenClaims, type ClaimPath, type UncheckedClaims } from './claims.ts'
+import type { TokenFailureCode } from '../http/index.ts'
+import { checkedClaims, claimAt, textClaim, type AccessTokenClaims, type ClaimPath, type UncheckedClaims } from './claims.ts'
+import { isFilled, type Candidate } from './gate.ts'
 import type { IssuerRules } from './rules.ts'
 
-/** The names of the client, those of the standards first: RFC 9068, OpenID Connect, Okta, Entra ID v1. */
+/** RFC 9068 §2.2; every token must have `iss`, `exp` and `aud`. */
+const profileClaims = ['sub', 'client_id', 'iat', 'jti']
+
+/** What else is required of a token once its issuer is known to have signed it. */
+export function checkSigned ({ claims, rules }: Pick<Candidate, 'claims' | 'rules'>): TokenFailureCode | undefined {
+  if (rules.profile === 'at+jwt' && !profileClaims.every(name => isFilled(claims[name]))) return 'SECURE_API_TOKEN_CLAIMS'
+  // A token bound to a key must not work as a bearer token (RFC 9449 §7.1, RFC 8705 §3), and no proof is verified here.
+  return Object.hasOwn(claims, 'cnf') ? 'SECURE_API_TOKEN_BOUND' : undefined
+}
+
+/** Where the client is named, the standards first: RFC 9068, OpenID Connect, Okta, Entra ID v1. */
 const clientClaims = ['client_id', 'azp', 'cid', 'appid'] as const
 
-/** Who a verified token stands for. Everything in it is frozen, the claims too, so that requests can share it. */
-export function buildPrincipal (claims: AccessTokenClaims, rules: IssuerRules): Principal<AccessTokenClaims> {
+/** Who a verified token stands for. Frozen, claims included, so that requests can share it. */
+export function buildPrincipal (unchecked: UncheckedClaims, rules: IssuerRules): Principal<AccessTokenClaims> {
+  const claims = checkedClaims(unchecked)
   const tenant = rules.tenant ?? textClaim(claims, 'tid')
   return Object.freeze({
     kind: rules.isService(claims) ? 'service' : 'user',
@@ -29,7 +42,7 @@ function firstText (claims: AccessTokenClaims, names: readonly string[]): string
   return undefined
 }
 
-/** RFC 6749 §3.3: scopes are separated by spaces. Members that are no text are passed over: `true` is nobody's scope. */
+/** RFC 6749 §3.3: scopes are separated by spaces. Members of a list that are not strings are ignored. */
 export function scopesAt (claims: UncheckedClaims, path: ClaimPath): readonly string[] {
   const value = claimAt(claims, path)
   if (typeof value === 'string') return value.split(' ').filter(isName)
@@ -37,20 +50,20 @@ export function scopesAt (claims: UncheckedClaims, path: ClaimPath): readonly st
 }
 
 /**
- * The roles that a claim gives: those of a list, a text (one role, as it may hold spaces: `Domain Admins`), the keys of
- * an object (Zitadel), or the claim's own name where it is `true` (custom claims of Firebase).
+ * The roles in a claim: the members of a list, a string (one role, since it may hold spaces: `Domain Admins`), the keys of
+ * an object (Zitadel), or the claim's own name if it is `true` (custom claims of Firebase).
  */
 export function rolesAt (claims: UncheckedClaims, path: ClaimPath): readonly string[] {
   const value = claimAt(claims, path)
   if (value === true) return path.slice(-1)
   if (Array.isArray(value)) return value.filter(isName)
-  if (typeof value === 'object' && value !== null) return Object.keys(value).filter(name => isName(name) && isGrant(Reflect.get(value, name)))
-  return isName(value) ? [value] : []
+  if (typeof value !== 'object' || value === null) return isName(value) ? [value] : []
+  return Object.keys(value).filter(name => isName(name) && isGrant(Reflect.get(value, name)))
 }
 
 /**
  * `{ admin: true }`, or Zitadel's `{ admin: { <organization>: <domain> } }`. Nothing else is a role: not `{ admin: false }`,
- * and not Keycloak's `{ <client>: { roles: […] } }`, where the roles are further inside.
+ * nor Keycloak's `{ <client>: { roles: […] } }`, where the roles are one level deeper.
  */
 function isGrant (value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value === true

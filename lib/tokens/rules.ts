@@ -1,25 +1,24 @@
 import { milliseconds } from '../config/index.ts'
 import { algorithms, type Algorithm } from '../keys/index.ts'
-import { expandAudience, parseClaimPath } from './claim-path.ts'
-import type { ClaimPath, UncheckedClaims } from './claims.ts'
+import { expandAudience, parseClaimPath, type ClaimPath, type UncheckedClaims } from './claims.ts'
 import type { IssuerOptions } from './options.ts'
 import { isClientItself, presets, type Preset, type TokenUse } from './presets.ts'
 
-/** What holds for the tokens of one exact `iss`: options, preset and defaults put together once. */
+/** The rules for tokens of one exact `iss`: options, preset and defaults, merged once. */
 export interface IssuerRules {
   readonly issuer: string
-  /** The tenant that stands in the issuer, where it was made from a template. */
+  /** The tenant in the issuer, if that was made from a template. */
   readonly tenant: string | undefined
   readonly audience: ReadonlySet<string>
   readonly audienceClaim: string
   readonly nonce: 'with-scope' | 'allowed' | 'refused'
   readonly algorithms: readonly Algorithm[]
-  /** `own`: the type of RFC 9068 without all of its claims, and nothing that says another kind. */
+  /** `own`: the type of RFC 9068, not all of its claims, and no other kind named anywhere. */
   readonly profile: 'at+jwt' | 'any' | 'own'
   readonly tokenUse: TokenUse | undefined
   readonly scopeClaims: readonly ClaimPath[]
   readonly roleClaims: readonly ClaimPath[]
-  /** The claims that the configuration names itself: one that never matches is a mistake. Shared by all tenants of an entry. */
+  /** The claims that the configuration names: one that never matches is a mistake. Shared by all tenants of an entry. */
   readonly stated: readonly StatedClaim[]
   /** Milliseconds. */
   readonly clockTolerance: number
@@ -30,15 +29,23 @@ export interface IssuerRules {
   readonly isService: (claims: UncheckedClaims) => boolean
 }
 
-/** An entry of `scopeClaims` or `roleClaims`, as it was written and as it is looked up. */
+/** An entry of `scopeClaims` or `roleClaims`, as written and as looked up. */
 export interface StatedClaim {
   readonly option: 'scopeClaims' | 'roleClaims'
   readonly claim: string
   readonly paths: readonly ClaimPath[]
 }
 
-/** What the templates of Entra ID hold, as its metadata writes it. */
+/** The placeholder in the issuers of Entra ID, as its metadata writes it. */
 export const TENANT = '{tenantid}'
+
+/** The `iss` of tokens for development. Nobody can own a name under `.invalid` (RFC 2606 §2, RFC 6761 §6.4). */
+export const DEVELOPMENT_ISSUER = 'https://development.invalid'
+
+/** Whether this is the development issuer, in any spelling of its URL. */
+export function isDevelopmentIssuer (issuer: string): boolean {
+  return URL.canParse(issuer) && new URL(issuer).hostname.replace(/\.$/, '') === 'development.invalid'
+}
 
 type Defaults = Omit<Preset, 'documentation' | 'issuerForm' | 'issuerHint'>
 
@@ -52,14 +59,14 @@ const generic: Defaults = {
 
 const guid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
 
-/** Each tenant once, as tokens write it: an id that was copied in capitals would never match. */
+/** Each tenant once, in lower case as in tokens: an id in capitals would never match. */
 export function tenantsOf ({ tenants = [] }: Pick<IssuerOptions, 'tenants'>): string[] {
   return [...new Set(tenants.map(tenant => guid.test(tenant) ? tenant.toLowerCase() : tenant))]
 }
 
 /**
- * The rules of an entry of `issuers`, which has been validated: one for each exact issuer, so that a tenant template
- * is no pattern at run time but a handful of names.
+ * The rules of a validated entry of `issuers`: one set for each exact issuer, so that at run time a tenant template is
+ * a list of names, not a pattern.
  */
 export function compileIssuer (options: IssuerOptions): IssuerRules[] {
   const stated = statedClaims(options)
@@ -67,15 +74,19 @@ export function compileIssuer (options: IssuerOptions): IssuerRules[] {
   return tenantsOf(options).map(tenant => compileExact(options, options.issuer.replace(TENANT, tenant), tenant, stated))
 }
 
-/** As `compileIssuer` for the application's own tokens, which live `lifetime` seconds: a longer life is that of another kind. */
+/** The rules of the application's own tokens, which live `lifetime` seconds: a token with a longer life is of another kind. */
 export function compileOwn (options: IssuerOptions, lifetime: number): IssuerRules {
   const { scopeClaims = ['scope', 'scp'], roleClaims = ['role', 'roles'] } = options
-  return Object.freeze({ ...compileExact({ ...options, scopeClaims, roleClaims }, options.issuer, undefined, statedClaims(options)), profile: 'own', maxLifetime: lifetime })
+  const rules = compileExact({ ...options, scopeClaims, roleClaims }, options.issuer, undefined, statedClaims(options))
+  return Object.freeze({ ...rules, profile: 'own', maxLifetime: lifetime })
 }
 
 function statedClaims (options: Pick<IssuerOptions, 'audience' | StatedClaim['option']>): readonly StatedClaim[] {
-  return Object.freeze((['scopeClaims', 'roleClaims'] as const).flatMap(option => (options[option] ?? []).map(path =>
-    Object.freeze({ option, claim: typeof path === 'string' ? path : JSON.stringify(path), paths: expandAudience([parseClaimPath(path)], audiencesOf(options)) }))))
+  const names = ['scopeClaims', 'roleClaims'] as const
+  return names.flatMap(option => (options[option] ?? []).map(path => {
+    const claim = typeof path === 'string' ? path : JSON.stringify(path)
+    return { option, claim, paths: expandAudience([parseClaimPath(path)], audiencesOf(options)) }
+  }))
 }
 
 function audiencesOf ({ audience }: Pick<IssuerOptions, 'audience'>): readonly string[] {

@@ -1,7 +1,10 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Problems } from '../config/index.ts'
 import { checkProxyVariable } from '../keys/index.ts'
-import { IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema, type IssuerOptions, type RevocationOptions, type TokenCacheOptions } from './options.ts'
+import {
+  IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema,
+  type IssuerOptions, type RevocationOptions, type TokenCacheOptions
+} from './options.ts'
 import { OwnTokensSchema, validateOwnTokens, type OwnTokensOptions } from './own.ts'
 import type { IsRevoked } from './revocation.ts'
 import { validateIssuers, type ValidationContext } from './validate.ts'
@@ -39,7 +42,7 @@ export const AuthenticationOptionsSchema = Type.Object({
 }, { additionalProperties: false })
 type Written = Static<typeof AuthenticationOptionsSchema>
 
-/** What stands in other files, by the name that it has there: written out in place it would lose its comments in declaration files. */
+/** Types from other files, by name: written out in place they would lose their comments in declaration files. */
 interface Nested {
   issuers: IssuerOptions[]
   tokenCache: false | TokenCacheOptions
@@ -53,22 +56,28 @@ export type AuthenticationOptions = Partial<IssuerOptions> & {
 const issuerKeys = Object.keys(IssuerOptionsSchema.properties)
 
 /** What the schema of the section `auth` cannot say. */
-export function validateAuthentication (options: AuthenticationOptions, path: string, problems: Problems, context: ValidationContext): void {
+export function validateAuthentication (
+  options: AuthenticationOptions, path: string, problems: Problems, context: ValidationContext
+): void {
   const direct = directIssuer(options)
   if (direct !== undefined && options.issuers !== undefined) {
-    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.issuers`, 'there are issuers here and one beside it', `Move \`${Object.keys(direct).join('`, `')}\` into an entry of \`issuers\`.`)
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.issuers`,
+      'there are issuers here and one beside it', `Move \`${Object.keys(direct).join('`, `')}\` into an entry of \`issuers\`.`)
   }
   const ownOnly = options.ownTokens !== undefined && direct === undefined
   if (options.issuers === undefined && !ownOnly) requireIssuer(direct ?? {}, path, problems)
   if (options.ownTokens !== undefined && isObject(options.ownTokens)) validateOwnTokens(options.ownTokens, `${path}.ownTokens`, problems)
   if (options.isRevoked === undefined && options.revocation !== undefined) {
-    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.revocation`, 'there is no `isRevoked` that it could be about', 'Add `isRevoked`, or leave `revocation` out.')
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.revocation`,
+      'it has no effect without `isRevoked`', 'Add `isRevoked`, or leave `revocation` out.')
   }
   validateEntries(options, direct, path, problems, context)
   if (fetched(options.issuers ?? [direct])) checkProxyVariable(problems)
 }
 
-function validateEntries ({ issuers }: AuthenticationOptions, direct: object | undefined, path: string, problems: Problems, context: ValidationContext): void {
+function validateEntries (
+  { issuers }: AuthenticationOptions, direct: object | undefined, path: string, problems: Problems, context: ValidationContext
+): void {
   const list: unknown = issuers
   if (Array.isArray(list)) validateIssuers(list.filter(isObject), `${path}.issuers`, problems, context)
   if (direct === undefined) return
@@ -77,7 +86,7 @@ function validateEntries ({ issuers }: AuthenticationOptions, direct: object | u
   for (const { code, path: at, why, fix } of found.list()) problems.add(code, at.replace(`${path}[0]`, path), why, fix)
 }
 
-/** Whether the keys of any issuer are fetched over the proxy that the environment names. */
+/** Whether the keys of any issuer are fetched through the proxy that the environment names. */
 function fetched (issuers: unknown): boolean {
   const list: readonly unknown[] = Array.isArray(issuers) ? issuers : []
   return list.some(issuer => {
@@ -88,11 +97,15 @@ function fetched (issuers: unknown): boolean {
 
 function requireIssuer (direct: Partial<IssuerOptions>, path: string, problems: Problems): void {
   for (const name of ['issuer', 'audience'] as const) {
-    if (!(name in direct)) problems.add('SECURE_API_OPTION_MISSING', `${path}.${name}`, 'without it there is no telling which tokens are meant for this API', `Add \`${name}\`, or \`issuers\` with an entry for each provider.`)
+    if (!(name in direct)) {
+      problems.add('SECURE_API_OPTION_MISSING', `${path}.${name}`,
+        'without it nothing says which tokens are meant for this API',
+        `Add \`${name}\`, or \`issuers\` with an entry for each provider.`)
+    }
   }
 }
 
-/** The entries of `issuers`, or the one that is written directly. Expects options without mistakes. */
+/** The entries of `issuers`, or the one written directly. Expects validated options. */
 export function issuersOf (options: AuthenticationOptions): readonly IssuerOptions[] {
   const direct = directIssuer(options)
   return options.issuers ?? (direct === undefined ? [] : [direct as IssuerOptions])

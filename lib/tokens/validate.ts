@@ -1,13 +1,14 @@
-import type { Problems } from '../config/index.ts'
-import { parseDuration } from '../config/index.ts'
-import { algorithms, checkInlineKeys, checkIssuerText, checkIssuerUrl, checkKeySetUrl, checkPublishedKeys, isSecureUrl, validateKeys, type PlainHosts } from '../keys/index.ts'
-import { claimPathFault } from './claim-path.ts'
-import { isDevelopmentIssuer } from './development.ts'
+import { parseDuration, type Problems } from '../config/index.ts'
+import {
+  algorithms, checkInlineKeys, checkIssuerText, checkIssuerUrl, checkKeySetUrl, checkPublishedKeys, isSecureUrl, validateKeys,
+  type PlainHosts
+} from '../keys/index.ts'
+import { claimPathFault } from './claims.ts'
 import type { IssuerOptions } from './options.ts'
 import { presets } from './presets.ts'
-import { TENANT, tenantsOf } from './rules.ts'
+import { isDevelopmentIssuer, TENANT, tenantsOf } from './rules.ts'
 
-/** In development http is allowed on this machine, and a preset for a provider that is played by a test issuer. */
+/** In development, http is allowed on this machine, and a test issuer may stand for the provider of a preset. */
 export interface ValidationContext {
   readonly development: boolean
 }
@@ -15,8 +16,8 @@ export interface ValidationContext {
 type Rule = (options: IssuerOptions, path: string, problems: Problems, context: ValidationContext) => void
 
 /**
- * Reports what the schema of an issuer cannot say. Options that the schema refused may be passed too: each rule looks
- * only at values of the right type, so that all mistakes are told at once.
+ * Reports mistakes that the schema of an issuer cannot express. Options that the schema refused may be passed too: each
+ * rule looks only at values of the right type, so that all mistakes are reported at once.
  *
  * @param path of the entry: `auth.issuers[0]`
  */
@@ -24,7 +25,7 @@ export function validateIssuer (options: IssuerOptions, path: string, problems: 
   for (const rule of rules) rule(options, path, problems, context)
 }
 
-/** As `validateIssuer` for all entries, which must not claim the same tokens. */
+/** Validates all entries, no two of which may claim the same tokens. */
 export function validateIssuers (list: readonly IssuerOptions[], path: string, problems: Problems, context: ValidationContext): void {
   const seen = new Map<string, string>()
   list.forEach((options, index) => {
@@ -32,7 +33,10 @@ export function validateIssuers (list: readonly IssuerOptions[], path: string, p
     validateIssuer(options, at, problems, context)
     for (const name of exactNames(options)) {
       const first = seen.get(name)
-      if (first !== undefined) problems.add('SECURE_API_ISSUER_DUPLICATE', `${at}.issuer`, `tokens of ${name} already belong to ${first}`, 'Make it one entry; `audience` takes a list.')
+      if (first !== undefined) {
+        problems.add('SECURE_API_ISSUER_DUPLICATE', `${at}.issuer`,
+          `tokens of ${name} already belong to ${first}`, 'Make it one entry; `audience` takes a list.')
+      }
       seen.set(name, at)
     }
   })
@@ -40,7 +44,8 @@ export function validateIssuers (list: readonly IssuerOptions[], path: string, p
 
 function exactNames ({ issuer, tenants }: IssuerOptions): string[] {
   if (typeof issuer !== 'string') return []
-  return issuer.includes(TENANT) && Array.isArray(tenants) ? tenantsOf({ tenants: texts(tenants) }).map(tenant => issuer.replace(TENANT, tenant)) : [issuer]
+  if (!issuer.includes(TENANT) || !Array.isArray(tenants)) return [issuer]
+  return tenantsOf({ tenants: texts(tenants) }).map(tenant => issuer.replace(TENANT, tenant))
 }
 
 /** Only what is fetched must be a safe address. RFC 7519 §4.1.1: `iss` itself is any text (ADFS, Stytch). */
@@ -55,36 +60,47 @@ function plainHosts (keys: IssuerOptions['keys'], development: boolean): PlainHo
   return { loopback: development, names: development ? texts(keys?.insecureHosts) : [] }
 }
 
-/** Its private key lies in a project's folder: whoever has the source may have the key. */
+/** Its private key lies in the project folder: whoever has the source may have the key. */
 const developmentIssuer: Rule = ({ issuer }, path, problems, { development }) => {
   if (development || !isText(issuer) || !isDevelopmentIssuer(issuer)) return
-  problems.add('SECURE_API_ISSUER_DEVELOPMENT', `${path}.issuer`, 'anyone with the project folder can make its tokens', 'Configure the real issuer here, and the development issuer only when `environment` (or NODE_ENV) is development.')
+  problems.add('SECURE_API_ISSUER_DEVELOPMENT', `${path}.issuer`,
+    'anyone with the project folder can make its tokens',
+    'Configure the real issuer here, and the development issuer only when `environment` (or NODE_ENV) is development.')
 }
 
 const issuerForm: Rule = ({ issuer, preset, keys }, path, problems, { development }) => {
   const known = isText(issuer) && preset !== undefined && Object.hasOwn(presets, preset) ? presets[preset] : undefined
-  if (known === undefined || known.issuerForm.test(issuer) || (issuer.startsWith('http:') && isSecureUrl(issuer, plainHosts(keys, development)))) return
+  if (known === undefined || known.issuerForm.test(issuer)) return
+  if (issuer.startsWith('http:') && isSecureUrl(issuer, plainHosts(keys, development))) return
   problems.add('SECURE_API_ISSUER_FORM', `${path}.issuer`, `no token of ${preset} has this \`iss\``, known.issuerHint)
 }
 
-/** Claims that every token of an issuer has, whoever it is for: what stands in them says nothing of an audience. */
+/** Claims that every token of an issuer has, whoever it is for. They say nothing about an audience. */
 const noAudiences = ['sub', 'exp', 'nbf', 'iat', 'jti', 'sid', 'scope', 'scp', 'typ']
 
 const audienceClaim: Rule = ({ audienceClaim, audience, issuer }, path, problems) => {
   if (!isText(audienceClaim)) return
   if (noAudiences.includes(audienceClaim)) {
-    problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audienceClaim`, `\`${audienceClaim}\` does not say who a token is for`, "Name the claim that does: 'client_id', 'azp'.")
+    problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audienceClaim`,
+      `\`${audienceClaim}\` does not say who a token is for`, "Name the claim that does: 'client_id', 'azp'.")
   }
   if (audienceClaim === 'iss' && isText(issuer) && !texts(audience).includes(issuer)) {
-    problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audience`, 'with `audienceClaim: \'iss\'` only the issuer itself can match', 'Repeat `issuer` here, if that issuer is for this application alone.')
+    problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audience`,
+      'with `audienceClaim: \'iss\'` only the issuer itself can match',
+      'Repeat `issuer` here, if that issuer is for this application alone.')
   }
 }
 
 const audience: Rule = ({ audience, preset }, path, problems) => {
   for (const value of texts(audience)) {
-    if (value.includes('*')) problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audience`, 'audiences are compared as they are: * stands for nothing', 'List every name of this API.')
+    if (value.includes('*')) {
+      problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audience`,
+        'audiences are compared literally: * is not a wildcard', 'List every name of this API.')
+    }
     if (preset === 'google' && value.endsWith('.apps.googleusercontent.com')) {
-      problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audience`, 'a token for a client id is an ID token: it says who signed in there, not who may call here', 'Give the address of this service, and let callers ask for a token for it.')
+      problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audience`,
+        'a token for a client id is an ID token: it says who signed in there, not who may call here',
+        'Give the address of this service, and let callers ask for a token for it.')
     }
   }
 }
@@ -93,21 +109,25 @@ const template: Rule = ({ issuer, tenants }, path, problems) => {
   if (!isText(issuer)) return
   const holds = issuer.includes(TENANT)
   if (/[{}]/.test(issuer.replace(TENANT, ''))) {
-    problems.add('SECURE_API_ISSUER_TEMPLATE', `${path}.issuer`, `the only template is ${TENANT}, once`, `Write ${TENANT}, or the exact \`iss\`.`)
+    problems.add('SECURE_API_ISSUER_TEMPLATE', `${path}.issuer`,
+      `the only template is ${TENANT}, once`, `Write ${TENANT}, or the exact \`iss\`.`)
   }
   if (holds && tenants === undefined) {
-    problems.add('SECURE_API_ISSUER_TENANTS', `${path}.tenants`, 'without a list, every customer of the provider could let its own users in', 'List the tenant ids that may call.')
+    problems.add('SECURE_API_ISSUER_TENANTS', `${path}.tenants`,
+      'without a list, every customer of the provider could let its own users in', 'List the tenant ids that may call.')
   }
   if (!holds && tenants !== undefined) {
-    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.tenants`, `the issuer has no ${TENANT} for them to stand in`, `Put ${TENANT} into \`issuer\`, or leave \`tenants\` out.`)
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.tenants`,
+      `the issuer has no ${TENANT} to put them in`, `Put ${TENANT} into \`issuer\`, or leave \`tenants\` out.`)
   }
 }
 
-/** A tenant becomes a part of a URL; anything but a name could make another issuer of it. */
+/** A tenant becomes part of a URL: anything but a name could turn that into another issuer. */
 const tenantNames: Rule = ({ tenants }, path, problems) => {
   for (const [index, tenant] of texts(tenants).entries()) {
     if (!/^[\w.-]+$/.test(tenant) || ['common', 'organizations', 'consumers'].includes(tenant.toLowerCase())) {
-      problems.add('SECURE_API_ISSUER_TENANTS', `${path}.tenants[${index}]`, 'this is no tenant\'s id, as it stands in tokens', 'Give the id: 8eaef023-2b34-4da1-9baa-8bc8c9d6a490.')
+      problems.add('SECURE_API_ISSUER_TENANTS', `${path}.tenants[${index}]`,
+        'this is not a tenant id as tokens carry it', 'Give the id: 8eaef023-2b34-4da1-9baa-8bc8c9d6a490.')
     }
   }
 }
@@ -115,9 +135,17 @@ const tenantNames: Rule = ({ tenants }, path, problems) => {
 const keySource: Rule = (options, path, problems) => {
   const given = (['jwksUri', 'jwks'] as const).filter(name => options[name] !== undefined)
   const all = options.discovery === true ? ['discovery', ...given] : given
-  if (all.length > 1) problems.add('SECURE_API_OPTION_CONFLICT', `${path}.${all.at(-1)}`, `keys come from one place, and there are ${all.join(' and ')}`, 'Keep one of them.')
-  if (options.discovery === false && given.length === 0) problems.add('SECURE_API_OPTION_CONFLICT', `${path}.discovery`, 'without discovery there is no place to get keys from', 'Give `jwksUri` or `jwks`, or leave `discovery` out.')
-  if (options.jwks !== undefined && options.keys !== undefined) problems.add('SECURE_API_OPTION_CONFLICT', `${path}.keys`, 'a key set that stands here is never fetched', 'Leave `keys` out.')
+  if (all.length > 1) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.${all.at(-1)}`,
+      `keys come from one place, and there are ${all.join(' and ')}`, 'Keep one of them.')
+  }
+  if (options.discovery === false && given.length === 0) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.discovery`,
+      'without discovery there is no place to get keys from', 'Give `jwksUri` or `jwks`, or leave `discovery` out.')
+  }
+  if (options.jwks !== undefined && options.keys !== undefined) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.keys`, 'an inline key set is never fetched', 'Leave `keys` out.')
+  }
 }
 
 const keySet: Rule = ({ jwksUri, jwks, keys, algorithms: names = algorithms }, path, problems, { development }) => {
@@ -131,14 +159,17 @@ const keyTimes: Rule = ({ keys }, path, problems, { development }) => {
   if (typeof keys === 'object' && keys !== null) validateKeys(keys, development ? 'development' : 'production', `${path}.keys`, problems)
 }
 
-/** Reports paths of claims that cannot be read. */
+/** Reports claim paths that cannot be read. */
 export function checkClaimPaths (options: Pick<IssuerOptions, 'scopeClaims' | 'roleClaims'>, path: string, problems: Problems): void {
   for (const name of ['scopeClaims', 'roleClaims'] as const) {
     const list: unknown = options[name]
     if (!Array.isArray(list)) continue
     for (const [index, claim] of list.entries()) {
       const fault = isText(claim) || (Array.isArray(claim) && claim.every(isText)) ? claimPathFault(claim) : undefined
-      if (fault !== undefined) problems.add('SECURE_API_ISSUER_CLAIM_PATH', `${path}.${name}[${index}]`, fault, "Write 'scp', 'realm_access.roles', 'example.com/roles', or a list of names: ['resource_access', 'my.api', 'roles'].")
+      if (fault !== undefined) {
+        problems.add('SECURE_API_ISSUER_CLAIM_PATH', `${path}.${name}[${index}]`,
+          fault, "Write 'scp', 'realm_access.roles', 'example.com/roles', or a list of names: ['resource_access', 'my.api', 'roles'].")
+      }
     }
   }
 }
@@ -148,14 +179,18 @@ const MIN_AGE = 60_000
 
 const times: Rule = ({ clockTolerance = 0, maxTokenAge = MIN_AGE }, path, problems) => {
   if ((parseDuration(clockTolerance) ?? 0) > MAX_TOLERANCE) {
-    problems.add('SECURE_API_OPTION_RANGE', `${path}.clockTolerance`, 'every token would live that much longer than its issuer meant', 'Give 5 minutes at most, and set the clocks by NTP.')
+    problems.add('SECURE_API_OPTION_RANGE', `${path}.clockTolerance`,
+      'every token would live that much longer than its issuer intended', 'Give 5 minutes at most, and set the clocks by NTP.')
   }
   if ((parseDuration(maxTokenAge) ?? MIN_AGE) < MIN_AGE) {
     problems.add('SECURE_API_OPTION_RANGE', `${path}.maxTokenAge`, 'tokens would be too old before they arrive', 'Give a minute or more.')
   }
 }
 
-const rules: readonly Rule[] = [issuerUrl, developmentIssuer, issuerForm, audienceClaim, audience, template, tenantNames, keySource, keySet, keyTimes, checkClaimPaths, times]
+const rules: readonly Rule[] = [
+  issuerUrl, developmentIssuer, issuerForm, audienceClaim, audience, template, tenantNames, keySource, keySet, keyTimes,
+  checkClaimPaths, times
+]
 
 function isText (value: unknown): value is string {
   return typeof value === 'string' && value.trim() !== ''

@@ -23,7 +23,8 @@ async function answer (authenticator: TokenAuthenticator, { authorization, query
   const bearer = readBearer(rawHeaders, authorization[0], `/orders${query}`)
   if (bearer === 'none') return 'SECURE_API_UNAUTHENTICATED'
   if (typeof bearer === 'string') return bearer
-  const outcome = await authenticator.lookup(bearer.token) ?? await authenticator.authenticate(bearer.token)
+  const known = await authenticator.lookup(bearer.token)
+  const outcome = known.kind === 'unknown' ? await authenticator.authenticate(known) : known
   return outcome.kind === 'verified' ? 'accepted' : outcome.code
 }
 

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { KeysUnavailable, type KeySource, type VerificationKey } from '../../../lib/keys/index.ts'
+import { tokenDigest } from '../../../lib/tokens/cache.ts'
 import { compileIssuer, TokenAuthenticator, type IssuerOptions, type TokenAuthenticatorOptions, type Verified } from '../../../lib/tokens/index.ts'
 import { createSigningKey, signToken, staticKeys, type Json, type SigningKey } from '../../fixtures/forge.ts'
 
@@ -33,13 +34,23 @@ t.test('a token is looked up once it has been verified, without a promise', asyn
   const keys = staticKeys(key)
   const { authenticator } = setUp({ keys })
   const text = token()
-  t.equal(authenticator.lookup(text), undefined)
+  t.match(authenticator.lookup(text), { kind: 'unknown' })
   const outcome = await authenticator.authenticate(text)
   t.match(outcome, { kind: 'verified', principal: { subject: 'alice', client: 'app', issuer, expiresAt: start + 600_000 } })
   t.equal(authenticator.lookup(text), outcome, 'the very same')
   t.equal(await authenticator.authenticate(text), outcome)
   t.equal(keys.asked, 1)
-  t.equal(authenticator.lookup(`${text}=`), undefined, 'another spelling is unknown')
+  t.match(authenticator.lookup(`${text}=`), { kind: 'unknown' }, 'another spelling is unknown')
+})
+
+t.test('a new token is hashed once: its digest goes from the lookup to the verification', async t => {
+  const { authenticator } = setUp()
+  const text = token()
+  t.match(authenticator.lookup(text), { kind: 'unknown', token: text, digest: tokenDigest(text) })
+  await authenticator.authenticate({ kind: 'unknown', token: text, digest: 'not that of the token' })
+  t.match(authenticator.lookup(text), { kind: 'unknown' }, 'stored under the digest that was given')
+  t.notOk('digest' in setUp({ cache: false }).authenticator.lookup(text), 'without a cache there is nothing to look up')
+  t.notOk('digest' in authenticator.lookup('a'.repeat(8193)), 'nor for a token that the gate refuses by its length')
 })
 
 t.test('without a cache each token is verified each time', async t => {
@@ -48,7 +59,7 @@ t.test('without a cache each token is verified each time', async t => {
   await authenticator.authenticate(token())
   const text = token()
   await authenticator.authenticate(text)
-  t.equal(authenticator.lookup(text), undefined)
+  t.match(authenticator.lookup(text), { kind: 'unknown' })
   t.equal(keys.asked, 2)
   t.strictSame([authenticator.size, authenticator.bytes, authenticator.forget(() => true)], [0, 0, 0])
 })
@@ -59,9 +70,9 @@ t.test('a cached token ends with its time', async t => {
     const text = token()
     await authenticator.authenticate(text)
     clock.now = start + end - 1
-    t.ok(authenticator.lookup(text))
+    t.match(authenticator.lookup(text), { kind: 'verified' })
     clock.now = start + end
-    t.equal(authenticator.lookup(text), undefined)
+    t.match(authenticator.lookup(text), { kind: 'unknown' })
     t.equal(authenticator.size, 0, 'and leaves the cache')
   }
 })
@@ -73,7 +84,7 @@ t.test('a cached token ends with its key', async t => {
   await authenticator.authenticate(text)
   const [published] = keys.verification
   if (published !== undefined) published.active = false
-  t.equal(authenticator.lookup(text), undefined)
+  t.match(authenticator.lookup(text), { kind: 'unknown' })
   t.equal(await resultOf(authenticator, text), 'SECURE_API_TOKEN_KEY')
 })
 
@@ -92,7 +103,7 @@ t.test('forged tokens take no place and displace nothing', async t => {
   for (const text of known) await authenticator.authenticate(text)
   const forger = createSigningKey('key-1', 'ES256')
   for (let index = 0; index < 200; index++) t.equal(await resultOf(authenticator, token({ jti: `bad-${index}` }, forger)), 'SECURE_API_TOKEN_SIGNATURE')
-  t.ok(known.every(text => authenticator.lookup(text) !== undefined), 'all ten are still there')
+  for (const text of known) t.match(authenticator.lookup(text), { kind: 'verified' }, 'it is still there')
 })
 
 t.test('two issuers with the same kid keep apart', async t => {
@@ -223,5 +234,5 @@ t.test('how much it holds, and forgetting', async t => {
   t.ok(authenticator.bytes > 2000)
   t.equal(authenticator.forget(({ principal }) => principal.subject === 'alice'), 1)
   t.equal(authenticator.size, 1)
-  t.equal(authenticator.lookup(token({ sub: 'alice' })), undefined)
+  t.match(authenticator.lookup(token({ sub: 'alice' })), { kind: 'unknown' })
 })

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { check, Problems } from '../../../lib/config/index.ts'
-import { compileIssuer, IssuerOptionsSchema, providerSamples, TokenAuthenticator, validateIssuer, type IssuerOptions, type UnmatchedClaim } from '../../../lib/tokens/index.ts'
+import { compileIssuer, IssuerOptionsSchema, TokenAuthenticator, validateIssuer, type IssuerOptions, type UnmatchedClaim } from '../../../lib/tokens/index.ts'
 import { createSigningKey, signToken, staticKeys, type Json } from '../../fixtures/forge.ts'
+import { providerSamples } from '../../fixtures/provider-samples.ts'
 
 const now = 1_800_000_000_000
 const seconds = now / 1000

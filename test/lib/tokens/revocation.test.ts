@@ -34,7 +34,8 @@ function authenticatorWith (isRevoked: IsRevoked, more: { timeout?: number, onFa
 }
 
 async function resultOf (authenticator: TokenAuthenticator) {
-  const outcome = await (authenticator.lookup(token) ?? authenticator.authenticate(token))
+  const known = await authenticator.lookup(token)
+  const outcome = known.kind === 'unknown' ? await authenticator.authenticate(known) : known
   return outcome.kind === 'verified' ? 'verified' : outcome.code
 }
 

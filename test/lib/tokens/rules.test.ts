@@ -1,7 +1,8 @@
 import t from 'tap'
 import { check, Problems } from '../../../lib/config/index.ts'
-import { compileIssuer, IssuerOptionsSchema, presetSamples, presets, TokenAuthenticator, validateIssuer, validateIssuers, type IssuerOptions, type PresetSample } from '../../../lib/tokens/index.ts'
+import { compileIssuer, IssuerOptionsSchema, presets, TokenAuthenticator, validateIssuer, validateIssuers, type IssuerOptions } from '../../../lib/tokens/index.ts'
 import { createSigningKey, signToken, staticKeys, type Json } from '../../fixtures/forge.ts'
+import { presetSamples, type PresetSample } from '../../fixtures/preset-samples.ts'
 
 const now = 1_800_000_000_000
 const seconds = now / 1000
