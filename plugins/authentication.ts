@@ -6,7 +6,7 @@ import { anonymous, hasFormToken, readBearer, type Principal } from '../lib/cred
 import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/index.ts'
 import { Marks } from '../lib/marks/index.ts'
 import { answered, RefusalError, type RouteInfo, type RouteOption, type Verdict } from '../lib/pipeline/index.ts'
-import { RouteRuleSchema, type RouteRule } from '../lib/policy/index.ts'
+import { RouteRuleSchema, type RouteRule } from '../lib/rules/index.ts'
 import {
   AuthenticationOptionsSchema, compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection,
   type IssuerOptions, type IssuerRules, type UnknownToken, type UnmatchedClaim, type Verification

@@ -5,9 +5,9 @@ import type { Principal } from '../lib/credentials/index.ts'
 import { refusal, type Refusal } from '../lib/http/index.ts'
 import { noteRefusal, PathRules, RefusalError, type CompiledStep, type RouteInfo, type RouteOption } from '../lib/pipeline/index.ts'
 import {
-  accessKeys, allTerms, AuthorizationOptionsSchema, checkPatterns, checkPolicies, compileRule, denialOf, forbidden, noteDenial, PolicyBook, readRouteAccess, RouteRuleSchema,
+  accessKeys, allTerms, AuthorizationOptionsSchema, checkPatterns, checkPolicies, compileRule, denialOf, forbidden, noteDenial, RuleBook, readRouteAccess, RouteRuleSchema,
   type AuthorizationOptions, type CompiledRule, type Requirement, type RouteAccess, type RouteRule, type Rule
-} from '../lib/policy/index.ts'
+} from '../lib/rules/index.ts'
 import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'
 import type { Named, PolicyName, RoleName, ScopeName } from './names.ts'
@@ -62,14 +62,14 @@ const unauthenticated = refusal('SECURE_API_UNAUTHENTICATED')
 const denied: CompiledRule = Object.freeze({ permits: () => false, policies: [], refusal: forbidden() })
 const anybody: CompiledRule = Object.freeze({ permits: () => true, policies: [], refusal: forbidden() })
 
-export const authorizationSection = defineSection<AuthorizationOptions, PolicyBook>({
+export const authorizationSection = defineSection<AuthorizationOptions, RuleBook>({
   key: 'authorization',
   schema: AuthorizationOptionsSchema,
   rules ({ policies = {}, routes = {} }, path, problems) {
     checkPolicies(policies, `${path}.policies`, problems)
     checkPatterns(routes, `${path}.routes`, problems)
   },
-  compile: ({ policies }) => new PolicyBook(policies)
+  compile: ({ policies }) => new RuleBook(policies)
 })
 
 const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app, { environment, ...given }) => {
@@ -98,7 +98,7 @@ interface OwnAccess {
   readonly phase: 'preHandler' | 'onRequest' | undefined
 }
 
-function accessOption (book: PolicyBook, fallback: 'deny' | 'authenticated'): RouteOption<OwnAccess> {
+function accessOption (book: RuleBook, fallback: 'deny' | 'authenticated'): RouteOption<OwnAccess> {
   return Object.freeze<RouteOption<OwnAccess>>({
     schemas: RouteRuleSchema.properties,
     parse (stated: RouteRule, { kind, label }, problems) {
@@ -110,7 +110,7 @@ function accessOption (book: PolicyBook, fallback: 'deny' | 'authenticated'): Ro
 }
 
 /** A route that states nothing is closed unless the default says otherwise. */
-function ruleFor (access: RouteAccess, book: PolicyBook, fallback: 'deny' | 'authenticated'): CompiledRule | undefined {
+function ruleFor (access: RouteAccess, book: RuleBook, fallback: 'deny' | 'authenticated'): CompiledRule | undefined {
   switch (access.kind) {
     case 'public': return undefined
     case 'authenticated': return anybody
@@ -160,7 +160,7 @@ function isStranger (auth: Principal | undefined): boolean {
   return auth === undefined || auth.kind === 'anonymous'
 }
 
-function decorate (app: FastifyInstance, book: PolicyBook, forbid: Forbid): void {
+function decorate (app: FastifyInstance, book: RuleBook, forbid: Forbid): void {
   const guard = (rule: Rule) => {
     checkByHand(rule, book)
     const compiled = compileRule(rule, book)
@@ -188,7 +188,7 @@ function judge (rule: CompiledRule, request: FastifyRequest, resource: unknown, 
 }
 
 /** The same checks as for a route's `config`: an empty or unknown name never guards anything. */
-function checkByHand (rule: Rule, book: PolicyBook): void {
+function checkByHand (rule: Rule, book: RuleBook): void {
   const problems = new Problems()
   if (problems.clean(found => check(RouteRuleSchema, rule, 'guard: config', found))) readRouteAccess(rule, book, 'guard', problems)
   problems.throwIfAny()

@@ -3,10 +3,10 @@ import fp from 'fastify-plugin'
 import { defineSection, type Environment } from '../lib/config/index.ts'
 import { claim, type OverTls } from '../lib/edge/index.ts'
 import {
-  compileHeaders, compileNonceTable, HeadersOptionsSchema, headPlans, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
+  compileHeaders, compileNonceTable, HeadersOptionsSchema, headSets, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
   type EffectiveHeaders, type HeadersOptions, type HeaderTable, type RouteHeaders
 } from '../lib/headers/index.ts'
-import { addPairToHead, addVary, headPlanOf, planHead, withoutSharing } from '../lib/http/index.ts'
+import { addPairToHead, addVary, headSetOf, setHead, withoutSharing } from '../lib/http/index.ts'
 import { routeOption, type Handler, type RouteInfo } from '../lib/pipeline/index.ts'
 import { decorating } from './decorators.ts'
 import edge from './edge.ts'
@@ -94,12 +94,12 @@ interface Stated {
  * (`reply.hijack()`, streams written to `reply.raw`).
  */
 function writer (table: HeaderTable, { kind, config }: RouteInfo, isGuarded: boolean, isSecure: OverTls): Handler {
-  const { http, https } = headPlans(table, { isPublic: config.public === true && config.authentication === undefined, isRoute: kind === 'route', isGuarded })
+  const { http, https } = headSets(table, { isPublic: config.public === true && config.authentication === undefined, isRoute: kind === 'route', isGuarded })
   const withNonce = table.nonces.length > 0 ? compileNonceTable(table) : undefined
   return (request, reply) => {
     const { raw } = reply
     claim(raw)
-    planHead(raw, http !== https && isSecure(request.raw) ? https : http)
+    setHead(raw, http !== https && isSecure(request.raw) ? https : http)
     if (withNonce === undefined) return
     const { nonce, headers } = withNonce()
     for (const [name, value] of headers) addPairToHead(raw, name, value);
@@ -110,15 +110,15 @@ function writer (table: HeaderTable, { kind, config }: RouteInfo, isGuarded: boo
 /** Responses of HTTP/2 got their headers at once, before the status was known and before a handler set its own. */
 const finishHttp2: onSendHookHandler = (_request, reply, payload, done) => {
   const { raw } = reply
-  const plan = headPlanOf(raw)
-  for (const name of plan?.remove ?? []) reply.removeHeader(name).raw.removeHeader(name)
+  const set = headSetOf(raw)
+  for (const name of set?.remove ?? []) reply.removeHeader(name).raw.removeHeader(name)
   const vary = raw.getHeader('vary')
   if (reply.hasHeader('vary') && vary !== undefined) reply.header('vary', addVary(String(vary), String(reply.getHeader('vary'))))
-  const stated = plan?.isPrivate === true && reply.hasHeader('cache-control') ? reply.getHeader('cache-control') : undefined
+  const stated = set?.isPrivate === true && reply.hasHeader('cache-control') ? reply.getHeader('cache-control') : undefined
   if (stated !== undefined) reply.header('cache-control', withoutSharing(String(stated)))
-  if (plan !== undefined && reply.statusCode < 400) {
+  if (set !== undefined && reply.statusCode < 400) {
     raw.removeHeader('cache-control')
-    for (const [name, value] of plan.success.pairs) raw.setHeader(name, value)
+    for (const [name, value] of set.success.pairs) raw.setHeader(name, value)
   }
   done(null, payload)
 }

@@ -24,7 +24,7 @@ export type { HeadersOptions, ReportsOptions, RouteHeaders, Violation } from '..
 export { ownRefusal, type AnswerCode, type OwnRefusal, type Refusal } from '../lib/http/index.ts'
 export type { Limit, LimitChange, LimitMessage, LimitState, LoginGuardOptions, RateLimitOptions, RouteRateLimit } from '../lib/limits/index.ts'
 export type { OpenApiOptions } from '../lib/openapi/index.ts'
-export type { AuthorizationOptions, PolicyContext, PolicyFunction, Requirement, Rule } from '../lib/policy/index.ts'
+export type { AuthorizationOptions, PolicyContext, PolicyFunction, Requirement, Rule } from '../lib/rules/index.ts'
 export { RefusalError, routeOption, type CompiledStep, type Control, type Handler, type OptionParts, type Phase, type RouteInfo, type RouteOption, type Verdict } from '../lib/pipeline/index.ts'
 export { secureServer, type CertificateEvent, type CertificateMaterial, type CertificateProvider, type CertificateStatus, type SecureServerOptions, type TlsOptions } from '../lib/server/index.ts'
 export { createDenylist, verifyJws, type AuthenticationOptions, type Denylist, type IssuerOptions } from '../lib/tokens/index.ts'

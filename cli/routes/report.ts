@@ -1,6 +1,6 @@
 import type { CorsOptions, RouteCors } from '../../lib/cors/index.ts'
 import type { RouteHeaders } from '../../lib/headers/index.ts'
-import type { Rule } from '../../lib/policy/index.ts'
+import type { Rule } from '../../lib/rules/index.ts'
 import type { RoutePosture } from '../../plugins/index.ts'
 import type { Coverage, FoundRoute, Inventory } from './inventory.ts'
 import type { Source } from './record.ts'

@@ -1,4 +1,4 @@
-import type { Requirement, Rule } from '../../lib/policy/index.ts'
+import type { Requirement, Rule } from '../../lib/rules/index.ts'
 import type { Access, Row, RowLimit } from './report.ts'
 
 const units: ReadonlyArray<readonly [ms: number, name: string]> = [[86_400_000, 'day'], [3_600_000, 'hour'], [60_000, 'minute'], [1000, 'second'], [1, 'ms']]

@@ -1,7 +1,7 @@
 import type { Principal } from '../credentials/index.ts'
 import type { Violation } from '../headers/index.ts'
 import type { AnswerCode } from '../http/index.ts'
-import type { Denial } from '../policy/index.ts'
+import type { Denial } from '../rules/index.ts'
 
 /** One line of the trail: who did what, when, from where, and how it ended. No URL, no header, no body, no token. */
 export interface AuditEvent {

@@ -2,6 +2,6 @@ export { compileNonceTable, createNonceSource, type NoncedHeaders } from './nonc
 export { HeadersOptionsSchema, RouteHeadersSchema, type EffectiveHeaders, type HeadersOptions, type ReportsOptions, type RouteHeaders } from './options.ts'
 export { readReports, reportTypes, type OtherReport, type ReportKind, type Reports, type Violation } from './reports.ts'
 export { mergeHeaders } from './resolve.ts'
-export { headPlans, type Audience } from './plan.ts'
+export { headSets, type Audience } from './head-sets.ts'
 export { compileHeaders, type CacheTable, type HeaderTable, type HeadersContext } from './table.ts'
 export { validateHeaders, validateRouteHeaders } from './validate.ts'

@@ -15,7 +15,7 @@ export interface HeadPart {
 }
 
 /** What the head of every response of a route gets. */
-export interface HeadPlan {
+export interface HeadSet {
   readonly always: HeadPart
   /** Only where the response says nothing of the kind: Cache-Control below status 400, and from there on. */
   readonly success: HeadPart
@@ -34,12 +34,12 @@ type Write = (this: ServerResponse, status: number, reason?: unknown, headers?: 
 const kHead = Symbol('secure-api.head')
 /** On the prototype of classes whose `_storeHeader` puts the text held here behind the status line. */
 export const kBlock: unique symbol = Symbol('secure-api.block')
-const kPlan = Symbol('secure-api.plan')
-type Response = ServerResponse & { [kHead]?: Head, [kPlan]?: HeadPlan, [kBlock]?: string }
+const kSet = Symbol('secure-api.head-set')
+type Response = ServerResponse & { [kHead]?: Head, [kSet]?: HeadSet, [kBlock]?: string }
 
 /** Headers that wait until the head of a response is written. */
 class Head {
-  plan: HeadPlan
+  set: HeadSet
   /** What wrote heads before. */
   readonly write: Write
   readonly parts: HeadPart[] = []
@@ -47,8 +47,8 @@ class Head {
   readonly flat: string[] = []
   written = false
 
-  constructor (plan: HeadPlan, write: Write) {
-    this.plan = plan
+  constructor (set: HeadSet, write: Write) {
+    this.set = set
     this.write = write
   }
 }
@@ -71,28 +71,28 @@ export function headPart (pairs: readonly HeaderPair[]): HeadPart {
 }
 
 const none = headPart([])
-const emptyPlan: HeadPlan = Object.freeze({ always: none, success: none, error: none, remove: new Set<string>() })
+const emptyPlan: HeadSet = Object.freeze({ always: none, success: none, error: none, remove: new Set<string>() })
 
 /**
  * Sets what the response's head gets besides what the application sets. It is put together when the head is written,
  * by whomever (`reply.send`, a hijacked `raw.end`, an error), since eleven times `setHeader` cost more than all checks.
  * A header that the application set stands instead of ours, but for `Vary`, which has the names of both.
  */
-export function planHead (raw: ServerResponse, plan: HeadPlan): void {
+export function setHead (raw: ServerResponse, set: HeadSet): void {
   const head = headOf(raw)
-  if (head !== undefined) head.plan = plan
-  else writeNow(raw, plan)
+  if (head !== undefined) head.set = set
+  else writeNow(raw, set)
 }
 
 /** For HTTP/2, where there is no moment that every response passes when its head is written. */
-function writeNow (raw: Response, plan: HeadPlan): void {
-  raw[kPlan] = plan
-  for (const [name, value] of [...plan.always.pairs, ...plan.error.pairs]) raw.setHeader(name, value)
+function writeNow (raw: Response, set: HeadSet): void {
+  raw[kSet] = set
+  for (const [name, value] of [...set.always.pairs, ...set.error.pairs]) raw.setHeader(name, value)
 }
 
-/** The plan of an HTTP/2 response, whose headers have been set as for an error. */
-export function headPlanOf (raw: Response): HeadPlan | undefined {
-  return raw[kPlan]
+/** The head set of an HTTP/2 response, whose headers have been set as for an error. */
+export function headSetOf (raw: Response): HeadSet | undefined {
+  return raw[kSet]
 }
 
 /** Adds prepared headers to the head. */
@@ -157,13 +157,13 @@ function writeHead (this: Response, status: number, reason?: unknown, headers?: 
 /** What is to be written in place of what was given. */
 function complete (raw: Response, head: Head, status: number, given: Given): Given {
   if (Array.isArray(given) || raw.getHeaderNames().length > 0) return besideOthers(raw, head, status, given)
-  const own = unshared(head.plan, given as Readonly<Record<string, Value>> | undefined)
-  const cache = cacheFor(head.plan, status, own)
+  const own = unshared(head.set, given as Readonly<Record<string, Value>> | undefined)
+  const cache = cacheFor(head.set, status, own)
   if (raw[kBlock] !== undefined && !overlaps(head, cache, own)) return asBlock(raw, head, cache, own)
   return merged(head, cache, own)
 }
 
-function unshared ({ isPrivate }: HeadPlan, own: Readonly<Record<string, Value>> | undefined): Readonly<Record<string, Value>> | undefined {
+function unshared ({ isPrivate }: HeadSet, own: Readonly<Record<string, Value>> | undefined): Readonly<Record<string, Value>> | undefined {
   const name = isPrivate === true ? cacheControlIn(own) : undefined
   if (own === undefined || name === undefined) return own
   const value = withoutSharing(String(own[name]))
@@ -190,14 +190,14 @@ export function withoutSharing (value: string): string {
 const sharing: ReadonlySet<string> = new Set(['public', 's-maxage', 'must-revalidate', 'proxy-revalidate'])
 
 /** Refusals and many handlers say themselves how they may be stored. */
-function cacheFor ({ success, error }: HeadPlan, status: number, own: Readonly<Record<string, Value>> | undefined): HeadPart {
+function cacheFor ({ success, error }: HeadSet, status: number, own: Readonly<Record<string, Value>> | undefined): HeadPart {
   if (own?.['cache-control'] !== undefined) return none
   return status < 400 ? success : error
 }
 
 /** The text goes behind the status line; what was given follows as it is. */
-function asBlock (raw: Response, { plan, parts, flat }: Head, cache: HeadPart, own: Given): Given {
-  let block = plan.always.block + cache.block
+function asBlock (raw: Response, { set, parts, flat }: Head, cache: HeadPart, own: Given): Given {
+  let block = set.always.block + cache.block
   for (const part of parts) block += part.block
   for (let index = 0; index < flat.length; index += 2) block += `${flat[index]}: ${flat[index + 1]}\r\n`
   raw[kBlock] = block
@@ -205,10 +205,10 @@ function asBlock (raw: Response, { plan, parts, flat }: Head, cache: HeadPart, o
 }
 
 /** Whether something given stands in the way of the short path: it replaces one of our headers, or is to be taken off. */
-function overlaps ({ plan, parts, flat }: Head, cache: HeadPart, own: Readonly<Record<string, Value>> | undefined): boolean {
+function overlaps ({ set, parts, flat }: Head, cache: HeadPart, own: Readonly<Record<string, Value>> | undefined): boolean {
   for (const key in own) {
     const name = key.toLowerCase()
-    if (plan.always.names.has(name) || cache.names.has(name) || plan.remove.has(name)) return true
+    if (set.always.names.has(name) || cache.names.has(name) || set.remove.has(name)) return true
     for (const part of parts) if (part.names.has(name)) return true
     if (flat.includes(name)) return true
   }
@@ -217,9 +217,9 @@ function overlaps ({ plan, parts, flat }: Head, cache: HeadPart, own: Readonly<R
 
 /** Names and values in turn: Node then neither keeps nor copies them one by one. */
 function merged (head: Head, cache: HeadPart, own: Readonly<Record<string, Value>> | undefined): unknown[] {
-  const { plan, parts, flat } = head
+  const { set, parts, flat } = head
   if (!overlaps(head, cache, own)) {
-    const all: unknown[] = [...plan.always.flat, ...cache.flat]
+    const all: unknown[] = [...set.always.flat, ...cache.flat]
     for (const part of parts) all.push(...part.flat)
     all.push(...flat)
     for (const key in own) all.push(key, own[key])
@@ -228,28 +228,28 @@ function merged (head: Head, cache: HeadPart, own: Readonly<Record<string, Value
   const names = new Map<string, unknown>(pairsOf(head, cache))
   for (const [key, value] of Object.entries(own ?? {})) {
     const name = key.toLowerCase()
-    if (!plan.remove.has(name)) names.set(name, withVary(name, value, names.get(name)))
+    if (!set.remove.has(name)) names.set(name, withVary(name, value, names.get(name)))
   }
   return [...names].flat(1)
 }
 
 /** Headers were set on the raw response, and Node writes those: ours are set beside them. */
 function besideOthers (raw: Response, head: Head, status: number, given: Given): Given {
-  const { plan } = head
-  for (const [name, value] of pairsOf(head, status < 400 ? plan.success : plan.error)) {
+  const { set } = head
+  for (const [name, value] of pairsOf(head, status < 400 ? set.success : set.error)) {
     const present = raw.getHeader(name)
     if (present === undefined || name === 'vary') raw.setHeader(name, withVary(name, present ?? value, value) as string)
   }
-  for (const name of plan.remove) raw.removeHeader(name)
-  const stated = plan.isPrivate === true ? raw.getHeader('cache-control') : undefined
+  for (const name of set.remove) raw.removeHeader(name)
+  const stated = set.isPrivate === true ? raw.getHeader('cache-control') : undefined
   if (stated !== undefined) raw.setHeader('cache-control', withoutSharing(String(stated)))
   if (given === undefined) return undefined
   const list: readonly (readonly [string, unknown])[] = Array.isArray(given) ? pairwise(given) : Object.entries(given)
-  return list.filter(([key]) => !plan.remove.has(key.toLowerCase()))
-    .flatMap(([key, value]) => [key, besideOurs(plan, key.toLowerCase(), value, raw.getHeader(key))])
+  return list.filter(([key]) => !set.remove.has(key.toLowerCase()))
+    .flatMap(([key, value]) => [key, besideOurs(set, key.toLowerCase(), value, raw.getHeader(key))])
 }
 
-function besideOurs ({ isPrivate }: HeadPlan, name: string, value: unknown, ours: unknown): unknown {
+function besideOurs ({ isPrivate }: HeadSet, name: string, value: unknown, ours: unknown): unknown {
   return isPrivate === true && name === 'cache-control' ? withoutSharing(String(value)) : withVary(name, value, ours)
 }
 
@@ -264,10 +264,10 @@ function pairwise (list: readonly unknown[]): (readonly [string, unknown])[] {
 }
 
 /** Our headers, those of the same name joined (only `vary` stands in several parts). */
-function pairsOf ({ plan, parts, flat }: Head, cache: HeadPart): Map<string, string> {
+function pairsOf ({ set, parts, flat }: Head, cache: HeadPart): Map<string, string> {
   const all = new Map<string, string>()
   const add = (name: string, value: string) => all.set(name, name === 'vary' && all.has(name) ? addVary(String(all.get(name)), value) : value)
-  for (const part of [plan.always, cache, ...parts]) for (const [name, value] of part.pairs) add(name, value)
+  for (const part of [set.always, cache, ...parts]) for (const [name, value] of part.pairs) add(name, value)
   for (let index = 0; index < flat.length; index += 2) add(flat[index] ?? '', flat[index + 1] ?? '')
   return all
 }

@@ -1,7 +1,7 @@
 export { addressOf, withoutPort } from './address.ts'
 export { answers, type Answer, type AnswerCode, type TokenFailureCode } from './answers.ts'
 export { errorAnswer, type ErrorAnswer, type ErrorContext } from './application-error.ts'
-export { addPairToHead, addToHead, headPart, headPlanOf, isHeadSent, kBlock, planHead, withoutSharing, writable, type HeaderPair, type HeadPart, type HeadPlan } from './head.ts'
+export { addPairToHead, addToHead, headPart, headSetOf, isHeadSent, kBlock, setHead, withoutSharing, writable, type HeaderPair, type HeadPart, type HeadSet } from './head.ts'
 export { hasEnded, hasLeft, whenEnded, whenLeft } from './ending.ts'
 export { bearerChallenge, ownRefusal, refusal, type OwnRefusal, type Refusal, type RefusalParts } from './refusal.ts'
 export { addVary } from './vary.ts'

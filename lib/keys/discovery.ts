@@ -1,5 +1,5 @@
 import { FetchFailure } from './failure.ts'
-import type { FetchDocument } from './transport.ts'
+import type { FetchDocument } from './fetch.ts'
 import { isSecureUrl, withoutSecrets, type PlainHosts } from './url.ts'
 
 export interface DiscoveryOptions {

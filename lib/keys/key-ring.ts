@@ -7,7 +7,7 @@ import { KeySet } from './key-set.ts'
 import { KeySetLoader } from './loader.ts'
 import type { KeyRingOptions, KeyRingStatus } from './ring-options.ts'
 import { Cooldown, refreshDelay, retryDelay } from './timing.ts'
-import { fetchDocument } from './transport.ts'
+import { fetchDocument } from './fetch.ts'
 import { KeysUnavailable, type Algorithm, type KeySource, type VerificationKey } from './types.ts'
 
 /** How many requests may wait for one attempt; the others are answered from what is known. */

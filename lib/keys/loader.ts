@@ -1,6 +1,6 @@
 import { discoverKeySetUrl, plainHosts } from './discovery.ts'
 import { asFailure, FetchFailure } from './failure.ts'
-import type { FetchDocument } from './transport.ts'
+import type { FetchDocument } from './fetch.ts'
 import { isSecureUrl } from './url.ts'
 
 export interface LoaderOptions {

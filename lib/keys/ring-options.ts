@@ -1,7 +1,7 @@
 import type { Schedule } from '../async/index.ts'
 import type { KeyEvent } from './events.ts'
 import type { KeyFailure } from './explain.ts'
-import type { FetchDocument } from './transport.ts'
+import type { FetchDocument } from './fetch.ts'
 import type { Algorithm } from './types.ts'
 
 /** Where an issuer publishes its keys: the document itself, its address, or metadata that names the address. */

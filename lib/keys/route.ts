@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Problems } from '../config/index.ts'
 import { isDirect } from './no-proxy.ts'
 import type { KeysOptions } from './options.ts'
-import { createFetch, type FetchDocument } from './transport.ts'
+import { createFetch, type FetchDocument } from './fetch.ts'
 
 type RouteOptions = Pick<KeysOptions, 'proxy' | 'ca'>
 type Variables = Readonly<Record<string, string | undefined>>

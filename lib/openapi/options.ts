@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { RequirementSchema } from '../policy/index.ts'
+import { RequirementSchema } from '../rules/index.ts'
 
 const nameHint = 'OpenAPI allows letters, digits, `.`, `-` and `_` in the name of a component.'
 

@@ -1,6 +1,6 @@
 import { answers, refusal, type AnswerCode, type Refusal } from '../http/index.ts'
 import { compilePolicy, defaultPolicies, rateLimited, unplanned } from '../limits/index.ts'
-import { compileRule, forbidden, PolicyBook } from '../policy/index.ts'
+import { compileRule, forbidden, RuleBook } from '../rules/index.ts'
 import { needs } from './security.ts'
 import type { Access, Fields, RouteFacts } from './types.ts'
 
@@ -87,7 +87,7 @@ export function responsesOf ({ access, steps }: RouteFacts, bodies: boolean): Fi
 
 function refusalOf (access: Access): Refusal {
   if (typeof access === 'string' || access.scope === undefined) return forbidden()
-  return compileRule({ scope: access.scope }, new PolicyBook()).refusal
+  return compileRule({ scope: access.scope }, new RuleBook()).refusal
 }
 
 function responseOf (description: string, sent: readonly Refusal[], bodies: boolean): Fields {

@@ -1,4 +1,4 @@
-import { statesAll, type Requirement, type Rule } from '../policy/index.ts'
+import { statesAll, type Requirement, type Rule } from '../rules/index.ts'
 import { fieldsOf, type Access, type Fields } from './types.ts'
 
 /** The schemes of a document under the names they have there. */

@@ -1,4 +1,4 @@
-import type { Rule } from '../policy/index.ts'
+import type { Rule } from '../rules/index.ts'
 
 /** Any object of a document. */
 export type Fields = Readonly<Record<string, unknown>>

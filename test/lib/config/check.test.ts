@@ -6,7 +6,7 @@ import { check, DurationSchema, Problems, type Problem } from '../../../lib/conf
 import { CorsOptionsSchema, RouteCorsSchema } from '../../../lib/cors/index.ts'
 import { HeadersOptionsSchema, RouteHeadersSchema } from '../../../lib/headers/index.ts'
 import { LimitSchema, RateLimitOptionsSchema, RouteRateLimitSchema } from '../../../lib/limits/index.ts'
-import { AuthorizationOptionsSchema, RequirementSchema } from '../../../lib/policy/index.ts'
+import { AuthorizationOptionsSchema, RequirementSchema } from '../../../lib/rules/index.ts'
 import { AuthenticationOptionsSchema } from '../../../lib/tokens/index.ts'
 
 const closed = { additionalProperties: false }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { check, Problems } from '../../../lib/config/index.ts'
 import {
-  compileHeaders, headPlans, compileNonceTable, createNonceSource, HeadersOptionsSchema, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
+  compileHeaders, headSets, compileNonceTable, createNonceSource, HeadersOptionsSchema, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
   type EffectiveHeaders, type HeadersContext, type HeadersOptions, type RouteHeaders
 } from '../../../lib/headers/index.ts'
 
@@ -123,7 +123,7 @@ t.test('an enforced policy and a candidate side by side', async t => {
 t.test('Cache-Control', async t => {
   const outcome = (options: EffectiveHeaders) => {
     const table = compileHeaders(options, production)
-    const plan = (isPublic: boolean, isRoute = true) => headPlans(table, { isPublic, isRoute }).http
+    const plan = (isPublic: boolean, isRoute = true) => headSets(table, { isPublic, isRoute }).http
     return [plan(false).success, plan(true).success, plan(true).error, plan(false).error, plan(true, false).success].map(({ pairs }) => pairs[0]?.[1])
   }
   const noStore = 'no-store, max-age=0'

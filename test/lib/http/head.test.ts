@@ -3,13 +3,13 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import t from 'tap'
-import { addPairToHead, addToHead, addVary, headPart, planHead, type HeadPlan } from '../../../lib/http/index.ts'
+import { addPairToHead, addToHead, addVary, headPart, setHead, type HeadSet } from '../../../lib/http/index.ts'
 import { writeBlocks } from '../../../lib/server/index.ts'
 
 class BlockResponse extends ServerResponse<IncomingMessage> {}
 t.ok(writeBlocks(BlockResponse), 'this runtime takes prepared heads')
 
-const plan: HeadPlan = Object.freeze({
+const plan: HeadSet = Object.freeze({
   always: headPart([['x-frame-options', 'DENY'], ['x-content-type-options', 'nosniff']]),
   success: headPart([['cache-control', 'private']]),
   error: headPart([['cache-control', 'no-store']]),
@@ -25,7 +25,7 @@ type Answer = (response: ServerResponse) => void
 async function answers (answer: Answer): Promise<Record<string, unknown>[]> {
   return Promise.all([ServerResponse, BlockResponse].map(async Response => {
     const server = createServer({ ServerResponse: Response as typeof ServerResponse }, (_, response) => {
-      planHead(response, plan)
+      setHead(response, plan)
       addToHead(response, cors)
       addPairToHead(response, 'ratelimit', '"read";r=1;t=2')
       answer(response)
@@ -91,7 +91,7 @@ t.test('somebody else has taken writeHead before', async t => {
       this.setHeader('x-before', '1')
       return Reflect.apply(writeHead, this, parts) as ServerResponse
     } as typeof writeHead
-    planHead(response, plan)
+    setHead(response, plan)
     response.end('done')
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -126,7 +126,7 @@ t.test('14 A3: a response whose `headersSent` somebody replaced still gets our h
 })
 
 t.test('15 B6: a response that shared caches must not keep, whatever case its Cache-Control is written in', async t => {
-  const values = async (write: Answer) => (await answers(response => { planHead(response, { ...plan, isPrivate: true }); write(response) })).map(answer => answer['cache-control'])
+  const values = async (write: Answer) => (await answers(response => { setHead(response, { ...plan, isPrivate: true }); write(response) })).map(answer => answer['cache-control'])
   const stated = 'public, max-age=60'
   const table: Record<string, Answer> = {
     'lower case': response => { response.writeHead(200, { 'cache-control': stated }).end() },

@@ -2,25 +2,18 @@ import { isThenable, withDeadline } from '../async/index.ts'
 import type { Problems } from '../config/index.ts'
 import { suggest } from '../config/index.ts'
 import { nameHint, namePattern, statesAll, type AuthorizationOptions, type PolicyContext, type PolicyFunction, type Requirement, type Rule } from './options.ts'
-import { compileRule, type ClaimsCheck, type PolicyTerm } from './rule.ts'
-
-export type { PolicyFunction } from './options.ts'
+import { compileRule } from './rule.ts'
+import type { AskedPolicy, ClaimsCheck, CompiledRule, NamedPolicies, OnError, PolicyTerm } from './types.ts'
 
 /** How long a policy function may take; after that it has refused. */
 const policyTimeout = 5000
 
-/** Where the exceptions and time-outs of policy functions are told. */
-type OnError = (error: unknown) => void
-
-/** A policy as it is asked: one that is a rule passes on where the failures of the functions behind it are told. */
-export type AskedPolicy = (context: PolicyContext, onError: OnError) => boolean | PromiseLike<boolean>
-
 type Policies = NonNullable<AuthorizationOptions['policies']>
 
 /** The configured policies, by name. */
-export class PolicyBook {
+export class RuleBook implements NamedPolicies {
   readonly #policies: ReadonlyMap<string, PolicyFunction | Rule>
-  readonly #rules = new Map<string, ReturnType<typeof compileRule>>()
+  readonly #rules = new Map<string, CompiledRule>()
 
   constructor (policies: Policies = {}) {
     this.#policies = new Map(Object.entries(policies))
@@ -34,7 +27,6 @@ export class PolicyBook {
     return [...this.#policies.keys()]
   }
 
-  /** The claims check of a policy that is a plain rule without functions behind it. */
   claimsOnly (name: string): ClaimsCheck | undefined {
     const policy = this.#policies.get(name)
     if (policy === undefined || typeof policy === 'function') return undefined
@@ -42,7 +34,6 @@ export class PolicyBook {
     return policies.length === 0 ? permits : undefined
   }
 
-  /** The policy as a function, whichever way it was written. A name that is not configured refuses. */
   get (name: string): AskedPolicy {
     const policy = this.#policies.get(name)
     if (policy === undefined) return () => false
@@ -51,7 +42,7 @@ export class PolicyBook {
     return (context, onError) => permits(context.principal) && allTerms(policies, context, onError)
   }
 
-  #rule (name: string, rule: Rule): ReturnType<typeof compileRule> {
+  #rule (name: string, rule: Rule): CompiledRule {
     const known = this.#rules.get(name)
     if (known !== undefined) return known
     const compiled = compileRule(rule, this)
@@ -108,7 +99,7 @@ async function bounded (answer: PromiseLike<unknown>, onError: OnError): Promise
 
 /** Reports names that are not configured, and rules that lead back to themselves. */
 export function checkPolicies (policies: Policies, path: string, problems: Problems): void {
-  const book = new PolicyBook(policies)
+  const book = new RuleBook(policies)
   for (const [name, policy] of Object.entries(policies)) {
     const at = `${path}.${name}`
     checkName(name, at, problems)
@@ -128,7 +119,7 @@ function checkName (name: string, path: string, problems: Problems): void {
   if (!namePattern.test(name)) problems.add('SECURE_API_OPTION_VALUE', path, 'no route can state this name', nameHint)
 }
 
-export function checkPolicyNames (requirement: Requirement | undefined, book: PolicyBook, path: string, problems: Problems): void {
+export function checkPolicyNames (requirement: Requirement | undefined, book: RuleBook, path: string, problems: Problems): void {
   for (const name of namesOf(requirement)) {
     if (book.has(name)) continue
     const meant = suggest(name, book.names)

@@ -1,4 +1,4 @@
-import { headPart, type HeaderPair, type HeadPlan } from '../http/index.ts'
+import { headPart, type HeaderPair, type HeadSet } from '../http/index.ts'
 import type { HeaderTable } from './table.ts'
 
 /** What decides about caching, apart from the status. */
@@ -11,8 +11,8 @@ export interface Audience {
   readonly isRoute: boolean
 }
 
-/** A route's header table, ready for the response's head: one plan for plain HTTP, one with HSTS. */
-export function headPlans ({ headers, hsts, cache, remove }: HeaderTable, { isPublic, isRoute, isGuarded = false }: Audience): { readonly http: HeadPlan, readonly https: HeadPlan } {
+/** A route's header table, ready for the response's head: one set for plain HTTP, one with HSTS. */
+export function headSets ({ headers, hsts, cache, remove }: HeaderTable, { isPublic, isRoute, isGuarded = false }: Audience): { readonly http: HeadSet, readonly https: HeadSet } {
   const stored = isPublic ? cache.anonymous : cache.authenticated
   const common = { success: partOf(isRoute ? stored : cache.error), error: partOf(cache.error), remove: new Set(remove), isPrivate: isGuarded && !isPublic && isRoute }
   const http = Object.freeze({ always: headPart(headers), ...common })

@@ -2,14 +2,14 @@ import { mock } from 'node:test'
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
 import { anonymous } from '../../../lib/credentials/index.ts'
-import { allTerms, compileRule, PolicyBook, type PolicyContext, type PolicyFunction, type Requirement, type Rule } from '../../../lib/policy/index.ts'
+import { allTerms, compileRule, RuleBook, type PolicyContext, type PolicyFunction, type Requirement, type Rule } from '../../../lib/rules/index.ts'
 
 const context: PolicyContext = { principal: anonymous, request: {} as FastifyRequest, resource: { owner: 's' } }
 const settle = () => new Promise(resolve => setImmediate(resolve))
 
 /** Asks policies as a route with this requirement would. */
 function ask (policies: Record<string, PolicyFunction | Rule>, policy: Requirement, errors: unknown[] = []): boolean | Promise<boolean> {
-  return allTerms(compileRule({ policy }, new PolicyBook(policies)).policies, context, error => { errors.push(error) })
+  return allTerms(compileRule({ policy }, new RuleBook(policies)).policies, context, error => { errors.push(error) })
 }
 
 /** What only JavaScript, or a cast, can return. */

@@ -1,6 +1,6 @@
 import type { Problems } from '../config/index.ts'
 import type { RouteRule, Rule } from './options.ts'
-import { checkPolicyNames, type PolicyBook } from './policies.ts'
+import { checkPolicyNames, type RuleBook } from './policies.ts'
 
 /** What a route's `config` says about its callers. */
 export type RouteAccess =
@@ -13,7 +13,7 @@ const ruleKeys = ['scope', 'role', 'policy'] as const
 /** The route options that say who may call. */
 export const accessKeys: readonly string[] = [...ruleKeys, 'authenticated', 'public', 'authentication']
 /** What the schema of the access keys cannot say. */
-export function readRouteAccess (stated: RouteRule, book: PolicyBook, label: string, problems: Problems): RouteAccess {
+export function readRouteAccess (stated: RouteRule, book: RuleBook, label: string, problems: Problems): RouteAccess {
   const rule: Rule = Object.create(null)
   for (const key of ruleKeys) if (stated[key] !== undefined) rule[key] = stated[key]
   const hasRule = Object.keys(rule).length > 0

@@ -1,31 +1,11 @@
 import type { Principal } from '../credentials/index.ts'
 import { bearerChallenge, refusal, type Refusal } from '../http/index.ts'
 import { statesAll, type Requirement, type Rule } from './options.ts'
-import type { AskedPolicy, PolicyBook } from './policies.ts'
-
-export type ClaimsCheck = (principal: Principal) => boolean
-
-/** A rule, decided as far as it can be at boot. */
-export interface CompiledRule {
-  /** What the claims alone must satisfy. */
-  readonly permits: ClaimsCheck
-  /** What only the request can answer; every one must hold. */
-  readonly policies: readonly PolicyTerm[]
-  /** The ready 403: RFC 6750 §3.1 `insufficient_scope`, with the scopes that would do. */
-  readonly refusal: Refusal
-  /** The rule as it was stated, for whoever asks why; undefined where there is none. */
-  readonly required?: Rule
-}
-
-/** Functions of which all, or any, must permit. */
-export interface PolicyTerm {
-  readonly mode: 'all' | 'any'
-  readonly functions: readonly AskedPolicy[]
-}
+import type { ClaimsCheck, CompiledRule, NamedPolicies, PolicyTerm } from './types.ts'
 
 interface Wanted { readonly mode: 'all' | 'any', readonly names: readonly string[] }
 
-export function compileRule (rule: Rule, book: PolicyBook): CompiledRule {
+export function compileRule (rule: Rule, book: NamedPolicies): CompiledRule {
   const scope = wanted(rule.scope)
   const role = wanted(rule.role)
   const named = namedPolicies(wanted(rule.policy), book)
@@ -78,7 +58,7 @@ function every (checks: readonly ClaimsCheck[]): ClaimsCheck {
  * Named policies that are plain rules melt into the claims check; functions stay for `preHandler`. Where any policy is
  * enough and one is a function, the claims cannot refuse on their own, so all of them stay together.
  */
-function namedPolicies (policy: Wanted | undefined, book: PolicyBook): { checks: ClaimsCheck[], terms: PolicyTerm[] } {
+function namedPolicies (policy: Wanted | undefined, book: NamedPolicies): { checks: ClaimsCheck[], terms: PolicyTerm[] } {
   if (policy === undefined) return { checks: [], terms: [] }
   const { mode, names } = policy
   const melted = new Map(names.map(name => [name, book.claimsOnly(name)]))
@@ -89,6 +69,6 @@ function namedPolicies (policy: Wanted | undefined, book: PolicyBook): { checks:
   return { checks: [principal => checks.some(permits => permits(principal))], terms: [] }
 }
 
-function termsOf (mode: Wanted['mode'], names: readonly string[], book: PolicyBook): PolicyTerm[] {
+function termsOf (mode: Wanted['mode'], names: readonly string[], book: NamedPolicies): PolicyTerm[] {
   return names.length === 0 ? [] : [Object.freeze({ mode, functions: Object.freeze(names.map(name => book.get(name))) })]
 }

@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Problems } from '../../../lib/config/index.ts'
 import type { Principal } from '../../../lib/credentials/index.ts'
-import { allTerms, checkPolicies, compileRule, PolicyBook, readRouteAccess, type PolicyFunction, type Requirement, type Rule } from '../../../lib/policy/index.ts'
+import { allTerms, checkPolicies, compileRule, RuleBook, readRouteAccess, type PolicyFunction, type Requirement, type Rule } from '../../../lib/rules/index.ts'
 
-const book = new PolicyBook({ 'order-owner': () => true, staff: { role: 'staff' } })
+const book = new RuleBook({ 'order-owner': () => true, staff: { role: 'staff' } })
 
 function read (config: Record<string, unknown>) {
   const problems = new Problems()
@@ -119,7 +119,7 @@ t.test('a rule is decided when it is compiled', t => {
 })
 
 t.test('policies that are rules melt into the claims; functions stay', t => {
-  const policies = new PolicyBook({ staff: { role: 'staff' }, senior: { policy: 'staff', scope: 's' }, ask: () => true, asked: { policy: 'ask', role: 'boss' } })
+  const policies = new RuleBook({ staff: { role: 'staff' }, senior: { policy: 'staff', scope: 's' }, ask: () => true, asked: { policy: 'ask', role: 'boss' } })
   const terms = (policy: Requirement) => compileRule({ policy }, policies).policies.map(({ mode, functions }) => `${mode} ${functions.length}`)
   t.strictSame(terms('senior'), [])
   t.strictSame(terms({ any: ['senior', 'staff'] }), [])
@@ -155,7 +155,7 @@ const principals = fc.tuple(fc.subarray(['a', 'b', 'c']), fc.subarray(['r', 'q']
 
 t.test('a compiled rule and a naive reading of it agree', async () => {
   await fc.assert(fc.asyncProperty(ruleOver(), ruleOver('one'), ruleOver('one', 'two', 'unknown'), principals, async (one, two, rule, principal) => {
-    const policies = new PolicyBook({ yes: () => true, no: () => false, later: async () => true, one, two })
+    const policies = new RuleBook({ yes: () => true, no: () => false, later: async () => true, one, two })
     const compiled = compileRule(rule, policies)
     const context = { principal, request, resource: undefined }
     const actual = compiled.permits(principal) && await allTerms(compiled.policies, context)
