@@ -122,7 +122,7 @@ class DocumentedRoutes {
     if (!Object.hasOwn(this.#app, 'server') || !isServed(this.#app, method, path)) return undefined
     this.#app.log.warn({ code: 'SECURE_API_OPENAPI_ROUTE_UNKNOWN' satisfies ConfigurationCode, method, path },
       'secure-api: this operation is documented as if it needed a token: its route was declared before the suite, which does not know its rule yet, or a transform changed its path')
-    return { access: 'unknown', steps: this.#pipeline.controls }
+    return { access: 'unknown', steps: this.#pipeline.controls.map(({ name }) => name) }
   }
 }
 

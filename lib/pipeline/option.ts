@@ -38,7 +38,9 @@ export function routeOption<Value, Own> ({ key, schema, prepare, refine }: Optio
 /** What a route states of each option, parsed. */
 export type OwnOptions = ReadonlyMap<RouteOption, unknown>
 
-/** Parses a route's `config`, each key and each option once. A value that is wrong counts as not stated. */
+const nothing: Config = Object.freeze(Object.create(null))
+
+/** Parses a route's `config`, each key and each option once. An option with a value that is wrong counts as not stated. */
 export function readOptions (route: RouteInfo, options: Iterable<RouteOption>, problems: Problems): OwnOptions {
   const sound = new Map<string, boolean>()
   const isSound = (key: string, schema: TSchema): boolean => {
@@ -51,8 +53,7 @@ export function readOptions (route: RouteInfo, options: Iterable<RouteOption>, p
     if (own.has(option)) continue
     const stated = statedOf(option, route.config)
     const wrong = Object.keys(stated).filter(key => !isSound(key, option.schemas[key] ?? Type.Never()))
-    for (const key of wrong) delete stated[key]
-    own.set(option, option.parse(stated, route, wrong.length === 0 ? problems : new Problems()))
+    own.set(option, wrong.length === 0 ? option.parse(stated, route, problems) : option.parse(nothing, route, new Problems()))
   }
   return own
 }

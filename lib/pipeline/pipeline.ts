@@ -1,3 +1,4 @@
+import { Type, type TObject } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { ConfigurationError, Problems } from '../config/index.ts'
 import { Marks } from '../marks/index.ts'
@@ -103,9 +104,15 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
     return Object.fromEntries([...this.#reports].map(([name, status]) => [name, status()]))
   }
 
-  /** Names of the registered controls, in the order in which a request meets them. */
-  get controls (): readonly string[] {
-    return this.#controls.map(({ name }) => name)
+  /** The registered controls, in the order in which a request meets them. */
+  get controls (): readonly Control[] {
+    return this.#controls
+  }
+
+  /** The route options that the controls read, as one schema. */
+  get schema (): TObject {
+    const schemas = this.#options.flatMap(({ schemas }) => Object.entries(schemas).map(([key, schema]) => [key, Type.Optional(schema)]))
+    return Type.Object(Object.fromEntries(schemas))
   }
 
   /** The route options that the controls read. */

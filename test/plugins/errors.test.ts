@@ -59,7 +59,7 @@ t.test('15 B2: every error of the application is a problem document', async t =>
     ['405', await app.inject({ method: 'PUT', url: '/orders' }), { status: 405, title: 'Method Not Allowed', code: 'SECURE_API_METHOD_NOT_ALLOWED' }],
     ['413', await post(JSON.stringify({ a: 'x'.repeat(200) })), { status: 413, code: 'SECURE_API_REQUEST_TOO_LARGE' }],
     ['415', await post('a,b', { 'content-type': 'text/csv' }), { status: 415, title: 'Unsupported Media Type', code: 'SECURE_API_REQUEST_MEDIA_TYPE' }],
-    ['body syntax', await post('{"secret'), { status: 400, title: 'Bad Request', code: 'SECURE_API_REQUEST_BODY', detail: /^The body cannot be read/ }],
+    ['body syntax', await post('{"secret'), { status: 400, title: 'Bad Request', code: 'SECURE_API_REQUEST_BODY', detail: /^The body could not be parsed/ }],
     ['empty body', await post(''), { status: 400, code: 'SECURE_API_REQUEST_BODY' }],
     ['a missing member', await post('{}'), { status: 400, code: 'SECURE_API_REQUEST_INVALID', errors: [{ in: 'body', pointer: '#/a~1b', detail: /required/ }] }],
     ['a wrong one', await post('{"a/b":1,"list":[1,"x"]}'), { status: 400, errors: [{ in: 'body', pointer: '#/list/1', detail: 'must be integer' }] }],
