@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { environmentOf, type Environment } from '../lib/config/index.ts'
 import { errorAnswer, isHeadSent, refusal } from '../lib/http/index.ts'
 import { Marks } from '../lib/marks/index.ts'
-import { RefusalError, writeProblem } from '../lib/pipeline/index.ts'
+import { carryHeaders, RefusalError, writeProblem } from '../lib/pipeline/index.ts'
 import { allowAnotherErrorHandler, errorHandlerOf, quietOf, routeContextOf, type ErrorHandlerLink } from './fastify-internals.ts'
 import { pipelineOf } from './pipeline.ts'
 
@@ -26,7 +26,8 @@ type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyRepl
 const errors: FastifyPluginAsync<ErrorsPluginOptions> = async (app, { environment, errors: mode = 'problem' }) => {
   // A hook of its own: after `reply.callNotFound()` a request still has the chain of its route.
   app.addHook('preHandler', mode === 'problem' ? sendNotFound : throwNotFound)
-  if (mode === 'problem') pipelineOf(app).offer({ onFirst: layUnder(app, problemHandler(app, environmentOf(environment) === 'development')) })
+  const onFirst = mode === 'problem' ? layUnder(app, problemHandler(app, environmentOf(environment) === 'development')) : layOver()
+  pipelineOf(app).offer({ onFirst })
 }
 
 function problemHandler (app: FastifyInstance, reveal: boolean): ErrorHandler {
@@ -106,6 +107,26 @@ function above (ours: ErrorHandlerLink, handler: ErrorHandlerLink): ErrorHandler
   const next: object | null = Object.getPrototypeOf(handler)
   if (next === Object.prototype || next === null) return ours
   return Object.assign(Object.create(above(ours, next as ErrorHandlerLink)), { func: handler.func })
+}
+
+/**
+ * `errors: 'throw'`: what a guard by hand refuses on a route that was declared before the suite, whose handler we never saw. The headers
+ * go on the reply before that handler is called.
+ */
+function layOver (): (request: FastifyRequest) => void {
+  const seen = new Marks<object, true>()
+  return request => {
+    const context = routeContextOf(request)
+    const next = context?.errorHandler
+    if (context === undefined || next === undefined || seen.of(context) === true) return
+    seen.set(context, true)
+    const carryFirst: ErrorHandler = (error, ...rest) => {
+      if (error instanceof RefusalError) carryHeaders(rest[1], error.refusal)
+      return (next.func as ErrorHandler)(error, ...rest)
+    }
+    // What the application's handler throws goes to the one below it, as before.
+    context.errorHandler = Object.assign(Object.create(Object.getPrototypeOf(next)), { func: carryFirst })
+  }
 }
 
 function setAnother (app: FastifyInstance, handler: Parameters<FastifyInstance['setErrorHandler']>[0]): void {

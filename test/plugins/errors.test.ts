@@ -208,6 +208,26 @@ t.test('15 B3: with errors: throw the mandatory headers are there whatever the h
   t.match(type, 'application/json')
 })
 
+t.test('15 B3: the headers of a guard by hand are there on a route that was declared before the suite too', async t => {
+  const app = startFastify(t)
+  app.setErrorHandler(async (error, _request, reply) => {
+    if (error instanceof TypeError) throw error
+    return reply.code(400).send({ own: true })
+  })
+  app.get('/early', { config: open, onRequest: (request, reply, done) => { app.requireScope('a')(request, reply, done) } }, async () => '')
+  app.get('/thrown', { config: open }, async () => { throw new TypeError('passed on') })
+  const odd: unknown = { odd: true }
+  app.get('/odd', { config: open }, async () => { throw odd })
+  await app.register(secureApi, { auth: { issuer: issuer.issuer, audience: issuer.audience }, environment: 'development', errors: 'throw' })
+  for (const time of ['first', 'second']) {
+    const early = await app.inject('/early')
+    t.strictSame([early.json(), early.statusCode], [{ own: true }, 400], time)
+    t.match(early.headers, { 'www-authenticate': /^Bearer realm=/ }, time)
+  }
+  t.match((await app.inject('/thrown')).json(), { message: 'passed on', statusCode: 500 })
+  t.match((await app.inject('/odd')).json(), { own: true })
+})
+
 t.test('15 B7: a 404 repeats neither path nor query, in the answer and in the log', async t => {
   for (const errors of ['problem', 'throw'] as const) {
     const log = logOf()
