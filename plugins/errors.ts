@@ -60,7 +60,7 @@ const lastResort: ErrorHandler = (error, _request, reply) => {
   try {
     reply.log.error({ err: error }, 'secure-api: the answer to an error could not be sent')
   } catch {
-    reply.log.error('secure-api: the answer to an error could not be sent, and the error cannot be read')
+    reply.log.error('secure-api: the answer to an error could not be sent, and the error could not be read')
   }
   if (isHeadSent(raw)) {
     raw.destroy()
@@ -71,7 +71,8 @@ const lastResort: ErrorHandler = (error, _request, reply) => {
 }
 
 /** What a handler said of the body that it then failed to send. */
-const ofTheLostBody = ['content-encoding', 'content-disposition', 'content-language', 'content-range', 'accept-ranges', 'etag', 'last-modified', 'expires']
+const ofTheLostBody = ['content-encoding', 'content-disposition', 'content-language', 'content-range', 'accept-ranges', 'etag',
+  'last-modified', 'expires']
 
 /** The cause of a failure stands nowhere else: it is logged even where requests are not. */
 function tell (error: unknown, request: FastifyRequest, reply: FastifyReply, isQuiet: (request: FastifyRequest) => boolean): void {
@@ -138,7 +139,10 @@ const notFound = refusal('SECURE_API_NOT_FOUND', { headers: { 'cache-control': '
 
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
 
-/** In the place of Fastify's own 404, which repeats path and query, in the log too. A handler of the application, which it has bound, is left to answer. */
+/**
+ * In the place of Fastify's own 404, which repeats path and query, in the log too. A handler of the application, which it has bound, is
+ * left to answer.
+ */
 function isDefaultNotFound (request: FastifyRequest): boolean {
   return request.is404 && (request.routeOptions as { handler?: { name: string } }).handler?.name === 'basic404'
 }

@@ -30,8 +30,12 @@ export interface OptionParts<Value, Own> {
 export function routeOption<Value, Own> ({ key, schema, prepare, refine }: OptionParts<Value, Own>): RouteOption<Own> {
   return Object.freeze({
     schemas: { [key]: schema },
-    parse: (stated: Config, route: RouteInfo, problems: Problems) => refine(stated[key] as Value | undefined, { route, path: `${route.label}: config.${key}`, problems }),
-    ...(prepare && { prepare: (stated: readonly Config[]) => prepare(stated.filter(values => key in values).map(values => values[key] as Value)) })
+    parse: (stated: Config, route: RouteInfo, problems: Problems) => refine(stated[key] as Value | undefined,
+      { route, path: `${route.label}: config.${key}`, problems }),
+    ...(prepare && {
+      prepare: (stated: readonly Config[]) =>
+        prepare(stated.filter(values => key in values).map(values => values[key] as Value))
+    })
   })
 }
 
@@ -44,7 +48,8 @@ const nothing: Config = Object.freeze(Object.create(null))
 export function readOptions (route: RouteInfo, options: Iterable<RouteOption>, problems: Problems): OwnOptions {
   const sound = new Map<string, boolean>()
   const isSound = (key: string, schema: TSchema): boolean => {
-    const known = sound.get(key) ?? problems.clean(found => check(Type.Object({ [key]: schema }), { [key]: route.config[key] }, `${route.label}: config`, found))
+    const known = sound.get(key) ?? problems.clean(found => check(Type.Object({ [key]: schema }), { [key]: route.config[key] },
+      `${route.label}: config`, found))
     sound.set(key, known)
     return known
   }

@@ -80,5 +80,13 @@ export function routeInfo (url: string, method: Declaration['method'], config: C
   const methods = typeof method === 'string' ? [method] : [...method]
   const label = `route ${methods.join(',')} ${url}`
   if (under === undefined) return Object.freeze({ kind: 'route', early, methods, url, config, label })
-  return Object.freeze({ kind: 'route', early, methods, url, config: under.config, label: `${label} (${under.source})`, source: under.source })
+  return Object.freeze({
+    kind: 'route',
+    early,
+    methods,
+    url,
+    config: under.config,
+    label: `${label} (${under.source})`,
+    source: under.source
+  })
 }
