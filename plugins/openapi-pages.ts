@@ -27,7 +27,7 @@ export function warnOfBlankPages (app: FastifyInstance, pipeline: Frame): void {
     const blank = declared.filter(route => !allowsPages(pipeline.declared(route)?.info.config.headers)).map(({ url }) => url)
     if (blank.length === 0) return
     app.log.warn({ code: 'SECURE_API_HEADERS_PAGE_BLANK' satisfies ConfigurationCode, routes: [...new Set(blank)] },
-      "secure-api: these pages stay blank under the API's Content-Security-Policy. Set `openapi.ui`, or their `headers: { profile: 'html' }`")
+      "secure-api: these pages stay blank under the API's Content-Security-Policy. Set `openapi.ui`, or `profile: 'html'`")
   })
 }
 

@@ -99,7 +99,7 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
 const findings: Readonly<Record<AddressFinding, string>> = {
   unreadable: 'a proxy forwards an address that cannot be read, so its callers share one budget; it must send the address alone',
   'forwarded-ignored': 'requests come through a proxy that is not in `trustProxy`, so its callers share one budget; add its address',
-  'shared-address': 'nearly all requests come from one private address; if it is a proxy, make it send X-Forwarded-For, and set `trustProxy`'
+  'shared-address': 'nearly all requests come from one private address; if it is a proxy, it must send X-Forwarded-For; set `trustProxy`'
 }
 
 /** A number of hops trusts nobody since Fastify 5.12.1 (CVE-2026-16732); `true` believes the address that a caller writes itself. */
