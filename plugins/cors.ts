@@ -8,7 +8,7 @@ import {
 } from '../lib/cors/index.ts'
 import { addPairToHead, addToHead, refusal, type Refusal } from '../lib/http/index.ts'
 import { rateLimitHeaderNames } from '../lib/limits/index.ts'
-import { answered, routeOption, type CompiledRoute, type Handler, type RouteInfo } from '../lib/pipeline/index.ts'
+import { answered, routeOption, type CompiledRoute, type Handler, type RouteInfo, type RouteOption } from '../lib/pipeline/index.ts'
 import type { Misspelt } from './misspelt.ts'
 import { methodsOfRoutes, neighbours, refuseBeside } from './neighbours.ts'
 import { pipelineOf } from './pipeline.ts'
@@ -50,17 +50,7 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment: s
     fix: 'Remove it, or set `cors: false`.'
   })
   const pipeline = pipelineOf(app)
-  const option = routeOption<RouteCors, OwnCors>({
-    key: 'cors',
-    schema: RouteCorsSchema,
-    prepare: async stated => { for (const own of stated) if (own !== false) await loadFor({ ...options, ...own }) },
-    refine (stated, { path, problems }) {
-      if (stated === undefined || stated === false) return { stated: stated ?? 'default', policy: stated === false ? undefined : base }
-      let policy: CorsPolicy | undefined
-      const isSound = problems.clean(found => { policy = mergeAndCompile(options, stated, path, found, environment) })
-      return { stated, policy: isSound ? policy : undefined }
-    }
-  })
+  const option = corsOption(options, base, environment)
   const policyOf = ({ own }: CompiledRoute) => (own.get(option) as OwnCors | undefined)?.policy
   /** Of a route that was declared before the suite, and not called yet, it is known that it exists, and not what its policy is. */
   const policiesAt: PoliciesAt = (method, url) => {
@@ -83,6 +73,20 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment: s
   pipeline.offer({ originHeaders: origin => actual(base, origin).pairs })
   app.addHook('onReady', async function compareMethods () {
     warnOfMethods(app, options.methods ?? [], pipeline.routes.flatMap(route => uncallable(route.info, policyOf(route))))
+  })
+}
+
+function corsOption (options: CorsOptions, base: CorsPolicy, environment: Environment): RouteOption<OwnCors> {
+  return routeOption<RouteCors, OwnCors>({
+    key: 'cors',
+    schema: RouteCorsSchema,
+    prepare: async stated => { for (const own of stated) if (own !== false) await loadFor({ ...options, ...own }) },
+    refine (stated, { path, problems }) {
+      if (stated === undefined || stated === false) return { stated: stated ?? 'default', policy: stated === false ? undefined : base }
+      let policy: CorsPolicy | undefined
+      const isSound = problems.clean(found => { policy = mergeAndCompile(options, stated, path, found, environment) })
+      return { stated, policy: isSound ? policy : undefined }
+    }
   })
 }
 

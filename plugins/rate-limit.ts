@@ -107,7 +107,7 @@ function refuseBlindTrust (app: FastifyInstance): void {
   const trusted = serverOptionsOf(app)?.trustProxy
   if (trusted === true) {
     return app.log.warn({ code: 'SECURE_API_SERVER_TRUST_PROXY' },
-      'secure-api: trustProxy: true accepts any X-Forwarded-For, so callers evade limits by address; list the proxies instead')
+      'secure-api: trustProxy: true accepts any X-Forwarded-For, so callers evade limits; name the proxies by address or network')
   }
   if (typeof trusted !== 'number') return
   throw new ConfigurationError([{

@@ -1,8 +1,8 @@
 import type { Problems } from '../config/index.ts'
 import {
-  ownConfig, ownToTheBottom, routeInfo, sameConfig, type Config, type Copies, type Declaration, type Underlay
+  ownConfig, ownToTheBottom, routeInfo, sameConfig, type Config, type Copies, type Declaration, type Underlay, type RouteInfo
 } from './route-info.ts'
-import type { CompiledRoute, RouteInfo } from './types.ts'
+import type { CompiledRoute } from './types.ts'
 
 /** What rules by path lay under the `config` of a slot. */
 export type Under = (slot: Slot, own: Config) => Underlay | undefined
