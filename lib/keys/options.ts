@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { DurationSchema, milliseconds, parseDuration, type Problems } from '../config/index.ts'
 import { checkRoute } from './route.ts'
+import type { JwkSource } from './source.ts'
 
 export const KeysOptionsSchema = Type.Object({
   /**
@@ -49,7 +50,17 @@ export const KeysOptionsSchema = Type.Object({
   insecureHosts: Type.Optional(Type.Array(
     Type.String({ pattern: '^[A-Za-z0-9._-]+$', hint: "Write the bare name of a host: 'keycloak'." }),
     { minItems: 1 }
-  ))
+  )),
+  /**
+   * An instance of `get-jwks` that fetches the keys in place of the suite: `buildGetJwks({ … })`, with the dispatcher of the
+   * application, say. Every other option here but `proxy`, `ca` and `insecureHosts` holds. It is asked for one `kid` at a
+   * time, so that keys are fetched with the first token of each key, at most 8 unknown ones for each `cooldown`; tokens
+   * without `kid` are refused; size, redirects and the address are the instance's affair. Give it an instance of its own:
+   * each question empties that key's place in its caches. Any object with such a `getJwk` will do, and a key that the
+   * provider removed then lives as long as that object says.
+   * @default none: the suite fetches the whole key set
+   */
+  source: Type.Optional(Type.Unsafe<JwkSource>({}))
 }, { additionalProperties: false })
 
 export type KeysOptions = Static<typeof KeysOptionsSchema>
@@ -100,6 +111,22 @@ export function validateKeys (options: KeysOptions, environment: 'production' | 
       'Leave it out in production, or set `environment` (or NODE_ENV) to development if the provider runs in a container beside this one.')
   }
   checkRoute(options, path, problems)
+  if (options.source !== undefined) checkSource(options, path, problems)
+}
+
+/** What says how the suite fetches, which it does not do then. */
+const ownFetch = ['proxy', 'ca', 'insecureHosts'] as const
+
+function checkSource (options: KeysOptions, path: string, problems: Problems): void {
+  const source: unknown = options.source
+  if (typeof (source as Partial<JwkSource> | null)?.getJwk !== 'function') {
+    problems.add('SECURE_API_OPTION_TYPE', `${path}.source`,
+      'it has no function `getJwk`', 'Give an instance of get-jwks: `buildGetJwks({ … })`.')
+  }
+  for (const name of ownFetch.filter(name => options[name] !== undefined)) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.${name}`,
+      'the keys are fetched by `source`, which knows nothing of it', 'Give `source` a dispatcher that does it, or leave one of them out.')
+  }
 }
 
 function checkOrder ({ refresh, cooldown, maxStale }: KeyTimes, path: string, problems: Problems): void {
