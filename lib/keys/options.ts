@@ -52,12 +52,12 @@ export const KeysOptionsSchema = Type.Object({
     { minItems: 1 }
   )),
   /**
-   * An instance of `get-jwks` that fetches the keys in place of the suite: `buildGetJwks({ … })`, with the dispatcher of the
-   * application, say. Every other option here but `proxy`, `ca` and `insecureHosts` holds. It is asked for one `kid` at a
-   * time, so that keys are fetched with the first token of each key, at most 8 unknown ones for each `cooldown`; tokens
-   * without `kid` are refused; size, redirects and the address are the instance's affair. Give it an instance of its own:
-   * each question empties that key's place in its caches. Any object with such a `getJwk` will do, and a key that the
-   * provider removed then lives as long as that object says.
+   * An instance of `get-jwks` that fetches the keys instead of the suite: `buildGetJwks({ … })`. The keys are checked as
+   * usual, and the times above hold. It gives one key at a time by its `kid`, so it cannot promise what the suite's own
+   * loader does: no key is there before its first token, tokens without `kid` are refused, requests cause up to 8 look-ups
+   * of unknown keys for each `cooldown` instead of one, and its dispatcher alone limits size and redirects. Use the instance
+   * for nothing else: each look-up clears the key from its caches, so that a removed key ends. Any object with such a
+   * `getJwk` works; if it caches, a removed key lives as long as that cache. Excludes `proxy`, `ca` and `insecureHosts`.
    * @default none: the suite fetches the whole key set
    */
   source: Type.Optional(Type.Unsafe<JwkSource>({}))
