@@ -79,7 +79,8 @@ export function trustOwnTokens (rings: Rings, options: OwnTokensOptions, { publi
   return trust(rings, issuer, [compileOwn(issuer, ownLifetime(options))])
 }
 
-function locationOf ({ jwks, jwksUri }: IssuerOptions): KeyRingOptions['source'] {
+function locationOf ({ jwks, jwksUri, keys }: IssuerOptions): KeyRingOptions['source'] {
+  if (keys?.source !== undefined) return { askFor: keys.source }
   if (jwks !== undefined) return { jwks }
   return jwksUri === undefined ? 'discovery' : { jwksUri }
 }
