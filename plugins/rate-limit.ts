@@ -97,7 +97,7 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
 }
 
 const findings: Readonly<Record<AddressFinding, string>> = {
-  unreadable: 'a proxy forwards an address that cannot be read, so its callers share one budget; it must send the address alone',
+  unreadable: 'X-Forwarded-For holds no readable address, so callers of that proxy share one budget; it must send the address alone',
   'forwarded-ignored': 'requests come through a proxy that is not in `trustProxy`, so its callers share one budget; add its address',
   'shared-address': 'nearly all requests come from one private address; if it is a proxy, it must send X-Forwarded-For; set `trustProxy`'
 }
