@@ -88,6 +88,21 @@ export function setHead (raw: ServerResponse, set: HeadSet): void {
 function writeNow (raw: Response, set: HeadSet): void {
   raw[kSet] = set
   for (const [name, value] of [...set.always.pairs, ...set.error.pairs]) raw.setHeader(name, value)
+  if (set.isPrivate === true) keepPrivate(raw)
+}
+
+/** A hijacked answer over HTTP/2 passes no hook behind this one. */
+function keepPrivate (raw: Response): void {
+  const { setHeader } = raw
+  const writeHead = raw.writeHead as Write
+  raw.setHeader = (name, value) => setHeader.call(raw, name, isCacheControl(name) ? withoutSharing(String(value)) : value)
+  raw.writeHead = (status: number, ...parts: unknown[]) => writeHead.call(raw, status, ...parts.map(privately)) as Response
+}
+
+function privately (given: unknown): unknown {
+  if (typeof given !== 'object' || given === null) return given
+  if (!Array.isArray(given)) return unshared({ isPrivate: true }, given as Readonly<Record<string, Value>>)
+  return pairwise(given).flatMap(([name, value]) => [name, isCacheControl(name) ? withoutSharing(String(value)) : value])
 }
 
 /** The head set of an HTTP/2 response, whose headers have been set as for an error. */
@@ -163,7 +178,7 @@ function complete (raw: Response, head: Head, status: number, given: Given): Giv
   return merged(head, cache, own)
 }
 
-function unshared ({ isPrivate }: HeadSet, own: Readonly<Record<string, Value>> | undefined): Readonly<Record<string, Value>> | undefined {
+function unshared ({ isPrivate }: Pick<HeadSet, 'isPrivate'>, own: Readonly<Record<string, Value>> | undefined): Readonly<Record<string, Value>> | undefined {
   const name = isPrivate === true ? cacheControlIn(own) : undefined
   if (own === undefined || name === undefined) return own
   const value = withoutSharing(String(own[name]))
@@ -172,8 +187,12 @@ function unshared ({ isPrivate }: HeadSet, own: Readonly<Record<string, Value>> 
 
 /** Fastify writes names in lower case; whoever writes to `reply.raw` does not. Length first: this is asked for each header of each response. */
 function cacheControlIn (own: Readonly<Record<string, Value>> | undefined): string | undefined {
-  for (const name in own) if (name.length === 13 && name.toLowerCase() === 'cache-control') return name
+  for (const name in own) if (isCacheControl(name)) return name
   return undefined
+}
+
+function isCacheControl (name: string): boolean {
+  return name.length === 13 && name.toLowerCase() === 'cache-control'
 }
 
 /**
@@ -182,7 +201,7 @@ function cacheControlIn (own: Readonly<Record<string, Value>> | undefined): stri
  */
 export function withoutSharing (value: string): string {
   const directives = value.split(',').map(directive => directive.trim())
-  const names = directives.map(directive => directive.toLowerCase().replace(/\s*=.*/s, ''))
+  const names = directives.map(directive => directive.toLowerCase().replace(/[\s=;].*/s, ''))
   if (directives.some(directive => /^(private|no-store)$/i.test(directive)) || !names.some(name => sharing.has(name))) return value
   return ['private', ...directives.filter((_, index) => !['public', 's-maxage'].includes(names[index] ?? ''))].join(', ')
 }

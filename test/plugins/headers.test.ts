@@ -1,3 +1,4 @@
+import { connect } from 'node:http2'
 import fastifyStatic from '@fastify/static'
 import type { FastifyInstance, FastifyReply, FastifyServerOptions } from 'fastify'
 import t from 'tap'
@@ -103,6 +104,35 @@ t.test('15 B6: what is not stated at the route opens no shared cache where calle
     const control = async (url: string) => (await app.inject({ url, headers: bearer(issuer) })).headers['cache-control']
     t.strictSame(await Promise.all(['/guarded', '/stated', '/open', '/shared', '/own', '/raw', '/hijacked'].map(control)),
       ['private, max-age=0', 'public, max-age=0', 'public, max-age=0', 'private, max-age=5', 'max-age=5', 'private', 'private'])
+  }
+})
+
+t.test('15 B6: over HTTP/2 a hijacked answer of a guarded route opens no shared cache either', async t => {
+  const stated = 'public, max-age=9'
+  const ways: Readonly<Record<string, (raw: FastifyReply['raw']) => void>> = {
+    head: raw => { raw.writeHead(200, { 'Cache-Control': stated }) },
+    list: raw => { raw.writeHead(200, ['cache-control', stated] as never) },
+    set: raw => { raw.setHeader('Cache-Control', stated) }
+  }
+  const { app } = await secured(t, issuer, {
+    fastify: { http2: true } as object,
+    routes: app => {
+      for (const [name, write] of Object.entries(ways)) {
+        for (const config of [{ authenticated: true } as const, open]) {
+          const path = `/${name}${'public' in config ? '/open' : ''}`
+          app.get(path, { config }, (_request, reply) => { reply.hijack(); write(reply.raw); reply.raw.end() })
+        }
+      }
+    }
+  })
+  const client = connect(await app.listen({ port: 0, host: '127.0.0.1' }))
+  t.teardown(() => { client.close() })
+  const control = (path: string) => new Promise<unknown>((resolve, reject) => {
+    client.request({ ':path': path, ...bearer(issuer) }).on('error', reject).on('response', head => { resolve(head['cache-control']) }).end()
+  })
+  for (const name of Object.keys(ways)) {
+    t.equal(await control(`/${name}`), 'private, max-age=9', name)
+    t.equal(await control(`/${name}/open`), stated, `${name}: a public route says itself how it may be stored`)
   }
 })
 

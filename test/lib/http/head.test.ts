@@ -134,7 +134,8 @@ t.test('15 B6: a response that shared caches must not keep, whatever case its Ca
     'with a reason': response => { response.writeHead(200, 'OK', { 'CACHE-CONTROL': stated }).end() },
     'in parts': response => { response.writeHead(200, { 'Cache-Control': ['public', 'max-age=60'] }).end() },
     'in a list': response => { response.writeHead(200, ['Cache-Control', stated]).end() },
-    'set before': response => { response.setHeader('Cache-Control', stated); response.end() }
+    'set before': response => { response.setHeader('Cache-Control', stated); response.end() },
+    'with a wrong separator': response => { response.setHeader('Cache-Control', 'public; max-age=9, max-age=60'); response.end() }
   }
   for (const [name, write] of Object.entries(table)) t.strictSame(await values(write), ['private, max-age=60', 'private, max-age=60'], name)
 })
