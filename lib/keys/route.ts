@@ -2,10 +2,13 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Problems } from '../config/index.ts'
 import { isDirect } from './no-proxy.ts'
-import type { KeysOptions } from './options.ts'
 import { createFetch, type FetchDocument } from './fetch.ts'
 
-type RouteOptions = Pick<KeysOptions, 'proxy' | 'ca'>
+interface RouteOptions {
+  readonly proxy?: string | false
+  readonly ca?: string
+}
+
 type Variables = Readonly<Record<string, string | undefined>>
 
 /** How the documents of an issuer are fetched: over the proxy that the options or the environment name, if any. */

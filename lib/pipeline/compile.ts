@@ -3,7 +3,8 @@ import { refusal } from '../http/index.ts'
 import { checkKeys } from './misspelt.ts'
 import { readOptions, type OwnOptions, type RouteOption } from './option.ts'
 import { phaseOrder } from './phases.ts'
-import type { CompiledRoute, CompiledStep, Control, RouteInfo } from './types.ts'
+import type { RouteInfo } from './route-info.ts'
+import type { CompiledRoute, CompiledStep, Control } from './types.ts'
 
 type Named = readonly [name: string, step: CompiledStep]
 

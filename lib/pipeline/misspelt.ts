@@ -1,5 +1,5 @@
 import { editDistance, type Problems } from '../config/index.ts'
-import type { RouteInfo } from './types.ts'
+import type { RouteInfo } from './route-info.ts'
 
 /** What people write who know the official plugins. */
 const foreign: Readonly<Record<string, string>> = { helmet: 'headers' }

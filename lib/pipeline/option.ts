@@ -1,7 +1,6 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import { check, Problems } from '../config/index.ts'
-import type { Config } from './route-info.ts'
-import type { RouteInfo } from './types.ts'
+import type { Config, RouteInfo } from './route-info.ts'
 
 /** What a control reads from the `config` of a route. */
 export interface RouteOption<Own = unknown> {

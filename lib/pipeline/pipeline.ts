@@ -5,11 +5,11 @@ import { sendProblem, throwProblem } from './answer.ts'
 import { compileOrClose, compileRoute, inOrder, keysOf } from './compile.ts'
 import { statedOf, type RouteOption } from './option.ts'
 import type { PathRules } from './path-rules.ts'
-import { sameConfig, type Declaration } from './route-info.ts'
+import { sameConfig, type Declaration, type RouteInfo } from './route-info.ts'
 import { RouteTable, type RouterOptions } from './route-table.ts'
 import type { Answerer } from './run.ts'
 import { Slot, type Under } from './slot.ts'
-import type { CompiledRoute, Control, RouteInfo } from './types.ts'
+import type { CompiledRoute, Control } from './types.ts'
 
 const unknownRoute: RouteInfo = Object.freeze({ kind: 'unknown', early: false, methods: [], url: '', config: Object.freeze(Object.create(null)), label: 'unknown route' })
 

@@ -1,6 +1,21 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Marks } from '../marks/index.ts'
-import type { RouteInfo } from './types.ts'
+
+/** What a step may know of a route when it compiles. */
+export interface RouteInfo {
+  /** `unknown` is the route of a 404. */
+  readonly kind: 'route' | 'unknown'
+  /** Declared before the suite: `onRoute` never saw it, so it has no route-level hooks of ours. */
+  readonly early: boolean
+  readonly methods: readonly string[]
+  readonly url: string
+  /** Own properties alone: it inherits nothing. */
+  readonly config: Readonly<Record<string, unknown>>
+  /** `route GET /orders`, for messages. */
+  readonly label: string
+  /** Where a part of `config` is written that the route does not state itself: `authorization.routes['/uploads/*']`. */
+  readonly source?: string
+}
 
 /** A route as it was declared. Hooks of `onRoute` may change every member of it. */
 export interface Declaration {

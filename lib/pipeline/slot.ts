@@ -1,6 +1,6 @@
 import type { Problems } from '../config/index.ts'
-import { ownConfig, ownToTheBottom, routeInfo, sameConfig, type Config, type Copies, type Declaration, type Underlay } from './route-info.ts'
-import type { CompiledRoute, RouteInfo } from './types.ts'
+import { ownConfig, ownToTheBottom, routeInfo, sameConfig, type Config, type Copies, type Declaration, type RouteInfo, type Underlay } from './route-info.ts'
+import type { CompiledRoute } from './types.ts'
 
 /** What rules by path lay under the `config` of a slot. */
 export type Under = (slot: Slot, own: Config) => Underlay | undefined

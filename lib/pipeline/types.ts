@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AnswerCode, Refusal } from '../http/index.ts'
 import type { OwnOptions, RouteOption } from './option.ts'
 import type { Phase } from './phases.ts'
+import type { RouteInfo } from './route-info.ts'
 
 /** Returned by a handler that has sent the answer itself. */
 export const answered: unique symbol = Symbol('answered')
@@ -11,22 +12,6 @@ export type Verdict = undefined | Refusal | typeof answered
 
 /** One compiled step for one route. Synchronous wherever it can be: a promise costs a turn of the event loop. */
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => Verdict | Promise<Verdict>
-
-/** What a step may know of a route when it compiles. */
-export interface RouteInfo {
-  /** `unknown` is the route of a 404. */
-  readonly kind: 'route' | 'unknown'
-  /** Declared before the suite: `onRoute` never saw it, so it has no route-level hooks of ours. */
-  readonly early: boolean
-  readonly methods: readonly string[]
-  readonly url: string
-  /** Own properties alone: it inherits nothing. */
-  readonly config: Readonly<Record<string, unknown>>
-  /** `route GET /orders`, for messages. */
-  readonly label: string
-  /** Where a part of `config` is written that the route does not state itself: `authorization.routes['/uploads/*']`. */
-  readonly source?: string
-}
 
 /** `begin`: at the start of the request, before any control can answer it. */
 export interface CompiledStep {
