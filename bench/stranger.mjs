@@ -6,16 +6,16 @@ import { loadSuite } from './lib/dist.mjs'
 import { audience, forged, issuer, keySet } from './lib/material.mjs'
 
 /**
- * What a stranger can make the server work: `node bench/stranger.mjs` after `npm run build`. Each request is sent to the suite and to a
- * bare Fastify, at the limits of Node and Fastify (a head of 16 KB); the processor's time of the bare one is the part of Node and Fastify.
+ * What a stranger can make the server work: `node bench/stranger.mjs` after `npm run build`. Each request is sent to the suite, in
+ * `secureServer()`, and to a bare Fastify, at the limits of Node and Fastify (a head of 16 KB); the processor's time of the bare one is the part of Node and Fastify.
  */
 if (process.argv[2] === 'server') await serve(process.argv[3] === 'suite')
 else await measure()
 
 async function serve (secured) {
-  const app = Fastify()
+  const { default: secureApi, secureServer } = await loadSuite()
+  const app = Fastify(secured ? secureServer({ dangerouslyAllowPlaintext: true }) : {})
   if (secured) {
-    const { default: secureApi } = await loadSuite()
     const limit = { limit: 1_000_000_000, window: '1 minute' }
     await app.register(secureApi, {
       environment: 'development',

@@ -31,7 +31,8 @@ export function auditedRoute ({ kind, url, methods }: RouteInfo, stated: RouteAu
 }
 
 /** `undefined` for an allowed call of a route that wants none in the trail; refusals are always in it. */
-export function requestEvent (route: AuditedRoute, { request }: FastifyReply, status: number, durationMs: number, aborted = false): AuditEvent | undefined {
+export function requestEvent (route: AuditedRoute, { request }: FastifyReply, status: number, durationMs: number,
+  aborted = false): AuditEvent | undefined {
   const outcome = outcomeOf(status, aborted)
   if (route.refusalsOnly && outcome === 'allowed') return undefined
   // A guard by hand may refuse and another one, or the handler, still let the call through.

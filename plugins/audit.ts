@@ -1,7 +1,10 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { scheduleTimer } from '../lib/async/index.ts'
-import { AuditOptionsSchema, Repeats, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RepeatsOptions, type RouteAudit } from '../lib/audit/index.ts'
+import {
+  AuditOptionsSchema, Repeats, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RepeatsOptions,
+  type RouteAudit
+} from '../lib/audit/index.ts'
 import { defineSection, milliseconds } from '../lib/config/index.ts'
 import { hasEnded, refusal } from '../lib/http/index.ts'
 import { routeOption } from '../lib/pipeline/index.ts'
@@ -21,10 +24,14 @@ declare module 'fastify' {
 
 const unavailable = refusal('SECURE_API_AUDIT_UNAVAILABLE', { headers: { 'retry-after': '1' } })
 
-export const auditSection = defineSection<AuditOptions, Required<Pick<AuditOptions, 'buffer' | 'onSinkFailure'>> & { closeTimeout: number }>({
+/** Milliseconds. */
+type AuditSettings = Required<Pick<AuditOptions, 'buffer' | 'onSinkFailure'>> & { closeTimeout: number }
+
+export const auditSection = defineSection<AuditOptions, AuditSettings>({
   key: 'audit',
   schema: AuditOptionsSchema,
-  compile: ({ buffer = 1000, onSinkFailure = 'drop', closeTimeout = '5 seconds' }) => ({ buffer, onSinkFailure, closeTimeout: milliseconds(closeTimeout) })
+  compile: ({ buffer = 1000, onSinkFailure = 'drop', closeTimeout = '5 seconds' }) =>
+    ({ buffer, onSinkFailure, closeTimeout: milliseconds(closeTimeout) })
 })
 
 const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
@@ -35,14 +42,17 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
     buffer,
     onChange: (failing, error) => failing
       ? app.log.error({ err: error }, 'secure-api: audit events are being lost')
-      : app.log.info('secure-api: audit events are recorded again')
+      : app.log.info('secure-api: audit events are being recorded again')
   })
   const repeats = new Repeats({ record: event => { trail.record(event) }, ...shareOf(buffer), schedule: scheduleTimer })
   const record: Recorder = event => { if (event !== undefined) repeats.see(event) }
   app.addHook('onClose', async () => {
     repeats.close()
     const left = await trail.drain(closeTimeout)
-    if (left > 0) app.log.error({ pending: left }, 'secure-api: the sink has not taken these audit events, and the server closes without them')
+    if (left > 0) {
+      app.log.error({ pending: left },
+        'secure-api: the sink did not accept these audit events before the server closed')
+    }
   })
   pipeline.report('audit', () => ({ ...trail.status(), collapsed: repeats.collapsed }))
   const option = auditOption(options.requireActions === true)
@@ -163,7 +173,8 @@ function auditOption (required: boolean) {
     schema: RouteAuditSchema,
     refine (stated, { route: { kind, methods }, path, problems }) {
       if (stated === undefined && required && kind === 'route' && methods.some(method => !safeMethods.has(method))) {
-        problems.add('SECURE_API_AUDIT_UNNAMED_ROUTE', path, 'the trail would not say in your words what was done', "Name the action: audit: 'orders.create'; or state `audit: false`.")
+        problems.add('SECURE_API_AUDIT_UNNAMED_ROUTE', path, 'the trail would not say what was done in your words',
+          "Name the action: audit: 'orders.create'; or state `audit: false`.")
       }
       return stated
     }

@@ -8,8 +8,9 @@ import { Marks } from '../lib/marks/index.ts'
 import { answered, RefusalError, type RouteInfo, type RouteOption, type Verdict } from '../lib/pipeline/index.ts'
 import { RouteRuleSchema, type RouteRule } from '../lib/rules/index.ts'
 import {
-  AuthenticationOptionsSchema, compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions, type Connection,
-  type IssuerOptions, type IssuerRules, type UnknownToken, type UnmatchedClaim, type Verification
+  AuthenticationOptionsSchema, compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions,
+  type Connection, type IssuerOptions, type IssuerRules, type UnknownToken, type TokenAuthenticatorOptions, type UnmatchedClaim,
+  type Verification
 } from '../lib/tokens/index.ts'
 import { decorating } from './decorators.ts'
 import { loadKeys, ownKey, Rings, trust, trustOwnTokens } from './issuers.ts'
@@ -42,13 +43,15 @@ const kPrincipal = Symbol('secure-api.principal')
 type WithPrincipal = FastifyRequest & { [kPrincipal]?: Principal | null, user?: unknown }
 
 /** Every answer without variable parts, made once. */
-const prepared = Object.fromEntries(Object.keys(answers).map(code => [code, refusal(code as AnswerCode)])) as Readonly<Record<AnswerCode, Refusal>>
+const prepared = Object.fromEntries(Object.keys(answers).map(code => [code, refusal(code as AnswerCode)])) as
+  Readonly<Record<AnswerCode, Refusal>>
 
 export const authenticationSection = defineSection<AuthenticationOptions, readonly CompiledIssuer[]>({
   key: 'auth',
   schema: AuthenticationOptionsSchema,
   always: true,
-  rules: (options, path, problems, { environment }) => validateAuthentication(options, path, problems, { development: environment === 'development' }),
+  rules: (options, path, problems, { environment }) => validateAuthentication(options, path, problems,
+    { development: environment === 'development' }),
   compile: options => issuersOf(options).map(issuer => ({ issuer, rules: compileIssuer(issuer) }))
 })
 
@@ -102,7 +105,9 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
 }
 
 function refuseFormToken (request: FastifyRequest, failures: FailureBudget | undefined): Verdict {
-  return hasFormToken(request.headers['content-type'], request.body) ? countFailure(failures, request, prepared.SECURE_API_CREDENTIAL_AMBIGUOUS) : undefined
+  return hasFormToken(request.headers['content-type'], request.body)
+    ? countFailure(failures, request, prepared.SECURE_API_CREDENTIAL_AMBIGUOUS)
+    : undefined
 }
 
 /** For `request.jwtVerify()`: the decision of the guard, which on a guarded route has been made. */
@@ -114,15 +119,21 @@ function decisionOf (authenticator: TokenAuthenticator, pipeline: Frame): Decide
   }
 }
 
-function revocationOf ({ isRevoked, revocation = {} }: AuthenticationOptions): Pick<ConstructorParameters<typeof TokenAuthenticator>[0], 'revocation'> {
+function revocationOf ({ isRevoked, revocation = {} }: AuthenticationOptions): Pick<TokenAuthenticatorOptions, 'revocation'> {
   if (isRevoked === undefined) return {}
   const { timeout, onFailure } = revocation
-  return { revocation: { isRevoked, ...(timeout === undefined ? undefined : { timeout: milliseconds(timeout) }), ...(onFailure === undefined ? undefined : { onFailure }) } }
+  return {
+    revocation: {
+      isRevoked,
+      ...(timeout === undefined ? undefined : { timeout: milliseconds(timeout) }),
+      ...(onFailure === undefined ? undefined : { onFailure })
+    }
+  }
 }
 
 function logUnmatched (app: FastifyInstance, unmatched: UnmatchedClaim): void {
   app.log.warn({ code: 'SECURE_API_ISSUER_CLAIM_UNMATCHED' satisfies ConfigurationCode, ...unmatched },
-    'secure-api: no token so far has anything to read in this claim; is it misspelt, or is a dot part of its name?')
+    'secure-api: no token so far has a value in this claim. Is it misspelt, or is the dot part of its name?')
 }
 
 /** What else stands in the headers of a request, at most, as a rule. */
@@ -132,13 +143,15 @@ function warnOfHeaderLimit ({ log, server }: FastifyInstance, maxTokenBytes: num
   const { maxHeaderSize = http.maxHeaderSize } = server as { maxHeaderSize?: number }
   if (maxTokenBytes === undefined || maxHeaderSize >= maxTokenBytes + OTHER_HEADERS) return
   log.warn({ code: 'SECURE_API_TOKEN_HEADER_LIMIT' satisfies ConfigurationCode, maxTokenBytes, maxHeaderSize },
-    'secure-api: tokens of that size do not fit into the headers that this server accepts; raise `maxHeaderSize` of secureServer()')
+    'secure-api: tokens of this size do not fit into the headers that the server accepts; raise `maxHeaderSize` of secureServer()')
 }
 
 function decorate (app: FastifyInstance, authenticator: TokenAuthenticator, pipeline: Frame): void {
   app.decorateRequest(kPrincipal, null)
   decorating(app).decorateRequest('auth', { getter: principalOf })
-  decorating(app).decorate('authenticate', guardHook(request => request.auth.kind === 'anonymous' ? authenticate(authenticator, pipeline.ports.failures, request) : undefined))
+  decorating(app).decorate('authenticate', guardHook(request => request.auth.kind === 'anonymous'
+    ? authenticate(authenticator, pipeline.ports.failures, request)
+    : undefined))
 }
 
 function principalOf (this: FastifyRequest): Principal {
@@ -156,7 +169,8 @@ const credentialOption: RouteOption<'needed' | 'optional' | 'ignored'> = Object.
 })
 
 /** A token seen before is only looked up: no cryptography, no promise. */
-function authenticate (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, optional = false): Verdict | Promise<Verdict> {
+function authenticate (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest,
+  optional = false): Verdict | Promise<Verdict> {
   const { raw, headers } = request
   const credential = readBearer(raw.rawHeaders, headers.authorization, raw.url ?? '')
   if (credential === 'none') return optional ? undefined : prepared.SECURE_API_UNAUTHENTICATED
@@ -177,12 +191,14 @@ const verifying = new Marks<FastifyRequest, Promise<Verdict>>()
  * Guards by hand may ask twice at once. A request holds one reservation of the failure budget: a second one would take
  * its place, and every later caller of the address would wait for the lost one without end.
  */
-function verifyNew (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: UnknownToken): Promise<Verdict> {
+function verifyNew (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest,
+  token: UnknownToken): Promise<Verdict> {
   return verifying.ofOr(request, () => verify(authenticator, failures, request, token).finally(() => { verifying.take(request) }))
 }
 
 /** Cryptography is for addresses that have not used up their failures; tokens in the cache never come here. */
-async function verify (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest, token: UnknownToken): Promise<Verdict> {
+async function verify (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest,
+  token: UnknownToken): Promise<Verdict> {
   const refused = await failures?.enter(request)
   if (refused !== undefined) return refused
   try {

@@ -5,8 +5,9 @@ import type { Principal } from '../lib/credentials/index.ts'
 import { refusal, type Refusal } from '../lib/http/index.ts'
 import { noteRefusal, PathRules, RefusalError, type CompiledStep, type RouteInfo, type RouteOption } from '../lib/pipeline/index.ts'
 import {
-  accessKeys, allTerms, AuthorizationOptionsSchema, checkPatterns, checkPolicies, compileRule, denialOf, forbidden, noteDenial, RuleBook, readRouteAccess, RouteRuleSchema,
-  type AuthorizationOptions, type CompiledRule, type Requirement, type RouteAccess, type RouteRule, type Rule
+  accessKeys, allTerms, AuthorizationOptionsSchema, checkPatterns, checkPolicies, compileRule, denialOf, forbidden, noteDenial, RuleBook,
+  readRouteAccess, RouteRuleSchema, type AuthorizationOptions, type CompiledRule, type Requirement, type RouteAccess, type RouteRule,
+  type Rule
 } from '../lib/rules/index.ts'
 import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'
@@ -83,10 +84,18 @@ const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app
     phase: 'guard',
     option,
     compile: ({ own: { rule, phase = options.phase ?? 'preHandler' } }) => guardStep(rule, phase, forbid),
-    posture: ({ access }, { source }) => ({ access: describe(access), accessByDefault: options.default ?? 'deny', ...(source !== undefined && { source }) })
+    posture: ({ access }, { source }) => ({
+      access: describe(access),
+      accessByDefault: options.default ?? 'deny',
+      ...(source !== undefined && { source })
+    })
   })
   pipeline.add({ name: 'authorization:policy', phase: 'guard', option, compile: ({ own: { rule } }) => policyStep(rule, forbid) })
-  if (options.routes !== undefined) pipeline.offer({ paths: new PathRules(options.routes, accessKeys, 'authorization.routes', pipeline.router) })
+  if (options.routes !== undefined) {
+    pipeline.offer({
+      paths: new PathRules(options.routes, accessKeys, 'authorization.routes', pipeline.router)
+    })
+  }
   decorate(app, book, forbid)
   app.addHook('onReady', async () => warnOfClosedRoutes(app, pipeline.routes.map(({ info }) => info), options.default))
 }
@@ -124,7 +133,7 @@ function explaining (development: boolean): Forbid {
   return (rule, request) => {
     const denial = denialOf(rule.required, request.auth)
     noteDenial(request, denial)
-    request.log.debug(denial, 'secure-api: 403, the caller lacks what is required')
+    request.log.debug(denial, 'secure-api: 403, the caller lacks a required scope, role or policy')
     return development ? refusal('SECURE_API_FORBIDDEN', { headers: rule.refusal.headers, extensions: { ...denial } }) : rule.refusal
   }
 }
@@ -149,7 +158,7 @@ function policyStep (rule: CompiledRule | undefined, forbid: Forbid): CompiledSt
 
 function askPolicies (rule: CompiledRule, request: FastifyRequest, resource: unknown, forbid: Forbid): Judgement | Promise<Judgement> {
   const permitted = allTerms(rule.policies, { principal: request.auth, request, resource }, error => {
-    request.log.warn({ err: error }, 'secure-api: a policy failed; the request is refused')
+    request.log.warn({ err: error }, 'secure-api: a policy failed, so the request is refused')
   })
   if (typeof permitted === 'boolean') return permitted ? undefined : forbid(rule, request)
   return permitted.then(yes => yes ? undefined : forbid(rule, request))
@@ -204,7 +213,7 @@ function warnOfClosedRoutes (app: FastifyInstance, routes: readonly RouteInfo[],
   const closed = routes.filter(({ config }) => !accessKeys.some(key => key in config))
   if (closed.length === 0) return
   app.log.warn({ routes: closed.map(({ label }) => label) },
-    'secure-api: these routes state no rule and refuse everybody; give them `scope`, `role`, `policy`, `authenticated` or `public` in `config`')
+    'secure-api: these routes state no rule and refuse everybody; add `scope`, `role`, `policy`, `authenticated` or `public`')
 }
 
 export default fp(authorization, { fastify: '5.x', name: 'secure-api-authorization' })

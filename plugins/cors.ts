@@ -2,13 +2,13 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import fp from 'fastify-plugin'
 import { defineSection, type ConfigurationCode, type Environment, type Problems } from '../lib/config/index.ts'
 import {
-  actual, compileCors, CorsOptionsSchema, createPreflightEngine, engineOptions, explain, isPreflight, loadPublicSuffixes, mergeCors, needsPublicSuffixes,
-  preflight, preflightVary, publicSuffixes, refuses, RouteCorsSchema, validateCors,
-  type ActualRequest, type CorsOptions, type CorsPolicy, type CorsValidationContext, type Preflight, type PreflightRefusal, type RouteCors
+  actual, compileCors, CorsOptionsSchema, createPreflightEngine, engineOptions, explain, isPreflight, loadPublicSuffixes, mergeCors,
+  needsPublicSuffixes, preflight, preflightVary, publicSuffixes, refuses, RouteCorsSchema, validateCors, type ActualRequest,
+  type CorsOptions, type CorsPolicy, type CorsValidationContext, type Preflight, type PreflightRefusal, type RouteCors
 } from '../lib/cors/index.ts'
 import { addPairToHead, addToHead, refusal, type Refusal } from '../lib/http/index.ts'
 import { rateLimitHeaderNames } from '../lib/limits/index.ts'
-import { answered, routeOption, type CompiledRoute, type Handler, type RouteInfo } from '../lib/pipeline/index.ts'
+import { answered, routeOption, type CompiledRoute, type Handler, type RouteInfo, type RouteOption } from '../lib/pipeline/index.ts'
 import type { Misspelt } from './misspelt.ts'
 import { methodsOfRoutes, neighbours, refuseBeside } from './neighbours.ts'
 import { pipelineOf } from './pipeline.ts'
@@ -50,17 +50,7 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment: s
     fix: 'Remove it, or set `cors: false`.'
   })
   const pipeline = pipelineOf(app)
-  const option = routeOption<RouteCors, OwnCors>({
-    key: 'cors',
-    schema: RouteCorsSchema,
-    prepare: async stated => { for (const own of stated) if (own !== false) await loadFor({ ...options, ...own }) },
-    refine (stated, { path, problems }) {
-      if (stated === undefined || stated === false) return { stated: stated ?? 'default', policy: stated === false ? undefined : base }
-      let policy: CorsPolicy | undefined
-      const isSound = problems.clean(found => { policy = mergeAndCompile(options, stated, path, found, environment) })
-      return { stated, policy: isSound ? policy : undefined }
-    }
-  })
+  const option = corsOption(options, base, environment)
   const policyOf = ({ own }: CompiledRoute) => (own.get(option) as OwnCors | undefined)?.policy
   /** Of a route that was declared before the suite, and not called yet, it is known that it exists, and not what its policy is. */
   const policiesAt: PoliciesAt = (method, url) => {
@@ -86,6 +76,20 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment: s
   })
 }
 
+function corsOption (options: CorsOptions, base: CorsPolicy, environment: Environment): RouteOption<OwnCors> {
+  return routeOption<RouteCors, OwnCors>({
+    key: 'cors',
+    schema: RouteCorsSchema,
+    prepare: async stated => { for (const own of stated) if (own !== false) await loadFor({ ...options, ...own }) },
+    refine (stated, { path, problems }) {
+      if (stated === undefined || stated === false) return { stated: stated ?? 'default', policy: stated === false ? undefined : base }
+      let policy: CorsPolicy | undefined
+      const isSound = problems.clean(found => { policy = mergeAndCompile(options, stated, path, found, environment) })
+      return { stated, policy: isSound ? policy : undefined }
+    }
+  })
+}
+
 /** What a route states, and the policy that results; undefined where no other origin may call. */
 interface OwnCors {
   readonly stated: RouteCors | 'default'
@@ -108,14 +112,16 @@ async function loadFor (options: Parameters<typeof needsPublicSuffixes>[0]): Pro
   if (needsPublicSuffixes(options)) await loadPublicSuffixes()
 }
 
-function mergeAndCompile (base: CorsOptions, own: Exclude<RouteCors, false>, path: string, problems: Problems, environment: Environment): CorsPolicy | undefined {
+function mergeAndCompile (base: CorsOptions, own: Exclude<RouteCors, false>, path: string, problems: Problems,
+  environment: Environment): CorsPolicy | undefined {
   const merged = mergeCors(base, own, path, problems, contextFor(environment))
   return problems.any ? undefined : compileCors(merged, { exposed })
 }
 
 /** Methods of a route that pages of other origins may call in general, but not with this method. */
 function uncallable ({ methods, url }: RouteInfo, policy: CorsPolicy | undefined): string[] {
-  return policy === undefined ? [] : methods.filter(method => !unsent.has(method) && !policy.methods.has(method)).map(method => `${method} ${url}`)
+  if (policy === undefined) return []
+  return methods.filter(method => !unsent.has(method) && !policy.methods.has(method)).map(method => `${method} ${url}`)
 }
 
 /** Methods that no page sends: forbidden by Fetch §2.2.1, or the preflight itself. */
@@ -126,8 +132,11 @@ function warnOfMethods (app: FastifyInstance, stated: readonly string[], uncalla
   const routed = methodsOfRoutes(app)
   const unrouted = stated.filter(method => !routed.has(method))
   const code = 'SECURE_API_CORS_METHOD_UNROUTED' satisfies ConfigurationCode
-  if (unrouted.length > 0) app.log.warn({ code, methods: unrouted }, 'secure-api: cors.methods names methods that no route has')
-  if (uncallable.length > 0) app.log.warn({ code, routes: uncallable }, 'secure-api: pages of the allowed origins cannot call these routes: add the methods to cors.methods, or state cors: false there')
+  if (unrouted.length > 0) app.log.warn({ code, methods: unrouted }, 'secure-api: cors.methods lists methods that no route has')
+  if (uncallable.length > 0) {
+    app.log.warn({ code, routes: uncallable },
+      'secure-api: allowed origins cannot call these routes. Add the methods to cors.methods, or set cors: false on the routes')
+  }
 }
 
 /**
@@ -145,7 +154,13 @@ function actualHandler (policy: CorsPolicy): Handler {
 
 function actualRequest ({ method, headers }: FastifyRequest): ActualRequest {
   const fetchSite = headers['sec-fetch-site']
-  return { method, origin: headers.origin, host: headers.host, fetchSite: typeof fetchSite === 'string' ? fetchSite : undefined, upgrade: headers.upgrade !== undefined }
+  return {
+    method,
+    origin: headers.origin,
+    host: headers.host,
+    fetchSite: typeof fetchSite === 'string' ? fetchSite : undefined,
+    upgrade: headers.upgrade !== undefined
+  }
 }
 
 /** Answers preflights. @fastify/cors writes those that the target route's policy allows; the others learn nothing. */
@@ -186,8 +201,9 @@ function refusalReason (candidates: readonly (CorsPolicy | undefined)[], asked: 
 }
 
 function explanation (reason: PreflightRefusal | 'route' | undefined, policy: CorsPolicy | undefined, asked: Preflight): string {
-  if (reason === undefined || reason === 'route' || policy === undefined) return `there is no route for ${asked.method} here that other origins may call`
-  return explain(reason, policy, asked)
+  return reason === undefined || reason === 'route' || policy === undefined
+    ? `there is no route for ${asked.method} here that other origins may call`
+    : explain(reason, policy, asked)
 }
 
 function refusePreflight ({ raw }: FastifyReply, why: string, debug: boolean): Refusal {

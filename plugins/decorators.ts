@@ -68,6 +68,6 @@ function taken (app: FastifyInstance, decorator: string): ConfigurationError {
     code: 'SECURE_API_DECORATOR_TAKEN',
     path: decorator,
     why: `the suite adds a decorator of this name, which ${owner} has added already`,
-    fix: `${replacements[decorator] ?? 'Give the other one another name'}; or register it in a child scope that does not need it from the suite.`
+    fix: `${replacements[decorator] ?? 'Rename the other decorator'}; or register it in a child scope that does not use the suite's.`
   }])
 }

@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { environmentOf, type Environment } from '../lib/config/index.ts'
 import { errorAnswer, isHeadSent, refusal } from '../lib/http/index.ts'
 import { Marks } from '../lib/marks/index.ts'
-import { RefusalError, writeProblem } from '../lib/pipeline/index.ts'
+import { carryHeaders, RefusalError, writeProblem } from '../lib/pipeline/index.ts'
 import { allowAnotherErrorHandler, errorHandlerOf, quietOf, routeContextOf, type ErrorHandlerLink } from './fastify-internals.ts'
 import { pipelineOf } from './pipeline.ts'
 
@@ -26,7 +26,8 @@ type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyRepl
 const errors: FastifyPluginAsync<ErrorsPluginOptions> = async (app, { environment, errors: mode = 'problem' }) => {
   // A hook of its own: after `reply.callNotFound()` a request still has the chain of its route.
   app.addHook('preHandler', mode === 'problem' ? sendNotFound : throwNotFound)
-  if (mode === 'problem') pipelineOf(app).offer({ onFirst: layUnder(app, problemHandler(app, environmentOf(environment) === 'development')) })
+  const onFirst = mode === 'problem' ? layUnder(app, problemHandler(app, environmentOf(environment) === 'development')) : layOver()
+  pipelineOf(app).offer({ onFirst })
 }
 
 function problemHandler (app: FastifyInstance, reveal: boolean): ErrorHandler {
@@ -59,7 +60,7 @@ const lastResort: ErrorHandler = (error, _request, reply) => {
   try {
     reply.log.error({ err: error }, 'secure-api: the answer to an error could not be sent')
   } catch {
-    reply.log.error('secure-api: the answer to an error could not be sent, and the error cannot be read')
+    reply.log.error('secure-api: the answer to an error could not be sent, and the error could not be read')
   }
   if (isHeadSent(raw)) {
     raw.destroy()
@@ -70,7 +71,8 @@ const lastResort: ErrorHandler = (error, _request, reply) => {
 }
 
 /** What a handler said of the body that it then failed to send. */
-const ofTheLostBody = ['content-encoding', 'content-disposition', 'content-language', 'content-range', 'accept-ranges', 'etag', 'last-modified', 'expires']
+const ofTheLostBody = ['content-encoding', 'content-disposition', 'content-language', 'content-range', 'accept-ranges', 'etag',
+  'last-modified', 'expires']
 
 /** The cause of a failure stands nowhere else: it is logged even where requests are not. */
 function tell (error: unknown, request: FastifyRequest, reply: FastifyReply, isQuiet: (request: FastifyRequest) => boolean): void {
@@ -108,6 +110,26 @@ function above (ours: ErrorHandlerLink, handler: ErrorHandlerLink): ErrorHandler
   return Object.assign(Object.create(above(ours, next as ErrorHandlerLink)), { func: handler.func })
 }
 
+/**
+ * `errors: 'throw'`: what a guard by hand refuses on a route that was declared before the suite, whose handler we never saw. The headers
+ * go on the reply before that handler is called.
+ */
+function layOver (): (request: FastifyRequest) => void {
+  const seen = new Marks<object, true>()
+  return request => {
+    const context = routeContextOf(request)
+    const next = context?.errorHandler
+    if (context === undefined || next === undefined || seen.of(context) === true) return
+    seen.set(context, true)
+    const carryFirst: ErrorHandler = (error, ...rest) => {
+      if (error instanceof RefusalError) carryHeaders(rest[1], error.refusal)
+      return (next.func as ErrorHandler)(error, ...rest)
+    }
+    // What the application's handler throws goes to the one below it, as before.
+    context.errorHandler = Object.assign(Object.create(Object.getPrototypeOf(next)), { func: carryFirst })
+  }
+}
+
 function setAnother (app: FastifyInstance, handler: Parameters<FastifyInstance['setErrorHandler']>[0]): void {
   allowAnotherErrorHandler(app)
   app.setErrorHandler(handler)
@@ -117,7 +139,10 @@ const notFound = refusal('SECURE_API_NOT_FOUND', { headers: { 'cache-control': '
 
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
 
-/** In the place of Fastify's own 404, which repeats path and query, in the log too. A handler of the application, which it has bound, is left to answer. */
+/**
+ * In the place of Fastify's own 404, which repeats path and query, in the log too. A handler of the application, which it has bound, is
+ * left to answer.
+ */
 function isDefaultNotFound (request: FastifyRequest): boolean {
   return request.is404 && (request.routeOptions as { handler?: { name: string } }).handler?.name === 'basic404'
 }

@@ -54,7 +54,9 @@ export function contextOf (app: FastifyInstance, environment: Environment | unde
 /** Whether the application wants no log of requests, by its `disableRequestLogging` or `logController`; said of each request. */
 export function quietOf (app: FastifyInstance): (request: FastifyRequest) => boolean {
   const controller = keptBy(rootOf(app), 'fastify.logController')
-  if (typeof controller !== 'object' || controller === null || !('isLogDisabled' in controller)) return () => app.initialConfig.disableRequestLogging === true
+  if (typeof controller !== 'object' || controller === null || !('isLogDisabled' in controller)) {
+    return () => app.initialConfig.disableRequestLogging === true
+  }
   const { isLogDisabled } = controller
   return request => typeof isLogDisabled === 'function' && Reflect.apply(isLogDisabled, controller, [request]) === true
 }

@@ -3,8 +3,8 @@ import fp from 'fastify-plugin'
 import { defineSection, type Environment } from '../lib/config/index.ts'
 import { claim, type OverTls } from '../lib/edge/index.ts'
 import {
-  compileHeaders, compileNonceTable, HeadersOptionsSchema, headSets, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
-  type EffectiveHeaders, type HeadersOptions, type HeaderTable, type RouteHeaders
+  compileHeaders, compileNonceTable, HeadersOptionsSchema, headSets, mergeHeaders, RouteHeadersSchema, validateHeaders,
+  validateRouteHeaders, type EffectiveHeaders, type HeadersOptions, type HeaderTable, type RouteHeaders
 } from '../lib/headers/index.ts'
 import { addPairToHead, addVary, headSetOf, setHead, withoutSharing } from '../lib/http/index.ts'
 import { routeOption, type Handler, type RouteInfo } from '../lib/pipeline/index.ts'
@@ -42,7 +42,9 @@ export const headersSection = defineSection<HeadersOptions, HeadersOptions>({
   schema: HeadersOptionsSchema,
   rules: validateHeaders,
   /** Browsers are told the whole path of the collector. */
-  compile: (options, { prefix }) => options.reports ? { ...options, reports: { ...options.reports, path: prefix + options.reports.path } } : options
+  compile: (options, { prefix }) => options.reports
+    ? { ...options, reports: { ...options.reports, path: prefix + options.reports.path } }
+    : options
 })
 
 const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environment, ...written }) => {
@@ -70,7 +72,8 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
     }),
     compile ({ route, own: { effective } }) {
       const isGuarded = pipeline.has('authentication') && (effective ?? options).cacheControl === undefined
-      return { hook: 'onRequest', handler: writer(effective === undefined ? table : compileHeaders(effective, context), route, isGuarded, isSecure) }
+      const own = effective === undefined ? table : compileHeaders(effective, context)
+      return { hook: 'onRequest', handler: writer(own, route, isGuarded, isSecure) }
     },
     posture: ({ stated = 'default' }) => ({ headers: stated })
   })
@@ -94,7 +97,11 @@ interface Stated {
  * (`reply.hijack()`, streams written to `reply.raw`).
  */
 function writer (table: HeaderTable, { kind, config }: RouteInfo, isGuarded: boolean, isSecure: OverTls): Handler {
-  const { http, https } = headSets(table, { isPublic: config.public === true && config.authentication === undefined, isRoute: kind === 'route', isGuarded })
+  const { http, https } = headSets(table, {
+    isPublic: config.public === true && config.authentication === undefined,
+    isRoute: kind === 'route',
+    isGuarded
+  })
   const withNonce = table.nonces.length > 0 ? compileNonceTable(table) : undefined
   return (request, reply) => {
     const { raw } = reply

@@ -22,11 +22,19 @@ export type { CorsOptions, RouteCors } from '../lib/cors/index.ts'
 export type { Principal } from '../lib/credentials/index.ts'
 export type { HeadersOptions, ReportsOptions, RouteHeaders, Violation } from '../lib/headers/index.ts'
 export { ownRefusal, type AnswerCode, type OwnRefusal, type Refusal } from '../lib/http/index.ts'
-export type { Limit, LimitChange, LimitMessage, LimitState, LoginGuardOptions, RateLimitOptions, RouteRateLimit } from '../lib/limits/index.ts'
+export type {
+  Limit, LimitChange, LimitMessage, LimitState, LoginGuardOptions, RateLimitOptions, RouteRateLimit
+} from '../lib/limits/index.ts'
 export type { OpenApiOptions } from '../lib/openapi/index.ts'
 export type { AuthorizationOptions, PolicyContext, PolicyFunction, Requirement, Rule } from '../lib/rules/index.ts'
-export { RefusalError, routeOption, type CompiledStep, type Control, type Handler, type OptionParts, type Phase, type RouteInfo, type RouteOption, type Verdict } from '../lib/pipeline/index.ts'
-export { secureServer, type CertificateEvent, type CertificateMaterial, type CertificateProvider, type CertificateStatus, type SecureServerOptions, type TlsOptions } from '../lib/server/index.ts'
+export {
+  RefusalError, routeOption, type CompiledStep, type Control, type Handler, type OptionParts, type Phase, type RouteInfo,
+  type RouteOption, type Verdict
+} from '../lib/pipeline/index.ts'
+export {
+  secureServer, type CertificateEvent, type CertificateMaterial, type CertificateProvider, type CertificateStatus,
+  type SecureServerOptions, type TlsOptions
+} from '../lib/server/index.ts'
 export { createDenylist, verifyJws, type AuthenticationOptions, type Denylist, type IssuerOptions } from '../lib/tokens/index.ts'
 /** Declares `app.jwt` and `request.user`, which are that plugin's; narrow them by its `FastifyJWT`. */
 export type { FastifyJWT } from '@fastify/jwt'

@@ -1,7 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import { ConfigurationError, type Clock } from '../lib/config/index.ts'
-import { explainFailure, fetchOver, KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions, type KeyRingStatus } from '../lib/keys/index.ts'
-import { compileOwn, ownLifetime, readOwnKey, type AuthenticationOptions, type IssuerOptions, type IssuerRules, type OwnKey, type OwnTokensOptions, type TrustedIssuer } from '../lib/tokens/index.ts'
+import {
+  explainFailure, fetchOver, KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions, type KeyRingStatus
+} from '../lib/keys/index.ts'
+import {
+  compileOwn, ownLifetime, readOwnKey, type AuthenticationOptions, type IssuerOptions, type IssuerRules, type OwnKey,
+  type OwnTokensOptions, type TrustedIssuer
+} from '../lib/tokens/index.ts'
 
 /** The key rings of all issuers. Issuers whose keys come from the same address in the same way share one. */
 export class Rings {
@@ -74,7 +79,8 @@ export function trustOwnTokens (rings: Rings, options: OwnTokensOptions, { publi
   return trust(rings, issuer, [compileOwn(issuer, ownLifetime(options))])
 }
 
-function locationOf ({ jwks, jwksUri }: IssuerOptions): KeyRingOptions['source'] {
+function locationOf ({ jwks, jwksUri, keys }: IssuerOptions): KeyRingOptions['source'] {
+  if (keys?.source !== undefined) return { askFor: keys.source }
   if (jwks !== undefined) return { jwks }
   return jwksUri === undefined ? 'discovery' : { jwksUri }
 }
@@ -87,8 +93,8 @@ export async function loadKeys (rings: readonly KeyRing[], startup: Authenticati
   throw new ConfigurationError([{
     code: 'SECURE_API_KEYS_REQUIRED',
     path: 'auth.startup',
-    why: `no keys could be had: ${missing.join('; ')}`,
-    fix: "Check the issuer, or use `startup: 'warm'` to start without and go on trying."
+    why: `no signing keys are available: ${missing.join('; ')}`,
+    fix: "Check the issuer, or use `startup: 'warm'` to start without them and keep trying."
   }])
 }
 

@@ -47,9 +47,9 @@ function unguarded (): ConfigurationError {
   return new ConfigurationError([{
     code: 'SECURE_API_MIDDLEWARE_UNGUARDED',
     path: 'app.use',
-    why: 'middleware of @fastify/middie or @fastify/express is registered, and what it answers is not guarded: strangers get it too',
-    fix: "Write a route that hands over: app.all('/admin/*', { config: { role: 'admin' } }, (request, reply) => { reply.hijack(); middleware(request.raw, reply.raw) }). " +
-      'For middleware that never answers state `dangerouslyAllowMiddleware: true`.'
+    why: 'middleware of @fastify/middie or @fastify/express is registered, and its answers are not guarded: strangers get them too',
+    fix: "Write a route that hands over: app.all('/admin/*', { config: { role: 'admin' } }, (request, reply) => { reply.hijack(); " +
+      'middleware(request.raw, reply.raw) }). For middleware that never answers state `dangerouslyAllowMiddleware: true`.'
   }])
 }
 

@@ -10,7 +10,8 @@ export type Misspelt<Key extends string> = {
 /** Makes a pattern of a text, as an index signature must be one. Keys with capitals behind the text are hit too, and no others. */
 type OnlyThat = Uppercase<string>
 
-type Slip<Key extends string> = Key extends string ? Dropped<Key> | Doubled<Key> | Swapped<Key> | Plural<Key> | Capitalize<Key> | Lowercase<Key> : never
+type Slip<Key extends string> = Key extends string
+  ? Dropped<Key> | Doubled<Key> | Swapped<Key> | Plural<Key> | Capitalize<Key> | Lowercase<Key> : never
 
 type Dropped<Rest extends string, Before extends string = ''> = Rest extends `${infer Letter}${infer After}`
   ? `${Before}${After}` | Dropped<After, `${Before}${Letter}`>

@@ -9,7 +9,8 @@ const ruleKeys = ['scope', 'role', 'policy', 'authenticated'] as const
  * that it stops the boot, wherever the route is seen: those that were declared before show their options to no one.
  */
 export function guardNarrowScope (app: FastifyInstance): void {
-  app.log.warn({ prefix: app.prefix }, 'secure-api: registered in a child scope; only routes of this scope are guarded, and 404s outside it carry no headers')
+  app.log.warn({ prefix: app.prefix },
+    'secure-api: registered in a child scope: only routes of this scope are guarded, and 404s outside it carry no security headers')
   const outside: RouteOptions[] = []
   const root = rootOf(app) as FastifyInstance
   root.addHook('onRoute', function noteOutside (route) {
@@ -20,7 +21,8 @@ export function guardNarrowScope (app: FastifyInstance): void {
     for (const { method, url, config = {} } of outside) {
       const stated = ruleKeys.filter(key => Object.hasOwn(config, key))
       if (stated.length === 0 || method === 'HEAD') continue
-      problems.add('SECURE_API_ROUTE_OUTSIDE', `route ${String(method)} ${url}: config.${stated.join(', config.')}`, 'the suite is registered in a child scope that this route is not in, so that nobody keeps its rule',
+      problems.add('SECURE_API_ROUTE_OUTSIDE', `route ${String(method)} ${url}: config.${stated.join(', config.')}`,
+        'the suite is registered in a child scope without this route, so nobody enforces its rule',
         'Register the suite at the root, or move the route into that scope.')
     }
     problems.throwIfAny()

@@ -28,7 +28,9 @@ export function checkHooksBefore (app: FastifyInstance, accepted: readonly strin
   const found = new Set([...namesBefore(app, 'secureApiOnRequest'), ...pluginsBefore(app)])
   const entries = accepted.filter(name => !found.has(name))
   const code = 'SECURE_API_HOOKS_BEFORE_UNKNOWN' satisfies ConfigurationCode
-  if (entries.length > 0) app.log.warn({ code, entries, found: [...found] }, 'secure-api: these entries of hooksBefore name no hook and no plugin that runs before the suite; remove them, or correct them by what was found')
+  if (entries.length === 0) return
+  app.log.warn({ code, entries, found: [...found] },
+    'secure-api: these entries of hooksBefore match no hook or plugin that runs before the suite')
 }
 
 /**
@@ -70,7 +72,10 @@ export function methodsOfRoutes (app: FastifyInstance): ReadonlySet<string> {
   return new Set(lists.flatMap(([, methods = '']) => methods.split(', ')))
 }
 
-/** URLs of all routes of the server, as they were declared, those before the suite too: the lines of a tree, each deeper by four characters. */
+/**
+ * URLs of all routes of the server, as they were declared, those before the suite too: the lines of a tree, each deeper by four
+ * characters.
+ */
 export function urlsOf (app: FastifyInstance): string[] {
   const above: string[] = []
   const urls: string[] = []

@@ -27,7 +27,7 @@ export function warnOfBlankPages (app: FastifyInstance, pipeline: Frame): void {
     const blank = declared.filter(route => !allowsPages(pipeline.declared(route)?.info.config.headers)).map(({ url }) => url)
     if (blank.length === 0) return
     app.log.warn({ code: 'SECURE_API_HEADERS_PAGE_BLANK' satisfies ConfigurationCode, routes: [...new Set(blank)] },
-      "secure-api: browsers show these pages blank, because the API's Content-Security-Policy loads nothing. Set `openapi.ui`, or give them `headers: { profile: 'html' }` in `authorization.routes`")
+      "secure-api: these pages stay blank under the API's Content-Security-Policy. Set `openapi.ui`, or `profile: 'html'`")
   })
 }
 
@@ -58,7 +58,10 @@ function isPage ({ url, schema, config = {} }: RouteOptions, path: string): bool
   return hidden && (url === path || url.startsWith(`${path}/`)) && !ruleKeys.some(key => key in config)
 }
 
-/** The one inline style of swagger-ui 5: its own logo, which @fastify/swagger-ui replaces. Of another release the browser would report it, and show the same page. */
+/**
+ * The one inline style of swagger-ui 5: its own logo, which @fastify/swagger-ui replaces. Of another release the browser would report it,
+ * and show the same page.
+ */
 const logoStyle = "'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='"
 
 /**
@@ -69,7 +72,10 @@ const logoStyle = "'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='"
 export function pageConfigs ({ path = '/documentation', ...rule }: Pages, metadata: readonly string[]): ConfigOf {
   const origins = [...new Set(metadata.map(url => new URL(url).origin))]
   const contentSecurityPolicy = { directives: { 'style-src': ["'self'", logoStyle], 'connect-src': ["'self'", ...origins] } }
-  const configWith = (opener: OpenerPolicy): FastifyContextConfig => ({ ...rule, headers: { profile: 'html', contentSecurityPolicy, crossOriginOpenerPolicy: origins.length === 0 ? 'same-origin' : opener } })
+  const configWith = (opener: OpenerPolicy): FastifyContextConfig => {
+    const crossOriginOpenerPolicy = origins.length === 0 ? 'same-origin' : opener
+    return { ...rule, headers: { profile: 'html', contentSecurityPolicy, crossOriginOpenerPolicy } }
+  }
   const page = configWith('same-origin-allow-popups')
   const file = configWith('unsafe-none')
   return route => isPage(route, path) ? (route.url.startsWith(`${path}/static/`) ? file : page) : undefined

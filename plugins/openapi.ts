@@ -3,8 +3,8 @@ import fp from 'fastify-plugin'
 import { defineSection, type ConfigurationCode } from '../lib/config/index.ts'
 import { metadataUrls } from '../lib/keys/index.ts'
 import {
-  basePaths, extension, extensionOf, isOpenApi3, OpenApiOptionsSchema, secureDocument, templateOf, toYaml,
-  type Access, type DocumentOptions, type Fields, type OpenApiOptions, type Operation, type RouteFacts
+  basePaths, extension, extensionOf, isOpenApi3, OpenApiOptionsSchema, secureDocument, templateOf, toYaml, type Access,
+  type DocumentOptions, type Fields, type OpenApiOptions, type Operation, type RouteFacts
 } from '../lib/openapi/index.ts'
 import { Marks } from '../lib/marks/index.ts'
 import type { CompiledRoute } from '../lib/pipeline/index.ts'
@@ -17,16 +17,23 @@ import { contextOf } from './fastify-internals.ts'
 /** The decorator of @fastify/swagger. */
 type Generate = (options?: { yaml?: boolean }) => unknown
 type Document = Fields
+type Describe = (generate: Generate) => Document | undefined
 
-export const openApiSection = defineSection<OpenApiOptions, Omit<DocumentOptions, 'authenticates' | 'bodies'>>({
+type Settings = Omit<DocumentOptions, 'authenticates' | 'bodies'>
+
+export const openApiSection = defineSection<OpenApiOptions, Settings>({
   key: 'openapi',
   schema: OpenApiOptionsSchema,
   rules (options, path, problems) {
     metadataOf(options).forEach((url, index) => {
-      if (!URL.canParse(url)) problems.add('SECURE_API_URL_INVALID', `${path}.openIdConnect[${index}]`, 'this is not a URL', 'Give the whole address of the metadata, https://…/.well-known/openid-configuration.')
+      if (!URL.canParse(url)) {
+        problems.add('SECURE_API_URL_INVALID', `${path}.openIdConnect[${index}]`, 'this is not a URL',
+          'Give the whole address of the metadata, https://…/.well-known/openid-configuration.')
+      }
     })
     if (options.ui === undefined || Object.keys(options.ui).some(name => name !== 'path')) return
-    problems.add('SECURE_API_OPTION_MISSING', `${path}.ui`, 'it does not say who may read the documentation', 'Add `public: true`, or a rule.')
+    problems.add('SECURE_API_OPTION_MISSING', `${path}.ui`, 'it does not say who may read the documentation',
+      'Add `public: true`, or a rule.')
   },
   compile: options => ({ bearer: options.bearer ?? 'bearerAuth', openIdConnect: metadataOf(options), responses: options.responses ?? true })
 })
@@ -52,7 +59,7 @@ const openapi: FastifyPluginAsync<OpenApiOptions> = async (app, given) => {
 /** The metadata of the issuers whose keys are found by discovery: what `openIdConnect` is unless it is stated. */
 export function discoveredBy (auth: AuthenticationOptions): string[] {
   return issuersOf(auth)
-    .filter(({ discovery, jwks, jwksUri }) => discovery ?? (jwks === undefined && jwksUri === undefined))
+    .filter(({ discovery, jwks, jwksUri, keys }) => discovery ?? (jwks === undefined && jwksUri === undefined && keys?.source === undefined))
     .flatMap(issuer => compileIssuer(issuer)).map(({ issuer }) => metadataUrls(issuer)[0])
 }
 
@@ -100,7 +107,8 @@ class DocumentedRoutes {
   /** Finds the facts of an operation by its mark; by its path where a transform of the application dropped that. */
   finder (document: Document): (operation: Operation) => RouteFacts | undefined {
     const bases = basePaths(document)
-    const byPath = new Map(this.#pipeline.routes.flatMap(route => route.info.methods.map(method => [`${method} ${templateOf(route.info.url)}`, route])))
+    const byPath = new Map(this.#pipeline.routes.flatMap(route =>
+      route.info.methods.map(method => [`${method} ${templateOf(route.info.url)}`, route])))
     return ({ method, path, operation }) => {
       const mark = operation[extension]
       const marked = typeof mark === 'object' && mark !== null ? this.#facts.of(mark) : undefined
@@ -121,8 +129,8 @@ class DocumentedRoutes {
   #unknown (method: string, path: string): RouteFacts | undefined {
     if (!Object.hasOwn(this.#app, 'server') || !isServed(this.#app, method, path)) return undefined
     this.#app.log.warn({ code: 'SECURE_API_OPENAPI_ROUTE_UNKNOWN' satisfies ConfigurationCode, method, path },
-      'secure-api: this operation is documented as if it needed a token: its route was declared before the suite, which does not know its rule yet, or a transform changed its path')
-    return { access: 'unknown', steps: this.#pipeline.controls }
+      'secure-api: this operation is documented as protected: its route was declared before the suite, or a transform changed its path')
+    return { access: 'unknown', steps: this.#pipeline.controls.map(({ name }) => name) }
   }
 }
 
@@ -142,7 +150,7 @@ function isServed (app: FastifyInstance, method: string, path: string): boolean 
 }
 
 /** Makes the secured document of one that @fastify/swagger made; again only when there is a new one, or when a route was seen first. */
-function describer (app: FastifyInstance, pipeline: Frame, routes: DocumentedRoutes, settings: Omit<DocumentOptions, 'authenticates' | 'bodies'>): (generate: Generate) => Document | undefined {
+function describer (app: FastifyInstance, pipeline: Frame, routes: DocumentedRoutes, settings: Settings): Describe {
   const made = new Marks<object, { readonly routes: number, readonly secured: Document }>()
   let warned = false
   return generate => {
@@ -155,7 +163,8 @@ function describer (app: FastifyInstance, pipeline: Frame, routes: DocumentedRou
     }
     const known = made.of(document)
     if (known?.routes === pipeline.routes.length) return known.secured
-    const secured = secureDocument(document, routes.finder(document), { ...settings, authenticates: pipeline.has('authentication'), bodies: pipeline.sendsProblems })
+    const secured = secureDocument(document, routes.finder(document),
+      { ...settings, authenticates: pipeline.has('authentication'), bodies: pipeline.sendsProblems })
     made.set(document, { routes: pipeline.routes.length, secured })
     return secured
   }
@@ -163,13 +172,16 @@ function describer (app: FastifyInstance, pipeline: Frame, routes: DocumentedRou
 
 function warnOfVersion (app: FastifyInstance): void {
   app.log.warn({ code: 'SECURE_API_OPENAPI_VERSION' satisfies ConfigurationCode },
-    'secure-api: the API description is Swagger 2.0, which has no bearer tokens, and stays as it is; register @fastify/swagger with the option `openapi`')
+    'secure-api: the API description is Swagger 2.0, which has no bearer tokens; register @fastify/swagger with the option `openapi`')
 }
 
 const wrapped = new Marks<object, Set<unknown>>()
 
-/** Replaces the decorator where it stands, in this scope or around it, so that everybody who asks gets the secured document. False: there is none. */
-function wrapDecorator (scope: FastifyInstance, name: string, document: (generate: Generate) => Document | undefined): boolean {
+/**
+ * Replaces the decorator where it stands, in this scope or around it, so that everybody who asks gets the secured document. False: there
+ * is none.
+ */
+function wrapDecorator (scope: FastifyInstance, name: string, document: Describe): boolean {
   const owner = ownerOf(scope, name)
   const generate: unknown = owner && Reflect.get(owner, name)
   if (owner === undefined || typeof generate !== 'function') return false

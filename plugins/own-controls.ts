@@ -19,7 +19,8 @@ export function addOwnControls (frame: Frame, controls: readonly Control[]): voi
   const problems = new Problems()
   for (const [index, { option }] of controls.entries()) {
     for (const key of Object.keys(option?.schemas ?? {}).filter(key => frame.keys.includes(key))) {
-      problems.add('SECURE_API_OPTION_CONFLICT', `controls[${index}].option`, `the route option \`${key}\` belongs to the suite`, 'Choose another key.')
+      problems.add('SECURE_API_OPTION_CONFLICT', `controls[${index}].option`, `the route option \`${key}\` belongs to the suite`,
+        'Choose another key.')
     }
   }
   problems.throwIfAny()

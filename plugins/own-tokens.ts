@@ -13,7 +13,8 @@ export type Decide = (request: FastifyRequest) => Promise<Principal>
 
 type Callback = (error: unknown, claims?: unknown) => void
 type Verify = (this: FastifyRequest, options: unknown, done: Callback) => void
-type Registered = (app: Pick<FastifyInstance, 'decorate' | 'decorateRequest' | 'decorateReply'>, options: object, done: (error?: Error) => void) => void
+type Registered = (app: Pick<FastifyInstance, 'decorate' | 'decorateRequest' | 'decorateReply'>, options: object,
+  done: (error?: Error) => void) => void
 
 const unreadable = refusal('SECURE_API_TOKEN_MALFORMED')
 
@@ -30,7 +31,14 @@ export async function signOwnTokens (app: FastifyInstance, options: OwnTokensOpt
   await app.register(guardedJwt(decide), {
     secret: { private: privatePem, public: publicPem },
     // A number counts seconds here, and milliseconds in every option of ours.
-    sign: { algorithm: signatures, kid, iss: issuer, aud: audience, expiresIn: ownLifetime(options), header: { alg: algorithm, typ: 'at+jwt' } },
+    sign: {
+      algorithm: signatures,
+      kid,
+      iss: issuer,
+      aud: audience,
+      expiresIn: ownLifetime(options),
+      header: { alg: algorithm, typ: 'at+jwt' }
+    },
     verify: { algorithms: [signatures], allowedIss: issuer, allowedAud: audience, requiredClaims: ['iss', 'aud', 'exp'], cache: false },
     // For a token that `extractToken` takes from elsewhere than the guard.
     trusted: (request: FastifyRequest, decoded: object) => isDeepStrictEqual(request.auth.claims, claimsOf(decoded))
@@ -40,7 +48,9 @@ export async function signOwnTokens (app: FastifyInstance, options: OwnTokensOpt
 /** The plugin with one decorator of its own replaced: Fastify lets nobody replace it afterwards. */
 function guardedJwt (decide: Decide) {
   return fp<FastifyJWTOptions>((app: FastifyInstance, options: FastifyJWTOptions, done: (error?: Error) => void) => {
-    const decorateRequest = (name: string, value: unknown) => app.decorateRequest(name, name === 'jwtVerify' ? guarded(value as Verify, decide) : value)
+    const decorateRequest = (name: string, value: unknown) => app.decorateRequest(name, name === 'jwtVerify'
+      ? guarded(value as Verify, decide)
+      : value)
     const scope = { decorate: app.decorate.bind(app), decorateReply: app.decorateReply.bind(app), decorateRequest }
     const register = fastifyJwt as unknown as Registered
     register(scope as Parameters<Registered>[0], options, done)

@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import { Problems, type ConfigurationCode } from '../lib/config/index.ts'
-import { carryHeaders, Pipeline, RefusalError, run, throwRefusal, writeProblem, type CompiledRoute, type RouterOptions } from '../lib/pipeline/index.ts'
+import {
+  carryHeaders, Pipeline, RefusalError, run, throwRefusal, writeProblem, type CompiledRoute, type RouterOptions
+} from '../lib/pipeline/index.ts'
 import { isUnowned, tendUnowned } from '../lib/server/index.ts'
 import { checkHooksBefore, hooksBefore, urlsOf } from './neighbours.ts'
 import type { Frame, Ports } from './ports.ts'
@@ -25,7 +27,8 @@ export function pipelineOf (app: FastifyInstance): Frame {
   if (existing !== undefined && Object.hasOwn(app, kPipeline)) return existing
   const server: FastifyInstance['server'] & WithPipelines = app.server
   const scopes = server[kPipelines] ??= new Map<FastifyInstance, Frame>()
-  const pipeline = new Pipeline<Ports>(() => [...scopes].filter(([scope]) => overlap(scope, app)).map(([, other]) => other), routerOptions(app))
+  const pipeline = new Pipeline<Ports>(() => [...scopes].filter(([scope]) => overlap(scope, app)).map(([, other]) => other),
+    routerOptions(app))
   scopes.set(app, pipeline)
   app.decorate(kPipeline, pipeline)
   addHooks(app, pipeline)
@@ -34,8 +37,18 @@ export function pipelineOf (app: FastifyInstance): Frame {
 
 /** The table of routes must read URLs as Fastify's own router does. */
 function routerOptions ({ initialConfig }: FastifyInstance): RouterOptions {
-  const { caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, useSemicolonDelimiter, maxParamLength, allowUnsafeRegex } = { ...initialConfig, ...initialConfig.routerOptions }
-  return Object.fromEntries(Object.entries({ caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, useSemicolonDelimiter, maxParamLength, allowUnsafeRegex })
+  const {
+    caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, useSemicolonDelimiter, maxParamLength,
+    allowUnsafeRegex
+  } = { ...initialConfig, ...initialConfig.routerOptions }
+  return Object.fromEntries(Object.entries({
+    caseSensitive,
+    ignoreTrailingSlash,
+    ignoreDuplicateSlashes,
+    useSemicolonDelimiter,
+    maxParamLength,
+    allowUnsafeRegex
+  })
     .filter(([, value]) => value !== undefined))
 }
 
@@ -76,7 +89,10 @@ function addHooks (app: FastifyInstance, pipeline: Frame): void {
 function warnOfEarlierHooks (app: FastifyInstance, accepted: readonly string[]): void {
   const hooks = hooksBefore(app, 'secureApiOnRequest', accepted)
   const code = 'SECURE_API_HOOK_ORDER' satisfies ConfigurationCode
-  if (hooks.length > 0) app.log.warn({ code, hooks }, 'secure-api: these onRequest hooks run first; what they answer carries no headers and is not counted. Register the suite before them')
+  if (hooks.length > 0) {
+    app.log.warn({ code, hooks },
+      'secure-api: these onRequest hooks run first; their answers get no headers and no limit. Register the suite before them')
+  }
   checkHooksBefore(app, accepted)
 }
 
@@ -87,7 +103,8 @@ function routeOf (pipeline: Frame, request: FastifyRequest): CompiledRoute {
   pipeline.ports.onFirst?.(request)
   if (url === undefined) return pipeline.unknown
   return pipeline.admit({ config, url, method }, (label, problems) => {
-    request.log.error({ problems: problems.list() }, `secure-api: ${label} was declared before the suite and is misconfigured; it is closed`)
+    request.log.error({ problems: problems.list() },
+      `secure-api: ${label} was declared before the suite and is misconfigured, so it is closed`)
   })
 }
 

@@ -1,8 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { addPairToHead, hasLeft, refusal, whenEnded } from '../lib/http/index.ts'
 import {
-  addressPartition, isDecision, isRefused, isUnavailable, legacyHeaders, noteDecision, planned, publish, rateLimited, rateLimitField, rateLimitPolicyField,
-  rateLimitUnavailable, FailureReservations, refusing, unplanned, type Charge, type Decision, type Entrance, type Entry, type Limiter, type MaybePromise, type LimitOutcome, type LimitPolicy, type Reservation
+  addressPartition, isDecision, isRefused, isUnavailable, legacyHeaders, noteDecision, planned, publish, rateLimited, rateLimitField,
+  rateLimitPolicyField, rateLimitUnavailable, FailureReservations, refusing, unplanned, type Charge, type Decision, type Entrance,
+  type Entry, type Limiter, type MaybePromise, type LimitOutcome, type LimitPolicy, type Reservation
 } from '../lib/limits/index.ts'
 import type { Handler, Verdict } from '../lib/pipeline/index.ts'
 import type { FailureBudget } from './ports.ts'
@@ -91,7 +92,7 @@ function chargeAll (limiter: Limiter, policies: readonly LimitPolicy[], request:
 }
 
 function unknownPlan (policy: LimitPolicy, request: FastifyRequest): Decision {
-  request.log.warn({ policy: policy.name }, 'secure-api: the plan of a caller is not known; the request is refused')
+  request.log.warn({ policy: policy.name }, 'secure-api: the plan of a caller is unknown, so the request is refused')
   return unplanned(policy, performance.now())
 }
 
@@ -101,7 +102,7 @@ function costFor ({ cost, costOf }: LimitPolicy, request: FastifyRequest): numbe
   try {
     return costOf(request)
   } catch (error) {
-    request.log.warn({ err: error }, 'secure-api: a rate-limit cost failed; the request is refused')
+    request.log.warn({ err: error }, 'secure-api: a rate-limit cost function failed, so the request is refused')
     return NaN
   }
 }

@@ -11,7 +11,8 @@ import { decorating } from './decorators.ts'
 /**
  * Checks a password, or whatever proves who somebody is, within the budgets of the guard.
  *
- * `user` is what the caller typed. More than 256 characters, and what is no text, share one budget. `verify` runs only when the attempt is admitted, and what it returns is returned. A truthy
+ * `user` is what the caller typed. More than 256 characters, and what is no text, share one budget. `verify` runs only when the attempt is
+ * admitted, and what it returns is returned. A truthy
  * result is a success: the attempt is given back. A falsy result, or an error, leaves it counted.
  * Throws what becomes the answer: 429 (a budget is used up), 403 (the challenge was not passed), 503 (Redis is away, under `deny`).
  */
@@ -45,14 +46,19 @@ export function serveLoginGuard (app: FastifyInstance, limiter: Limiter, book: L
     const problems = new Problems()
     checkLoginGuard(options, 'loginGuard', problems)
     const { name = loginDefaults.name } = options
-    if (book.find(name) !== undefined) problems.add('SECURE_API_OPTION_CONFLICT', 'loginGuard.name', `a policy is called \`${name}\` already`, 'Give the guard another `name`.')
+    if (book.find(name) !== undefined) {
+      problems.add('SECURE_API_OPTION_CONFLICT', 'loginGuard.name',
+        `a policy is called \`${name}\` already`, 'Give the guard another `name`.')
+    }
     problems.throwIfAny()
     return loginGuard(new LoginBudgets(limiter, book, options), options)
   })
 }
 
 function loginGuard (budgets: LoginBudgets, options: LoginGuardOptions): LoginGuard {
-  const hinder = options.challenge === undefined ? delaying(milliseconds(options.delay ?? loginDefaults.delay)) : challenging(options.challenge)
+  const hinder = options.challenge === undefined
+    ? delaying(milliseconds(options.delay ?? loginDefaults.delay))
+    : challenging(options.challenge)
   return async (request, user: unknown, verify) => {
     const attempt = await admit(budgets, request, user, hinder)
     const account = await verify()
@@ -73,7 +79,9 @@ async function admit (budgets: LoginBudgets, request: FastifyRequest, user: unkn
   const decisions = admission.verdict === 'refused' ? admission.decisions : admission.attempt.decisions
   publish(decisions, request)
   noteDecision(request, decisions)
-  if (admission.verdict === 'refused') throw new RefusalError(rateLimited(decisions, rateLimitPolicyField(decisions.map(({ policy }) => policy))))
+  if (admission.verdict === 'refused') {
+    throw new RefusalError(rateLimited(decisions, rateLimitPolicyField(decisions.map(({ policy }) => policy))))
+  }
   if (admission.verdict === 'suspicious') await hinder(request, typeof user === 'string' ? user : '', admission.attempt)
   return admission.attempt
 }
@@ -91,7 +99,7 @@ async function passes (challenge: NonNullable<LoginGuardOptions['challenge']>, r
   try {
     return await challenge(request, user) === true
   } catch (error) {
-    request.log.warn({ err: error }, 'secure-api: a login challenge failed; the attempt is refused')
+    request.log.warn({ err: error }, 'secure-api: a login challenge failed, so the attempt is refused')
     return false
   }
 }

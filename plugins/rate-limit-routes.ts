@@ -6,7 +6,8 @@ import type { Choose } from './rate-limit-handlers.ts'
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** Which policies count a request of this route. `read` and `write` by its method where it names none. */
-export function policiesOf (stated: RouteRateLimit | undefined, { kind, methods, label }: RouteInfo, book: LimitBook, validate: (found: Problems) => void, problems: Problems): Choose | undefined {
+export function policiesOf (stated: RouteRateLimit | undefined, { kind, methods, label }: RouteInfo, book: LimitBook,
+  validate: (found: Problems) => void, problems: Problems): Choose | undefined {
   if (kind === 'unknown' || stated === false) return undefined
   if (stated === undefined || !problems.clean(validate)) return byMethod(methods, book)
   return book.select(entriesOf(stated, label, book))

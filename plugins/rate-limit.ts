@@ -6,7 +6,9 @@ import {
   validateRateLimit, validateRouteRateLimit, type AddressFinding, type Limit, type LimitChange, type Limiter, type LimiterEvent,
   type LimiterStatus, type LimitState, type RateLimitOptions, type RouteRateLimit
 } from '../lib/limits/index.ts'
-import { connectRedis, isRedisLike, StoreFailed, type RedisConnection, type RedisLike, type StoreFailureReason } from '../lib/redis/index.ts'
+import {
+  connectRedis, isRedisLike, StoreFailed, type RedisConnection, type RedisLike, type StoreFailureReason
+} from '../lib/redis/index.ts'
 import { addressOf } from '../lib/http/index.ts'
 import { routeOption, type Handler } from '../lib/pipeline/index.ts'
 import { decorating } from './decorators.ts'
@@ -21,7 +23,10 @@ import { contextOf, serverOptionsOf } from './fastify-internals.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig extends Misspelt<'rateLimit'> {
-    /** The route's limit: a policy's name, several names, a limit of its own, or `false`. @default `read` for GET, HEAD, OPTIONS and `write` for the rest */
+    /**
+     * The route's limit: a policy's name, several names, a limit of its own, or `false`. @default `read` for GET, HEAD, OPTIONS and
+     * `write` for the rest
+     */
     rateLimit?: false | RateLimitName | RateLimitName[] | (Limit & Misspelt<keyof Limit>)
   }
   interface FastifyInstance {
@@ -78,7 +83,8 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
     option: routeOption({
       key: 'rateLimit',
       schema: RouteRateLimitSchema,
-      refine: (stated: RouteRateLimit | undefined, at) => policiesOf(stated, at.route, book, found => validateRouteRateLimit(stated ?? false, at.path, policyNames(options), found), at.problems)
+      refine: (stated: RouteRateLimit | undefined, at) => policiesOf(stated, at.route, book,
+        found => validateRouteRateLimit(stated ?? false, at.path, policyNames(options), found), at.problems)
     }),
     compile: ({ own }) => own && { hook: 'onRequest', handler: routeHandler(limiter, own, options.legacyHeaders === true) },
     posture: (own, route) => ({ rateLimit: describe(own, route) })
@@ -91,9 +97,9 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
 }
 
 const findings: Readonly<Record<AddressFinding, string>> = {
-  unreadable: 'a proxy hands on an address that is none, so that all callers it stands for share one budget; make it write the address of the caller, and nothing else, into X-Forwarded-For',
-  'forwarded-ignored': 'requests come through a proxy that `trustProxy` does not name, so that all callers behind it share one budget; name its address there',
-  'shared-address': 'nearly all requests come from one private address: if that is a proxy, all callers behind it share one budget; make it send X-Forwarded-For, and name it in `trustProxy`'
+  unreadable: 'X-Forwarded-For holds no readable address, so callers of that proxy share one budget; it must send the address alone',
+  'forwarded-ignored': 'requests come through a proxy that is not in `trustProxy`, so its callers share one budget; add its address',
+  'shared-address': 'nearly all requests come from one private address; if it is a proxy, it must send X-Forwarded-For; set `trustProxy`'
 }
 
 /** A number of hops trusts nobody since Fastify 5.12.1 (CVE-2026-16732); `true` believes the address that a caller writes itself. */
@@ -101,13 +107,13 @@ function refuseBlindTrust (app: FastifyInstance): void {
   const trusted = serverOptionsOf(app)?.trustProxy
   if (trusted === true) {
     return app.log.warn({ code: 'SECURE_API_SERVER_TRUST_PROXY' },
-      'secure-api: trustProxy: true takes the address that a caller writes into X-Forwarded-For, so that limits by address hold nobody; name the proxies by address or network')
+      'secure-api: trustProxy: true accepts any X-Forwarded-For, so callers evade limits; name the proxies by address or network')
   }
   if (typeof trusted !== 'number') return
   throw new ConfigurationError([{
     code: 'SECURE_API_SERVER_TRUST_PROXY',
     path: 'trustProxy',
-    why: 'a number of hops trusts nobody since Fastify 5.12.1, so that all callers behind the proxy share one budget',
+    why: 'since Fastify 5.12.1 a number of hops trusts nobody, so all callers behind the proxy share one budget',
     fix: "Name the proxies by address or network: Fastify({ trustProxy: ['10.0.0.0/8'] })."
   }])
 }
@@ -122,7 +128,7 @@ function watched (watch: ProxyWatch, handler: Handler): Handler {
 
 function switches (app: FastifyInstance, limiter: Limiter, book: LimitBook, watch: ProxyWatch): RateLimits {
   const told = (state: LimitState): LimitState => {
-    app.log.warn({ rateLimit: state }, 'secure-api: a rate limit was changed while the server runs')
+    app.log.warn({ rateLimit: state }, 'secure-api: a rate limit was changed at run time')
     return state
   }
   return Object.freeze({
@@ -131,7 +137,11 @@ function switches (app: FastifyInstance, limiter: Limiter, book: LimitBook, watc
     restore: (name: string) => told(book.restore(name)),
     status () {
       const changed = book.list().filter(state => state.changed).map(({ name }) => name)
-      return { ...limiter.status(), ...(watch.findings.length > 0 && { addresses: watch.findings }), ...(changed.length > 0 && { changed }) }
+      return {
+        ...limiter.status(),
+        ...(watch.findings.length > 0 && { addresses: watch.findings }),
+        ...(changed.length > 0 && { changed })
+      }
     }
   })
 }
@@ -157,9 +167,13 @@ async function openLimiter (app: FastifyInstance, { redis, keyPrefix }: RateLimi
 }
 
 /** An instance may connect whenever it likes: it is not waited for. */
-async function tellFailure (app: FastifyInstance, client: RedisLike, keyPrefix: string = defaultKeyPrefix, connection?: RedisConnection): Promise<void> {
+async function tellFailure (app: FastifyInstance, client: RedisLike, keyPrefix: string = defaultKeyPrefix,
+  connection?: RedisConnection): Promise<void> {
   const tell = (failure: StoreFailed | undefined) => {
-    if (failure !== undefined) app.log.warn({ reason: failure.reason, code: failure.code }, `secure-api: the rate-limit store cannot be used: ${explained(failure)}`)
+    if (failure !== undefined) {
+      app.log.warn({ reason: failure.reason, code: failure.code },
+      `secure-api: the rate-limit store is not usable: ${explained(failure)}`)
+    }
   }
   if (connection === undefined) {
     probeRedis(client, keyPrefix).then(tell)
@@ -173,20 +187,21 @@ const storeFixes: Readonly<Record<StoreFailureReason, string>> = {
   timeout: 'no answer in time; with `rediss://`, does the server speak TLS?',
   connection: 'no connection; check host, port and firewall',
   tls: 'no encrypted connection; check `rediss://`, the certificate, and that the server speaks TLS',
-  authentication: 'user or password are missing or wrong',
-  permission: 'the user may not run the script, or not on keys with this prefix; docs/recipes/redis-cluster.md lists the rights',
-  cluster: 'this is one node of a cluster; make a `Cluster` of ioredis and give it as `rateLimit.redis`',
-  'out-of-memory': 'the server is full',
-  'read-only': 'this is a replica; give the address of the primary',
+  authentication: 'the user or password is missing or wrong',
+  permission: 'the user may not run the script on keys with this prefix; docs/recipes/redis-cluster.md lists the rights',
+  cluster: 'this is one node of a cluster; pass a `Cluster` of ioredis as `rateLimit.redis`',
+  'out-of-memory': 'the server is out of memory',
+  'read-only': 'this is a replica; use the address of the primary',
   loading: 'the server is not ready',
   script: 'it does not run the script',
-  reply: 'it answers otherwise than a Redis',
-  unknown: 'an error that is not known'
+  reply: 'it does not answer like a Redis',
+  unknown: 'an unknown error'
 }
 
 /** What to say to whoever reads the log: cause, consequence, what to type. */
 function explained ({ reason, code }: StoreFailed): string {
-  return `${storeFixes[reason]}${code === undefined ? '' : ` (${code})`}. While it is so, \`onStoreFailure\` decides, by default each process for itself; \`secure-api doctor redis\` shows more`
+  const cause = code === undefined ? storeFixes[reason] : `${storeFixes[reason]} (${code})`
+  return `${cause}. Until then \`onStoreFailure\` decides, by default each process for itself; \`secure-api doctor redis\` shows more`
 }
 
 /** `@fastify/redis` decorates `app.redis` with a client, or with an object of named ones, which says nothing about which to use. */
@@ -196,9 +211,9 @@ function sharedRedis (app: FastifyInstance): RedisLike | undefined {
 }
 
 function logEvent (app: FastifyInstance, event: LimiterEvent): void {
-  if (event.type === 'store-restored') app.log.info(event, 'secure-api: the rate-limit store answers again')
-  else if (event.type === 'memory-saturated') app.log.warn(event, 'secure-api: more callers than the limiter can remember')
-  else app.log.warn(event, `secure-api: the rate-limit store does not answer: ${explained(new StoreFailed(event.reason, event.code))}`)
+  if (event.type === 'store-restored') app.log.info(event, 'secure-api: the rate-limit store is available again')
+  else if (event.type === 'memory-saturated') app.log.warn(event, 'secure-api: there are more callers than the limiter can track')
+  else app.log.warn(event, `secure-api: the rate-limit store is unavailable: ${explained(new StoreFailed(event.reason, event.code))}`)
 }
 
 export default fp(rateLimit, { fastify: '5.x', name: 'secure-api-rate-limit' })

@@ -46,7 +46,7 @@ function collector ({ maxReports = 20, sample = false }: ReportsOptions, pipelin
 
 /** Where there is no audit trail. */
 function logViolation (request: FastifyRequest, violation: Violation): void {
-  request.log.warn({ violation }, 'secure-api: a browser reports a violation of the Content-Security-Policy')
+  request.log.warn({ violation }, 'secure-api: a browser reported a violation of the Content-Security-Policy')
 }
 
 function kindOf (contentType = ''): ReportKind | undefined {

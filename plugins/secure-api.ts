@@ -2,7 +2,9 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { AuditOptions } from '../lib/audit/index.ts'
-import { check, EnvironmentSchema, ownOptions, Problems, readEnvironment, type Environment, type Section, type SectionContext } from '../lib/config/index.ts'
+import {
+  check, EnvironmentSchema, ownOptions, Problems, readEnvironment, type Environment, type Section, type SectionContext
+} from '../lib/config/index.ts'
 import type { CorsOptions } from '../lib/cors/index.ts'
 import type { HeadersOptions } from '../lib/headers/index.ts'
 import type { RateLimitOptions } from '../lib/limits/index.ts'
@@ -121,7 +123,8 @@ declare module 'fastify' {
   }
 }
 
-const sections: readonly Section[] = [authenticationSection, authorizationSection, rateLimitSection, headersSection, corsSection, auditSection, openApiSection]
+const sections: readonly Section[] = [authenticationSection, authorizationSection, rateLimitSection, headersSection, corsSection,
+  auditSection, openApiSection]
 
 const own = {
   methodNotAllowed: Type.Optional(Type.Boolean()),
@@ -133,7 +136,8 @@ const own = {
 }
 
 function suiteSchema (schemaOf: (section: Section) => TSchema) {
-  return Type.Object({ ...Object.fromEntries(sections.map(section => [section.key, schemaOf(section)])), ...own }, { additionalProperties: false })
+  return Type.Object({ ...Object.fromEntries(sections.map(section => [section.key, schemaOf(section)])), ...own },
+    { additionalProperties: false })
 }
 
 /** Each section checks itself. */
@@ -149,7 +153,10 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   const context = contextOf(app, options.environment)
   const { environment } = context
   await checkOptions(options, context)
-  const { auth = false, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false, errors: answers = 'problem' } = options
+  const {
+    auth = false, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false,
+    errors: answers = 'problem'
+  } = options
   const { methodNotAllowed = true, audit: trail = {}, openapi: description = {}, dangerouslyAllowMiddleware = false } = options
   pipeline.offer({ answers, hooksBefore: options.hooksBefore ?? [] })
   for (const control of unkept(app, options)) pipeline.add(control)
@@ -200,7 +207,8 @@ function unkept (app: FastifyInstance, options: SecureApiOptions): Control[] {
       refine (stated, { route, path, problems }) {
         // The collector of reports is ours, and the official plugin reads the option where it is there.
         if (stated === undefined || stated === false || route.url === collector || (engine !== undefined && app.hasPlugin(engine))) return
-        problems.add('SECURE_API_ROUTE_OPTION_UNKEPT', path, `the application has no \`${key}\` that could keep it`, `Configure \`${key}\`, or remove it here.`)
+        problems.add('SECURE_API_ROUTE_OPTION_UNKEPT', path, `the application has no \`${key}\` that could keep it`,
+          `Configure \`${key}\`, or remove it here.`)
       }
     }),
     compile: () => undefined
@@ -221,7 +229,8 @@ const rulesOff: Control = Object.freeze<Control<void>>({
     schemas: Object.fromEntries(Object.keys(RouteRuleSchema.properties).map(key => [key, anything])),
     parse (stated, { label }, problems) {
       for (const key of Object.keys(stated).filter(key => key !== 'public' && key !== 'authorization')) {
-        problems.add('SECURE_API_ROUTE_NOT_AUTHENTICATED', `${label}: config.${key}`, 'the route has a rule, and `auth` is false', 'Configure `auth`, or remove the rule.')
+        problems.add('SECURE_API_ROUTE_NOT_AUTHENTICATED', `${label}: config.${key}`, 'the route has a rule, but `auth` is false',
+          'Configure `auth`, or remove the rule.')
       }
     }
   },
@@ -234,7 +243,8 @@ async function checkOptions (options: SecureApiOptions, context: SectionContext)
   check(suite, options, '', problems)
   const { auth, authorization } = options
   if (auth === false && isSection(authorization) && Object.keys(authorization).length > 0) {
-    problems.add('SECURE_API_OPTION_CONFLICT', 'authorization', 'nobody is authenticated, so that no rule could be kept', 'Configure `auth`, or remove this section.')
+    problems.add('SECURE_API_OPTION_CONFLICT', 'authorization', 'nobody is authenticated, so no rule can be enforced',
+      'Configure `auth`, or remove this section.')
   }
   for (const section of sections) {
     const given = (options as Readonly<Record<string, unknown>>)[section.key]

@@ -4,7 +4,9 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Schedule } from '../lib/async/index.ts'
 import { ConfigurationError, environmentOf, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
-import { certificateStoreOf, CertificateWatch, HandshakeWatch, type CertificateEvent, type CertificateStore, type HandshakeFailure } from '../lib/server/index.ts'
+import {
+  certificateStoreOf, CertificateWatch, HandshakeWatch, type CertificateEvent, type CertificateStore, type HandshakeFailure
+} from '../lib/server/index.ts'
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
 import { bindingsOf, canBeSecure, serverOptionsOf } from './fastify-internals.ts'
@@ -47,13 +49,14 @@ const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule, enviro
 
 function foreignCertificate (app: FastifyInstance): void {
   refuseNone(app)
-  app.log.warn('secure-api: the certificate does not come from secureServer(): it is neither reloaded nor watched')
+  app.log.warn('secure-api: the certificate does not come from secureServer(), so it is neither reloaded nor watched')
 }
 
 /** `Fastify({ https: {} })` listens, and every handshake fails. */
 function refuseNone (app: FastifyInstance): void {
   const given = serverOptionsOf(app)?.https
-  if (typeof given !== 'object' || given === null || ['cert', 'pfx', 'SNICallback'].some(name => Reflect.get(given, name) !== undefined)) return
+  if (typeof given !== 'object' || given === null ||
+    ['cert', 'pfx', 'SNICallback'].some(name => Reflect.get(given, name) !== undefined)) return
   throw new ConfigurationError([{
     code: 'SECURE_API_TLS_CERTIFICATE_MISSING',
     path: 'https',
@@ -69,7 +72,8 @@ function warnOfPlaintext (app: FastifyInstance, environment: Environment | undef
   app.addHook('onListen', async function () {
     const addresses: readonly unknown[] = app.addresses()
     if (addresses.every(isLocal)) return
-    app.log.warn({ code }, 'secure-api: plain HTTP, and no trusted proxy: tokens travel in the clear, and HSTS is never sent. Use secureServer({ tls }), or name the proxy in `trustProxy`')
+    app.log.warn({ code },
+      'secure-api: plain HTTP without a trusted proxy: tokens travel in the clear. Use secureServer({ tls }), or set `trustProxy`')
   })
 }
 
@@ -89,7 +93,10 @@ function adoptAll (app: FastifyInstance, store: CertificateStore): void {
   }
   const { servers } = store.status()
   const listening = app.addresses().length
-  if (servers < listening) app.log.error({ servers, listening }, 'secure-api: some listening sockets will keep this certificate until the next start')
+  if (servers < listening) {
+    app.log.error({ servers, listening },
+      'secure-api: some listening sockets keep this certificate until the next start')
+  }
 }
 
 const levels: Readonly<Record<string, 'info' | 'warn' | 'error'>> = {
@@ -117,10 +124,10 @@ function tellFailure (app: FastifyInstance, pipeline: Frame, failure: HandshakeF
 }
 
 const texts: Readonly<Record<CertificateEvent['type'], string>> = {
-  'certificate.replaced': 'another certificate is served from now on',
-  'certificate.recovered': 'the certificate can be read again',
-  'certificate.rejected': 'the new certificate cannot be served; the one before stays',
-  'certificate.expiring': 'the certificate comes to its end'
+  'certificate.replaced': 'a new certificate is being served',
+  'certificate.recovered': 'the certificate is readable again',
+  'certificate.rejected': 'the new certificate cannot be served, so the old one stays',
+  'certificate.expiring': 'the certificate is about to expire'
 }
 
 export default fp(tls, { fastify: '5.x', name: 'secure-api-tls' })

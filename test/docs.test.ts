@@ -6,9 +6,13 @@ import type { Command } from '../cli/command.ts'
 import { findingCodes } from '../cli/routes/codes.ts'
 import { configurationCodes, environmentVariables } from '../lib/config/index.ts'
 import { answers } from '../lib/http/index.ts'
+import { phases } from '../lib/pipeline/index.ts'
+import { architecturePage, architecturePicture, layersOf, withLines } from '../scripts/architecture-page.ts'
 import { errorsPage } from '../scripts/errors-page.ts'
+import { frame } from '../scripts/frame.ts'
 import { providersPage } from '../scripts/providers-page.ts'
 import { referencePage } from '../scripts/reference-page.ts'
+import { routeSchema } from '../scripts/route-schema.ts'
 import { anchorsOf, brokenLink, linksOf } from './helpers/links.ts'
 import { commandCalls, pages, snippets, syntaxErrors, typeErrors, type Snippet } from './helpers/snippets.ts'
 
@@ -34,6 +38,23 @@ t.test('docs/errors.md holds every code of the two tables (otherwise: npm run do
 
 t.test('docs/providers.md shows every preset and its tokens (otherwise: npm run docs)', async t => {
   t.equal(readFileSync(join(root, 'docs/providers.md'), 'utf8'), providersPage())
+})
+
+t.test('docs/architecture.md leads to the line of every function it names, and its picture is that of the code (otherwise: npm run docs)', async t => {
+  const { controls, schema } = await frame()
+  const file = join(root, 'docs/architecture.md')
+  t.equal(readFileSync(file, 'utf8'), architecturePage(file))
+  t.throws(() => withLines('[`nowhere`](../lib/pipeline/run.ts)', join(root, 'docs')), 'does not define nowhere')
+  t.equal(readFileSync(join(root, 'docs/images/architecture.svg'), 'utf8'), architecturePicture(root, phases, controls))
+  const circle = [{ name: 'a', uses: ['b'], files: 1, lines: 1 }, { name: 'b', uses: ['a'], files: 1, lines: 1 }]
+  t.throws(() => layersOf(circle), 'circle among a, b')
+  t.equal(readFileSync(join(root, 'docs/route-config.schema.json'), 'utf8'), routeSchema(schema))
+})
+
+t.test('every route option that a control declares is in the reference', async t => {
+  const page = referencePage(root)
+  const { schema } = await frame()
+  for (const key of Object.keys(schema.properties)) t.match(page, new RegExp(`\`config\\.${key}\\b`), key)
 })
 
 t.test('docs/reference.md holds every option of the schemas (otherwise: npm run docs)', async t => {

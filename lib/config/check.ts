@@ -133,7 +133,7 @@ function checkUnion (schema: TSchema, value: unknown, path: string, problems: Pr
 /** A bare list does not say whether all or any are meant, and readers guess differently. */
 function bareList (value: readonly unknown[], path: string, problems: Problems): void {
   const list = JSON.stringify(value.filter(name => typeof name === 'string'))
-  problems.add('SECURE_API_ROUTE_SCOPE_BARE_ARRAY', path, 'a bare array does not say whether all or any are needed', `Write { all: ${list} } or { any: ${list} }.`)
+  problems.add('SECURE_API_ROUTE_SCOPE_BARE_ARRAY', path, 'a bare array does not say whether all or any are required', `Write { all: ${list} } or { any: ${list} }.`)
 }
 
 /** The shapes that a union allows, those of unions inside it too. */

@@ -10,5 +10,6 @@ export { KeysOptionsSchema, resolveKeysOptions, validateKeys, type KeysOptions, 
 export type { KeyRingOptions, KeyRingStatus, KeysLocation } from './ring-options.ts'
 export { checkProxyVariable, fetchOver } from './route.ts'
 export { createFetch, fetchDocument, MAX_DOCUMENT_BYTES, type FetchDocument, type FetchOptions } from './fetch.ts'
+export type { JwkSource } from './source.ts'
 export { algorithms, KeysUnavailable, type Algorithm, type KeySource, type VerificationKey } from './types.ts'
 export { checkIssuerText, checkIssuerUrl, checkKeySetUrl, isSecureUrl, withoutSecrets, type PlainHosts } from './url.ts'

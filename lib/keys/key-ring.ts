@@ -4,8 +4,9 @@ import { failedAt, type KeyFailure } from './explain.ts'
 import { asFailure, FetchFailure } from './failure.ts'
 import { importKeys } from './import-keys.ts'
 import { KeySet } from './key-set.ts'
-import { KeySetLoader } from './loader.ts'
+import { KeySetLoader, type KeyLoader } from './loader.ts'
 import type { KeyRingOptions, KeyRingStatus } from './ring-options.ts'
+import { SourceLoader } from './source.ts'
 import { Cooldown, refreshDelay, retryDelay } from './timing.ts'
 import { fetchDocument } from './fetch.ts'
 import { KeysUnavailable, type Algorithm, type KeySource, type VerificationKey } from './types.ts'
@@ -27,7 +28,7 @@ const MAX_WAITING = 1000
 export class KeyRing implements KeySource {
   readonly #options: Required<Omit<KeyRingOptions, 'fetch'>>
   /** Undefined for an inline set, which is never fetched. */
-  readonly #loader: KeySetLoader | undefined
+  readonly #loader: KeyLoader | undefined
   readonly #cooldown: Cooldown
   readonly #report: KeyReporter
   #set: KeySet | undefined
@@ -50,6 +51,7 @@ export class KeyRing implements KeySource {
     this.#report = new KeyReporter(options.issuer, this.#options.onEvent)
     const { source } = options
     if (source !== 'discovery' && 'jwks' in source) this.#adoptInline(source.jwks)
+    else if (source !== 'discovery' && 'askFor' in source) this.#loader = new SourceLoader(options.issuer, source.askFor)
     else this.#loader = new KeySetLoader({ ...options, source, fetch })
   }
 
@@ -65,7 +67,8 @@ export class KeyRing implements KeySource {
   }
 
   peek (kid: string | undefined, algorithm: Algorithm): readonly VerificationKey[] | undefined {
-    return this.#usable()?.select(kid, algorithm)
+    // Of keys that are known one by one, "the only one" says nothing.
+    return kid === undefined && this.#loader?.byKid === true ? [] : this.#usable()?.select(kid, algorithm)
   }
 
   /**
@@ -73,9 +76,12 @@ export class KeyRing implements KeySource {
    * Waits `timeout` at most. Rejects with `KeysUnavailable`.
    */
   async find (kid: string | undefined, algorithm: Algorithm): Promise<readonly VerificationKey[]> {
+    if (kid !== undefined) this.#loader?.want(kid, algorithm)
     if (this.#loader !== undefined && this.#mayAsk()) {
       await this.#ask(this.#loader)
       if (this.peek(kid, algorithm)?.length === 0) this.#loader.doubt()
+      // Nobody can find more keys than the issuer has: the next of them need not wait.
+      else if (this.#loader.byKid && this.#set !== undefined) this.#cooldown.end()
     }
     const keys = this.peek(kid, algorithm)
     if (keys === undefined) throw new KeysUnavailable(this.#options.issuer, this.#retryAfter())
@@ -121,25 +127,26 @@ export class KeyRing implements KeySource {
     return this.#running === undefined ? this.#cooldown.left(this.#options.now()) === 0 : this.#waiting < MAX_WAITING
   }
 
-  async #ask (loader: KeySetLoader): Promise<void> {
+  async #ask (loader: KeyLoader): Promise<void> {
     if (this.#running === undefined) this.#cooldown.start(this.#options.now())
     this.#waiting++
     await this.#attemptOnce(loader)
     this.#waiting--
   }
 
-  #attemptOnce (loader: KeySetLoader): Promise<boolean> {
+  #attemptOnce (loader: KeyLoader): Promise<boolean> {
     this.#running ??= this.#attempt(loader).finally(() => { this.#running = undefined })
     return this.#running
   }
 
-  async #attempt (loader: KeySetLoader): Promise<boolean> {
+  async #attempt (loader: KeyLoader): Promise<boolean> {
     const { now, timeout, schedule } = this.#options
     const startedAt = now()
     const controller = this.#abort = new AbortController()
     this.#fetches++
     try {
-      this.#adopt(await withDeadline(loader.load(controller.signal), { ms: timeout, late: () => new FetchFailure('timeout'), schedule, controller }))
+      const document = loader.load(controller.signal, this.#usable()?.keys ?? [])
+      this.#adopt(await withDeadline(document, { ms: timeout, late: () => new FetchFailure('timeout'), schedule, controller }))
       return true
     } catch (error) {
       if (!this.#closed) this.#fail(asFailure(error), startedAt, loader)
@@ -154,11 +161,14 @@ export class KeyRing implements KeySource {
     this.#lastSuccess = this.#options.now()
   }
 
-  /** Replaces the set by a document's, if that has a key to offer: an empty one is the provider's mistake, not a revocation. */
+  /**
+   * Replaces the set by a document's. An empty one is the provider's mistake, not a revocation, unless each key was asked
+   * for by name: then the provider has said that there is no such key.
+   */
   #adopt (document: unknown): void {
     const { keys, dropped } = importKeys(document, this.#options.algorithms)
     this.#report.dropped(dropped)
-    if (keys.length === 0) throw new FetchFailure('empty')
+    if (keys.length === 0 && this.#loader?.byKid !== true) throw new FetchFailure('empty')
     const previous = this.#usable()
     const next = new KeySet(keys, previous)
     previous?.retire(next)
@@ -178,7 +188,7 @@ export class KeyRing implements KeySource {
     this.#plan(refreshDelay(refresh, random()))
   }
 
-  #fail (failure: FetchFailure, startedAt: number, loader: KeySetLoader): void {
+  #fail (failure: FetchFailure, startedAt: number, loader: KeyLoader): void {
     const { now, cooldown, refresh, random } = this.#options
     const usable = this.#usable() !== undefined
     loader.doubt()

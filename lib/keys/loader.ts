@@ -1,7 +1,22 @@
 import { discoverKeySetUrl, plainHosts } from './discovery.ts'
 import { asFailure, FetchFailure } from './failure.ts'
 import type { FetchDocument } from './fetch.ts'
+import type { Algorithm, VerificationKey } from './types.ts'
 import { isSecureUrl } from './url.ts'
+
+/** How a ring gets its keys. */
+export interface KeyLoader {
+  /** True where a load brings only the keys that were named: those in use and those wanted. */
+  readonly byKid: boolean
+  /** The URL requested last, where it is known: where an attempt failed. */
+  readonly asked: string | undefined
+  /** Has the next load, or the one under way, bring a key that is not known. */
+  want (kid: string, algorithm: Algorithm): void
+  /** A JWK set. Rejects with `FetchFailure`. */
+  load (signal: AbortSignal, inUse: readonly VerificationKey[]): Promise<unknown>
+  /** Says that something went wrong, or that a key is not there. */
+  doubt (): void
+}
 
 export interface LoaderOptions {
   readonly issuer: string
@@ -16,7 +31,8 @@ export interface LoaderOptions {
  * Gets the key set of an issuer, and remembers where it is. A discovered address is used until it is doubted (a fetch
  * failed, or a key that was asked for is not there: the provider may have moved its keys) and then looked up again.
  */
-export class KeySetLoader {
+export class KeySetLoader implements KeyLoader {
+  readonly byKid = false
   readonly #options: LoaderOptions
   #url: string | undefined
   #doubted = false
@@ -42,6 +58,8 @@ export class KeySetLoader {
     if (!isSecureUrl(url, plainHosts(this.#options))) throw new FetchFailure('url')
     return await fetch(url, { timeout, signal })
   }
+
+  want (): void {}
 
   /** Has the address looked up again next time. */
   doubt (): void {

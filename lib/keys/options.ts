@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { DurationSchema, milliseconds, parseDuration, type Problems } from '../config/index.ts'
 import { checkRoute } from './route.ts'
+import type { JwkSource } from './source.ts'
 
 export const KeysOptionsSchema = Type.Object({
   /**
@@ -49,7 +50,17 @@ export const KeysOptionsSchema = Type.Object({
   insecureHosts: Type.Optional(Type.Array(
     Type.String({ pattern: '^[A-Za-z0-9._-]+$', hint: "Write the bare name of a host: 'keycloak'." }),
     { minItems: 1 }
-  ))
+  )),
+  /**
+   * An instance of `get-jwks` that fetches the keys instead of the suite: `buildGetJwks({ … })`. The keys are checked as
+   * usual, and the times above hold. It gives one key at a time by its `kid`, so it cannot promise what the suite's own
+   * loader does: no key is there before its first token, tokens without `kid` are refused, requests cause up to 8 look-ups
+   * of unknown keys for each `cooldown` instead of one, and its dispatcher alone limits size and redirects. Use the instance
+   * for nothing else: each look-up clears the key from its caches, so that a removed key ends. Any object with such a
+   * `getJwk` works; if it caches, a removed key lives as long as that cache. Excludes `proxy`, `ca` and `insecureHosts`.
+   * @default none: the suite fetches the whole key set
+   */
+  source: Type.Optional(Type.Unsafe<JwkSource>({}))
 }, { additionalProperties: false })
 
 export type KeysOptions = Static<typeof KeysOptionsSchema>
@@ -100,6 +111,22 @@ export function validateKeys (options: KeysOptions, environment: 'production' | 
       'Leave it out in production, or set `environment` (or NODE_ENV) to development if the provider runs in a container beside this one.')
   }
   checkRoute(options, path, problems)
+  if (options.source !== undefined) checkSource(options, path, problems)
+}
+
+/** What says how the suite fetches, which it does not do then. */
+const ownFetch = ['proxy', 'ca', 'insecureHosts'] as const
+
+function checkSource (options: KeysOptions, path: string, problems: Problems): void {
+  const source: unknown = options.source
+  if (typeof (source as Partial<JwkSource> | null)?.getJwk !== 'function') {
+    problems.add('SECURE_API_OPTION_TYPE', `${path}.source`,
+      'it has no function `getJwk`', 'Give an instance of get-jwks: `buildGetJwks({ … })`.')
+  }
+  for (const name of ownFetch.filter(name => options[name] !== undefined)) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.${name}`,
+      'the keys are fetched by `source`, which knows nothing of it', 'Give `source` a dispatcher that does it, or leave one of them out.')
+  }
 }
 
 function checkOrder ({ refresh, cooldown, maxStale }: KeyTimes, path: string, problems: Problems): void {

@@ -2,10 +2,11 @@ import type { Schedule } from '../async/index.ts'
 import type { KeyEvent } from './events.ts'
 import type { KeyFailure } from './explain.ts'
 import type { FetchDocument } from './fetch.ts'
+import type { JwkSource } from './source.ts'
 import type { Algorithm } from './types.ts'
 
-/** Where an issuer publishes its keys: the document itself, its address, or metadata that names the address. */
-export type KeysLocation = { readonly jwks: object } | { readonly jwksUri: string } | 'discovery'
+/** Where an issuer's keys come from: the document itself, its address, metadata that names the address, or an object that is asked. */
+export type KeysLocation = { readonly jwks: object } | { readonly jwksUri: string } | 'discovery' | { readonly askFor: JwkSource }
 
 /** All times in milliseconds. */
 export interface KeyRingOptions {

@@ -45,6 +45,10 @@ export class Cooldown {
     this.#until = now + this.#period
   }
 
+  end (): void {
+    this.#until = -Infinity
+  }
+
   /** What is left of it. A remainder longer than the period comes from a clock that was set back, and counts as none. */
   left (now: number): number {
     const left = this.#until - now

@@ -1,5 +1,5 @@
 export { carryHeaders, noteRefusal, RefusalError, refusalOf, throwRefusal, writeProblem } from './answer.ts'
-export { routeOption, type OptionParts, type OwnOptions, type RouteOption } from './option.ts'
+export { readOptions, routeOption, type OptionParts, type OwnOptions, type RouteOption } from './option.ts'
 export { phases, type Phase } from './phases.ts'
 export { PathRules } from './path-rules.ts'
 export { Pipeline, type FramePorts } from './pipeline.ts'

@@ -29,19 +29,26 @@ export interface OptionParts<Value, Own> {
 export function routeOption<Value, Own> ({ key, schema, prepare, refine }: OptionParts<Value, Own>): RouteOption<Own> {
   return Object.freeze({
     schemas: { [key]: schema },
-    parse: (stated: Config, route: RouteInfo, problems: Problems) => refine(stated[key] as Value | undefined, { route, path: `${route.label}: config.${key}`, problems }),
-    ...(prepare && { prepare: (stated: readonly Config[]) => prepare(stated.filter(values => key in values).map(values => values[key] as Value)) })
+    parse: (stated: Config, route: RouteInfo, problems: Problems) => refine(stated[key] as Value | undefined,
+      { route, path: `${route.label}: config.${key}`, problems }),
+    ...(prepare && {
+      prepare: (stated: readonly Config[]) =>
+        prepare(stated.filter(values => key in values).map(values => values[key] as Value))
+    })
   })
 }
 
 /** What a route states of each option, parsed. */
 export type OwnOptions = ReadonlyMap<RouteOption, unknown>
 
-/** Parses a route's `config`, each key and each option once. A value that is wrong counts as not stated. */
+const nothing: Config = Object.freeze(Object.create(null))
+
+/** Parses a route's `config`, each key and each option once. An option with a value that is wrong counts as not stated. */
 export function readOptions (route: RouteInfo, options: Iterable<RouteOption>, problems: Problems): OwnOptions {
   const sound = new Map<string, boolean>()
   const isSound = (key: string, schema: TSchema): boolean => {
-    const known = sound.get(key) ?? problems.clean(found => check(Type.Object({ [key]: schema }), { [key]: route.config[key] }, `${route.label}: config`, found))
+    const known = sound.get(key) ?? problems.clean(found => check(Type.Object({ [key]: schema }), { [key]: route.config[key] },
+      `${route.label}: config`, found))
     sound.set(key, known)
     return known
   }
@@ -50,8 +57,7 @@ export function readOptions (route: RouteInfo, options: Iterable<RouteOption>, p
     if (own.has(option)) continue
     const stated = statedOf(option, route.config)
     const wrong = Object.keys(stated).filter(key => !isSound(key, option.schemas[key] ?? Type.Never()))
-    for (const key of wrong) delete stated[key]
-    own.set(option, option.parse(stated, route, wrong.length === 0 ? problems : new Problems()))
+    own.set(option, wrong.length === 0 ? option.parse(stated, route, problems) : option.parse(nothing, route, new Problems()))
   }
   return own
 }

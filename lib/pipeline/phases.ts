@@ -3,7 +3,8 @@
  * no other phase. The audit trail comes last: it writes when the request has ended.
  */
 export const phases = [
-  'edge', 'headers', 'cors', 'address-limit', 'audit-gate', 'preflight', 'method', 'authentication', 'rate-limit', 'credential', 'guard', 'audit'
+  'edge', 'headers', 'cors', 'address-limit', 'audit-gate', 'preflight', 'method', 'authentication', 'rate-limit', 'credential', 'guard',
+  'audit'
 ] as const
 
 export type Phase = typeof phases[number]

@@ -1,3 +1,4 @@
+import { Type, type TObject } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { ConfigurationError, Problems } from '../config/index.ts'
 import { Marks } from '../marks/index.ts'
@@ -11,7 +12,14 @@ import type { Answerer } from './run.ts'
 import { Slot, type Under } from './slot.ts'
 import type { CompiledRoute, Control } from './types.ts'
 
-const unknownRoute: RouteInfo = Object.freeze({ kind: 'unknown', early: false, methods: [], url: '', config: Object.freeze(Object.create(null)), label: 'unknown route' })
+const unknownRoute: RouteInfo = Object.freeze({
+  kind: 'unknown',
+  early: false,
+  methods: [],
+  url: '',
+  config: Object.freeze(Object.create(null)),
+  label: 'unknown route'
+})
 
 /** What the frame itself is offered. Plugins add what controls offer each other. */
 export interface FramePorts {
@@ -60,7 +68,11 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   /** Offers something to the other controls, each port once, until everything is ready. */
   offer (ports: Partial<Ports>): void {
     const taken = Object.keys(ports).filter(name => name in this.#ports)
-    if (this.#ready || taken.length > 0) throw new TypeError(this.#ready ? 'ports are offered before the application is ready' : `offered twice: ${taken.join(', ')}`)
+    if (this.#ready || taken.length > 0) {
+      throw new TypeError(this.#ready
+        ? 'ports are offered before the application is ready'
+        : `offered twice: ${taken.join(', ')}`)
+    }
     this.#ports = Object.freeze({ ...this.#ports, ...ports })
   }
 
@@ -83,7 +95,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
       throw new ConfigurationError([{
         code: 'SECURE_API_ALREADY_REGISTERED',
         path: name,
-        why: 'it is registered already, here or in an enclosing or enclosed scope, and would run twice',
+        why: 'it is already registered, here or in an enclosing or enclosed scope, and would run twice',
         fix: 'Register it once, at the root.'
       }])
     }
@@ -103,9 +115,15 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
     return Object.fromEntries([...this.#reports].map(([name, status]) => [name, status()]))
   }
 
-  /** Names of the registered controls, in the order in which a request meets them. */
-  get controls (): readonly string[] {
-    return this.#controls.map(({ name }) => name)
+  /** The registered controls, in the order in which a request meets them. */
+  get controls (): readonly Control[] {
+    return this.#controls
+  }
+
+  /** The route options that the controls read, as one schema. */
+  get schema (): TObject {
+    const schemas = this.#options.flatMap(({ schemas }) => Object.entries(schemas).map(([key, schema]) => [key, Type.Optional(schema)]))
+    return Type.Object(Object.fromEntries(schemas))
   }
 
   /** The route options that the controls read. */
@@ -225,13 +243,15 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   /** Fastify declares a HEAD route for each GET, with the same options: its mistakes would be told twice. */
   #repeats (slot: Slot): boolean {
     const { methods, url, config } = slot.info
-    return String(methods) === 'HEAD' && this.#slots.some(({ info }) => info.url === url && info.methods.includes('GET') && sameConfig(info.config, config))
+    return String(methods) === 'HEAD' && this.#slots.some(({ info }) => info.url === url && info.methods.includes('GET') &&
+      sameConfig(info.config, config))
   }
 
   #refuseUnmatched (problems: Problems, earlier: readonly string[]): void {
     const urls = [...this.#slots.flatMap(({ urls }) => [...urls]), ...earlier]
     for (const pattern of this.#ports.paths?.unmatched(urls) ?? []) {
-      problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', `authorization.routes['${pattern}']`, 'no route has this path, so that the rule guards nothing',
+      problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', `authorization.routes['${pattern}']`,
+        'no route has this path, so the rule guards nothing',
         'Write the path as the route was declared, with its prefix and parameters (`/orders/:id`), or end it in `/*` for everything below.')
     }
   }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Marks } from '../marks/index.ts'
 
-/** What a step may know of a route when it compiles. */
+/** What a control may know of a route. */
 export interface RouteInfo {
   /** `unknown` is the route of a 404. */
   readonly kind: 'route' | 'unknown'
@@ -95,5 +95,13 @@ export function routeInfo (url: string, method: Declaration['method'], config: C
   const methods = typeof method === 'string' ? [method] : [...method]
   const label = `route ${methods.join(',')} ${url}`
   if (under === undefined) return Object.freeze({ kind: 'route', early, methods, url, config, label })
-  return Object.freeze({ kind: 'route', early, methods, url, config: under.config, label: `${label} (${under.source})`, source: under.source })
+  return Object.freeze({
+    kind: 'route',
+    early,
+    methods,
+    url,
+    config: under.config,
+    label: `${label} (${under.source})`,
+    source: under.source
+  })
 }

@@ -12,7 +12,8 @@ const internal = refusal('SECURE_API_INTERNAL')
  * Runs handlers one after the other without leaving the current turn, until one of them answers or has to wait.
  * An exception ends the request: nothing behind it runs, and its message stays in the log.
  */
-export function run (handlers: readonly Handler[], from: number, request: FastifyRequest, reply: FastifyReply, answer: Answerer, done: HookHandlerDoneFunction): void {
+export function run (handlers: readonly Handler[], from: number, request: FastifyRequest, reply: FastifyReply, answer: Answerer,
+  done: HookHandlerDoneFunction): void {
   for (let index = from; index < handlers.length; index++) {
     const verdict = call(handlers[index], request, reply)
     if (verdict === undefined) continue
@@ -30,7 +31,8 @@ function call (handler: Handler | undefined, request: FastifyRequest, reply: Fas
   }
 }
 
-function wait (pending: Promise<Verdict>, handlers: readonly Handler[], index: number, request: FastifyRequest, reply: FastifyReply, answer: Answerer, done: HookHandlerDoneFunction): void {
+function wait (pending: Promise<Verdict>, handlers: readonly Handler[], index: number, request: FastifyRequest, reply: FastifyReply,
+  answer: Answerer, done: HookHandlerDoneFunction): void {
   pending.catch((error: unknown) => failed(error, request)).then(verdict => {
     // A handler time-out, or the caller going away, may have ended the request meanwhile.
     if (reply.sent) return
@@ -38,16 +40,17 @@ function wait (pending: Promise<Verdict>, handlers: readonly Handler[], index: n
     else end(verdict, request, reply, answer, done)
   }).catch((error: unknown) => {
     // Not even the refusal could be sent. Nobody else waits for this promise: without this the process would end.
-    request.log.error({ err: error }, 'secure-api: a refusal could not be sent; the connection is closed')
+    request.log.error({ err: error }, 'secure-api: a refusal could not be sent, so the connection is closed')
     reply.raw.destroy()
   })
 }
 
-function end (verdict: Refusal | typeof answered, request: FastifyRequest, reply: FastifyReply, answer: Answerer, done: HookHandlerDoneFunction): void {
+function end (verdict: Refusal | typeof answered, request: FastifyRequest, reply: FastifyReply, answer: Answerer,
+  done: HookHandlerDoneFunction): void {
   if (verdict !== answered) answer(request, reply, verdict, done)
 }
 
 function failed (error: unknown, request: FastifyRequest): Refusal {
-  request.log.error({ err: error }, 'secure-api: a control failed; the request is refused')
+  request.log.error({ err: error }, 'secure-api: a control failed, so the request is refused')
   return internal
 }

@@ -1,5 +1,7 @@
 import type { Problems } from '../config/index.ts'
-import { ownConfig, ownToTheBottom, routeInfo, sameConfig, type Config, type Copies, type Declaration, type RouteInfo, type Underlay } from './route-info.ts'
+import {
+  ownConfig, ownToTheBottom, routeInfo, sameConfig, type Config, type Copies, type Declaration, type Underlay, type RouteInfo
+} from './route-info.ts'
 import type { CompiledRoute } from './types.ts'
 
 /** What rules by path lay under the `config` of a slot. */
@@ -39,7 +41,8 @@ export class Slot {
       if (!this.#final) this.#take(config)
       return config
     }
-    Reflect.defineProperty(this.#declaration, 'config', { configurable: true, enumerable: true, get, set: (value: typeof config) => { config = value } })
+    Reflect.defineProperty(this.#declaration, 'config',
+      { configurable: true, enumerable: true, get, set: (value: typeof config) => { config = value } })
   }
 
   /** To be called when Fastify has read the declaration. */
@@ -83,17 +86,19 @@ export class Slot {
   check (problems: Problems, keys: readonly string[]): void {
     const { label } = this.info
     for (const key of keys.filter(key => isLost(key, this.#source))) {
-      problems.add('SECURE_API_OPTION_VALUE', `${label}: config.${key}`, 'it is inherited, or not enumerable; Fastify copies own properties only, so that it is lost',
+      problems.add('SECURE_API_OPTION_VALUE', `${label}: config.${key}`,
+        'it is inherited or not enumerable; Fastify copies own properties only, so it is lost',
         'Write it as a property of the object: `config: { ... }`.')
     }
     if (this.#held !== undefined && sameConfig(this.#held, ownConfig(this.#declaration.config))) return
-    problems.add('SECURE_API_ROUTE_CONFIG_LATE', label, 'its `config` was changed after Fastify had read it, and the change is lost',
+    problems.add('SECURE_API_ROUTE_CONFIG_LATE', label, 'its `config` was changed after Fastify read it, so the change is lost',
       'Change it in an onRoute hook, before the hook returns.')
   }
 
   /** Whether Fastify made the route it shows here from this declaration. */
   isOf ({ url, method, config = {} }: Declaration): boolean {
-    return this.#url === url && String(this.info.methods) === String(method) && this.#held !== undefined && sameConfig(this.#held, ownConfig(config))
+    return this.#url === url && String(this.info.methods) === String(method) && this.#held !== undefined &&
+      sameConfig(this.#held, ownConfig(config))
   }
 
   #read (): RouteInfo {
@@ -102,7 +107,10 @@ export class Slot {
   }
 }
 
-/** Whether the object has the property where `{ ...config }` does not find it. What somebody put on `Object.prototype` is nobody's statement. */
+/**
+ * Whether the object has the property where `{ ...config }` does not find it. What somebody put on `Object.prototype` is nobody's
+ * statement.
+ */
 function isLost (key: string, config: object | undefined): boolean {
   if (config === undefined || Object.prototype.propertyIsEnumerable.call(config, key)) return false
   for (let at: object | null = config; at !== null && at !== Object.prototype; at = Reflect.getPrototypeOf(at)) {

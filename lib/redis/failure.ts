@@ -2,7 +2,7 @@
  * - `timeout`: no answer within the deadline. `connection`: refused, closed, or a name that is not found. `tls`: no encrypted connection.
  * - `authentication`: a password or user is missing or wrong. `permission`: the user may not run the commands, or not on these keys.
  * - `cluster`: one node of a cluster, which answers for its own keys only.
- * - `out-of-memory`, `read-only`, `loading`: the state of the server. `script`, `reply`: it answers otherwise than a Redis.
+ * - `out-of-memory`, `read-only`, `loading`: the state of the server. `script`, `reply`: it does not answer like a Redis.
  */
 export type StoreFailureReason =
   'timeout' | 'connection' | 'tls' | 'authentication' | 'permission' | 'cluster' | 'out-of-memory' | 'read-only' | 'loading' |

@@ -10,7 +10,7 @@ export function checkPatterns (rules: NonNullable<AuthorizationOptions['routes']
     }
     if (Object.keys(rule).length === 0) problems.add('SECURE_API_OPTION_EMPTY', at, 'it says nothing about these routes', 'State a rule, `public: true`, or another route option.')
     if (pattern === '/*' && Object.hasOwn(rule, 'public')) {
-      problems.add('SECURE_API_ROUTE_PATTERN_INVALID', at, 'every route that states no rule would be public', 'Name the paths that strangers may call.')
+      problems.add('SECURE_API_ROUTE_PATTERN_INVALID', at, 'every route without a rule would be public', 'Name the paths that strangers may call.')
     }
   }
 }

@@ -19,10 +19,10 @@ export function readRouteAccess (stated: RouteRule, book: RuleBook, label: strin
   const hasRule = Object.keys(rule).length > 0
   const isSound = problems.clean(found => {
     if (stated.public === true && (hasRule || stated.authenticated === true)) {
-      found.add('SECURE_API_ROUTE_PUBLIC_WITH_RULE', `${label}: config`, 'the route is public and has a rule', 'Remove `public`, or the rule.')
+      found.add('SECURE_API_ROUTE_PUBLIC_WITH_RULE', `${label}: config`, 'the route is public but has a rule', 'Remove `public`, or the rule.')
     }
     if (stated.authentication !== undefined && stated.public !== true) {
-      found.add('SECURE_API_OPTION_CONFLICT', `${label}: config.authentication`, 'a token is optional on public routes only', 'Add `public: true`, or remove it: the route then needs a token.')
+      found.add('SECURE_API_OPTION_CONFLICT', `${label}: config.authentication`, 'a token can only be optional on a public route', 'Add `public: true`, or remove it: the route then needs a token.')
     }
     checkPolicyNames(stated.policy, book, `${label}: config.policy`, found)
   })

@@ -1,6 +1,7 @@
 import type { Server as HttpServer, ServerOptions as HttpOptions } from 'node:http'
 import type { Http2SecureServer, SecureServerOptions as Http2Options } from 'node:http2'
 import type { Server as HttpsServer, ServerOptions as HttpsOptions } from 'node:https'
+import { parse } from 'node:querystring'
 import type { Server as TlsServer } from 'node:tls'
 import type { FastifyHttp2SecureOptions, FastifyHttpOptions, FastifyHttpsOptions, FastifyServerOptions } from 'fastify'
 import { check, environmentOf, milliseconds, Problems, type Duration } from '../config/index.ts'
@@ -52,7 +53,7 @@ function fastifyOptions (options: SecureServerOptions): FastifyServerOptions {
   const proxies = proxiesOf(trustProxy)
   return {
     bodyLimit: options.bodyLimit ?? 262_144,
-    routerOptions: { maxParamLength: options.maxParamLength ?? 100 },
+    routerOptions: { maxParamLength: options.maxParamLength ?? 100, querystringParser: boundedQuery },
     connectionTimeout: ms(options.connectionTimeout, 120_000),
     requestTimeout: ms(options.requestTimeout, 30_000),
     keepAliveTimeout: ms(options.keepAliveTimeout, 72_000),
@@ -66,6 +67,16 @@ function fastifyOptions (options: SecureServerOptions): FastifyServerOptions {
     childLoggerFactory: withoutQuery,
     trustProxy: proxies.length === 0 ? false : [...proxies]
   }
+}
+
+/**
+ * A query is read up to here. Fastify reads all of it before any hook runs, and 15 KB of `%&` cost a stranger nothing
+ * (docs/decisions/cost-of-a-stranger.md).
+ */
+const maxKeys = 1000
+
+function boundedQuery (text: string): Record<string, unknown> {
+  return parse(text, '&', '=', { maxKeys })
 }
 
 /** A limit on requests for each connection is left out: it slows good clients down, and bad ones open another connection. */

@@ -35,7 +35,8 @@ export const AuthenticationOptionsSchema = Type.Object({
   /**
    * When keys are first fetched. `'warm'`: before the server is ready, which it becomes without them too; protected
    * routes then answer 503 until they are there. `'required'`: without keys the boot fails. `'lazy'`: with the first
-   * token, whose sender waits.
+   * token, whose sender waits. With `keys.source`, `'warm'` shows only whether the provider answers, and `'required'`
+   * stops the boot: no key is known before its first token.
    * @default 'warm'
    */
   startup: Type.Optional(Type.Union([Type.Literal('warm'), Type.Literal('lazy'), Type.Literal('required')]))
@@ -73,6 +74,11 @@ export function validateAuthentication (
   }
   validateEntries(options, direct, path, problems, context)
   if (fetched(options.issuers ?? [direct])) checkProxyVariable(problems)
+  if (options.startup === 'required' && entriesOf(options.issuers ?? [direct]).some(({ keys }) => keys?.source !== undefined)) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.startup`,
+      '`keys.source` gives one key at a time, when a token names it: none can be there at start',
+      "Use `startup: 'warm'`, or leave `source` out.")
+  }
 }
 
 function validateEntries (
@@ -88,11 +94,11 @@ function validateEntries (
 
 /** Whether the keys of any issuer are fetched through the proxy that the environment names. */
 function fetched (issuers: unknown): boolean {
-  const list: readonly unknown[] = Array.isArray(issuers) ? issuers : []
-  return list.some(issuer => {
-    const { jwks, keys }: Partial<IssuerOptions> = isObject(issuer) ? issuer as object : { jwks: {} }
-    return jwks === undefined && keys?.proxy === undefined
-  })
+  return entriesOf(issuers).some(({ jwks, keys }) => jwks === undefined && keys?.proxy === undefined && keys?.source === undefined)
+}
+
+function entriesOf (issuers: unknown): ReadonlyArray<Partial<IssuerOptions>> {
+  return Array.isArray(issuers) ? issuers.filter(isObject) : []
 }
 
 function requireIssuer (direct: Partial<IssuerOptions>, path: string, problems: Problems): void {

@@ -133,7 +133,8 @@ const tenantNames: Rule = ({ tenants }, path, problems) => {
 }
 
 const keySource: Rule = (options, path, problems) => {
-  const given = (['jwksUri', 'jwks'] as const).filter(name => options[name] !== undefined)
+  const given: string[] = (['jwksUri', 'jwks'] as const).filter(name => options[name] !== undefined)
+  if (options.keys?.source !== undefined) given.push('keys.source')
   const all = options.discovery === true ? ['discovery', ...given] : given
   if (all.length > 1) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.${all.at(-1)}`,
@@ -141,7 +142,7 @@ const keySource: Rule = (options, path, problems) => {
   }
   if (options.discovery === false && given.length === 0) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.discovery`,
-      'without discovery there is no place to get keys from', 'Give `jwksUri` or `jwks`, or leave `discovery` out.')
+      'without discovery there is no place to get keys from', 'Give `jwksUri`, `jwks` or `keys.source`, or leave `discovery` out.')
   }
   if (options.jwks !== undefined && options.keys !== undefined) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.keys`, 'an inline key set is never fetched', 'Leave `keys` out.')

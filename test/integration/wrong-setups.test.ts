@@ -83,7 +83,7 @@ const wrong: readonly Wrong[] = [
   { name: 'keys: a private key in the configuration', auth: { jwks: { keys: [generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })] } }, boot: ['SECURE_API_JWKS_KEY', 'Give the public half only'] },
   { name: 'keys: required, and away', prepare: one => one.down(), auth: { startup: 'required' }, boot: ['SECURE_API_KEYS_REQUIRED', 'secure-api doctor issuer'] },
   // roles and scopes
-  { name: 'roles: missing', config: { role: 'admin' }, claims: { roles: ['clerk'] }, answer: [403, 'SECURE_API_FORBIDDEN'], audit: { event: 'authz_fail', denial: { required: { role: 'admin' }, present: { roles: ['clerk'] } } }, log: 'the caller lacks what is required' },
+  { name: 'roles: missing', config: { role: 'admin' }, claims: { roles: ['clerk'] }, answer: [403, 'SECURE_API_FORBIDDEN'], audit: { event: 'authz_fail', denial: { required: { role: 'admin' }, present: { roles: ['clerk'] } } }, log: 'the caller lacks a required scope, role or policy' },
   { name: 'roles: in another claim', config: { role: 'admin' }, claims: { groups: ['admin'] }, answer: [403, 'SECURE_API_FORBIDDEN'], audit: { denial: { present: { roles: [] } } }, doctor: [token('--role-claims', 'groups', '--fetch-keys'), 'roles: admin'] },
   { name: 'scopes: missing', config: { scope: 'api.write' }, claims: { scope: 'api.read' }, answer: [403, 'SECURE_API_FORBIDDEN'], audit: { denial: { required: { scope: 'api.write' }, present: { scopes: ['api.read'] } } }, doctor: [token('--fetch-keys'), 'scopes: api.read'] },
   { name: 'scopes: a bare array', config: { scope: ['a', 'b'] } as unknown as FastifyContextConfig, boot: ['SECURE_API_ROUTE_SCOPE_BARE_ARRAY', '{ all: ["a","b"] }'] },

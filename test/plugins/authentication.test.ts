@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import http from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
+import { rootCertificates } from 'node:tls'
 import type { FastifyContextConfig, FastifyInstance, InjectOptions } from 'fastify'
+import buildGetJwks from 'get-jwks'
 import t from 'tap'
 import { bearerChallenge, answers, type AnswerCode } from '../../lib/http/index.ts'
 import { authentication, type AuthenticationOptions, type Principal } from '../../plugins/index.ts'
@@ -360,4 +362,50 @@ t.test('15 C2: a failed key load says which URL, what it answered, which issuer 
       t.ok(message.includes(word), `${name}: startup 'required' says ${word}`)
     }
   }
+})
+
+t.test('keys from an instance of get-jwks: known, rotated, removed, unknown and unavailable', async t => {
+  const provider = await startIssuer(t)
+  const keys = { source: buildGetJwks({ jwksPath: '/jwks' }), refresh: 200, cooldown: 50, timeout: 500 }
+  const { app } = await secured(t, provider, { suite: { auth: authOf(provider, { keys }), rateLimit: unlimited }, routes })
+  t.match(app.secureApi.status(), { issuers: [{ issuer: provider.issuer, state: 'fresh', keys: [] }] })
+  const first = getWith(provider)
+  t.strictSame(await answersOf(app, first), [200])
+  provider.rotate()
+  const second = getWith(provider)
+  t.strictSame(await answersOf(app, second, first, getWith(provider, {}, { header: { kid: 'stranger' } })), [200, 200, [401, 'SECURE_API_TOKEN_KEY']])
+  t.match(app.secureApi.status(), { issuers: [{ keys: [{ kid: 'key-1' }, { kid: 'key-2' }] }] })
+  provider.remove('key-1')
+  await until(async () => (await app.inject(first)).statusCode === 401, 'the refresh ends a verified token of the key too')
+  t.strictSame(await answersOf(app, first, second), [[401, 'SECURE_API_TOKEN_KEY'], 200])
+})
+
+t.test('a provider behind get-jwks that is down or hangs: 503 with Retry-After', async t => {
+  for (const fault of ['down', 'hang'] as const) {
+    const provider = await startIssuer(t)
+    provider.fail(fault)
+    const keys = { source: buildGetJwks({ jwksPath: '/jwks' }), timeout: 200, cooldown: '1 second' } as const
+    const { app } = await secured(t, provider, { suite: { auth: authOf(provider, { keys }), rateLimit: unlimited }, routes })
+    const answer = await app.inject(getWith(provider))
+    t.strictSame([answer.statusCode, codeOf(answer), answer.headers['retry-after']], [503, 'SECURE_API_KEYS_UNAVAILABLE', '1'], fault)
+  }
+})
+
+t.test('options that contradict a source of keys stop the boot', async t => {
+  const source = buildGetJwks()
+  const mistakes = async (more: object, keys: object = { source }) => await mistakesOf(() => startFastify(t).register(authentication, {
+    issuer: 'https://login.example.com', audience: 'api://orders', keys, ...more
+  }))
+  t.strictSame(await mistakes({}), [])
+  t.strictSame(await mistakes({ discovery: false }), [])
+  t.strictSame(await mistakes({ jwksUri: 'https://login.example.com/jwks' }), ['SECURE_API_OPTION_CONFLICT'])
+  t.ok((await mistakes({ jwks: issuer.jwks })).includes('SECURE_API_OPTION_CONFLICT'))
+  t.strictSame(await mistakes({ discovery: true }), ['SECURE_API_OPTION_CONFLICT'])
+  t.strictSame(await mistakes({ startup: 'required' }), ['SECURE_API_OPTION_CONFLICT'])
+  for (const more of [{ proxy: false }, { proxy: 'http://proxy.example.com:3128' }, { ca: rootCertificates[0] }]) {
+    t.strictSame(await mistakes({}, { source, ...more }), ['SECURE_API_OPTION_CONFLICT'], Object.keys(more).join())
+  }
+  t.strictSame(await mistakes({ environment: 'development' }, { source, insecureHosts: ['keycloak'] }), ['SECURE_API_OPTION_CONFLICT'])
+  for (const wrong of [{}, buildGetJwks, null, 'get-jwks', { getJwk: 'x' }]) t.strictSame(await mistakes({}, { source: wrong }), ['SECURE_API_OPTION_TYPE'])
+  t.strictSame(await mistakes({ issuer: 'login.example.com' }), ['SECURE_API_URL_INVALID'], 'its address is made of the issuer')
 })

@@ -119,6 +119,9 @@ t.test('options of jwtVerify() leave no check out, and a token from elsewhere is
   t.strictSame(await answersOf(app, withToken('/lax', forge(app, { iss: 'https://evil.example' })), withToken('/lax', forge(app, { iat: 1_700_000_000, exp: 1_700_000_900 }))),
     [[401, 'SECURE_API_TOKEN_ISSUER'], [401, 'SECURE_API_TOKEN_EXPIRED']])
   t.strictSame(await answersOf(app, withToken('/complete', good)), [200])
+  const revoked = app.jwt.sign({ sub: 'alice', jti: 'revoked' })
+  await denylist.revoke({ issuer: ownTokens.issuer, jti: 'revoked', until: Date.now() + 900_000 })
+  t.strictSame(await answersOf(app, withToken('/complete', revoked)), [[401, 'SECURE_API_TOKEN_REVOKED']], 'revocation is asked with options too')
   const elsewhere = (token: string, authorization = `Bearer ${good}`) => ({ url: '/elsewhere', headers: { 'x-token': token, authorization } })
   t.strictSame(await answersOf(app, elsewhere(good), elsewhere(app.jwt.sign({ sub: 'bob' })), { url: '/elsewhere', headers: { 'x-token': good } }),
     [200, [401, 'FST_JWT_AUTHORIZATION_TOKEN_UNTRUSTED'], [401, 'SECURE_API_UNAUTHENTICATED']])

@@ -195,7 +195,7 @@ t.test('a schema of another kind stops the boot instead of letting everything pa
 /** Everything that `check` reads or that is there for people and types. Another keyword would be a promise that nobody keeps. */
 const understood = new Set([
   'type', 'properties', 'required', 'additionalProperties', 'patternProperties', 'items', 'minItems', 'anyOf', 'const', 'minimum', 'maximum',
-  'pattern', 'format', 'hint', 'secret', 'title', 'description', 'default', 'parameters', 'returns'
+  'pattern', 'format', 'hint', 'refuseList', 'secret', 'title', 'description', 'default', 'parameters', 'returns'
 ])
 
 function foreignKeywords (schema: TSchema): string[] {

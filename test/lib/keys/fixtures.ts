@@ -1,7 +1,7 @@
-import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
+import { generateKeyPairSync, verify, type JsonWebKey } from 'node:crypto'
 import type { Test } from 'tap'
 import type { Schedule } from '../../../lib/async/index.ts'
-import { KeyRing, type KeyEvent, type KeyRingOptions } from '../../../lib/keys/index.ts'
+import { KeyRing, KeysUnavailable, type KeyEvent, type KeyRingOptions, type KeySource } from '../../../lib/keys/index.ts'
 import { createTestIssuer, type TestIssuer, type TestIssuerOptions } from '../../../testing/index.ts'
 
 /** A clock and timers that only move when told to. */
@@ -78,3 +78,22 @@ export async function startIssuer (t: Test, options: TestIssuerOptions = {}): Pr
 export function kidsOf (keys: ReadonlyArray<{ readonly kid: string | undefined }> | undefined) {
   return keys?.map(({ kid }) => kid)
 }
+
+/** What happens to a token: the way a request goes, without the claims. */
+export async function present (ring: KeySource, token: string): Promise<200 | 401 | 503> {
+  const [header = '', payload = '', signature = ''] = token.split('.')
+  const { kid, alg } = JSON.parse(Buffer.from(header, 'base64url').toString())
+  try {
+    const known = ring.peek(kid, alg)
+    const keys = known !== undefined && known.length > 0 ? known : await ring.find(kid, alg)
+    const input = Buffer.from(`${header}.${payload}`)
+    const good = keys.some(({ key, active }) => active && verify('sha256', input, { key, dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url')))
+    return good ? 200 : 401
+  } catch (error) {
+    if (error instanceof KeysUnavailable) return 503
+    throw error
+  }
+}
+
+export const many = (times: number, once: (index: number) => Promise<number>) =>
+  Promise.all(Array.from({ length: times }, (_, index) => once(index))).then(statuses => [...new Set(statuses)])

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { createRing, kidsOf, startIssuer } from './fixtures.ts'
 
 /*
- * get-jwks 11.0.3 and the key ring through the same hours of the same issuer: why the ring does not fetch with it.
+ * get-jwks 11.0.3 and the key ring through the same hours of the same issuer: why the ring does not fetch with it by default.
  * A test here that fails after an update of get-jwks is good news, and a reason to look again.
  */
 async function start (t: Test, { timeout = 5000, fetchOptions = {} } = {}) {

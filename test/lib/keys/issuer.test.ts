@@ -1,9 +1,9 @@
-import { createPublicKey, verify } from 'node:crypto'
+import { createPublicKey } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { KeysUnavailable, type KeyRingOptions, type KeySource } from '../../../lib/keys/index.ts'
+import type { KeyRingOptions } from '../../../lib/keys/index.ts'
 import type { IssuerFault, TestIssuer } from '../../../testing/index.ts'
 import { until } from '../../helpers/server.ts'
-import { createRing, kidsOf, startIssuer } from './fixtures.ts'
+import { createRing, kidsOf, many, present, startIssuer } from './fixtures.ts'
 
 /** A ring against a real issuer; its clock can be put forward, its timers are real. */
 async function start (t: Test, options: Partial<KeyRingOptions> = {}) {
@@ -12,25 +12,6 @@ async function start (t: Test, options: Partial<KeyRingOptions> = {}) {
   const made = createRing(t, { issuer: issuer.issuer, source: 'discovery', now: () => Date.now() + offset, ...options })
   return { issuer, ...made, pass: (ms: number) => { offset += ms } }
 }
-
-/** What happens to a token: the way a request goes, without the claims. */
-async function present (ring: KeySource, token: string): Promise<200 | 401 | 503> {
-  const [header = '', payload = '', signature = ''] = token.split('.')
-  const { kid, alg } = JSON.parse(Buffer.from(header, 'base64url').toString())
-  try {
-    const known = ring.peek(kid, alg)
-    const keys = known !== undefined && known.length > 0 ? known : await ring.find(kid, alg)
-    const input = Buffer.from(`${header}.${payload}`)
-    const good = keys.some(({ key, active }) => active && verify('sha256', input, { key, dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url')))
-    return good ? 200 : 401
-  } catch (error) {
-    if (error instanceof KeysUnavailable) return 503
-    throw error
-  }
-}
-
-const many = (times: number, once: (index: number) => Promise<number>) =>
-  Promise.all(Array.from({ length: times }, (_, index) => once(index))).then(statuses => [...new Set(statuses)])
 
 t.test('rotation: the first token of a new key is accepted, the old ones stay', async t => {
   const { issuer, ring, pass } = await start(t)

@@ -58,6 +58,8 @@ const strict: Control<boolean> = {
   compile: () => undefined
 }
 
+const namesOf = ({ controls }: Pipeline) => controls.map(({ name }) => name)
+
 /** The only route of an application with these controls. */
 function chainOf (pipeline: Pipeline) {
   pipeline.declare(declaration())
@@ -84,7 +86,7 @@ t.test('requests meet the phases in one order, whatever order the steps came in'
     for (const phase of order) pipeline.add(step(phase, phase, trace))
     new Exchange().run(chainOf(pipeline).onRequest)
     const expected = phases.filter(phase => order.includes(phase))
-    return JSON.stringify([trace, pipeline.controls]) === JSON.stringify([expected, expected])
+    return JSON.stringify([trace, namesOf(pipeline)]) === JSON.stringify([expected, expected])
   }))
   t.end()
 })
@@ -109,7 +111,7 @@ t.test('a step twice is a mistake, and so in an overlapping scope', t => {
   outer.add(step('cors', 'cors'))
   t.equal(codeOf(t, () => outer.add(step('cors', 'guard'))), 'SECURE_API_ALREADY_REGISTERED')
   t.equal(codeOf(t, () => inner.add(step('cors', 'cors'))), 'SECURE_API_ALREADY_REGISTERED')
-  t.strictSame([outer.controls, inner.controls], [['cors'], []])
+  t.strictSame([namesOf(outer), namesOf(inner)], [['cors'], []])
   t.end()
 })
 
@@ -357,7 +359,7 @@ t.test('a value that is wrong is told once, counts as not stated, and closes a r
   const problems = new Problems()
   await pipeline.compile(problems)
   t.strictSame(problems.list().map(({ code, path }) => [code, path]), [['SECURE_API_OPTION_VALUE', 'route GET /x: config.a']])
-  t.strictSame(states[0], { b: true })
+  t.strictSame(states[0], {})
   t.strictSame(pipeline.routes.map(({ names }) => names.onRequest), [['closed']])
 })
 

@@ -3,13 +3,21 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Problems } from '../../../lib/config/index.ts'
 import type { Principal } from '../../../lib/credentials/index.ts'
-import { allTerms, checkPolicies, compileRule, RuleBook, readRouteAccess, type PolicyFunction, type Requirement, type Rule } from '../../../lib/rules/index.ts'
+import { readOptions, type RouteInfo, type RouteOption } from '../../../lib/pipeline/index.ts'
+import { allTerms, checkPolicies, compileRule, RuleBook, readRouteAccess, RouteRuleSchema, type PolicyFunction, type Requirement, type Rule } from '../../../lib/rules/index.ts'
 
 const book = new RuleBook({ 'order-owner': () => true, staff: { role: 'staff' } })
 
+const option: RouteOption<ReturnType<typeof readRouteAccess>> = {
+  schemas: RouteRuleSchema.properties,
+  parse: (stated, { label }, problems) => readRouteAccess(stated, book, label, problems)
+}
+
+/** As the frame reads a route. */
 function read (config: Record<string, unknown>) {
   const problems = new Problems()
-  const access = readRouteAccess(config, book, 'route', problems)
+  const route: RouteInfo = { kind: 'route', early: false, methods: ['GET'], url: '/x', config, label: 'route' }
+  const access = readOptions(route, [option], problems).get(option)
   return { access, problems: problems.list().map(({ code, path }) => `${code.replace('SECURE_API_', '')} ${path.replace('route: config', '')}`) }
 }
 

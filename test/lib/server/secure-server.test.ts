@@ -273,3 +273,13 @@ t.test('slow headers are cut', async t => {
   t.equal(JSON.parse(answer.body).code, 'SECURE_API_REQUEST_TIMEOUT')
   t.ok(answer.headers.has('x-frame-options'))
 })
+
+t.test('14 C1: a query is read up to its 1,000th parameter', async t => {
+  const app = Fastify(secureServer({ environment: 'development' }))
+  t.teardown(() => app.close())
+  app.get('/', async ({ query }) => query)
+  t.strictSame((await app.inject('/?page=1&tag=a&tag=b&text=a+b%20c&bad=%zz&empty')).json(), { page: '1', tag: ['a', 'b'], text: 'a b c', bad: '%zz', empty: '' })
+  const many = (await app.inject(`/?${'a=1&'.repeat(2000)}last=1`)).json()
+  t.strictSame([many.a.length, 'last' in many], [1000, false])
+  t.equal((await app.inject('/?__proto__=x&constructor=y')).json().constructor, 'y')
+})
