@@ -1,10 +1,10 @@
 import { relative, resolve } from 'node:path'
 import { UsageError, type Command, type Terminal } from './command.ts'
 import { ask } from './generate/ask.ts'
+import { applicationFiles } from './generate/files.ts'
 import { install } from './generate/install.ts'
 import { originOf, packageRoot } from './generate/origin.ts'
 import { packageManagers } from './generate/package-managers.ts'
-import { plan } from './generate/plan.ts'
 import { complete, readArguments, type Request } from './generate/request.ts'
 import { checkFolder, writeFiles } from './generate/write.ts'
 import { painter } from './terminal.ts'
@@ -35,7 +35,7 @@ export const generate: Command = {
     const request = await requestOf(args, terminal)
     const folder = resolve(terminal.cwd, request.folder)
     await checkFolder(folder, request.force)
-    const files = plan(packageRoot(), request)
+    const files = applicationFiles(packageRoot(), request)
     await writeFiles(folder, files)
     terminal.stdout.write(`${files.size} files in ${relative(terminal.cwd, folder) || '.'}\n`)
     const installed = request.install && await installInto(folder, request, terminal)

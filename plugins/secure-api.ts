@@ -180,8 +180,18 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
 
   function posture (route: CompiledRoute): RoutePosture {
     const { info: { methods, url }, names: steps } = route
-    return { methods, url, steps, ...pipeline.posture(route) }
+    return { methods, url, steps, ...plain(pipeline.posture(route)) }
   }
+}
+
+/** Copies whose objects inherit as usual: those inside the suite inherit nothing, and `String()` of them throws. */
+function plain <Value> (value: Value): Value
+function plain (value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(item => plain(item))
+  if (!isSection(value)) return value
+  const prototype: unknown = Reflect.getPrototypeOf(value)
+  if (prototype !== null && prototype !== Object.prototype) return value
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, plain(member)]))
 }
 
 /** Route options of controls that are switched off would be promises that nobody keeps: they stop the boot. */

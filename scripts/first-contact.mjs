@@ -1,9 +1,9 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 import { tryDevelopment, tryProduction } from './first-contact/servers.mjs'
 import { compareTranscript, writeTranscript } from './first-contact/transcript.mjs'
 
@@ -36,15 +36,17 @@ async function tryAll (languages) {
   if (!existsSync(join(root, 'dist/cli/main.js'))) throw new Error('dist/cli/main.js is missing: run `npm run build` first')
   const folder = mkdtempSync(join(tmpdir(), 'first-contact-'))
   try {
-    const tarballs = { suite: pack(root, folder), create: pack(join(root, 'create-secure-api'), folder) }
-    for (const language of languages) await tryOne(folder, tarballs, language)
+    const tarballs = { suite: await pack(root, folder), create: await pack(join(root, 'create-secure-api'), folder) }
+    // At once: most of the time is the installation, which waits for the network. When one fails, the other is seen to its end.
+    const tried = await Promise.allSettled(languages.map(async language => await tryOne(folder, tarballs, language)))
+    for (const { status, reason } of tried) if (status === 'rejected') throw reason
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
-function pack (project, folder) {
-  const [{ filename }] = JSON.parse(output(project, 'npm', 'pack', '--ignore-scripts', '--json', '--pack-destination', folder))
+async function pack (project, folder) {
+  const [{ filename }] = JSON.parse(await output(project, 'npm', 'pack', '--ignore-scripts', '--json', '--pack-destination', folder))
   return join(folder, filename)
 }
 
@@ -52,15 +54,15 @@ async function tryOne (folder, tarballs, language) {
   const begun = Date.now()
   const empty = join(folder, language)
   mkdirSync(empty)
-  const generated = output(empty, 'npx', '--yes', ...commands[language](tarballs), 'my-api', '--lang', language)
+  const generated = await output(empty, 'npx', '--yes', ...commands[language](tarballs), 'my-api', '--lang', language)
   const app = join(empty, 'my-api')
-  const tried = output(app, 'npm', 'run', '--silent', 'try')
+  const tried = await output(app, 'npm', 'run', '--silent', 'try')
   process.stdout.write(tried)
   passed(language, `${language === 'ts' ? 'secure-api generate' : 'create-secure-api'}, npm install, npm run try`)
   if (language === 'ts') compare({ generated, tried })
-  output(app, 'npm', 'test')
+  await output(app, 'npm', 'test')
   passed(language, 'npm test')
-  output(app, 'npm', 'run', 'routes', '--', '--check')
+  await output(app, 'npm', 'run', 'routes', '--', '--check')
   passed(language, 'npm run routes -- --check')
   await tryDevelopment(app, language)
   passed(language, 'npm run dev')
@@ -80,9 +82,11 @@ function passed (language, what) {
 }
 
 /** What a command prints; what it says on stderr is shown when it fails. */
-function output (cwd, program, ...args) {
+async function output (cwd, program, ...args) {
   try {
-    return execFileSync(program, args, { cwd, encoding: 'utf8', env: strangersEnvironment(), stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000 })
+    const running = promisify(execFile)(program, args, { cwd, env: strangersEnvironment(), timeout: 240_000, maxBuffer: 16 * 1024 ** 2 })
+    running.child.stdin.end()
+    return (await running).stdout
   } catch (error) {
     console.error(`${error.stdout}\n${error.stderr}`)
     throw new Error(`${program} ${args.join(' ')} failed`)

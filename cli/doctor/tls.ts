@@ -2,8 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { isIP } from 'node:net'
 import { connect, type ConnectionOptions, type DetailedPeerCertificate, type TLSSocket } from 'node:tls'
-import { inspect } from '../../lib/server/certificate.ts'
-import { expiryStage } from '../../lib/server/expiry.ts'
+import { expiryStage, inspect } from '../../lib/server/index.ts'
 import type { Findings } from './finding.ts'
 
 export interface TlsTarget {

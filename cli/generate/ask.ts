@@ -1,8 +1,8 @@
 import { createInterface, type Interface } from 'node:readline/promises'
 import { UsageError, type Terminal } from '../command.ts'
 import { painter, type Paint } from '../terminal.ts'
+import { languages } from './application.ts'
 import { callingPackageManager, packageManagerNames } from './package-managers.ts'
-import { languages } from './plan.ts'
 import { checkLanguage, checkPackageManager, type Wishes } from './request.ts'
 
 type Asked = Wishes & { readonly folder: string }

@@ -1,6 +1,6 @@
+import type { Application, Language } from './application.ts'
 import type { Origin } from './origin.ts'
 import { packageManagers } from './package-managers.ts'
-import type { Application, Language } from './plan.ts'
 import { versions } from './versions.ts'
 
 type Scripts = Readonly<Record<string, string>>
@@ -22,7 +22,7 @@ const scripts: Readonly<Record<Language, (run: string) => Scripts>> = {
     account: 'node scripts/account.mjs'
   }),
   js: () => ({
-    dev: 'node scripts/dev.mjs',
+    dev: 'node --env-file=.env.development --watch-path=src --watch-preserve-output node_modules/fastify-cli/cli.js start -o -P -l info src/app.js',
     start: `${start} src/app.js`,
     test: 'node --test test/*.test.js',
     try: 'node scripts/try.mjs',

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
 import { UsageError } from '../command.ts'
+import { languages, type Application, type Language } from './application.ts'
 import { isPackageName, nameOf } from './name.ts'
 import { callingPackageManager, packageManagerNames } from './package-managers.ts'
-import { languages, type Application, type Language } from './plan.ts'
 
 /** What the command is asked for. */
 export interface Request extends Application {

@@ -1,7 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { UsageError } from '../command.ts'
-import type { Files } from './plan.ts'
+import type { Files } from './files.ts'
 
 /** What an empty folder may hold: a repository that was just made, and what file managers leave behind. */
 const nothing = new Set(['.git', '.DS_Store', 'Thumbs.db'])

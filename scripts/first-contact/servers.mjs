@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 /** `npm run dev` answers as it should, starts again when a file changes, and ends with all its processes. */
 export async function tryDevelopment (app, language) {
   const port = await freePort()
-  const server = start(app, ['scripts/dev.mjs', '-a', '127.0.0.1', '-p', String(port)], {})
+  const server = start(app, [...argumentsOf(app, 'dev'), '-a', '127.0.0.1', '-p', String(port)], {})
   const url = `http://127.0.0.1:${port}`
   try {
     await listening(url, server)
@@ -64,8 +64,12 @@ async function refuses (app, settings, told) {
 
 /** The application's script `start`, without npm between: signals shall reach the server. */
 function fastify (app) {
+  return ['node_modules/fastify-cli/cli.js', ...argumentsOf(app, 'start')]
+}
+
+function argumentsOf (app, script) {
   const { scripts } = JSON.parse(readFileSync(join(app, 'package.json'), 'utf8'))
-  return ['node_modules/fastify-cli/cli.js', ...scripts.start.split(' ').slice(1)]
+  return scripts[script].split(' ').slice(1)
 }
 
 function start (app, args, settings) {

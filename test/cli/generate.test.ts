@@ -7,12 +7,16 @@ import t from 'tap'
 import ts from 'typescript'
 import { UsageError } from '../../cli/command.ts'
 import { generate } from '../../cli/generate.ts'
+import { languages, type Language } from '../../cli/generate/application.ts'
+import { applicationFiles, type Files } from '../../cli/generate/files.ts'
 import { isPackageName, nameOf, shortName } from '../../cli/generate/name.ts'
 import { originOf } from '../../cli/generate/origin.ts'
 import { callingPackageManager, packageManagerNames, packageManagers, type PackageManagerName } from '../../cli/generate/package-managers.ts'
-import { languages, plan, type Files, type Language } from '../../cli/generate/plan.ts'
 import { versions } from '../../cli/generate/versions.ts'
+import { withoutTypes, writeJavaScriptTemplate } from '../../scripts/javascript-template.ts'
 import { fakeTerminal } from './terminal.ts'
+
+writeJavaScriptTemplate()
 
 interface Manifest {
   name: string
@@ -24,7 +28,7 @@ interface Manifest {
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
-const filesOf = (language: Language, packageManager: PackageManagerName = 'npm') => plan(root, { name: 'my-api', language, packageManager })
+const filesOf = (language: Language, packageManager: PackageManagerName = 'npm') => applicationFiles(root, { name: 'my-api', language, packageManager })
 const textOf = (files: Files, path: string) => files.get(path) ?? ''
 const manifestOf = (files: Files) => JSON.parse(textOf(files, 'package.json')) as Manifest
 
@@ -64,6 +68,40 @@ function printed (source: string): string {
   const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true }
   return ts.transpileModule(source, { compilerOptions, fileName: 'source.ts' }).outputText.replace(/, \{ *\}/, '').replaceAll(".ts'", ".js'").replace(/\((\w+)\) =>/g, '$1 =>')
 }
+
+t.test('what is left of TypeScript keeps its comments, blank lines and spaces', async t => {
+  const source = `import type { FastifyInstance } from 'fastify'
+import a, { type A } from './a.ts'
+import { b, type B, c } from './b.ts'
+import { type D } from './d.ts'
+
+/** Goes with the type. */
+export interface Order extends A {
+  id?: string
+}
+
+// Stays.
+const list = <T>(items: readonly T[], by?: B): T[] => items.filter(one => one !== undefined)   as T[]
+
+export async function find (id: string, all: Order[] = []): Promise<Order | undefined> {
+  const { default: d } = await import('./d.ts')
+
+  return id ? all.find((order: Order) => order.id === id)! : d<Order>('./e.ts')
+}
+`
+  t.equal(withoutTypes(source), `import a from './a.js'
+import { b, c } from './b.js'
+
+// Stays.
+const list = (items, by) => items.filter(one => one !== undefined)
+
+export async function find (id, all = []) {
+  const { default: d } = await import('./d.js')
+
+  return id ? all.find(order => order.id === id) : d('./e.ts')
+}
+`)
+})
 
 t.test('versions agree with those that the package itself is tested with', async t => {
   const named = Object.assign({}, ...Object.values(versions)) as Record<string, string>
@@ -148,7 +186,7 @@ t.test('names: what npm takes, and what becomes of a folder', async t => {
   }
   t.ok(isPackageName(nameOf(`/x/${'n'.repeat(250)}`)))
   t.equal(shortName('@acme/orders'), 'orders')
-  t.equal(textOf(plan(root, { name: '@acme/orders', language: 'js', packageManager: 'npm' }), 'src/plugins/secure-api.js').includes("'api://orders'"), true)
+  t.equal(textOf(applicationFiles(root, { name: '@acme/orders', language: 'js', packageManager: 'npm' }), 'src/plugins/secure-api.js').includes("'api://orders'"), true)
 })
 
 t.test('the application depends on what generated it: checkout, release, or file', async t => {

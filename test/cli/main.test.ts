@@ -92,6 +92,8 @@ t.test('what was written is waited for', async t => {
 })
 
 t.test('the compiled command', async t => {
+  // Each process of the command takes its time to start, and waits for an application in another.
+  t.jobs = 3
   const { folder, main, run } = compiledCommand(t)
   const fixtures = join(folder, 'test/cli/fixtures')
 

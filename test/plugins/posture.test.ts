@@ -184,3 +184,35 @@ t.test('14: app.secureApi.routes() says exactly what requests meet, in random ap
     if (found.length > 0) throw new Error(JSON.stringify(found))
   }), { numRuns: 40 })
 })
+
+t.test('16: app.secureApi.routes() gives out ordinary objects, and none that the suite works with', async t => {
+  const app = startFastify(t)
+  await app.register(secureApi, {
+    auth: { issuer: issuer.issuer, audience: issuer.audience },
+    authorization: { policies: { admins: { role: 'admin' } } },
+    cors: { origins: [origin], credentials: false },
+    environment: 'development'
+  })
+  app.get('/orders', {
+    config: {
+      scope: { any: ['api.read', 'api.write'] },
+      cors: { credentials: false },
+      headers: { referrerPolicy: 'origin', contentSecurityPolicy: { directives: { 'img-src': ["'self'"] } } },
+      rateLimit: { limit: 5, window: '1 minute' }
+    }
+  }, async () => [])
+  app.get('/admin', { config: { policy: 'admins' } }, async () => [])
+  await app.ready()
+  const rows = app.secureApi.routes()
+  t.strictSame(rows.flatMap(row => withoutPrototype(row, row.url)), [])
+  t.equal(String(rows[0]?.headers), '[object Object]')
+  Object.assign(rows[0]?.corsApplication ?? {}, { origins: ['https://evil.example.com'] })
+  t.strictSame(app.secureApi.routes()[0]?.corsApplication?.origins, [origin])
+})
+
+/** Where in a value an object inherits nothing. */
+function withoutPrototype (value: unknown, path: string): string[] {
+  if (typeof value !== 'object' || value === null) return []
+  const own = Reflect.getPrototypeOf(value) === null ? [path] : []
+  return [...own, ...Object.entries(value).flatMap(([key, member]) => withoutPrototype(member, `${path}.${key}`))]
+}

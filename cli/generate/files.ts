@@ -1,32 +1,23 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, sep } from 'node:path'
+import type { Application, Language } from './application.ts'
 import { shortName } from './name.ts'
 import { originOf } from './origin.ts'
 import { packageJson } from './package-json.ts'
-import { packageManagers, type PackageManager, type PackageManagerName } from './package-managers.ts'
+import { packageManagers, type PackageManager } from './package-managers.ts'
 import { nodeImage, nodeVersion } from './versions.ts'
-
-export const languages = ['ts', 'js'] as const
-export type Language = typeof languages[number]
-
-/** What is to be generated. */
-export interface Application {
-  readonly name: string
-  readonly language: Language
-  readonly packageManager: PackageManagerName
-}
 
 /** Contents by path, `/` between the parts. */
 export type Files = ReadonlyMap<string, string>
 
-/** Folders that are laid over each other, the later one on top. */
+/** Folders that are laid over each other, the later one on top. The build makes app-js from app-ts. */
 const layers: Readonly<Record<Language, readonly string[]>> = { ts: ['common', 'app-ts'], js: ['common', 'app-js'] }
 
 /**
  * All files of an application. Touches nothing but the templates.
- * @param root where the package lies
+ * @param root the folder of this package
  */
-export function plan (root: string, application: Application): Files {
+export function applicationFiles (root: string, application: Application): Files {
   const origin = originOf(root)
   const manager = packageManagers[application.packageManager]
   const words = wordsOf(application, manager)
@@ -64,6 +55,9 @@ function wordsOf ({ name, language }: Application, manager: PackageManager): Wor
     extension: language,
     sources: typescript ? 'dist/src' : 'src',
     build: typescript ? `${manager.run} build` : undefined,
+    imageInstall: typescript ? manager.clean : manager.cleanProduction,
+    tsconfig: typescript ? 'tsconfig.json' : undefined,
+    compiledTests: typescript ? 'test' : undefined,
     nodeImage,
     nodeVersion
   }

@@ -1,5 +1,0 @@
-const health = async app => {
-  app.get('/', { config: { public: true } }, async () => ({ ok: true }))
-}
-
-export default health

@@ -1,5 +1,0 @@
-const me = async app => {
-  app.get('/', { config: { authenticated: true } }, async ({ auth }) => ({ kind: auth.kind, subject: auth.subject, scopes: [...auth.scopes] }))
-}
-
-export default me
