@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { AnswerCode, Refusal } from '../http/index.ts'
+import type { Refusal } from '../http/index.ts'
 import type { OwnOptions, RouteOption } from './option.ts'
 import type { Phase } from './phases.ts'
 import type { RouteInfo } from './route-info.ts'
@@ -41,24 +41,4 @@ export interface CompiledRoute {
   readonly preHandler: readonly Handler[]
   /** Names of the controls, in order, for each hook. */
   readonly names: { readonly onRequest: readonly string[], readonly preHandler: readonly string[] }
-}
-
-/** The budget of failed authentications of one address; the limiter offers it, authentication uses it. */
-export interface FailureBudget {
-  /**
-   * Asked before a credential costs any cryptography: the 429 of an address that has used its budget up. Of one address
-   * only so many are let in at once, the others wait, so that a burst cannot overrun the budget. Ends with `leave`,
-   * unless it is refused.
-   */
-  enter (request: FastifyRequest): Verdict | Promise<Verdict>
-  leave (request: FastifyRequest): void
-  /** Counts a failed authentication. */
-  count (request: FastifyRequest): void
-}
-
-/** An answer to something that never became a request: no hook sees it. */
-export interface EdgeAnswer {
-  readonly status: number
-  readonly code: AnswerCode
-  readonly address: string | undefined
 }
