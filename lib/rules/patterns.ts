@@ -12,7 +12,7 @@ export function checkPatterns (rules: NonNullable<AuthorizationOptions['routes']
       problems.add('SECURE_API_OPTION_EMPTY', at, 'it has no options', 'State a rule, `public: true`, or another route option.')
     }
     if (pattern === '/*' && Object.hasOwn(rule, 'public')) {
-      problems.add('SECURE_API_ROUTE_PATTERN_INVALID', at, 'it would open every route without a rule', 'List the paths that strangers may call.')
+      problems.add('SECURE_API_ROUTE_PATTERN_INVALID', at, 'it would open every route without a rule', 'List the public paths.')
     }
   }
 }

@@ -129,7 +129,7 @@ export function checkPolicyNames (requirement: Requirement | undefined, book: Ru
     if (book.has(name)) continue
     const meant = suggest(name, book.names)
     problems.add('SECURE_API_ROUTE_POLICY_UNKNOWN', path, `the policy \`${name}\` is not configured`,
-      meant === undefined ? `Add it to \`authorization.policies\`; it has ${book.names.join(', ') || 'none'}.` : `Did you mean \`${meant}\`?`)
+      meant === undefined ? `Add it to \`authorization.policies\` (${book.names.join(', ') || 'none'}).` : `Did you mean \`${meant}\`?`)
   }
 }
 
