@@ -73,7 +73,7 @@ function askNow ({ provider }: TlsOptions, path: string, problems: Problems): Ce
   const answer = attempt(() => provider?.(new AbortController().signal))
   if (answer instanceof Promise) {
     answer.catch(() => {})
-    problems.add('SECURE_API_TLS_PROVIDER_ASYNC', `${path}.provider`, 'the provider returns a promise, but the first pair must be synchronous',
+    problems.add('SECURE_API_TLS_PROVIDER_ASYNC', `${path}.provider`, 'the provider returns a promise; the first pair must be synchronous',
       'Await the first pair yourself and pass it as `cert` and `key` beside `provider`.')
     return undefined
   }
