@@ -106,13 +106,13 @@ function subjectOf ([first]: readonly string[]): readonly [name: string | undefi
   const subject = Object.hasOwn(subjects, first) ? subjects[first] : undefined
   if (subject !== undefined) return [first, subject]
   const meant = suggest(first, Object.keys(subjects))
-  throw new UsageError(`there is nothing to examine by the name ${JSON.stringify(first)}${meant === undefined ? '' : `; did you mean \`${meant}\`?`}`)
+  throw new UsageError(`unknown subject ${JSON.stringify(first)}${meant === undefined ? '' : `; did you mean \`${meant}\`?`}`)
 }
 
 function checkCount (name: string | undefined, { length }: readonly string[], [least, most]: Subject['takes']): void {
   if (length >= least && length <= most) return
   if (name === 'token') throw new UsageError('a token is read from standard input: others can see the arguments of a command')
-  throw new UsageError(most === 0 ? 'there is one address too many' : `${name} takes one address`)
+  throw new UsageError(most === 0 ? 'too many addresses' : `${name} takes one address`)
 }
 
 async function tokenQuestion (values: Values, terminal: Terminal): Promise<TokenQuestion> {
@@ -163,7 +163,7 @@ async function keySetIn (path: string): Promise<object> {
     const value: unknown = JSON.parse(content)
     if (typeof value === 'object' && value !== null) return value
   } catch {}
-  throw new UsageError(`--jwks: ${path} holds no JSON object`)
+  throw new UsageError(`--jwks: ${path} does not contain a JSON object`)
 }
 
 function redisOf ({ env }: Terminal): string {
@@ -174,7 +174,7 @@ function redisOf ({ env }: Terminal): string {
 
 function httpUrl (url: string): string {
   if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url
-  throw new UsageError(`${JSON.stringify(url)} is no http or https address`)
+  throw new UsageError(`${JSON.stringify(url)} is not an http or https URL`)
 }
 
 function keyPrefix (value: Values[string]): string | undefined {

@@ -56,7 +56,12 @@ async function run (args: readonly string[], terminal: Terminal): Promise<number
   const posture = postureOf(await askApplication(settings, terminal))
   const findings = check(posture)
   if (settings.updateBaseline && baselineFile !== undefined) writeFileSync(baselineFile, writtenBaseline(findings, baseline))
-  const report: Report = { file: settings.file, ...posture, ...judge(findings, settings.updateBaseline ? findings.map(asAccepted) : baseline) }
+  const report: Report = {
+    file: settings.file,
+    ...posture,
+    ...judge(findings,
+      settings.updateBaseline ? findings.map(asAccepted) : baseline)
+  }
   emit(report, settings, terminal)
   return fails(report, settings.failOn) ? 1 : 0
 }

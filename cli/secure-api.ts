@@ -29,7 +29,12 @@ async function dispatch ([name, ...args]: readonly string[], terminal: Terminal)
   if (name === undefined) return await printHelp(terminal.stderr, terminal, exitCodes.usage)
   if (name === '--version' || name === '-v') return print(terminal.stdout, version())
   if (name === '--help' || name === '-h') return await printHelp(terminal.stdout, terminal, exitCodes.done)
-  if (name === 'help') return args[0] === undefined ? await printHelp(terminal.stdout, terminal, exitCodes.done) : await printUsage(args[0], terminal)
+  if (name === 'help') {
+    return args[0] === undefined
+      ? await printHelp(terminal.stdout, terminal, exitCodes.done)
+      : await printUsage(args[0],
+        terminal)
+  }
   return asksForHelp(args) ? await printUsage(name, terminal) : await runCommand(name, args, terminal)
 }
 

@@ -79,7 +79,10 @@ export class DevelopmentStore {
 
   #parse (pem: string): OwnKey {
     const key = readOwnKey(pem)
-    if (key?.algorithm !== 'ES256') throw this.#failure('it is no private key of P-256', 'Run `secure-api token keys rotate` to make another one.')
+    if (key?.algorithm !== 'ES256') {
+      throw this.#failure('it is not a P-256 private key',
+        'Run `secure-api token keys rotate` to make another one.')
+    }
     return key
   }
 
@@ -87,7 +90,8 @@ export class DevelopmentStore {
     try {
       return await work()
     } catch (error) {
-      throw this.#failure(`it cannot be read or written (${codeOf(error)})`, 'Check the permissions of the folder, or give another `directory`.')
+      throw this.#failure(`it cannot be read or written (${codeOf(error)})`,
+        'Check the permissions of the folder, or give another `directory`.')
     }
   }
 

@@ -42,7 +42,7 @@ async function examineTransport (url: URL, findings: Findings): Promise<void> {
   const target = tlsTarget(url)
   if (target === undefined) {
     if (isLoopback(url.hostname)) findings.note('API_TLS', 'plain http, on this machine')
-    else findings.error('API_TLS', 'plain http: tokens travel in the clear', 'Serve https, here or at a proxy in front.')
+    else findings.error('API_TLS', 'plain http: tokens travel unencrypted', 'Serve https, here or at a proxy in front.')
     return
   }
   findings.ok('API_TLS', 'https')
@@ -66,9 +66,20 @@ const has = (name: string, form: RegExp) => (headers: IncomingHttpHeaders) => fo
 /** The OWASP Secure Headers recommendation, as far as it concerns an API. */
 const wanted: readonly Wanted[] = [
   { name: 'X-Content-Type-Options: nosniff', level: 'error', holds: has('x-content-type-options', /^nosniff$/i) },
-  { name: 'Strict-Transport-Security', level: 'error', holds: has('strict-transport-security', /max-age=[1-9]\d{5}/i), when: ({ protocol, hostname }) => protocol === 'https:' && !isLoopback(hostname) },
+  {
+    name: 'Strict-Transport-Security',
+    level: 'error',
+    holds: has('strict-transport-security',
+      /max-age=[1-9]\d{5}/i),
+    when: ({ protocol, hostname }) => protocol === 'https:' && !isLoopback(hostname)
+  },
   { name: 'Content-Security-Policy', level: 'warning', holds: has('content-security-policy', /\S/) },
-  { name: 'framing refused (frame-ancestors or X-Frame-Options)', level: 'warning', holds: headers => has('content-security-policy', /frame-ancestors/)(headers) || has('x-frame-options', /\S/)(headers) },
+  {
+    name: 'framing refused (frame-ancestors or X-Frame-Options)',
+    level: 'warning',
+    holds: headers => has('content-security-policy',
+      /frame-ancestors/)(headers) || has('x-frame-options', /\S/)(headers)
+  },
   { name: 'Referrer-Policy', level: 'warning', holds: has('referrer-policy', /\S/) },
   { name: 'Cross-Origin-Resource-Policy', level: 'warning', holds: has('cross-origin-resource-policy', /\S/) }
 ]
@@ -91,7 +102,10 @@ function judgeHeaders (subject: string, answer: Answer, url: URL, findings: Find
   const missing = wanted.filter(({ holds, when }) => when?.(url) !== false && !holds(answer.headers))
   const what = `${answer.status} without ${missing.map(({ name }) => name).join(', ')}`
   const fix = 'Send them from one place, on every answer: fastify-secure-api, with secureServer() for those that no hook sees.'
-  if (missing.length > 0 && isOfNginx(answer)) return findings.warning('API_HEADERS', `${what}; nginx answers this itself`, 'Put them on with `add_header … always` in an `error_page` location of nginx, or leave it: docs/recipes/nginx.md.', subject)
+  if (missing.length > 0 && isOfNginx(answer)) {
+    return findings.warning('API_HEADERS', `${what}; nginx answers this itself`,
+      'Put them on with `add_header … always` in an `error_page` location of nginx, or leave it: docs/recipes/nginx.md.', subject)
+  }
   if (missing.length === 0) findings.ok('API_HEADERS', `${answer.status} with all of them`, subject)
   else if (missing.some(({ level }) => level === 'error')) findings.error('API_HEADERS', what, fix, subject)
   else findings.warning('API_HEADERS', what, fix, subject)
@@ -105,10 +119,16 @@ const frameworkCode = /FST_ERR_\w+/
 
 const banner: Check = async ({ ask, findings, first }) => {
   const [code] = frameworkCode.exec((await ask({ path: '/%zz' })).body) ?? []
-  if (code !== undefined) findings.warning('API_BANNER', `the answer to a bad URL says ${code}, which names the framework`, 'Make the server with secureServer(), which answers framework errors itself.')
+  if (code !== undefined) {
+    findings.warning('API_BANNER', `the answer to a bad URL says ${code}, which names the framework`,
+      'Make the server with secureServer(), which answers framework errors itself.')
+  }
   const told = telling.filter(([name, form]) => form.test(String(first.headers[name] ?? ''))).map(([name]) => name)
-  if (told.length === 0 && code === undefined) findings.ok('API_BANNER', 'no software and version told')
-  else if (told.length > 0) findings.warning('API_BANNER', told.map(name => `${name}: ${String(first.headers[name])}`).join('; '), 'Take these headers off, here or at the proxy.')
+  if (told.length === 0 && code === undefined) findings.ok('API_BANNER', 'no header reveals software or version')
+  else if (told.length > 0) {
+    findings.warning('API_BANNER', told.map(name => `${name}: ${String(first.headers[name])}`).join('; '),
+      'Remove these headers, here or at the proxy.')
+  }
 }
 
 /** What only a program's inside looks like: a frame of a stack, a file of a package, a query that failed. */
@@ -118,17 +138,26 @@ const leak: Check = async ({ ask, findings, first }) => {
   const answers = [first, await ask({ path: '/%zz' }), await ask({ headers: { authorization: 'Bearer .' } }), await ask({ headers: { accept: 'x/y;q=%', 'content-type': 'a;;' } })]
   const found = answers.map(({ body }) => inside.exec(body)?.[0].trim()).find(text => text !== undefined)
   const broken = answers.find(({ status }) => status >= 500 && status !== 503)
-  if (found !== undefined) findings.error('API_LEAK', `an answer holds ${JSON.stringify(found.slice(0, 60))}`, 'Answer errors with a fixed text (RFC 9457), and log the rest.')
-  if (broken !== undefined) findings.error('API_LEAK', `a request made by a stranger is answered ${broken.status}`, 'Find the exception in the log; what a stranger sends is his mistake, a 4xx.')
-  if (found === undefined && broken === undefined) findings.ok('API_LEAK', 'errors say nothing about the inside')
+  if (found !== undefined) {
+    findings.error('API_LEAK', `an answer contains ${JSON.stringify(found.slice(0, 60))}`,
+      'Answer errors with a fixed text (RFC 9457), and log the rest.')
+  }
+  if (broken !== undefined) {
+    findings.error('API_LEAK', `invalid input is answered ${broken.status}`,
+      'Find the exception in the log; invalid input must be answered 4xx.')
+  }
+  if (found === undefined && broken === undefined) findings.ok('API_LEAK', 'errors reveal no internals')
 }
 
 const challenge: Check = ({ url, findings, first }) => {
   const header = String(first.headers['www-authenticate'] ?? '')
   if (first.status === 401 && /^Bearer\b/i.test(header) && !/error=/.test(header)) return findings.ok('API_CHALLENGE', `401, WWW-Authenticate: ${header}`)
   if (first.status === 401) return findings.warning('API_CHALLENGE', header === '' ? '401 without WWW-Authenticate' : `401, WWW-Authenticate: ${header}`, 'Send `WWW-Authenticate: Bearer`, without an error where no token was sent (RFC 6750 §3).')
-  if (first.status < 400) return findings.note('API_CHALLENGE', `${url.pathname} answers strangers with ${first.status}; give the address of something that needs a token`)
-  findings.note('API_CHALLENGE', `${url.pathname} answers ${first.status}; give the address of something that needs a token`)
+  if (first.status < 400) {
+    return findings.note('API_CHALLENGE',
+    `${url.pathname} answers ${first.status} without a token; give an address that needs one`)
+  }
+  findings.note('API_CHALLENGE', `${url.pathname} answers ${first.status}; give an address that needs a token`)
 }
 
 /** Unsigned, and from an issuer that cannot exist: whoever accepts it accepts anything. */
@@ -139,9 +168,11 @@ const forgery: Check = async ({ ask, findings, first }) => {
   if (first.status !== 401) return
   const { status, headers } = await ask({ headers: { authorization: `Bearer ${forged}` } })
   if (status === 401 && /error="?invalid_token/.test(String(headers['www-authenticate']))) findings.ok('API_FORGED', '401 invalid_token')
-  else if (status === 401 || status === 403) findings.warning('API_FORGED', `${status}, without error="invalid_token"`, 'Say 401 with error="invalid_token" (RFC 6750 §3.1), so that clients get a new token.')
-  else if (status === 429) findings.note('API_FORGED', '429: this address has used up its failures')
-  else findings.error('API_FORGED', `a forged token is answered ${status}`, status < 400 ? 'The signature is not checked: take the API off the network.' : 'What a stranger sends is answered 401, never an error of the server.')
+  else if (status === 401 || status === 403) {
+    findings.warning('API_FORGED', `${status}, without error="invalid_token"`,
+      'Say 401 with error="invalid_token" (RFC 6750 §3.1), so that clients get a new token.')
+  } else if (status === 429) findings.note('API_FORGED', '429: this address has used up its failures')
+  else findings.error('API_FORGED', `a forged token is answered ${status}`, status < 400 ? 'The signature is not checked: take the API off the network.' : 'Answer a forged token with 401, never with a server error.')
 }
 
 const stranger = 'https://stranger.invalid'
@@ -159,9 +190,11 @@ function judgeForeign (origin: string, headers: IncomingHttpHeaders | undefined,
   const value = headers?.['access-control-allow-origin']
   if (value === undefined) return findings.ok('API_CORS_FOREIGN', 'no Access-Control-Allow-Origin', origin)
   const credentials = headers?.['access-control-allow-credentials'] === 'true'
-  if (value === origin) findings.error('API_CORS_FOREIGN', `the origin is allowed${credentials ? ', with credentials' : ''}: the server repeats whatever it is sent`, 'List the origins that may read answers.', origin)
-  else if (value === '*') findings.warning('API_CORS_FOREIGN', 'every origin may read answers (*)', 'List the origins, unless everything here is public.', origin)
-  else findings.note('API_CORS_FOREIGN', `Access-Control-Allow-Origin is always ${value}`, origin)
+  if (value === origin) findings.error('API_CORS_FOREIGN', `the origin is allowed${credentials ? ', with credentials' : ''}: the server echoes any origin`, 'List the origins that may read responses.', origin)
+  else if (value === '*') {
+    findings.warning('API_CORS_FOREIGN', 'every origin may read responses (*)',
+      'List the origins, unless everything here is public.', origin)
+  } else findings.note('API_CORS_FOREIGN', `Access-Control-Allow-Origin is always ${value}`, origin)
 }
 
 const own: Check = async ({ ask, findings, origins }) => {
@@ -170,7 +203,10 @@ const own: Check = async ({ ask, findings, origins }) => {
     const plain = await ask({ headers: { origin } })
     const faults = originFaults(origin, preflight, plain)
     if (faults.length === 0) findings.ok('API_CORS_ORIGIN', `preflight ${preflight.status}, answers can be read`, origin)
-    else findings.error('API_CORS_ORIGIN', faults.join('; '), 'Add it to `cors.origins`, exactly as the browser sends it, and allow the header authorization.', origin)
+    else {
+      findings.error('API_CORS_ORIGIN', faults.join('; '),
+        'Add it to `cors.origins`, exactly as the browser sends it, and allow the header authorization.', origin)
+    }
   }
 }
 
@@ -180,7 +216,7 @@ function originFaults (origin: string, preflight: Answer, plain: Answer): string
   if (preflight.status >= 300 || !allows(preflight)) faults.push(`the preflight is answered ${preflight.status} without allowing it`)
   else if (!/(?:^|[\s,])authorization(?:$|[\s,])/i.test(String(preflight.headers['access-control-allow-headers']))) faults.push('the preflight does not allow the header authorization')
   if (!allows(plain)) faults.push(`the answer to GET (${plain.status}) cannot be read`)
-  else if (plain.headers['access-control-allow-origin'] !== '*' && !/origin/i.test(String(plain.headers.vary))) faults.push('Vary does not name Origin, so that caches mix up origins')
+  else if (plain.headers['access-control-allow-origin'] !== '*' && !/origin/i.test(String(plain.headers.vary))) faults.push('Vary lacks Origin, so caches mix up origins')
   return faults
 }
 
@@ -188,18 +224,20 @@ function originFaults (origin: string, preflight: Answer, plain: Answer): string
 const method: Check = async ({ ask, findings }) => {
   const answer = await ask({ method: 'TRACE' })
   const { status, headers } = answer
-  if (status < 400) findings.error('API_METHOD', `TRACE is answered ${status}`, 'Refuse it: it repeats the headers of a request, credentials too.')
-  else if (status === 405 && headers.allow !== undefined) findings.ok('API_METHOD', `405, Allow: ${headers.allow}`)
-  else if (status === 405 && isOfNginx(answer)) findings.note('API_METHOD', '405 of nginx, before the API is asked')
-  else if (status === 405) findings.warning('API_METHOD', '405 without Allow', 'Name the methods there are (RFC 9110 §15.5.6).')
+  if (status < 400) {
+    findings.error('API_METHOD', `TRACE is answered ${status}`,
+      'Refuse it: it echoes the headers of a request, credentials included.')
+  } else if (status === 405 && headers.allow !== undefined) findings.ok('API_METHOD', `405, Allow: ${headers.allow}`)
+  else if (status === 405 && isOfNginx(answer)) findings.note('API_METHOD', '405 by nginx; the request does not reach the API')
+  else if (status === 405) findings.warning('API_METHOD', '405 without Allow', 'Send Allow with the supported methods (RFC 9110 §15.5.6).')
   else findings.note('API_METHOD', `TRACE is answered ${status}`)
 }
 
 const rateLimit: Check = ({ findings, first: { status, headers } }) => {
   const names = ['ratelimit', 'ratelimit-policy', 'ratelimit-limit', 'x-ratelimit-limit'].filter(name => headers[name] !== undefined)
   if (names.length > 0) findings.ok('API_RATE_LIMIT', names.map(name => `${name}: ${String(headers[name])}`).join('; '))
-  else if (status === 401) findings.note('API_RATE_LIMIT', 'strangers are told of no limit')
-  else findings.warning('API_RATE_LIMIT', 'no header tells of a limit', 'Limit callers; if a proxy does, ignore this.')
+  else if (status === 401) findings.note('API_RATE_LIMIT', 'no limit is announced without a token')
+  else findings.warning('API_RATE_LIMIT', 'no header announces a limit', 'Limit callers; if a proxy does, ignore this.')
 }
 
 const checks: readonly Check[] = [headers, banner, challenge, forgery, leak, foreign, own, method, rateLimit]

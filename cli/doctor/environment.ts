@@ -20,8 +20,13 @@ export async function examineEnvironment ({ env }: Pick<Terminal, 'env'>): Promi
 function checkNodeEnv (env: Terminal['env'], findings: Findings): void {
   const { NODE_ENV: name } = env
   if (name === undefined) findings.note('ENVIRONMENT_NODE_ENV', 'NODE_ENV is not set, which means production')
-  else if (['production', 'development', 'test'].includes(name)) findings.ok('ENVIRONMENT_NODE_ENV', `${name}, read as ${environmentOf(undefined, env)}`)
-  else findings.warning('ENVIRONMENT_NODE_ENV', `${name} is not a name that is known, and read as production`, 'Set production, development or test.')
+  else if (['production', 'development', 'test'].includes(name)) {
+    findings.ok('ENVIRONMENT_NODE_ENV',
+    `${name}, read as ${environmentOf(undefined, env)}`)
+  } else {
+    findings.warning('ENVIRONMENT_NODE_ENV', `${name} is unknown and treated as production`,
+      'Set production, development or test.')
+  }
 }
 
 function readVariables (env: Terminal['env'], findings: Findings): ReturnType<typeof readEnvironment> {

@@ -63,7 +63,8 @@ async function fetchMetadata (issuer: string, findings: Findings): Promise<Fetch
     failures.push(`${url}: ${reasonOf(fetched)}`)
     if (!isElsewhere(fetched)) break
   }
-  findings.error('ISSUER_DISCOVERY', `no metadata at ${failures.join('; ')}`, 'Check the address: it is the `iss` of the tokens, without `/.well-known`. For an issuer without metadata configure `jwksUri`.')
+  findings.error('ISSUER_DISCOVERY', `no metadata at ${failures.join('; ')}`,
+    'Check the address: it is the `iss` of the tokens, without `/.well-known`. For an issuer without metadata configure `jwksUri`.')
   return undefined
 }
 
@@ -89,12 +90,15 @@ function reasonOf ({ message, cause }: FetchFailure): string {
 
 function checkLatency (what: string, ms: number, findings: Findings): void {
   if (ms < SLOW) findings.ok('ISSUER_LATENCY', `${what} came in ${ms} ms`)
-  else findings.warning('ISSUER_LATENCY', `${what} took ${ms} ms; after ${timeout} ms the suite gives up`, 'Look at the way to the issuer: a proxy, name resolution, or a region far away.')
+  else {
+    findings.warning('ISSUER_LATENCY', `${what} took ${ms} ms; after ${timeout} ms the suite gives up`,
+      'Check the path to the issuer: a proxy, name resolution, or a distant region.')
+  }
 }
 
 function checkMatch (issuer: string, { issuer: named }: Members, findings: Findings): boolean {
   const matches = named === issuer
-  if (matches) findings.ok('ISSUER_MATCH', 'the metadata names this very issuer')
+  if (matches) findings.ok('ISSUER_MATCH', 'the metadata names this issuer')
   else findings.error('ISSUER_MATCH', `the metadata names ${show(named)}, and is refused for ${issuer}`, isMistyped(named, issuer) ? `Write exactly ${String(named)}.` : 'Give the issuer as the metadata and the tokens write it; every character counts.')
   return matches
 }
@@ -107,7 +111,7 @@ function isMistyped (named: unknown, issuer: string): boolean {
 function checkAlgorithms (metadata: Members, accepted: readonly Algorithm[], findings: Findings): readonly Algorithm[] {
   const offered = metadata.id_token_signing_alg_values_supported
   if (!Array.isArray(offered)) {
-    findings.note('ISSUER_ALGORITHMS', 'the metadata does not say what it signs with; the keys decide')
+    findings.note('ISSUER_ALGORITHMS', 'the metadata lists no algorithms; the keys decide')
     return []
   }
   const names = offered.filter(name => typeof name === 'string')
@@ -115,7 +119,10 @@ function checkAlgorithms (metadata: Members, accepted: readonly Algorithm[], fin
   const rest = names.filter(name => !shared.some(algorithm => algorithm === name))
   const never = rest.length === 0 ? '' : `; never accepted: ${rest.join(', ')}`
   if (shared.length > 0) findings.ok('ISSUER_ALGORITHMS', `accepted: ${shared.join(', ')}${never}`)
-  else findings.error('ISSUER_ALGORITHMS', `it signs with ${names.join(', ')}, and accepted are ${accepted.join(', ')}`, 'Have the issuer sign with one of those.')
+  else {
+    findings.error('ISSUER_ALGORITHMS', `it signs with ${names.join(', ')}, and accepted are ${accepted.join(', ')}`,
+      'Have the issuer sign with one of those.')
+  }
   return shared
 }
 
@@ -135,19 +142,22 @@ async function checkClock (url: string, findings: Findings): Promise<void> {
   if (answer === undefined || Number.isNaN(there)) return findings.note('ISSUER_CLOCK', 'the answer has no Date')
   const apart = Math.max(0, Math.abs(there + RESOLUTION / 2 - answer.at) - RESOLUTION)
   const seconds = `${Math.round(apart / 1000)} seconds apart`
-  if (apart >= TOLERANCE) findings.error('ISSUER_CLOCK', `the clocks are ${seconds}; fresh tokens are refused from 60 on`, 'Set the clock of this machine by NTP.')
-  else if (apart >= 5000) findings.warning('ISSUER_CLOCK', `the clocks are ${seconds}`, 'Set the clock of this machine by NTP.')
+  if (apart >= TOLERANCE) {
+    findings.error('ISSUER_CLOCK', `the clocks are ${seconds}; fresh tokens are refused from 60 on`,
+      'Synchronize the clock of this machine by NTP.')
+  } else if (apart >= 5000) findings.warning('ISSUER_CLOCK', `the clocks are ${seconds}`, 'Synchronize the clock of this machine by NTP.')
   else findings.ok('ISSUER_CLOCK', `the clocks agree (${seconds})`)
 }
 
 async function checkKeys (uri: unknown, accepted: readonly Algorithm[], named: readonly Algorithm[], findings: Findings): Promise<readonly ImportedKey[]> {
   if (typeof uri !== 'string' || !isSecureUrl(uri, true)) {
-    findings.error('ISSUER_KEYS', `jwks_uri is ${withoutSecrets(show(uri))}`, 'The metadata needs an https address of the key set in `jwks_uri`; or configure `jwksUri`.')
+    findings.error('ISSUER_KEYS', `jwks_uri is ${withoutSecrets(show(uri))}`,
+      'The metadata needs an https address of the key set in `jwks_uri`; or configure `jwksUri`.')
     return []
   }
   const fetched = await fetchTimed(uri)
   if (fetched instanceof FetchFailure) {
-    findings.error('ISSUER_KEYS', `${uri}: ${reasonOf(fetched)}`, 'Find out why the key set cannot be had from this machine.')
+    findings.error('ISSUER_KEYS', `${uri}: ${reasonOf(fetched)}`, 'Check why this machine cannot fetch the key set.')
     return []
   }
   checkLatency('the key set', fetched.ms, findings)
@@ -157,13 +167,19 @@ async function checkKeys (uri: unknown, accepted: readonly Algorithm[], named: r
 function judgeKeys ({ document, url }: Fetched, accepted: readonly Algorithm[], named: readonly Algorithm[], findings: Findings): readonly ImportedKey[] {
   const { keys, dropped } = importKeys(document, accepted)
   if (keys.length > 0) findings.ok('ISSUER_KEYS', `${url} has ${keys.length} usable ${keys.length === 1 ? 'key' : 'keys'}`)
-  else findings.error('ISSUER_KEYS', `${url} has no key that may verify tokens`, 'Nothing can be accepted from this issuer; see the keys below.')
+  else {
+    findings.error('ISSUER_KEYS', `${url} has no key that can verify tokens`,
+      'Nothing can be accepted from this issuer; see the keys below.')
+  }
   for (const imported of keys) {
     const { kid, key } = imported
     const what = `${describe(key)}, ${usedBy(imported, named).join(' ')}`
     if (kid !== undefined) findings.ok('ISSUER_KEY', what, kid)
     else if (keys.length === 1) findings.note('ISSUER_KEY', `${what}, without a kid`)
-    else findings.warning('ISSUER_KEY', `${what}, without a kid beside other keys`, 'Have the issuer name its keys; a token without kid fits only where one key does.')
+    else {
+      findings.warning('ISSUER_KEY', `${what}, without a kid beside other keys`,
+        'Have the issuer name its keys; a token without kid fits only where one key does.')
+    }
   }
   for (const { kid, reason, index } of dropped) judgeDropped(kid ?? `at place ${index}`, reason, findings)
   return keys

@@ -38,17 +38,20 @@ export async function examineRedis (text: string, keyPrefix: string = defaultKey
 function readUrl (text: string, findings: Findings): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url !== undefined && ['redis:', 'rediss:'].includes(url.protocol) && url.hostname !== '') return url
-  findings.error('REDIS_URL', 'this is no address of a Redis', 'Write redis://host:6379 or rediss://user:password@host:6380/0.')
+  findings.error('REDIS_URL', 'this is not a Redis URL', 'Write redis://host:6379 or rediss://user:password@host:6380/0.')
   return undefined
 }
 
 function checkTransport ({ protocol, hostname, password }: URL, findings: Findings): void {
   const local = isLoopback(hostname)
   if (password !== '' || local) findings.ok('REDIS_URL', password === '' ? 'on this machine, without a password' : 'with a password')
-  else findings.warning('REDIS_URL', 'there is no password, so that whoever reaches the server can change every limit', 'Set a user with ACL, or `requirepass`.')
+  else {
+    findings.warning('REDIS_URL', 'there is no password, so anyone who reaches the server can change every limit',
+      'Set a user with ACL, or `requirepass`.')
+  }
   if (protocol === 'rediss:') findings.ok('REDIS_TLS', 'encrypted')
-  else if (local) findings.ok('REDIS_TLS', 'nothing leaves this machine')
-  else findings.warning('REDIS_TLS', 'password and keys travel in the clear', 'Use rediss:// unless the network is yours alone.')
+  else if (local) findings.ok('REDIS_TLS', 'the connection stays on this machine')
+  else findings.warning('REDIS_TLS', 'password and keys travel unencrypted', 'Use rediss:// unless the network is yours alone.')
 }
 
 function isLoopback (hostname: string): boolean {
@@ -104,30 +107,44 @@ const latency: Check = async (client, findings) => {
   times.sort((a, b) => a - b)
   const [median = 0, worst = 0] = [times[PINGS / 2], times.at(-1)]
   const what = `PING takes ${median.toFixed(1)} ms, ${worst.toFixed(1)} ms at worst`
-  if (median >= BUDGET) findings.error('REDIS_LATENCY', what, `A request waits ${BUDGET} ms for the limiter; then each process counts for itself. Use a Redis nearby.`)
-  else if (median >= BUDGET / 5) findings.warning('REDIS_LATENCY', what, 'Every limited request waits so long. Use a Redis in the same zone.')
-  else findings.ok('REDIS_LATENCY', what)
+  if (median >= BUDGET) {
+    findings.error('REDIS_LATENCY', what,
+    `A request waits ${BUDGET} ms for the limiter; then each process counts for itself. Use a Redis nearby.`)
+  } else if (median >= BUDGET / 5) {
+    findings.warning('REDIS_LATENCY', what,
+      'Every limited request waits this long. Use a Redis in the same zone.')
+  } else findings.ok('REDIS_LATENCY', what)
 }
 
 const version: Check = (_client, findings, { redis_version: redis, valkey_version: valkey }) => {
   if (valkey !== undefined) return findings.ok('REDIS_VERSION', `Valkey ${valkey}`)
-  if (redis === undefined) return findings.note('REDIS_VERSION', 'the server does not tell its version')
+  if (redis === undefined) return findings.note('REDIS_VERSION', 'the server does not report its version')
   const [major = 0, minor = 0] = redis.split('.').map(Number)
   if (major > 6 || (major === 6 && minor >= 2)) findings.ok('REDIS_VERSION', `Redis ${redis}`)
-  else if (major >= 5) findings.warning('REDIS_VERSION', `Redis ${redis} gets no security fixes any more`, 'Use Redis 7.2 or later, or Valkey.')
-  else findings.error('REDIS_VERSION', `Redis ${redis} cannot run the script: it asks for the time and then writes`, 'Use Redis 7.2 or later, or Valkey.')
+  else if (major >= 5) {
+    findings.warning('REDIS_VERSION', `Redis ${redis} no longer gets security fixes`,
+      'Use Redis 7.2 or later, or Valkey.')
+  } else {
+    findings.error('REDIS_VERSION', `Redis ${redis} cannot run the script, which reads the time before it writes`,
+      'Use Redis 7.2 or later, or Valkey.')
+  }
 }
 
 const role: Check = (_client, findings, { role: name }) => {
-  if (name === undefined) findings.note('REDIS_ROLE', 'the server does not tell its role')
+  if (name === undefined) findings.note('REDIS_ROLE', 'the server does not report its role')
   else if (name === 'master') findings.ok('REDIS_ROLE', 'a primary')
-  else findings.error('REDIS_ROLE', 'a replica, which refuses to count', 'Give the address of the primary, or one that follows it.')
+  else findings.error('REDIS_ROLE', 'a replica, which cannot count', 'Give the address of the primary, or one that follows it.')
 }
 
 const mode: Check = (_client, findings, { cluster_enabled: cluster, redis_mode: kind }) => {
-  if (kind === 'sentinel') findings.error('REDIS_MODE', 'a sentinel, which knows where the primary is and counts nothing', 'Make a `Redis` of ioredis with `sentinels` and `name`, and give it as `rateLimit.redis` (docs/recipes/redis-sentinel.md).')
-  else if (cluster !== '1') findings.ok('REDIS_MODE', 'a single server')
-  else findings.error('REDIS_MODE', 'a node of a cluster, which answers for its own slots only', 'Make a `Cluster` of ioredis and give it as `rateLimit.redis` instead of a URL.')
+  if (kind === 'sentinel') {
+    findings.error('REDIS_MODE', 'a sentinel, which finds the primary but counts nothing',
+      'Make a `Redis` of ioredis with `sentinels` and `name`, and give it as `rateLimit.redis` (docs/recipes/redis-sentinel.md).')
+  } else if (cluster !== '1') findings.ok('REDIS_MODE', 'a single server')
+  else {
+    findings.error('REDIS_MODE', 'a node of a cluster, which serves its own slots only',
+      'Make a `Cluster` of ioredis and give it as `rateLimit.redis` instead of a URL.')
+  }
 }
 
 /** The limiter's own script, with a key of its own that ends with this check. */
@@ -158,11 +175,15 @@ const scriptFixes: Readonly<Record<string, (keyPrefix: string) => string>> = {
 /** What becomes of counters when the memory is full. All of ours have an expiry. */
 const eviction: Check = (_client, findings, { maxmemory_policy: policy, maxmemory }) => {
   const advice = 'Set maxmemory-policy to volatile-ttl, in a Redis that is only for limits.'
-  if (policy === undefined) findings.note('REDIS_EVICTION', 'the server does not tell its policy')
+  if (policy === undefined) findings.note('REDIS_EVICTION', 'the server does not report its policy')
   else if (maxmemory === '0') findings.warning('REDIS_EVICTION', `maxmemory is not set (${policy}): the system ends the server when memory runs out`, 'Set maxmemory, and maxmemory-policy to volatile-ttl.')
-  else if (policy === 'noeviction') findings.warning('REDIS_EVICTION', 'noeviction: a full server refuses to count, and each process counts for itself', advice)
-  else if (policy.startsWith('allkeys')) findings.warning('REDIS_EVICTION', `${policy}: a full server forgets counters at will, and with them who is over a limit`, advice)
-  else findings.ok('REDIS_EVICTION', policy)
+  else if (policy === 'noeviction') {
+    findings.warning('REDIS_EVICTION',
+      'noeviction: a full server refuses to count, and each process counts for itself', advice)
+  } else if (policy.startsWith('allkeys')) {
+    findings.warning('REDIS_EVICTION',
+    `${policy}: a full server forgets counters at will, and with them the callers over a limit`, advice)
+  } else findings.ok('REDIS_EVICTION', policy)
 }
 
 const clock: Check = async (client, findings) => {
@@ -171,7 +192,7 @@ const clock: Check = async (client, findings) => {
   const apart = Math.abs(seconds * 1000 + micros / 1000 - (started + Date.now()) / 2)
   const what = `${(apart / 1000).toFixed(1)} seconds apart from this machine`
   if (apart < TOLERANCE) findings.ok('REDIS_CLOCK', what)
-  else findings.warning('REDIS_CLOCK', what, 'Windows of limits go by the clock of the server: set both by NTP.')
+  else findings.warning('REDIS_CLOCK', what, 'Limits use the clock of the server: synchronize both by NTP.')
 }
 
 /** A check that the server does not permit must not end the others. */

@@ -23,13 +23,15 @@ export function hasErrors (examinations: readonly Examination[]): boolean {
 }
 
 function block ({ title, findings, details = {} }: Examination, columns: number, paint: Paint): string {
-  const shown = Object.entries(details).map(([name, value]) => `${paint('bold', name)}\n${indent(typeof value === 'string' ? value : JSON.stringify(value, undefined, 2))}`)
+  const shown = Object.entries(details).map(([name, value]) => `${paint('bold',
+    name)}\n${indent(typeof value === 'string' ? value : JSON.stringify(value, undefined, 2))}`)
   return [paint('bold', printable(title)), ...findings.map(finding => lines(finding, columns, paint)), ...shown].join('\n')
 }
 
 function lines ({ code, level, subject, what, fix }: Finding, columns: number, paint: Paint): string {
   const width = Math.max(30, columns - MARGIN)
-  const head = `  ${paint(colours[level], padEnd(level, MARGIN - 2))}${paint('dim', code)}${subject === undefined ? '' : ` ${printable(subject)}`}`
+  const head = `  ${paint(colours[level], padEnd(level, MARGIN - 2))}${paint('dim',
+    code)}${subject === undefined ? '' : ` ${printable(subject)}`}`
   const body = wrap(printable(what), width)
   const remedy = fix === undefined ? [] : wrap(`Fix: ${printable(fix)}`, width)
   return [head, ...[...body, ...remedy].map(line => ' '.repeat(MARGIN) + line)].join('\n')

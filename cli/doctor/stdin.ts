@@ -11,6 +11,6 @@ export async function readAll ({ stdin, stderr, interactive }: Pick<Terminal, 's
     text += String(chunk)
     if (text.length > MOST) throw new UsageError('this is longer than any token')
   }
-  if (text.trim() === '') throw new UsageError('there is nothing on standard input: pipe a token into this command')
+  if (text.trim() === '') throw new UsageError('standard input is empty: pipe a token into this command')
   return text
 }

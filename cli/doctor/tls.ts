@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { isIP } from 'node:net'
 import { connect, type ConnectionOptions, type DetailedPeerCertificate, type TLSSocket } from 'node:tls'
-import { expiryStage, inspect } from '../../lib/server/index.ts'
+import { expiryStage, inspectCertificate } from '../../lib/server/index.ts'
 import type { Findings } from './finding.ts'
 
 export interface TlsTarget {
@@ -25,7 +25,8 @@ export async function examineTls (target: TlsTarget, findings: Findings, now: nu
   try {
     await withConnection(target, { rejectUnauthorized: false }, socket => { judge(socket, target, findings, now) })
   } catch (error) {
-    findings.error('TLS_PROTOCOL', `no TLS connection to ${target.host}:${target.port} (${reason(error)})`, 'Check the address, and that the server speaks TLS 1.2 or 1.3.')
+    findings.error('TLS_PROTOCOL', `no TLS connection to ${target.host}:${target.port} (${reason(error)})`,
+      'Check the address, and that the server speaks TLS 1.2 or 1.3.')
   }
 }
 
@@ -34,7 +35,8 @@ export async function examineFloor (target: TlsTarget, findings: Findings): Prom
   const old: ConnectionOptions = { rejectUnauthorized: false, minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }
   try {
     await withConnection(target, old, socket => {
-      findings.error('TLS_FLOOR', `the server accepts ${socket.getProtocol() ?? 'an old version'}`, 'Allow TLS 1.2 and 1.3 only (RFC 8996).')
+      findings.error('TLS_FLOOR', `the server accepts ${socket.getProtocol() ?? 'an old version'}`,
+        'Allow TLS 1.2 and 1.3 only (RFC 8996).')
     })
   } catch {
     findings.ok('TLS_FLOOR', 'TLS 1.1 and older are refused')
@@ -44,10 +46,13 @@ export async function examineFloor (target: TlsTarget, findings: Findings): Prom
 function judge (socket: TLSSocket, { host }: TlsTarget, findings: Findings, now: number): void {
   findings.ok('TLS_PROTOCOL', `${socket.getProtocol() ?? 'TLS'} with ${socket.getCipher().name}`)
   if (socket.authorized) findings.ok('TLS_CHAIN', `trusted for ${host}`)
-  else findings.error('TLS_CHAIN', `not trusted for ${host} (${errorName(socket.authorizationError)})`, 'Send the whole chain of a certificate for this name; for a private authority set NODE_EXTRA_CA_CERTS where the client runs.')
+  else {
+    findings.error('TLS_CHAIN', `not trusted for ${host} (${errorName(socket.authorizationError)})`,
+      'Send the whole chain of a certificate for this name; for a private authority set NODE_EXTRA_CA_CERTS where the client runs.')
+  }
   const chain = chainOf(socket.getPeerCertificate(true))
   // Where Node found a root of its own, it is part of what it shows, though the server did not send it.
-  const { certificate, refused, warnings } = inspect({ cert: chain.map(String).join('\n'), key: '' }, [], now)
+  const { certificate, refused, warnings } = inspectCertificate({ cert: chain.map(String).join('\n'), key: '' }, [], now)
   const faults = [...refused.filter(({ code }) => code !== 'SECURE_API_TLS_KEY'), ...socket.authorized ? [] : warnings]
   for (const { code, why, fix } of faults) findings.error('TLS_CERTIFICATE', why, fix, code)
   if (faults.length === 0) findings.ok('TLS_CERTIFICATE', `${certificate?.subject ?? ''}, issued by ${certificate?.issuer ?? ''}`)
@@ -59,8 +64,13 @@ function judgeEnd (certificate: { readonly notAfter: number, readonly lifetime: 
   const days = Math.floor((certificate.notAfter - now) / DAY)
   const what = `ends on ${new Date(certificate.notAfter).toISOString().slice(0, 10)}, in ${days} days`
   if (stage === 'valid') findings.ok('TLS_EXPIRY', what)
-  else if (stage === 'renew' || stage === 'soon') findings.warning('TLS_EXPIRY', what, 'Renew it, and find out why it was not renewed by itself.')
-  else findings.error('TLS_EXPIRY', stage === 'expired' ? `ended on ${new Date(certificate.notAfter).toISOString().slice(0, 10)}` : what, 'Renew it now.')
+  else if (stage === 'renew' || stage === 'soon') {
+    findings.warning('TLS_EXPIRY', what,
+      'Renew it, and check why the automatic renewal failed.')
+  } else {
+    findings.error('TLS_EXPIRY', stage === 'expired' ? `ended on ${new Date(certificate.notAfter).toISOString().slice(0, 10)}` : what,
+      'Renew it now.')
+  }
 }
 
 /** The last one is its own issuer. */

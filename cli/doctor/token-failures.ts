@@ -58,7 +58,8 @@ const relaxations: Partial<Record<TokenFailureCode, Relaxation>> = {
   SECURE_API_TOKEN_EXPIRED: (state, { claims }) => ({ ...state, now: earlier(claims) }),
   SECURE_API_TOKEN_NOT_YET_VALID: state => changed(state, () => ({ clockTolerance: farFuture })),
   SECURE_API_TOKEN_TOO_OLD: state => changed(state, () => ({ maxTokenAge: Infinity })),
-  SECURE_API_TOKEN_AUDIENCE: (state, { claims }) => changed(state, ({ audienceClaim }) => ({ audience: new Set(textsOf(claims[audienceClaim])) }))
+  SECURE_API_TOKEN_AUDIENCE: (state, { claims }) => changed(state,
+    ({ audienceClaim }) => ({ audience: new Set(textsOf(claims[audienceClaim])) }))
 }
 
 function changed (state: GateState, change: (rules: IssuerRules) => Partial<IssuerRules>): GateState {

@@ -17,15 +17,31 @@ type Explain = (situation: Situation) => Explanation
 
 const explanations: Partial<Record<TokenFailureCode, Explain>> = {
   SECURE_API_TOKEN_TOO_LARGE: ({ token }) => ({ what: `it has ${token.length} characters, and 8192 are accepted`, fix: 'Have the issuer leave out groups or roles that this API does not need.' }),
-  SECURE_API_TOKEN_ALGORITHM: ({ header: { alg }, rules }) => ({ what: `alg is ${show(alg)}; accepted: ${accepted(rules, entry => entry.algorithms)}`, fix: 'Have the issuer sign with one of those, or add it to `algorithms` if it is asymmetric.' }),
+  SECURE_API_TOKEN_ALGORITHM: ({ header: { alg }, rules }) => ({
+    what: `alg is ${show(alg)}; accepted: ${accepted(rules,
+    entry => entry.algorithms)}`,
+    fix: 'Have the issuer sign with one of those, or add it to `algorithms` if it is asymmetric.'
+  }),
   SECURE_API_TOKEN_CRITICAL: () => ({ what: 'the header has `crit`, or a payload that is not encoded', fix: 'Have the issuer leave out extensions that must be understood.' }),
   SECURE_API_TOKEN_TYPE: ({ header: { typ }, claims }) => ({ what: `typ is ${show(typ)}${marksOf(claims)}: this is no access token`, fix: 'Send the access token, not the ID token; under `profile: \'at+jwt\'` the type must be at+jwt.' }),
-  SECURE_API_TOKEN_ISSUER: ({ claims: { iss }, rules }) => ({ what: `iss is ${show(iss)}; accepted: ${accepted(rules, entry => [entry.issuer])}`, fix: 'Configure `issuer` exactly as it stands in the token; every character counts.' }),
+  SECURE_API_TOKEN_ISSUER: ({ claims: { iss }, rules }) => ({
+    what: `iss is ${show(iss)}; accepted: ${accepted(rules,
+    entry => [entry.issuer])}`,
+    fix: 'Configure `issuer` exactly as it stands in the token; every character counts.'
+  }),
   SECURE_API_TOKEN_AUDIENCE: ({ claims, rules }) => ({ what: `${audienceClaim(rules)} is ${show(claims[audienceClaim(rules)])}; accepted: ${accepted(rules, entry => [...entry.audience])}`, fix: 'Have the client ask for a token for this API (scope, audience or resource parameter), or correct `audience`.' }),
   SECURE_API_TOKEN_AUDIENCE_MISSING: ({ rules }) => ({ what: `it has no ${audienceClaim(rules)}; accepted: ${accepted(rules, entry => [...entry.audience])}`, fix: 'Have the issuer write one for this API, or say with `audienceClaim` which claim stands for it.' }),
-  SECURE_API_TOKEN_EXPIRED: ({ claims: { exp }, now }) => ({ what: `exp was ${instant(exp)}, ${distance(exp, now)} ago`, fix: 'Get a new token.' }),
+  SECURE_API_TOKEN_EXPIRED: ({ claims: { exp }, now }) => ({
+    what: `exp was ${instant(exp)}, ${distance(exp,
+    now)} ago`,
+    fix: 'Get a new token.'
+  }),
   SECURE_API_TOKEN_NOT_YET_VALID: ({ claims: { nbf, iat }, now }) => ({ what: `nbf is ${instant(nbf)}, iat is ${instant(iat)}, and it is ${new Date(now).toISOString()}`, fix: 'Set the clocks by NTP, or raise `clockTolerance`.' }),
-  SECURE_API_TOKEN_TOO_OLD: ({ claims: { iat }, now }) => ({ what: `iat was ${instant(iat)}, ${distance(iat, now)} ago`, fix: 'Get a new token, or raise `maxTokenAge`.' }),
+  SECURE_API_TOKEN_TOO_OLD: ({ claims: { iat }, now }) => ({
+    what: `iat was ${instant(iat)}, ${distance(iat,
+    now)} ago`,
+    fix: 'Get a new token, or raise `maxTokenAge`.'
+  }),
   SECURE_API_TOKEN_CLAIMS: situation => ({ what: `${faultsOf(situation).join('; ')}. Present: ${Object.keys(situation.claims).join(', ')}`, fix: 'Have the issuer write them as RFC 9068 says, or use `profile: \'any\'` where it only leaves some out.' }),
   SECURE_API_TOKEN_BOUND: () => ({ what: 'it has `cnf`: it is bound to a key (DPoP or mutual TLS)', fix: 'Ask for a plain bearer token.' }),
   SECURE_API_TOKEN_KEY: ({ header: { kid } }) => ({ what: `no key ${show(kid)} for its algorithm is in the key set`, fix: 'Has the issuer removed the key, or is this a token of another environment? `secure-api doctor issuer` lists the keys.' }),
@@ -62,7 +78,8 @@ const graphAudiences: ReadonlySet<unknown> = new Set(['https://graph.microsoft.c
 
 /** Its tokens are signed with a changed header (`nonce`): nobody but Graph can check them, whatever keys he has. */
 export function isForGraph ({ header, claims: { aud, iss } }: DecodedToken): boolean {
-  return graphAudiences.has(aud) || (Object.hasOwn(header, 'nonce') && typeof iss === 'string' && /microsoftonline|sts\.windows\.net/.test(iss))
+  return graphAudiences.has(aud) || (Object.hasOwn(header,
+    'nonce') && typeof iss === 'string' && /microsoftonline|sts\.windows\.net/.test(iss))
 }
 
 export const graph: Explanation = {

@@ -16,7 +16,8 @@ export async function ask (wishes: Wishes, terminal: Terminal): Promise<Asked> {
   try {
     const folder = wishes.folder ?? await dialogue.text('Folder', 'my-api')
     const language = wishes.language ?? await dialogue.choice(`Language (${languages.join(', ')})`, 'ts', checkLanguage)
-    const packageManager = wishes.packageManager ?? await dialogue.choice(`Package manager (${packageManagerNames.join(', ')})`, callingPackageManager(terminal.env), checkPackageManager)
+    const packageManager = wishes.packageManager ?? await dialogue.choice(`Package manager (${packageManagerNames.join(', ')})`,
+      callingPackageManager(terminal.env), checkPackageManager)
     const install = wishes.install ?? await dialogue.choice('Install the dependencies (yes, no)', 'yes', checkYes)
     return { ...wishes, folder, language, packageManager, install }
   } finally {

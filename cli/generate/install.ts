@@ -6,7 +6,8 @@ import type { Terminal } from '../command.ts'
 export async function install (command: string, folder: string, { env, stdout, stderr }: Terminal): Promise<boolean> {
   const [program = '', ...args] = command.split(' ')
   // On Windows these programs are scripts, which only a shell starts; the words are all our own.
-  const child = spawn(program, args, { cwd: folder, env: { ...env }, shell: process.platform === 'win32', stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(program, args,
+    { cwd: folder, env: { ...env }, shell: process.platform === 'win32', stdio: ['ignore', 'pipe', 'pipe'] })
   child.stdout.pipe(stdout, { end: false })
   child.stderr.pipe(stderr, { end: false })
   try {

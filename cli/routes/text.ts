@@ -37,7 +37,8 @@ function sentence (names: readonly string[]): string {
 
 function outcome (report: Report, paint: Paint): string {
   const [first] = report.findings
-  return paint(first === undefined ? 'green' : colours[first.severity], `${findingSummary(report)}${first === undefined ? '' : '; see --check'}`)
+  return paint(first === undefined ? 'green' : colours[first.severity],
+    `${findingSummary(report)}${first === undefined ? '' : '; see --check'}`)
 }
 
 /** Columns in which at least one route differs from what is usual. */
@@ -102,7 +103,8 @@ export function findingsText (report: Report, look: Look): string {
 
 function findingText ({ code, severity, route, detail, meaning, fix, source }: Finding, look: Look, paint: Paint): string {
   const place = source === undefined ? '' : paint('dim', `  ${relative(look.cwd, source.file)}:${source.line}`)
-  const lines = (text: string, first: string) => wrap(printable(text), Math.max(30, Math.min(look.columns, 110) - 4)).map((line, index) => `  ${index === 0 ? first : ' '.repeat(first.length)}${line}`)
+  const lines = (text: string, first: string) => wrap(printable(text),
+    Math.max(30, Math.min(look.columns, 110) - 4)).map((line, index) => `  ${index === 0 ? first : ' '.repeat(first.length)}${line}`)
   return [
     `${mark(severity, paint)} ${paint('bold', printable(route ?? 'the application'))}${place}`,
     `  ${paint(colours[severity], `${severity} ${code}`)}`,

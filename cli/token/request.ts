@@ -62,7 +62,7 @@ function words (value: string): string[] {
 /** RFC 6749 §3.3: anything else could not be told from the separator, or not be sent. */
 function scopeToken (value: string): string {
   if (/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(value)) return value
-  throw new UsageError(`${JSON.stringify(value)} is no scope: quotes, backslashes and letters outside ASCII cannot stand in one (RFC 6749 §3.3)`)
+  throw new UsageError(`${JSON.stringify(value)} is not a scope: no quotes, backslashes or non-ASCII characters (RFC 6749 §3.3)`)
 }
 
 function notEmpty (option: string): (value: string) => string {
@@ -83,7 +83,7 @@ const LONGEST = 366 * DAY
 
 function seconds (lifetime: string): number {
   const ms = parseDuration(lifetime)
-  if (ms === undefined) throw new UsageError(`--lifetime ${JSON.stringify(lifetime)} is no duration; write '1 hour', '30 minutes' or '90s'`)
+  if (ms === undefined) throw new UsageError(`--lifetime ${JSON.stringify(lifetime)} is not a duration; write '1 hour', '30 minutes' or '90s'`)
   if (ms < 1000 || ms > LONGEST * 1000) throw new UsageError('--lifetime is from 1 second to 366 days')
   return Math.floor(ms / 1000)
 }

@@ -38,7 +38,8 @@ export function table ({ records, currentKid, now }: Listing, terminal: Pick<Ter
   const rows = records.map(record => cells(record, stateOf(record, currentKid, now)))
   const widths = heading.map((title, column) => Math.max(title.length, ...rows.map(row => row[column]?.length ?? 0)))
   const paint = painter(terminal)
-  const line = (row: readonly string[]) => truncate(row.map((cell, column) => padEnd(cell, widths[column] ?? 0)).join('  ').trimEnd(), terminal.columns)
+  const line = (row: readonly string[]) => truncate(row.map((cell, column) => padEnd(cell, widths[column] ?? 0)).join('  ').trimEnd(),
+    terminal.columns)
   return [paint('bold', line(heading)), ...rows.map(row => coloured(line(row), row[1], paint))].join('\n')
 }
 

@@ -1,19 +1,19 @@
 import { schedulePatiently, type Schedule } from './schedule.ts'
 
-export interface Deadline {
+interface Deadline {
   /** Milliseconds. */
   readonly ms: number
-  /** Makes the error when time is up. */
+  /** Makes the error for a time-out. */
   readonly late: () => Error
-  /** Ends the wait with its reason when it is aborted. */
+  /** Aborting it ends the wait with its reason. */
   readonly signal?: AbortSignal | undefined
-  /** Aborted with that error when time is up. Its own signal ends the wait likewise. */
+  /** Aborted with that error on a time-out. Its own signal ends the wait too. */
   readonly controller?: AbortController
-  /** @default real timers, which let a busy process catch up first */
+  /** @default real timers that let a busy process catch up first */
   readonly schedule?: Schedule
 }
 
-/** The result of the work, or a rejection when the time is up. A later rejection of the work is ignored, and does not end the process. */
+/** The result of the work, or a rejection after `ms`. A later rejection of the work is ignored. */
 export function withDeadline<T> (work: PromiseLike<T>, deadline: Deadline): Promise<T> {
   const { ms, late, controller, signal = controller?.signal, schedule = schedulePatiently } = deadline
   return new Promise<T>((resolve, reject) => {

@@ -1,3 +1,3 @@
-export { withDeadline, type Deadline } from './deadline.ts'
+export { withDeadline } from './deadline.ts'
 export { scheduleTimer, type Schedule } from './schedule.ts'
 export { isThenable } from './thenable.ts'

@@ -1,20 +1,19 @@
 /** Runs a callback later. The returned function cancels it. */
 export type Schedule = (callback: () => unknown, ms: number) => () => void
 
-/** Real timers, which keep no process alive. */
+/** Real timers that do not keep the process alive. */
 export const scheduleTimer: Schedule = (callback, ms) => {
   const timer = setTimeout(callback, ms)
   timer.unref()
   return () => { clearTimeout(timer) }
 }
 
-/** A timer is on time up to this delay. */
+/** A timer counts as on time up to this delay, in milliseconds. */
 const punctual = 5
 
 /**
- * Real timers that give work its full time. A timer runs before the sockets are read, so this one waits for them: an answer that
- * arrived while the process was busy still counts. A timer that fires late means that the work did not get its time: it gets as much
- * more, once.
+ * Real timers that give the work its full time. Timers run before sockets are read, so this one waits for them: an answer that
+ * arrived while the process was busy still counts. If the timer fires late, the work gets the lost time back, once.
  */
 export const schedulePatiently: Schedule = (callback, ms) => {
   const due = performance.now() + ms

@@ -7,38 +7,38 @@ import type { Denial } from '../rules/index.ts'
 export interface AuditEvent {
   /** RFC 3339, UTC. */
   readonly time: string
-  /** From the OWASP logging vocabulary where that has a word for it. */
+  /** From the OWASP logging vocabulary where it has a term. */
   readonly event: AuditEventName
   /** The action of the route's `config.audit`, or `GET /orders/:id`. */
   readonly action: string
   readonly outcome: Outcome
-  /** 0 where a connection ended in the TLS handshake. */
+  /** 0 if the connection ended in the TLS handshake. */
   readonly status: number
-  /** Why it was refused: the code of the answer, which may be that of a control of the application's own. */
+  /** Why it was refused: the code of the answer, which may come from a control of the application. */
   readonly reason?: AnswerCode | 'client-aborted' | 'client-certificate' | (string & {})
-  /** Of a 403: what was required, and the scopes and roles the caller has. Names only, twenty of each at most. */
+  /** For a 403: what was required, and the caller's scopes and roles. Names only, at most twenty of each. */
   readonly denial?: Denial
   readonly method: string
-  /** The route's template, not the URL that was called; absent for a 404. */
+  /** The route's template, not the URL; absent for a 404. */
   readonly route?: string
   readonly requestId: string
   readonly address: string
   readonly principal?: AuditPrincipal
-  /** The rate-limit policy that refused the request, or else the one closest to its limit, and the units left. */
+  /** The rate-limit policy that refused the request, else the one closest to its limit, and the units left. */
   readonly limit?: { readonly policy: string, readonly remaining: number }
-  /** Of `api_connection_closed`: how long the accepted socket was open. */
+  /** For `api_connection_closed`: how long the accepted socket was open. */
   readonly durationMs: number
   /** How many refusals this event stands for; see docs/audit.md. Absent: one. */
   readonly repeats?: number
-  /** What a browser reported, of `malicious_csp_violation`. Anyone can send such a report. */
+  /** For `malicious_csp_violation`: what a browser reported. Anyone can send such a report. */
   readonly violation?: Violation
-  /** Why a client certificate was refused, and how many such refusals since the one before are not in the trail. */
+  /** Why a client certificate was refused, and how many such refusals since the previous event are not in the trail. */
   readonly handshake?: { readonly error: string, readonly suppressed: number }
 }
 
-export type Outcome = 'allowed' | 'denied' | 'failed' | 'aborted'
+type Outcome = 'allowed' | 'denied' | 'failed' | 'aborted'
 
-export interface AuditPrincipal {
+interface AuditPrincipal {
   readonly kind: Principal['kind']
   readonly subject?: string
   readonly client?: string
@@ -46,7 +46,7 @@ export interface AuditPrincipal {
   readonly tenant?: string
 }
 
-/** Names by the code of the refusal first, then by status. Everything that is in neither is `api_access`. */
+/** Event names, by the code of the refusal first, then by status. Anything else is `api_access`. */
 const namesByReason = {
   SECURE_API_CORS_REFUSED: 'malicious_cors',
   SECURE_API_METHOD_NOT_ALLOWED: 'input_validation_fail',
@@ -65,7 +65,9 @@ const namesByStatus = {
   431: 'input_validation_fail'
 } as const
 
-export type AuditEventName = 'api_access' | 'api_error' | 'api_connection_closed' | 'malicious_csp_violation' | typeof namesByReason[keyof typeof namesByReason] | typeof namesByStatus[keyof typeof namesByStatus]
+type AuditEventName =
+  | 'api_access' | 'api_error' | 'api_connection_closed' | 'malicious_csp_violation'
+  | typeof namesByReason[keyof typeof namesByReason] | typeof namesByStatus[keyof typeof namesByStatus]
 
 const names: Readonly<Record<string, AuditEventName>> = { ...namesByStatus, ...namesByReason }
 
@@ -82,7 +84,7 @@ export function outcomeOf (status: number, aborted: boolean): Outcome {
 let lastTime = NaN
 let lastText = ''
 
-/** Now. Many requests end in one millisecond, and writing the time costs more than reading it. */
+/** The current time. Cached, because many requests end in the same millisecond and formatting is expensive. */
 export function timestamp (now: number = Date.now()): string {
   if (now === lastTime) return lastText
   lastTime = now
@@ -90,7 +92,7 @@ export function timestamp (now: number = Date.now()): string {
   return lastText
 }
 
-/** Made for each event: that takes half as long as finding one kept for each principal in a WeakMap. */
+/** Made for each event: twice as fast as a WeakMap by principal. */
 export function auditPrincipal ({ kind, subject, client, issuer, tenant }: Principal): AuditPrincipal {
   const made: { -readonly [Name in keyof AuditPrincipal]: AuditPrincipal[Name] } = { kind }
   if (subject !== undefined) made.subject = subject

@@ -17,14 +17,14 @@ export const AuditOptionsSchema = Type.Object({
    */
   onSinkFailure: Type.Optional(Type.Union([Type.Literal('drop'), Type.Literal('deny')])),
   /**
-   * How long `app.close()` waits for events that the sink has not settled yet. Less loses them where the process ends
-   * then; more delays a shutdown while the sink hangs.
+   * How long `app.close()` waits for events that the sink has not settled. A short time may lose them; a long one delays the shutdown
+   * if the sink hangs.
    * @default '5 seconds'
    */
   closeTimeout: Type.Optional(DurationSchema),
   /**
-   * Every route with a method that may change something (not GET, HEAD, OPTIONS) has to state `config.audit`: the name of
-   * its action, or `false`. One that does not stops the boot.
+   * Every route with an unsafe method (not GET, HEAD, OPTIONS) must state `config.audit`: the name of its action, or
+   * `false`. A route without it stops the boot.
    * @default false
    */
   requireActions: Type.Optional(Type.Boolean())
@@ -32,5 +32,7 @@ export const AuditOptionsSchema = Type.Object({
 export type AuditOptions = Static<typeof AuditOptionsSchema>
 
 /** `config.audit` of a route: the name of the action, or `false` to leave successful calls out of the trail. */
-export const RouteAuditSchema = Type.Union([Type.String({ pattern: '^[\\w.:-]+$', hint: "A name such as 'orders.create'." }), Type.Literal(false)])
+export const RouteAuditSchema = Type.Union([
+  Type.String({ pattern: '^[\\w.:-]+$', hint: "Write a name such as 'orders.create'." }), Type.Literal(false)
+])
 export type RouteAudit = Static<typeof RouteAuditSchema>

@@ -7,15 +7,15 @@ export const windowMs = 10_000
 
 export interface RepeatsOptions {
   readonly record: (event: AuditEvent) => void
-  /** How many refusals are told apart in one window. The rest are counted together. */
+  /** How many groups of refusals one window tracks. The rest is counted together. */
   readonly capacity: number
-  /** How many in one window have an event of their own although they are not the first of their caller. */
+  /** How many refusals per window are recorded individually although they are not the first of their caller. */
   readonly spare: number
   /** Runs a callback later; returns how to cancel it. */
   readonly schedule: Schedule
 }
 
-/** Refusals that belong together, and what all those of them that only count have in common. */
+/** Refusals that belong together, and what the counted ones have in common. */
 interface Group {
   isNew: boolean
   /** How many may still be recorded at once. */
@@ -28,8 +28,8 @@ interface Group {
 }
 
 /**
- * Keeps a flood of refusals from filling the trail: of each caller the first ones for a reason are recorded at once, and
- * those that follow within the window are one event with their number. Allowed calls never wait here.
+ * Keeps a flood of refusals from filling the trail: the first ones of each caller and reason are recorded at once; those that follow
+ * within the window become one event with their number. Allowed calls never wait.
  */
 export class Repeats {
   readonly #options: RepeatsOptions
@@ -37,7 +37,7 @@ export class Repeats {
   #cancel: (() => void) | undefined
   #spare: number
   #closed = false
-  /** Refusals that have no event of their own. */
+  /** Refusals without their own event. */
   collapsed = 0
 
   constructor (options: RepeatsOptions) {
@@ -79,7 +79,7 @@ export class Repeats {
     this.flush()
   }
 
-  /** Where the window holds as many callers as it may, all further ones are one, for each reason. */
+  /** When the window is full, all further callers share one group per reason. */
   #groupFor (event: AuditEvent): Group {
     this.#cancel ??= this.#options.schedule(() => { this.flush() }, windowMs)
     const key = keyOf(event)
@@ -111,8 +111,8 @@ export class Repeats {
 }
 
 /**
- * What a caller without a token can cause as often as it likes, and every 429. Left out: refusals of somebody who is known,
- * errors of handlers, which have no reason, and handshakes, which are counted where they fail.
+ * Refusals that a caller without a token can cause at will, and every 429. Not those of known callers, errors of handlers (without a
+ * reason) and handshakes, which are counted elsewhere.
  */
 function collapses ({ status, outcome, reason, principal, violation, handshake }: AuditEvent): boolean {
   if (handshake !== undefined) return false
@@ -120,12 +120,12 @@ function collapses ({ status, outcome, reason, principal, violation, handshake }
   return outcome !== 'failed' || reason !== undefined
 }
 
-/** Whoever is over a limit has been told once. Other refusals are often of use one by one: a scan, a report of 20 violations, a test by hand. */
+/** One event per exceeded limit is enough. Other refusals are useful one by one: a scan, a report of 20 violations, a manual test. */
 function freeOf ({ status }: AuditEvent): number {
   return status === 429 ? 1 : 20
 }
 
-/** One subscriber has a whole IPv6 network (RFC 6177), and would be a stranger with every address of it. */
+/** By network for IPv6: one subscriber has a whole /64 (RFC 6177). */
 function keyOf (event: AuditEvent): string {
   return `${addressKey(event.address)} ${reasonOf(event)} ${event.limit?.policy ?? ''} ${whoOf(event)}`
 }
@@ -138,7 +138,7 @@ function whoOf ({ principal }: AuditEvent): string {
   return principal === undefined ? '' : `${principal.issuer} ${principal.client} ${principal.subject}`
 }
 
-/** The last of them, and their number. What they do not share is left out. */
+/** The last event with the number of all; what they do not share is omitted. */
 function summary (last: AuditEvent, { count, sameAction, sameAddress, samePrincipal }: Group): AuditEvent {
   const { route, principal, ...rest } = last
   return {

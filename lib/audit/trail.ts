@@ -9,7 +9,7 @@ export interface TrailOptions {
   readonly onChange: (failing: boolean, error?: unknown) => void
 }
 
-/** Hands events to the sink and bounds how many may be on their way. A sink that throws never reaches the request. */
+/** Passes events to the sink and bounds the pending ones. A failing sink never affects the request. */
 export class Trail {
   readonly #options: TrailOptions
   #pending = 0
@@ -43,7 +43,7 @@ export class Trail {
     }
   }
 
-  /** Fulfilled when no event is on its way any more, or when time is up: then with the number of those that still are. */
+  /** Resolves when no event is pending, or after `ms`, with the number of pending events. */
   async drain (ms: number): Promise<number> {
     if (this.#pending === 0) return 0
     await new Promise<void>(resolve => {
@@ -84,5 +84,3 @@ export class Trail {
     this.#options.onChange(failing, error)
   }
 }
-
-/** Not `instanceof Promise`: query builders and other realms have promises of their own. */

@@ -4,12 +4,10 @@ import type { Problems } from './problems.ts'
 import { suggest } from './suggest.ts'
 
 /**
- * Checks a value against a TypeBox schema and says each mistake in words a person can act on.
+ * Checks a value against a TypeBox schema and explains each mistake so that a person can fix it.
  *
- * TypeBox' own `Value.Errors` reports every branch of every union and knows no misspellings; it also costs 25 ms to
- * load. Schemas here use a small part of JSON Schema, and the boot refuses the rest (`unsupported`).
- *
- * A schema with `secret: true` never has its value shown, whatever is wrong with it.
+ * TypeBox' own `Value.Errors` reports every branch of a union, suggests no spelling and takes 25 ms to load. Schemas here use a small
+ * part of JSON Schema; the rest throws (`unsupported`). The value of a schema with `secret: true` is never shown.
  */
 export function check (schema: TSchema, value: unknown, path: string, problems: Problems): void {
   if (schema.anyOf !== undefined) return checkUnion(schema, value, path, problems)
@@ -58,20 +56,21 @@ function range (minimum: number, maximum: number): string {
 function checkString (schema: TSchema, value: unknown, path: string, problems: Problems): void {
   if (typeof value !== 'string') return wrongType(schema, 'a string', value, path, problems)
   if (value.trim() === '') {
-    return problems.add('SECURE_API_OPTION_EMPTY', path, 'the string is empty', 'Give a value; is the environment variable behind it set?')
+    return problems.add('SECURE_API_OPTION_EMPTY', path, 'the string is empty', 'Give a value; check that its environment variable is set.')
   }
   if (schema.format === 'duration' && parseDuration(value) === undefined) {
-    return problems.add('SECURE_API_OPTION_VALUE', path, `${show(value, schema)} is not a duration`, "Write milliseconds as a number, or text such as '30 seconds', '5 minutes', '24 hours'.")
+    return problems.add('SECURE_API_OPTION_VALUE', path, `${show(value, schema)} is not a duration`,
+      "Write a number of milliseconds, or text such as '30 seconds', '5 minutes', '24 hours'.")
   }
   if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(value)) {
-    problems.add('SECURE_API_OPTION_VALUE', path, `${show(value, schema)} does not have the form that is needed`, schema.hint ?? `It must match ${schema.pattern}.`)
+    problems.add('SECURE_API_OPTION_VALUE', path, `${show(value, schema)} is malformed`, schema.hint ?? `It must match ${schema.pattern}.`)
   }
 }
 
 function checkArray (schema: TSchema, value: unknown, path: string, problems: Problems): void {
   if (!Array.isArray(value)) return wrongType(schema, 'a list', value, path, problems)
   if (value.length < (schema.minItems ?? 0)) {
-    return problems.add('SECURE_API_OPTION_EMPTY', path, 'the list is empty', 'Name at least one, or leave the option out.')
+    return problems.add('SECURE_API_OPTION_EMPTY', path, 'the list is empty', 'List at least one, or omit the option.')
   }
   // Not forEach: it would leave the holes of a sparse list unchecked.
   for (let index = 0; index < value.length; index++) checkMember(schema.items, value[index], `${path}[${index}]`, problems)
@@ -97,12 +96,12 @@ function checkObject (schema: TSchema, value: unknown, path: string, problems: P
   }
 }
 
-/** Own names, and options that the object inherits: a getter of a class is read like any other option later. */
+/** Own and inherited names: a getter of a class counts as an option. */
 function namesIn (value: Record<string, unknown>, known: readonly string[]): Set<string> {
   return new Set([...Object.keys(value), ...known.filter(name => name in value)])
 }
 
-/** Reports an option that does not exist, and the one that was probably meant. */
+/** Reports an unknown option, with the likely spelling. */
 export function unknownOption (name: string, known: readonly string[], path: string, problems: Problems): void {
   const meant = suggest(name, known)
   const fix = meant === undefined ? `Remove it; the options here are ${known.join(', ') || 'none'}.` : `Did you mean \`${meant}\`?`
@@ -111,16 +110,14 @@ export function unknownOption (name: string, known: readonly string[], path: str
 
 function undefinedOption (path: string, problems: Problems): void {
   problems.add('SECURE_API_OPTION_UNDEFINED', path, 'the value is undefined',
-    'Leave the key out if you do not want it; otherwise check that the environment variable behind it is set.')
+    'Omit the key if you do not want it; otherwise check that its environment variable is set.')
 }
 
 function checkConstant (schema: TSchema, value: unknown, path: string, problems: Problems): void {
   if (value !== schema.const) notOneOf(schema, [schema], value, path, problems)
 }
 
-/**
- * Only the branch that the value was meant for is reported: the one of its kind (list, object, string, …).
- */
+/** Reports only the branch of the value's kind (list, object, string, …). */
 function checkUnion (schema: TSchema, value: unknown, path: string, problems: Problems): void {
   const branches = branchesOf(schema)
   if (branches.some(branch => branch.const !== undefined && branch.const === value)) return
@@ -130,19 +127,20 @@ function checkUnion (schema: TSchema, value: unknown, path: string, problems: Pr
   check(isSecret(schema) ? { ...meant, secret: true } : meant, value, path, problems)
 }
 
-/** A bare list does not say whether all or any are meant, and readers guess differently. */
+/** A bare list does not say whether all or any are needed. */
 function bareList (value: readonly unknown[], path: string, problems: Problems): void {
   const list = JSON.stringify(value.filter(name => typeof name === 'string'))
-  problems.add('SECURE_API_ROUTE_SCOPE_BARE_ARRAY', path, 'a bare array does not say whether all or any are required', `Write { all: ${list} } or { any: ${list} }.`)
+  problems.add('SECURE_API_ROUTE_SCOPE_BARE_ARRAY', path, 'a bare array does not say whether all or any are needed',
+    `Write { all: ${list} } or { any: ${list} }.`)
 }
 
-/** The shapes that a union allows, those of unions inside it too. */
+/** The branches of a union, nested unions included. */
 export function branchesOf (schema: TSchema): TSchema[] {
   const inner: readonly TSchema[] | undefined = schema.anyOf
   return inner === undefined ? [schema] : inner.flatMap(branchesOf)
 }
 
-/** Between several object shapes, the one that shares most names with the value, counting misspelt ones. */
+/** Of several object branches, the one that shares most names with the value, misspelt ones included. */
 function closest (branches: readonly TSchema[], value: unknown): TSchema | undefined {
   const [first, ...others] = branches
   if (first === undefined || !isRecord(value)) return first
@@ -163,12 +161,15 @@ function accepts (branch: TSchema, value: unknown): boolean {
 }
 
 function notOneOf (schema: TSchema, branches: readonly TSchema[], value: unknown, path: string, problems: Problems): void {
-  const meant = typeof value === 'string' ? suggest(value, branches.flatMap(({ const: c }) => typeof c === 'string' ? [c] : [])) : undefined
+  const known = branches.map(branch => branch.const).filter(known => typeof known === 'string')
+  const meant = typeof value === 'string' ? suggest(value, known) : undefined
   const fix = meant === undefined ? schema.hint ?? `Give ${branches.map(describe).join(', or ')}.` : `Did you mean '${meant}'?`
   problems.add('SECURE_API_OPTION_VALUE', path, `${show(value, schema)} is not allowed here`, fix)
 }
 
-const kinds: Readonly<Record<string, string>> = { array: 'a list', object: 'an object', integer: 'a whole number', boolean: 'true or false', any: 'a value' }
+const kinds: Readonly<Record<string, string>> = {
+  array: 'a list', object: 'an object', integer: 'a whole number', boolean: 'true or false', any: 'a value'
+}
 
 function describe (branch: TSchema): string {
   if (branch.const !== undefined) return show(branch.const, branch)
@@ -181,10 +182,10 @@ function wrongType (schema: TSchema, wanted: string, value: unknown, path: strin
 }
 
 const shownWhole = ['number', 'boolean', 'undefined', 'bigint']
-/** RFC 3986 §3.2.1: what stands before the `@` of an authority, a password most often. Greedy, since passwords hold an `@` too. */
+/** RFC 3986 §3.2.1: user information, usually with a password. Greedy, since a password may contain an `@`. */
 const userInformation = /\/\/.*@/gs
 
-/** A value for a message. Text is cut and made printable; objects and functions are only named: no secret inside is shown. */
+/** A value for a message. Text is cut and made printable; objects and functions are only named, so no secret inside is shown. */
 function show (value: unknown, schema: TSchema): string {
   if (value !== undefined && isSecret(schema)) return 'the value (not shown)'
   if (typeof value === 'string') return `'${printable(value)}'`
@@ -203,7 +204,7 @@ function isSecret (schema: TSchema): boolean {
   return schema.secret === true || branchesOf(schema).some(branch => branch.secret === true)
 }
 
-/** Plain objects and instances of an application's classes. Not a `Map` or a forgotten `Promise`: their options would be read as absent. */
+/** Plain objects and instances of an application's classes. Not a `Map` or a forgotten `Promise`, whose options would read as absent. */
 export function isRecord (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && ['Object', 'Module'].includes(tagOf(value))
 }

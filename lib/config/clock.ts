@@ -1,34 +1,34 @@
 import type { Environment } from './environment.ts'
 import { ConfigurationError } from './problems.ts'
 
-/** Time as a test moves it. */
+/** Time under the control of a test. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** Monotonic milliseconds. */
   readonly elapsed: () => number
-  /** Runs a callback later; the returned function calls it off. */
+  /** Runs a callback later; the returned function cancels it. */
   readonly schedule: (callback: () => unknown, ms: number) => () => void
 }
 
 let moved: Clock | undefined
 
-/** Only `fastify-secure-api/testing` has a way here. What is built from now on reads this clock; `undefined` takes it away. */
+/** For `fastify-secure-api/testing` only. Whatever is built from now on reads this clock; `undefined` removes it. */
 export function moveTime (clock: Clock | undefined): void {
   if (clock !== undefined) refuseInProduction(byNodeEnv())
   moved = clock
 }
 
 /**
- * The clock of a test, or undefined for the time of the machine. Asked once, when a plugin is registered, so that no
- * request pays for it. Throws in production: a moved clock would let expired tokens in.
+ * The clock of a test; undefined means system time. Read once, when a plugin is registered. Throws in production: a moved clock
+ * would accept expired tokens.
  */
 export function movedClock (environment: Environment = byNodeEnv()): Clock | undefined {
   if (moved !== undefined) refuseInProduction(environment)
   return moved
 }
 
-/** Unlike `environmentOf` an unset NODE_ENV is no production here: test runners leave it unset. */
+/** Unlike in `environmentOf`, an unset NODE_ENV is not production: test runners leave it unset. */
 function byNodeEnv (): Environment {
   return process.env['NODE_ENV'] === 'production' ? 'production' : 'development'
 }
@@ -38,7 +38,7 @@ function refuseInProduction (environment: Environment): void {
   throw new ConfigurationError([{
     code: 'SECURE_API_CLOCK_TEST',
     path: 'environment',
-    why: 'a test clock is in use, which would let expired tokens in',
+    why: 'a test clock is in use and would accept expired tokens',
     fix: "Use createTestClock() in tests only, with `environment: 'development'` or NODE_ENV=test."
   }])
 }

@@ -24,7 +24,7 @@ const written = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/
 export const DurationSchema = Type.Union([Type.Integer({ minimum: 0 }), Type.String({ format: 'duration' })])
 export type Duration = Static<typeof DurationSchema>
 
-/** Milliseconds of a duration, or undefined when it cannot be read. A bare number in a string is refused: of what? */
+/** Milliseconds of a duration; undefined if unreadable. A number in a string is refused: its unit is unclear. */
 export function parseDuration (value: string | number): number | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? value : undefined
   const [, amount, unit] = written.exec(value.trim().toLowerCase()) ?? []

@@ -12,7 +12,7 @@ export function environmentOf (option: Environment | undefined, env: NodeJS.Proc
   return env.NODE_ENV === 'development' || env.NODE_ENV === 'test' ? 'development' : 'production'
 }
 
-/** What `register(secureApi)` without options reads; each also as `…_FILE`, the path of a file with the value. */
+/** Read by `register(secureApi)` without options; each also as `…_FILE`, the path of a file with the value. */
 export const environmentVariables = {
   issuer: 'SECURE_API_ISSUER',
   audience: 'SECURE_API_AUDIENCE',
@@ -28,7 +28,7 @@ type Variables = { -readonly [Name in keyof typeof environmentVariables]?: strin
 /**
  * Reads the variables; issuer and audience are required, lists are separated by commas.
  *
- * @param warnings of what stops a start in production only.
+ * @param warnings receives what stops the boot in production only.
  */
 export function readEnvironment (problems: Problems, env: NodeJS.ProcessEnv = process.env, warnings = new Problems()): Variables {
   const found: Variables = {}
@@ -49,7 +49,7 @@ function isSet (variable: string, env: NodeJS.ProcessEnv): boolean {
 }
 
 function missing (variable: string, problems: Problems): void {
-  problems.add('SECURE_API_ENVIRONMENT_MISSING', variable, 'secure-api was registered without options and this variable is not set',
+  problems.add('SECURE_API_ENVIRONMENT_MISSING', variable, 'secure-api is registered without options and this variable is not set',
     `Set ${variable} or ${variable}_FILE, or pass options to register().`)
 }
 
@@ -68,19 +68,21 @@ function readVariable (variable: string, env: NodeJS.ProcessEnv, problems: Probl
   return direct?.trim()
 }
 
-/** Whoever may write the name of the issuer, of the API or of an origin decides who is let in. */
+/** A user who can write the issuer, the audience or an origin decides who is let in. */
 function checkMode (name: string, env: NodeJS.ProcessEnv, problems: Problems): void {
   const variable = `${name}_FILE`
   const path = env[variable]
   const secret = secrets.has(name)
   const fault = path === undefined ? undefined : (secret ? secretFileFault : trustFileFault)(path)
-  if (fault !== undefined) problems.add(secret ? 'SECURE_API_SECRET_FILE_MODE' : 'SECURE_API_TRUST_FILE_MODE', variable, `of the file it names: ${fault.why}`, fault.fix)
+  const code = secret ? 'SECURE_API_SECRET_FILE_MODE' : 'SECURE_API_TRUST_FILE_MODE'
+  if (fault !== undefined) problems.add(code, variable, `its file: ${fault.why}`, fault.fix)
 }
 
 function readFile (variable: string, path: string, problems: Problems): string | undefined {
   const value = contentOf(path)
   if (value !== undefined && value !== '') return value
-  problems.add('SECURE_API_ENVIRONMENT_FILE', variable, `the file it names ${value === '' ? 'is empty' : 'cannot be read'}`, 'Check the path and its permissions.')
+  const why = `its file ${value === '' ? 'is empty' : 'cannot be read'}`
+  problems.add('SECURE_API_ENVIRONMENT_FILE', variable, why, 'Check the path and its permissions.')
   return undefined
 }
 

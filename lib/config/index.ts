@@ -8,5 +8,5 @@ export { ConfigurationError, ProblemError, Problems, type Problem } from './prob
 export { publishedIn } from './published-keys.ts'
 export { hasRocaFingerprint } from './roca.ts'
 export { defineSection, type Section, type SectionContext } from './section.ts'
-export { secretFileFault, trustFileFault, type FileFault } from './secret-file.ts'
+export { secretFileFault, trustFileFault } from './secret-file.ts'
 export { editDistance, suggest } from './suggest.ts'

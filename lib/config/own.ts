@@ -2,8 +2,8 @@ import type { TSchema } from '@sinclair/typebox'
 import { branchesOf, isRecord } from './check.ts'
 
 /**
- * Options as they were written, without what somebody put on `Object.prototype`: what the schema calls an object is copied to one that
- * inherits nothing. Accessors of an application's own classes are read. All else (a Redis client, a function) is handed on as it is.
+ * Options without anything from a polluted `Object.prototype`: each object of the schema is copied to one that inherits nothing.
+ * Accessors of an application's own classes are read. Everything else (a Redis client, a function) is passed through.
  */
 export function ownOptions <Options> (schema: TSchema, given: Options): Options {
   return ownValue(schema, given) as Options
@@ -27,7 +27,7 @@ function ownValue (schema: TSchema, value: unknown): unknown {
   return own
 }
 
-/** Own names, and options that the object has from a class or a prototype of its own. */
+/** Own names, and known options inherited from anything but `Object.prototype`. */
 function namesIn (value: object, known: readonly string[]): Set<string> {
   return new Set([...Object.keys(value), ...known.filter(name => isInherited(value, name))])
 }

@@ -46,7 +46,7 @@ export class ConfigurationError extends AggregateError {
   }
 }
 
-/** Collects mistakes, so that all of them are told at once. */
+/** Collects mistakes, so that all are reported at once. */
 export class Problems {
   readonly #found: Problem[] = []
 
@@ -62,7 +62,7 @@ export class Problems {
     return this.#found
   }
 
-  /** Runs a check and keeps what it finds. True: it found nothing, so that what builds on it may be looked at. */
+  /** Runs a check and keeps its findings. True if there are none. */
   clean (run: (found: Problems) => void): boolean {
     const found = new Problems()
     run(found)

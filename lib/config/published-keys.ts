@@ -1,6 +1,6 @@
 import { createHash, type KeyObject } from 'node:crypto'
 
-/** SHA-256 of the SubjectPublicKeyInfo of keys whose private half anyone can look up, and where. */
+/** SHA-256 of the SubjectPublicKeyInfo of keys whose private half is published, and where. */
 const published: Readonly<Record<string, string>> = {
   '6fd13c2435a361e7c588cd17f55f5ad3df0177a66c1727a6a200845f4d7ab88c': 'RFC 7515 A.2',
   '2bd1bb0c44a897c30a7aa0991cde38d8062fe441de50da0f46825344f602e827': 'RFC 7515 A.3',
@@ -14,7 +14,7 @@ const published: Readonly<Record<string, string>> = {
   a40f0f2e2974dc76a82df6ffe08ed0d79955c79e7ad0c20d97ae8f9246ade1c1: 'jwt.io, ES256'
 }
 
-/** The document in which the private half of this public key is printed; undefined for a key that is not known so. */
+/** The document that publishes the private half of this key; undefined for all other keys. */
 export function publishedIn (publicKey: KeyObject): string | undefined {
   const digest = createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' })).digest('hex')
   return Object.hasOwn(published, digest) ? published[digest] : undefined

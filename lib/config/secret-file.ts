@@ -1,7 +1,7 @@
 import { realpathSync, statSync } from 'node:fs'
 
-/** Why a file is no place for a secret, and what to do about it. */
-export interface FileFault {
+/** What is wrong with the permissions of a file, and the fix. */
+interface FileFault {
   readonly why: string
   readonly fix: string
 }
@@ -10,30 +10,30 @@ const others = { any: 0o007, read: 0o004, write: 0o002 }
 const group = { write: 0o020, read: 0o040 }
 
 /**
- * Whether other users of the machine could read, or replace, a secret. The group may read what root owns, as PostgreSQL has it
- * for its key: that is how Debian (`ssl-cert`) and Kubernetes (`fsGroup`) share one. Follows links, as reading does.
+ * Whether other users of the machine can read or replace a secret. As in PostgreSQL, the group may read a file owned by root:
+ * Debian (`ssl-cert`) and Kubernetes (`fsGroup`) share keys that way. Follows links, as reading does.
  *
- * @returns undefined for a file that is kept well, that cannot be looked at, or where modes mean nothing (Windows).
+ * @returns undefined if the permissions are fine, unknown, or meaningless (Windows).
  */
 export function secretFileFault (path: string): FileFault | undefined {
   const found = process.platform === 'win32' ? undefined : look(path)
   if (found === undefined || isKept(found)) return undefined
   return {
-    why: `its mode is ${(found.mode & 0o777).toString(8)}, so that other users of this machine can read or replace it`,
+    why: `its mode is ${(found.mode & 0o777).toString(8)}, so other users of this machine can read or replace it`,
     fix: 'Run `chmod 600` on it; in Kubernetes set `defaultMode: 0400` or 0440 on the volume, and `fsGroup`; with Docker `mode: 0400`.'
   }
 }
 
 /**
- * Whether other users of the machine could replace a file that decides whom to trust. Anyone may read it.
+ * Whether other users of the machine can replace a file that decides whom to trust. Anyone may read it.
  *
- * @returns undefined for a file that is kept well, that cannot be looked at, or where modes mean nothing (Windows).
+ * @returns undefined if the permissions are fine, unknown, or meaningless (Windows).
  */
 export function trustFileFault (path: string): FileFault | undefined {
   const found = process.platform === 'win32' ? undefined : look(path)
   if (found === undefined || (found.mode & (others.write | group.write)) === 0) return undefined
   return {
-    why: `its mode is ${(found.mode & 0o777).toString(8)}, so that other users of this machine can replace what it says`,
+    why: `its mode is ${(found.mode & 0o777).toString(8)}, so other users of this machine can replace it`,
     fix: 'Run `chmod go-w` on it; in Kubernetes set `defaultMode: 0444` on the volume.'
   }
 }
@@ -59,7 +59,7 @@ function isKept ({ mode, owner, path }: Found): boolean {
   return open === 0 || (open === others.read && isOfContainer(path))
 }
 
-/** Docker mounts secrets there with mode 444, in memory and in the container alone. */
+/** Docker mounts secrets there with mode 444, in memory, visible to the container only. */
 function isOfContainer (path: string): boolean {
   return path.startsWith('/run/secrets/')
 }

@@ -4,12 +4,12 @@ import type { Environment } from './environment.ts'
 import { ownOptions } from './own.ts'
 import { Problems } from './problems.ts'
 
-/** What a section may know of the application that its options are for. */
+/** What a section knows of the application. */
 export interface SectionContext {
   readonly environment: Environment
   /** Whether a request can have come over TLS. */
   readonly secure: boolean
-  /** In front of the paths of this scope's routes. */
+  /** The prefix of this scope's routes. */
   readonly prefix: string
 }
 
@@ -17,13 +17,13 @@ export interface SectionParts<Options extends object, Compiled> {
   /** Its name in the options of the suite, and in messages. */
   readonly key: string
   readonly schema: TSchema
-  /** What has to be loaded before the rules can be asked. */
+  /** Loads what the rules need. */
   prepare? (options: Options): Promise<void>
-  /** What the schema cannot say. Asked when the schema has found nothing, unless `always` is set. */
+  /** Checks beyond the schema. Run when the schema finds nothing, unless `always` is set. */
   rules? (options: Options, path: string, problems: Problems, context: SectionContext): void
-  /** The rules bear values of a wrong type, and are asked beside the schema. */
+  /** The rules tolerate values of a wrong type and always run. */
   readonly always?: true
-  /** Options without mistakes as the plugin uses them. */
+  /** Turns valid options into what the plugin uses. */
   compile (options: Options, context: SectionContext): Compiled
 }
 
@@ -32,12 +32,12 @@ export interface Section<Options extends object = object, Compiled = unknown> {
   readonly schema: TSchema
   /** Reports every mistake. */
   check (options: Options, problems: Problems, context: SectionContext): Promise<void>
-  /** Checks and compiles; throws a ConfigurationError that tells all mistakes. */
+  /** Checks and compiles; throws a ConfigurationError with all mistakes. */
   open (given: Options, context: SectionContext): Promise<{ readonly options: Options, readonly compiled: Compiled }>
 }
 
 /**
- * A section of the options: how it is checked, and what its plugin makes of it. The suite checks all of them before any is opened.
+ * A section of the options: how to check and compile it. The suite checks all sections before it opens any.
  *
  * @example
  * const maintenance = defineSection({ key: 'maintenance', schema: MaintenanceSchema, compile: ({ until }) => new Date(until) })

@@ -1,4 +1,4 @@
-/** The candidate most like `name`, if one is close enough to be a misspelling of it. */
+/** The candidate that `name` is probably a misspelling of. */
 export function suggest (name: string, candidates: readonly string[]): string | undefined {
   const lower = name.toLowerCase()
   let best: string | undefined
@@ -20,7 +20,7 @@ function similarity (name: string, candidate: string): number {
   return editDistance(name, candidate)
 }
 
-/** Levenshtein distance, in which two neighbours that changed places count as one edit: the most common slip of all. */
+/** Levenshtein distance with adjacent transpositions, the most common slip, as one edit. */
 export function editDistance (a: string, b: string): number {
   let above: number[] = []
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)

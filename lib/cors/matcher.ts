@@ -2,12 +2,11 @@ import type { OriginPattern } from './origins.ts'
 
 export type OriginMatcher = (origin: string) => boolean
 
-/** Longer than any origin of http(s) can be: scheme, 253 octets of host, port. */
+/** Longer than any http(s) origin: scheme, 253 octets of host, port. */
 const longest = 300
 
 /**
- * Compiles origins to one look-up, then a comparison in place for each pattern. No regular expression is ever run
- * against what a caller sends.
+ * Compiles origins to one look-up, then an in-place comparison per pattern. No regular expression ever runs on a caller's text.
  */
 export function compileOrigins (patterns: readonly OriginPattern[]): OriginMatcher {
   if (patterns.some(({ any }) => any)) return () => true
@@ -21,11 +20,11 @@ function isExact ({ subdomains, port }: OriginPattern): boolean {
   return !subdomains && port !== '*'
 }
 
-/** A pattern in the pieces that an origin is compared with, in place. */
+/** A pattern, cut into the pieces that an origin is compared with. */
 interface Rule {
   /** `https://`. */
   readonly prefix: string
-  /** `example.com`, or `.example.com` when it stands for subdomains. */
+  /** `example.com`, or `.example.com` for subdomains. */
   readonly host: string
   readonly subdomains: boolean
   /** `''`, `':8443'`, or undefined for every port. */
@@ -64,7 +63,7 @@ function isPortOrNone (origin: string, end: number): boolean {
   return Number(origin.slice(end + 1)) <= 65535
 }
 
-/** Labels as browsers let them through; no empty one, so `https://.example.com` matches nothing. */
+/** Labels as browsers send them. None is empty, so `https://.example.com` matches nothing. */
 function areLabels (origin: string, start: number, end: number): boolean {
   let length = 0
   for (let i = start; i < end; i++) {

@@ -1,7 +1,7 @@
 /** Fetch §2.2.1: scripts may not send these. */
 export const forbiddenMethods: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK'])
 
-/** Fetch §2.2.1, CORS-safelisted: never preflighted for their own sake, so never worth refusing. */
+/** Fetch §2.2.1, CORS-safelisted: they need no preflight, so refusing them is pointless. */
 export const safelistedMethods: readonly string[] = ['GET', 'HEAD', 'POST']
 
 /** RFC 9110 §9.2.1. */
@@ -9,10 +9,15 @@ export const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS
 
 export const defaultMethods: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
-/** Standard methods that are all capitals: written otherwise they match no request. */
-export const knownMethods: ReadonlySet<string> = new Set([...defaultMethods, 'OPTIONS', 'QUERY', 'PROPFIND', 'PROPPATCH', 'MKCOL', 'COPY', 'MOVE', 'LOCK', 'UNLOCK', 'SEARCH', 'REPORT', 'PURGE', 'LINK', 'UNLINK', ...forbiddenMethods])
+/** Standard methods, all in capitals: in lower case they match no request. */
+export const knownMethods: ReadonlySet<string> = new Set([
+  ...defaultMethods, ...forbiddenMethods, 'OPTIONS', 'QUERY', 'PROPFIND', 'PROPPATCH', 'MKCOL', 'COPY', 'MOVE', 'LOCK', 'UNLOCK',
+  'SEARCH', 'REPORT', 'PURGE', 'LINK', 'UNLINK'
+])
 
-export const defaultRequestHeaders: readonly string[] = ['authorization', 'content-type', 'idempotency-key', 'if-match', 'if-none-match', 'x-request-id']
+export const defaultRequestHeaders: readonly string[] = [
+  'authorization', 'content-type', 'idempotency-key', 'if-match', 'if-none-match', 'x-request-id'
+]
 
 /** Fetch §2.2.2, forbidden request-header: scripts may not set these. */
 const forbiddenRequestHeaders: ReadonlySet<string> = new Set([
@@ -25,7 +30,7 @@ export function isForbiddenRequestHeader (name: string): boolean {
   return forbiddenRequestHeaders.has(name) || name.startsWith('proxy-') || name.startsWith('sec-')
 }
 
-/** A server's answer, not a request: listing one shows a misunderstanding. */
+/** CORS response headers. */
 export function isResponseOnly (name: string): boolean {
   return name.startsWith('access-control-')
 }
@@ -34,7 +39,9 @@ export function isResponseOnly (name: string): boolean {
 export const forbiddenResponseHeaders: ReadonlySet<string> = new Set(['set-cookie', 'set-cookie2'])
 
 /** Fetch §2.2.2, CORS-safelisted response-header name: readable without being named. */
-export const safelistedResponseHeaders: ReadonlySet<string> = new Set(['cache-control', 'content-language', 'content-length', 'content-type', 'expires', 'last-modified', 'pragma'])
+export const safelistedResponseHeaders: ReadonlySet<string> = new Set([
+  'cache-control', 'content-language', 'content-length', 'content-type', 'expires', 'last-modified', 'pragma'
+])
 
 /** RFC 9110 §5.6.2. */
 export function isToken (text: string): boolean {

@@ -5,14 +5,14 @@ const origins = Type.Array(Type.String(), { minItems: 1 })
 
 const shared = {
   /**
-   * Let browsers send cookies and client certificates, and read the answer. Bearer tokens in `Authorization` do not
-   * need it. Costs: every allowed origin can act in the name of whoever is signed in.
+   * Let browsers send cookies and client certificates, and read the response. Bearer tokens in `Authorization` do not
+   * need it. Costs: every allowed origin can act on behalf of the signed-in user.
    * @default false
    */
   credentials: Type.Optional(Type.Boolean()),
   /**
-   * Methods that other origins may use, in capitals. GET, HEAD and POST always can (Fetch §2.2.1), and a preflight
-   * succeeds only if the route has the method as well.
+   * Methods that other origins may use, in capitals. GET, HEAD and POST are always allowed (Fetch §2.2.1). A preflight
+   * succeeds only if the route supports the method.
    * @default ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
    */
   methods: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
@@ -28,36 +28,36 @@ const shared = {
    */
   responseHeaders: Type.Optional(Type.Array(Type.String())),
   /**
-   * How long a browser may remember a preflight: whole seconds up to a day; 0 for not at all. Costs of a long one:
-   * a withdrawn permission lives on for that time.
+   * How long a browser may cache a preflight: whole seconds up to a day; 0 disables caching. Costs of a long one:
+   * a withdrawn permission stays in effect for that time.
    * @default '10 minutes'
    */
   maxAge: Type.Optional(DurationSchema),
   /**
-   * Answer 403 to unsafe methods and WebSocket upgrades from a foreign origin, not only hide the answer from it.
-   * Same-origin requests and callers that send no Origin are not concerned.
+   * Answer 403 to unsafe methods and WebSocket upgrades from a foreign origin, instead of only hiding the response.
+   * Same-origin requests and callers without an Origin are not affected.
    * @default false
    */
   enforceOrigin: Type.Optional(Type.Boolean()),
   /**
-   * In development, say in the body of a refused preflight what was missing. Has no effect in production.
+   * In development, explain a refused preflight in its body. No effect in production.
    * @default false
    */
   debug: Type.Optional(Type.Boolean()),
   /**
-   * Accept the origin `'*'`: any web page may read what this API answers.
+   * Accept the origin `'*'`: any web page may read the responses of this API.
    * @default false
    */
   dangerouslyAllowAnyOrigin: Type.Optional(Type.Boolean()),
   /**
-   * Accept `http://` origins together with credentials, and http://localhost in production. Costs: whoever is on the
-   * network path, or runs a program on the user's machine, can use the user's session.
+   * Accept `http://` origins together with credentials, and http://localhost in production. Costs: anyone on the
+   * network path, or any program on the user's machine, can use the user's session.
    * @default false
    */
   dangerouslyAllowInsecureOrigins: Type.Optional(Type.Boolean()),
   /**
-   * Accept `https://*.` patterns together with credentials for a domain of the public suffix list, under which strangers
-   * can register names, as they can under co.uk and github.io.
+   * Accept `https://*.` patterns with credentials for a domain of the public suffix list, where strangers can register
+   * names, such as co.uk and github.io.
    * @default false
    */
   dangerouslyAllowPublicSuffixes: Type.Optional(Type.Boolean())
@@ -66,8 +66,8 @@ const shared = {
 /** The option `cors`. */
 export const CorsOptionsSchema = Type.Object({
   /**
-   * The web origins whose scripts may read answers: `https://app.example.com`, exactly as browsers write it. Two
-   * patterns: `https://*.example.com` for every subdomain, however deep, and `http://localhost:*` for every port.
+   * The web origins whose scripts may read responses: `https://app.example.com`, exactly as browsers write it. Two
+   * patterns: `https://*.example.com` for all subdomains at any depth, and `http://localhost:*` for every port.
    */
   origins,
   ...shared

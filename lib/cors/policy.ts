@@ -5,16 +5,16 @@ import { defaultMethods, defaultRequestHeaders, safelistedMethods, safelistedRes
 import type { CorsOptions } from './options.ts'
 import { isFault, parseOrigin } from './origins.ts'
 
-/** What other origins may do, with every header text prepared. Frozen. */
+/** What other origins may do, with every header value prepared. Frozen. */
 export interface CorsPolicy {
   readonly matches: OriginMatcher
-  /** Any origin, without credentials: the answer does not depend on who asks. */
+  /** Any origin, without credentials: the response does not depend on the origin. */
   readonly anyOrigin: boolean
   readonly credentials: boolean
   readonly methods: ReadonlySet<string>
   readonly requestHeaders: ReadonlySet<string>
   readonly anyRequestHeader: boolean
-  /** Header texts. */
+  /** Header values. */
   readonly allowMethods: string
   readonly allowHeaders: string
   readonly exposeHeaders: string | undefined
@@ -22,18 +22,18 @@ export interface CorsPolicy {
   readonly maxAge: number
   readonly enforceOrigin: boolean
   readonly debug: boolean
-  /** Headers of actual answers by exact origin; `'*'` for any. */
+  /** Headers of actual responses by exact origin; `'*'` for any. */
   readonly prepared: ReadonlyMap<string, HeadPart>
-  /** Those of every other answer. */
+  /** Those of every other response. */
   readonly foreign: HeadPart
 }
 
-export interface CorsContext {
-  /** Response headers of the suite that scripts must be able to read. */
+interface CorsContext {
+  /** The suite's response headers that scripts may read. */
   readonly exposed: readonly string[]
 }
 
-/** Prepares a policy from options that `validateCors` found nothing against; throws on an origin that cannot be used. */
+/** Prepares a policy from options that passed `validateCors`; throws on an invalid origin. */
 export function compileCors (options: CorsOptions, { exposed }: CorsContext): CorsPolicy {
   const patterns = options.origins.map(usable)
   const { methods = defaultMethods } = options
@@ -45,7 +45,7 @@ export function compileCors (options: CorsOptions, { exposed }: CorsContext): Co
     methods: new Set([...safelistedMethods, ...methods]),
     requestHeaders: new Set(requestHeaders),
     anyRequestHeader: requestHeaders.includes('*'),
-    // As it was written: browsers ask for no more, since the three of Fetch §2.2.1 need not be named.
+    // As configured: the three methods of Fetch §2.2.1 need not be listed.
     allowMethods: (methods.length === 0 ? safelistedMethods : [...new Set(methods)]).join(', '),
     allowHeaders: requestHeaders.join(', '),
     exposeHeaders: exposeText([...exposed, ...options.responseHeaders ?? []]),
@@ -76,17 +76,19 @@ function exposeText (names: readonly string[]): string | undefined {
   return text === '' ? undefined : text
 }
 
-/** RFC 9110 §12.5.5: also on answers without CORS headers, or a cache would hand them to an origin that may read them. */
+/** RFC 9110 §12.5.5: also on responses without CORS headers, or a cache serves them to allowed origins. */
 const varies: HeaderPair = ['vary', 'Origin']
 
-function actualHeaders ({ credentials, exposeHeaders, anyOrigin }: Pick<CorsPolicy, 'credentials' | 'exposeHeaders' | 'anyOrigin'>, origin: string): readonly HeaderPair[] {
+type Shared = Pick<CorsPolicy, 'credentials' | 'exposeHeaders' | 'anyOrigin'>
+
+function actualHeaders ({ credentials, exposeHeaders, anyOrigin }: Shared, origin: string): readonly HeaderPair[] {
   const headers: HeaderPair[] = [['access-control-allow-origin', origin]]
   if (credentials) headers.push(['access-control-allow-credentials', 'true'])
   if (exposeHeaders !== undefined) headers.push(['access-control-expose-headers', exposeHeaders])
   return anyOrigin ? headers : [...headers, varies]
 }
 
-/** Headers for the answer to an actual request. A foreign origin, and a request without one, get nothing but `Vary`. */
+/** Headers for the response to an actual request. Foreign origins and requests without an Origin get only `Vary`. */
 export function actual (policy: CorsPolicy, origin: string | undefined): HeadPart {
   if (origin === undefined && !policy.anyOrigin) return policy.foreign
   const prepared = policy.prepared.get(policy.anyOrigin ? '*' : origin ?? '')
@@ -100,18 +102,18 @@ export interface ActualRequest {
   readonly host: string | undefined
   /** `Sec-Fetch-Site` (Fetch Metadata §2.3). */
   readonly fetchSite: string | undefined
-  /** A WebSocket handshake: a GET, but the browser hides nothing of what follows (RFC 6455 §10.2). */
+  /** A WebSocket handshake: a GET, but browsers hide nothing of what follows (RFC 6455 §10.2). */
   readonly upgrade: boolean
 }
 
-/** Whether `enforceOrigin` refuses this request: unsafe, made by a browser, and neither of its own nor of an allowed origin. */
+/** Whether `enforceOrigin` refuses this request: unsafe, from a browser, neither same-origin nor from an allowed origin. */
 export function refuses (policy: CorsPolicy, { method, origin, host, fetchSite, upgrade }: ActualRequest): boolean {
   if (!policy.enforceOrigin || (safeMethods.has(method) && !upgrade)) return false
   if (origin === undefined) return fetchSite === 'cross-site' || fetchSite === 'same-site'
   return !policy.matches(origin) && !isSameOrigin(origin, host, fetchSite)
 }
 
-/** A browser says so itself; older ones are believed by the Host they must have sent. */
+/** By `Sec-Fetch-Site`; for older browsers, by Host. */
 function isSameOrigin (origin: string, host: string | undefined, fetchSite: string | undefined): boolean {
   if (fetchSite !== undefined) return fetchSite === 'same-origin'
   return host !== undefined && origin.slice(origin.indexOf('://') + 3) === host

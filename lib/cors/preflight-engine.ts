@@ -3,8 +3,8 @@ import { addVary } from '../http/index.ts'
 import type { CorsPolicy } from './policy.ts'
 import { allowOrigin, preflightVary } from './preflight.ts'
 
-/** What @fastify/cors is told for one preflight that the policy has allowed: texts it writes as they are. */
-export interface EngineOptions {
+/** Options of @fastify/cors for one allowed preflight; it writes the values unchanged. */
+interface EngineOptions {
   readonly origin: string
   readonly credentials: boolean
   readonly methods: string
@@ -15,19 +15,20 @@ export interface EngineOptions {
 }
 
 /** The part of a Fastify request that the engine reads. */
-export interface EngineRequest {
+interface EngineRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
 }
 
 /** The part of a Fastify reply that the engine uses. */
-export interface EngineReply {
+interface EngineReply {
   header (name: string, value: string): unknown
   getHeader (name: string): unknown
   code (status: number): unknown
   send (payload?: unknown): unknown
 }
 
-export type PreflightEngine <Request extends EngineRequest> = (request: Request, reply: EngineReply, next: (error?: Error) => void) => void
+type Next = (error?: Error) => void
+type PreflightEngine <Request extends EngineRequest> = (request: Request, reply: EngineReply, next: Next) => void
 
 export function engineOptions (policy: CorsPolicy, origin: string): EngineOptions {
   return {
@@ -40,23 +41,22 @@ export function engineOptions (policy: CorsPolicy, origin: string): EngineOption
   }
 }
 
-type Hook = (request: object, reply: EngineReply, next: (error?: Error) => void) => void
+type Hook = (request: object, reply: EngineReply, next: Next) => void
 type Delegator <Request> = (facade: { readonly request: Request }, callback: (error: Error | null, options: EngineOptions) => void) => void
 
 /**
- * Takes the hook that @fastify/cors would add to an instance, so that the pipeline can call it for the preflights its
- * own policy has allowed. On its own the plugin is blind to routes, answers 204 to refused origins with its whole
- * configuration, and swallows every other OPTIONS (fastify/fastify-cors#88, #281).
+ * Captures the hook of @fastify/cors, so that the pipeline can call it for allowed preflights. On its own, the plugin ignores
+ * routes, answers refused origins 204 with its whole configuration, and swallows every other OPTIONS (fastify/fastify-cors#88, #281).
  */
-export function createPreflightEngine <Request extends EngineRequest> (resolve: (request: Request) => EngineOptions): PreflightEngine<Request> {
-  const hook = recordHook<Request>(({ request }, callback) => callback(null, resolve(request)))
+export function createPreflightEngine <R extends EngineRequest> (resolve: (request: R) => EngineOptions): PreflightEngine<R> {
+  const hook = recordHook<R>(({ request }, callback) => callback(null, resolve(request)))
   return (request, reply, next) => {
     reply.header('vary', addVary(String(reply.getHeader('vary') ?? ''), preflightVary))
     hook(facade(request), reply, next)
   }
 }
 
-/** The plugin would lay `config.cors` of the matched route, which has our shape, over the options: it sees none. */
+/** Hides `config.cors` of the matched route, which the plugin would lay over its options. */
 function facade <Request extends EngineRequest> (request: Request): object {
   return { request, headers: request.headers, raw: { method: 'OPTIONS' }, routeOptions: {} }
 }
@@ -64,9 +64,9 @@ function facade <Request extends EngineRequest> (request: Request): object {
 function recordHook <Request> (delegator: Delegator<Request>): Hook {
   const hooks: Hook[] = []
   const instance = { decorateRequest: () => {}, options: () => {}, addHook: (_: string, hook: Hook) => { hooks.push(hook) } }
-  const register = fastifyCors as unknown as (on: typeof instance, options: { delegator: Delegator<Request> }, done: (error?: Error) => void) => void
+  const register = fastifyCors as unknown as (on: typeof instance, options: { delegator: Delegator<Request> }, done: Next) => void
   register(instance, { delegator }, error => { if (error !== undefined) throw error })
   const [hook] = hooks
-  if (hook === undefined || hooks.length > 1) throw new TypeError('@fastify/cors did not add the one hook that was expected of it')
+  if (hook === undefined || hooks.length > 1) throw new TypeError('@fastify/cors did not add exactly one hook')
   return hook
 }

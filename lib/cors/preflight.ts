@@ -12,29 +12,22 @@ export interface Preflight {
 
 export type PreflightRefusal = 'origin' | 'method' | 'headers' | 'malformed'
 
-export type PreflightDecision =
+type PreflightDecision =
   | { readonly allowed: true, readonly headers: readonly HeaderPair[] }
   | { readonly allowed: false, readonly reason: PreflightRefusal }
 
-/** What a response to a preflight depends on, allowed or not. */
+/** What the response to a preflight depends on, allowed or not. */
 export const preflightVary = 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers'
 
-/** Fetch §3.2.3: OPTIONS with both headers. Every other OPTIONS is a request like any, for its own handler. */
-export function isPreflight (method: string | undefined, headers: Readonly<Record<string, string | readonly string[] | undefined>>): boolean {
+/** Fetch §3.2.3: OPTIONS with both headers. Every other OPTIONS goes to its own handler. */
+export function isPreflight (method: string | undefined, headers: Readonly<Record<string, unknown>>): boolean {
   return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined && headers['origin'] !== undefined
 }
 
-/** Decides a preflight by the policy of the route it asks about. Whether that route has the method is the caller's to know. */
+/** Decides a preflight by the policy of its route. The caller knows whether that route supports the method. */
 export function preflight (policy: CorsPolicy, { origin, method, headers }: Preflight): PreflightDecision {
   const reason = refusalOf(policy, origin, method, headers)
-  return reason === undefined ? { allowed: true, headers: preflightHeaders(policy, origin) } : refused[reason]
-}
-
-const refused: Readonly<Record<PreflightRefusal, PreflightDecision>> = {
-  origin: Object.freeze({ allowed: false, reason: 'origin' }),
-  method: Object.freeze({ allowed: false, reason: 'method' }),
-  headers: Object.freeze({ allowed: false, reason: 'headers' }),
-  malformed: Object.freeze({ allowed: false, reason: 'malformed' })
+  return reason === undefined ? { allowed: true, headers: preflightHeaders(policy, origin) } : { allowed: false, reason }
 }
 
 /** The origin first, so that a stranger learns nothing about methods and headers. */
@@ -44,7 +37,7 @@ function refusalOf (policy: CorsPolicy, origin: string, method: string, headers:
   return headers === undefined ? undefined : headersRefusal(policy, headers)
 }
 
-/** More than browsers send: they list each name once, sorted, without spaces (Fetch §4.8 step 4). */
+/** More than browsers send: each name once, sorted, without spaces (Fetch §4.8 step 4). */
 const limits = { length: 4096, empty: 16 }
 
 function headersRefusal (policy: CorsPolicy, requested: string): PreflightRefusal | undefined {
@@ -82,8 +75,8 @@ function preflightHeaders (policy: CorsPolicy, origin: string): readonly HeaderP
 const explanations: Readonly<Record<PreflightRefusal, (policy: CorsPolicy, request: Preflight) => string>> = {
   origin: (_, { origin }) => `the origin ${origin} is not in cors.origins`,
   method: (policy, { method }) => `the method ${method} is not among ${policy.allowMethods}`,
-  headers: (policy, { headers }) => `of the headers ${headers} one is not among ${policy.allowHeaders}`,
-  malformed: () => 'Access-Control-Request-Headers is not a list that a browser would send'
+  headers: (policy, { headers }) => `the headers ${headers} are not all among ${policy.allowHeaders}`,
+  malformed: () => 'Access-Control-Request-Headers is malformed'
 }
 
 /** Why a preflight was refused, for `debug` in development and for the audit trail. Never sent in production. */

@@ -1,24 +1,24 @@
 import type { CorsOptions } from './options.ts'
 
-/** Whether strangers can register names under a domain (publicsuffix.org), by the companies' part of the list too. */
+/** Whether strangers can register names under a domain (publicsuffix.org, private section included). */
 export type IsPublicSuffix = (domain: string) => boolean
 
 let loaded: IsPublicSuffix | undefined
 
-/** The list, once it has been loaded. */
+/** The list, once loaded. */
 export function publicSuffixes (): IsPublicSuffix | undefined {
   return loaded
 }
 
-/** Loads the list: 40 ms and 10 MB, which only those pay who write a pattern. */
+/** Loads the list (40 ms, 10 MB); needed for patterns only. */
 export async function loadPublicSuffixes (): Promise<IsPublicSuffix> {
   const { getPublicSuffix } = await import('tldts')
-  // No suffix at all means that this is no host name by the list's rules, and not that it is one's own.
+  // null means that the list does not take this for a host name, not that the domain is safe.
   loaded = domain => [domain, null].includes(getPublicSuffix(domain, { allowPrivateDomains: true }))
   return loaded
 }
 
-/** Whether these options can only be judged with the list. Looks at options that nobody has checked yet. */
+/** Whether these options need the list. They may be unchecked. */
 export function needsPublicSuffixes ({ origins, credentials, dangerouslyAllowPublicSuffixes }: Partial<CorsOptions>): boolean {
   const listed: unknown = origins
   return credentials === true && dangerouslyAllowPublicSuffixes !== true &&

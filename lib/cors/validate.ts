@@ -6,7 +6,7 @@ import type { IsPublicSuffix } from './public-suffixes.ts'
 
 export interface CorsValidationContext {
   readonly environment: 'production' | 'development'
-  /** Without it nobody knows whose a domain is, and a subdomain pattern with credentials is refused. */
+  /** Without it, every subdomain pattern with credentials is refused. */
   readonly isPublicSuffix?: IsPublicSuffix
 }
 
@@ -18,13 +18,20 @@ interface Subject {
   readonly report: Report
 }
 
-/** What the schema cannot say. Call it beside `check`, whose findings it does not repeat. */
+/** Checks beyond the schema. Runs beside `check`, whose findings it does not repeat. */
 export function validateCors (options: CorsOptions, path: string, problems: Problems, context: CorsValidationContext): void {
   const report: Report = (code, option, why, fix) => problems.add(code, `${path}.${option}`, why, fix)
-  for (const rule of [origins, methods, requestHeaders, responseHeaders, maxAge, enforcement]) rule({ options, context, report })
+  const subject = { options, context, report }
+  origins(subject)
+  entries('methods', methodRules, subject)
+  entries('requestHeaders', requestHeaderRules, subject)
+  authorization(subject)
+  entries('responseHeaders', responseHeaderRules, subject)
+  maxAge(subject)
+  enforcement(subject)
 }
 
-/** The strings of a list; others have been reported by `check`. */
+/** The strings of a list; `check` reports the others. */
 function texts (list: unknown): ReadonlyArray<readonly [text: string, index: number]> {
   if (!Array.isArray(list)) return []
   return list.flatMap((entry: unknown, index) => typeof entry === 'string' && entry.trim() !== '' ? [[entry, index] as const] : [])
@@ -36,7 +43,7 @@ function origins (subject: Subject): void {
   for (const [text, index] of texts(options.origins)) {
     const option = `origins[${index}]`
     const parsed = parseOrigin(text)
-    if (isFault(parsed)) report(parsed.code, option, `'${shorten(text)}' cannot be used: ${parsed.why}`, parsed.fix)
+    if (isFault(parsed)) report(parsed.code, option, `'${shorten(text)}' is not a valid entry: ${parsed.why}`, parsed.fix)
     else for (const rule of originRules) rule(parsed, option, subject)
   }
 }
@@ -46,9 +53,10 @@ function shorten (text: string): string {
 }
 
 function regularExpressions (list: unknown, report: Report): void {
-  if (!Array.isArray(list)) return
-  const index = list.findIndex(entry => entry instanceof RegExp)
-  if (index !== -1) report('SECURE_API_CORS_ORIGIN_REGEXP', `origins[${index}]`, 'a regular expression lets in more than it shows', "List the origins, or use a pattern such as 'https://*.example.com'.")
+  const index = Array.isArray(list) ? list.findIndex(entry => entry instanceof RegExp) : -1
+  if (index === -1) return
+  report('SECURE_API_CORS_ORIGIN_REGEXP', `origins[${index}]`, 'a regular expression can match more origins than it seems to',
+    "List the origins, or use a pattern such as 'https://*.example.com'.")
 }
 
 type OriginRule = (origin: OriginPattern, option: string, subject: Subject) => void
@@ -56,66 +64,101 @@ type OriginRule = (origin: OriginPattern, option: string, subject: Subject) => v
 const originRules: readonly OriginRule[] = [
   function any ({ any, text }, option, { options, report }) {
     if (!any) return
-    if (options.credentials === true) return report('SECURE_API_CORS_WILDCARD_WITH_CREDENTIALS', option, 'every web page could act in the name of whoever is signed in', 'List the origins that need credentials, or leave `credentials` out; bearer tokens do not need it.')
-    if (options.origins.length > 1) return report('SECURE_API_CORS_WILDCARD_MIXED', option, `'${text}' beside others makes them meaningless`, 'Remove it, or the others.')
-    if (options.dangerouslyAllowAnyOrigin !== true) report('SECURE_API_CORS_WILDCARD', option, 'every web page could read what this API answers', 'List the origins, or set `dangerouslyAllowAnyOrigin: true` for a public API.')
+    if (options.credentials === true) {
+      return report('SECURE_API_CORS_WILDCARD_WITH_CREDENTIALS', option, 'every web page could act on behalf of a signed-in user',
+        'List the origins that need credentials, or omit `credentials`; bearer tokens do not need it.')
+    }
+    if (options.origins.length > 1) {
+      return report('SECURE_API_CORS_WILDCARD_MIXED', option, `'${text}' makes the other origins meaningless`, 'Remove it, or the others.')
+    }
+    if (options.dangerouslyAllowAnyOrigin === true) return
+    report('SECURE_API_CORS_WILDCARD', option, 'every web page could read the responses of this API',
+      'List the origins, or set `dangerouslyAllowAnyOrigin: true` for a public API.')
   },
 
   function insecure (origin, option, { options, report }) {
-    if (origin.scheme !== 'http' || isLoopback(origin) || options.credentials !== true || options.dangerouslyAllowInsecureOrigins === true) return
-    report('SECURE_API_CORS_ORIGIN_INSECURE', option, `whoever is on the network path can pose as '${origin.text}' and use the user's session`, `Write 'https://${origin.text.slice(7)}', or set \`dangerouslyAllowInsecureOrigins: true\`.`)
+    if (origin.scheme !== 'http' || isLoopback(origin) || options.credentials !== true) return
+    if (options.dangerouslyAllowInsecureOrigins === true) return
+    report('SECURE_API_CORS_ORIGIN_INSECURE', option, `anyone on the network path can pose as '${origin.text}' and use the user's session`,
+      `Write 'https://${origin.text.slice(7)}', or set \`dangerouslyAllowInsecureOrigins: true\`.`)
   },
 
   function localhost (origin, option, { options, context, report }) {
-    if (context.environment !== 'production' || origin.scheme !== 'http' || !isLoopback(origin) || options.dangerouslyAllowInsecureOrigins === true) return
-    report('SECURE_API_CORS_ORIGIN_LOCALHOST', option, `'${origin.text}' in production trusts every program on a user's machine`, "Remove it, run with NODE_ENV=development (or `environment: 'development'`), or set `dangerouslyAllowInsecureOrigins: true`.")
+    if (context.environment !== 'production' || origin.scheme !== 'http' || !isLoopback(origin)) return
+    if (options.dangerouslyAllowInsecureOrigins === true) return
+    report('SECURE_API_CORS_ORIGIN_LOCALHOST', option, `'${origin.text}' in production trusts every program on a user's machine`,
+      "Remove it, run with `environment: 'development'` (or NODE_ENV=development), or set `dangerouslyAllowInsecureOrigins: true`.")
   },
 
   function publicSuffix ({ any, subdomains, host, text }, option, { options, context, report }) {
-    if (any || !subdomains || options.credentials !== true || options.dangerouslyAllowPublicSuffixes === true || isOwn(host, context)) return
-    report('SECURE_API_CORS_ORIGIN_PUBLIC_SUFFIX', option, `strangers can register names that '${text}' covers (publicsuffix.org), and with credentials each could act for your users`, 'List the origins; or, if the domain is yours alone, set `dangerouslyAllowPublicSuffixes: true`.')
+    if (any || !subdomains || options.credentials !== true || isOwn(host, context)) return
+    if (options.dangerouslyAllowPublicSuffixes === true) return
+    report('SECURE_API_CORS_ORIGIN_PUBLIC_SUFFIX', option,
+      `strangers can register names that '${text}' covers (publicsuffix.org) and, with credentials, act for your users`,
+      'List the origins, or set `dangerouslyAllowPublicSuffixes: true` if the domain is yours alone.')
   }
 ]
 
-/** Known not to be a public suffix. A name of one label is one, but for those that never leave the machine. */
+/** Known not to be a public suffix. A name of one label is one, except `localhost`. */
 function isOwn (host: string, { isPublicSuffix }: CorsValidationContext): boolean {
   if (host === 'localhost') return true
   return host.includes('.') && isPublicSuffix?.(host) === false
 }
 
-function methods ({ options, report }: Subject): void {
-  for (const [method, index] of texts(options.methods)) {
-    const option = `methods[${index}]`
-    const upper = method.toUpperCase()
-    if (!isToken(method) || method === '*') report('SECURE_API_CORS_METHOD_INVALID', option, `'${shorten(method)}' is not a method`, 'Name each method, in capitals.')
-    else if (forbiddenMethods.has(upper)) report('SECURE_API_CORS_METHOD_FORBIDDEN', option, `browsers never send ${upper}`, 'Remove it.')
-    else if (method !== upper && knownMethods.has(upper)) report('SECURE_API_CORS_METHOD_CASE', option, `methods are case-sensitive, and '${method}' matches no request`, `Write '${upper}'.`)
+/** What can be wrong with an entry of a list. The first rule that applies is reported. */
+type EntryRule = readonly [
+  applies: (name: string, options: CorsOptions) => boolean, code: ConfigurationCode, why: (name: string) => string, fix: string
+]
+
+type List = 'methods' | 'requestHeaders' | 'responseHeaders'
+
+function entries (option: List, rules: readonly EntryRule[], { options, report }: Subject): void {
+  for (const [name, index] of texts(options[option])) {
+    const rule = rules.find(([applies]) => applies(name, options))
+    if (rule !== undefined) report(rule[1], `${option}[${index}]`, rule[2](name), rule[3])
   }
 }
 
-function requestHeaders ({ options, report }: Subject): void {
-  const listed = texts(options.requestHeaders)
-  for (const [name, index] of listed) requestHeader(name.toLowerCase(), `requestHeaders[${index}]`, options, report)
-  const names = listed.map(([name]) => name.toLowerCase())
-  if (!names.includes('*') || options.credentials === true || options.dangerouslyAllowAnyOrigin === true || names.includes('authorization')) return
-  report('SECURE_API_CORS_REQUEST_HEADER_AUTHORIZATION', 'requestHeaders', "'*' does not cover Authorization (Fetch §4.8), so no token could be sent", "Add 'authorization', or name the headers instead of '*'.")
-}
+const noToken = (name: string) => !isToken(name)
+const noHeaderName = (name: string) => `'${shorten(name)}' is not a header name`
+const isLiteralStar = (name: string, { credentials }: CorsOptions) => name === '*' && credentials === true
+const literalStar = () => "with credentials, browsers take '*' as a header of that name"
+const isCorsHeader = (name: string) => isResponseOnly(name.toLowerCase())
+const sentAnyway = 'Remove it; the suite sends it where needed.'
+const oneName = 'Write one header name per entry.'
 
-function requestHeader (name: string, option: string, { credentials }: CorsOptions, report: Report): void {
-  if (!isToken(name)) report('SECURE_API_CORS_REQUEST_HEADER_INVALID', option, `'${shorten(name)}' is not a header name`, 'Give one header name for each entry.')
-  else if (isForbiddenRequestHeader(name)) report('SECURE_API_CORS_REQUEST_HEADER_FORBIDDEN', option, `scripts cannot set ${name}, so it is never asked for`, 'Remove it.')
-  else if (isResponseOnly(name)) report('SECURE_API_CORS_REQUEST_HEADER_FORBIDDEN', option, `${name} is a header of the answer`, 'Remove it; it is sent when it is due.')
-  else if (name === '*' && credentials === true) report('SECURE_API_CORS_REQUEST_HEADER_WILDCARD', option, "with credentials browsers take '*' for a header of that name", 'Name the headers.')
-}
+const methodRules: readonly EntryRule[] = [
+  [name => !isToken(name) || name === '*', 'SECURE_API_CORS_METHOD_INVALID',
+    name => `'${shorten(name)}' is not a method`, 'List each method, in capitals.'],
+  [name => forbiddenMethods.has(name.toUpperCase()), 'SECURE_API_CORS_METHOD_FORBIDDEN',
+    name => `browsers never send ${name}`, 'Remove it.'],
+  [name => name !== name.toUpperCase() && knownMethods.has(name.toUpperCase()), 'SECURE_API_CORS_METHOD_CASE',
+    name => `methods are case-sensitive; '${name}' matches no request`, 'Write it in capitals.']
+]
 
-function responseHeaders ({ options, report }: Subject): void {
-  for (const [name, index] of texts(options.responseHeaders)) {
-    const option = `responseHeaders[${index}]`
-    if (!isToken(name)) report('SECURE_API_CORS_RESPONSE_HEADER_INVALID', option, `'${shorten(name)}' is not a header name`, 'Give one header name for each entry.')
-    else if (isResponseOnly(name.toLowerCase())) report('SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN', option, `${name} speaks to the browser, which acts on it, and not to the script`, 'Remove it; it is sent when it is due.')
-    else if (forbiddenResponseHeaders.has(name.toLowerCase())) report('SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN', option, `scripts can never read ${name}`, 'Remove it.')
-    else if (name === '*' && options.credentials === true) report('SECURE_API_CORS_RESPONSE_HEADER_WILDCARD', option, "with credentials browsers take '*' for a header of that name", 'Name the headers.')
-  }
+const requestHeaderRules: readonly EntryRule[] = [
+  [noToken, 'SECURE_API_CORS_REQUEST_HEADER_INVALID', noHeaderName, oneName],
+  [name => isForbiddenRequestHeader(name.toLowerCase()), 'SECURE_API_CORS_REQUEST_HEADER_FORBIDDEN',
+    name => `scripts cannot set ${name}`, 'Remove it.'],
+  [isCorsHeader, 'SECURE_API_CORS_REQUEST_HEADER_FORBIDDEN', name => `${name} is a response header`, sentAnyway],
+  [isLiteralStar, 'SECURE_API_CORS_REQUEST_HEADER_WILDCARD', literalStar, 'List the headers.']
+]
+
+const responseHeaderRules: readonly EntryRule[] = [
+  [noToken, 'SECURE_API_CORS_RESPONSE_HEADER_INVALID', noHeaderName, oneName],
+  [isCorsHeader, 'SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN', name => `${name} is for the browser, not for scripts`, sentAnyway],
+  [name => forbiddenResponseHeaders.has(name.toLowerCase()), 'SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN',
+    name => `scripts can never read ${name}`, 'Remove it.'],
+  [isLiteralStar, 'SECURE_API_CORS_RESPONSE_HEADER_WILDCARD', literalStar, 'List the headers.']
+]
+
+function authorization ({ options, report }: Subject): void {
+  const names = texts(options.requestHeaders).map(([name]) => name.toLowerCase())
+  if (!names.includes('*') || names.includes('authorization')) return
+  if (options.credentials === true || options.dangerouslyAllowAnyOrigin === true) return
+  report('SECURE_API_CORS_REQUEST_HEADER_AUTHORIZATION', 'requestHeaders',
+    "'*' does not cover Authorization (Fetch §4.8), so scripts cannot send a token",
+    "Add 'authorization', or list the headers instead of '*'.")
 }
 
 /** Browsers cap it themselves: Firefox at a day, Chromium at two hours, WebKit at ten minutes. */
@@ -124,11 +167,11 @@ const longest = 86_400_000
 function maxAge ({ options, report }: Subject): void {
   const ms = typeof options.maxAge === 'string' || typeof options.maxAge === 'number' ? parseDuration(options.maxAge) : undefined
   if (ms === undefined || (ms <= longest && ms % 1000 === 0)) return
-  const why = ms > longest ? 'browsers remember a preflight for a day at most' : `${ms} milliseconds are not whole seconds, in which the header counts`
+  const why = ms > longest ? 'browsers cache a preflight for a day at most' : `${ms} ms is not a whole number of seconds`
   report('SECURE_API_CORS_MAX_AGE', 'maxAge', why, "Write it with a unit: '10 minutes'; at most '24 hours'.")
 }
 
 function enforcement ({ options, report }: Subject): void {
   if (options.enforceOrigin !== true || !texts(options.origins).some(([text]) => text === '*')) return
-  report('SECURE_API_OPTION_CONFLICT', 'enforceOrigin', "it has nothing to enforce when origins is ['*']", 'Remove it, or list the origins.')
+  report('SECURE_API_OPTION_CONFLICT', 'enforceOrigin', "with origins ['*'] there is nothing to enforce", 'Remove it, or list the origins.')
 }

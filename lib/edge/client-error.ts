@@ -5,7 +5,7 @@ import { edgeAnswers, edgeResponse, type EdgeStatus } from './response.ts'
 
 export interface ClientErrorEvent {
   readonly status: EdgeStatus
-  /** Node's code, such as `HPE_INVALID_METHOD`: a closed list, never the caller's text. */
+  /** Node's code, such as `HPE_INVALID_METHOD`: a fixed list, never the caller's text. */
   readonly reason: string
   readonly address: string | undefined
 }
@@ -20,10 +20,12 @@ const statuses: Readonly<Record<string, EdgeStatus>> = {
 type ParseError = Error & { readonly code?: string }
 
 /**
- * Answers what the parser refused, in the place of Fastify's own handler. A handler of the application keeps its
- * place. Anything but an error of the parser (reset, TLS handshake) gets no answer: nobody could read it.
+ * Answers what the parser refuses, instead of Fastify's handler. A handler of the application takes precedence. Other errors (reset,
+ * TLS handshake) get no answer: nobody could read it.
  */
-export function createClientErrorHandler (server: EventEmitter, pairs: readonly HeaderPair[], report?: (event: ClientErrorEvent) => void): (error: ParseError, socket: Socket) => void {
+export function createClientErrorHandler (
+  server: EventEmitter, pairs: readonly HeaderPair[], report?: (event: ClientErrorEvent) => void
+): (error: ParseError, socket: Socket) => void {
   const texts = Object.fromEntries(Object.keys(edgeAnswers).map(status => [status, edgeResponse(Number(status) as EdgeStatus, pairs)]))
   return function onClientError (error, socket) {
     const status = statusOf(error)
@@ -43,12 +45,12 @@ function statusOf ({ code = '' }: ParseError): EdgeStatus | undefined {
   return statuses[code] ?? (code.startsWith('HPE_') ? 400 : undefined)
 }
 
-/** Fastify binds its default handler; what else is there, somebody has put there on purpose. */
+/** Fastify's default handler is a bound function; any other belongs to the application. */
 function isOfApplication ({ name }: { name: string }): boolean {
   return name !== 'bound defaultClientErrorHandler'
 }
 
-/** An answer to an earlier request of this connection is on its way: a second head would be read as its body. */
+/** An answer to an earlier request is under way: a second head would be read as its body. */
 function answering (socket: Socket & { _httpMessage?: { headersSent: boolean } | null }): boolean {
   return socket._httpMessage?.headersSent === true
 }

@@ -9,43 +9,43 @@ import { createClientErrorHandler, type ClientErrorEvent } from './client-error.
 import { overTls, type OverTls } from './over-tls.ts'
 import { edgePairsBy, type EdgeHeaders } from './response.ts'
 
-export type NodeServer = HttpServer | HttpsServer | Http2Server
+type NodeServer = HttpServer | HttpsServer | Http2Server
 type NodeRequest = IncomingMessage | Http2ServerRequest
 type NodeResponse = ServerResponse | Http2ServerResponse
 
 export interface EdgeOptions {
   /** The application's header table. */
   readonly table: EdgeHeaders
-  /** `maxParamLength` of the router: a shorter URL cannot be answered 414. @default 100 */
+  /** `maxParamLength` of the router: a shorter URL never gets 414. @default 100 */
   readonly maxParamLength?: number
-  /** What CORS adds for an origin, so that its pages can read these answers too. */
+  /** The CORS headers for an origin, so that its pages can read these answers too. */
   readonly originHeaders?: (origin: string | undefined) => readonly HeaderPair[]
-  /** Whether a request came over TLS. @default what its socket says */
+  /** Whether a request came over TLS. @default by its socket */
   readonly overTls?: OverTls
-  /** Whether the application has begun to close, for what comes in before `closing()` is called. */
+  /** Whether the application has begun to close, for requests before `closing()` is called. */
   readonly isClosing?: () => boolean
-  /** Told of each answer to a request that could not be parsed: no hook sees them. */
+  /** Called for each answer to an unparsable request, which no hook sees. */
   readonly onClientError?: (event: ClientErrorEvent) => void
 }
 
 export interface Edge {
-  /** Call it when the application begins to close: from then on the router may answer 503 before any hook. */
+  /** Call it when the application begins to close: the router may then answer 503 before any hook. */
   closing (): void
-  /** Takes everything off again. */
+  /** Removes everything. */
   dispose (): void
 }
 
-/** What is known of one application: its servers share one handler, and `listen()` on localhost makes a second server. */
+/** State of one application: its servers share one handler, and `listen()` on localhost makes a second server. */
 interface EdgeState {
   readonly options: EdgeOptions
   readonly handlers: ReadonlySet<unknown>
   readonly servers: Map<object, ServerState>
-  /** Servers of others, which are looked at once. */
+  /** Other servers, checked once. */
   readonly strangers: Marks<object, true>
   closing: boolean
 }
 
-/** What is known of one server. */
+/** State of one server. */
 interface ServerState {
   readonly edge: EdgeState
   readonly server: NodeServer
@@ -56,14 +56,14 @@ interface ServerState {
 }
 
 /**
- * Puts the security headers on answers that no hook sees: bad URL, 414, missing Host, 417, 503 while closing, and
- * whatever the HTTP parser refuses. Also on the server that Fastify makes beside `app.server` for `::1`, which
- * listeners added to `app.server` do not reach (fastify/fastify#3536).
+ * Puts the security headers on answers that no hook sees: bad URL, 414, missing Host, 417, 503 while closing, and refusals of the HTTP
+ * parser. Also on the second server that Fastify makes for `::1`, which listeners of `app.server` do not reach (fastify/fastify#3536).
  *
- * Requests that can only be answered by a route are left alone: their cost is one look at the URL and two headers.
+ * Requests that only a route can answer cost one check of the URL and two headers.
  */
 export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
-  const edge: EdgeState = { options, handlers: new Set(server.listeners('request')), servers: new Map(), strangers: new Marks(), closing: false }
+  const handlers = new Set(server.listeners('request'))
+  const edge: EdgeState = { options, handlers, servers: new Map(), strangers: new Marks(), closing: false }
   const onSocket = (message: unknown) => { findSibling(edge, message) }
   const onRequestStart = (message: unknown) => { guardRequest(edge, message) }
   subscribe('net.server.socket', onSocket)
@@ -80,7 +80,7 @@ export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
   }
 }
 
-/** A new connection, before its first byte is read: the moment to find out about a second server. */
+/** A new connection, before its first byte: the moment to detect a second server. */
 function findSibling (edge: EdgeState, message: unknown): void {
   const { server } = (message as { socket: { server?: NodeServer } }).socket
   if (server === undefined || edge.servers.has(server) || edge.strangers.of(server) === true) return
@@ -88,12 +88,12 @@ function findSibling (edge: EdgeState, message: unknown): void {
   else edge.strangers.set(server, true)
 }
 
-/** Fastify gives its second server the handler of the first, and nothing else; a listener that tools add to all servers proves nothing. */
+/** Fastify gives its second server only the handler of the first. Listeners that tools add to all servers prove nothing. */
 function isSibling ({ handlers }: EdgeState, others: readonly unknown[]): boolean {
   return others.length > 0 && others.every(handler => handlers.has(handler))
 }
 
-/** HTTP/1 only. It comes before Node's own refusals: missing Host, 417, too many requests on a socket. */
+/** HTTP/1 only. Runs before Node's own refusals: missing Host, 417, too many requests on a socket. */
 function guardRequest (edge: EdgeState, message: unknown): void {
   const { request, response, server } = message as { request: IncomingMessage, response: ServerResponse, server: object }
   const state = edge.servers.get(server)
@@ -105,7 +105,7 @@ function mayMissHooks ({ edge, server, maxParamLength }: ServerState, { url = ''
     headers.host === undefined || headers.expect !== undefined || limitsRequests(server)
 }
 
-/** Hooks of the application may run, and wait, before the one that calls `closing()`. */
+/** Hooks of the application may run before the one that calls `closing()`. */
 function isClosing ({ closing, options }: EdgeState): boolean {
   return closing || options.isClosing?.() === true
 }
@@ -119,11 +119,11 @@ function pairsFor ({ edge, pairs, overTls }: ServerState, request: NodeRequest):
   return [...pairs(overTls(request)), ...originHeaders(request.headers.origin)]
 }
 
-/** Responses whose headers are still the edge's to decide. */
+/** Marks responses whose headers the edge still decides. */
 const guarded = Symbol('secure-api.edge')
 type Guarded = { [guarded]?: boolean }
 
-/** The headers go on when the head is written, unless a hook has claimed the response by then. */
+/** Adds the headers when the head is written, unless a hook has claimed the response. */
 function guard (response: NodeResponse & Guarded, pairs: readonly HeaderPair[], edge: EdgeState): void {
   // Only ever called with the arguments it passes on.
   const writeHead = response.writeHead as (...parts: unknown[]) => NodeResponse
@@ -134,19 +134,20 @@ function guard (response: NodeResponse & Guarded, pairs: readonly HeaderPair[], 
     setMissing(response, pairs)
     const answer = isClosing(edge) && parts[0] === closing.status ? closing : houseAnswer(response, parts)
     if (answer === undefined) return writeHead.apply(response, parts)
-    if (Array.isArray(parts[1])) response.setHeader('connection', 'close') // Node says so beside the 400 for a missing Host, and means it
+    if (Array.isArray(parts[1])) response.setHeader('connection', 'close') // as Node does with the 400 for a missing Host
     return say(answer, response, writeHead)
   } as typeof response.writeHead
 }
 
 const closing = refusal('SECURE_API_SERVER_CLOSING', { headers: { 'retry-after': '1' } })
 
-const byFastify: Readonly<Record<number, Refusal>> = { 400: refusal('SECURE_API_REQUEST_URL'), 414: refusal('SECURE_API_REQUEST_PARAMETER_TOO_LONG') }
-const byNode: Readonly<Record<number, Refusal>> = { 400: refusal('SECURE_API_REQUEST_HOST'), 417: refusal('SECURE_API_REQUEST_EXPECTATION') }
+type ByStatus = Readonly<Record<number, Refusal>>
+const byFastify: ByStatus = { 400: refusal('SECURE_API_REQUEST_URL'), 414: refusal('SECURE_API_REQUEST_PARAMETER_TOO_LONG') }
+const byNode: ByStatus = { 400: refusal('SECURE_API_REQUEST_HOST'), 417: refusal('SECURE_API_REQUEST_EXPECTATION') }
 
 /**
- * What stands for Fastify's own answer to a bad URL, which repeats the URL, and for the empty answers of Node. Both are known by how
- * they write their head: nobody else names the type in capitals (`fastify.js`, onBadUrl), or a 400 with nothing but `Connection`.
+ * Replaces Fastify's answer to a bad URL, which repeats the URL, and the empty answers of Node. Both are recognized by their head:
+ * only Fastify writes `Content-Type` in capitals (`fastify.js`, onBadUrl), only Node a 400 with nothing but `Connection`.
  */
 function houseAnswer (response: NodeResponse, [status, given]: readonly unknown[]): Refusal | undefined {
   if (typeof status !== 'number' || response.hasHeader('content-type')) return undefined
@@ -158,7 +159,7 @@ function isRecord (value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The router writes a body of its own, and hands its length to `writeHead`, where it would win over any header. */
+/** Replaces the router's body too: the router passes its length to `writeHead`, where it would override any header. */
 function say (answer: Refusal, response: NodeResponse, writeHead: (...parts: unknown[]) => NodeResponse): NodeResponse {
   // Only ever called with the arguments it passes on.
   const end = response.end as (...parts: unknown[]) => NodeResponse
@@ -174,7 +175,7 @@ function setMissing (response: NodeResponse, pairs: readonly HeaderPair[]): void
   }
 }
 
-/** Called by the headers hook: from here on the route's own table decides, and the edge keeps out. */
+/** Called by the headers hook: from here on the route's table decides, not the edge. */
 export function claim (response: object): void {
   const { [guarded]: held } = response as Guarded
   if (held === true) (response as Guarded)[guarded] = false
@@ -204,7 +205,7 @@ function isHttp1 (server: NodeServer): boolean {
   return server instanceof HttpServer || server instanceof HttpsServer
 }
 
-/** HTTP/2 publishes nothing on the request channel. HTTP/1 requests of the same server do (`allowHTTP1`). */
+/** The request channel has no HTTP/2 requests, but the HTTP/1 requests of the same server (`allowHTTP1`). */
 function attachHttp2 (server: NodeServer, state: ServerState): () => void {
   const onRequest = (request: NodeRequest, response: NodeResponse) => {
     if (request.httpVersionMajor > 1 && mayMissHooks2(state, request)) guard(response, pairsFor(state, request), state.edge)
@@ -217,12 +218,12 @@ function attachHttp2 (server: NodeServer, state: ServerState): () => void {
   }
 }
 
-/** An HTTP/2 request names its host in `:authority`, and Node refuses none of them by itself. */
+/** An HTTP/2 request has its host in `:authority`, and Node itself refuses none. */
 function mayMissHooks2 ({ edge, server, maxParamLength }: ServerState, { url = '' }: NodeRequest): boolean {
   return isClosing(edge) || !server.listening || url.length > maxParamLength || url.includes('%')
 }
 
-/** As Node answers it when nobody listens (RFC 9110 §10.1.1), with the headers. */
+/** Like Node's own answer (RFC 9110 §10.1.1), with our headers. */
 function answerExpectation (server: NodeServer, state: ServerState): () => void {
   const onExpectation = (request: NodeRequest, response: NodeResponse) => {
     setMissing(response, pairsFor(state, request))

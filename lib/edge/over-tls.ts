@@ -1,15 +1,15 @@
 import proxyAddr from '@fastify/proxy-addr'
 
-/** A request as Node hands it out, over either version of HTTP. */
+/** A raw request, over either version of HTTP. */
 export interface RawRequest {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
   readonly socket: { readonly remoteAddress?: string | undefined, readonly encrypted?: boolean }
 }
 
-/** Whether a request came over TLS, by the word of a trusted proxy too. */
+/** Whether a request came over TLS, as far as the socket or a trusted proxy tells. */
 export type OverTls = (request: RawRequest) => boolean
 
-/** Says of any request, also before Fastify has seen it, what its `request.protocol` would say. */
+/** The same answer as `request.protocol`, also before Fastify has seen the request. */
 export function overTls (trustProxy: unknown): OverTls {
   const trusts = trustedBy(trustProxy)
   return ({ headers, socket }) => {
@@ -19,7 +19,7 @@ export function overTls (trustProxy: unknown): OverTls {
   }
 }
 
-/** Every form that Fastify takes; a number trusts nobody since 5.12.1. */
+/** Every form that Fastify accepts; a number trusts nobody since 5.12.1. */
 function trustedBy (trustProxy: unknown): (address: string | undefined) => boolean {
   if (trustProxy === true) return () => true
   if (typeof trustProxy === 'function') return address => Boolean(trustProxy(address, 0))
@@ -32,7 +32,7 @@ export function proxiesOf (value: unknown): readonly string[] {
   return list.map(entry => String(entry).trim())
 }
 
-/** Whether an address is that of a trusted proxy, by the rules that `request.ip` goes by. */
+/** Whether an address is a trusted proxy, by the rules of `request.ip`. */
 export function trustedProxies (proxies: readonly string[]): (address: string | undefined) => boolean {
   const trusts = proxyAddr.compile([...proxies])
   return address => address !== undefined && trusts(address, 0)

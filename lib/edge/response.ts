@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { refusal, type AnswerCode, type HeaderPair } from '../http/index.ts'
 
-/** The part of a header table that answers at the edge carry: all of them are errors. */
+/** The part of a header table for answers at the edge, which are all errors. */
 export interface EdgeHeaders {
   readonly headers: readonly HeaderPair[]
   /** Only over TLS. */
@@ -9,7 +9,7 @@ export interface EdgeHeaders {
   readonly cache: { readonly error: HeaderPair | undefined }
 }
 
-/** Statuses of requests that never became one, by their answer. */
+/** Answers to requests that the parser refuses, by status. */
 export const edgeAnswers = {
   400: 'SECURE_API_REQUEST_MALFORMED',
   408: 'SECURE_API_REQUEST_TIMEOUT',
@@ -19,20 +19,20 @@ export const edgeAnswers = {
 
 export type EdgeStatus = keyof typeof edgeAnswers
 
-/** What every answer at the edge of one server carries. */
+/** Headers of every answer at the edge of one server. */
 export function edgePairs ({ headers, hsts, cache }: EdgeHeaders, secure: boolean): readonly HeaderPair[] {
   return [...headers, ...[secure ? hsts : undefined, cache.error].filter(pair => pair !== undefined)]
 }
 
-/** The same by request: HSTS only goes where the request came over TLS (RFC 6797 §7.2). */
+/** The same by request: HSTS only over TLS (RFC 6797 §7.2). */
 export function edgePairsBy (table: EdgeHeaders): (secure: boolean) => readonly HeaderPair[] {
   const [plain, secured] = [edgePairs(table, false), edgePairs(table, true)]
   return secure => secure ? secured : plain
 }
 
 /**
- * A whole HTTP/1.1 answer as text, for sockets on which the parser gave up. Called once for each status; what it
- * returns adds the date (RFC 9110 §6.6.1).
+ * A complete HTTP/1.1 answer as text, for sockets on which the parser gave up. Call it once per status; the returned function adds the
+ * date (RFC 9110 §6.6.1).
  */
 export function edgeResponse (status: EdgeStatus, pairs: readonly HeaderPair[]): (now?: Date) => string {
   const { headers, body } = refusal(edgeAnswers[status])

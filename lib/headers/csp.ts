@@ -1,6 +1,6 @@
 import type { Directives } from './options.ts'
 
-/** Directives by their kebab-case name; each a list of sources, empty for a directive without a value. */
+/** Directives by kebab-case name, each with its sources; empty for a directive without a value. */
 export type Policy = ReadonlyMap<string, readonly string[]>
 
 /** `imgSrc` and `img-src` are the same directive. */
@@ -8,13 +8,13 @@ export function directiveName (name: string): string {
   return name.replace(/[A-Z]/g, capital => `-${capital.toLowerCase()}`)
 }
 
-/** Sources of a directive as a list; a string may hold several, separated by spaces as in the header. */
+/** Sources of a directive as a list; a string may contain several, separated by spaces as in the header. */
 export function sources (value: string | readonly string[]): readonly string[] {
   const list = typeof value === 'string' ? [value] : value
   return list.flatMap(source => source.split(' ')).filter(source => source !== '')
 }
 
-/** Lays directives over a policy, one by one: what is not named stays (helmetjs/helmet#487). */
+/** Lays directives over a policy one by one; the others stay (helmetjs/helmet#487). */
 export function layer (base: Policy, directives: Directives = {}): Policy {
   const policy = new Map(base)
   for (const [name, value] of Object.entries(directives)) {
@@ -26,7 +26,7 @@ export function layer (base: Policy, directives: Directives = {}): Policy {
 
 const nonced = ['script-src', 'style-src']
 
-/** The policy with one more source where scripts and styles come from. */
+/** The policy with the nonce as a source of scripts and styles. */
 export function withNonceSource (policy: Policy, nonce: string): Policy {
   const result = new Map(policy)
   for (const name of nonced) {

@@ -6,20 +6,20 @@ import type { EffectiveHeaders } from './options.ts'
 import type { Resolved } from './resolve.ts'
 
 /**
- * Lets helmet check and write the headers it knows, once, on a response that goes nowhere. At request time it would
- * build its chain again for each response (2.8 µs against 0.12) and turn mistakes into 500s.
+ * Lets helmet check and write its headers once, on a fake response. At request time it would rebuild its chain for each response
+ * (2.8 µs instead of 0.12) and turn mistakes into 500s.
  */
 export function helmetHeaders (resolved: Resolved, options: EffectiveHeaders, nonce: string): HeaderPair[] {
   const headers = run(helmet(helmetOptions(resolved, options, nonce)))
   if (resolved.reportOnly === undefined) return headers
-  // helmet writes one policy, enforced or not (helmetjs/helmet#351), so the second is asked for apart.
+  // helmet writes a single policy, enforced or not (helmetjs/helmet#351): the second needs its own run.
   const policy = nonceable(resolved, resolved.reportOnly, nonce)
   return [...headers, ...run(helmet.contentSecurityPolicy({ useDefaults: false, reportOnly: true, directives: toDirectives(policy) }))]
 }
 
 type Middleware = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void
 
-/** All that helmet touches of a response is `setHeader`, and of a request nothing. */
+/** helmet uses only `setHeader` of the response, and nothing of the request. */
 function run (middleware: Middleware): HeaderPair[] {
   const headers: HeaderPair[] = []
   const response = { setHeader: (name: string, value: string) => { headers.push([name.toLowerCase(), value]) } }
@@ -35,7 +35,8 @@ function helmetOptions (resolved: Resolved, options: EffectiveHeaders, nonce: st
     permittedCrossDomainPolicies = 'none', dnsPrefetchControl = 'off'
   } = options
   return {
-    contentSecurityPolicy: policy !== undefined && { useDefaults: false as const, directives: toDirectives(nonceable(resolved, policy, nonce)) },
+    contentSecurityPolicy:
+      policy !== undefined && { useDefaults: false as const, directives: toDirectives(nonceable(resolved, policy, nonce)) },
     crossOriginEmbedderPolicy: crossOriginEmbedderPolicy && { policy: crossOriginEmbedderPolicy },
     crossOriginOpenerPolicy: crossOriginOpenerPolicy && { policy: crossOriginOpenerPolicy },
     crossOriginResourcePolicy: crossOriginResourcePolicy && { policy: crossOriginResourcePolicy },
@@ -44,10 +45,10 @@ function helmetOptions (resolved: Resolved, options: EffectiveHeaders, nonce: st
     strictTransportSecurity: hsts !== undefined && hsts,
     xContentTypeOptions: contentTypeOptions,
     xDnsPrefetchControl: dnsPrefetchControl && { allow: dnsPrefetchControl === 'on' },
-    xDownloadOptions: false, // of Internet Explorer 8 only
+    xDownloadOptions: false, // Internet Explorer 8 only
     xFrameOptions: frameOptions !== undefined && { action: frameOptions },
     xPermittedCrossDomainPolicies: permittedCrossDomainPolicies && { permittedPolicies: permittedCrossDomainPolicies },
-    xPoweredBy: false, // Fastify sends none; `remove` takes off those of others
+    xPoweredBy: false, // Fastify sends none; `remove` covers others
     xXssProtection: false // OWASP Secure Headers: should not exist
   }
 }

@@ -1,7 +1,9 @@
-export { compileNonceTable, createNonceSource, type NoncedHeaders } from './nonce.ts'
-export { HeadersOptionsSchema, RouteHeadersSchema, type EffectiveHeaders, type HeadersOptions, type ReportsOptions, type RouteHeaders } from './options.ts'
-export { readReports, reportTypes, type OtherReport, type ReportKind, type Reports, type Violation } from './reports.ts'
+export { compileNonceTable, createNonceSource } from './nonce.ts'
+export {
+  HeadersOptionsSchema, RouteHeadersSchema, type EffectiveHeaders, type HeadersOptions, type ReportsOptions, type RouteHeaders
+} from './options.ts'
+export { readReports, reportTypes, type OtherReport, type ReportKind, type Violation } from './reports.ts'
 export { mergeHeaders } from './resolve.ts'
-export { headSets, type Audience } from './head-sets.ts'
-export { compileHeaders, type CacheTable, type HeaderTable, type HeadersContext } from './table.ts'
+export { headSets } from './head-sets.ts'
+export { compileHeaders, type HeaderTable, type HeadersContext } from './table.ts'
 export { validateHeaders, validateRouteHeaders } from './validate.ts'

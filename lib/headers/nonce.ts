@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import type { HeaderPair } from '../http/index.ts'
 import type { HeaderTable, NonceHeader } from './table.ts'
 
-/** Headers for one response, and the nonce they allow. */
-export interface NoncedHeaders {
+/** Headers for one response, with the nonce they allow. */
+interface NoncedHeaders {
   readonly nonce: string
   readonly headers: readonly HeaderPair[]
 }
@@ -11,7 +11,7 @@ export interface NoncedHeaders {
 const bytes = 16 // CSP3 §7.1: at least 128 bits
 const batch = 256
 
-/** Nonces cut from one larger draw: a call of `randomBytes` for each response costs more than the bytes. */
+/** Cuts nonces from a larger draw: a call of `randomBytes` costs more than its bytes. */
 export function createNonceSource (): () => string {
   let pool = Buffer.alloc(0)
   let offset = 0
@@ -25,7 +25,7 @@ export function createNonceSource (): () => string {
   }
 }
 
-/** Gives each response of a table with nonces its own headers; only joins text that was cut at boot. */
+/** Makes the headers of each response with a nonce; joins text that was split at boot. */
 export function compileNonceTable ({ nonces }: HeaderTable, next: () => string = createNonceSource()): () => NoncedHeaders {
   return () => {
     const nonce = next()

@@ -5,8 +5,8 @@ const off = Type.Literal(false)
 
 const HstsSchema = Type.Object({
   /**
-   * How long a browser insists on https for this host. Shorter while https is being rolled out; a browser that has
-   * seen a long one cannot go back to http before it ends.
+   * How long a browser insists on https for this host. Start with a short time while rolling out https: a browser cannot
+   * go back to http before it ends.
    * @default '365 days'
    */
   maxAge: Type.Optional(DurationSchema),
@@ -16,7 +16,7 @@ const HstsSchema = Type.Object({
    */
   includeSubDomains: Type.Optional(Type.Boolean()),
   /**
-   * Consent to be built into browsers (hstspreload.org). Takes months to undo; needs a year and `includeSubDomains`.
+   * Allows browsers to preload this host (hstspreload.org). Takes months to undo; needs a year and `includeSubDomains`.
    * @default false
    */
   preload: Type.Optional(Type.Boolean())
@@ -40,24 +40,28 @@ const ContentSecurityPolicySchema = Type.Object({
 }, { additionalProperties: false })
 
 const ReportOnlySchema = Type.Object({
-  /** Changes to the enforced policy that are only reported, never enforced. Needs `report-to` or `report-uri`. */
+  /** Changes to the enforced policy that are reported, not enforced. Needs `report-to` or `report-uri`. */
   directives: DirectivesSchema
 }, { additionalProperties: false })
 
-const literals = <const T extends readonly string[]>(values: T) => Type.Union([off, ...values.map(value => Type.Literal(value as T[number]))])
+const literals = <const T extends readonly string[]>(values: T) =>
+  Type.Union([off, ...values.map(value => Type.Literal(value as T[number]))])
 
 const frameOptions = literals(['deny', 'sameorigin'])
 const openerPolicy = literals(['same-origin', 'same-origin-allow-popups', 'noopener-allow-popups', 'unsafe-none'])
 const embedderPolicy = literals(['require-corp', 'credentialless', 'unsafe-none'])
 const resourcePolicy = literals(['same-origin', 'same-site', 'cross-origin'])
 const permittedPolicies = literals(['none', 'master-only', 'by-content-type', 'all'])
-const referrerPolicies = literals(['no-referrer', 'no-referrer-when-downgrade', 'same-origin', 'origin', 'strict-origin', 'origin-when-cross-origin', 'strict-origin-when-cross-origin', 'unsafe-url'])
+const referrerPolicies = literals([
+  'no-referrer', 'no-referrer-when-downgrade', 'same-origin', 'origin', 'strict-origin', 'origin-when-cross-origin',
+  'strict-origin-when-cross-origin', 'unsafe-url'
+])
 
-/** What a route may state as well as the whole application; a route's statements are laid over the application's. */
+/** Options of the application and of routes; a route's are laid over the application's. */
 const shared = {
   /**
-   * The set that everything else is laid over: `'api'` for JSON, where nothing may load, run or frame; `'html'` for
-   * pages of the same origin.
+   * The base for all other options: `'api'` for JSON, where nothing may load, run or be framed; `'html'` for same-origin
+   * pages.
    * @default 'api'
    */
   profile: Type.Optional(Type.Union([Type.Literal('api'), Type.Literal('html')])),
@@ -87,8 +91,8 @@ const shared = {
    */
   referrerPolicy: Type.Optional(referrerPolicies),
   /**
-   * Permissions-Policy: for each browser feature who may use it, `[]` for nobody, `'self'`, `'*'` or origins; laid
-   * over a default that denies 28 features and keeps sync-xhr for the same origin. `false` leaves a feature out.
+   * Permissions-Policy: who may use each browser feature (`[]` for nobody, `'self'`, `'*'` or origins), laid over a default
+   * that denies 28 features and keeps sync-xhr for the same origin. `false` omits a feature.
    * @default the OWASP Secure Headers list
    */
   permissionsPolicy: Type.Optional(Type.Union([off, Type.Record(Type.String(), Type.Union([off, Type.Array(Type.String())]))])),
@@ -103,7 +107,7 @@ const shared = {
    */
   crossOriginEmbedderPolicy: Type.Optional(embedderPolicy),
   /**
-   * Cross-Origin-Resource-Policy. It does not hinder CORS requests; `'cross-origin'` is for public files in `<img>`.
+   * Cross-Origin-Resource-Policy. It does not affect CORS requests; `'cross-origin'` is for public files in `<img>`.
    * @default 'same-origin'
    */
   crossOriginResourcePolicy: Type.Optional(resourcePolicy),
@@ -118,41 +122,41 @@ const shared = {
    */
   dnsPrefetchControl: Type.Optional(literals(['off', 'on'])),
   /**
-   * Origin-Agent-Cluster: ask browsers for a process of its own. Has a meaning for pages only.
+   * Origin-Agent-Cluster: asks browsers for a separate process. Matters for pages only.
    * @default false for the API profile, true for the HTML profile
    */
   originAgentCluster: Type.Optional(Type.Boolean()),
   /**
-   * Cache-Control. Stated for the application it replaces `no-store` on successful authenticated answers; stated on a
-   * route it goes on every successful answer of that route. Errors stay `no-store`; `false` leaves all to the handlers.
-   * A handler that sets the header itself wins, but it does not open shared caches on a route that is not public: plugins set it
-   * too (`sendFile` writes `public`), and nobody can tell who did. State it here to mean it; else `public` becomes `private`.
-   * @default 'no-store, max-age=0' on authenticated answers and errors
+   * Cache-Control. For the application, it replaces `no-store` on successful authenticated responses; on a route, it applies
+   * to every successful response of that route. Errors stay `no-store`; `false` leaves it to the handlers.
+   * A handler's own header wins, but `public` becomes `private` on a route that is not public, because plugins set it too
+   * (`sendFile` writes `public`). State it here to allow shared caches.
+   * @default 'no-store, max-age=0' on authenticated responses and errors
    */
   cacheControl: Type.Optional(Type.Union([off, Type.String()]))
 }
 
 const ReportsSchema = Type.Object({
-  /** Where browsers send reports: a path of this server that no other route has. */
-  path: Type.String({ pattern: '^/[\\w./~-]+$', hint: "Give a path such as '/csp-reports'." }),
+  /** Where browsers send reports: a path of this server without another route. */
+  path: Type.String({ pattern: '^/[\\w./~-]+$', hint: "Write a path such as '/csp-reports'." }),
   /**
-   * How many requests with reports one address may make in a minute; the rest is answered 429.
+   * Requests with reports per address and minute; more are answered 429.
    * @default 60
    */
   perMinute: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
   /**
-   * How large such a request may be, in bytes; a larger one is answered 413.
+   * Largest size of such a request, in bytes; larger ones are answered 413.
    * @default 16_384
    */
   maxBytes: Type.Optional(Type.Integer({ minimum: 1024, maximum: 1_048_576 })),
   /**
-   * How many reports of one request reach the audit trail.
+   * Reports per request that reach the audit trail.
    * @default 20
    */
   maxReports: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
   /**
-   * Record the first 40 characters of the script or style that was blocked. Costs: whatever an injected script, or a
-   * page of your own, has in them, stands in the trail.
+   * Record the first 40 characters of a blocked script or style. Costs: the trail contains text of injected scripts and
+   * of your own pages.
    * @default false
    */
   sample: Type.Optional(Type.Boolean())
@@ -162,29 +166,29 @@ const ReportsSchema = Type.Object({
 export const HeadersOptionsSchema = Type.Object({
   ...shared,
   /**
-   * Strict-Transport-Security. Sent in production only, and only over TLS or behind a trusted proxy that says https
-   * (RFC 6797 §7.2: never over http).
+   * Strict-Transport-Security. Sent in production, over TLS or behind a trusted proxy that reports https (RFC 6797 §7.2:
+   * never over http).
    * @default { maxAge: '365 days', includeSubDomains: true, preload: false }
    */
   hsts: Type.Optional(Type.Union([off, HstsSchema])),
   /**
-   * Reporting-Endpoints: where reports go, by name. https URLs, or paths of this server. A policy refers to the name
-   * in its `report-to` directive.
+   * Reporting-Endpoints by name: https URLs, or paths of this server. A policy refers to a name in its `report-to`
+   * directive.
    * @default none
    */
   reportingEndpoints: Type.Optional(Type.Union([off, Type.Record(Type.String(), Type.String())])),
   /**
-   * Collect reports of violations of the Content-Security-Policy: adds a public route, names it in every policy that
-   * does not name another place (`report-to`, `report-uri`), and records each report in the audit trail. Pages of the
-   * HTML profile name it as `default` too, so that browsers send what else they report; of that only the number is kept.
+   * Collect reports of Content-Security-Policy violations: adds a public route, refers every policy without its own
+   * `report-to` or `report-uri` to it, and records each report in the audit trail. On pages of the HTML profile it is also
+   * the `default` endpoint; other reports are only counted.
    * @default false
    */
   reports: Type.Optional(Type.Union([off, ReportsSchema])),
   /**
-   * Headers of others that are taken off each response, for what they tell about the server.
+   * Headers to remove from each response because they reveal the server software.
    * @default ['x-powered-by', 'server']
    */
-  remove: Type.Optional(Type.Array(Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", hint: 'Give a header name.' }))),
+  remove: Type.Optional(Type.Array(Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", hint: 'Write a header name.' }))),
   /**
    * Accept `'unsafe-inline'`, `'unsafe-eval'`, `*` and whole schemes in `script-src`. Costs: the policy no longer stops
    * injected scripts.
@@ -214,7 +218,7 @@ export type HeadersOptions = Static<typeof HeadersOptionsSchema>
 export type RouteHeaders = Static<typeof RouteHeadersSchema>
 /** The application's options with a route's laid over them: see `mergeHeaders`. */
 export type EffectiveHeaders = HeadersOptions & Pick<RouteHeaders, 'clearSiteData'> & {
-  /** `cacheControl` was stated by the route, which then says it of public answers too. */
+  /** The route states `cacheControl`, so it applies to public responses too. */
   readonly routeCacheControl?: boolean
 }
 export type ReportsOptions = Static<typeof ReportsSchema>

@@ -1,6 +1,6 @@
 import type { Directives } from './options.ts'
 
-/** Directives of each profile. The API's pass the OWASP Secure Headers validator and MDN Observatory with an A+. */
+/** Directives of each profile. Those of the API get an A+ from MDN Observatory and pass the OWASP Secure Headers validator. */
 export const directives: Readonly<Record<'api' | 'html', Directives>> = {
   api: {
     'default-src': ["'none'"],
@@ -22,7 +22,7 @@ export const directives: Readonly<Record<'api' | 'html', Directives>> = {
 
 const nobody: readonly string[] = []
 
-/** The OWASP Secure Headers recommendation (2026-07): nobody may use these features; sync-xhr is for the same origin. */
+/** OWASP Secure Headers (2026-07): these features are denied, except sync-xhr for the same origin. */
 export const permissions: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries([
     'accelerometer', 'autoplay', 'camera', 'cross-origin-isolated', 'display-capture', 'encrypted-media', 'fullscreen',
@@ -33,7 +33,7 @@ export const permissions: Readonly<Record<string, readonly string[]>> = {
   'sync-xhr': ['self']
 }
 
-/** Directives that browsers know (CSP Level 3 and the specifications that extend it), to tell misspellings. */
+/** Directives of CSP Level 3 and its extensions, to detect misspellings. */
 export const directiveNames: readonly string[] = [
   'default-src', 'script-src', 'script-src-elem', 'script-src-attr', 'style-src', 'style-src-elem', 'style-src-attr',
   'img-src', 'font-src', 'connect-src', 'media-src', 'object-src', 'child-src', 'frame-src', 'worker-src', 'manifest-src',
@@ -41,7 +41,7 @@ export const directiveNames: readonly string[] = [
   'require-trusted-types-for', 'trusted-types', 'upgrade-insecure-requests'
 ]
 
-/** CSP keywords (CSP3 §2.3.1), which mean something else, a host of that name, without their quotes. */
+/** CSP keywords (CSP3 §2.3.1). Without quotes they mean a host of that name. */
 export const keywords: ReadonlySet<string> = new Set([
   'none', 'self', 'strict-dynamic', 'report-sample', 'unsafe-inline', 'unsafe-eval', 'unsafe-hashes', 'wasm-unsafe-eval',
   'inline-speculation-rules', 'script', 'allow-duplicates'

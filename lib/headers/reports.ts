@@ -1,15 +1,15 @@
 import { directiveNames } from './profiles.ts'
 
-/** A report of a browser, or of whoever pretends to be one, cut down to what may stand in a log. */
+/** A report of a browser, or of anyone who pretends to be one, reduced to what is safe to log. */
 export interface Violation {
-  /** The directive, `'other'` if there is none of that name. */
+  /** The directive; `'other'` if unknown. */
   readonly directive: string
-  /** An origin, a scheme, or what browsers write instead, such as `inline` and `eval`. Never a path or a query. */
+  /** An origin, a scheme, or a word such as `inline` and `eval`. Never a path or query. */
   readonly blocked: string
   /** Origin and path of the page, without query, fragment and credentials. */
   readonly document: string
   readonly disposition: 'enforce' | 'report'
-  /** Only if asked for. */
+  /** Only with `sample: true`. */
   readonly sample?: string
 }
 
@@ -23,18 +23,21 @@ export interface ReadOptions {
 
 type Members = Readonly<Record<string, unknown>>
 
-/** What browsers report besides violations of the Content-Security-Policy, by the names of its specifications. */
-export const otherReports = ['deprecation', 'intervention', 'crash', 'permissions-policy-violation', 'document-policy-violation', 'integrity-violation', 'coop', 'coep', 'network-error', 'other'] as const
+/** Report types besides Content-Security-Policy violations. */
+export const otherReports = [
+  'deprecation', 'intervention', 'crash', 'permissions-policy-violation', 'document-policy-violation', 'integrity-violation', 'coop',
+  'coep', 'network-error', 'other'
+] as const
 export type OtherReport = typeof otherReports[number]
 
-/** The first `max` of what was sent, in parts; nothing behind them is looked at. */
-export interface Reports {
+/** The first `max` reports; the rest is ignored. */
+interface Reports {
   readonly violations: readonly Violation[]
-  /** The type of each other report: they are counted, and what they say is not kept. */
+  /** The type of each other report; the content is not kept. */
   readonly others: readonly OtherReport[]
 }
 
-/** Reads what a browser sent; undefined if the text is not of this kind. */
+/** Reads reports; undefined if the text is not of this kind. */
 export function readReports (kind: ReportKind, text: string, { max, sample }: ReadOptions): Reports | undefined {
   const reports = reportsOf[kind](parse(text))?.slice(0, max).filter(isMembers)
   if (reports === undefined) return undefined
@@ -80,16 +83,16 @@ function violation (body: Members, withSample: boolean): Violation {
   }
 }
 
-/** The first of these members that is text: the two envelopes spell them differently. */
+/** The first of these members that is a string: the two envelopes name them differently. */
 function text (body: Members, ...names: readonly string[]): string {
   const found = names.map(name => Object.hasOwn(body, name) ? body[name] : undefined).find(value => typeof value === 'string')
   return typeof found === 'string' ? found.slice(0, longestRead) : ''
 }
 
-/** What is kept of a text is far shorter. */
+/** Far longer than what is kept. */
 const longestRead = 2000
 
-/** Older browsers send the whole directive with its sources. */
+/** Older browsers send the directive with its sources. */
 function directive (stated: string): string {
   const [name = ''] = stated.trim().split(' ', 1)
   return directiveNames.includes(name) ? name : 'other'
@@ -100,7 +103,7 @@ const longest = 200
 
 function blocked (stated: string): string {
   if (words.has(stated)) return stated
-  // Schemes without an origin are reported by their name alone (CSP3 §5.4).
+  // Browsers report only the name of a scheme without an origin (CSP3 §5.4).
   if (/^[a-z][a-z0-9+.-]{0,30}$/.test(stated)) return stated
   const url = parseUrl(stated)
   if (url === undefined) return 'other'
@@ -112,7 +115,7 @@ function page (stated: string): string {
   return url === undefined || url.origin === 'null' ? 'other' : `${url.origin}${url.pathname}`.slice(0, longest)
 }
 
-/** Browsers serialize URLs, hosts to Punycode, so that nothing but ASCII is left (URL §4.5); normalising a host takes the square of its length. */
+/** Browsers serialize URLs to ASCII (URL §4.5). Other text is not parsed: normalizing a host takes quadratic time. */
 function parseUrl (text: string): URL | undefined {
   return /^[\x21-\x7e]+$/.test(text) && URL.canParse(text) ? new URL(text) : undefined
 }

@@ -3,7 +3,7 @@ import { directiveName, layer, type Policy } from './csp.ts'
 import type { Directives, EffectiveHeaders, HeadersOptions, RouteHeaders } from './options.ts'
 import { directives, permissions } from './profiles.ts'
 
-/** Every header decided, defaults filled in, nothing yet written as text. `undefined` means the header is not sent. */
+/** Every header with defaults filled in, not yet serialized. `undefined`: the header is not sent. */
 export interface Resolved {
   readonly policy: Policy | undefined
   readonly nonces: boolean
@@ -31,7 +31,7 @@ export function resolve (options: EffectiveHeaders): Resolved {
   }
 }
 
-/** A stated X-Frame-Options that is laxer than the profile opens `frame-ancestors` as far, unless that is stated too. */
+/** An X-Frame-Options laxer than the profile relaxes `frame-ancestors` too, unless that is stated. */
 function follow (policy: Policy, { frameOptions }: EffectiveHeaders): Policy {
   return frameOptions === 'sameorigin' ? layer(policy, { 'frame-ancestors': ["'self'"] }) : policy
 }
@@ -40,20 +40,20 @@ function follow (policy: Policy, { frameOptions }: EffectiveHeaders): Policy {
 export const collectorName = 'csp'
 
 /**
- * What no header asks for (deprecations, interventions, crashes, violations of the Permissions-Policy) goes to the endpoint
- * named `default` (Reporting §3.4). Only pages have any of it.
+ * Reports that no header requests (deprecations, interventions, crashes, Permissions-Policy violations) go to the endpoint
+ * `default` (Reporting §3.4). Only pages cause them.
  */
 function collector ({ reports, profile }: EffectiveHeaders): Readonly<Record<string, string>> {
   if (!reports) return {}
   return { [collectorName]: reports.path, ...(profile === 'html' && { default: reports.path }) }
 }
 
-/** Browsers that know `report-to` ignore `report-uri` (CSP3 §6.5.1); Firefox and Safari learned it late. */
+/** Browsers that support `report-to` ignore `report-uri` (CSP3 §6.5.1); Firefox and Safari added it late. */
 function reporting ({ reports }: EffectiveHeaders): Directives {
   return reports ? { 'report-to': [collectorName], 'report-uri': [reports.path] } : {}
 }
 
-/** What X-Frame-Options can say of `frame-ancestors`; a list of origins has no counterpart. */
+/** X-Frame-Options equivalent to `frame-ancestors`; a list of origins has none. */
 function frameOptions (policy: Policy | undefined, { frameOptions: stated }: EffectiveHeaders): Resolved['frameOptions'] {
   if (stated !== undefined) return stated === false ? undefined : stated
   const ancestors = policy?.get('frame-ancestors')?.join(' ') ?? "'none'"
@@ -83,8 +83,8 @@ function strictTransport ({ hsts }: EffectiveHeaders): Resolved['hsts'] {
 }
 
 /**
- * A route's statements over the application's. Directives, features and lists of the application that the route does
- * not name stay in force: never a silent replacement.
+ * A route's options laid over the application's. Directives, features and lists of the application that the route does
+ * not mention stay in force.
  */
 export function mergeHeaders (base: HeadersOptions, route: RouteHeaders): EffectiveHeaders {
   return Object.assign(Object.create(null), base, route, {
@@ -99,7 +99,9 @@ function member <K extends string, V> (name: K, value: V | undefined): Partial<R
   return value === undefined ? {} : { [name]: value } as Record<K, V>
 }
 
-function mergePolicy <P extends { directives?: object }> (base: P | false | undefined, route: P | false | undefined): P | false | undefined {
+type Stated<P> = P | false | undefined
+
+function mergePolicy <P extends { directives?: object }> (base: Stated<P>, route: Stated<P>): Stated<P> {
   if (!route) return route ?? base
   const under: P | undefined = base || undefined
   return Object.assign(Object.create(null), under, route, { directives: { ...kebab(under?.directives), ...kebab(route.directives) } })
@@ -109,7 +111,7 @@ function kebab (directives: object = {}): object {
   return Object.fromEntries(Object.entries(directives).map(([name, value]) => [directiveName(name), value]))
 }
 
-function mergeRecord <R extends object> (base: R | false | undefined, route: R | false | undefined): R | false | undefined {
+function mergeRecord <R extends object> (base: Stated<R>, route: Stated<R>): Stated<R> {
   if (!base || !route) return route ?? base
   return { ...base, ...route }
 }

@@ -4,28 +4,28 @@ import { helmetHeaders } from './helmet.ts'
 import type { EffectiveHeaders } from './options.ts'
 import { resolve, type Resolved } from './resolve.ts'
 
-/** A header whose value holds the nonce between each two segments. */
+/** A header whose value is its segments, joined by the nonce. */
 export interface NonceHeader {
   readonly name: string
   readonly segments: readonly string[]
 }
 
-/** Everything a response of one route gets, ready to write. Frozen. */
+/** All headers of a route's responses, ready to write. Frozen. */
 export interface HeaderTable {
   /** On every response. */
   readonly headers: readonly HeaderPair[]
-  /** On responses that went over https; undefined where it must never be sent. */
+  /** For responses over https; undefined where it must not be sent. */
   readonly hsts: HeaderPair | undefined
   /** Cache-Control, for responses whose handler did not set it. */
   readonly cache: CacheTable
-  /** Headers that need a nonce of their own for each response: see `compileNonceTable()`. Empty without nonces. */
+  /** Headers with a fresh nonce for each response: see `compileNonceTable()`. Empty without nonces. */
   readonly nonces: readonly NonceHeader[]
-  /** Names of headers to take off. */
+  /** Names of headers to remove. */
   readonly remove: readonly string[]
 }
 
-/** An Authorization header alone does not keep all caches out (RFC 9111 §3.5). */
-export interface CacheTable {
+/** An Authorization header alone does not prevent shared caching (RFC 9111 §3.5). */
+interface CacheTable {
   readonly authenticated: HeaderPair | undefined
   readonly anonymous: HeaderPair | undefined
   readonly error: HeaderPair | undefined
@@ -33,16 +33,15 @@ export interface CacheTable {
 
 export interface HeadersContext {
   readonly environment: 'production' | 'development'
-  /** TLS is configured, or a trusted proxy says which requests came over it. */
+  /** TLS is configured, or a trusted proxy reports it. */
   readonly secure: boolean
 }
 
-/** Stands for the nonce while helmet checks and writes a policy; nobody's source can be the same. */
+/** Stands for the nonce while helmet checks and writes a policy. Random, so no source equals it. */
 const placeholder = randomUUID()
 
 /**
- * Writes all headers once, at boot; helmet checks them and composes what it knows.
- * Expects options that `validateHeaders` found nothing against, and throws on others.
+ * Writes all headers once, at boot, with helmet. Expects options that passed `validateHeaders`; throws on others.
  */
 export function compileHeaders (options: EffectiveHeaders, context: HeadersContext): HeaderTable {
   const table = buildTable(options, context)
@@ -80,12 +79,13 @@ function nonceHeader ([name, value]: HeaderPair): NonceHeader {
   return Object.freeze({ name, segments: Object.freeze(value.split(placeholder)) })
 }
 
-/** What helmet has no words for. `Clear-Site-Data` as the validator of the OWASP Secure Headers Project compares it: without spaces. */
+/** Headers that helmet does not write. `Clear-Site-Data` has no spaces, as the OWASP Secure Headers validator expects. */
 function ownHeaders ({ permissions, endpoints }: Resolved, { clearSiteData }: EffectiveHeaders): HeaderPair[] {
   const headers: HeaderPair[] = []
-  if (permissions !== undefined) headers.push(['permissions-policy', [...permissions].map(([feature, who]) => `${feature}=${allowlist(who)}`).join(', ')])
-  if (endpoints.size > 0) headers.push(['reporting-endpoints', [...endpoints].map(([name, url]) => `${name}="${url}"`).join(', ')])
-  if (clearSiteData !== undefined && clearSiteData !== false) headers.push(['clear-site-data', cleared(clearSiteData).map(kind => `"${kind}"`).join(',')])
+  const add = (name: string, items: readonly string[], separator: string) => headers.push([name, items.join(separator)])
+  if (permissions !== undefined) add('permissions-policy', [...permissions].map(([feature, who]) => `${feature}=${allowlist(who)}`), ', ')
+  if (endpoints.size > 0) add('reporting-endpoints', [...endpoints].map(([name, url]) => `${name}="${url}"`), ', ')
+  if (clearSiteData) add('clear-site-data', cleared(clearSiteData).map(kind => `"${kind}"`), ',')
   return headers
 }
 

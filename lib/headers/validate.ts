@@ -6,46 +6,47 @@ import { directiveNames, keywords, permissions } from './profiles.ts'
 import { collectorName, mergeHeaders, resolve, type Resolved } from './resolve.ts'
 import { buildTable, unwritable, type HeadersContext } from './table.ts'
 
-/** What the checks of one option need. */
 interface Subject {
   readonly options: EffectiveHeaders
   readonly resolved: Resolved
   readonly context: HeadersContext
-  readonly report: (code: ConfigurationCode, option: string, why: string, fix: string) => void
+  readonly report: Report
 }
 
-/**
- * What the schema cannot say. Call it only on options that passed `check`.
- * `secure` is whether TLS or a trusted proxy is configured.
- */
+type Report = (code: ConfigurationCode, option: string, why: string, fix: string) => void
+type Policies = ReadonlyArray<readonly [option: 'contentSecurityPolicy' | 'contentSecurityPolicyReportOnly', rules: Resolved['policy']]>
+
+/** Checks beyond the schema, for options that passed `check`. */
 export function validateHeaders (options: EffectiveHeaders, path: string, problems: Problems, context: HeadersContext): void {
-  const report: Subject['report'] = (code, option, why, fix) => problems.add(code, `${path}.${option}`, why, fix)
-  const before = problems.list().length
-  duplicates(options, report)
-  const resolved = resolve(options)
-  for (const rule of rules) rule({ options, resolved, context, report })
-  if (problems.list().length === before) compiles(options, path, problems)
+  const isSound = problems.clean(found => {
+    const report: Report = (code, option, why, fix) => found.add(code, `${path}.${option}`, why, fix)
+    duplicates(options, report)
+    const resolved = resolve(options)
+    for (const rule of rules) rule({ options, resolved, context, report })
+  })
+  if (isSound) compiles(options, path, problems)
 }
 
-/** The same for a route, also only after `check`: looks at what results when its options are laid over the application's (which are valid). */
-export function validateRouteHeaders (base: HeadersOptions, route: RouteHeaders, path: string, problems: Problems, context: HeadersContext): void {
+/** The same for a route: checks its options laid over those of the application, which are valid. */
+export function validateRouteHeaders (
+  base: HeadersOptions, route: RouteHeaders, path: string, problems: Problems, context: HeadersContext
+): void {
   duplicates(route, (code, option, why, fix) => problems.add(code, `${path}.${option}`, why, fix))
   validateHeaders(mergeHeaders(base, route), path, problems, context)
 }
 
-function duplicates (options: HeadersOptions | RouteHeaders, report: Subject['report']): void {
+function duplicates (options: HeadersOptions | RouteHeaders, report: Report): void {
   for (const [option, value] of policies(options)) {
     const names = Object.keys(value).map(directiveName)
     const twice = names.find((name, index) => names.indexOf(name) !== index)
-    if (twice !== undefined) report('SECURE_API_HEADERS_CSP_DUPLICATE', option, `the directive ${twice} is given twice`, 'Browsers heed only the first; put all its sources in one.')
+    if (twice === undefined) continue
+    report('SECURE_API_HEADERS_CSP_DUPLICATE', option, `${twice} is given twice, and browsers use only the first`, 'Merge the two.')
   }
 }
 
-function policies ({ contentSecurityPolicy: csp, contentSecurityPolicyReportOnly: candidate }: HeadersOptions | RouteHeaders): Array<[option: string, directives: Directives]> {
-  return [
-    ['contentSecurityPolicy.directives', (csp || {}).directives ?? {}],
-    ['contentSecurityPolicyReportOnly.directives', (candidate || {}).directives ?? {}]
-  ]
+function policies (options: HeadersOptions | RouteHeaders): ReadonlyArray<readonly [option: string, directives: Directives]> {
+  return (['contentSecurityPolicy', 'contentSecurityPolicyReportOnly'] as const)
+    .map(option => [`${option}.directives`, (options[option] || {}).directives ?? {}] as const)
 }
 
 const rules: ReadonlyArray<(subject: Subject) => void> = [
@@ -59,16 +60,16 @@ function directives ({ options, report }: Subject): void {
   }
 }
 
-function directive (option: string, name: string, value: Directives[string], report: Subject['report']): void {
+function directive (option: string, name: string, value: Directives[string], report: Report): void {
   const invalid = (why: string, fix: string) => report('SECURE_API_HEADERS_CSP_INVALID', option, why, fix)
   if (!directiveNames.includes(name)) {
     const meant = suggest(name, directiveNames)
-    return invalid(`browsers know no directive ${name}`, meant === undefined ? 'Remove it.' : `Did you mean \`${meant}\`?`)
+    return invalid(`there is no directive ${name}`, meant === undefined ? 'Remove it.' : `Did you mean \`${meant}\`?`)
   }
   if (typeof value === 'boolean') return
   for (const source of sources(value)) {
-    if (/[;,]/.test(source)) invalid(`the source ${JSON.stringify(source)} holds a separator`, 'Write one source for each entry.')
-    else if (needsQuotes(source, name)) invalid(`${source} without quotes is the name of a host`, `Write "'${source}'", with the single quotes inside.`)
+    if (/[;,]/.test(source)) invalid(`the source ${JSON.stringify(source)} contains a separator`, 'Write one source per entry.')
+    else if (needsQuotes(source, name)) invalid(`${source} without quotes is a host name`, `Write "'${source}'" with single quotes.`)
   }
 }
 
@@ -77,10 +78,15 @@ function needsQuotes (source: string, name: string): boolean {
   return keywords.has(source) || /^(nonce|sha256|sha384|sha512)-/.test(source)
 }
 
-function defaultSource ({ resolved: { policy, reportOnly }, report }: Subject): void {
-  const fix = "Keep it; \"'none'\" denies what no other directive allows."
-  for (const [option, rules] of [['contentSecurityPolicy', policy], ['contentSecurityPolicyReportOnly', reportOnly]] as const) {
-    if (rules !== undefined && !rules.has('default-src')) report('SECURE_API_HEADERS_CSP_NO_DEFAULT', option, 'without default-src everything that no directive names is allowed', fix)
+function resolvedPolicies ({ policy, reportOnly }: Resolved): Policies {
+  return [['contentSecurityPolicy', policy], ['contentSecurityPolicyReportOnly', reportOnly]]
+}
+
+function defaultSource ({ resolved, report }: Subject): void {
+  for (const [option, rules] of resolvedPolicies(resolved)) {
+    if (rules === undefined || rules.has('default-src')) continue
+    report('SECURE_API_HEADERS_CSP_NO_DEFAULT', option, 'without default-src, everything without its own directive is allowed',
+      "Keep it; \"'none'\" denies what no other directive allows.")
   }
 }
 
@@ -90,27 +96,32 @@ function unsafeScripts ({ options, resolved: { policy, nonces }, report }: Subje
   const guarded = nonces || allowed.some(source => /^'(nonce|sha256|sha384|sha512)-/.test(source))
   const unsafe = allowed.find(source => source === "'unsafe-inline'" ? !guarded : unsafeSource.test(source))
   if (unsafe === undefined) return
-  report('SECURE_API_HEADERS_CSP_UNSAFE', 'contentSecurityPolicy', `${unsafe} lets injected scripts run`, 'Use nonces or hashes and name the hosts, or set `dangerouslyAllowUnsafeScripts: true`.')
+  report('SECURE_API_HEADERS_CSP_UNSAFE', 'contentSecurityPolicy', `${unsafe} lets injected scripts run`,
+    'Use nonces or hashes and list the hosts, or set `dangerouslyAllowUnsafeScripts: true`.')
 }
 
 const unsafeSource = /^('unsafe-eval'|\*|https?:|data:|blob:)$/
 
-function reporting ({ options, resolved: { policy, reportOnly, endpoints }, report }: Subject): void {
-  for (const [option, rules] of [['contentSecurityPolicy', policy], ['contentSecurityPolicyReportOnly', reportOnly]] as const) {
+function reporting ({ options, resolved, report }: Subject): void {
+  for (const [option, rules] of resolvedPolicies(resolved)) {
     const [name] = rules?.get('report-to') ?? []
-    if (name === undefined || endpoints.has(name) || !options[option]) continue
-    report('SECURE_API_HEADERS_REPORTING_ENDPOINT', `${option}.directives.report-to`, `there is no reporting endpoint ${name}`, `Add \`reportingEndpoints: { ${name}: 'https://…' }\`.`)
+    if (name === undefined || resolved.endpoints.has(name) || !options[option]) continue
+    report('SECURE_API_HEADERS_REPORTING_ENDPOINT', `${option}.directives.report-to`, `there is no reporting endpoint ${name}`,
+      `Add \`reportingEndpoints: { ${name}: 'https://…' }\`.`)
   }
 }
 
 function endpoints ({ options, resolved: { endpoints }, context, report }: Subject): void {
   if (options.reports && options.reportingEndpoints && collectorName in options.reportingEndpoints) {
-    report('SECURE_API_OPTION_CONFLICT', `reportingEndpoints.${collectorName}`, '`reports` gives that name to its own collector', 'Choose another name, or leave `reports` out.')
+    report('SECURE_API_OPTION_CONFLICT', `reportingEndpoints.${collectorName}`, '`reports` uses this name for its own collector',
+      'Choose another name, or omit `reports`.')
   }
   for (const [name, url] of endpoints) {
-    const option = `reportingEndpoints.${name}`
-    if (!/^[a-z*][a-z0-9_.*-]*$/.test(name)) report('SECURE_API_HEADERS_REPORTING_ENDPOINT', option, 'the name is not a structured-field key (RFC 9651 §3.1.2)', 'Use lower-case letters, digits, "_", "-", "." and "*".')
-    if (!reachable(url, context)) report('SECURE_API_HEADERS_REPORTING_ENDPOINT', option, 'browsers send reports to https only', 'Give an https URL, or a path of this server that begins with "/".')
+    const invalid = (why: string, fix: string) => report('SECURE_API_HEADERS_REPORTING_ENDPOINT', `reportingEndpoints.${name}`, why, fix)
+    if (!/^[a-z*][a-z0-9_.*-]*$/.test(name)) {
+      invalid('the name is not a structured-field key (RFC 9651 §3.1.2)', 'Use lower-case letters, digits, "_", "-", "." and "*".')
+    }
+    if (!reachable(url, context)) invalid('browsers send reports over https only', 'Use an https URL, or a path that starts with "/".')
   }
 }
 
@@ -123,23 +134,29 @@ function reachable (url: string, { environment }: HeadersContext): boolean {
 
 function reportOnlyReports ({ resolved: { reportOnly }, report }: Subject): void {
   if (reportOnly === undefined || reportOnly.has('report-to') || reportOnly.has('report-uri')) return
-  report('SECURE_API_HEADERS_CSP_REPORT_ONLY_WITHOUT_ENDPOINT', 'contentSecurityPolicyReportOnly', 'the policy reports to nobody and enforces nothing', "Add `'report-to'` with the name of an entry of `reportingEndpoints`.")
+  report('SECURE_API_HEADERS_CSP_REPORT_ONLY_WITHOUT_ENDPOINT', 'contentSecurityPolicyReportOnly',
+    'the policy has no endpoint and enforces nothing', "Add `'report-to'` with the name of an entry of `reportingEndpoints`.")
 }
 
 function frames ({ options, resolved: { policy, frameOptions }, report }: Subject): void {
   const ancestors = policy?.get('frame-ancestors')?.join(' ')
   if (!options.frameOptions || ancestors === undefined) return
   if (ancestors === (frameOptions === 'deny' ? "'none'" : "'self'")) return
-  report('SECURE_API_HEADERS_CONFLICT', 'frameOptions', `it contradicts frame-ancestors ${ancestors}, and browsers differ in which they heed`, 'Leave `frameOptions` out: it then follows frame-ancestors.')
+  report('SECURE_API_HEADERS_CONFLICT', 'frameOptions', `it contradicts frame-ancestors ${ancestors}; browsers differ in which one wins`,
+    'Omit `frameOptions`: it then follows frame-ancestors.')
 }
 
 function permissionsPolicy ({ options: { permissionsPolicy: stated }, report }: Subject): void {
   for (const [feature, who] of Object.entries(stated || {})) {
     const invalid = (why: string, fix: string) => report('SECURE_API_HEADERS_PERMISSIONS_POLICY', `permissionsPolicy.${feature}`, why, fix)
-    const meant = suggest(feature, Object.keys(permissions))
-    if (!/^[a-z][a-z0-9-]*$/.test(feature)) invalid('the feature is not a lower-case name', meant === undefined ? 'Write it as in `geolocation` or `screen-wake-lock`.' : `Did you mean \`${meant}\`?`)
+    if (!/^[a-z][a-z0-9-]*$/.test(feature)) {
+      const meant = suggest(feature, Object.keys(permissions))
+      invalid('the feature is not a lower-case name', meant === undefined ? 'Write it as in `geolocation`.' : `Did you mean \`${meant}\`?`)
+    }
     const wrong = who === false ? undefined : who.find(entry => !isAllowed(entry))
-    if (wrong !== undefined) invalid(`${JSON.stringify(wrong)} is neither self, src, * nor an origin`, 'Write self without quotes, and an origin as https://host; an empty list denies the feature to all.')
+    if (wrong === undefined) continue
+    invalid(`${JSON.stringify(wrong)} is not self, src, * or an origin`,
+      'Write self without quotes and an origin as https://host; an empty list denies the feature to all.')
   }
 }
 
@@ -155,7 +172,8 @@ function hstsAge (subject: Subject): void {
   const maxAge = statedHsts(subject)?.maxAge
   if (maxAge === undefined || milliseconds(maxAge) === 0 || (typeof maxAge === 'string' && milliseconds(maxAge) >= 1000)) return
   if (typeof maxAge === 'number' && milliseconds(maxAge) >= day) return
-  subject.report('SECURE_API_HEADERS_HSTS_MAX_AGE', 'hsts.maxAge', `${maxAge} milliseconds would protect nobody; the header counts in seconds, this option does not`, "Write it with a unit: '365 days'.")
+  subject.report('SECURE_API_HEADERS_HSTS_MAX_AGE', 'hsts.maxAge',
+    `${maxAge} ms protects nobody; the header counts seconds, this option milliseconds`, "Write it with a unit: '365 days'.")
 }
 
 const day = 86_400_000
@@ -164,31 +182,42 @@ const year = 365 * day
 function hstsPreload (subject: Subject): void {
   const { hsts } = subject.resolved
   if (hsts?.preload !== true || (hsts.includeSubDomains && hsts.maxAge >= year / 1000)) return
-  subject.report('SECURE_API_HEADERS_HSTS_PRELOAD', 'hsts.preload', 'browsers accept it only with a maxAge of a year and includeSubDomains', "Set `maxAge: '365 days'` and `includeSubDomains: true`, or leave `preload` out.")
+  subject.report('SECURE_API_HEADERS_HSTS_PRELOAD', 'hsts.preload', 'browsers accept it only with a maxAge of a year and includeSubDomains',
+    "Set `maxAge: '365 days'` and `includeSubDomains: true`, or omit `preload`.")
 }
 
-/** Only what was asked for: the default is simply not sent where it would not be heeded. */
+/** For explicit options only: the default is just not sent where browsers ignore it. */
 function hstsTransport (subject: Subject): void {
   const { environment, secure } = subject.context
   if (statedHsts(subject) === undefined || environment !== 'production' || secure) return
-  subject.report('SECURE_API_HEADERS_HSTS_NO_TLS', 'hsts', 'browsers ignore it over http, and neither https nor a trusted proxy is configured', 'Configure `https`, or `trustProxy` of Fastify when a proxy ends TLS; or set `hsts: false`.')
+  subject.report('SECURE_API_HEADERS_HSTS_NO_TLS', 'hsts',
+    'browsers ignore it over http, and neither https nor a trusted proxy is configured',
+    'Configure `https`, or Fastify\'s `trustProxy` when a proxy terminates TLS, or set `hsts: false`.')
 }
 
 function cacheText ({ options: { cacheControl }, report }: Subject): void {
   if (typeof cacheControl !== 'string' || cacheControl.trim() === '' || !writable(cacheControl)) return
-  const known = /^(no-store|no-cache|no-transform|private|public|must-revalidate|must-understand|proxy-revalidate|immutable|(max-age|s-maxage|stale-while-revalidate|stale-if-error)=\d+)$/
-  const wrong = cacheControl.split(',').map(part => part.trim().toLowerCase()).find(part => !known.test(part))
-  if (wrong !== undefined) report('SECURE_API_HEADERS_CACHE_CONTROL', 'cacheControl', `caches do not know ${JSON.stringify(wrong)}, and what they do not know they ignore`, "Write directives of RFC 9111 §5.2.2, such as 'no-store' or 'public, max-age=60'.")
+  const isKnown = (part: string) => cacheDirectives.includes(part.replace(/=\d+$/, '=N'))
+  const wrong = cacheControl.split(',').map(part => part.trim().toLowerCase()).find(part => !isKnown(part))
+  if (wrong === undefined) return
+  report('SECURE_API_HEADERS_CACHE_CONTROL', 'cacheControl', `caches ignore the unknown directive ${JSON.stringify(wrong)}`,
+    "Write directives of RFC 9111 §5.2.2, such as 'no-store' or 'public, max-age=60'.")
 }
 
-/** The last word is helmet's; then no header may hold what would split it (RFC 9112 §11.1) or what Node refuses. */
+const cacheDirectives: readonly string[] = [
+  'no-store', 'no-cache', 'no-transform', 'private', 'public', 'must-revalidate', 'must-understand', 'proxy-revalidate', 'immutable',
+  'max-age=N', 's-maxage=N', 'stale-while-revalidate=N', 'stale-if-error=N'
+]
+
+/** helmet has the last word; then no value may split the response (RFC 9112 §11.1) or be refused by Node. */
 function compiles (options: EffectiveHeaders, path: string, problems: Problems): void {
   try {
     for (const name of unwritable(buildTable(options, { environment: 'production', secure: true }))) {
-      problems.add('SECURE_API_HEADERS_VALUE_CHARS', path, `the value of ${name} holds a line break or another character that no header may hold`, 'Use printable ASCII only.')
+      problems.add('SECURE_API_HEADERS_VALUE_CHARS', path, `the value of ${name} contains a line break or another forbidden character`,
+        'Use printable ASCII only.')
     }
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error)
-    problems.add('SECURE_API_HEADERS_INVALID', path, text, 'Correct the option that the message names.')
+    problems.add('SECURE_API_HEADERS_INVALID', path, text, 'Correct the option named in the message.')
   }
 }

@@ -1,14 +1,14 @@
 import type { FastifyRequest } from 'fastify'
 
-/** No address is longer, with its zone and port; what a proxy hands on may be. */
+/** No address with zone and port is longer; what a proxy forwards may be. */
 const longest = 100
 
 const kAddress = Symbol('secure-api.address')
 type Read = Pick<FastifyRequest, 'ip'> & { [kAddress]?: string | null }
 
 /**
- * The address of a caller: `request.ip` without a port, at most 100 characters of it; undefined where there is none. Fastify reads
- * the whole of X-Forwarded-For each time it is asked, so it is asked once. It throws for a request without a socket (`app.injectWS()`).
+ * The address of a caller: `request.ip` without a port, at most 100 characters; undefined where there is none. Read once, because
+ * Fastify parses X-Forwarded-For each time. `request.ip` throws for a request without a socket (`app.injectWS()`).
  */
 export function addressOf (request: Pick<FastifyRequest, 'ip'>): string | undefined {
   const known = (request as Read)[kAddress]
@@ -32,7 +32,7 @@ const shortestIPv4 = '1.1.1.1'.length
 
 /**
  * `203.0.113.7:4711` and `[2001:db8::1]:4711` without the port: gateways write both into X-Forwarded-For (Azure Application
- * Gateway; RFC 7239 §6 has the form for Forwarded). Any other text as it is.
+ * Gateway; RFC 7239 §6). Other text stays as it is.
  */
 export function withoutPort (address: string): string {
   if (address.charCodeAt(0) === bracket) return /^\[([^\][]{2,64})\](?::\d{1,5})?$/.exec(address)?.[1] ?? address

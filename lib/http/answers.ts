@@ -1,11 +1,11 @@
 /**
- * Every refusal the suite sends, by its stable code (RFC 9457 `code` member). `docs/errors.md` is checked against
- * this table. `challenge` is the `error` of the Bearer challenge (RFC 6750 §3); `description` comes from a closed
- * list, so that nothing of a token or of a library's message reaches the caller.
+ * Every refusal of the suite, by its stable code (RFC 9457 `code` member). `docs/errors.md` is checked against this table.
+ * `challenge` is the `error` of the Bearer challenge (RFC 6750 §3). The texts are fixed, so nothing of a token or of a library's
+ * message reaches the caller.
  */
 export interface Answer {
   readonly status: number
-  /** The phrase of the status: with `about:blank` the status says what kind of problem it is, and the code which (RFC 9457 §4.2.1). */
+  /** The reason phrase of the status, as RFC 9457 §4.2.1 requires for `about:blank`. */
   readonly title: string
   readonly detail: string
   readonly challenge?: 'none' | 'invalid_request' | 'invalid_token' | 'insufficient_scope'
@@ -15,8 +15,10 @@ const invalidToken = (detail: string): Answer => ({ status: 401, title: 'Unautho
 
 export const answers = {
   SECURE_API_UNAUTHENTICATED: { status: 401, title: 'Unauthorized', detail: 'This resource requires an access token.', challenge: 'none' },
-  SECURE_API_CREDENTIAL_AMBIGUOUS: { status: 400, title: 'Bad Request', detail: 'Send exactly one bearer token, in the Authorization header.', challenge: 'invalid_request' },
-  SECURE_API_CREDENTIAL_DPOP: { status: 401, title: 'Unauthorized', detail: 'DPoP is not supported. Send a bearer token that is not bound to a key.', challenge: 'invalid_token' },
+  SECURE_API_CREDENTIAL_AMBIGUOUS: {
+    status: 400, title: 'Bad Request', detail: 'Send exactly one bearer token, in the Authorization header.', challenge: 'invalid_request'
+  },
+  SECURE_API_CREDENTIAL_DPOP: invalidToken('DPoP is not supported. Send a bearer token that is not bound to a key.'),
   SECURE_API_TOKEN_MALFORMED: invalidToken('The token is malformed.'),
   SECURE_API_TOKEN_TOO_LARGE: invalidToken('The token is too large.'),
   SECURE_API_TOKEN_ALGORITHM: invalidToken('The signature algorithm is not accepted.'),
@@ -57,7 +59,7 @@ export const answers = {
   SECURE_API_REQUEST_EXPECTATION: { status: 417, title: 'Expectation Failed', detail: 'The Expect header is not supported.' },
   SECURE_API_REQUEST_TIMEOUT: { status: 408, title: 'Request Timeout', detail: 'The request did not arrive in time.' },
   SECURE_API_REQUEST_TOO_LARGE: { status: 413, title: 'Payload Too Large', detail: 'The request is too large.' },
-  SECURE_API_REQUEST_HEADERS_TOO_LARGE: { status: 431, title: 'Request Header Fields Too Large', detail: 'The header fields are too large.' }
+  SECURE_API_REQUEST_HEADERS_TOO_LARGE: { status: 431, title: 'Request Header Fields Too Large', detail: 'The headers are too large.' }
 } as const satisfies Record<string, Answer>
 
 export type AnswerCode = keyof typeof answers

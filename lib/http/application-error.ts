@@ -1,27 +1,28 @@
 import { STATUS_CODES } from 'node:http'
 import { answers, type AnswerCode } from './answers.ts'
+import { writable } from './head.ts'
 
-/** What an error of the application becomes. */
-export interface ErrorAnswer {
+/** The answer to an error of the application. */
+interface ErrorAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   /** The RFC 9457 document, ready to send. */
   readonly body: string
 }
 
-export interface ErrorContext {
-  /** The status that was set before the error came. */
+interface ErrorContext {
+  /** The status set before the error. */
   readonly status: number
-  /** Stands in the log beside the cause. */
+  /** As in the log, beside the cause. */
   readonly requestId: unknown
-  /** Whether the message of a failure may be shown: in development. */
+  /** Whether the message of a failure may be shown, as in development. */
   readonly reveal: boolean
 }
 
-/** As every other error has it from the header table, which may be switched off. */
+/** As on other errors, where the header table sets it, which may be switched off. */
 const noStore = 'no-store, max-age=0'
 
-/** Errors of Fastify whose message repeats what was sent, or says nothing to a caller. */
+/** Errors of Fastify whose message repeats the input or does not help a caller. */
 const ofFastify: Readonly<Record<string, AnswerCode>> = {
   FST_ERR_NOT_FOUND: 'SECURE_API_NOT_FOUND',
   FST_ERR_VALIDATION: 'SECURE_API_REQUEST_INVALID',
@@ -32,7 +33,7 @@ const ofFastify: Readonly<Record<string, AnswerCode>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: 'SECURE_API_REQUEST_BODY'
 }
 
-/** For errors whose own words are kept back. */
+/** For errors whose message is withheld. */
 const byStatus: Readonly<Record<number, AnswerCode>> = {
   404: 'SECURE_API_NOT_FOUND',
   413: 'SECURE_API_REQUEST_TOO_LARGE',
@@ -40,19 +41,20 @@ const byStatus: Readonly<Record<number, AnswerCode>> = {
 }
 
 /**
- * The problem document for whatever a handler, a hook or Fastify threw. From status 500 nothing of the cause is in it, but for
- * `expose: true` (as http-errors has it) and in development. Below, the message was written for the caller, unless the error says
- * `expose: false` or comes from the operating system.
+ * The problem document for anything thrown by a handler, a hook or Fastify. From status 500 on it hides the cause, except with
+ * `expose: true` (as in http-errors) and in development. Below 500 it shows the message, unless the error has `expose: false` or comes
+ * from the operating system.
  */
 export function errorAnswer (error: unknown, context: ErrorContext): ErrorAnswer {
   const status = statusOf(error, context.status)
   const { requestId } = context
   const members = { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, ...describe(error, status, context.reveal) }
   const body = JSON.stringify({ ...members, ...(typeof requestId === 'string' && { requestId: bounded(requestId, 128) }) })
-  return { status, headers: { ...headersOf(error), 'content-type': 'application/problem+json; charset=utf-8', 'cache-control': noStore }, body }
+  const headers = { ...headersOf(error), 'content-type': 'application/problem+json; charset=utf-8', 'cache-control': noStore }
+  return { status, headers, body }
 }
 
-/** As Fastify reads it: what the error says, else what the reply was given, else 500. */
+/** As in Fastify: the status of the error, else of the reply, else 500. */
 function statusOf (error: unknown, given: number): number {
   return [member(error, 'statusCode'), member(error, 'status'), given].find(isErrorStatus) ?? 500
 }
@@ -70,7 +72,9 @@ interface Description {
 function describe (error: unknown, status: number, reveal: boolean): Description {
   if (status >= 500) return failure(error, reveal)
   const code = codeOf(error)
-  const known = isValidation(error) ? 'SECURE_API_REQUEST_INVALID' : ofFastify[code ?? ''] ?? (error instanceof SyntaxError ? 'SECURE_API_REQUEST_BODY' : undefined)
+  const known = isValidation(error)
+    ? 'SECURE_API_REQUEST_INVALID'
+    : ofFastify[code ?? ''] ?? (error instanceof SyntaxError ? 'SECURE_API_REQUEST_BODY' : undefined)
   if (known !== undefined) return { ...tabled(known), ...places(error) }
   if (isForCallers(error)) return { detail: messageOf(error) ?? phrase(status), ...(code !== undefined && { code }) }
   const general = byStatus[status]
@@ -90,7 +94,7 @@ function phrase (status: number): string {
   return STATUS_CODES[status] ?? 'The request cannot be served.'
 }
 
-/** `ENOENT: no such file or directory, open '/srv/…'` is nobody's text for callers, whatever status was put on it. */
+/** `ENOENT: no such file or directory, open '/srv/…'` is not for callers, whatever its status. */
 function isForCallers (error: unknown): boolean {
   return member(error, 'expose') !== false && member(error, 'syscall') === undefined && member(error, 'errno') === undefined
 }
@@ -106,15 +110,15 @@ function messageOf (error: unknown): string | undefined {
   return text === '' ? undefined : text
 }
 
-/** One line, without what moves a cursor. */
+/** One line, without control characters. */
 function bounded (text: string, most: number): string {
   return text.slice(0, most).replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ').trim()
 }
 
-/** Where a request does not fit its schema (RFC 9457 §3, `errors`). */
+/** Where a request violates its schema (RFC 9457 §3, `errors`). */
 interface Place {
   readonly in: string
-  /** RFC 6901 §6, into the body, or into the object of the parameters. */
+  /** RFC 6901 §6, into the body or the object of the parameters. */
   readonly pointer: string
   readonly detail: string
 }
@@ -131,10 +135,11 @@ function places (error: unknown): { readonly errors?: readonly Place[] } {
   const found = member(error, 'validation')
   if (!Array.isArray(found) || found.length === 0) return {}
   const where = parts[String(member(error, 'validationContext'))] ?? 'body'
-  return { errors: found.slice(0, mostPlaces).map((entry: unknown) => ({ in: where, pointer: pointerOf(entry), detail: messageOf(entry)?.slice(0, 200) ?? 'is not valid' })) }
+  const detailOf = (entry: unknown) => messageOf(entry)?.slice(0, 200) ?? 'is not valid'
+  return { errors: found.slice(0, mostPlaces).map(entry => ({ in: where, pointer: pointerOf(entry), detail: detailOf(entry) })) }
 }
 
-/** A missing member is pointed at, not the object that lacks it. Names are the caller's own: they are cut and escaped. */
+/** Points at a missing member, not at the object that lacks it. Names come from the caller: they are cut and escaped. */
 function pointerOf (entry: unknown): string {
   const path = member(entry, 'instancePath')
   const missing = member(member(entry, 'params'), 'missingProperty')
@@ -150,7 +155,7 @@ function fragment (pointer: string): string {
   }
 }
 
-/** Those of the body that is not sent, of the connection that carried it somewhere else, and what is no name (RFC 9110 §5.1). */
+/** Headers of a body or connection that is not ours, and invalid names (RFC 9110 §5.1). */
 const foreign = /^(content-|transfer-encoding$|connection$|keep-alive$|trailer$|upgrade$)|^$|[^\w!#$%&'*+.^`|~-]/i
 
 function headersOf (error: unknown): Record<string, string> {
@@ -160,10 +165,11 @@ function headersOf (error: unknown): Record<string, string> {
 }
 
 function isFieldValue (value: unknown): boolean {
-  return typeof value === 'number' || (typeof value === 'string' && /^[\t\x20-\x7e]*$/.test(value)) || (Array.isArray(value) && value.every(isFieldValue))
+  if (Array.isArray(value)) return value.every(isFieldValue)
+  return typeof value === 'number' || (typeof value === 'string' && writable(value))
 }
 
-/** Anything can be thrown, a getter that throws included. */
+/** Anything can be thrown, even an object with a getter that throws. */
 function member (value: unknown, name: string): unknown {
   try {
     return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined

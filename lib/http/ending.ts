@@ -1,29 +1,29 @@
 import { Marks } from '../marks/index.ts'
 
-/** What is looked at of a response, over either version of HTTP. */
+/** The part of a response that tells whether it has ended, over either version of HTTP. */
 export interface Ending {
   readonly closed?: boolean
   readonly destroyed?: boolean
-  /** HTTP/2: the response itself says nothing after its end. */
+  /** HTTP/2: the response itself does not tell. */
   readonly stream?: Carrier | null
   once (event: 'close', listener: () => void): unknown
 }
 
-/** What carries one request: its stream over HTTP/2, else the connection. */
+/** What carries a request: its stream over HTTP/2, else the connection. */
 interface Carrier {
   readonly closed?: boolean
   readonly destroyed?: boolean
   once (event: 'close', listener: () => void): unknown
 }
 
-/** Whether a response has ended: answered, hijacked, destroyed, left by its caller. Its `close` does not come again. */
+/** Whether a response has ended (answered, destroyed, or its caller left): `close` is not emitted again. */
 export function hasEnded (response: Ending): boolean {
   return isOver(response) || (response.stream !== undefined && response.stream !== null && isOver(response.stream))
 }
 
 /**
- * Calls once when a response ends, at once when it has. Whoever has waited for something must ask this way: the caller
- * may have left meanwhile, and a listener for `close` would then wait for ever.
+ * Calls once when a response ends, at once if it has. Use it after any wait: the caller may have left meanwhile, and a listener
+ * for `close` would then never run.
  */
 export function whenEnded (response: Ending, call: () => void): void {
   if (hasEnded(response)) call()
@@ -36,16 +36,16 @@ export interface Arrival {
   readonly socket?: Carrier | null
 }
 
-/** Whether the caller of a request has left, and nobody is there to answer. */
+/** Whether the caller of a request has left. */
 export function hasLeft (request: Arrival): boolean {
   const carrier = request.stream ?? request.socket
   return carrier !== undefined && carrier !== null && isOver(carrier)
 }
 
-/** One listener a connection, since requests that are sent behind one another share it. */
+/** One listener per connection: pipelined requests share it. */
 const watched = new Marks<Carrier, Set<() => void>>()
 
-/** Calls when the caller of a request leaves, unless it is cancelled before. */
+/** Calls when the caller of a request leaves. Returns how to cancel that. */
 export function whenLeft (request: Arrival, call: () => void): () => void {
   const carrier = request.stream ?? request.socket
   if (carrier === undefined || carrier === null) return () => {}

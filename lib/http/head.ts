@@ -1,10 +1,10 @@
 import { OutgoingMessage, ServerResponse } from 'node:http'
 import { addVary } from './vary.ts'
 
-/** A header as it is written: lower-case name (RFC 9113 §8.2.1) and value. */
+/** A header: lower-case name (RFC 9113 §8.2.1) and value. */
 export type HeaderPair = readonly [name: string, value: string]
 
-/** Headers that are known at boot, in each form in which they are written. */
+/** Headers known at boot, in every form in which they are written. */
 export interface HeadPart {
   readonly pairs: readonly HeaderPair[]
   /** Names and values in turn, as `writeHead` takes them. */
@@ -14,33 +14,33 @@ export interface HeadPart {
   readonly block: string
 }
 
-/** What the head of every response of a route gets. */
+/** Headers for every response of a route. */
 export interface HeadSet {
   readonly always: HeadPart
-  /** Only where the response says nothing of the kind: Cache-Control below status 400, and from there on. */
+  /** Cache-Control below status 400, and from there on; used when the response has none. */
   readonly success: HeadPart
   readonly error: HeadPart
-  /** Names of headers to take off, whoever set them. */
+  /** Names of headers to remove. */
   readonly remove: ReadonlySet<string>
-  /** Whether shared caches are kept out, whatever `Cache-Control` somebody else set. */
+  /** Keeps shared caches out, whatever `Cache-Control` the handler sets. */
   readonly isPrivate?: boolean
 }
 
 type Value = number | string | readonly string[] | undefined
-/** What `writeHead` is given: names with values, or names and values in turn. */
+/** Headers for `writeHead`: names with values, or names and values in turn. */
 type Given = Readonly<Record<string, Value>> | readonly unknown[] | undefined
 type Write = (this: ServerResponse, status: number, reason?: unknown, headers?: unknown) => ServerResponse
 
 const kHead = Symbol('secure-api.head')
-/** On the prototype of classes whose `_storeHeader` puts the text held here behind the status line. */
+/** On the prototype of classes whose `_storeHeader` writes this text after the status line. */
 export const kBlock: unique symbol = Symbol('secure-api.block')
 const kSet = Symbol('secure-api.head-set')
 type Response = ServerResponse & { [kHead]?: Head, [kSet]?: HeadSet, [kBlock]?: string }
 
-/** Headers that wait until the head of a response is written. */
+/** Headers that wait until the head is written. */
 class Head {
   set: HeadSet
-  /** What wrote heads before. */
+  /** The previous `writeHead`. */
   readonly write: Write
   readonly parts: HeadPart[] = []
   /** Headers of this response alone: names and values in turn. */
@@ -53,12 +53,12 @@ class Head {
   }
 }
 
-/** What RFC 9110 §5.5 allows in a value, without the obsolete octets above ASCII. */
+/** Whether RFC 9110 §5.5 allows the value; obsolete octets above ASCII are refused. */
 export function writable (value: string): boolean {
   return /^[\t\x20-\x7e]*$/.test(value)
 }
 
-/** Prepares headers. Throws on a value that would split the response (RFC 9112 §11.1): what is prepared is not looked at again. */
+/** Prepares headers. Throws on a value that would split the response (RFC 9112 §11.1), because nobody checks it again. */
 export function headPart (pairs: readonly HeaderPair[]): HeadPart {
   const unfit = pairs.find(([, value]) => !writable(value))
   if (unfit !== undefined) throw new TypeError(`the value of ${unfit[0]} cannot be sent`)
@@ -74,9 +74,9 @@ const none = headPart([])
 const emptyPlan: HeadSet = Object.freeze({ always: none, success: none, error: none, remove: new Set<string>() })
 
 /**
- * Sets what the response's head gets besides what the application sets. It is put together when the head is written,
- * by whomever (`reply.send`, a hijacked `raw.end`, an error), since eleven times `setHeader` cost more than all checks.
- * A header that the application set stands instead of ours, but for `Vary`, which has the names of both.
+ * Sets the suite's headers of a response. They are merged when the head is written (by `reply.send`, a hijacked `raw.end`, an error),
+ * because eleven calls of `setHeader` cost more than all checks. A header of the application replaces ours, except `Vary`, which
+ * lists the names of both.
  */
 export function setHead (raw: ServerResponse, set: HeadSet): void {
   const head = headOf(raw)
@@ -84,7 +84,7 @@ export function setHead (raw: ServerResponse, set: HeadSet): void {
   else writeNow(raw, set)
 }
 
-/** For HTTP/2, where there is no moment that every response passes when its head is written. */
+/** For HTTP/2, where not every response goes through one function that writes the head. */
 function writeNow (raw: Response, set: HeadSet): void {
   raw[kSet] = set
   for (const [name, value] of [...set.always.pairs, ...set.error.pairs]) raw.setHeader(name, value)
@@ -105,7 +105,7 @@ function privately (given: unknown): unknown {
   return pairwise(given).flatMap(([name, value]) => [name, isCacheControl(name) ? withoutSharing(String(value)) : value])
 }
 
-/** The head set of an HTTP/2 response, whose headers have been set as for an error. */
+/** The head set of an HTTP/2 response, whose headers are set as for an error. */
 export function headSetOf (raw: Response): HeadSet | undefined {
   return raw[kSet]
 }
@@ -117,19 +117,19 @@ export function addToHead (raw: ServerResponse, part: HeadPart): void {
   else for (const [name, value] of part.pairs) setBeside(raw, name, value)
 }
 
-/** Adds one header with a value made for this response, from text that is known to be {@link writable}. */
+/** Adds one header with a value for this response, which must be {@link writable}. */
 export function addPairToHead (raw: ServerResponse, name: string, value: string): void {
   const head = headOf(raw)
   if (head !== undefined) head.flat.push(name, value)
   else setBeside(raw, name, value)
 }
 
-/** Undefined for responses of HTTP/2: their `end` does not always come by `writeHead`. */
+/** Undefined for HTTP/2: `end` does not always call `writeHead`. */
 function headOf (raw: Response): Head | undefined {
   return raw[kHead] ?? (raw instanceof ServerResponse ? open(raw) : undefined)
 }
 
-/** Somebody may have put another `writeHead` on this response; it is called with what ours makes. */
+/** Another `writeHead` on this response is kept and called with our headers. */
 function open (raw: Response): Head {
   const head = new Head(emptyPlan, raw.writeHead as Write)
   raw[kHead] = head
@@ -145,31 +145,32 @@ function setBeside (raw: ServerResponse, name: string, value: string): void {
 const sentGetter = Object.getOwnPropertyDescriptor(OutgoingMessage.prototype, 'headersSent')?.get
 
 /**
- * Whether Node has sent the head. @fastify/express puts a `headersSent` of its own on each response, which is true as
- * soon as somebody called `send`: Node's getter is asked instead.
+ * Whether Node has sent the head. @fastify/express overrides `headersSent` so that it is true after `send`, so this uses Node's getter.
  */
 export function isHeadSent (raw: { readonly headersSent: boolean }): boolean {
   return raw instanceof OutgoingMessage && sentGetter !== undefined ? sentGetter.call(raw) === true : raw.headersSent
 }
 
-/** Takes the place of a response's own `writeHead`; Node calls it too, before the first byte of a body. */
+/** Replaces a response's `writeHead`; Node calls it too, before the first byte of a body. */
 function writeHead (this: Response, status: number, reason?: unknown, headers?: unknown): ServerResponse {
   const head = this[kHead]
-  if (head === undefined || head.written || isHeadSent(this)) return (head?.write ?? ServerResponse.prototype.writeHead as Write).call(this, status, reason, headers)
+  if (head === undefined || head.written || isHeadSent(this)) {
+    return (head?.write ?? ServerResponse.prototype.writeHead as Write).call(this, status, reason, headers)
+  }
   head.written = true
   const given = (typeof reason === 'string' ? headers : headers ?? reason) as Given
   try {
     const all = complete(this, head, status, given)
     return typeof reason === 'string' ? head.write.call(this, status, reason, all) : head.write.call(this, status, all)
   } catch (error) {
-    // A header of the application cannot be sent. What is tried next has ours too.
+    // The application set an invalid header. The next attempt gets our headers too.
     head.written = false
     if (this[kBlock] !== undefined) this[kBlock] = ''
     throw error
   }
 }
 
-/** What is to be written in place of what was given. */
+/** The headers to write instead of the given ones. */
 function complete (raw: Response, head: Head, status: number, given: Given): Given {
   if (Array.isArray(given) || raw.getHeaderNames().length > 0) return besideOthers(raw, head, status, given)
   const own = unshared(head.set, given as Readonly<Record<string, Value>> | undefined)
@@ -185,7 +186,7 @@ function unshared ({ isPrivate }: Pick<HeadSet, 'isPrivate'>, own: Readonly<Reco
   return value === own[name] ? own : { ...own, [name]: value }
 }
 
-/** Fastify writes names in lower case; whoever writes to `reply.raw` does not. Length first: this is asked for each header of each response. */
+/** `reply.raw` allows any case. The length is compared first: this runs for each header of each response. */
 function cacheControlIn (own: Readonly<Record<string, Value>> | undefined): string | undefined {
   for (const name in own) if (isCacheControl(name)) return name
   return undefined
@@ -196,8 +197,8 @@ function isCacheControl (name: string): boolean {
 }
 
 /**
- * `public`, `s-maxage` and `must-revalidate` let shared caches keep the answer to a request with `Authorization` (RFC 9111 §3.5);
- * with `private` none does. The rest stays: a browser may keep what it may keep.
+ * `public`, `s-maxage` and `must-revalidate` let shared caches store the response to a request with `Authorization` (RFC 9111 §3.5);
+ * `private` prevents that. The rest stays, for the browser's own cache.
  */
 export function withoutSharing (value: string): string {
   const directives = value.split(',').map(directive => directive.trim())
@@ -208,13 +209,13 @@ export function withoutSharing (value: string): string {
 
 const sharing: ReadonlySet<string> = new Set(['public', 's-maxage', 'must-revalidate', 'proxy-revalidate'])
 
-/** Refusals and many handlers say themselves how they may be stored. */
+/** Refusals and many handlers set their own Cache-Control. */
 function cacheFor ({ success, error }: HeadSet, status: number, own: Readonly<Record<string, Value>> | undefined): HeadPart {
   if (own?.['cache-control'] !== undefined) return none
   return status < 400 ? success : error
 }
 
-/** The text goes behind the status line; what was given follows as it is. */
+/** Writes our headers after the status line; the given ones follow unchanged. */
 function asBlock (raw: Response, { set, parts, flat }: Head, cache: HeadPart, own: Given): Given {
   let block = set.always.block + cache.block
   for (const part of parts) block += part.block
@@ -223,7 +224,7 @@ function asBlock (raw: Response, { set, parts, flat }: Head, cache: HeadPart, ow
   return own
 }
 
-/** Whether something given stands in the way of the short path: it replaces one of our headers, or is to be taken off. */
+/** Whether a given header replaces one of ours or must be removed, which rules out the fast path. */
 function overlaps ({ set, parts, flat }: Head, cache: HeadPart, own: Readonly<Record<string, Value>> | undefined): boolean {
   for (const key in own) {
     const name = key.toLowerCase()
@@ -234,7 +235,7 @@ function overlaps ({ set, parts, flat }: Head, cache: HeadPart, own: Readonly<Re
   return false
 }
 
-/** Names and values in turn: Node then neither keeps nor copies them one by one. */
+/** Names and values in turn: Node then does not copy them one by one. */
 function merged (head: Head, cache: HeadPart, own: Readonly<Record<string, Value>> | undefined): unknown[] {
   const { set, parts, flat } = head
   if (!overlaps(head, cache, own)) {
@@ -252,7 +253,7 @@ function merged (head: Head, cache: HeadPart, own: Readonly<Record<string, Value
   return [...names].flat(1)
 }
 
-/** Headers were set on the raw response, and Node writes those: ours are set beside them. */
+/** The raw response has headers of its own: ours are set beside them. */
 function besideOthers (raw: Response, head: Head, status: number, given: Given): Given {
   const { set } = head
   for (const [name, value] of pairsOf(head, status < 400 ? set.success : set.error)) {
@@ -276,16 +277,16 @@ function withVary (name: string, value: unknown, ours: unknown): unknown {
   return name === 'vary' && ours !== undefined ? addVary(String(ours), String(value)) : value
 }
 
-/** Both forms that Node takes: `[name, value, name, value]` and `[[name, value]]`. */
+/** Both forms that Node accepts: `[name, value, name, value]` and `[[name, value]]`. */
 function pairwise (list: readonly unknown[]): (readonly [string, unknown])[] {
   const flat = Array.isArray(list[0]) ? list.flat(1) : list
   return flat.flatMap((name, index) => index % 2 === 0 ? [[String(name), flat[index + 1]] as const] : [])
 }
 
-/** Our headers, those of the same name joined (only `vary` stands in several parts). */
+/** Our headers; `vary`, which several parts set, is joined. */
 function pairsOf ({ set, parts, flat }: Head, cache: HeadPart): Map<string, string> {
   const all = new Map<string, string>()
-  const add = (name: string, value: string) => all.set(name, name === 'vary' && all.has(name) ? addVary(String(all.get(name)), value) : value)
+  const add = (name: string, value: string) => all.set(name, withVary(name, value, all.get(name)) as string)
   for (const part of [set.always, cache, ...parts]) for (const [name, value] of part.pairs) add(name, value)
   for (let index = 0; index < flat.length; index += 2) add(flat[index] ?? '', flat[index + 1] ?? '')
   return all

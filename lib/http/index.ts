@@ -1,7 +1,10 @@
 export { addressOf, withoutPort } from './address.ts'
 export { answers, type Answer, type AnswerCode, type TokenFailureCode } from './answers.ts'
-export { errorAnswer, type ErrorAnswer, type ErrorContext } from './application-error.ts'
-export { addPairToHead, addToHead, headPart, headSetOf, isHeadSent, kBlock, setHead, withoutSharing, writable, type HeaderPair, type HeadPart, type HeadSet } from './head.ts'
+export { errorAnswer } from './application-error.ts'
+export {
+  addPairToHead, addToHead, headPart, headSetOf, isHeadSent, kBlock, setHead, withoutSharing, writable,
+  type HeaderPair, type HeadPart, type HeadSet
+} from './head.ts'
 export { hasEnded, hasLeft, whenEnded, whenLeft } from './ending.ts'
-export { bearerChallenge, ownRefusal, refusal, type OwnRefusal, type Refusal, type RefusalParts } from './refusal.ts'
+export { bearerChallenge, ownRefusal, refusal, type OwnRefusal, type Refusal } from './refusal.ts'
 export { addVary } from './vary.ts'

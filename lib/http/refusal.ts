@@ -1,9 +1,9 @@
 import { STATUS_CODES } from 'node:http'
 import { answers, type Answer, type AnswerCode } from './answers.ts'
 
-/** An answer that ends a request, complete with headers and body. Those without variable parts are made at boot. */
+/** An answer that ends a request, with headers and body. Those without variable parts are made at boot. */
 export interface Refusal {
-  /** One of `docs/errors.md`, or that of a control of the application's own. */
+  /** A code of `docs/errors.md`, or of a control of the application. */
   readonly code: string
   readonly status: number
   readonly title: string
@@ -15,7 +15,7 @@ export interface Refusal {
   readonly reason?: string
 }
 
-export interface RefusalParts {
+interface RefusalParts {
   readonly headers?: Readonly<Record<string, string>>
   /** RFC 9457 §3.2 extension members. */
   readonly extensions?: Readonly<Record<string, unknown>>
@@ -24,7 +24,7 @@ export interface RefusalParts {
   readonly reason?: string
 }
 
-/** Builds the answer for a code: RFC 9457 body, challenge (RFC 6750 §3) where the table asks for one, never cached. */
+/** Builds the answer for a code: RFC 9457 body, challenge (RFC 6750 §3) where the table has one, never cached. */
 export function refusal (code: AnswerCode, parts: RefusalParts = {}): Refusal {
   return problem(code, answers[code], parts)
 }
@@ -38,14 +38,14 @@ function problem (code: string, { status, title, detail, challenge }: Answer, pa
     ...parts.headers
   }
   const members = { type, title, status, detail, code }
-  // Twice: first for the order, then because no extension may replace what the status line says (RFC 9457 §3.1.2).
+  // Twice: first for the order, then so that no extension replaces a member (RFC 9457 §3.1.2).
   const body = JSON.stringify({ ...members, ...extensions, ...members })
-  return Object.freeze({ code, status, title, detail, headers: Object.freeze(headers), body, ...(reason === undefined ? undefined : { reason }) })
+  return Object.freeze({ code, status, title, detail, headers: Object.freeze(headers), body, ...(reason !== undefined && { reason }) })
 }
 
-/** What a control of the application's own answers. */
+/** The answer of a control of the application. */
 export interface OwnRefusal {
-  /** Stable, in capitals, for callers and for the audit trail: `ORDERS_MAINTENANCE`. Codes of the suite begin with `SECURE_API_`. */
+  /** Stable, in capitals, for callers and the audit trail: `ORDERS_MAINTENANCE`. `SECURE_API_` is reserved for the suite. */
   readonly code: string
   /** 400 to 599. */
   readonly status: number
@@ -55,19 +55,21 @@ export interface OwnRefusal {
 }
 
 /**
- * Makes the refusal of a control of the application's own, once, at boot. Throws a TypeError for a code or status that cannot be one.
+ * Makes the refusal of a control of the application, once, at boot. Throws a TypeError for an invalid code or status.
  *
  * @example
  * const closed = ownRefusal({ code: 'ORDERS_MAINTENANCE', status: 503, detail: 'Back at noon.', headers: { 'retry-after': '600' } })
  */
 export function ownRefusal ({ code, status, detail, headers = {} }: OwnRefusal): Refusal {
-  if (!/^[A-Z][A-Z0-9_]{2,63}$/.test(code) || code.startsWith('SECURE_API_')) throw new TypeError(`'${code}' is no code for a control of your own: write capitals and _, such as ORDERS_MAINTENANCE`)
+  if (!/^[A-Z][A-Z0-9_]{2,63}$/.test(code) || code.startsWith('SECURE_API_')) {
+    throw new TypeError(`'${code}' is not a valid code for a control of your own: use capitals and _, such as ORDERS_MAINTENANCE`)
+  }
   const title = status >= 400 ? STATUS_CODES[status] : undefined
-  if (title === undefined) throw new TypeError(`${status} is not the status of a refusal`)
+  if (title === undefined) throw new TypeError(`${status} is not an error status`)
   return problem(code, { status, title, detail }, { headers })
 }
 
-/** The same for every API: it tells a stranger nothing. */
+/** The same for every API, so it reveals nothing. */
 const realm = 'api'
 
 /**
@@ -81,7 +83,7 @@ export function bearerChallenge (error: NonNullable<Answer['challenge']>, descri
   return `Bearer ${attributes.join(', ')}`
 }
 
-/** RFC 9110 §5.6.4 quoted-string; what may not stand in one is dropped (RFC 6750 §3 allows less than that). */
+/** RFC 9110 §5.6.4 quoted-string; other characters are dropped (RFC 6750 §3 allows even fewer). */
 function quoted (text: string): string {
   return `"${text.replace(/[^\x20-\x7e]|["\\]/g, '')}"`
 }

@@ -1,4 +1,4 @@
-/** Adds field names to a Vary value, each once; what others vary by stays, and `*` says it all (RFC 9110 §12.5.5). */
+/** Adds field names to a Vary value, each once; `*` covers all (RFC 9110 §12.5.5). */
 export function addVary (present: string, added: string): string {
   const names = present.split(',').map(name => name.trim()).filter(name => name !== '')
   if (names.includes('*')) return '*'

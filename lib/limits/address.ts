@@ -1,13 +1,12 @@
 import { isIPv4 } from 'node:net'
 import { withoutPort } from '../http/index.ts'
 
-/** The key of requests whose address is not known (a Unix socket) or makes no sense: they share one budget. */
+/** The key of requests without a readable address (a Unix socket, for one): they share one budget. */
 export const unknownAddress = 'unknown'
 
 /**
- * Whose budget a request from this address counts against. IPv4 as it is; IPv6 by /64, which is what one subscriber has
- * (RFC 6177); addresses that carry an IPv4 address, in whatever spelling, by that one, or else all callers behind a translator
- * would share a budget, and one caller with two spellings would have two. A port is left out.
+ * The budget key of an address. IPv4 as it is; IPv6 by /64, the network of one subscriber (RFC 6177); addresses that embed an IPv4
+ * address by that one, so that callers behind a translator do not share a budget and two spellings do not make two. Without the port.
  */
 export function addressKey (address: string | undefined): string {
   if (address === undefined) return unknownAddress
@@ -17,13 +16,13 @@ export function addressKey (address: string | undefined): string {
   return parse(address) ? embeddedIPv4() ?? network() : unknownAddress
 }
 
-/** The groups of the address at hand. One array for all, since nothing here waits. */
+/** The groups of the current address. One array is enough, because everything here is synchronous. */
 const groups = new Uint16Array(8)
 
 interface Translation {
   /** The groups that mark the form. */
   readonly prefix: readonly number[]
-  /** Which group the IPv4 address starts at. */
+  /** The group at which the IPv4 address starts. */
   readonly at: number
 }
 
@@ -58,8 +57,8 @@ function group (index: number): number {
 }
 
 /**
- * Reads RFC 4291 §2.2 text into `groups`; false when it is none. `net.isIPv6` and splitting took 2 µs a request, this a fifth.
- * A zone (RFC 4007 §11) names an interface of this machine and is left out.
+ * Reads RFC 4291 §2.2 text into `groups`; false if it is malformed. Five times as fast as `net.isIPv6` and splitting (2 µs).
+ * Ignores a zone (RFC 4007 §11), which names an interface of this machine.
  */
 function parse (text: string): boolean {
   const zone = text.indexOf('%')
@@ -96,7 +95,7 @@ function pair (text: string, at: number): boolean {
   return true
 }
 
-/** Puts zeros where `::` stood, which is for one group at least. */
+/** Inserts zeros for `::`, which stands for at least one group. */
 function spread (count: number, gap: number): boolean {
   if (gap === -1) return count === 8
   if (count > 7) return false

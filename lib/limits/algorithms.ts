@@ -4,13 +4,13 @@ import type { Algorithm } from './options.ts'
 import type { LimitPolicy } from './policy.ts'
 
 /**
- * One way of counting, as a state machine over a chain of cells. `redis-script.ts` says the same in Lua; the contract
- * suite runs over both. A request fits when `used + cost` is at most the policy's `burst`.
+ * One way of counting, as a state machine over a chain of cells. `redis-script.ts` is the same in Lua; the contract tests run over
+ * both. A request fits if `used + cost` is at most the policy's `burst`.
  */
 export interface Counting {
-  /** Drops what has expired, and returns the units still counted. */
+  /** Drops expired units and returns the remaining ones. */
   used (chains: Chains, slot: number, policy: LimitPolicy, now: number): number
-  /** Counts a request that fits. `used` has been called for the same `now`. */
+  /** Counts a request that fits. Call `used` first, with the same `now`. */
   spend (chains: Chains, slot: number, policy: LimitPolicy, cost: number, now: number, lease: number): void
   /** Milliseconds until `excess` units are free. */
   retryAfter (chains: Chains, slot: number, policy: LimitPolicy, excess: number, now: number): number
@@ -19,15 +19,14 @@ export interface Counting {
   refund (chains: Chains, slot: number, policy: LimitPolicy, taken: Decision, at: number): void
 }
 
-/** Rounding errors of a bucket's level lie far below this; so does every amount of units that matters. */
+/** Above the rounding errors of a bucket's level, below any relevant amount of units. */
 export const tolerance = 1e-9
-/** A permit may come free at any moment; asking again sooner would be a busy loop. */
+/** A permit may become free at any moment; retrying sooner would be a busy loop. */
 export const permitRetryMs = 1000
 
 /**
- * A log of requests. One made at t counts until t + window, and therefore no window, wherever it starts, holds more than
- * `limit`. Requests closer together than the granularity share a cell, which counts until its newest expires:
- * fewer may be admitted than could be, never more.
+ * A log of requests. One at t counts until t + window, so no window, wherever it starts, has more than `limit`. Requests closer
+ * together than the granularity share a cell, which counts until its newest request expires: this may admit fewer, never more.
  */
 const slidingWindow: Counting = {
   used (chains, slot, { windowMs }, now) {
@@ -85,8 +84,8 @@ const fixedWindow: Counting = {
 }
 
 /**
- * GCRA as a leaky bucket: `first` is when the level was worked out, `count` and the slot's sum are the level. A level keeps its
- * precision where a theoretical arrival time, added up from fractions, does not.
+ * GCRA as a leaky bucket: `first` is the time of the level, `count` and the slot's sum are the level. Unlike a theoretical arrival
+ * time, which adds up fractions, a level keeps its precision.
  */
 const tokenBucket: Counting = {
   used (chains, slot, { emissionMs }, now) {
@@ -142,7 +141,7 @@ function setLevel (chains: Chains, slot: number, cell: number, level: number, no
   chains.used[slot] = level
 }
 
-/** Takes units out of the cell that holds them. One that is gone has expired, and nothing is given back. */
+/** Takes units out of their cell. If the cell has expired, nothing is given back. */
 function giveBack (chains: Chains, slot: number, cost: number, holds: (cell: number) => boolean): void {
   let cell = at(chains.head, slot)
   while (cell !== none && !holds(cell)) cell = at(chains.next, cell)

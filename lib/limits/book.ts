@@ -3,10 +3,10 @@ import { LimitSchema, type Limit, type RateLimitOptions, type StoreFailure } fro
 import { compilePolicies, compilePolicy, type LimitPolicy } from './policy.ts'
 import { validateLimit } from './validate.ts'
 
-/** What can be changed of a policy while the server runs: parts of its limit, and whether it applies at all. */
+/** What can change at run time: parts of the limit, and whether it applies. */
 export type LimitChange = Partial<Limit> & { readonly disabled?: boolean }
 
-/** A policy as it is at the moment. */
+/** The current state of a policy. */
 export interface LimitState {
   readonly name: string
   readonly limit: number
@@ -14,21 +14,21 @@ export interface LimitState {
   readonly algorithm: LimitPolicy['algorithm']
   readonly dryRun: boolean
   readonly disabled: boolean
-  /** Whether it differs from what the server was started with. */
+  /** Whether it differs from the configuration at start. */
   readonly changed: boolean
 }
 
-/** A policy that requests look up each time, because it may be changed. */
+/** A policy that can change at run time. */
 export interface Entry {
   readonly name: string
   readonly configured: Limit
   readonly onStoreFailure: StoreFailure
   policy: LimitPolicy
-  /** The policy, alone in a list; empty while it is disabled. */
+  /** A list of the policy alone; empty while it is disabled. */
   active: readonly LimitPolicy[]
 }
 
-/** All policies of a limiter by name, and the switches to change them without a restart. */
+/** All policies of a limiter by name; they can change without a restart. */
 export class LimitBook {
   readonly #entries = new Map<string, Entry[]>()
   readonly #onStoreFailure: StoreFailure
@@ -48,13 +48,13 @@ export class LimitBook {
     return this.#entries.get(name)?.[0]
   }
 
-  /** The entry of a limit that is written at a route: the same for the same limit under the same name. */
+  /** The entry of a route's own limit: the same for the same limit and name. */
   define (name: string, limit: Limit): Entry {
     const known = this.#entries.get(name)?.find(({ configured }) => configured === limit)
     return known ?? this.#add(name, limit, compilePolicy(name, limit, this.#onStoreFailure))
   }
 
-  /** What applies of these entries now. Rebuilt only after a change. */
+  /** The active policies of these entries. Rebuilt only after a change. */
   select (entries: readonly Entry[]): () => readonly LimitPolicy[] {
     const [only] = entries
     if (only !== undefined && entries.length === 1) return () => only.active
@@ -71,11 +71,13 @@ export class LimitBook {
     return [...this.#entries.values()].flat().map(stateOf)
   }
 
-  /** Changes a policy from what it was started with. Throws a ConfigurationError, and changes nothing, when the result would be refused at boot. */
+  /** Applies a change to the configuration at start. Throws a ConfigurationError and changes nothing if the result is invalid. */
   change (name: string, { disabled = false, ...change }: LimitChange): LimitState {
     const problems = new Problems()
     const entries = this.#known(name, problems)
-    if (typeof disabled !== 'boolean') problems.add('SECURE_API_OPTION_TYPE', `${name}.disabled`, 'this is neither true nor false', 'Give true or false.')
+    if (typeof disabled !== 'boolean') {
+      problems.add('SECURE_API_OPTION_TYPE', `${name}.disabled`, 'this is not true or false', 'Give true or false.')
+    }
     const changed = entries.map(entry => ({ entry, limit: { ...entry.configured, ...change } }))
     for (const { limit } of changed) checkChange(limit, change, name, problems)
     problems.throwIfAny()
@@ -83,14 +85,14 @@ export class LimitBook {
     return this.#first(name)
   }
 
-  /** Makes a policy what the server was started with. */
+  /** Restores the configuration at start. */
   restore (name: string): LimitState {
     return this.change(name, {})
   }
 
   #first (name: string): LimitState {
     const [entry] = this.#entries.get(name) ?? []
-    if (entry === undefined) throw new TypeError('a policy that was changed is gone')
+    if (entry === undefined) throw new TypeError('the changed policy does not exist')
     return stateOf(entry)
   }
 
@@ -98,7 +100,8 @@ export class LimitBook {
     const entries = this.#entries.get(name)
     if (entries !== undefined) return entries
     const meant = suggest(name, [...this.#entries.keys()])
-    problems.add('SECURE_API_OPTION_UNKNOWN', name, 'no rate-limit policy has this name', meant === undefined ? 'See `app.rateLimits.list()`.' : `Did you mean \`${meant}\`?`)
+    const fix = meant === undefined ? 'See `app.rateLimits.list()`.' : `Did you mean \`${meant}\`?`
+    problems.add('SECURE_API_OPTION_UNKNOWN', name, 'no rate-limit policy has this name', fix)
     return []
   }
 
@@ -115,18 +118,18 @@ export class LimitBook {
   }
 }
 
-/** Whose budget it is stays as it was: other keys would mean that every caller starts anew. */
+/** `by` cannot change: with other keys every caller would start from zero. */
 function checkChange (limit: Limit, change: Partial<Limit>, path: string, problems: Problems): void {
-  const before = problems.list().length
-  check(LimitSchema, limit, path, problems)
-  if (problems.list().length === before) validateLimit(limit, path, problems)
-  if ('by' in change) problems.add('SECURE_API_OPTION_CONFLICT', `${path}.by`, 'whose budget it is cannot change while it is counted', 'Leave it out, and restart with the new one.')
+  if (problems.clean(found => check(LimitSchema, limit, path, found))) validateLimit(limit, path, problems)
+  if (!('by' in change)) return
+  problems.add('SECURE_API_OPTION_CONFLICT', `${path}.by`, '`by` cannot change at run time', 'Omit it, and restart with the new value.')
 }
 
 function stateOf ({ name, configured, policy, active }: Entry): LimitState {
   const { limit, windowMs, algorithm, dryRun } = policy
   const disabled = active.length === 0
   const original = compilePolicy(name, configured)
-  const changed = disabled || limit !== original.limit || windowMs !== original.windowMs || algorithm !== original.algorithm || dryRun !== original.dryRun || policy.burst !== original.burst
+  const shown = ['limit', 'windowMs', 'algorithm', 'dryRun', 'burst'] as const
+  const changed = disabled || shown.some(property => policy[property] !== original[property])
   return { name, limit, windowMs, algorithm, dryRun, disabled, changed }
 }

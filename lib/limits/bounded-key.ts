@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 const longest = 128
 const hashMark = '#'
 
-/** The key, or its hash if it is so long that keeping many would cost memory. A key that looks like a hash is hashed too, so that none can pose as another's. */
+/** The key, or its hash if the key is long. A key that looks like a hash is hashed too, so that it cannot pose as one. */
 export function boundedKey (key: string): string {
   return key.length <= longest && !key.startsWith(hashMark) ? key : hashedKey(key)
 }

@@ -2,12 +2,11 @@
 export const none = -1
 
 /**
- * The state of every budget in memory: each slot (one caller's budget) owns a chain of cells in the order of time, and a cell
- * counts requests made between `first` and `last`. All of it lies in typed arrays, so that a flood of keys makes
- * neither garbage nor surprises: the most it can take is known from the start.
+ * The state of all budgets in memory. Each slot (one caller's budget) owns a chain of cells in order of time; a cell counts
+ * requests between `first` and `last`. Typed arrays bound the memory: a flood of keys causes no garbage.
  *
- * Each slot can always have one cell. Further cells come from a common reserve; once that is used up, a chain
- * grows no more and its newest cell takes in what follows. Then a request counts longer than it should, never shorter.
+ * Each slot always has room for one cell. Further cells come from a common reserve; once it is used up, the newest cell of a chain
+ * absorbs later requests, which then count longer than they should, never shorter.
  */
 export class Chains {
   head = new Int32Array(initialSize).fill(none)
@@ -39,7 +38,7 @@ export class Chains {
     this.tail.fill(none, filled)
   }
 
-  /** Counts `count` units at `first`; `last` is what the algorithm makes of it. */
+  /** Counts `count` units at `first`; the algorithm defines `last`. */
   append (slot: number, first: number, last: number, count: number): void {
     this.used[slot] = at(this.used, slot) + count
     const tail = at(this.tail, slot)

@@ -2,11 +2,11 @@ import { channel } from 'node:diagnostics_channel'
 import type { FastifyRequest } from 'fastify'
 import { isDecision, isUnavailable, type Decision, type LimitOutcome, type Source } from './decision.ts'
 
-/** What is published on the diagnostics channel `secure-api.rate-limit`: one message for each policy that decided about a request. */
+/** A message on the diagnostics channel `secure-api.rate-limit`, one for each policy that decided on a request. */
 export interface LimitMessage {
   /** The name of the policy. */
   readonly policy: string
-  /** `shadow` is a refusal by a dry run, which refuses nothing; `unavailable` a 503 because the store could not be asked. */
+  /** `shadow`: a dry run would have refused; `unavailable`: a 503 because the store is unavailable. */
   readonly result: 'allowed' | 'denied' | 'shadow' | 'unavailable'
   /** Where it was decided; absent for `unavailable`. */
   readonly source?: Source
@@ -18,7 +18,7 @@ export interface LimitMessage {
 
 const decisions = channel('secure-api.rate-limit')
 
-/** Costs one look at a boolean while nobody subscribes. */
+/** Nearly free without subscribers. */
 export function publish (outcome: LimitOutcome | readonly Decision[], request: FastifyRequest): void {
   if (!decisions.hasSubscribers) return
   const list: readonly LimitOutcome[] = isDecision(outcome) || isUnavailable(outcome) ? [outcome] : outcome
@@ -32,13 +32,13 @@ function messageOf (outcome: LimitOutcome, request: FastifyRequest): LimitMessag
   return { policy: policy.name, result, source, limit, remaining, retryAfterMs, request }
 }
 
-/** What the audit trail keeps of a decision. */
-export interface DecidedLimit {
+/** The part of a decision for the audit trail. */
+interface DecidedLimit {
   readonly policy: string
   readonly remaining: number
 }
 
-/** Where the decision of a request is kept. The plugin decorates requests with it, so that they keep their shape. */
+/** The decision of a request. The plugin decorates requests with it, so that they keep their shape. */
 export const kDecided: unique symbol = Symbol('secure-api.limit')
 
 interface Decided { [kDecided]?: Decision | readonly Decision[] | null }
@@ -47,13 +47,12 @@ export function noteDecision (request: FastifyRequest, decision: Decision | read
   (request as Decided)[kDecided] = decision
 }
 
-/** The policy that refused the request, or else the one closest to its limit; dry runs apart. */
+/** The policy that refused the request, else the one closest to its limit, without dry runs. */
 export function limitOf (request: FastifyRequest): DecidedLimit | undefined {
   const noted = (request as Decided)[kDecided]
   if (noted === undefined || noted === null) return undefined
   if (isDecision(noted)) return noted.dryRun ? undefined : { policy: noted.policy.name, remaining: noted.remaining }
-  const list = noted
-  const enforced = list.filter(({ dryRun }) => !dryRun)
+  const enforced = noted.filter(({ dryRun }) => !dryRun)
   const tightest = enforced.find(({ allowed }) => !allowed) ?? enforced.toSorted((a, b) => a.remaining - b.remaining)[0]
   return tightest && { policy: tightest.policy.name, remaining: tightest.remaining }
 }

@@ -4,7 +4,7 @@ import { MemoryStore } from './memory-store.ts'
 import { defaultKeyPrefix } from './options.ts'
 import { ResilientLimiter } from './resilient.ts'
 
-export interface LimiterOptions {
+interface LimiterOptions {
   /** Where counts are shared. Absent: this process' memory. */
   readonly redis?: RedisLike
   readonly keyPrefix?: string

@@ -2,20 +2,20 @@ import type { StoreEvent, StoreFailureReason } from '../redis/index.ts'
 import type { LimitPolicy } from './policy.ts'
 
 /**
- * Where a decision was made: this process' memory because there is no Redis (`memory`), Redis, memory because Redis could not
- * be asked (`fallback`), a refusal of Redis that still stands (`deny-cache`), or nowhere, under `onStoreFailure: 'allow'` (`open`).
+ * Where a decision was made: in memory without Redis (`memory`), in Redis, in memory because Redis is unavailable (`fallback`), by
+ * a cached refusal of Redis (`deny-cache`), or nowhere, with `onStoreFailure: 'allow'` (`open`).
  */
 export type Source = 'memory' | 'redis' | 'fallback' | 'deny-cache' | 'open'
 
-/** What one policy says about one request. A new object each time. */
+/** The decision of one policy on one request. */
 export interface Decision {
-  /** The verdict, also of a dry run: ask {@link refusing} what it means for the request. */
+  /** The verdict, also of a dry run: {@link refusing} tells what it means for the request. */
   readonly allowed: boolean
   readonly policy: LimitPolicy
   readonly limit: number
   /** Units left after this request. */
   readonly remaining: number
-  /** 0 when allowed; else the milliseconds after which the same request fits, if nobody else takes the room. */
+  /** 0 when allowed; else milliseconds until the same request fits, unless others use the budget first. */
   readonly retryAfterMs: number
   /** Milliseconds until nothing is counted any more. */
   readonly resetMs: number
@@ -30,7 +30,7 @@ export interface Decision {
   readonly lease: number
 }
 
-/** The store could not be asked, and the policy says `deny`. Not a refusal of the caller: answer 503, never 429. */
+/** The store is unavailable and the policy says `deny`. Not the caller's fault: answer 503, never 429. */
 export interface Unavailable {
   readonly unavailable: true
   readonly policy: LimitPolicy
@@ -38,38 +38,36 @@ export interface Unavailable {
 }
 
 export type LimitOutcome = Decision | Unavailable
-/** A policy, whose budget of it, and how many units unless it is the policy's own `cost`. */
+/** A policy, the key of the budget, and the units unless the policy's own `cost` applies. */
 export type Charge = readonly [policy: LimitPolicy, key: string, cost?: number]
 export type MaybePromise<T> = T | Promise<T>
 
-/**
- * Counts requests. Nothing here throws or rejects, whatever the store does; synchronous wherever the answer is known in this process.
- */
+/** Counts requests. Never throws or rejects, whatever the store does; synchronous if this process knows the answer. */
 export interface Limiter {
-  /** Takes `cost` units (the policy's own unless given) of one budget, if they fit. A cost that is no whole number of at least 1 is refused. */
+  /** Takes `cost` units (default: the policy's own) if they fit. A cost that is not a whole number of at least 1 is refused. */
   take (policy: LimitPolicy, key: string, cost?: number): MaybePromise<LimitOutcome>
-  /** Takes from several budgets, or, when one refuses, from none. Decisions are in the order of the charges, each policy at most once. */
+  /** Takes from all budgets, or from none if one refuses. Decisions are in the order of the charges, each policy at most once. */
   consume (charges: readonly Charge[]): MaybePromise<readonly Decision[] | Unavailable>
-  /** As `take`, and takes nothing. Not for deciding who may try: two callers can peek at once. Take, and refund on success. */
+  /** As `take`, without taking. Not for admission, because two callers can peek at once: take, and refund on success. */
   peek (policy: LimitPolicy, key: string): MaybePromise<LimitOutcome>
-  /** A refusal that is known without asking anybody, or undefined. For gates before costly work. */
+  /** A refusal known without the store, or undefined. For gates before costly work. */
   denied (policy: LimitPolicy, key: string): Decision | undefined
-  /** Gives back what `take` took; for `concurrency`, releases the permit. Units that have expired meanwhile are not given back twice. */
+  /** Gives back what `take` took; for `concurrency`, releases the permit. Expired units are not given back. */
   refund (policy: LimitPolicy, key: string, taken: Decision): MaybePromise<void>
-  /** Forgets all that is counted in a budget. */
+  /** Clears a budget. */
   reset (policy: LimitPolicy, key: string): MaybePromise<void>
   status (): LimiterStatus
-  /** Ends timers. A connection that was given is left open. */
+  /** Stops timers. Leaves the application's connection open. */
   close (): MaybePromise<void>
 }
 
 export interface LimiterStatus {
   readonly store: 'memory' | 'redis'
-  /** `unavailable` while Redis is not asked; requests are then decided as `onStoreFailure` says. */
+  /** While `unavailable`, requests are decided as `onStoreFailure` says. */
   readonly state: 'available' | 'unavailable'
   /** The cause of the last failure, from a closed list; never a driver's text. */
   readonly failure?: StoreFailureReason
-  /** What the server or the network called it: `WRONGPASS`, `NOPERM`, `ECONNREFUSED`. */
+  /** The code of the server or the network: `WRONGPASS`, `NOPERM`, `ECONNREFUSED`. */
   readonly failureCode?: string
   /** How often Redis failed to answer in time, or at all. */
   readonly failures: number
@@ -79,14 +77,14 @@ export interface LimiterStatus {
 export interface MemoryStatus {
   readonly keys: number
   readonly capacity: number
-  /** How many budgets were forgotten before their time, for lack of room. */
+  /** Budgets dropped early for lack of room. */
   readonly evictions: number
 }
 
 /** Reported once for each change, not for each request. */
 export type LimiterEvent = StoreEvent | { readonly type: 'memory-saturated', readonly keys: number }
 
-/** One decision, and no list of them. */
+/** One decision, not a list. */
 export function isDecision (outcome: LimitOutcome | readonly Decision[]): outcome is Decision {
   return Object.hasOwn(outcome, 'allowed')
 }
@@ -95,30 +93,31 @@ export function isUnavailable (outcome: LimitOutcome | readonly Decision[]): out
   return Object.hasOwn(outcome, 'unavailable')
 }
 
-/** True when the request must be refused because of this decision. */
+/** Whether this decision refuses the request. */
 export function refusing (decision: Decision): boolean {
   return !decision.allowed && !decision.dryRun
 }
 
-/** The units a charge stands for. A request in flight is one, whatever else it costs. */
+/** The units of a charge. A request in flight is one unit, whatever its cost. */
 export function costOf ([policy, , cost = policy.cost]: Charge): number {
   return policy.algorithm === 'concurrency' ? 1 : cost
 }
 
 let leases = 0
 
-/** A number for a permit, unlike every other of this process, whichever store gives it. */
+/** A number for a permit, unique in this process. */
 export function nextLease (): number {
   return ++leases
 }
 
-/** A cost that can be counted; anything else is refused wherever it turns up. */
+/** Whether a cost can be counted; any other is refused. */
 export function countable (cost: number): boolean {
   return Number.isSafeInteger(cost) && cost >= 1
 }
 
-/** The refusal of a caller whose plan is not known: nobody is asked, and nothing is counted. */
+/** The refusal of a caller without a known plan; nothing is counted. */
 export function unplanned (policy: LimitPolicy, now: number): Decision {
   const { limit, windowMs, dryRun, cost } = policy
-  return { allowed: false, policy, limit, remaining: 0, retryAfterMs: windowMs, resetMs: windowMs, source: 'memory', dryRun, cost, at: now, stamp: now, lease: 0 }
+  const times = { retryAfterMs: windowMs, resetMs: windowMs, at: now, stamp: now }
+  return { allowed: false, policy, limit, remaining: 0, ...times, source: 'memory', dryRun, cost, lease: 0 }
 }

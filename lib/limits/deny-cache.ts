@@ -1,23 +1,23 @@
 import { countable, type Decision } from './decision.ts'
 import type { LimitPolicy } from './policy.ts'
 
-/** A refusal, as long as it stands. */
+/** A refusal that still stands. */
 interface Refused {
   readonly decision: Decision
   /** No request of this cost fits before. */
   readonly until: number
-  /** From here on the store is asked again, for another process may have reset or refunded the budget. */
+  /** From then on the store is asked again: another process may have reset or refunded the budget. */
   readonly askAgain: number
 }
 
 const defaultCapacity = 10_000
 const longestUnasked = 5_000
-/** Shorter refusals are over before the entry pays. */
+/** Shorter refusals are not worth an entry. */
 const shortest = 2
 
 /**
- * Refusals of Redis, remembered here: a caller who is over a limit is refused without asking again, so that an attack
- * costs less than normal traffic. Full, it forgets the oldest, which then is asked for once more.
+ * Cached refusals of Redis: a caller over a limit is refused without asking again, so an attack costs less than normal traffic.
+ * When full, it drops the oldest.
  */
 export class DenyCache {
   readonly #now: () => number
@@ -30,7 +30,7 @@ export class DenyCache {
     this.#capacity = capacity
   }
 
-  /** Remembers a refusal. One of `concurrency` may end at any moment, and one of an impossible cost says nothing of the budget. */
+  /** Caches a refusal, unless it is of `concurrency`, which may end at any moment, or of an impossible cost. */
   remember (key: string, decision: Decision): void {
     const { policy, cost, retryAfterMs } = decision
     if (policy.algorithm === 'concurrency' || retryAfterMs < shortest || !countable(cost) || cost > policy.burst) return
@@ -43,7 +43,7 @@ export class DenyCache {
     this.#order.set(refused, [table, key])
   }
 
-  /** The refusal that still stands for a request of this cost. `stale` takes also one the store would be asked about again. */
+  /** The cached refusal for a request of this cost. `stale` includes those due to be asked again. */
   find (policy: LimitPolicy, key: string, cost: number = policy.cost, stale: boolean = false): Decision | undefined {
     const refused = this.#tables.get(policy.id)?.get(key)
     if (refused === undefined || cost < refused.decision.cost || policy.burst !== refused.decision.policy.burst) return undefined

@@ -3,10 +3,10 @@ import type { Entry } from './book.ts'
 import { MemoryStore } from './memory-store.ts'
 import type { LimitPolicy } from './policy.ts'
 
-/** A unit of the budget that one verification holds until it is known how it ends. */
+/** A unit of the budget, held while a verification runs. */
 export interface Reservation {
   readonly key: string
-  /** Absent from those of a policy that refuses nobody at the moment. */
+  /** Absent while the policy refuses nobody. */
   readonly taken?: { readonly policy: LimitPolicy, readonly decision: Decision }
 }
 
@@ -20,27 +20,27 @@ export function isRefused (entrance: Reservation | Refused): entrance is Refused
 
 interface Waiting {
   readonly resolve: (entrance: Entrance) => void
-  /** Whether anybody still waits for the answer. */
+  /** Whether the caller has left. */
   readonly gone: () => boolean
 }
 
-/** The verifications of one address that are under way, and those that wait for a unit that one of them may give back. */
+/** The running verifications of one address, and those that wait for a unit. */
 interface Gate {
   running: number
   readonly waiting: Waiting[]
 }
 
-/** So many wait behind one key; more are turned away. */
+/** At most this many wait per key; more are turned away. */
 const longestQueue = 1000
 
 /**
- * The budget of failed verifications. A unit is reserved in this process before a verification begins, and given back when it
- * succeeds, so that however late the store answers, never more are verified than units are left as far as this process knows.
- * The store is told of each failure, and what it knows of other processes is taken over when it answers.
+ * The budget of failed verifications. This process reserves a unit before each verification and gives it back on success, so at
+ * most `limit` verifications run at once per address, however late the store answers. The store learns of each failure; its answer
+ * brings in the failures that other processes have counted.
  */
 export class FailureReservations {
   readonly #limiter: Limiter
-  /** Where units are reserved, always at once: the limiter itself, where that is memory. */
+  /** Where units are reserved, synchronously: the limiter itself if that is memory. */
   readonly #ledger: MemoryStore
   readonly #entry: Entry
   readonly #gates = new Map<string, Gate>()
@@ -51,7 +51,7 @@ export class FailureReservations {
     this.#entry = entry
   }
 
-  /** A unit, a refusal, or a promise of one of them while others hold all units that are left. */
+  /** A unit, a refusal, or a promise of one of them while others hold all remaining units. */
   enter (key: string, gone: () => boolean): Entrance | Promise<Entrance> {
     const gate = this.#gates.get(key)
     const entrance = this.#reserve(key, gate?.running ?? 0)
@@ -61,7 +61,7 @@ export class FailureReservations {
     return new Promise(resolve => { waiting.push({ resolve, gone }) })
   }
 
-  /** The verification did not fail: the unit goes to the next. */
+  /** The verification succeeded: the unit goes to the next. */
   giveBack ({ key, taken }: Reservation): void {
     if (taken !== undefined) this.#ledger.refund(taken.policy, key, taken.decision)
     this.#end(key)
@@ -78,7 +78,7 @@ export class FailureReservations {
     for (const policy of this.#entry.active) this.#tell(policy, key, this.#ledger.take(policy, key))
   }
 
-  /** Undefined: all units are held by others, who may give them back. */
+  /** Undefined: others hold all units and may give them back. */
   #reserve (key: string, running: number): Entrance | undefined {
     const [policy] = this.#entry.active
     if (policy === undefined) return this.#begin(key, { key })
@@ -105,7 +105,7 @@ export class FailureReservations {
     if (gate.running === 0) this.#gates.delete(key)
   }
 
-  /** As many as there are units, in their order. When nobody holds one any more the others are refused: none is left waiting. */
+  /** Admits waiting verifications in order while units last. When nobody holds a unit any more, the rest is refused. */
   #wake (key: string, gate: Gate): void {
     for (let next = gate.waiting[0]; next !== undefined; next = gate.waiting[0]) {
       const entrance = next.gone() ? 'crowded' : this.#reserve(key, gate.running)
@@ -115,7 +115,7 @@ export class FailureReservations {
     }
   }
 
-  /** `onStoreFailure: 'allow'` counts nothing while the store is away. */
+  /** `onStoreFailure: 'allow'` counts nothing while the store is unavailable. */
   #tell (policy: LimitPolicy, key: string, reserved: Decision): void {
     if (this.#limiter === this.#ledger) return
     const learn = (outcome: LimitOutcome) => {

@@ -2,15 +2,15 @@ import { refusal, type Refusal } from '../http/index.ts'
 import { refusing, type Decision, type Unavailable } from './decision.ts'
 import { quotaExceeded, type LimitPolicy } from './policy.ts'
 
-/** draft-ietf-httpapi-ratelimit-headers-11 §5: a problem type that is registered with IANA. */
+/** draft-ietf-httpapi-ratelimit-headers-11 §5: a problem type registered with IANA. */
 const reducedCapacity = 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity'
 
-/** The value of `RateLimit-Policy` for the policies of a route. Make it once. Empty, and not to be sent, when all are dry runs. */
+/** The value of `RateLimit-Policy` for the policies of a route. Make it once. If empty (only dry runs), do not send it. */
 export function rateLimitPolicyField (policies: readonly LimitPolicy[]): string {
   return policies.filter(({ dryRun }) => !dryRun).map(policy => policy.header).join(', ')
 }
 
-/** The value of `RateLimit`: what is left, and in how many seconds there is more. A dry run is not announced: callers would heed it. */
+/** The value of `RateLimit`: what is left, and seconds until there is more. Dry runs are not announced: callers would obey them. */
 export function rateLimitField (decisions: readonly Decision[]): string {
   const [only] = decisions
   if (only !== undefined && decisions.length === 1) return only.dryRun ? '' : item(only)
@@ -23,32 +23,29 @@ function enforced (decisions: readonly Decision[]): readonly Decision[] {
 
 function item (decision: Decision): string {
   const { policy } = decision
-  const remaining = announced(decision)
-  return policy.algorithm === 'concurrency' ? `${policy.label};r=${remaining}` : `${policy.label};r=${remaining};t=${secondsLeft(decision)}`
+  const text = `${policy.label};r=${announced(decision)}`
+  return policy.algorithm === 'concurrency' ? text : `${text};t=${secondsLeft(decision)}`
 }
 
-/**
- * Never more than the quota beside it (draft §3: `r` is what remains of `q`): the burst of a token bucket can hold more, and a caller
- * that is told less loses nothing.
- */
+/** At most the quota (draft §3: `r` is what remains of `q`). The burst of a token bucket may be larger. */
 function announced ({ policy, remaining }: Decision): number {
   return Math.min(remaining, policy.limit)
 }
 
-/** For a refusal the time to wait, so that `Retry-After` is never before `t` (draft §3.3); else the time until the budget is whole. */
+/** For a refusal the time to wait, so that `Retry-After` is never before `t` (draft §3.3); else the time until the budget is full. */
 function secondsLeft ({ allowed, retryAfterMs, resetMs }: Decision): number {
   return allowed ? Math.ceil(resetMs / 1000 - rounding) : retryAfterSeconds(retryAfterMs)
 }
 
-/** Sums of monotonic times are off by less than that: a window of 60 seconds must not be announced with 61. */
+/** Rounding error of monotonic times: a window of 60 seconds must not be announced as 61. */
 const rounding = 1e-6
 
-/** RFC 9110 §10.2.3 counts whole seconds: rounded up, so that a caller who obeys is not refused again, and at least 1. */
+/** RFC 9110 §10.2.3: whole seconds, rounded up so that an obedient caller is not refused again; at least 1. */
 export function retryAfterSeconds (ms: number): number {
   return Number.isFinite(ms) ? Math.max(1, Math.ceil(ms / 1000)) : 1
 }
 
-/** `X-RateLimit-*` for callers that know only those: of the policy that is closest to its limit. `Reset` is in seconds from now. */
+/** `X-RateLimit-*` for older callers, for the policy closest to its limit. `Reset` is in seconds from now. */
 export function legacyHeaders (decisions: readonly Decision[]): Readonly<Record<string, string>> {
   const [first, ...others] = enforced(decisions)
   if (first === undefined) return {}
@@ -60,7 +57,7 @@ export function legacyHeaders (decisions: readonly Decision[]): Readonly<Record<
   }
 }
 
-/** Names of the fields above, for `Access-Control-Expose-Headers`. */
+/** For `Access-Control-Expose-Headers`. */
 export const rateLimitHeaderNames: readonly string[] = Object.freeze(['RateLimit', 'RateLimit-Policy', 'Retry-After'])
 
 /** The 429 for these decisions: body, `Retry-After` and rate-limit fields. `policyField` is the prebuilt `RateLimit-Policy`. */
@@ -68,7 +65,8 @@ export function rateLimited (decisions: readonly Decision[], policyField: string
   const violated = decisions.filter(refusing)
   const wait = violated.reduce((longest, { retryAfterMs }) => Math.max(longest, retryAfterMs), 0)
   const [only] = violated
-  const prepared = only !== undefined && violated.length === 1 ? only.policy.refusal : quotaExceeded(violated.map(({ policy }) => policy.name))
+  const isOne = only !== undefined && violated.length === 1
+  const prepared = isOne ? only.policy.refusal : quotaExceeded(violated.map(({ policy }) => policy.name))
   const headers = {
     ...prepared.headers,
     'retry-after': String(retryAfterSeconds(wait)),
@@ -79,7 +77,7 @@ export function rateLimited (decisions: readonly Decision[], policyField: string
   return { ...prepared, headers }
 }
 
-/** The 503 while the store cannot be asked and the policy says `deny`. */
+/** The 503 while the store is unavailable and the policy says `deny`. */
 export function rateLimitUnavailable ({ policy, retryAfterMs }: Unavailable): Refusal {
   return refusal('SECURE_API_RATE_LIMIT_UNAVAILABLE', {
     type: reducedCapacity,

@@ -2,43 +2,48 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { DurationSchema } from '../config/index.ts'
 
+type Challenge = (request: FastifyRequest, user: string) => boolean | Promise<boolean>
+
 const count = Type.Integer({ minimum: 1, maximum: 10_000 })
 
 const StepSchema = Type.Object({
-  /** How many attempts in the window; more than in the step before. */
+  /** Attempts per window; more than in the step before. */
   attempts: count,
-  /** A longer window than in the step before, 24 hours at most: whoever fails on and on is shut out for this long, and no longer. */
+  /** A longer window than in the step before, at most 24 hours: the block after repeated failures lasts this long. */
   window: DurationSchema
 }, { additionalProperties: false })
 
 /** Options of `app.loginGuard()`. */
 export const LoginGuardOptionsSchema = Type.Object({
-  /** What the budgets are called in answers, metrics and `app.rateLimits`. Two guards have two names. @default 'sign-in' */
+  /** Name of the budgets in answers, metrics and `app.rateLimits`; each guard needs its own. @default 'sign-in' */
   name: Type.Optional(Type.String()),
   /**
-   * Attempts of one address on one user: the first step says what a person who mistypes meets, the others how long the
-   * block of whoever goes on grows. Attempts that are refused count nowhere, so that a block always ends.
+   * Attempts of one address on one user: the first step is for typing errors, the others lengthen the block of a caller who goes on.
+   * Refused attempts do not count, so a block always ends.
    * @default [{ attempts: 5, window: '15 minutes' }, { attempts: 10, window: '4 hours' }, { attempts: 15, window: '24 hours' }]
    */
   perUserAndAddress: Type.Optional(Type.Array(StepSchema, { minItems: 1 })),
-  /** Attempts of one address on all users: against lists of stolen passwords. A success gives back its own attempt and no other. @default { attempts: 50, window: '1 hour' } */
+  /**
+   * Attempts of one address on all users, against lists of stolen passwords. A success gives back its own attempt only.
+   * @default { attempts: 50, window: '1 hour' }
+   */
   perAddress: Type.Optional(StepSchema),
   /**
-   * Attempts on one user from everywhere, above which each costs more: `challenge`, or else `delay`. It never shuts anybody out,
-   * for strangers could then lock every user out by failing in their name.
+   * Attempts on one user from all addresses, above which each one meets the `challenge` or the `delay`. It never blocks a user,
+   * because strangers could then lock out anyone.
    * @default { attempts: 20, window: '1 hour' }
    */
   perUser: Type.Optional(StepSchema),
   /**
-   * Where a captcha or a second factor hangs: asked above `perUser`; true lets the attempt go on, anything else (and an error)
-   * answers 403 with the code SECURE_API_CHALLENGE_REQUIRED, on which the page shows the captcha.
+   * For a captcha or a second factor: called above `perUser`. `true` lets the attempt proceed; anything else (or an error) is
+   * answered 403 with the code SECURE_API_CHALLENGE_REQUIRED, on which the page shows the captcha.
    */
-  challenge: Type.Optional(Type.Unsafe<(request: FastifyRequest, user: string) => boolean | Promise<boolean>>(Type.Function([], Type.Any()))),
-  /** How long an attempt above `perUser` waits before the password is checked, where there is no `challenge`; 10 seconds at most. @default '2 seconds' */
+  challenge: Type.Optional(Type.Unsafe<Challenge>(Type.Function([], Type.Any()))),
+  /** How long an attempt above `perUser` waits without a `challenge`; at most 10 seconds. @default '2 seconds' */
   delay: Type.Optional(DurationSchema),
-  /** `failures`: a success gives its attempt back. `all`: every attempt counts, for sign-up and for mails that are sent. @default 'failures' */
+  /** `failures`: a success gives its attempt back. `all`: every attempt counts, for sign-up and e-mails. @default 'failures' */
   count: Type.Optional(Type.Union([Type.Literal('failures'), Type.Literal('all')])),
-  /** While Redis cannot be asked; see `rateLimit.onStoreFailure`. @default the value there */
+  /** While Redis is unavailable; see `rateLimit.onStoreFailure`. @default the value there */
   onStoreFailure: Type.Optional(Type.Union([Type.Literal('local'), Type.Literal('deny')]))
 }, { additionalProperties: false })
 

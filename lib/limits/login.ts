@@ -9,47 +9,55 @@ import { validatePolicyName } from './validate.ts'
 
 const longestBlock = 86_400_000
 const longestDelay = 10_000
-/** The budgets' suffixes have to fit into a name too. */
+/** Leaves room for the suffixes of the budgets. */
 const longestName = 32
 
-/** Reports what is wrong with the options of a guard. */
+/** Checks the options of a guard. */
 export function checkLoginGuard (options: LoginGuardOptions, path: string, problems: Problems): void {
-  const before = problems.list().length
-  check(LoginGuardOptionsSchema, options, path, problems)
-  if (problems.list().length > before) return
+  if (!problems.clean(found => check(LoginGuardOptionsSchema, options, path, found))) return
   const { name = loginDefaults.name, perUserAndAddress = [], perAddress, perUser, delay = 0, challenge } = options
   validatePolicyName(name, `${path}.name`, problems)
-  if (name.length > longestName) problems.add('SECURE_API_OPTION_VALUE', `${path}.name`, 'the name is too long', `Use up to ${longestName} characters.`)
-  perUserAndAddress.forEach((step, index) => checkWindow(step, `${path}.perUserAndAddress[${index}]`, problems))
+  if (name.length > longestName) {
+    problems.add('SECURE_API_OPTION_VALUE', `${path}.name`, 'the name is too long', `Use up to ${longestName} characters.`)
+  }
+  for (const [index, step] of perUserAndAddress.entries()) {
+    checkWindow(step, `${path}.perUserAndAddress[${index}]`, problems)
+    checkOrder(perUserAndAddress[index - 1], step, `${path}.perUserAndAddress[${index}]`, problems)
+  }
   if (perAddress !== undefined) checkWindow(perAddress, `${path}.perAddress`, problems)
   if (perUser !== undefined) checkWindow(perUser, `${path}.perUser`, problems)
-  perUserAndAddress.slice(1).forEach((step, index) => checkOrder(perUserAndAddress[index], step, `${path}.perUserAndAddress[${index + 1}]`, problems))
-  if (milliseconds(delay) > longestDelay) problems.add('SECURE_API_OPTION_RANGE', `${path}.delay`, 'requests that wait this long pile up', 'Give 10 seconds at most.')
-  if (challenge !== undefined && options.delay !== undefined) problems.add('SECURE_API_OPTION_CONFLICT', `${path}.delay`, 'with a `challenge` nobody is made to wait', 'Give one of them.')
+  if (milliseconds(delay) > longestDelay) {
+    problems.add('SECURE_API_OPTION_RANGE', `${path}.delay`, 'requests that wait this long pile up', 'Give 10 seconds at most.')
+  }
+  if (challenge !== undefined && options.delay !== undefined) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.delay`, 'with a `challenge` there is no delay', 'Give one of them.')
+  }
 }
 
 function checkWindow ({ window }: LoginStep, path: string, problems: Problems): void {
   const ms = milliseconds(window)
-  if (ms < 1000 || ms > longestBlock) problems.add('SECURE_API_OPTION_RANGE', `${path}.window`, `${ms} ms is out of range`, 'Give 1 second to 24 hours.')
+  if (ms >= 1000 && ms <= longestBlock) return
+  problems.add('SECURE_API_OPTION_RANGE', `${path}.window`, `${ms} ms is out of range`, 'Give 1 second to 24 hours.')
 }
 
 function checkOrder (before: LoginStep | undefined, { attempts, window }: LoginStep, path: string, problems: Problems): void {
   if (before === undefined || (attempts > before.attempts && milliseconds(window) > milliseconds(before.window))) return
-  problems.add('SECURE_API_OPTION_CONFLICT', path, 'a step with fewer attempts, or a shorter window, than the one before never takes effect', 'Order the steps from short to long.')
+  problems.add('SECURE_API_OPTION_CONFLICT', path, 'a step with fewer attempts or a shorter window than the previous one has no effect',
+    'Order the steps from short to long.')
 }
 
-/** What an attempt may do. */
-export type Admission =
+/** Whether an attempt may proceed. */
+type Admission =
   | { readonly verdict: 'admitted' | 'suspicious', readonly attempt: Attempt }
   | { readonly verdict: 'refused', readonly decisions: readonly Decision[] }
   | { readonly verdict: 'unavailable', readonly outcome: Unavailable }
 
-/** An attempt that has been counted. */
+/** A counted attempt. */
 export interface Attempt {
   readonly decisions: readonly Decision[]
-  /** The password was right: gives the attempt back, and forgets what this address did wrong with this user. Nobody else's budget. */
+  /** The password was right: gives the attempt back and clears the budget of this address and user, and no other. */
   succeed (): Promise<void>
-  /** Nothing was checked: gives the attempt on the user back, and leaves it counted for the address. */
+  /** Nothing was checked: gives the attempt back to the user; it stays counted for the address. */
   withdraw (): Promise<void>
 }
 
@@ -57,9 +65,8 @@ type Role = 'pair' | 'address' | 'user'
 type Keys = Readonly<Record<Role, string>>
 
 /**
- * The budgets of attempts to sign in. They are taken before the password is looked at, all or none: of any number
- * of attempts at once only as many as the budget holds come to be checked (asking first and counting afterwards
- * lets all of them through).
+ * The budgets of sign-in attempts. They are taken before the password is checked, all or none, so concurrent attempts cannot exceed
+ * the budget, as they can when counting after the check.
  */
 export class LoginBudgets {
   readonly #limiter: Limiter
@@ -89,25 +96,29 @@ export class LoginBudgets {
         return settle(decision, role, keys[role])
       }))
     }
+    const refund = (decision: Decision, key: string) => this.#limiter.refund(decision.policy, key, decision)
     return {
       decisions,
-      succeed: () => each((decision, role, key) => role === 'pair' ? this.#limiter.reset(decision.policy, key) : this.#limiter.refund(decision.policy, key, decision)),
-      withdraw: () => each((decision, role, key) => role === 'address' ? undefined : this.#limiter.refund(decision.policy, key, decision))
+      succeed: () => each((decision, role, key) => role === 'pair' ? this.#limiter.reset(decision.policy, key) : refund(decision, key)),
+      withdraw: () => each((decision, role, key) => role === 'address' ? undefined : refund(decision, key))
     }
   }
 }
 
-/** The budget of the user is a dry run: it is counted and reported, and refuses nobody. */
+/** The budget of the user is a dry run: it counts and reports, but refuses nobody. */
 function budgetsOf (options: LoginGuardOptions): readonly (readonly [Role, string, Limit])[] {
   const { name, perUserAndAddress, perAddress, perUser, onStoreFailure } = { ...loginDefaults, ...options }
-  const limit = ({ attempts, window }: LoginStep): Limit => ({ limit: attempts, window, ...(onStoreFailure === undefined ? undefined : { onStoreFailure }) })
-  const steps = perUserAndAddress.map((step: LoginStep, index: number) => ['pair', index === 0 ? name : `${name}.${index + 1}`, limit(step)] as const)
-  return [...steps, ['address', `${name}.address`, limit(perAddress)] as const, ['user', `${name}.user`, { ...limit(perUser), dryRun: true }] as const]
+  const limit = ({ attempts, window }: LoginStep): Limit => ({ limit: attempts, window, ...(onStoreFailure && { onStoreFailure }) })
+  return [
+    ...perUserAndAddress.map((step: LoginStep, index) => ['pair', index === 0 ? name : `${name}.${index + 1}`, limit(step)] as const),
+    ['address', `${name}.address`, limit(perAddress)],
+    ['user', `${name}.user`, { ...limit(perUser), dryRun: true }]
+  ]
 }
 
 /**
- * A user is hashed: what stands in a login form is personal, and now and then a password typed into the wrong field. Spellings
- * that applications take for one another count as one, or each would have a budget of its own.
+ * Users are hashed: the field of a login form is personal data, and sometimes a password typed in the wrong place. Spellings that
+ * applications treat as equal share a key, or each would have its own budget.
  */
 function keysOf (address: string | undefined, user: unknown): Keys {
   const from = addressKey(address)
@@ -116,16 +127,16 @@ function keysOf (address: string | undefined, user: unknown): Keys {
   return { pair: `l:${from}:${who}`, address: `la:${from}`, user: `lu:${who}` }
 }
 
-/** No hash looks like this. */
+/** Not a possible hash. */
 const nobody = '-'
 /** In UTF-16 units. An e-mail address has 254 at most (RFC 5321 §4.5.3.1.3). */
 const longestUser = 256
-/** One more than a text may have that is meant to be read (UAX #15 §13, Stream-Safe Text Format): sorting them takes the square of their number. */
+/** One more than UAX #15 §13 (Stream-Safe Text Format) allows: sorting marks takes quadratic time. */
 const manyMarks = /\p{M}{31}/u
 
 /**
- * The one spelling of a name. Whatever is no name (a list, a page of text, a pile of combining marks) is not looked at: it is
- * undefined, and all of that shares one budget, so that nobody has more attempts by sending it.
+ * The canonical spelling of a name. Undefined for anything else (a list, a long text, piles of combining marks): all of that shares
+ * one budget, so it gains no attempts.
  */
 function nameOf (user: unknown): string | undefined {
   const text = typeof user === 'number' ? String(user) : user

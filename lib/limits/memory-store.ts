@@ -1,15 +1,18 @@
 import { counting, tolerance } from './algorithms.ts'
 import { at, Chains, none } from './chains.ts'
 import { boundedKey } from './bounded-key.ts'
-import { costOf, countable, nextLease, refusing, type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MemoryStatus, type Source } from './decision.ts'
+import {
+  costOf, countable, nextLease, refusing,
+  type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MemoryStatus, type Source
+} from './decision.ts'
 import type { LimitPolicy } from './policy.ts'
 
-export interface MemoryStoreOptions {
-  /** Monotonic milliseconds. A wall clock would lock callers out, or let them in, when it is set. @default performance.now */
+interface MemoryStoreOptions {
+  /** Monotonic milliseconds. A change of a wall clock would lock callers out or let them in. @default performance.now */
   readonly now?: () => number
   /** How many budgets are kept. @default 65536, which is 12 MB at most */
   readonly capacity?: number
-  /** What decisions name as their source. */
+  /** The `source` of its decisions. */
   readonly source?: Source
   readonly onEvent?: (event: LimiterEvent) => void
 }
@@ -21,13 +24,13 @@ interface Table {
 }
 
 const defaultCapacity = 65_536
-/** How many candidates an eviction looks at, and how many slots an insertion looks over for what has expired. */
+/** Candidates per eviction, and slots that each insertion checks for expiry. */
 const candidates = 8
 const sweptPerInsert = 2
 
 /**
- * Counts in this process. Everything is synchronous, and memory is bounded: when all slots are taken, the one least used among
- * eight chosen at random gives way, so that a flood of fresh keys pushes out its own and not the callers who are at their limit.
+ * Counts in this process, synchronously and in bounded memory. When all slots are taken, it evicts the least used of eight random
+ * ones, so a flood of fresh keys evicts its own keys and not callers at their limit.
  */
 export class MemoryStore implements Limiter {
   readonly #now: () => number
@@ -58,13 +61,16 @@ export class MemoryStore implements Limiter {
     const slot = table.slots.get(key) ?? none
     const used = this.#used(policy, slot, now)
     const cost = policy.algorithm === 'concurrency' ? 1 : units
-    return fits(policy, used, cost) ? this.#admit(table, key, slot, cost, now, nextLease()) : this.#refuse(policy, slot, used, cost, now)
+    if (!fits(policy, used, cost)) return this.#refuse(policy, slot, used, cost, now)
+    return this.#admit(table, key, slot, cost, now, nextLease())
   }
 
   consume (charges: readonly Charge[]): readonly Decision[] {
     const decisions = charges.map(charge => this.#evaluate(charge[0], charge[1], costOf(charge)))
     if (decisions.some(refusing)) return decisions
-    return decisions.map((decision, index) => decision.allowed ? this.take(decision.policy, charges[index]?.[1] ?? '', decision.cost) : decision)
+    return decisions.map((decision, index) => {
+      return decision.allowed ? this.take(decision.policy, charges[index]?.[1] ?? '', decision.cost) : decision
+    })
   }
 
   peek (policy: LimitPolicy, key: string): Decision {
@@ -91,7 +97,7 @@ export class MemoryStore implements Limiter {
     if (slot !== none) this.#release(slot)
   }
 
-  /** Takes over what another store decided, so that this one knows the caller when it has to step in. */
+  /** Takes over a decision of another store, so that this one can step in. */
   mirror (policy: LimitPolicy, caller: string, { allowed, remaining, lease, at: time }: Decision): void {
     const table = this.#table(policy)
     const key = boundedKey(caller)
@@ -115,23 +121,26 @@ export class MemoryStore implements Limiter {
     const now = this.#now()
     const slot = this.#find(policy, key)
     const used = this.#used(policy, slot, now)
-    return fits(policy, used, cost) ? this.#decision(policy, true, slot, used, 0, cost, now, 0) : this.#refuse(policy, slot, used, cost, now)
+    return fits(policy, used, cost) ? this.#decision(policy, true, slot, used, cost, now) : this.#refuse(policy, slot, used, cost, now)
   }
 
   #admit (table: Table, key: string, known: number, cost: number, now: number, lease: number): Decision {
     const { policy } = table
     const slot = known === none ? this.#insert(table, key, now) : known
     counting[policy.algorithm].spend(this.#chains, slot, policy, cost, now, lease)
-    return this.#decision(policy, true, slot, at(this.#chains.used, slot), 0, cost, now, policy.algorithm === 'concurrency' ? lease : 0)
+    return this.#decision(policy, true, slot, at(this.#chains.used, slot), cost, now, 0, policy.algorithm === 'concurrency' ? lease : 0)
   }
 
   #refuse (policy: LimitPolicy, slot: number, used: number, cost: number, now: number): Decision {
     const possible = countable(cost) && cost <= policy.burst && slot !== none
-    const retryAfter = possible ? counting[policy.algorithm].retryAfter(this.#chains, slot, policy, used + cost - policy.burst, now) : policy.windowMs
-    return this.#decision(policy, false, slot, used, retryAfter, cost, now, 0)
+    const excess = used + cost - policy.burst
+    const retryAfter = possible ? counting[policy.algorithm].retryAfter(this.#chains, slot, policy, excess, now) : policy.windowMs
+    return this.#decision(policy, false, slot, used, cost, now, retryAfter)
   }
 
-  #decision (policy: LimitPolicy, allowed: boolean, slot: number, used: number, retryAfterMs: number, cost: number, now: number, lease: number): Decision {
+  #decision (
+    policy: LimitPolicy, allowed: boolean, slot: number, used: number, cost: number, now: number, retryAfterMs = 0, lease = 0
+  ): Decision {
     return {
       allowed,
       policy,
@@ -156,7 +165,7 @@ export class MemoryStore implements Limiter {
     return slot === none ? 0 : counting[policy.algorithm].used(this.#chains, slot, policy, now)
   }
 
-  /** A policy that was replaced at run time goes on with the counts of its name. */
+  /** A policy replaced at run time keeps the counts of its name. */
   #table (policy: LimitPolicy): Table {
     const table = this.#tables.get(policy.id)
     if (table === undefined) return this.#addTable(policy)
@@ -180,7 +189,7 @@ export class MemoryStore implements Limiter {
     return slot
   }
 
-  /** Frees the next slot if nothing is counted in it any more, so that the store shrinks again after a flood. */
+  /** Frees the next slot if it is empty, so that the store shrinks after a flood. */
   #sweep (now: number): void {
     this.#hand = this.#hand + 1 < this.#keys.length ? this.#hand + 1 : 0
     const owner = this.#owners[this.#hand]

@@ -5,8 +5,7 @@ import { addressKey } from './address.ts'
 import type { Partition } from './options.ts'
 
 /**
- * Whose budget a request counts against. Every part carries its length, so that no caller can write a name that reads
- * like somebody else's key.
+ * The budget key of a request. The issuer's length is part of it, so no name can collide with another caller's key.
  */
 export function partitionOf (by: Partition): (request: FastifyRequest) => string {
   if (typeof by === 'function') return request => custom(by, request) ?? addressPartition(request)
@@ -18,14 +17,14 @@ export function partitionOf (by: Partition): (request: FastifyRequest) => string
 type Reader = (principal: Principal) => string | undefined
 
 const readers: Readonly<Record<Exclude<Extract<Partition, string>, 'address'>, Reader>> = {
-  // A client without a subject is no user of the same name.
+  // A client without a subject is not the user of the same name.
   principal: principal => key('p', principal.issuer, principal.subject) ?? key('c', principal.issuer, principal.client),
   client: principal => key('c', principal.issuer, principal.client),
   tenant: principal => key('t', principal.issuer, principal.tenant),
   'api-key': principal => principal.kind === 'api-key' ? key('k', principal.issuer, principal.subject) : undefined
 }
 
-/** Principals are shared between requests, so a key is made once for each. */
+/** Requests share principals, so each key is made once. */
 function memoized (read: Reader): (principal: Principal | undefined) => string | undefined {
   const keys = new WeakMap<Principal, string | undefined>()
   return principal => {
@@ -45,7 +44,7 @@ function key (kind: string, issuer: string | undefined, name: string | undefined
 const addresses = new Map<string | undefined, string>()
 const mostAddresses = 10_000
 
-/** Keys of the addresses seen lately: most callers come again, and reading an address takes longer than finding it. */
+/** Keys of recent addresses: most callers return, and a look-up is faster than parsing. */
 export function addressPartition (request: FastifyRequest): string {
   const ip = addressOf(request)
   const known = addresses.get(ip)
@@ -56,7 +55,7 @@ export function addressPartition (request: FastifyRequest): string {
   return made
 }
 
-/** A function of the application that fails, or names nobody, counts by address: never a request without a budget. */
+/** If the application's function fails or returns nothing, the request counts by address: never without a budget. */
 function custom (by: (request: FastifyRequest) => string | undefined, request: FastifyRequest): string | undefined {
   try {
     const name = by(request)

@@ -1,13 +1,16 @@
 import type { FastifyRequest } from 'fastify'
 import { milliseconds } from '../config/index.ts'
 import { refusal, type Refusal } from '../http/index.ts'
-import { defaultFailures, defaultPerAddress, defaultPolicies, type Algorithm, type Limit, type Partition, type RateLimitOptions, type StoreFailure } from './options.ts'
+import {
+  defaultFailures, defaultPerAddress, defaultPolicies,
+  type Algorithm, type Limit, type Partition, type RateLimitOptions, type StoreFailure
+} from './options.ts'
 import { partitionOf } from './partition.ts'
 
-/** A limit, compiled: everything a decision needs, worked out at boot. Frozen. */
+/** A compiled limit: everything a decision needs, computed at boot. Frozen. */
 export interface LimitPolicy {
   readonly name: string
-  /** Name and algorithm: the budget's identity in every store, so that a changed `limit` goes on with the same counts. */
+  /** Name and algorithm: the budget's identity in every store, so a changed `limit` keeps its counts. */
   readonly id: string
   readonly algorithm: Algorithm
   readonly limit: number
@@ -34,20 +37,20 @@ export interface LimitPolicy {
   readonly label: string
   /** Its item in `RateLimit-Policy`. */
   readonly header: string
-  /** The 429 where only this policy is violated, without what depends on the moment. */
+  /** The 429 if only this policy is violated, without the time-dependent headers. */
   readonly refusal: Refusal
-  /** The part of the script's arguments that is the same for every request: algorithm, burst, window and detail. */
+  /** The constant arguments of the script: algorithm, burst, window and detail. */
   readonly scriptArguments: readonly [string, string, string, string]
 }
 
-/** Up to this limit a sliding window keeps the exact time of each request. */
+/** Up to this limit, a sliding window keeps the exact time of each request. */
 const exactUpTo = 100
 const entriesOfAWindow = 100
 const defaultLease = 300_000
 
 /**
- * Compiles a limit that has been validated. `onStoreFailure` is used where the limit does not say. Each plan has counts of its
- * own, since states of different windows cannot be read with each other's; `@` stands in no name.
+ * Compiles a validated limit. `onStoreFailure` is the default. Each plan has its own counts, because states of different windows
+ * are not compatible; `@` occurs in no name.
  */
 export function compilePolicy (name: string, limit: Limit, onStoreFailure: StoreFailure = 'local', plan?: string): LimitPolicy {
   const algorithm = limit.algorithm ?? 'sliding-window'
@@ -82,12 +85,12 @@ export function compilePolicy (name: string, limit: Limit, onStoreFailure: Store
   })
 }
 
-function compilePlans (name: string, { plans, plan: _, ...common }: Limit, onStoreFailure: StoreFailure): ReadonlyMap<string, LimitPolicy> | undefined {
+function compilePlans (name: string, { plans, plan: _, ...common }: Limit, onStoreFailure: StoreFailure): LimitPolicy['plans'] {
   if (plans === undefined) return undefined
   return new Map(Object.entries(plans).map(([plan, own]) => [plan, compilePolicy(name, { ...common, ...own }, onStoreFailure, plan)]))
 }
 
-/** A claim of that very name (they may hold dots), or the member that the path leads to. */
+/** The claim of that name (which may contain dots), else the member at that path. */
 function claimReader (path: string): (request: FastifyRequest) => unknown {
   const steps = path.split('.')
   return ({ auth }) => {
@@ -100,7 +103,7 @@ function member (value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined
 }
 
-/** The policy for this caller's plan; undefined when the plan is not known, which must refuse. */
+/** The policy for this caller's plan; undefined for an unknown plan, which must be refused. */
 export function planned (policy: LimitPolicy, request: FastifyRequest): LimitPolicy | undefined {
   if (policy.plans === undefined) return policy
   if (request.auth === undefined || request.auth.kind === 'anonymous') return policy
@@ -108,26 +111,26 @@ export function planned (policy: LimitPolicy, request: FastifyRequest): LimitPol
   return typeof plan === 'string' ? policy.plans.get(plan) : undefined
 }
 
-/** A function of the application that fails has named no plan. */
+/** If the application's function fails, the plan is unknown. */
 function planName ({ planOf }: LimitPolicy, request: FastifyRequest): unknown {
   try {
     return planOf?.(request)
   } catch (error) {
-    request.log.warn({ err: error }, 'secure-api: the plan of a caller cannot be told')
+    request.log.warn({ err: error }, 'secure-api: the plan of a caller is unknown')
     return undefined
   }
 }
 
 /** The policies of the rate limiter, by what they are for. */
-export interface CompiledPolicies {
+interface CompiledPolicies {
   readonly named: ReadonlyMap<string, LimitPolicy>
   readonly perAddress: LimitPolicy | undefined
   readonly failures: LimitPolicy | undefined
-  /** What each was compiled from; those by address as `address` and `failures`. */
+  /** The source of each; those by address as `address` and `failures`. */
   readonly limits: ReadonlyMap<string, Limit>
 }
 
-/** Compiles all limits of the options, with the defaults for those that are absent. */
+/** Compiles all limits of the options and the defaults. */
 export function compilePolicies (options: RateLimitOptions): CompiledPolicies {
   const { onStoreFailure = 'local', perAddress = defaultPerAddress, failures = defaultFailures } = options
   const limits = new Map<string, Limit>(Object.entries({ ...defaultPolicies, ...options.policies }))
@@ -141,7 +144,7 @@ export function compilePolicies (options: RateLimitOptions): CompiledPolicies {
   return { named, perAddress: byAddress('address', perAddress), failures: byAddress('failures', failures), limits }
 }
 
-/** The 429 that names the violated policies. draft-ietf-httpapi-ratelimit-headers-11 §5: the problem type is registered with IANA. */
+/** The 429 with the violated policies. Problem type: draft-ietf-httpapi-ratelimit-headers-11 §5, registered with IANA. */
 export function quotaExceeded (names: readonly string[]): Refusal {
   return refusal('SECURE_API_RATE_LIMITED', {
     type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
@@ -151,20 +154,20 @@ export function quotaExceeded (names: readonly string[]): Refusal {
 
 function windowOf ({ algorithm, window, lease }: Limit): number {
   if (algorithm === 'concurrency') return lease === undefined ? defaultLease : milliseconds(lease)
-  if (window === undefined) throw new TypeError('a limit without window was not validated')
+  if (window === undefined) throw new TypeError('the limit has no window')
   return milliseconds(window)
 }
 
 /**
- * draft-ietf-httpapi-ratelimit-headers-11 §3: `w` counts whole seconds, so a shorter window is left out (it is optional)
- * and a broken one is rounded up, which promises less rather than more.
+ * draft-ietf-httpapi-ratelimit-headers-11 §3: `w` counts whole seconds, so it is omitted for a shorter window (it is optional)
+ * and rounded up otherwise, which promises less rather than more.
  */
 function policyHeader (label: string, { algorithm, limit }: Limit, windowMs: number): string {
   if (algorithm === 'concurrency') return `${label};q=${limit};qu="concurrent-requests"`
   return windowMs < 1000 ? `${label};q=${limit}` : `${label};q=${limit};w=${Math.ceil(windowMs / 1000)}`
 }
 
-/** RFC 9651 §3.3.3: printable ASCII only; the rest becomes `?`. */
+/** RFC 9651 §3.3.3: printable ASCII; other characters become `?`. */
 function structuredString (text: string): string {
   return `"${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`
 }

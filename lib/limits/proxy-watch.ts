@@ -2,13 +2,13 @@ import { BlockList, isIP } from 'node:net'
 import { addressKey, unknownAddress } from './address.ts'
 
 /**
- * What the addresses of requests say about `trustProxy`. `forwarded-ignored`: a proxy on a private address sends X-Forwarded-For, and
- * Fastify is not told to trust it. `shared-address`: nearly everything comes from one private address, as behind a proxy that says nothing.
- * `unreadable`: a trusted proxy hands on what is no address.
+ * What the addresses of requests reveal about `trustProxy`. `forwarded-ignored`: a proxy on a private address sends X-Forwarded-For, but
+ * Fastify does not trust it. `shared-address`: nearly all requests come from one private address, as behind a silent proxy.
+ * `unreadable`: a trusted proxy forwards something that is not an address.
  */
 export type AddressFinding = 'forwarded-ignored' | 'shared-address' | 'unreadable'
 
-export interface Sighting {
+interface Sighting {
   /** The caller's, without a port: undefined on a Unix socket. */
   readonly ip: string | undefined
   /** The address at the other end of the socket. */
@@ -16,15 +16,17 @@ export interface Sighting {
   readonly forwarded: boolean
 }
 
-/** Small enough to warn on the first morning, large enough that a caller who makes the header up among others is no cause. */
+/** Low enough to warn on the first day, high enough to ignore a few callers who forge the header. */
 const enoughForwarded = 100
 const sample = 1000
 const nearlyAll = 0.95
 
-const privateNetworks = blockList('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '169.254.0.0/16', 'fc00::/7', 'fe80::/10')
+const privateNetworks = blockList(
+  '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '169.254.0.0/16', 'fc00::/7', 'fe80::/10'
+)
 const loopback = blockList('127.0.0.0/8', '::1/128')
 
-/** Notices that callers behind a proxy share one budget. Each finding is told once. */
+/** Detects callers behind a proxy that share one budget. Reports each finding once. */
 export class ProxyWatch {
   readonly #tell: (finding: AddressFinding) => void
   readonly #found = new Set<AddressFinding>()
@@ -53,13 +55,13 @@ export class ProxyWatch {
     if (this.#seen === sample) this.#conclude()
   }
 
-  /** Most callers come again; an address takes 0.2 µs to read. */
+  /** Most callers return; parsing an address takes 0.2 µs. */
   #read (ip: string): void {
     if (addressKey(ip) === unknownAddress) this.#find('unreadable')
     else this.#readable = ip
   }
 
-  /** A caller on this machine is a developer, or a proxy that sends the header and is found by it. */
+  /** Loopback is left out: a developer, or a proxy that the header reveals. */
   #conclude (): void {
     if (this.#same >= this.#seen * nearlyAll && inside(privateNetworks, this.#candidate)) this.#find('shared-address')
     this.#seen = this.#same = this.#ignored = 0
@@ -72,7 +74,7 @@ export class ProxyWatch {
   }
 }
 
-/** Proxies stand on addresses that strangers do not have. */
+/** Proxies have addresses that strangers cannot have. */
 function near (ip: string): boolean {
   return inside(privateNetworks, ip) || inside(loopback, ip)
 }

@@ -1,7 +1,7 @@
 /**
- * The state machines of `algorithms.ts` in Lua, for the script to include: `now` (µs) and the constants are its own. Each has
- * `load` (drop what has expired), `spend`, `wait` and `reset` (µs), and `refund`. States are packed: 20 bytes a cell of a
- * sliding window, 16 bytes for a fixed one or a bucket; permits are a sorted set by expiry.
+ * The state machines of `algorithms.ts` in Lua, included by the script, which defines `now` (µs) and the constants. Each has
+ * `load` (drop expired state), `spend`, `wait` and `reset` (µs), and `refund`. States are packed: 20 bytes per cell of a sliding
+ * window, 16 bytes for a fixed window or a bucket; permits are a sorted set by expiry.
  */
 export const algorithms = `
 local function store (key, value, life)

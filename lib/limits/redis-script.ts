@@ -2,7 +2,7 @@ import { script } from '../redis/index.ts'
 import { algorithms } from './redis-algorithms.ts'
 
 /**
- * The algorithms of `algorithms.ts` in Lua. One call carries any number of items, each a key and eight arguments:
+ * The algorithms of `algorithms.ts` in Lua. One call carries any number of items, each with a key and eight arguments:
  *
  *   group      items of one group are all taken or none
  *   operation  take, peek, refund, reset
@@ -13,10 +13,9 @@ import { algorithms } from './redis-algorithms.ts'
  *   cost       units; less than 1 never fits
  *   mark       refund: the stamp (µs) of what was taken; concurrency: the name of the permit; take: `dry` for a dry run
  *
- * The reply has four numbers for each item (allowed, remaining, µs to wait, µs to reset) and at the end the server's time.
- * Times are µs of the server's own clock: the clocks of callers differ. Doubles hold them exactly until the year 2255.
- * Every key is written with an expiry, and every state carries its own times, so that no key can outlive its meaning.
- * When the server's clock steps back (a failover), what seems to lie ahead is moved to now, and written back.
+ * The reply has four numbers per item (allowed, remaining, µs to wait, µs to reset), then the server's time. Times are µs of the
+ * server's clock, because callers' clocks differ; doubles are exact until the year 2255. Every key has an expiry, and every state its
+ * own times. When the server's clock steps back (a failover), times in the future are moved to now and written back.
  */
 export const limitScript = script(`
 local clock = redis.call('TIME')

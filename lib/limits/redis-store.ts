@@ -14,7 +14,7 @@ export interface RedisStoreOptions {
 
 type Operation = 'take' | 'peek' | 'refund' | 'reset'
 
-/** One call: a few items that belong together, and who waits for them. */
+/** One call: items that belong together, and its promise. */
 interface Job {
   readonly charges: readonly Charge[]
   readonly operation: Operation
@@ -30,23 +30,23 @@ interface Orphan {
   readonly lease: number
 }
 
-/** One script call blocks Redis for as long as it runs: about 5 µs an item. */
+/** A script call blocks Redis while it runs: about 5 µs per item. */
 const largestBatch = 64
-/** More than this many orphans are left to their expiry. */
+/** More orphans than this are left to expire. */
 const mostOrphans = 1000
 const fieldsPerItem = 4
 const process = randomUUID()
 
 /**
- * Counts in Redis, atomically. All calls that arrive in one turn of the event loop travel in one script call.
- * Rejects with {@link StoreFailed}; deadlines and what happens then are the business of the caller.
+ * Counts in Redis, atomically. All calls of one turn of the event loop share one script call. Rejects with {@link StoreFailed};
+ * deadlines and fallbacks are up to the caller.
  */
 export class RedisStore {
   readonly #runner: ScriptRunner
   readonly #prefix: string
   readonly #now: () => number
   #waiting: Job[] = []
-  /** Permits that may be held in Redis though nobody uses them: released, or taken, while it could not be heard. */
+  /** Permits that Redis may still count: released or taken while it was unreachable. */
   #orphans: Orphan[] = []
 
   constructor ({ runner, keyPrefix, now }: RedisStoreOptions) {
@@ -55,7 +55,7 @@ export class RedisStore {
     this.#now = now
   }
 
-  /** Takes from all budgets or none. In a cluster the budgets must be of one key: others lie on other nodes. */
+  /** Takes from all budgets or none. In a cluster, all must have the same key: others live on other nodes. */
   take (charges: readonly Charge[]): Promise<Decision[]> {
     return this.#enqueue('take', charges)
   }
@@ -69,12 +69,12 @@ export class RedisStore {
     await this.#enqueue('refund', [[policy, key, taken.cost]], mark)
   }
 
-  /** Releases a permit when Redis can be heard again; see {@link settle}. */
+  /** Releases a permit once Redis is reachable again; see {@link settle}. */
   refundLater (policy: LimitPolicy, key: string, { lease }: Pick<Decision, 'lease'>): void {
     if (policy.algorithm === 'concurrency' && this.#orphans.length < mostOrphans) this.#orphans.push({ policy, key, lease })
   }
 
-  /** To be called when Redis has answered: gives back the permits that it could not be told about. */
+  /** Call it when Redis has answered: releases the orphaned permits. */
   settle (): void {
     if (this.#orphans.length === 0) return
     const orphans = this.#orphans
@@ -88,7 +88,7 @@ export class RedisStore {
     await this.#enqueue('reset', [[policy, key]])
   }
 
-  /** Whether these budgets can be taken from in one call. */
+  /** Whether one call can take from all these budgets. */
   together (charges: readonly Charge[]): boolean {
     return !this.#runner.cluster || charges.every(([, key]) => key === charges[0]?.[1])
   }
@@ -126,7 +126,7 @@ export class RedisStore {
     }
   }
 
-  /** What failed here may have been done there. */
+  /** A call that failed here may have succeeded in Redis. */
   #fail (jobs: readonly Job[], error: unknown): void {
     for (const job of jobs) {
       if (job.operation === 'take') job.charges.forEach(([policy, key]) => this.refundLater(policy, key, job))
@@ -165,14 +165,14 @@ function decision (charge: Charge, lease: number, numbers: readonly number[], fr
   }
 }
 
-/** The reply of a server that is something else, or of a proxy, is not believed. Some clients return numbers as text. */
+/** Undefined for a malformed reply, from a proxy or another kind of server. Some clients return numbers as text. */
 function numbersOf (reply: unknown, length: number): number[] | undefined {
   if (!Array.isArray(reply) || reply.length !== length) return undefined
   const numbers = reply.map(Number)
   return numbers.every(Number.isFinite) ? numbers : undefined
 }
 
-/** What cannot be counted is sent as 0, which the script refuses. */
+/** An uncountable cost is sent as 0, which the script refuses. */
 function countedCost (charge: Charge): string {
   const cost = costOf(charge)
   return countable(cost) ? String(cost) : '0'
@@ -190,8 +190,8 @@ function permit (lease: number): string {
 const plainKey = /^[\w.:@|/+=-]+$/
 
 /**
- * The key in Redis. The caller's key stands in braces, so that all budgets of one caller lie on one node of a cluster
- * (Redis cluster specification, "hash tags"); it holds no brace itself, and nothing a caller sends can make two budgets meet.
+ * The key in Redis. Braces around the caller's key put all its budgets on one node of a cluster (Redis cluster specification, "hash
+ * tags"). The key itself has no braces, so no caller can make two budgets collide.
  */
 export function redisKey (prefix: string, { id }: LimitPolicy, key: string): string {
   const bounded = boundedKey(key)

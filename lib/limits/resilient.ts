@@ -20,8 +20,8 @@ export interface ResilientOptions {
 const unavailableSpread = 4000
 
 /**
- * Counts in Redis while Redis answers, and otherwise as each policy's `onStoreFailure` says. The memory limiter that
- * steps in is told every decision of Redis, so that a caller at the limit stays there.
+ * Counts in Redis while it answers, otherwise as each policy's `onStoreFailure` says. The memory limiter behind it mirrors every
+ * decision of Redis, so that a caller at the limit stays there.
  */
 export class ResilientLimiter implements Limiter {
   readonly #now: () => number
@@ -54,8 +54,9 @@ export class ResilientLimiter implements Limiter {
   peek (policy: LimitPolicy, key: string): MaybePromise<LimitOutcome> {
     const standing = this.denied(policy, key)
     if (standing !== undefined) return standing
-    if (!this.#breaker.admits()) return this.#without(policy, () => this.#memory.peek(policy, key))
-    return this.#redis.peek(policy, key).then(decisions => this.#only(policy, decisions), () => this.#without(policy, () => this.#memory.peek(policy, key)))
+    const alone = () => this.#without(policy, () => this.#memory.peek(policy, key))
+    if (!this.#breaker.admits()) return alone()
+    return this.#redis.peek(policy, key).then(decisions => this.#only(policy, decisions), alone)
   }
 
   denied (policy: LimitPolicy, key: string): Decision | undefined {
@@ -81,7 +82,13 @@ export class ResilientLimiter implements Limiter {
 
   status (): LimiterStatus {
     const { open, failure, failures } = this.#breaker
-    return { store: 'redis', state: open ? 'unavailable' : 'available', failures, ...(failure && { failure: failure.reason, ...(failure.code !== undefined && { failureCode: failure.code }) }), memory: this.#memory.memory() }
+    return {
+      store: 'redis',
+      state: open ? 'unavailable' : 'available',
+      failures,
+      ...(failure && { failure: failure.reason, ...(failure.code !== undefined && { failureCode: failure.code }) }),
+      memory: this.#memory.memory()
+    }
   }
 
   close (): void {
@@ -106,7 +113,7 @@ export class ResilientLimiter implements Limiter {
     return decisions
   }
 
-  /** Budgets on several nodes of a cluster cannot be taken from at once: a refusal gives back what was taken before it. */
+  /** Budgets on several nodes of a cluster need several calls: a refusal gives back what was taken before. */
   async #oneByOne (charges: readonly Charge[]): Promise<readonly Decision[] | Unavailable> {
     const decisions: Decision[] = []
     for (const [policy, key, cost] of charges) {
@@ -125,12 +132,12 @@ export class ResilientLimiter implements Limiter {
     }
   }
 
-  /** One standing refusal is enough; the other budgets are reported as this process knows them. */
+  /** One cached refusal is enough; the other budgets are reported as this process knows them. */
   #refusedBy (standing: readonly (Decision | undefined)[], charges: readonly Charge[]): readonly Decision[] {
     return charges.map(([policy, key], index) => standing[index] ?? this.#memory.peek(policy, key))
   }
 
-  /** Without Redis: one policy that denies makes the whole unavailable, those that allow are not counted. */
+  /** Without Redis: one `deny` policy makes the whole unavailable; `allow` policies are not counted. */
   #decideAlone (charges: readonly Charge[]): readonly Decision[] | Unavailable {
     const denying = charges.find(([policy]) => policy.onStoreFailure === 'deny' && !policy.dryRun)
     if (denying !== undefined) return this.#unavailable(denying[0])
@@ -151,8 +158,8 @@ export class ResilientLimiter implements Limiter {
   }
 
   /**
-   * An outage meets all callers at the same moment: they are asked to come back over four seconds, not together (draft
-   * ratelimit-headers-11 §3.3). A 429 has no such spread: windows start with each caller's own requests.
+   * An outage hits all callers at once: `Retry-After` is spread over four seconds (draft ratelimit-headers-11 §3.3). A 429 needs no
+   * spread: windows start with each caller's own requests.
    */
   #unavailable (policy: LimitPolicy): Unavailable {
     return { unavailable: true, policy, retryAfterMs: Math.max(1000, this.#breaker.retryAfter) + Math.random() * unavailableSpread }
@@ -160,7 +167,8 @@ export class ResilientLimiter implements Limiter {
 
   #open (policy: LimitPolicy, cost: number): Decision {
     const now = this.#now()
-    return { allowed: true, policy, limit: policy.limit, remaining: 0, retryAfterMs: 0, resetMs: 0, source: 'open', dryRun: policy.dryRun, cost, at: now, stamp: now, lease: 0 }
+    const times = { retryAfterMs: 0, resetMs: 0, at: now, stamp: now }
+    return { allowed: true, policy, limit: policy.limit, remaining: 0, ...times, source: 'open', dryRun: policy.dryRun, cost, lease: 0 }
   }
 }
 

@@ -5,23 +5,24 @@ import { LimitSchema, type Limit } from './options.ts'
 import { compilePolicy, type LimitPolicy } from './policy.ts'
 import { validateLimit } from './validate.ts'
 
-/** What @fastify/rate-limit is told of a request. It refuses when `current` is above `max`. */
-export interface StoreResult {
+/** The result for @fastify/rate-limit, which refuses when `current` is above `max`. */
+interface StoreResult {
   readonly current: number
   /** Milliseconds. */
   readonly ttl: number
 }
 
 type Callback = (error: Error | null, result?: StoreResult) => void
+type Ask = (policy: LimitPolicy) => MaybePromise<LimitOutcome>
 
 /** The store API of @fastify/rate-limit 11 (`types/index.d.ts`, and `read`, which its README adds). */
-export interface EngineStore {
+interface EngineStore {
   incr (key: string, callback: Callback, timeWindow: number, max: number): void
   read (key: string, callback: Callback, timeWindow: number, max: number): void
   child (params: object): EngineStore
 }
 
-/** Options of @fastify/rate-limit that reach the store, with those that it hands on unread. */
+/** Options of @fastify/rate-limit that reach the store, including those that it passes on. */
 interface StoreParams {
   readonly max?: unknown
   readonly timeWindow?: unknown
@@ -29,15 +30,19 @@ interface StoreParams {
   readonly groupId?: unknown
   readonly algorithm?: unknown
   readonly burst?: unknown
-  readonly routeInfo?: { readonly method?: string | readonly string[], readonly url?: string, readonly config?: { readonly rateLimit?: unknown } }
+  readonly routeInfo?: {
+    readonly method?: string | readonly string[]
+    readonly url?: string
+    readonly config?: { readonly rateLimit?: unknown }
+  }
 }
 
-/** Plans (functions for `max` and `timeWindow`) take few values; more than this many are compiled again. */
+/** Functions for `max` and `timeWindow` return few values; beyond this many, policies are compiled again. */
 const plansKept = 64
 const rootName = 'default'
 
-/** The answer while nothing can be counted: @fastify/rate-limit throws it, and Fastify sends its status. */
-export class LimitNotCounted extends Error {
+/** The error while counting is impossible: @fastify/rate-limit throws it, and Fastify sends its status. */
+class LimitNotCounted extends Error {
   readonly code = 'SECURE_API_RATE_LIMIT_UNAVAILABLE'
   readonly statusCode = 503
 
@@ -48,9 +53,9 @@ export class LimitNotCounted extends Error {
 }
 
 /**
- * A store class for `@fastify/rate-limit` over our limiter: `register(rateLimit, { store: engineStore(limiter) })`. Besides its own options,
- * `policy` (the budget's name, shared wherever it is used; `groupId` means the same), `algorithm` and `burst` are understood.
- * What cannot be counted (`max: () => undefined`) is refused, where the stores of @fastify/rate-limit admit it without limit.
+ * A store class for `@fastify/rate-limit` over our limiter: `register(rateLimit, { store: engineStore(limiter) })`. Besides the usual
+ * options it takes `policy` (the name of a shared budget; `groupId` means the same), `algorithm` and `burst`. It refuses what it cannot
+ * count (`max: () => undefined`), where the stores of @fastify/rate-limit admit without limit.
  */
 export function engineStore (limiter: Limiter): new (params?: object) => EngineStore {
   return class implements EngineStore {
@@ -78,7 +83,7 @@ export function engineStore (limiter: Limiter): new (params?: object) => EngineS
       return new Store(params, nameOf(params))
     }
 
-    #answer (callback: Callback, max: number, timeWindow: number, ask: (policy: LimitPolicy) => MaybePromise<LimitOutcome>): void {
+    #answer (callback: Callback, max: number, timeWindow: number, ask: Ask): void {
       const policy = this.#policy(max, timeWindow)
       if (policy === undefined) return callback(new LimitNotCounted())
       const outcome = ask(policy)
@@ -99,8 +104,8 @@ export function engineStore (limiter: Limiter): new (params?: object) => EngineS
 }
 
 /**
- * Checks options of @fastify/rate-limit, which takes what it does not understand (`max: '10'`) for its default of 1000.
- * Throws a `ConfigurationError`. A budget needs a name: in Redis, two without one would be the same.
+ * Checks options of @fastify/rate-limit, which replaces invalid ones (`max: '10'`) with its default of 1000. Throws a
+ * `ConfigurationError`. A budget needs a name: in Redis, two without one would be the same.
  */
 export function checkEngineOptions (options: object): void {
   const { max, timeWindow, policy, groupId, algorithm, burst }: StoreParams = options
@@ -112,7 +117,8 @@ export function checkEngineOptions (options: object): void {
   })
   const name = policy ?? groupId
   if (typeof name !== 'string' || name === '') {
-    problems.add('SECURE_API_OPTION_MISSING', 'rateLimit.policy', 'a limiter without a name would share its counts with every other one', "Add `policy: 'login'`, or what it is for.")
+    problems.add('SECURE_API_OPTION_MISSING', 'rateLimit.policy', 'limiters without a name would share their counts',
+      "Add a name, such as `policy: 'login'`.")
   }
   problems.throwIfAny()
 }
@@ -131,7 +137,7 @@ function tell (outcome: LimitOutcome, max: number, callback: Callback): void {
   callback(null, { current: Math.max(0, max - remaining), ttl: Math.ceil(resetMs) })
 }
 
-/** What the application wrote, before @fastify/rate-limit put its defaults in the place of mistakes. */
+/** The options as written, before @fastify/rate-limit replaces mistakes with its defaults. */
 function rawOptions ({ routeInfo }: StoreParams): object {
   const raw = routeInfo?.config?.rateLimit
   return typeof raw === 'object' && raw !== null ? raw : {}
@@ -154,7 +160,7 @@ function nameOf ({ policy, groupId, routeInfo }: StoreParams): string {
   return routeInfo?.url === undefined ? '' : `${String(routeInfo.method)} ${routeInfo.url}`
 }
 
-/** Marked, since a key may be what a caller sent, and must not read like the key of a principal. */
+/** Prefixed, because a key may come from the caller and must not look like the key of a principal. */
 function keyOf (key: unknown): string {
   return typeof key === 'string' && key !== '' ? `e:${key}` : unknownAddress
 }

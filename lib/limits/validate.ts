@@ -3,11 +3,12 @@ import { isRedisLike } from '../redis/index.ts'
 import { defaultPolicies, type Limit, type RateLimitOptions, type RouteRateLimit } from './options.ts'
 
 const longestWindow = 31 * 86_400_000
-/** Names stand in header fields and keys; they start with a letter, so that none looks like an object's own members. */
+/** Names are used in header fields and keys. They start with a letter, so none equals a built-in member such as `__proto__`. */
 const policyName = /^[A-Za-z][\w.-]{0,63}$/
+const nameFix = 'Use a letter, then up to 63 letters, digits, `_`, `.` or `-`.'
 const reservedNames = ['address', 'failures']
 
-/** Reports what the schema of {@link RateLimitOptions} cannot say. Call it after `check` has found nothing. */
+/** Checks {@link RateLimitOptions} beyond their schema. Call it after `check` has found nothing. */
 export function validateRateLimit (options: RateLimitOptions, path: string, problems: Problems): void {
   validateRedis(options.redis, `${path}.redis`, problems)
   validateAddressLimit(options.perAddress, `${path}.perAddress`, problems)
@@ -18,21 +19,50 @@ export function validateRateLimit (options: RateLimitOptions, path: string, prob
   }
 }
 
-/** Reports what is wrong with a route's `config.rateLimit`. `known` are the names of all policies. */
+/** Checks a route's `config.rateLimit`. `known` are the names of all policies. */
 export function validateRouteRateLimit (limit: RouteRateLimit, path: string, known: Iterable<string>, problems: Problems): void {
   if (limit === false) return
   if (typeof limit === 'object' && !Array.isArray(limit)) return validateLimit(limit, path, problems)
   const names = Array.isArray(limit) ? limit : [limit]
   for (const name of names) validateReference(name, path, [...known], problems)
-  if (new Set(names).size < names.length) {
-    problems.add('SECURE_API_OPTION_CONFLICT', path, 'a policy is named twice', 'Name each policy once; use its `cost` to count a request more than once.')
+  if (new Set(names).size === names.length) return
+  problems.add('SECURE_API_OPTION_CONFLICT', path, 'a policy is listed twice',
+    'List each policy once; use its `cost` to count a request more than once.')
+}
+
+type Conflict = readonly [option: string, applies: (limit: Limit) => boolean, why: string, fix: string]
+
+const conflicts: readonly Conflict[] = [
+  ['window', ({ algorithm, window }) => algorithm === 'concurrency' && window !== undefined,
+    '`concurrency` counts requests in flight and has no window', 'Remove `window`, or choose another algorithm.'],
+  ['lease', ({ algorithm, lease }) => algorithm !== 'concurrency' && lease !== undefined, 'only `concurrency` has leases', 'Remove it.'],
+  ['burst', ({ algorithm, burst }) => algorithm !== 'token-bucket' && burst !== undefined,
+    'only `token-bucket` has a burst', "Remove it, or add `algorithm: 'token-bucket'`."],
+  ['cost', ({ algorithm, cost }) => algorithm === 'concurrency' && cost !== undefined, 'a request in flight takes one permit', 'Remove it.']
+]
+
+/** The limits by address run before authentication. */
+const addressConflicts: readonly Conflict[] = [
+  ['by', ({ by }) => by !== undefined && by !== 'address',
+    'this limit runs before authentication, so only the address is known', "Remove `by`, or use `'address'`."],
+  ['plans', ({ plans }) => plans !== undefined, 'this limit runs before authentication, so no plan is known', 'Use plans in a policy.'],
+  ['algorithm', ({ algorithm }) => algorithm === 'concurrency',
+    'all callers behind one address would wait for its slowest request', 'Use a window here, and `concurrency` in a policy.']
+]
+
+function validateConflicts (table: readonly Conflict[], limit: Limit, path: string, problems: Problems): void {
+  for (const [option, applies, why, fix] of table) {
+    if (applies(limit)) problems.add('SECURE_API_OPTION_CONFLICT', `${path}.${option}`, why, fix)
   }
 }
 
-/** Reports contradictions inside one limit. */
+/** Checks for contradictions inside one limit. */
 export function validateLimit (limit: Limit, path: string, problems: Problems): void {
-  validateWindow(limit, path, problems)
-  validateBurst(limit, path, problems)
+  const { algorithm, window, lease } = limit
+  validateConflicts(conflicts, limit, path, problems)
+  if (algorithm === 'concurrency') validateSpan(lease, `${path}.lease`, problems)
+  else if (window !== undefined) validateSpan(window, `${path}.window`, problems)
+  else problems.add('SECURE_API_OPTION_MISSING', `${path}.window`, 'a limit needs a window', "Add `window: '1 minute'`.")
   validateCost(limit, path, problems)
   validatePlans(limit, path, problems)
 }
@@ -45,23 +75,18 @@ export function policyNames (options: RateLimitOptions): string[] {
 function validatePlans ({ plans, plan, ...common }: Limit, path: string, problems: Problems): void {
   if (plans === undefined && plan === undefined) return
   if (plans === undefined || plan === undefined) {
-    return problems.add('SECURE_API_OPTION_MISSING', `${path}.${plans === undefined ? 'plans' : 'plan'}`, '`plans` and `plan` need each other', "Give both: plans: { free: { limit: 100 } }, plan: 'plan'.")
+    const missing = plans === undefined ? 'plans' : 'plan'
+    return problems.add('SECURE_API_OPTION_MISSING', `${path}.${missing}`, '`plans` and `plan` need each other',
+      "Give both: plans: { free: { limit: 100 } }, plan: 'plan'.")
   }
-  if (Object.keys(plans).length === 0) problems.add('SECURE_API_OPTION_EMPTY', `${path}.plans`, 'without any plan every caller would be refused', 'Name at least one plan.')
+  if (Object.keys(plans).length === 0) {
+    problems.add('SECURE_API_OPTION_EMPTY', `${path}.plans`, 'without a plan, every caller would be refused', 'List at least one plan.')
+  }
   for (const [name, own] of Object.entries(plans)) {
-    if (!policyName.test(name)) problems.add('SECURE_API_OPTION_VALUE', `${path}.plans.${name}`, 'the name stands in keys', 'Use a letter, then up to 63 letters, digits, `_`, `.` or `-`.')
-    validateLimit({ ...common, ...own }, `${path}.plans.${name}`, problems)
+    const at = `${path}.plans.${name}`
+    if (!policyName.test(name)) problems.add('SECURE_API_OPTION_VALUE', at, 'the name is used in keys', nameFix)
+    validateLimit({ ...common, ...own }, at, problems)
   }
-}
-
-function validateWindow ({ algorithm, window, lease }: Limit, path: string, problems: Problems): void {
-  if (algorithm === 'concurrency') {
-    if (window !== undefined) problems.add('SECURE_API_OPTION_CONFLICT', `${path}.window`, '`concurrency` counts requests in flight and has no window', 'Remove `window`, or choose another algorithm.')
-    return validateSpan(lease, `${path}.lease`, problems)
-  }
-  if (lease !== undefined) problems.add('SECURE_API_OPTION_CONFLICT', `${path}.lease`, 'only `concurrency` has leases', 'Remove it.')
-  if (window === undefined) return problems.add('SECURE_API_OPTION_MISSING', `${path}.window`, 'a limit without a window does not say in which time', "Add `window: '1 minute'`.")
-  validateSpan(window, `${path}.window`, problems)
 }
 
 function validateSpan (span: Limit['window'], path: string, problems: Problems): void {
@@ -71,58 +96,40 @@ function validateSpan (span: Limit['window'], path: string, problems: Problems):
   }
 }
 
-function validateBurst ({ algorithm, burst }: Limit, path: string, problems: Problems): void {
-  if (burst !== undefined && algorithm !== 'token-bucket') {
-    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.burst`, 'only `token-bucket` has a burst', "Remove it, or add `algorithm: 'token-bucket'`.")
-  }
-}
-
-function validateCost ({ algorithm, limit, burst, cost }: Limit, path: string, problems: Problems): void {
-  if (cost === undefined) return
-  if (algorithm === 'concurrency') return problems.add('SECURE_API_OPTION_CONFLICT', `${path}.cost`, 'a request in flight takes one permit', 'Remove `cost`.')
-  const most = burst ?? limit
-  if (typeof cost === 'number' && cost > most) {
-    problems.add('SECURE_API_OPTION_RANGE', `${path}.cost`, `a request that costs ${cost} never fits into ${most}`, `Give 1 to ${most}.`)
-  }
+function validateCost ({ algorithm, limit, burst = limit, cost }: Limit, path: string, problems: Problems): void {
+  if (algorithm === 'concurrency' || typeof cost !== 'number' || cost <= burst) return
+  problems.add('SECURE_API_OPTION_RANGE', `${path}.cost`, `a request that costs ${cost} never fits into ${burst}`, `Give 1 to ${burst}.`)
 }
 
 function validateAddressLimit (limit: Limit | false | undefined, path: string, problems: Problems): void {
   if (limit === undefined || limit === false) return
   validateLimit(limit, path, problems)
-  if (limit.by !== undefined && limit.by !== 'address') {
-    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.by`, 'this limit is checked before anybody is authenticated, so only the address is known', "Remove `by`, or use `'address'`.")
-  }
-  if (limit.plans !== undefined) {
-    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.plans`, 'this limit is checked before anybody is authenticated, so no plan is known', 'Use plans in a policy.')
-  }
-  if (limit.algorithm === 'concurrency') {
-    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.algorithm`, 'many callers behind one address would wait for its slowest request', 'Use a window here, and `concurrency` in a policy.')
-  }
+  validateConflicts(addressConflicts, limit, path, problems)
 }
 
-/** Reports a name that cannot stand in header fields and keys, or that the limiter uses itself. */
+/** Checks that a name is valid in header fields and keys, and not one of the limiter's own. */
 export function validatePolicyName (name: string, path: string, problems: Problems): void {
-  if (!policyName.test(name)) {
-    problems.add('SECURE_API_OPTION_VALUE', path, 'the name stands in header fields and keys', 'Use a letter, then up to 63 letters, digits, `_`, `.` or `-`.')
-  } else if (reservedNames.includes(name)) {
-    problems.add('SECURE_API_OPTION_CONFLICT', path, `\`${name}\` is the name of a budget of the limiter itself`, 'Choose another name.')
+  if (!policyName.test(name)) problems.add('SECURE_API_OPTION_VALUE', path, 'the name is used in header fields and keys', nameFix)
+  else if (reservedNames.includes(name)) {
+    problems.add('SECURE_API_OPTION_CONFLICT', path, `\`${name}\` is a budget of the limiter itself`, 'Choose another name.')
   }
 }
 
 function validateReference (name: string, path: string, known: readonly string[], problems: Problems): void {
   if (known.includes(name)) return
   const meant = suggest(name, known)
-  problems.add('SECURE_API_ROUTE_RATE_LIMIT_UNKNOWN', path, 'no rate-limit policy has this name, and an unknown name must not mean unlimited',
-    meant === undefined ? `Add it to \`rateLimit.policies\`, or name one of ${known.join(', ')}.` : `Did you mean \`${meant}\`?`)
+  problems.add('SECURE_API_ROUTE_RATE_LIMIT_UNKNOWN', path, 'no rate-limit policy has this name, and unknown must not mean unlimited',
+    meant === undefined ? `Add it to \`rateLimit.policies\`, or use one of ${known.join(', ')}.` : `Did you mean \`${meant}\`?`)
 }
 
-/** A URL is never repeated in a message: it may hold a password. */
+/** Messages never contain the URL: it may include a password. */
 function validateRedis (redis: RateLimitOptions['redis'], path: string, problems: Problems): void {
   if (redis === undefined) return
   if (typeof redis === 'string') {
-    if (!isRedisUrl(redis)) problems.add('SECURE_API_OPTION_VALUE', path, 'this is not the URL of a Redis server', 'Write `redis://host:6379`, or `rediss://…` for TLS.')
+    if (isRedisUrl(redis)) return
+    problems.add('SECURE_API_OPTION_VALUE', path, 'this is not a Redis URL', 'Write `redis://host:6379`, or `rediss://…` for TLS.')
   } else if (!isRedisLike(redis)) {
-    problems.add('SECURE_API_OPTION_TYPE', path, 'this is no Redis client', 'Give a URL, or an instance of ioredis, iovalkey or node-redis.')
+    problems.add('SECURE_API_OPTION_TYPE', path, 'this is not a Redis client', 'Give a URL or a client of ioredis, iovalkey or node-redis.')
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * What is kept of an object that is not ours to extend: a request, a socket, a server, a function of the application. It lives as long
- * as the object. All of them are made here, so that hidden state is found by one search.
+ * State attached to an object that is not ours: a request, a socket, a server, a function of the application. It lives as long as
+ * the object. All such state uses this class, so one search finds it.
  */
 export class Marks<On extends object, Value> {
   readonly #values = new WeakMap<On, Value>()
@@ -13,14 +13,14 @@ export class Marks<On extends object, Value> {
     this.#values.set(on, value)
   }
 
-  /** The value, which is not kept any longer. */
+  /** Returns and removes the value. */
   take (on: On): Value | undefined {
     const value = this.#values.get(on)
     this.#values.delete(on)
     return value
   }
 
-  /** The value, made at the first question. */
+  /** The value, made on first use. */
   ofOr (on: On, make: (on: On) => Value): Value {
     const known = this.#values.get(on)
     if (known !== undefined) return known

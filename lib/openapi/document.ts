@@ -3,11 +3,11 @@ import { responsesOf, sharedComponents } from './responses.ts'
 import { schemesFor, securityOf, type SchemeOptions, type Schemes } from './security.ts'
 import { fieldsOf, type Fields, type RouteFacts } from './types.ts'
 
-/** The vendor extension of an operation that says what the suite does there. */
+/** The vendor extension that describes what the suite does on an operation. */
 export const extension = 'x-secure-api'
 
 export interface DocumentOptions extends SchemeOptions {
-  /** Whether the suite checks credentials: where it does not, what the application says of its own check stands. */
+  /** Whether the suite checks credentials; if not, the application's own description stays. */
   readonly authenticates: boolean
   /** Whether refusals are described. */
   readonly responses: boolean
@@ -15,12 +15,13 @@ export interface DocumentOptions extends SchemeOptions {
   readonly bodies: boolean
 }
 
-/** What a route's callers should know beyond `security`: roles, policies and limits have no place of their own in OpenAPI. */
+/** What `security` cannot express: OpenAPI has no place for roles, policies and limits. */
 export function extensionOf ({ access, rateLimit }: RouteFacts): Fields {
-  return { access, ...(Array.isArray(rateLimit) && { rateLimit: rateLimit.map(fieldsOf).filter(({ dryRun }) => dryRun !== true).map(limitOf) }) }
+  if (!Array.isArray(rateLimit)) return { access }
+  return { access, rateLimit: rateLimit.map(fieldsOf).filter(({ dryRun }) => dryRun !== true).map(limitOf) }
 }
 
-/** A dry run is not told: callers would heed it. */
+/** Dry runs are omitted: callers would obey them. */
 function limitOf ({ policy, limit: count, windowMs }: Fields): Fields {
   return { policy, limit: count, ...(typeof windowMs === 'number' && { windowSeconds: windowMs / 1000 }) }
 }
@@ -30,10 +31,12 @@ export function isOpenApi3 (document: unknown): document is Fields {
 }
 
 /**
- * The document with security schemes, and for each operation what it needs and how it refuses. Adds only what is
- * absent, and leaves the given document as it is. Operations of which `factsOf` knows nothing stay as they are.
+ * A copy of the document with security schemes and, for each operation, its requirements and refusals. Adds only what is absent.
+ * Operations unknown to `factsOf` stay unchanged.
  */
-export function secureDocument (document: Fields, factsOf: (operation: Operation) => RouteFacts | undefined, options: DocumentOptions): Fields {
+export function secureDocument (
+  document: Fields, factsOf: (operation: Operation) => RouteFacts | undefined, options: DocumentOptions
+): Fields {
   const schemes = options.authenticates ? schemesFor(document, options) : undefined
   const paths = mapOperations(document, found => {
     const facts = factsOf(found)
@@ -42,12 +45,13 @@ export function secureDocument (document: Fields, factsOf: (operation: Operation
   return { ...document, components: componentsOf(fieldsOf(document.components), schemes, options), paths }
 }
 
-function secureOperation (operation: Fields, facts: RouteFacts, schemes: Schemes | undefined, { responses, bodies }: DocumentOptions): Fields {
+function secureOperation (operation: Fields, facts: RouteFacts, schemes: Schemes | undefined, options: DocumentOptions): Fields {
+  const { responses, bodies } = options
   return {
     ...(schemes && { security: securityOf(facts.access, schemes) }),
     [extension]: extensionOf(facts),
     ...operation,
-    responses: { ...fieldsOf(operation.responses), ...(responses && absent(responsesOf(facts, bodies), fieldsOf(operation.responses))) }
+    responses: { ...(responses && responsesOf(facts, bodies)), ...fieldsOf(operation.responses) }
   }
 }
 
@@ -59,8 +63,4 @@ function componentsOf (stated: Fields, schemes: Schemes | undefined, { responses
     ...(responses && { responses: { ...shared.responses, ...fieldsOf(stated.responses) } }),
     ...(schemes && { securitySchemes: { ...fieldsOf(stated.securitySchemes), ...schemes.added } })
   }
-}
-
-function absent (added: Fields, stated: Fields): Fields {
-  return Object.fromEntries(Object.entries(added).filter(([name]) => !Object.hasOwn(stated, name)))
 }

@@ -8,10 +8,10 @@ const PagesSchema = Type.Object({
    * Where they are: the `routePrefix` of swagger-ui, with the prefix of the scope in front.
    * @default '/documentation'
    */
-  path: Type.Optional(Type.String({ pattern: '^/.*[^/]$', hint: 'Start with a slash, and end without one.' })),
-  /** Everybody may read the documentation. Costs: strangers see every documented route, and what it asks for. */
+  path: Type.Optional(Type.String({ pattern: '^/.*[^/]$', hint: 'Start with a slash and end without one.' })),
+  /** Everyone may read the documentation. Costs: strangers see every documented route and its requirements. */
   public: Type.Optional(Type.Literal(true)),
-  /** Whoever has a valid token may. A browser that opens a page sends none: for a gateway that adds it. */
+  /** Every caller with a valid token may read it. Browsers send none with a page: for a gateway that adds it. */
   authenticated: Type.Optional(Type.Literal(true)),
   /** As `config.scope` of a route. */
   scope: Type.Optional(RequirementSchema),
@@ -21,25 +21,26 @@ const PagesSchema = Type.Object({
   policy: Type.Optional(RequirementSchema)
 }, { additionalProperties: false })
 
-/** The option `openapi`. It does nothing in an application without the swagger plugin. */
+/** The option `openapi`. It has no effect without the swagger plugin. */
 export const OpenApiOptionsSchema = Type.Object({
   /**
-   * The rule of the pages of swagger-ui, which state none themselves, and with it the headers of a page.
+   * The rule of the swagger-ui pages, which state none themselves, and with it the headers of a page.
    * @default none: the pages are closed, like every route without a rule
    */
   ui: Type.Optional(PagesSchema),
   /**
-   * The name of the security scheme for access tokens. A scheme of that name that the application states itself stays
-   * as it is.
+   * The name of the security scheme for access tokens. The application's own scheme of that name stays unchanged.
    * @default 'bearerAuth'
    */
   bearer: Type.Optional(Type.String({ pattern: '^[\\w.-]+$', hint: nameHint })),
   /**
-   * Addresses of provider metadata, each a scheme `openIdConnect` of its own; `false` for none. They carry the scopes
+   * Addresses of provider metadata, each with its own `openIdConnect` scheme; `false` for none. They carry the scopes
    * in OpenAPI 3.0, where a bearer scheme cannot.
    * @default those of the issuers whose keys are found by discovery
    */
-  openIdConnect: Type.Optional(Type.Union([Type.Literal(false), Type.Array(Type.String({ pattern: '^https?://', hint: 'Give the whole URL.' }))])),
+  openIdConnect: Type.Optional(Type.Union([
+    Type.Literal(false), Type.Array(Type.String({ pattern: '^https?://', hint: 'Write the whole URL.' }))
+  ])),
   /**
    * Describe the refusals of each route. `false` leaves only the security schemes and what each route needs.
    * @default true

@@ -8,7 +8,7 @@ export function templateOf (url: string): string {
   return url.replace(part, (found, name?: string) => found === '::' ? ':' : `{${name ?? '*'}}`)
 }
 
-/** Under which keys a route may be found: @fastify/swagger takes the base path of `servers` off. */
+/** Base paths of `servers`, which @fastify/swagger removes from the paths of routes. */
 export function basePaths (document: Fields): readonly string[] {
   const servers: readonly unknown[] = Array.isArray(document.servers) ? document.servers : []
   return ['', ...servers.flatMap(server => {
@@ -30,7 +30,7 @@ export interface Operation {
   readonly operation: Fields
 }
 
-/** Calls `change` for every operation of the document and returns the paths with what came of it. */
+/** The paths of the document with every operation mapped by `change`. */
 export function mapOperations (document: Fields, change: (operation: Operation) => Fields): Fields {
   const changed = (path: string, operations: Fields, isMethod: (name: string) => boolean) => mapFields(operations, (value, name) => {
     return isMethod(name) ? change({ method: name.toUpperCase(), path, operation: fieldsOf(value) }) : value
@@ -38,7 +38,8 @@ export function mapOperations (document: Fields, change: (operation: Operation) 
   return mapFields(fieldsOf(document.paths), (item, path) => {
     const { additionalOperations, ...rest } = fieldsOf(item)
     const fixed = changed(path, rest, name => methods.has(name))
-    return additionalOperations === undefined ? fixed : { ...fixed, additionalOperations: changed(path, fieldsOf(additionalOperations), () => true) }
+    if (additionalOperations === undefined) return fixed
+    return { ...fixed, additionalOperations: changed(path, fieldsOf(additionalOperations), () => true) }
   })
 }
 

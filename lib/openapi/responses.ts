@@ -4,7 +4,7 @@ import { compileRule, forbidden, RuleBook } from '../rules/index.ts'
 import { needs } from './security.ts'
 import type { Access, Fields, RouteFacts } from './types.ts'
 
-/** Names of the components that the suite adds; one of the same name that the application states itself is used instead. */
+/** Names of the suite's components; the application's own component of the same name replaces it. */
 const problem = 'SecureApiProblem'
 const byStatus = {
   400: 'SecureApiMalformedCredential',
@@ -23,13 +23,14 @@ const byStep: Readonly<Record<string, readonly Status[]>> = {
   'rate-limit:route': [429]
 }
 
-/** What the suite sends: the examples are the answers themselves. */
+/** The examples are the real answers. */
 const refusals: Readonly<Record<Status, () => readonly Refusal[]>> = {
   400: () => [refusal('SECURE_API_CREDENTIAL_AMBIGUOUS')],
   401: () => (Object.keys(answers) as AnswerCode[]).filter(code => answers[code].status === 401).map(code => refusal(code)),
   403: () => [forbidden()],
   429: () => [overLimit()],
-  503: () => (['SECURE_API_KEYS_UNAVAILABLE', 'SECURE_API_REVOCATION_UNAVAILABLE'] as const).map(code => refusal(code, { headers: { 'retry-after': '30' } }))
+  503: () => (['SECURE_API_KEYS_UNAVAILABLE', 'SECURE_API_REVOCATION_UNAVAILABLE'] as const)
+    .map(code => refusal(code, { headers: { 'retry-after': '30' } }))
 }
 
 function overLimit (): Refusal {
@@ -40,22 +41,22 @@ function overLimit (): Refusal {
 const text: Fields = { type: 'string' }
 const headers: Readonly<Record<string, Fields>> = {
   'WWW-Authenticate': { description: 'The challenge (RFC 6750 §3).', schema: text },
-  'Retry-After': { description: 'Seconds until asking again makes sense.', schema: { type: 'integer', minimum: 1 } },
-  RateLimit: { description: 'What is left of each limit.', schema: text },
-  'RateLimit-Policy': { description: 'The limits that count here.', schema: text }
+  'Retry-After': { description: 'Seconds to wait before the next attempt.', schema: { type: 'integer', minimum: 1 } },
+  RateLimit: { description: 'The remainder of each limit.', schema: text },
+  'RateLimit-Policy': { description: 'The limits that apply.', schema: text }
 }
 
 const descriptions: Readonly<Record<Status, string>> = {
-  400: 'The credential is malformed, or there are two.',
-  401: 'There is no credential, or none that is accepted.',
+  400: 'The credential is malformed or ambiguous.',
+  401: 'The credential is missing or not accepted.',
   403: 'The credential does not permit this.',
   429: 'The rate limit is exceeded.',
-  503: 'The credential cannot be checked at the moment.'
+  503: 'The credential cannot be verified temporarily.'
 }
 
 const statuses = Object.keys(byStatus).map(Number) as readonly Status[]
 
-/** The body of a refusal: RFC 9457, with the members that are always there. */
+/** The body of a refusal (RFC 9457) with its required members. */
 export const problemSchema: Fields = Object.freeze({
   type: 'object',
   description: 'A problem document (RFC 9457).',
@@ -65,8 +66,8 @@ export const problemSchema: Fields = Object.freeze({
     title: { type: 'string' },
     status: { type: 'integer' },
     detail: { type: 'string' },
-    code: { type: 'string', description: 'Names the cause, and never changes its meaning.' },
-    'violated-policies': { type: 'array', items: { type: 'string' }, description: 'The limits that are used up.' }
+    code: { type: 'string', description: 'Stable code of the cause.' },
+    'violated-policies': { type: 'array', items: { type: 'string' }, description: 'The exceeded limits.' }
   }
 })
 
@@ -76,7 +77,7 @@ export function sharedComponents (bodies: boolean): Readonly<Record<'schemas' | 
   return { schemas: bodies ? { [problem]: problemSchema } : {}, responses: Object.fromEntries(responses) }
 }
 
-/** The refusals of a route by status. Its 403 says what it needs, where that is known. */
+/** The refusals of a route by status. Its 403 states the requirement, where known. */
 export function responsesOf ({ access, steps }: RouteFacts, bodies: boolean): Fields {
   const given = new Set(steps.flatMap(step => byStep[step] ?? []))
   return Object.fromEntries(statuses.filter(status => given.has(status)).map(status => {

@@ -1,13 +1,13 @@
-import { statesAll, type Requirement, type Rule } from '../rules/index.ts'
+import { namesOf, statesAll, type Requirement, type Rule } from '../rules/index.ts'
 import { fieldsOf, type Access, type Fields } from './types.ts'
 
-/** The schemes of a document under the names they have there. */
+/** The schemes of a document, by their names there. */
 export interface Schemes {
   readonly bearer: string
   readonly openIdConnect: readonly string[]
   /** OpenAPI 3.1 allows scopes with every scheme; 3.0 (§4.7.31) only with oauth2 and openIdConnect. */
   readonly bearerScopes: boolean
-  /** To be added to the document: not those that it has already. */
+  /** To be added to the document, which has the others already. */
   readonly added: Fields
 }
 
@@ -24,7 +24,7 @@ const bearerScheme: Fields = Object.freeze({
   description: 'An access token in the Authorization header (RFC 6750).'
 })
 
-/** The schemes for a document that may have some already: those stay, whatever they are. */
+/** The schemes for a document. Those that it has stay unchanged. */
 export function schemesFor (document: Fields, { bearer, openIdConnect }: SchemeOptions): Schemes {
   const stated = fieldsOf(fieldsOf(document.components).securitySchemes)
   const schemes: Record<string, unknown> = { ...stated, [bearer]: stated[bearer] ?? bearerScheme }
@@ -37,14 +37,14 @@ export function schemesFor (document: Fields, { bearer, openIdConnect }: SchemeO
   return { bearer, openIdConnect: names, bearerScopes: !String(document.openapi).startsWith('3.0'), added }
 }
 
-/** `openIdConnect`, `openIdConnect2`, …: the scheme that has this address already, or the first name nobody has. */
+/** `openIdConnect`, `openIdConnect2`, …: the scheme with this address, or the first free name. */
 function freeName (schemes: Fields, url: string, number = 1): string {
   const name = number === 1 ? 'openIdConnect' : `openIdConnect${number}`
   const taken = schemes[name]
   return taken === undefined || fieldsOf(taken).openIdConnectUrl === url ? name : freeName(schemes, url, number + 1)
 }
 
-/** The Security Requirement Objects of a route: any one of the list is enough, and of one all must hold. None: it is public. */
+/** The Security Requirement Objects of a route: one of the list is enough, all parts of it must hold. Empty: public. */
 export function securityOf (access: Access, { bearer, openIdConnect, bearerScopes }: Omit<Schemes, 'added'>): readonly Fields[] {
   if (access === 'public') return []
   // OpenAPI 3.1 §4.8.30: an empty requirement among others makes security optional.
@@ -57,7 +57,7 @@ export function securityOf (access: Access, { bearer, openIdConnect, bearerScope
   ]
 }
 
-/** The sets of scopes of which one is needed. Roles and policies are no scopes that a client could ask for. */
+/** The sets of scopes of which one is needed. Clients cannot request roles and policies. */
 function alternatives ({ scope }: Rule): readonly (readonly string[])[] {
   if (scope === undefined) return [[]]
   if (typeof scope === 'string') return [[scope]]
@@ -66,7 +66,7 @@ function alternatives ({ scope }: Rule): readonly (readonly string[])[] {
 
 /** What a caller needs, in words. */
 export function needs (access: Access): string {
-  if (access === 'none') return 'No rule is stated for this route: nobody may call it.'
+  if (access === 'none') return 'This route has no rule: nobody may call it.'
   if (typeof access === 'string') return 'The credential does not permit this.'
   return `Needs ${(['scope', 'role', 'policy'] as const).flatMap(kind => inWords(kind, access[kind])).join(', and ')}.`
 }
@@ -75,8 +75,9 @@ const plural = { scope: 'scopes', role: 'roles', policy: 'policies' } as const
 
 function inWords (kind: keyof typeof plural, requirement: Requirement | undefined): string[] {
   if (requirement === undefined) return []
-  const [mode, names] = typeof requirement === 'string' ? ['all', [requirement]] as const : statesAll(requirement) ? ['all', requirement.all] as const : ['any', requirement.any] as const
+  const isAll = typeof requirement === 'string' || statesAll(requirement)
+  const names = namesOf(requirement)
   const list = names.map(name => `\`${name}\``).join(', ')
   if (names.length === 1) return [`the ${kind} ${list}`]
-  return [mode === 'all' ? `the ${plural[kind]} ${list}` : `one of the ${plural[kind]} ${list}`]
+  return [isAll ? `the ${plural[kind]} ${list}` : `one of the ${plural[kind]} ${list}`]
 }

@@ -3,13 +3,13 @@ import type { Rule } from '../rules/index.ts'
 /** Any object of a document. */
 export type Fields = Readonly<Record<string, unknown>>
 
-/** Who may call a route. `optional`: anybody, and a token that is sent is checked. `unknown`: it was declared before the suite, and no request has shown its `config` yet. */
+/** Who may call a route. `optional`: anyone; a token, if sent, is verified. `unknown`: declared before the suite, `config` not seen yet. */
 export type Access = 'public' | 'optional' | 'authenticated' | 'none' | 'unknown' | Rule
 
-/** What the suite does on a route, as far as a caller can see it. */
+/** What the suite does on a route, as visible to callers. */
 export interface RouteFacts {
   readonly access: Access
-  /** Names of the steps that a request meets. */
+  /** Names of the steps that apply. */
   readonly steps: readonly string[]
   /** As in `app.secureApi.routes()`. */
   readonly rateLimit?: unknown

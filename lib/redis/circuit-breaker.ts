@@ -6,7 +6,7 @@ export type StoreEvent =
   | { readonly type: 'store-unavailable', readonly reason: StoreFailureReason, readonly code?: string }
   | { readonly type: 'store-restored', readonly downMs: number }
 
-export interface CircuitBreakerOptions {
+interface CircuitBreakerOptions {
   readonly runner: ScriptRunner
   /** Monotonic milliseconds. @default `performance.now` */
   readonly now?: () => number
@@ -19,22 +19,22 @@ interface Call {
   readonly expires: number
   readonly reject: (error: StoreFailed) => void
   settled: boolean
-  /** How often it has been looked at. */
+  /** How often the timer has checked it. */
   looks: number
 }
 
 const defaultDeadline = 50
-/** One timer looks at all calls, this often: a timer for each would cost as much as the call. */
+/** Interval of the one timer for all calls, in milliseconds: a timer per call would cost as much as the call. */
 const tick = 5
-/** A busy process looks rarely, and the time that passed was not the server's. An idle one looks nine times in 50 ms. */
+/** A busy process checks rarely and must not blame the server for its own delay. An idle one checks nine times in 50 ms. */
 const leastLooks = 4
 const failuresToOpen = 5
-/** Between attempts while Redis is away, plus or minus a quarter, so that many processes do not come back at the same moment. */
+/** Between probes while Redis is unavailable, ±25 %, so that many processes do not return at once. */
 const probeEvery = 500
 
 /**
- * Runs scripts within a deadline, and stops asking a server that does not answer: after five failures in a row it admits only one
- * call each half second, until one succeeds. Rejects with {@link StoreFailed}.
+ * Runs scripts within a deadline, and stops asking a server that does not answer: after five failures in a row it admits one call
+ * every half second until one succeeds. Rejects with {@link StoreFailed}.
  */
 export class CircuitBreaker implements ScriptRunner {
   readonly cluster: boolean
@@ -59,7 +59,7 @@ export class CircuitBreaker implements ScriptRunner {
     this.#onEvent = onEvent
   }
 
-  /** Whether a call may be made now. While the breaker is open each true is one probe, which the caller must use. */
+  /** Whether a call is allowed now. While the breaker is open, each `true` is a probe that the caller must use. */
   admits (): boolean {
     if (!this.#open) return true
     const now = this.#now()
@@ -80,7 +80,7 @@ export class CircuitBreaker implements ScriptRunner {
     return this.#failures
   }
 
-  /** When asking again makes sense, in milliseconds. */
+  /** Milliseconds until the next probe. */
   get retryAfter (): number {
     return this.#open ? Math.max(0, this.#probeAt - this.#now()) : 0
   }
@@ -104,7 +104,7 @@ export class CircuitBreaker implements ScriptRunner {
     this.#calls = []
   }
 
-  /** A client may throw where it should reject. */
+  /** A client may throw instead of rejecting. */
   async #attempt (script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     return this.#runner.run(script, keys, args)
   }
@@ -116,7 +116,7 @@ export class CircuitBreaker implements ScriptRunner {
   }
 
   /**
-   * After the timer come the sockets: a reply that lay there while this process was busy still counts. So does one that takes two
+   * Sockets are read after the timer: a reply that arrived while this process was busy still counts. So does one that takes two
    * round trips (NOSCRIPT, then the source): see {@link leastLooks}.
    */
   #look (): void {
@@ -149,7 +149,7 @@ export class CircuitBreaker implements ScriptRunner {
     call.reject(explained)
   }
 
-  /** A client that is not connected says no more than that; why, it said when the connection ended. */
+  /** The cause of a lost connection: a disconnected client reports only that it is disconnected. */
   #explained (failure: StoreFailed): StoreFailed {
     const cause = failure.reason === 'connection' ? this.#runner.lastError?.() : undefined
     return cause === undefined ? failure : asStoreFailure(cause)

@@ -1,20 +1,20 @@
 import type { ScriptRunner } from './script.ts'
 
-/** A client of the application's own that only knows `eval`, called as in ioredis. */
+/** A client of the application that only has `eval`, as in ioredis. */
 export interface EvalClient {
   eval (script: string, numberOfKeys: number, ...keysAndArguments: string[]): Promise<unknown>
   readonly isCluster?: boolean
-  /** Only node-redis has it: lets TypeScript tell them apart in an object literal. */
+  /** Only node-redis has it; lets TypeScript tell them apart. */
   readonly evalSha?: undefined
 }
 
-/** The part of ioredis, ioredis Cluster and iovalkey that is used. */
+/** The used part of ioredis, ioredis Cluster and iovalkey. */
 export interface IoredisLike extends EvalClient {
   evalsha (sha: string, numberOfKeys: number, ...keysAndArguments: string[]): Promise<unknown>
 }
 
-/** The part of node-redis that is used, and of its cluster client, which has `slots`. */
-export interface NodeRedisLike {
+/** The used part of node-redis, and of its cluster client, which has `slots`. */
+interface NodeRedisLike {
   evalSha (sha: string, options: { keys: string[], arguments: string[] }): Promise<unknown>
   eval (script: string, options: { keys: string[], arguments: string[] }): Promise<unknown>
   readonly slots?: unknown
@@ -27,7 +27,7 @@ export function isRedisLike (value: unknown): value is RedisLike {
   return hasMethod(value, 'eval') && (hasMethod(value, 'evalsha') || hasMethod(value, 'evalSha'))
 }
 
-/** Runs scripts over a client of the application, which gets a listener for `error`: an `error` event without one ends the process. */
+/** Runs scripts over a client of the application. Adds a listener for `error`, which would otherwise end the process. */
 export function scriptRunner (client: RedisLike | EvalClient): ScriptRunner {
   return { ...(isNodeRedis(client) ? nodeRedis(client) : ioredis(client)), lastError: lastErrorOf(client) }
 }
@@ -56,7 +56,7 @@ function nodeRedis (client: NodeRedisLike): ScriptRunner {
   }
 }
 
-/** A server that was restarted, flushed or promoted does not know the script by its hash. */
+/** A server does not know the script after a restart, a flush or a failover. */
 async function orWithSource (byHash: () => Promise<unknown>, withSource: () => Promise<unknown>): Promise<unknown> {
   try {
     return await byHash()

@@ -2,12 +2,12 @@ import { ConfigurationError } from '../config/index.ts'
 import type { IoredisLike } from './client.ts'
 import { asStoreFailure, type StoreFailed } from './failure.ts'
 
-/** A connection of ours, which we alone close. */
+/** Our own connection, which we close. */
 export interface RedisConnection {
   readonly client: IoredisLike
-  /** Fulfilled once it is known whether Redis answers, after a second at the latest. Never rejects: without Redis the server starts too. */
+  /** Whether Redis answers; resolves within a second. Never rejects: the server starts without Redis too. */
   readonly ready: Promise<boolean>
-  /** Why there is no connection, where that is known. */
+  /** Why there is no connection, if known. */
   failure (): StoreFailed | undefined
   close (): void
 }
@@ -18,8 +18,8 @@ const longestWaitAtStart = 1_000
 const longestRetryDelay = 1_000
 
 /**
- * Connects to a Redis URL with settings under which no call waits in a queue: whoever asks has an own answer to a server that is away.
- * Throws a {@link ConfigurationError} that names the option `path` when the optional package ioredis is not installed.
+ * Connects to a Redis URL without any queueing, because callers handle an unavailable server themselves. Throws a
+ * {@link ConfigurationError} for the option `path` if the optional package ioredis is not installed.
  */
 export async function connectRedis (url: string, path: string): Promise<RedisConnection> {
   const { Redis } = await loadClient(path)
@@ -27,11 +27,11 @@ export async function connectRedis (url: string, path: string): Promise<RedisCon
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     connectTimeout,
-    // A connection that died silently is noticed: Redis owes an answer for this long.
+    // Detects a dead connection: an answer is overdue for this long.
     socketTimeout: silentFor,
     autoResendUnfulfilledCommands: false,
     retryStrategy: attempt => Math.min(attempt * 100, longestRetryDelay),
-    // A primary that has become a replica stays connected; only a new connection finds the new primary.
+    // A primary that becomes a replica stays connected; a new connection finds the new primary.
     reconnectOnError: error => error.message.startsWith('READONLY')
   })
   let cause: unknown
@@ -57,7 +57,7 @@ async function loadClient (path: string) {
       code: 'SECURE_API_REDIS_CLIENT_MISSING',
       path,
       why: 'a URL needs the package ioredis, which is not installed',
-      fix: 'Run `npm install ioredis`, or give an instance of another client.'
+      fix: 'Run `npm install ioredis`, or pass an instance of another client.'
     }])
   }
 }

@@ -1,14 +1,14 @@
 /**
- * - `timeout`: no answer within the deadline. `connection`: refused, closed, or a name that is not found. `tls`: no encrypted connection.
- * - `authentication`: a password or user is missing or wrong. `permission`: the user may not run the commands, or not on these keys.
- * - `cluster`: one node of a cluster, which answers for its own keys only.
- * - `out-of-memory`, `read-only`, `loading`: the state of the server. `script`, `reply`: it does not answer like a Redis.
+ * - `timeout`: no answer within the deadline. `connection`: refused, closed, or unknown host. `tls`: no encrypted connection.
+ * - `authentication`: a missing or wrong password or user. `permission`: the user may not run the commands or use these keys.
+ * - `cluster`: a single node of a cluster, which serves its own keys only.
+ * - `out-of-memory`, `read-only`, `loading`: the state of the server. `script`, `reply`: it does not behave like Redis.
  */
 export type StoreFailureReason =
   'timeout' | 'connection' | 'tls' | 'authentication' | 'permission' | 'cluster' | 'out-of-memory' | 'read-only' | 'loading' |
   'script' | 'reply' | 'unknown'
 
-/** Redis failed. `reason` is from a closed list and `code` has capitals and digits only: the client's own text may hold secrets. */
+/** Redis failed. `reason` is from a fixed list, `code` has capitals and digits only: the client's own text may contain secrets. */
 export class StoreFailed extends Error {
   readonly reason: StoreFailureReason
   readonly code: string | undefined
@@ -21,7 +21,7 @@ export class StoreFailed extends Error {
   }
 }
 
-/** What Redis and its clients say, by how it begins. */
+/** Messages of Redis and its clients. */
 const reasons: readonly (readonly [RegExp, StoreFailureReason])[] = [
   [/\bOOM\b/, 'out-of-memory'],
   [/\bREADONLY\b|\bNOREPLICAS\b|\bMISCONF\b/, 'read-only'],
@@ -35,7 +35,7 @@ const reasons: readonly (readonly [RegExp, StoreFailureReason])[] = [
   [/\bERR\b|\bWRONGTYPE\b|script/i, 'script']
 ]
 
-/** What a client's error means. Its text may hold an address, a user, or what was sent: only its first word, in capitals, is kept. */
+/** Classifies a client's error. Its text may contain an address, a user or the command: only a first word in capitals is kept. */
 export function asStoreFailure (error: unknown): StoreFailed {
   if (error instanceof StoreFailed) return error
   if (!(error instanceof Error)) return new StoreFailed('unknown')

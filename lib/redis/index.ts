@@ -1,5 +1,5 @@
-export { CircuitBreaker, type CircuitBreakerOptions, type StoreEvent } from './circuit-breaker.ts'
-export { isRedisLike, scriptRunner, type EvalClient, type IoredisLike, type NodeRedisLike, type RedisLike } from './client.ts'
+export { CircuitBreaker, type StoreEvent } from './circuit-breaker.ts'
+export { isRedisLike, scriptRunner, type EvalClient, type RedisLike } from './client.ts'
 export { connectRedis, type RedisConnection } from './connection.ts'
 export { asStoreFailure, StoreFailed, type StoreFailureReason } from './failure.ts'
-export { script, type Script, type ScriptRunner } from './script.ts'
+export { script, type ScriptRunner } from './script.ts'

@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto'
 
-/** A Lua script, and what Redis calls it. */
+/** A Lua script and its hash. */
 export interface Script {
   readonly source: string
   readonly sha: string
 }
 
-/** Make it once: its hash is worked out here. */
+/** Make it once: this computes the hash. */
 export function script (source: string): Script {
   return Object.freeze({ source, sha: hash('sha1', source) })
 }

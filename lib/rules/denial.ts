@@ -3,14 +3,14 @@ import type { Principal } from '../credentials/index.ts'
 import { Marks } from '../marks/index.ts'
 import type { Rule } from './options.ts'
 
-/** Why a caller was refused with 403: names only, no claim and no value. */
+/** Why a caller was refused with 403: names only, no claims or values. */
 export interface Denial {
-  /** The rule of the route, or of the guard; `'none'` where the route states none and is closed. */
+  /** The rule of the route or guard; `'none'` for a route without a rule, which is closed. */
   readonly required: Rule | 'none'
   readonly present: { readonly scopes: readonly string[], readonly roles: readonly string[] }
 }
 
-/** A token may carry hundreds of groups, each as long as its issuer likes. */
+/** A token may carry hundreds of groups with names of any length. */
 const mostNames = 20
 const longestName = 64
 
@@ -23,7 +23,7 @@ function bounded (names: ReadonlySet<string>): readonly string[] {
   return names.size > mostNames ? [...first, `… and ${names.size - mostNames} more`] : first
 }
 
-/** Beside the request, where the audit trail finds it. */
+/** By request, for the audit trail. */
 const denials = new Marks<FastifyRequest, Denial>()
 
 export function noteDenial (request: FastifyRequest, denial: Denial): void {

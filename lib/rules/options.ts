@@ -2,9 +2,9 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyContextConfig, FastifyRequest } from 'fastify'
 import type { Principal } from '../credentials/index.ts'
 
-/** RFC 6749 §3.3 scope-token; roles and policy names are held to the same characters. */
+/** RFC 6749 §3.3 scope-token; roles and policy names use the same characters. */
 export const namePattern = /^[\x21\x23-\x5b\x5d-\x7e]+$/
-export const nameHint = 'One name without spaces or quotes; write several as { all: [...] } or { any: [...] }.'
+export const nameHint = 'Write one name without spaces or quotes; write several as { all: [...] } or { any: [...] }.'
 const Name = Type.String({ pattern: namePattern.source, hint: nameHint })
 const Names = Type.Array(Name, { minItems: 1 })
 
@@ -13,16 +13,16 @@ export const RequirementSchema = Type.Union([
   Name,
   Type.Object({ all: Names }, { additionalProperties: false }),
   Type.Object({ any: Names }, { additionalProperties: false })
-], { hint: 'Give one name, { all: [...] } or { any: [...] }; a bare list does not say which.', refuseList: true })
+], { hint: 'Write one name, { all: [...] } or { any: [...] }; a bare list does not say which.', refuseList: true })
 export type Requirement = Static<typeof RequirementSchema>
 
-/** Own properties alone: with a polluted `Object.prototype.all`, `{ any: [...] }` stays what it is. */
+/** Own properties only, so a polluted `Object.prototype.all` has no effect. */
 export function statesAll (requirement: Exclude<Requirement, string>): requirement is Extract<Requirement, { all: unknown }> {
   return Object.hasOwn(requirement, 'all')
 }
 
 const rule = {
-  /** Scopes that the token must carry, e.g. `'api.write'`, `{ all: ['a', 'b'] }`, `{ any: ['a', 'b'] }`. */
+  /** Scopes that the token must have, e.g. `'api.write'`, `{ all: ['a', 'b'] }`, `{ any: ['a', 'b'] }`. */
   scope: Type.Optional(RequirementSchema),
   /** Roles that the principal must have; the same shapes as `scope`. */
   role: Type.Optional(RequirementSchema),
@@ -30,19 +30,19 @@ const rule = {
   policy: Type.Optional(RequirementSchema)
 }
 
-/** A named rule: every key that is given must hold. */
+/** A named rule: every given key must hold. */
 export const RuleSchema = Type.Object(rule, { additionalProperties: false })
 export type Rule = Static<typeof RuleSchema>
 
-/** What a policy function is asked about. */
+/** The argument of a policy function. */
 export interface PolicyContext<Resource = unknown> {
   readonly principal: Principal
   readonly request: FastifyRequest
-  /** What was given to `request.authorize(policy, resource)`. */
+  /** The argument of `request.authorize(policy, resource)`. */
   readonly resource: Resource | undefined
 }
 
-/** Permits by returning exactly `true`. Anything else, an exception, or no answer within five seconds refuses. */
+/** Permits by returning `true`. Any other value, an exception, or no answer within five seconds refuses. */
 export type PolicyFunction = (context: PolicyContext) => boolean | Promise<boolean>
 
 /** The part of a route's `config` that says who may call it. */
@@ -50,21 +50,23 @@ export const RouteRuleSchema = Type.Object({
   ...rule,
   /** A valid credential is enough. */
   authenticated: Type.Optional(Type.Literal(true)),
-  /** No authentication; still limited. Not beside a rule. */
+  /** No authentication; rate limits still apply. Not together with a rule. */
   public: Type.Optional(Type.Literal(true)),
   /**
-   * Beside `public`: a token that is sent is checked and fills `request.auth`, a bad one is 401, and without one the
+   * With `public`: a token, if sent, is verified and fills `request.auth`; a bad one is answered 401. Without a token the
    * caller is anonymous.
    */
   authentication: Type.Optional(Type.Literal('optional')),
   /** Overrides `authorization.phase` for this route. */
-  authorization: Type.Optional(Type.Object({ phase: Type.Union([Type.Literal('preHandler'), Type.Literal('onRequest')]) }, { additionalProperties: false }))
+  authorization: Type.Optional(Type.Object({
+    phase: Type.Union([Type.Literal('preHandler'), Type.Literal('onRequest')])
+  }, { additionalProperties: false }))
 }, { additionalProperties: false })
 export type RouteRule = Static<typeof RouteRuleSchema>
 
 const ofOtherControls = Type.Optional(Type.Unsafe({}))
 
-/** What can be laid under routes by their path: a rule, and the options of the other controls, which judge them with the route. */
+/** Route options by path: a rule, and the options of other controls, which check them with the route. */
 export const PathOptionsSchema = Type.Object({
   ...RouteRuleSchema.properties,
   rateLimit: ofOtherControls,
@@ -75,9 +77,11 @@ export const PathOptionsSchema = Type.Object({
 
 export const AuthorizationOptionsSchema = Type.Object({
   /** Named policies for `config.policy`, `app.requirePolicy` and `request.authorize`: rules, or functions of the request. */
-  policies: Type.Optional(Type.Record(Type.String(), Type.Union([RuleSchema, Type.Unsafe<PolicyFunction>(Type.Function([], Type.Any()))]))),
+  policies: Type.Optional(Type.Record(Type.String(), Type.Union([
+    RuleSchema, Type.Unsafe<PolicyFunction>(Type.Function([], Type.Any()))
+  ]))),
   /**
-   * What a route that states no rule means: refuse everyone, or let every authenticated caller in.
+   * What happens on a route without a rule: refuse everyone, or let every authenticated caller in.
    * @default 'deny'
    */
   default: Type.Optional(Type.Union([Type.Literal('deny'), Type.Literal('authenticated')])),
@@ -88,9 +92,9 @@ export const AuthorizationOptionsSchema = Type.Object({
    */
   phase: Type.Optional(Type.Union([Type.Literal('preHandler'), Type.Literal('onRequest')])),
   /**
-   * Route options by path, for routes whose `config` you cannot write: those of other plugins. A pattern is the path of a
-   * route as it was declared, or ends in `/*` for everything below; the most specific one counts. A rule that the route
-   * states itself stands, and so does each of its other options. A pattern that stands for no route stops the boot.
+   * Route options by path, for routes whose `config` you cannot write, such as those of other plugins. A pattern is the declared
+   * path of a route, or ends in `/*` for everything below; the most specific pattern wins. A rule or option that the route states
+   * itself takes precedence. A pattern that matches no route stops the boot.
    * @example { '/uploads/*': { public: true, rateLimit: 'read' }, '/admin/*': { role: 'admin' } }
    */
   routes: Type.Optional(Type.Record(Type.String(), Type.Unsafe<FastifyContextConfig>(PathOptionsSchema)))

@@ -1,11 +1,13 @@
 import { isThenable, withDeadline } from '../async/index.ts'
-import type { Problems } from '../config/index.ts'
-import { suggest } from '../config/index.ts'
-import { nameHint, namePattern, statesAll, type AuthorizationOptions, type PolicyContext, type PolicyFunction, type Requirement, type Rule } from './options.ts'
+import { suggest, type Problems } from '../config/index.ts'
+import {
+  nameHint, namePattern, statesAll,
+  type AuthorizationOptions, type PolicyContext, type PolicyFunction, type Requirement, type Rule
+} from './options.ts'
 import { compileRule } from './rule.ts'
 import type { AskedPolicy, ClaimsCheck, CompiledRule, NamedPolicies, OnError, PolicyTerm } from './types.ts'
 
-/** How long a policy function may take; after that it has refused. */
+/** How long a policy function may take, in milliseconds; after that it counts as a refusal. */
 const policyTimeout = 5000
 
 type Policies = NonNullable<AuthorizationOptions['policies']>
@@ -51,7 +53,7 @@ export class RuleBook implements NamedPolicies {
   }
 }
 
-/** Whether all terms permit. Synchronous as long as the functions are; an exception or time-out refuses. */
+/** Whether all terms permit; synchronous if the functions are. An exception or time-out refuses. */
 export function allTerms (terms: readonly PolicyTerm[], context: PolicyContext, onError: OnError = () => {}): boolean | Promise<boolean> {
   for (let index = 0; index < terms.length; index++) {
     const permitted = termPermits(terms[index], context, onError)
@@ -63,24 +65,26 @@ export function allTerms (terms: readonly PolicyTerm[], context: PolicyContext, 
 
 function termPermits (term: PolicyTerm | undefined, context: PolicyContext, onError: OnError): boolean | Promise<boolean> {
   if (term === undefined) return false
-  return firstThatSays(term.mode === 'any', term.functions, 0, context, onError)
+  return firstThatSays(term.mode === 'any', term.functions, context, onError)
 }
 
 /** `any` ends at the first yes, `all` at the first no. */
-function firstThatSays (wanted: boolean, functions: readonly AskedPolicy[], from: number, context: PolicyContext, onError: OnError): boolean | Promise<boolean> {
-  for (let index = from; index < functions.length; index++) {
-    const answer = ask(functions[index], context, onError)
+function firstThatSays (
+  wanted: boolean, functions: readonly AskedPolicy[], context: PolicyContext, onError: OnError
+): boolean | Promise<boolean> {
+  for (const [index, policy] of functions.entries()) {
+    const answer = ask(policy, context, onError)
     if (answer === wanted) return wanted
     if (typeof answer !== 'boolean') {
-      return answer.then(said => said === wanted ? wanted : firstThatSays(wanted, functions, index + 1, context, onError))
+      return answer.then(said => said === wanted ? wanted : firstThatSays(wanted, functions.slice(index + 1), context, onError))
     }
   }
   return !wanted
 }
 
-function ask (policy: AskedPolicy | undefined, context: PolicyContext, onError: OnError): boolean | Promise<boolean> {
+function ask (policy: AskedPolicy, context: PolicyContext, onError: OnError): boolean | Promise<boolean> {
   try {
-    const answer: unknown = policy?.(context, onError)
+    const answer: unknown = policy(context, onError)
     return isThenable(answer) ? bounded(answer, onError) : answer === true
   } catch (error) {
     onError(error)
@@ -90,14 +94,15 @@ function ask (policy: AskedPolicy | undefined, context: PolicyContext, onError: 
 
 async function bounded (answer: PromiseLike<unknown>, onError: OnError): Promise<boolean> {
   try {
-    return await withDeadline(answer, { ms: policyTimeout, late: () => new Error(`the policy did not answer within ${policyTimeout} ms`) }) === true
+    const late = () => new Error(`the policy did not answer within ${policyTimeout} ms`)
+    return await withDeadline(answer, { ms: policyTimeout, late }) === true
   } catch (error) {
     onError(error)
     return false
   }
 }
 
-/** Reports names that are not configured, and rules that lead back to themselves. */
+/** Reports unknown names, and rules that refer back to themselves. */
 export function checkPolicies (policies: Policies, path: string, problems: Problems): void {
   const book = new RuleBook(policies)
   for (const [name, policy] of Object.entries(policies)) {
@@ -105,18 +110,18 @@ export function checkPolicies (policies: Policies, path: string, problems: Probl
     checkName(name, at, problems)
     if (typeof policy === 'function') continue
     if (Object.keys(policy).length === 0) {
-      problems.add('SECURE_API_OPTION_EMPTY', at, 'the rule is empty and would let everybody in', 'State a scope, a role or a policy.')
+      problems.add('SECURE_API_OPTION_EMPTY', at, 'the rule is empty and would let everyone in', 'State a scope, a role or a policy.')
     }
     checkPolicyNames(policy.policy, book, `${at}.policy`, problems)
     if (leadsTo(name, policy, policies, new Set())) {
-      problems.add('SECURE_API_OPTION_CONFLICT', at, 'the policy refers to itself', 'Remove the circle.')
+      problems.add('SECURE_API_OPTION_CONFLICT', at, 'the policy refers to itself', 'Remove the cycle.')
     }
   }
 }
 
-/** A name that no requirement can state would be a policy that guards nothing. */
+/** A policy whose name no requirement can state guards nothing. */
 function checkName (name: string, path: string, problems: Problems): void {
-  if (!namePattern.test(name)) problems.add('SECURE_API_OPTION_VALUE', path, 'no route can state this name', nameHint)
+  if (!namePattern.test(name)) problems.add('SECURE_API_OPTION_VALUE', path, 'no route can use this name', nameHint)
 }
 
 export function checkPolicyNames (requirement: Requirement | undefined, book: RuleBook, path: string, problems: Problems): void {
@@ -124,7 +129,7 @@ export function checkPolicyNames (requirement: Requirement | undefined, book: Ru
     if (book.has(name)) continue
     const meant = suggest(name, book.names)
     problems.add('SECURE_API_ROUTE_POLICY_UNKNOWN', path, `the policy \`${name}\` is not configured`,
-      meant === undefined ? `Add it to \`authorization.policies\`; there are ${book.names.join(', ') || 'none'}.` : `Did you mean \`${meant}\`?`)
+      meant === undefined ? `Add it to \`authorization.policies\` (${book.names.join(', ') || 'none'}).` : `Did you mean \`${meant}\`?`)
   }
 }
 

@@ -12,17 +12,18 @@ export type RouteAccess =
 const ruleKeys = ['scope', 'role', 'policy'] as const
 /** The route options that say who may call. */
 export const accessKeys: readonly string[] = [...ruleKeys, 'authenticated', 'public', 'authentication']
-/** What the schema of the access keys cannot say. */
+/** Checks beyond the schema of the access keys. */
 export function readRouteAccess (stated: RouteRule, book: RuleBook, label: string, problems: Problems): RouteAccess {
   const rule: Rule = Object.create(null)
   for (const key of ruleKeys) if (stated[key] !== undefined) rule[key] = stated[key]
   const hasRule = Object.keys(rule).length > 0
   const isSound = problems.clean(found => {
     if (stated.public === true && (hasRule || stated.authenticated === true)) {
-      found.add('SECURE_API_ROUTE_PUBLIC_WITH_RULE', `${label}: config`, 'the route is public but has a rule', 'Remove `public`, or the rule.')
+      found.add('SECURE_API_ROUTE_PUBLIC_WITH_RULE', `${label}: config`, 'the route is public but has a rule', 'Remove one of them.')
     }
     if (stated.authentication !== undefined && stated.public !== true) {
-      found.add('SECURE_API_OPTION_CONFLICT', `${label}: config.authentication`, 'a token can only be optional on a public route', 'Add `public: true`, or remove it: the route then needs a token.')
+      found.add('SECURE_API_OPTION_CONFLICT', `${label}: config.authentication`, 'a token can only be optional on a public route',
+        'Add `public: true`, or remove it: the route then requires a token.')
     }
     checkPolicyNames(stated.policy, book, `${label}: config.policy`, found)
   })

@@ -1,5 +1,5 @@
 import type { Principal } from '../credentials/index.ts'
-import { bearerChallenge, refusal, type Refusal } from '../http/index.ts'
+import { answers, bearerChallenge, refusal, type Refusal } from '../http/index.ts'
 import { statesAll, type Requirement, type Rule } from './options.ts'
 import type { ClaimsCheck, CompiledRule, NamedPolicies, PolicyTerm } from './types.ts'
 
@@ -17,19 +17,19 @@ export function compileRule (rule: Rule, book: NamedPolicies): CompiledRule {
   return Object.freeze({ permits: every(checks), policies: named.terms, refusal: forbidden(scope), required: plain(rule) })
 }
 
-/** The 403 of a route: the challenge names the scopes that would do (RFC 6750 §3), if it wants any. */
+/** The 403 of a route. The challenge names the scopes that suffice (RFC 6750 §3), if any. */
 export function forbidden (scope?: Wanted): Refusal {
   return refusal('SECURE_API_FORBIDDEN', {
-    headers: { 'www-authenticate': bearerChallenge('insufficient_scope', 'The credential does not permit this.', scope && sufficient(scope)) }
+    headers: { 'www-authenticate': bearerChallenge('insufficient_scope', answers.SECURE_API_FORBIDDEN.detail, scope && sufficient(scope)) }
   })
 }
 
-/** A list of scopes in a challenge means that all are needed. Where any will do, the first is named. */
+/** A list of scopes in a challenge means all. Where any is enough, the challenge names the first. */
 function sufficient ({ mode, names }: Wanted): string | undefined {
   return mode === 'all' ? names.join(' ') : names[0]
 }
 
-/** For sinks and answers of the application: what `config` is read into inherits nothing, and `String()` of it throws. */
+/** For sinks and answers: parsed `config` has no prototype, so `String()` of it throws. */
 function plain (rule: Rule): Rule {
   return JSON.parse(JSON.stringify(rule)) as Rule
 }
@@ -55,8 +55,8 @@ function every (checks: readonly ClaimsCheck[]): ClaimsCheck {
 }
 
 /**
- * Named policies that are plain rules melt into the claims check; functions stay for `preHandler`. Where any policy is
- * enough and one is a function, the claims cannot refuse on their own, so all of them stay together.
+ * Named policies that are plain rules become claims checks; functions stay for `preHandler`. Where any policy is enough and one is
+ * a function, the claims alone cannot refuse, so all stay functions.
  */
 function namedPolicies (policy: Wanted | undefined, book: NamedPolicies): { checks: ClaimsCheck[], terms: PolicyTerm[] } {
   if (policy === undefined) return { checks: [], terms: [] }

@@ -4,10 +4,10 @@ import type { PolicyContext, Rule } from './options.ts'
 
 export type ClaimsCheck = (principal: Principal) => boolean
 
-/** Where the exceptions and time-outs of policy functions are told. */
+/** Receives the exceptions and time-outs of policy functions. */
 export type OnError = (error: unknown) => void
 
-/** A policy as it is asked: one that is a rule passes on where the failures of the functions behind it are told. */
+/** A policy as a function. One that is a rule passes `onError` on to the functions behind it. */
 export type AskedPolicy = (context: PolicyContext, onError: OnError) => boolean | PromiseLike<boolean>
 
 /** Functions of which all, or any, must permit. */
@@ -16,15 +16,15 @@ export interface PolicyTerm {
   readonly functions: readonly AskedPolicy[]
 }
 
-/** A rule, decided as far as it can be at boot. */
+/** A rule, resolved at boot as far as possible. */
 export interface CompiledRule {
   /** What the claims alone must satisfy. */
   readonly permits: ClaimsCheck
   /** What only the request can answer; every one must hold. */
   readonly policies: readonly PolicyTerm[]
-  /** The ready 403: RFC 6750 §3.1 `insufficient_scope`, with the scopes that would do. */
+  /** The prepared 403: RFC 6750 §3.1 `insufficient_scope` with the scopes that suffice. */
   readonly refusal: Refusal
-  /** The rule as it was stated, for whoever asks why; undefined where there is none. */
+  /** The rule as stated, for explanations; undefined where there is none. */
   readonly required?: Rule
 }
 
@@ -32,6 +32,6 @@ export interface CompiledRule {
 export interface NamedPolicies {
   /** The claims check of a policy that is a plain rule without functions behind it. */
   claimsOnly (name: string): ClaimsCheck | undefined
-  /** The policy as a function, whichever way it was written. A name that is not configured refuses. */
+  /** The policy as a function. An unknown name refuses. */
   get (name: string): AskedPolicy
 }

@@ -8,7 +8,7 @@ import { keyFileFindings, readAgain } from './material.ts'
 import type { TlsOptions } from './options.ts'
 import { tlsContext, tryContext, type TlsContext } from './tls-context.ts'
 
-/** A pair that is good enough to be served. */
+/** A pair that can be served. */
 interface Pair {
   readonly material: Material
   readonly certificate: Certificate
@@ -18,7 +18,7 @@ interface Pair {
 
 export type Judged = { readonly pair: Pair } | { readonly refused: readonly Finding[] }
 
-/** What a look at the sources has led to. */
+/** The result of a refresh. */
 export type Refreshed =
   | { readonly type: 'same' }
   | { readonly type: 'replaced', readonly certificate: Certificate }
@@ -26,7 +26,7 @@ export type Refreshed =
 
 /** `certificates` of `app.secureApi.status()`. Times are ISO 8601. */
 export interface CertificateStatus {
-  /** The certificate is valid, and the sources hold nothing that was refused. */
+  /** The certificate is valid, and the sources contain nothing that was rejected. */
   readonly ok: boolean
   readonly subject: string
   readonly issuer: string
@@ -40,7 +40,7 @@ export interface CertificateStatus {
   readonly daysLeft: number
   readonly expiry: ExpiryStage
   readonly warnings: readonly ConfigurationCode[]
-  /** Why what the sources hold now is not served; empty when it is. */
+  /** Why the current content of the sources is not served; empty if it is. */
   readonly rejected: readonly ConfigurationCode[]
   /** Listening servers that get each new certificate. */
   readonly servers: number
@@ -50,32 +50,33 @@ export interface StoreOptions {
   readonly tls: TlsOptions
   readonly pair: Pair
   readonly now: () => number
-  /** Done to each server that is adopted. */
+  /** Called for each adopted server. */
   readonly prepare?: (server: TlsServer) => void
 }
 
 /** How long files and provider may take, in milliseconds. */
 const READ_TIMEOUT = 10_000
 
-/** Node keeps what a server was made with: by its certificate, which is an object of ours, the store is found again. */
+/** Node keeps the options of a server: its certificate, an object of ours, leads back to the store. */
 const stores = new Marks<object, CertificateStore>()
 
-/** The store behind a server that was made with options of `secureServer()`; undefined for every other. */
+/** The store behind a server made with `secureServer()`; undefined for every other. */
 export function certificateStoreOf (server: object): CertificateStore | undefined {
   const { cert } = server as { cert?: unknown }
   return typeof cert === 'object' && cert !== null ? stores.of(cert) : undefined
 }
 
-/** Whether a pair can be served, and all that speaks against it. */
+/** Whether a pair can be served, and every objection. */
 export function judge (material: Material, tls: TlsOptions, now: number): Judged {
   const { certificate, refused, warnings } = inspect(material, tls.hosts ?? [], now)
   if (certificate === undefined || refused.length > 0) return { refused }
   const context = tlsContext(material, tls)
   const objection = tryContext(context)
-  return objection === undefined ? { pair: { material, certificate, context, warnings: [...warnings, ...keyFileFindings(tls)] } } : { refused: [objection] }
+  if (objection !== undefined) return { refused: [objection] }
+  return { pair: { material, certificate, context, warnings: [...warnings, ...keyFileFindings(tls)] } }
 }
 
-/** Holds the pair that is served, on every server of one application. A pair that cannot be served never replaces it. */
+/** Holds the served pair of all servers of one application. An invalid pair never replaces it. */
 export class CertificateStore {
   readonly options: TlsOptions
   readonly now: () => number
@@ -93,7 +94,7 @@ export class CertificateStore {
     stores.set(pair.context.cert, this)
   }
 
-  /** What a new server is made with. */
+  /** For a new server. */
   get context (): TlsContext {
     return this.#pair.context
   }
@@ -106,12 +107,12 @@ export class CertificateStore {
     return this.#pair.warnings
   }
 
-  /** Has this done to each server that is adopted from now on. */
+  /** Calls this for each server adopted from now on. */
   onAdopt (prepare: (server: TlsServer) => void): void {
     this.#prepare.push(prepare)
   }
 
-  /** From now on this server gets each new certificate; at once, if it was made with an older one. */
+  /** From now on this server gets each new certificate, at once if it was made with an older one. */
   adopt (server: TlsServer): void {
     if (this.#servers.has(server)) return
     this.#servers.add(server)
@@ -120,7 +121,7 @@ export class CertificateStore {
     if (certOf(server) !== this.context.cert) server.setSecureContext(this.context)
   }
 
-  /** Looks at the sources. Never rejects; who asks while it is looking gets the same answer. */
+  /** Reads the sources again. Never rejects; concurrent calls share one result. */
   refresh (): Promise<Refreshed> {
     this.#refreshing ??= this.#refresh().finally(() => { this.#refreshing = undefined })
     return this.#refreshing
@@ -142,7 +143,8 @@ export class CertificateStore {
   async #read (): Promise<Material | undefined> {
     try {
       const controller = new AbortController()
-      return await withDeadline(readAgain(this.options, controller.signal), { ms: READ_TIMEOUT, late: () => new Error('time is up'), controller, schedule: scheduleTimer })
+      const late = () => new Error('time is up')
+      return await withDeadline(readAgain(this.options, controller.signal), { ms: READ_TIMEOUT, late, controller, schedule: scheduleTimer })
     } catch {
       return undefined
     }

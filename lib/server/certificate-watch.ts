@@ -4,23 +4,29 @@ import type { Certificate } from './certificate.ts'
 import type { CertificateStore, Refreshed } from './certificate-store.ts'
 import { ExpiryWatch, type ExpiryStage } from './expiry.ts'
 
-/** What happens to a certificate: for the log and the metrics. Holds no key. */
+/** Events for the log and the metrics. Without keys. */
 export type CertificateEvent =
-  /** Another pair is served from now on. */
+  /** A new pair is served. */
   | { readonly type: 'certificate.replaced', readonly subject: string, readonly fingerprint: string, readonly notAfter: string }
-  /** What the sources hold cannot be served; the pair before stays. Told once for the same reasons. */
+  /** The sources contain an invalid pair; the previous one stays. Reported once for the same reasons. */
   | { readonly type: 'certificate.rejected', readonly codes: readonly ConfigurationCode[] }
-  /** The sources hold the served pair, or a good one, again. */
+  /** The sources contain a valid pair again. */
   | { readonly type: 'certificate.recovered' }
-  /** A step nearer to the end; told once each. */
-  | { readonly type: 'certificate.expiring', readonly stage: ExpiryStage, readonly subject: string, readonly notAfter: string, readonly daysLeft: number }
+  /** The next stage before expiry; reported once each. */
+  | {
+    readonly type: 'certificate.expiring',
+    readonly stage: ExpiryStage,
+    readonly subject: string,
+    readonly notAfter: string
+    readonly daysLeft: number
+  }
 
-/** certbot and others write two files, one after the other: what does not fit together now may do so in a moment (nodejs/node#4464). */
+/** certbot and others write two files in turn: a mismatch may be gone a moment later (nodejs/node#4464). */
 const secondLooks = [250, 500, 1000, 2000, 4000]
-/** With `reload: false` the end still comes nearer. */
+/** With `reload: false`, expiry is still checked. */
 const HOUR = 3_600_000
 
-/** Looks at a store's sources and at its end, again and again. Content decides, not file times: links and mounts change without them. */
+/** Checks a store's sources and its expiry periodically. By content, not file times: links and mounts change without them. */
 export class CertificateWatch {
   readonly #store: CertificateStore
   readonly #listener: (event: CertificateEvent) => void
@@ -66,7 +72,7 @@ export class CertificateWatch {
     this.#again(ms)
   }
 
-  /** Tells what is new, and says when to look again. */
+  /** Reports changes; returns milliseconds until the next check. */
   #report (refreshed: Refreshed): number {
     if (refreshed.type === 'rejected') return this.#rejected(refreshed.codes)
     const recovered = this.#told !== ''

@@ -4,7 +4,7 @@ import { rootCertificates } from 'node:tls'
 import type { ConfigurationCode } from '../config/index.ts'
 import { hasWeakSignature } from './signature-hash.ts'
 
-/** What was read, before anyone has looked at it. */
+/** What was read, not yet checked. */
 export interface Material {
   readonly cert: string
   readonly key: string
@@ -14,19 +14,19 @@ export interface Material {
 }
 
 export interface Finding {
-  readonly code: Extract<ConfigurationCode, `SECURE_API_TLS_${string}` | 'SECURE_API_SECRET_FILE_MODE' | 'SECURE_API_TRUST_FILE_MODE'>
+  readonly code: Extract<ConfigurationCode, `SECURE_API_TLS_${string}` | `SECURE_API_${'SECRET' | 'TRUST'}_FILE_MODE`>
   readonly why: string
   readonly fix: string
 }
 
-/** What a chain is, once it has been parsed. Times are epoch milliseconds. */
+/** A parsed chain. Times are epoch milliseconds. */
 export interface Certificate {
   readonly subject: string
   readonly issuer: string
   readonly names: string
   readonly fingerprint: string
   readonly notBefore: number
-  /** The earliest end of any certificate that is sent: one that is past its time breaks the chain. */
+  /** The earliest end in the chain: one expired certificate breaks it. */
   readonly notAfter: number
   /** Of the certificate that ends first, in milliseconds. */
   readonly lifetime: number
@@ -41,7 +41,7 @@ export interface Inspection {
 
 const blocks = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----.+?-----END (?:X509 |TRUSTED )?CERTIFICATE-----/gs
 
-/** The certificates of a PEM text; undefined when there is none, or one of them is broken. */
+/** The certificates of a PEM text; undefined if there is none or one is broken. */
 export function certificatesOf (pem: string): X509Certificate[] | undefined {
   try {
     const found = (pem.match(blocks) ?? []).map(block => new X509Certificate(block))
@@ -51,7 +51,7 @@ export function certificatesOf (pem: string): X509Certificate[] | undefined {
   }
 }
 
-/** Everything that can be said of a pair without serving it. */
+/** Checks a pair without serving it. */
 export function inspect (material: Material, hosts: readonly string[], now: number): Inspection {
   const chain = certificatesOf(material.cert)
   const [leaf] = chain ?? []
@@ -66,13 +66,19 @@ export function inspect (material: Material, hosts: readonly string[], now: numb
   return { certificate: describe(leaf, chain), refused, warnings: chainFindings(chain) }
 }
 
-const unreadable: Finding = { code: 'SECURE_API_TLS_UNREADABLE', why: 'the certificate is no PEM', fix: 'Give the path of a PEM file, or its text; convert DER and PKCS#12 with openssl.' }
+const finding = (code: Finding['code'], why: string, fix: string): Finding => ({ code, why, fix })
+
+const unreadable = finding('SECURE_API_TLS_UNREADABLE', 'the certificate is not PEM',
+  'Give the path of a PEM file, or its text; convert DER and PKCS#12 with openssl.')
 
 function keyFindings (leaf: X509Certificate, { key, passphrase }: Material): Finding[] {
   const parsed = privateKey(key, passphrase)
-  if (parsed === undefined) return [{ code: 'SECURE_API_TLS_KEY', why: 'the private key is no PEM, or its passphrase is missing or wrong', fix: 'Check `key` and `passphrase`.' }]
+  if (parsed === undefined) {
+    return [finding('SECURE_API_TLS_KEY', 'the private key is not PEM, or the passphrase is wrong', 'Check `key` and `passphrase`.')]
+  }
   if (leaf.checkPrivateKey(parsed)) return []
-  return [{ code: 'SECURE_API_TLS_KEY_MISMATCH', why: 'the key does not belong to the first certificate', fix: 'Give the pair that was issued together, with the server\'s own certificate before its intermediates.' }]
+  return [finding('SECURE_API_TLS_KEY_MISMATCH', 'the key does not belong to the first certificate',
+    'Give the matching pair, with the server\'s certificate before its intermediates.')]
 }
 
 function privateKey (key: string, passphrase: string | undefined): KeyObject | undefined {
@@ -86,9 +92,9 @@ function privateKey (key: string, passphrase: string | undefined): KeyObject | u
 function timeFindings (certificate: X509Certificate, now: number): Finding[] {
   const { notBefore, notAfter } = validity(certificate)
   const name = nameOf(certificate)
-  if (now > notAfter) return [{ code: 'SECURE_API_TLS_EXPIRED', why: `${name} expired on ${date(notAfter)}`, fix: 'Renew it.' }]
-  if (now < notBefore) return [{ code: 'SECURE_API_TLS_NOT_YET_VALID', why: `${name} is valid from ${date(notBefore)}`, fix: 'Check the clock of this machine, or wait.' }]
-  return []
+  if (now > notAfter) return [finding('SECURE_API_TLS_EXPIRED', `${name} expired on ${date(notAfter)}`, 'Renew it.')]
+  if (now >= notBefore) return []
+  return [finding('SECURE_API_TLS_NOT_YET_VALID', `${name} is valid from ${date(notBefore)}`, 'Check the clock of this machine, or wait.')]
 }
 
 function strengthFindings (certificate: X509Certificate): Finding[] {
@@ -98,15 +104,16 @@ function strengthFindings (certificate: X509Certificate): Finding[] {
   if (type === 'dsa') findings.push('a DSA key')
   if (type === 'ec' && (bitsOf(namedCurve) < 224)) findings.push(`a key on ${namedCurve}`)
   if (hasWeakSignature(certificate.raw) && !isRoot(certificate)) findings.push('a signature with SHA-1 or MD5')
-  return findings.map(what => ({ code: 'SECURE_API_TLS_WEAK', why: `${nameOf(certificate)} has ${what}`, fix: 'Have it issued with RSA of 2048 bits or more, or P-256, and SHA-256.' }))
+  const fix = 'Reissue it with RSA of at least 2048 bits or P-256, and SHA-256.'
+  return findings.map(what => finding('SECURE_API_TLS_WEAK', `${nameOf(certificate)} has ${what}`, fix))
 }
 
-/** Names of curves hold their size: prime256v1, secp384r1, brainpoolP256r1, sect163k1. */
+/** Names of curves contain their size: prime256v1, secp384r1, brainpoolP256r1, sect163k1. */
 function bitsOf (curve: string): number {
   return Number(/\d{3}/.exec(curve)?.[0] ?? 0)
 }
 
-/** Nobody checks the signature of a trust anchor (RFC 5280 §6.1); a server's own certificate is none. */
+/** Nobody checks the signature of a trust anchor (RFC 5280 §6.1). A server's own certificate is not one. */
 function isRoot (certificate: X509Certificate): boolean {
   return certificate.ca && selfIssued(certificate)
 }
@@ -122,17 +129,21 @@ function purposeFindings ({ keyUsage }: X509Certificate): Finding[] {
   // Node declares a list and returns undefined where the extension is absent.
   const purposes: readonly string[] | undefined = keyUsage
   if (purposes === undefined || purposes.some(purpose => serverPurposes.includes(purpose))) return []
-  return [{ code: 'SECURE_API_TLS_PURPOSE', why: 'its extended key usage does not have server authentication', fix: 'Use a certificate for servers; was it issued for a client?' }]
+  return [finding('SECURE_API_TLS_PURPOSE', 'its extended key usage does not include server authentication',
+    'Use a server certificate; this one may be for a client.')]
 }
 
 function hostFindings (leaf: X509Certificate, hosts: readonly string[]): Finding[] {
   const foreign = hosts.filter(host => (isIP(host) === 0 ? leaf.checkHost(host, { subject: 'never' }) : leaf.checkIP(host)) === undefined)
-  return foreign.map(host => ({ code: 'SECURE_API_TLS_HOST_MISMATCH', why: `it is not valid for '${host}', but for ${leaf.subjectAltName ?? 'no name at all'}`, fix: 'Have it issued for that name, or correct `hosts`.' }))
+  const valid = leaf.subjectAltName ?? 'no name at all'
+  return foreign.map(host => finding('SECURE_API_TLS_HOST_MISMATCH', `it is not valid for '${host}', but for ${valid}`,
+    'Reissue it for that name, or correct `hosts`.'))
 }
 
 function authorityFindings ({ ca }: Material): Finding[] {
   if (ca === undefined || certificatesOf(ca) !== undefined) return []
-  return [{ code: 'SECURE_API_TLS_CLIENT_CA', why: 'the authority for client certificates is no PEM certificate', fix: 'Give the certificate of the authority that issues them.' }]
+  return [finding('SECURE_API_TLS_CLIENT_CA', 'the CA for client certificates is not a PEM certificate',
+    'Give the certificate of the CA that issues them.')]
 }
 
 function chainFindings (chain: readonly X509Certificate[]): Finding[] {
@@ -140,11 +151,12 @@ function chainFindings (chain: readonly X509Certificate[]): Finding[] {
   if (broken) return [incomplete('a certificate of the chain did not issue the one before it')]
   const [leaf] = chain
   if (chain.length > 1 || leaf === undefined || selfIssued(leaf) || issuedByPublicRoot(leaf)) return []
-  return [incomplete('the server\'s certificate is alone, and no public root issued it')]
+  return [incomplete('the server\'s certificate comes alone, and no public root issued it')]
 }
 
 function incomplete (why: string): Finding {
-  return { code: 'SECURE_API_TLS_CHAIN_INCOMPLETE', why, fix: 'Put the intermediates after the certificate (fullchain.pem), or in `chain`. With a private root that issues servers directly, ignore this.' }
+  return finding('SECURE_API_TLS_CHAIN_INCOMPLETE', why,
+    'Put the intermediates after the certificate (fullchain.pem) or in `chain`. Ignore this if a private root issues servers directly.')
 }
 
 function issuedByPublicRoot (leaf: X509Certificate): boolean {
@@ -172,7 +184,7 @@ function nameOf ({ subject }: X509Certificate): string {
   return `the certificate of ${oneLine(subject) || 'nobody'}`
 }
 
-/** Node separates the parts of a name by line breaks; none at all for an empty name. */
+/** Node separates the parts of a name by line breaks; undefined for an empty name. */
 function oneLine (name: string | undefined): string {
   return name?.replaceAll('\n', ', ') ?? ''
 }

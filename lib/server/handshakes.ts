@@ -1,20 +1,20 @@
 import type { Socket } from 'node:net'
 import type { Server as TlsServer, TLSSocket } from 'node:tls'
 
-/** A client whose certificate was not accepted. */
+/** A rejected client certificate. */
 export interface HandshakeFailure {
-  /** The name that OpenSSL or Node has for it, such as `CERT_REVOKED`: a closed list, nothing of the certificate. */
+  /** The code of OpenSSL or Node, such as `CERT_REVOKED`: a fixed list, nothing of the certificate. */
   readonly error: string
   readonly address: string | undefined
-  /** How many were not told since the one before. */
+  /** How many were not reported since the previous one. */
   readonly suppressed: number
 }
 
 /** `handshakes` of `app.secureApi.status()`, since the start. */
-export interface HandshakeStatus {
-  /** All that did not come to an end: scanners, old clients, certificates, and callers who left. */
+interface HandshakeStatus {
+  /** All failed handshakes: scanners, old clients, certificates, and callers who left. */
   readonly failed: number
-  /** Those of them in which the client had no certificate, or not a good one. */
+  /** Those without a valid client certificate. */
   readonly refused: number
 }
 
@@ -22,15 +22,15 @@ export interface HandshakeOptions {
   readonly tell: (failure: HandshakeFailure) => void
   /** Epoch milliseconds. */
   readonly now: () => number
-  /** How many are told in a minute; the others are counted. @default 60 */
+  /** How many are reported per minute; the others are counted. @default 60 */
   readonly perMinute?: number
 }
 
 const MINUTE = 60_000
-/** OpenSSL's word for a client that sent no certificate. For others Node keeps the finding on the socket. */
+/** OpenSSL's code for a client without a certificate. Other causes are on the socket. */
 const noCertificate = 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE'
 
-/** Sees handshakes fail, which no hook does. A flood of them must not become a flood of events. */
+/** Sees failed handshakes, which no hook does. A flood of them must not become a flood of events. */
 export class HandshakeWatch {
   readonly #options: HandshakeOptions
   #failed = 0
@@ -44,7 +44,7 @@ export class HandshakeWatch {
   }
 
   watch (server: TlsServer, askForAddress: boolean): void {
-    // When Node refuses a certificate it closes the socket first; an address that was asked for before is still there then.
+    // Node closes the socket before it reports a refused certificate; an address read earlier is cached.
     if (askForAddress) server.prependListener('connection', (socket: Socket) => { Reflect.get(socket, 'remoteAddress') })
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => { this.#failure(error, socket) })
   }
@@ -75,7 +75,7 @@ export class HandshakeWatch {
   }
 }
 
-/** Node declares an error there, and puts the name of one. */
+/** Declared as an Error, but Node sets its code. */
 function findingOf ({ authorizationError }: { readonly authorizationError: unknown }): string | undefined {
   return typeof authorizationError === 'string' ? authorizationError : undefined
 }

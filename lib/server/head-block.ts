@@ -6,10 +6,9 @@ type StoreHeader = (this: WithBlock, statusLine: string, headers: unknown) => vo
 type WithBlock = ServerResponse & { [kBlock]?: string }
 
 /**
- * Lets responses of a class write the headers that are known at boot as one text behind the status line, in place of a
- * dozen that Node checks and joins one by one for each response (docs/decisions/performance.md). Node has no public
- * place for it: `_storeHeader` gets the status line. Where a runtime works otherwise the class is left as it is, and
- * the headers take the public way.
+ * Lets responses of a class write the headers known at boot as one text after the status line, instead of a dozen that Node checks
+ * and joins for each response (docs/decisions/performance.md). Node has no public API for this: `_storeHeader` gets the status line.
+ * Where a runtime works differently, the class stays unchanged and the headers use the public API.
  */
 export function writeBlocks (Response: { readonly prototype: ServerResponse }): boolean {
   const store: unknown = Reflect.get(ServerResponse.prototype, '_storeHeader')
@@ -28,7 +27,7 @@ function withBlock (store: StoreHeader): StoreHeader {
   }
 }
 
-/** Writes one head to nobody, and looks at it. */
+/** Writes a head to an unconnected socket and checks it. */
 function worksIn (prototype: ServerResponse): boolean {
   const probe: WithBlock = new ServerResponse(new IncomingMessage(new Socket()))
   Object.setPrototypeOf(probe, prototype)

@@ -9,7 +9,7 @@ import { writeBlocks } from './head-block.ts'
 type Headers = Readonly<Record<string, string>>
 type PairsBy = (secure: boolean) => readonly HeaderPair[]
 
-/** What Fastify refuses before any hook runs, by its code (fastify.js: onBadUrl, onMaxParamLength, async constraints). */
+/** Refusals of Fastify before any hook, by its code (fastify.js: onBadUrl, onMaxParamLength, async constraints). */
 const frameworkAnswers: Readonly<Record<string, AnswerCode>> = {
   FST_ERR_BAD_URL: 'SECURE_API_REQUEST_URL',
   FST_ERR_MAX_PARAM_LENGTH: 'SECURE_API_REQUEST_PARAMETER_TOO_LONG'
@@ -28,15 +28,15 @@ export function frameworkErrors (pairs: PairsBy): NonNullable<FastifyServerOptio
   const other = refusal('SECURE_API_INTERNAL')
   return ({ code }, { protocol }, reply) => {
     const { status, headers, body } = known.get(code) ?? other
-    // A reply has the type of its route's schema, and here there is no route.
+    // The type of a reply comes from its route's schema; here there is no route.
     const untyped = reply as unknown as Sendable
     untyped.code(status).headers({ ...headers, ...protocol === 'https' ? secured : plain }).send(body)
   }
 }
 
 /**
- * For Fastify's `clientErrorHandler`: what the HTTP parser refused. It has the name of Fastify's own on purpose: the
- * edge then knows that no application put it there, answers itself, and tells the audit trail.
+ * For Fastify's `clientErrorHandler`: requests that the HTTP parser refuses. It has the name of Fastify's own handler, so that the edge
+ * does not take it for one of the application, answers itself, and informs the audit trail.
  */
 export function clientErrorHandler (pairs: readonly HeaderPair[]): (error: Error, socket: Socket) => void {
   const answer = createClientErrorHandler(new EventEmitter(), pairs)
@@ -46,8 +46,8 @@ export function clientErrorHandler (pairs: readonly HeaderPair[]): (error: Error
 }
 
 /**
- * The class of responses for Node's HTTP/1 server. Node refuses requests without Host, and with an unknown Expect,
- * between making the response and telling anyone, with an empty body; this class knows them when it is made.
+ * The response class for Node's HTTP/1 server. Node refuses requests without Host or with an unknown Expect right after it creates the
+ * response, with an empty body; the constructor detects them.
  */
 export function houseResponse (pairs: PairsBy, overTls: OverTls): typeof ServerResponse {
   const missingHost = refusal('SECURE_API_REQUEST_HOST')
@@ -56,9 +56,9 @@ export function houseResponse (pairs: PairsBy, overTls: OverTls): typeof ServerR
     constructor (...parts: ConstructorParameters<typeof ServerResponse<IncomingMessage>>) {
       super(...parts)
       const [request] = parts
-      const { headers, httpVersionMinor } = request
-      if (headers.host === undefined && httpVersionMinor === 1) answerWith(this, missingHost, pairs(overTls(request)))
-      else if (headers.expect !== undefined && !understood.test(headers.expect)) answerWith(this, unknownExpectation, pairs(overTls(request)))
+      const { headers: { host, expect }, httpVersionMinor } = request
+      if (host === undefined && httpVersionMinor === 1) answerWith(this, missingHost, pairs(overTls(request)))
+      else if (expect !== undefined && !understood.test(expect)) answerWith(this, unknownExpectation, pairs(overTls(request)))
     }
   }
   writeBlocks(HouseResponse)
@@ -66,10 +66,10 @@ export function houseResponse (pairs: PairsBy, overTls: OverTls): typeof ServerR
   return HouseResponse as typeof ServerResponse
 }
 
-/** What Node takes for the only expectation of HTTP (RFC 9110 §10.1.1; `_http_server.js`, continueExpression). */
+/** The only expectation that Node supports (RFC 9110 §10.1.1; `_http_server.js`, continueExpression). */
 const understood = /(?:^|\W)100-continue(?:$|\W)/i
 
-/** Node writes that status and ends without a body. Any other status is somebody else's answer and stays as it is. */
+/** Node writes that status and ends without a body. Any other status is another answer and stays unchanged. */
 function answerWith (response: ServerResponse, { status, headers, body }: Refusal, pairs: readonly HeaderPair[]): void {
   const end = response.end
   // Only ever called with the arguments it passes on.

@@ -19,19 +19,21 @@ function sourcesOf ({ cert, key, chain, clientCertificates }: TlsOptions): Sourc
   return Object.fromEntries(Object.entries({ cert, key, chain, ca, crl }).filter(([, source]) => source !== undefined))
 }
 
-/** Reads everything at start. What cannot be read is reported, and nothing is returned then. */
+/** Reads everything at start. Reports unreadable parts and then returns undefined. */
 export function readNow (options: TlsOptions, path: string, problems: Problems): Material | undefined {
-  const before = problems.list().length
-  const texts: Texts = options.cert === undefined ? { ...askNow(options, path, problems) } : {}
-  for (const [part, source] of parts(sourcesOf(options))) {
-    const text = isPem(source) ? unescaped(source) : fileNow(source)
-    if (text === undefined) problems.add('SECURE_API_TLS_UNREADABLE', pathOf(path, part), 'the file cannot be read, or is empty', 'Check the path and its permissions.')
-    else texts[part] = text
-  }
-  return problems.list().length > before ? undefined : assemble(texts, options)
+  const texts: Texts = {}
+  const isSound = problems.clean(found => {
+    if (options.cert === undefined) Object.assign(texts, askNow(options, path, found))
+    for (const [part, source] of parts(sourcesOf(options))) {
+      const text = isPem(source) ? unescaped(source) : fileNow(source)
+      if (text !== undefined) texts[part] = text
+      else found.add('SECURE_API_TLS_UNREADABLE', pathOf(path, part), 'the file is unreadable or empty', 'Check its path and permissions.')
+    }
+  })
+  return isSound ? assemble(texts, options) : undefined
 }
 
-/** Reads everything again. Rejects when a part cannot be read or the provider fails. A provider may ignore the signal: the caller bounds the wait. */
+/** Reads everything again. Rejects if a part is unreadable or the provider fails. A provider may ignore the signal. */
 export async function readAgain (options: TlsOptions, signal: AbortSignal): Promise<Material> {
   const { provider } = options
   const texts: Texts = {}
@@ -42,7 +44,7 @@ export async function readAgain (options: TlsOptions, signal: AbortSignal): Prom
   return assemble({ ...texts, ...pairOf(await provider(signal)) }, options)
 }
 
-/** Says so if others could read the private key, or replace the authority of client certificates. Nothing is known of what was handed over as text. */
+/** Whether other users can read the private key file or replace the CA file. PEM text has no permissions. */
 export function keyFileFindings ({ key, clientCertificates, dangerouslyAllowOpenKeyFile = false }: TlsOptions): readonly Finding[] {
   const ca = clientCertificates?.ca
   const open = ca === undefined || isPem(ca) ? undefined : trustFileFault(ca)
@@ -71,16 +73,19 @@ function askNow ({ provider }: TlsOptions, path: string, problems: Problems): Ce
   const answer = attempt(() => provider?.(new AbortController().signal))
   if (answer instanceof Promise) {
     answer.catch(() => {})
-    problems.add('SECURE_API_TLS_PROVIDER_ASYNC', `${path}.provider`, 'the provider returns a promise, and a server is made at once',
-      'Await the first pair yourself and give it as `cert` and `key` beside `provider`.')
+    problems.add('SECURE_API_TLS_PROVIDER_ASYNC', `${path}.provider`, 'the provider returns a promise; the first pair must be synchronous',
+      'Await the first pair yourself and pass it as `cert` and `key` beside `provider`.')
     return undefined
   }
   const pair = attempt(() => pairOf(answer))
-  if (pair === undefined) problems.add('SECURE_API_TLS_UNREADABLE', `${path}.provider`, 'the provider failed, or did not return { cert, key } as text', 'Make it return both as PEM text.')
+  if (pair === undefined) {
+    problems.add('SECURE_API_TLS_UNREADABLE', `${path}.provider`, 'the provider failed, or did not return { cert, key } as text',
+      'Make it return both as PEM text.')
+  }
   return pair
 }
 
-/** A provider is the application's code, and may return anything. */
+/** A provider is application code and may return anything. */
 function pairOf (answer: unknown): CertificateMaterial {
   const { cert, key } = Object(answer) as Partial<Record<'cert' | 'key', unknown>>
   if (typeof cert !== 'string' || typeof key !== 'string') throw new TypeError('no certificate and key')
@@ -91,7 +96,7 @@ function isPem (source: string): boolean {
   return source.includes('-----BEGIN ')
 }
 
-/** Many tools write the line breaks of an environment variable as `\n`. */
+/** Many tools write line breaks in environment variables as `\n`. */
 function unescaped (pem: string): string {
   return pem.replaceAll('\\n', '\n')
 }
@@ -100,7 +105,7 @@ function fileNow (path: string): string | undefined {
   return attempt(() => readFileSync(path, 'utf8')) || undefined
 }
 
-/** An empty file is one that is being written; an empty revocation list would revoke nothing. */
+/** An empty file is still being written; an empty revocation list would revoke nothing. */
 async function fileLater (path: string, signal: AbortSignal): Promise<string> {
   const text = await readFile(path, { encoding: 'utf8', signal })
   if (text === '') throw new Error('the file is empty')

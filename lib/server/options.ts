@@ -10,44 +10,44 @@ export interface CertificateMaterial {
   readonly key: string
 }
 
-/** Hands out the current certificate; asked once for each check, and told when its time is up. */
+/** Returns the current certificate; called once per check, with a signal for its time-out. */
 export type CertificateProvider = (signal: AbortSignal) => CertificateMaterial | Promise<CertificateMaterial>
 
-/** Where certificates come from, and what they must be. Every source is the path of a file, or PEM text. */
-export const TlsOptionsSchema = Type.Object({
+/** Where certificates come from, and what they must satisfy. Every source is the path of a file, or PEM text. */
+const TlsOptionsSchema = Type.Object({
   /** The server's certificate followed by its intermediates: the path of a file, or PEM text (an environment variable). */
   cert: Type.Optional(PemSchema),
   /** The private key of `cert`: the path of a file that only its owner reads, or PEM text. */
   key: Type.Optional(PemSchema),
-  /** Start in production although other users of the machine could read the file of `key`. @default false */
+  /** Start in production even if other users of the machine can read the file of `key`. @default false */
   dangerouslyAllowOpenKeyFile: Type.Optional(Type.Boolean()),
-  /** What the key is encrypted with. */
+  /** The passphrase of an encrypted key. */
   passphrase: Type.Optional(Type.String({ secret: true })),
   /** Intermediates, if they are not in `cert`: the path of a file, or PEM text. */
   chain: Type.Optional(PemSchema),
   /**
-   * A function that returns `{ cert, key }` as PEM text, asked at each check in `reload`. Without `cert` and `key` beside
-   * it, it is asked at start too, and must then answer at once, not with a promise.
+   * A function that returns `{ cert, key }` as PEM text, called at each check of `reload`. Without `cert` and `key` it is
+   * called at start too, and must then return synchronously.
    */
   provider: Type.Optional(Type.Unsafe<CertificateProvider>(Type.Function([], Type.Any()))),
   /** Names and addresses that the certificate must be valid for; checked at start and at each reload. @default not checked */
   hosts: Type.Optional(Type.Array(Type.String({ pattern: '^[^*\\s/]+$', hint: 'Write a host name or an address.' }), { minItems: 1 })),
-  /** `'TLSv1.3'` shuts out clients older than about 2018. Nothing lower can be set. @default 'TLSv1.2' */
+  /** `'TLSv1.3'` excludes clients older than about 2018. Nothing lower is accepted. @default 'TLSv1.2' */
   minVersion: Type.Optional(Type.Unsafe<'TLSv1.2' | 'TLSv1.3'>(Type.String())),
   /** How long a client may take for the handshake. @default '10 seconds' */
   handshakeTimeout: Type.Optional(DurationSchema),
-  /** Asks clients for certificates (mutual TLS). */
+  /** Requests client certificates (mutual TLS). */
   clientCertificates: Type.Optional(Type.Object({
-    /** Who may issue them: the path of a file with one or several certificates, or PEM text. Never a public authority. */
+    /** The CAs that may issue them: the path of a file with one or several certificates, or PEM text. Never a public CA. */
     ca: PemSchema,
-    /** Revoked ones: the path of a file with certificate revocation lists, or PEM text. A list past its time refuses everyone. */
+    /** The path of a file with certificate revocation lists, or PEM text. An expired list refuses everyone. */
     crl: Type.Optional(PemSchema),
-    /** `false` lets clients without one in; the handler must then look at `request.raw.socket.authorized`. @default true */
+    /** `false` admits clients without one; the handler must then check `request.raw.socket.authorized`. @default true */
     required: Type.Optional(Type.Boolean())
   }, { additionalProperties: false })),
   /**
-   * How often files and provider are looked at for another certificate, at least 1 second; `false` for never. Connections
-   * that are open keep the certificate they began with.
+   * How often files and provider are checked for a new certificate, at least 1 second; `false` for never. Open connections
+   * keep their certificate.
    * @default '1 minute'
    */
   reload: Type.Optional(Type.Union([Type.Literal(false), DurationSchema]))
@@ -60,40 +60,40 @@ export const SecureServerOptionsSchema = Type.Object({
   /** HTTP/2, with HTTP/1.1 for clients that know no other; needs `tls`. @default false */
   http2: Type.Optional(Type.Boolean()),
   /**
-   * Addresses and networks (`'10.0.0.0/8'`, `'::1'`, `'loopback'`) of the proxies whose `X-Forwarded-…` headers are believed.
-   * A number and `true` are refused: they believe whoever connects.
+   * Addresses and networks (`'10.0.0.0/8'`, `'::1'`, `'loopback'`) of the proxies whose `X-Forwarded-…` headers are trusted.
+   * A number and `true` are refused: they trust any caller.
    * @default false
    */
   trustProxy: Type.Optional(Type.Unsafe<false | string | string[]>({})),
-  /** In production plain HTTP without a proxy in front is refused, because tokens would travel in the clear. `true` allows it. @default false */
+  /** Allows plain HTTP without a proxy in production, so that tokens travel unencrypted. @default false */
   dangerouslyAllowPlaintext: Type.Optional(Type.Boolean()),
   /** Largest body, in bytes; a route can set its own `bodyLimit`. Larger ones are answered 413. @default 262_144 */
   bodyLimit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_073_741_824 })),
-  /** Longest path parameter, in characters; longer ones are answered 414. Higher makes slow regular expressions in routes worse. @default 100 */
+  /** Longest path parameter, in characters; longer ones are answered 414. High values slow regular expressions down. @default 100 */
   maxParamLength: Type.Optional(Type.Integer({ minimum: 1, maximum: 8192 })),
   /** Request line and headers together, in bytes; more is answered 431. @default 16_384 */
   maxHeaderSize: Type.Optional(Type.Integer({ minimum: 1024, maximum: 131_072 })),
-  /** How long a client may take to send the headers; looked at every 5 seconds. Against slow clients. @default '10 seconds' */
+  /** How long a client may take to send the headers; checked every 5 seconds. Against slow clients. @default '10 seconds' */
   headersTimeout: Type.Optional(DurationSchema),
   /** How long a client may take to send the whole request. Large uploads over slow lines need more. @default '30 seconds' */
   requestTimeout: Type.Optional(DurationSchema),
   /**
-   * How long a connection may stand still in the middle of a request, an answer that the client does not read, and a
-   * handler that says nothing, included. Must be longer than the slowest handler.
+   * How long a connection may be idle during a request, including an unread response and a silent handler. Must be longer
+   * than the slowest handler.
    * @default '2 minutes'
    */
   connectionTimeout: Type.Optional(DurationSchema),
-  /** How long an idle connection is kept. Longer than the load balancer keeps it, or requests are lost. @default '72 seconds' */
+  /** How long an idle connection is kept. Longer than the load balancer's timeout, or requests are lost. @default '72 seconds' */
   keepAliveTimeout: Type.Optional(DurationSchema),
-  /** After how long a handler is given up and 503 answered; a route can set its own. @default no limit but `connectionTimeout` */
+  /** When a handler is given up and answered 503; a route can set its own. @default no limit but `connectionTimeout` */
   handlerTimeout: Type.Optional(DurationSchema),
   /**
-   * The header in which a trusted proxy names the request, such as `'x-request-id'`. Values that are not 1 to 128 letters,
-   * digits, `.`, `_`, `:`, `-` are not taken over, and nobody but a proxy in `trustProxy` is believed.
+   * The header with the request id of a trusted proxy, such as `'x-request-id'`. Accepted from proxies in `trustProxy` only, and
+   * only 1 to 128 letters, digits, `.`, `_`, `:`, `-`.
    * @default none: each request gets a random UUID
    */
   requestIdHeader: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9-]+$', hint: "Write a header name, such as 'x-request-id'." })),
-  /** Requests that arrive on open connections while the server closes are answered 503; `false` still serves them. @default true */
+  /** Answers 503 to requests on open connections while the server closes; `false` still serves them. @default true */
   return503OnClosing: Type.Optional(Type.Boolean()),
   /** @default NODE_ENV, and production when that is unset */
   environment: Type.Optional(EnvironmentSchema)

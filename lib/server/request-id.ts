@@ -6,12 +6,12 @@ interface Incoming {
   readonly socket?: { readonly remoteAddress?: string | undefined }
 }
 
-/** Long enough for every tracing system, and nothing that a log or a header could take for its own syntax. */
+/** Long enough for every tracing system, and free of log or header syntax. */
 const acceptable = /^[\w.:-]{1,128}$/
 
 /**
- * Names requests. Fastify's own `requestIdHeader` takes whatever a caller sends into every log line, and its counter
- * starts again with each process, where an audit trail needs a name that stays unique.
+ * Makes request ids. Fastify's `requestIdHeader` copies any value of a caller into the log, and its counter restarts with each process,
+ * but an audit trail needs unique ids.
  */
 export function requestIds (header: string | undefined, proxies: readonly string[]): (request: Incoming) => string {
   const next = series()
@@ -24,7 +24,7 @@ export function requestIds (header: string | undefined, proxies: readonly string
   }
 }
 
-/** 96 random bits for this process and a count: unique as a UUID is, which takes longer to write than most checks of a request. */
+/** 96 random bits per process and a counter: as unique as a UUID, and faster. */
 function series (): () => string {
   const process = randomBytes(12).toString('base64url')
   let count = 0

@@ -6,12 +6,12 @@ const kSerializers = Symbol.for('pino.serializers')
 type Serializer = (value: never) => unknown
 type Serializers = Readonly<Record<string, Serializer | undefined>>
 
-/** The name of Fastify's own (lib/logger-pino.js). One that the application wrote logs what the application wants. */
+/** The name of Fastify's serializer (lib/logger-pino.js). The application's own is left alone. */
 const ofFastify = 'asReqValue'
 
 /**
- * For Fastify's `childLoggerFactory`: the log of a request has its path, and not the query, where tokens, keys and e-mail addresses
- * stand (RFC 6750 §5.3). Made here, because `logger` belongs to the application.
+ * For Fastify's `childLoggerFactory`: logs the path without the query, which may contain tokens, keys and e-mail addresses
+ * (RFC 6750 §5.3). Here, because `logger` belongs to the application.
  */
 export const withoutQuery: NonNullable<FastifyServerOptions['childLoggerFactory']> = (logger, bindings, options) => {
   const req = options.serializers?.req ?? (logger as { [kSerializers]?: Serializers })[kSerializers]?.req
@@ -21,7 +21,7 @@ export const withoutQuery: NonNullable<FastifyServerOptions['childLoggerFactory'
 
 const made = new Marks<Serializer, (request: unknown) => unknown>()
 
-/** Made once for each: a logger is made for every request. */
+/** Cached, because every request makes a logger. */
 function pathOnly (serialize: Serializer): (request: unknown) => unknown {
   return made.ofOr(serialize, () => request => {
     const value = serialize(request as never)

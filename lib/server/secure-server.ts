@@ -17,11 +17,11 @@ import { withoutQuery } from './request-log.ts'
 import { validateServer } from './validate.ts'
 
 type WithTls = SecureServerOptions & { tls: TlsOptions }
+type ServerOptions = FastifyServerOptions & { http2?: true, https?: HttpsOptions | Http2Options, http?: HttpOptions }
 
 /**
- * Constructor options for Fastify that no plugin can set: limits against slow and oversized requests, trusted proxies,
- * TLS, and the house format for what is refused before any hook runs. Certificates are looked at again while the
- * server runs where the suite, or its plugin `tls`, is registered.
+ * Constructor options for Fastify that no plugin can set: limits against slow and oversized requests, trusted proxies, TLS, and the
+ * house format for refusals before any hook. Certificates are reloaded if the suite or its plugin `tls` is registered.
  *
  * @throws ConfigurationError with every mistake, those of the certificate too.
  *
@@ -36,13 +36,15 @@ export function secureServer (options: SecureServerOptions = {}): object {
 }
 
 /** As `secureServer`, with a clock. */
-export function createServerOptions (options: SecureServerOptions, now: () => number): FastifyServerOptions & { http2?: true, https?: HttpsOptions | Http2Options, http?: HttpOptions } {
+export function createServerOptions (options: SecureServerOptions, now: () => number): ServerOptions {
   const store = certificates(options, now)
   const { tls, http2 = false, trustProxy = false } = options
   const limits = limitsOf(options)
-  const pairs = edgePairsBy(compileHeaders({}, { environment: environmentOf(options.environment), secure: tls !== undefined || trustProxy !== false }))
+  const secure = tls !== undefined || trustProxy !== false
+  const pairs = edgePairsBy(compileHeaders({}, { environment: environmentOf(options.environment), secure }))
   const http = { ...limits, ServerResponse: houseResponse(pairs, overTls(trustProxy)) }
-  const common = { ...fastifyOptions(options), frameworkErrors: frameworkErrors(pairs), clientErrorHandler: clientErrorHandler(pairs(tls !== undefined)) }
+  const handlers = { frameworkErrors: frameworkErrors(pairs), clientErrorHandler: clientErrorHandler(pairs(tls !== undefined)) }
+  const common = { ...fastifyOptions(options), ...handlers }
   if (tls === undefined || store === undefined) return { ...common, http }
   if (http2) return { ...common, http2: true, https: { ...tlsServer(tls, store), ...http2Limits(limits.maxHeaderSize) } }
   return { ...common, https: { ...tlsServer(tls, store), ...http } }
@@ -79,7 +81,7 @@ function boundedQuery (text: string): Record<string, unknown> {
   return parse(text, '&', '=', { maxKeys })
 }
 
-/** A limit on requests for each connection is left out: it slows good clients down, and bad ones open another connection. */
+/** No limit on requests per connection: it slows good clients down, and bad ones open another connection. */
 function limitsOf (options: SecureServerOptions) {
   return {
     maxHeaderSize: options.maxHeaderSize ?? 16_384,
@@ -94,7 +96,7 @@ function limitsOf (options: SecureServerOptions) {
 
 type Limits = ReturnType<typeof limitsOf>
 
-/** A client may hold 100 streams, and send as many headers as over HTTP/1. Of resets nghttp2 keeps count (CVE-2023-44487). */
+/** 100 streams per client, and headers as large as over HTTP/1. nghttp2 limits resets (CVE-2023-44487). */
 function http2Limits (maxHeaderSize: number): Http2Options {
   return { allowHTTP1: true, settings: { maxConcurrentStreams: 100, maxHeaderListSize: maxHeaderSize, enablePush: false } }
 }
@@ -107,7 +109,7 @@ function tlsServer ({ clientCertificates, handshakeTimeout }: TlsOptions, { cont
   }
 }
 
-/** Validates everything; all mistakes are thrown once, and with none of them the store of the certificate is returned. */
+/** Validates everything and throws all mistakes at once, else returns the certificate store. */
 function certificates (options: SecureServerOptions, now: () => number): CertificateStore | undefined {
   const problems = new Problems()
   check(SecureServerOptionsSchema, options, '', problems)
@@ -122,7 +124,9 @@ function openStore (options: SecureServerOptions, tls: TlsOptions, now: () => nu
   if (environmentOf(options.environment) === 'production') report(keyFileFindings(tls), problems)
   if (material === undefined) return undefined
   const judged = judge(material, tls, now())
-  if ('pair' in judged) return new CertificateStore({ tls, pair: judged.pair, now, ...(options.http2 === true ? { prepare: limitHttp1(limitsOf(options)) } : undefined) })
+  if ('pair' in judged) {
+    return new CertificateStore({ tls, pair: judged.pair, now, ...(options.http2 === true && { prepare: limitHttp1(limitsOf(options)) }) })
+  }
   report(judged.refused, problems)
   return undefined
 }
@@ -139,7 +143,7 @@ const places: Readonly<Record<string, string>> = {
   SECURE_API_TLS_CLIENT_CA: 'tls.clientCertificates.ca'
 }
 
-/** Node's HTTP/2 server takes these for its HTTP/1 clients from itself, not from its options. */
+/** For HTTP/1 clients, Node's HTTP/2 server reads these from its own properties, not from its options. */
 function limitHttp1 (limits: Limits): (server: TlsServer) => void {
   return server => { Object.assign(server, limits) }
 }

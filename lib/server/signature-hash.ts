@@ -1,5 +1,5 @@
 /**
- * Node says which algorithm signed a certificate only from version 24 on. The place is fixed (RFC 5280 §4.1):
+ * Node exposes the signature algorithm of a certificate only from version 24 on. Its position is fixed (RFC 5280 §4.1):
  * Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm SEQUENCE { OID, parameters }, signatureValue }.
  */
 interface Element { readonly tag: number, readonly content: Buffer, readonly end: number }
@@ -14,7 +14,7 @@ const pss = '2a864886f70d01010a'
 const sequence = 0x30
 const contextTag0 = 0xa0
 
-/** Whether a certificate, as DER, is signed over a hash for which collisions can be made. One that cannot be read counts as weak. */
+/** Whether a DER certificate is signed with a hash that has known collisions. An unreadable one counts as weak. */
 export function hasWeakSignature (der: Buffer): boolean {
   const certificate = read(der, 0)
   const signed = read(certificate.content, 0)

@@ -12,16 +12,16 @@ const ciphers = [
 ].join(':')
 
 /**
- * Renegotiation only serves attackers (RFC 9325 §3.4). The server's order counts, except that clients without AES
- * hardware, which put ChaCha20 first, get it.
+ * Renegotiation serves only attackers (RFC 9325 §3.4). The server's order applies, but clients without AES hardware, which put
+ * ChaCha20 first, get ChaCha20.
  */
 const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_PRIORITIZE_CHACHA
 
 export type TlsContext = SecureContextOptions & { readonly cert: Buffer }
 
 /**
- * Everything that `setSecureContext` needs: it replaces all of it, and what is left out is lost (the authority for
- * client certificates, for one). Versions are stated, because `--tls-min-v1.0` in NODE_OPTIONS changes the default.
+ * Everything that `setSecureContext` needs: it replaces the whole context, so anything omitted is lost (the CA for client
+ * certificates, for one). Versions are stated because `--tls-min-v1.0` in NODE_OPTIONS changes the default.
  */
 export function tlsContext ({ cert, key, passphrase, ca, crl }: Material, { minVersion = 'TLSv1.2' }: TlsOptions): TlsContext {
   return {
@@ -38,13 +38,14 @@ export function tlsContext ({ cert, key, passphrase, ca, crl }: Material, { minV
   }
 }
 
-/** What OpenSSL has against it. Its error codes are names without content. */
+/** What OpenSSL objects to. Its error codes reveal nothing of the content. */
 export function tryContext (context: TlsContext): Finding | undefined {
   try {
     createSecureContext(context)
     return undefined
   } catch (error) {
     const { code } = error as { code?: unknown }
-    return { code: 'SECURE_API_TLS_REFUSED', why: `OpenSSL refuses it: ${String(code ?? 'no reason given')}`, fix: 'Check the files with `openssl x509`, `openssl pkey` and `openssl crl`.' }
+    const why = `OpenSSL rejects it: ${String(code ?? 'no reason given')}`
+    return { code: 'SECURE_API_TLS_REFUSED', why, fix: 'Check the files with `openssl x509`, `openssl pkey` and `openssl crl`.' }
   }
 }

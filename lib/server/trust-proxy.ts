@@ -5,9 +5,9 @@ import { proxiesOf } from '../edge/index.ts'
 /** Names that proxy-addr knows. */
 const named = ['loopback', 'linklocal', 'uniquelocal']
 
-/** Shorter prefixes than those of the widest private networks (RFC 1918, RFC 4193) name strangers. */
+/** Prefixes of the widest private networks (RFC 1918, RFC 4193); shorter ones include strangers. */
 const shortest: Readonly<Record<number, number>> = { 4: 8, 6: 7 }
-/** IPv4-mapped addresses (RFC 4291 §2.5.5.2): `proxy-addr` matches IPv4 callers there, so that the IPv4 part counts. */
+/** IPv4-mapped addresses (RFC 4291 §2.5.5.2): `proxy-addr` matches IPv4 callers with them, so the IPv4 part counts. */
 const mapped = blockList([{ address: '::ffff:0:0', bits: 96 }])
 
 const howTo = "List the proxies by address or network: trustProxy: ['10.0.0.0/8', '::1'], or 'loopback'."
@@ -17,7 +17,7 @@ export function validateTrustProxy (value: unknown, path: string, problems: Prob
   const why = refusedTypes[Array.isArray(value) ? 'list' : typeof value] ?? `it is of type ${typeof value}`
   if (why !== '') return problems.add('SECURE_API_SERVER_TRUST_PROXY', path, why, howTo)
   const list = proxiesOf(value)
-  if (list.length === 0) problems.add('SECURE_API_OPTION_EMPTY', path, 'the list is empty', 'Name at least one, or leave the option out.')
+  if (list.length === 0) problems.add('SECURE_API_OPTION_EMPTY', path, 'the list is empty', 'List at least one, or omit the option.')
   list.forEach((entry, index) => validateEntry(entry, typeof value === 'string' ? path : `${path}[${index}]`, problems))
 }
 
@@ -25,23 +25,25 @@ const refusedTypes: Readonly<Record<string, string>> = {
   list: '',
   string: '',
   number: 'a number of hops trusts nobody since Fastify 5.12.1 (CVE-2026-16732), and trusted strangers before',
-  boolean: '`true` takes the leftmost X-Forwarded-For, which the caller writes: every limit by address falls',
-  function: 'what a function trusts cannot be checked'
+  boolean: '`true` trusts the leftmost X-Forwarded-For, which the caller writes, and defeats every limit by address',
+  function: 'a function cannot be checked'
 }
 
 function validateEntry (entry: string, path: string, problems: Problems): void {
   if (named.includes(entry)) return
   const parsed = parse(entry)
-  if (parsed === undefined) return problems.add('SECURE_API_SERVER_TRUST_PROXY', path, `'${entry.slice(0, 60)}' is no address and no network in CIDR notation`, howTo)
+  if (parsed === undefined) {
+    return problems.add('SECURE_API_SERVER_TRUST_PROXY', path, `'${entry.slice(0, 60)}' is not an address or a CIDR network`, howTo)
+  }
   const { family, prefix } = parsed
   if (prefix < (shortest[family] ?? 0)) {
-    problems.add('SECURE_API_SERVER_TRUST_PROXY_WIDE', path, `'${entry}' is wider than any network of your own can be`, howTo)
+    problems.add('SECURE_API_SERVER_TRUST_PROXY_WIDE', path, `'${entry}' is wider than any private network`, howTo)
   }
 }
 
 interface Network { readonly address: string, readonly bits: number }
 
-/** An address is a network of one. Zones and netmasks are not taken. */
+/** An address is a network of one. Zones and netmasks are not supported. */
 function parse (entry: string): Network & { family: 4 | 6, prefix: number } | undefined {
   const [, address = '', length] = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(entry) ?? []
   const family = isIP(address)
@@ -49,7 +51,8 @@ function parse (entry: string): Network & { family: 4 | 6, prefix: number } | un
   const longest = family === 4 ? 32 : 128
   const bits = length === undefined ? longest : Number(length)
   if (bits > longest) return undefined
-  return family === 6 && holdsMapped(address, bits) ? { address, bits, family: 4, prefix: bits - 96 } : { address, bits, family, prefix: bits }
+  const isMapped = family === 6 && holdsMapped(address, bits)
+  return { address, bits, family: isMapped ? 4 : family, prefix: isMapped ? bits - 96 : bits }
 }
 
 function holdsMapped (address: string, bits: number): boolean {

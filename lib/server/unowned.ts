@@ -4,26 +4,26 @@ import { finished, type Duplex } from 'node:stream'
 import { scheduleTimer, type Schedule } from '../async/index.ts'
 
 /** A request as its server, or a test double such as `app.injectWS()`, made it. */
-export interface RawRequest {
+interface RawRequest {
   readonly upgrade?: unknown
   headers: IncomingHttpHeaders
   rawHeaders?: readonly string[]
   socket?: unknown
 }
 
-/** How long a peer may take to close its side once the answer is on its way. */
+/** How long a peer may take to close its side after the answer, in milliseconds. */
 export const lingerMs = 1000
 
 const kHandover = Symbol('secure-api.handover')
 type Response = ServerResponse & { [kHandover]?: Handover }
 
-/** A connection that the HTTP server handed to an upgrade listener. Node does nothing for it any more. */
+/** A connection that the HTTP server has handed to an upgrade listener. Node no longer manages it. */
 export class Handover {
-  /** Told when the response has left, and the connection is about to end. */
+  /** Called when the response is sent, before the connection ends. */
   onAnswered: () => void = () => {}
-  /** Told once when somebody writes a head past the response: 101 where the socket is accepted, else the status of a refusal. */
+  /** Called once if a head is written without the response: 101 for an accepted socket, else the status of a refusal. */
   onTakenOver: (status: number) => void = () => {}
-  /** Told when the connection is gone, whatever happened before. */
+  /** Called when the connection is closed. */
   onClose: () => void = () => {}
 
   constructor (socket: Duplex) {
@@ -32,21 +32,21 @@ export class Handover {
 }
 
 /**
- * Whether the HTTP server does not own the response: Node sets `upgrade` where it gives the socket to an `upgrade` or
- * `connect` listener. `app.injectWS()` makes a request of its own, without raw headers.
+ * Whether the HTTP server does not own the response: Node sets `upgrade` when it hands the socket to an `upgrade` or `connect`
+ * listener. The request of `app.injectWS()` has no raw headers.
  */
 export function isUnowned ({ upgrade, rawHeaders }: Pick<RawRequest, 'upgrade' | 'rawHeaders'>): boolean {
   return upgrade === true || rawHeaders === undefined
 }
 
-/** What is known of a response that no HTTP server owns; undefined for all others. */
+/** The handover of a response that no HTTP server owns; undefined for all others. */
 export function handoverOf (response: ServerResponse): Handover | undefined {
   return (response as Response)[kHandover]
 }
 
 /**
- * Does for such a response what the HTTP server does for its own: whatever answer leaves on it ends the connection, a
- * stream goes on after `drain`, and a socket that breaks does not end the process (Node takes its listener away).
+ * Does for such a response what the HTTP server does for its own: any answer ends the connection, a stream continues after `drain`,
+ * and a broken socket does not end the process (Node removes its listener).
  */
 export function tendUnowned (request: RawRequest, response: Response, schedule: Schedule = scheduleTimer): void {
   if (response[kHandover] !== undefined) return
@@ -55,7 +55,7 @@ export function tendUnowned (request: RawRequest, response: Response, schedule: 
   fillIn(request, socket)
   const handover = new Handover(socket)
   response[kHandover] = handover
-  // Node then announces `connection: close`, which keeps proxies from using the connection again.
+  // Node then sends `connection: close`, so proxies do not reuse the connection.
   response.shouldKeepAlive = false
   response.once(lastEvent(socket), () => {
     handover.onAnswered()
@@ -70,9 +70,9 @@ export function tendUnowned (request: RawRequest, response: Response, schedule: 
 interface Answering extends Duplex { _httpMessage?: ServerResponse | null }
 
 /**
- * Ends a connection on which a handshake came behind a request that is not answered yet (pipelining, RFC 9112 §9.3.2). Node
- * has given the socket away by then: the first answer could not leave any more, a listener that assigns the socket to a
- * response of its own would throw, and nobody would ever close it.
+ * Ends a connection on which a handshake follows an unanswered request (pipelining, RFC 9112 §9.3.2). Node has already given the
+ * socket away: the first answer cannot be sent, a listener that assigns the socket to its own response would throw, and nobody would
+ * close it.
  */
 export function endPipelined (socket: Answering): void {
   const { _httpMessage: first } = socket
@@ -87,12 +87,12 @@ function isDuplex (socket: unknown): socket is Duplex {
   return typeof socket === 'object' && socket !== null && 'once' in socket && 'write' in socket && 'destroy' in socket
 }
 
-/** Node counts `cork` in the stream's state, where the sockets of `app.injectWS()` do not: their last write never ends. */
+/** The last write on a socket of `app.injectWS()` never finishes, because it does not track `cork` in the stream's state. */
 function lastEvent (socket: Duplex): 'finish' | 'prefinish' {
   return socket instanceof Socket ? 'finish' : 'prefinish'
 }
 
-/** What every control may read of a request, and a test double has not got. */
+/** Adds what controls may read of a request and a test double lacks. */
 function fillIn (request: RawRequest, socket: Duplex): void {
   request.rawHeaders ??= Object.entries(request.headers)
     .flatMap(([name, value]) => [value].flat().flatMap(one => one === undefined ? [] : [name, String(one)]))
@@ -101,7 +101,7 @@ function fillIn (request: RawRequest, socket: Duplex): void {
   request.socket = socket
 }
 
-/** A listener that made a response and gave it no socket: what is written there would never leave. */
+/** For a listener that made a response without a socket: its output would never be sent. */
 function assignMissing (response: ServerResponse, socket: Duplex): void {
   const taken = '_httpMessage' in socket && socket._httpMessage !== null
   if (response.socket !== null || socket.destroyed || taken) return
@@ -118,8 +118,8 @@ function endConnection (socket: Duplex, schedule: Schedule): void {
 }
 
 /**
- * Whoever accepts a socket writes `101` to it without the response. The first head that is written decides, and the
- * socket's own methods are back after that.
+ * A listener that accepts a socket writes `101` to it without the response. The first written head decides; then the socket's own
+ * methods are restored.
  */
 function watchHead (socket: Duplex, response: ServerResponse, handover: Handover): void {
   const own = { write: socket.write, end: socket.end }
@@ -145,10 +145,11 @@ function restore (socket: Duplex, own: Pick<Duplex, 'write' | 'end'>): void {
   if (socket.write !== own.write || socket.end !== own.end) Object.assign(socket, own)
 }
 
-/** Undefined before the head: nothing is written, or an interim answer (RFC 9110 §15.2). Other protocols have no status. */
+/** Undefined before the head: nothing yet, or an interim response (RFC 9110 §15.2). Other protocols have no status. */
 function statusOf (chunk: unknown): number | undefined {
   if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) return undefined
-  const [, code] = /^HTTP\/1\.[01] (\d{3})/.exec(typeof chunk === 'string' ? chunk : Buffer.from(chunk.subarray(0, 16)).toString('latin1')) ?? []
+  const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk.subarray(0, 16)).toString('latin1')
+  const [, code] = /^HTTP\/1\.[01] (\d{3})/.exec(text) ?? []
   const status = Number(code ?? 101)
   return status < 200 && status !== 101 ? undefined : status
 }

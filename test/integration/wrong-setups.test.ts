@@ -76,7 +76,7 @@ const wrong: readonly Wrong[] = [
   { name: 'clock: milliseconds', claims: { exp: Date.now() }, ...refused('CLAIMS', 'exp is') },
   { name: 'clock: maxTokenAge is short', auth: { maxTokenAge: '1 minute' }, claims: { iat: now - 600 }, answer: [401, 'SECURE_API_TOKEN_TOO_OLD'], audit: { reason: 'SECURE_API_TOKEN_TOO_OLD' } },
   // keys
-  { name: 'keys: an empty set', prepare: one => one.fail('empty-set', 'jwks'), ...noKeys('no key that may verify tokens', 'has no key that may be used') },
+  { name: 'keys: an empty set', prepare: one => one.fail('empty-set', 'jwks'), ...noKeys('no key that can verify tokens', 'has no key that may be used') },
   { name: 'keys: the set answers 403', prepare: one => one.fail({ status: 403 }, 'jwks'), ...noKeys('403', 'answered 403') },
   { name: 'keys: removed', sign: { header: { kid: 'gone' } }, ...refused('KEY', '`secure-api doctor issuer` lists the keys', ['--fetch-keys']) },
   { name: 'keys: an algorithm that is not accepted', auth: { algorithms: ['ES256'] }, ...refused('ALGORITHM', 'Have the issuer sign with one of those', ['--algorithms', 'ES256']), log: 'has no key that may be used' },
@@ -89,7 +89,7 @@ const wrong: readonly Wrong[] = [
   { name: 'scopes: a bare array', config: { scope: ['a', 'b'] } as unknown as FastifyContextConfig, boot: ['SECURE_API_ROUTE_SCOPE_BARE_ARRAY', '{ all: ["a","b"] }'] },
   { name: 'rule: none stated', config: {}, answer: [403, 'SECURE_API_FORBIDDEN'], audit: { denial: { required: 'none' } }, log: 'these routes state no rule' },
   { name: 'rule: a policy that is not configured', config: { policy: 'owner' }, boot: ['SECURE_API_ROUTE_POLICY_UNKNOWN', 'authorization.policies'] },
-  { name: 'rule: public beside it', config: { public: true, scope: 'a' }, boot: ['SECURE_API_ROUTE_PUBLIC_WITH_RULE', 'Remove `public`, or the rule.'] },
+  { name: 'rule: public beside it', config: { public: true, scope: 'a' }, boot: ['SECURE_API_ROUTE_PUBLIC_WITH_RULE', 'Remove one of them.'] },
   // proxy
   { name: 'proxy: a number of hops', server: { trustProxy: 1 }, boot: ['SECURE_API_SERVER_TRUST_PROXY', "trustProxy: ['10.0.0.0/8']"] },
   { name: 'proxy: everybody is trusted', server: { trustProxy: true }, answer: [200, ''], log: 'name the proxies by address or network' },
