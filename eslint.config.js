@@ -1,3 +1,10 @@
 import neostandard from 'neostandard'
 
-export default neostandard({ ts: true, ignores: ['dist/**', '.build/**', 'node_modules/**', '.tap/**', 'coverage/**'] })
+export default [
+  ...neostandard({ ts: true, ignores: ['dist/**', '.build/**', 'node_modules/**', '.tap/**', 'coverage/**'] }),
+  {
+    rules: {
+      '@stylistic/max-len': ['error', { code: 140, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true, ignoreUrls: true }]
+    }
+  }
+]

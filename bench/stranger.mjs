@@ -7,7 +7,8 @@ import { audience, forged, issuer, keySet } from './lib/material.mjs'
 
 /**
  * What a stranger can make the server work: `node bench/stranger.mjs` after `npm run build`. Each request is sent to the suite, in
- * `secureServer()`, and to a bare Fastify, at the limits of Node and Fastify (a head of 16 KB); the processor's time of the bare one is the part of Node and Fastify.
+ * `secureServer()`, and to a bare Fastify, at the limits of Node and Fastify (a head of 16 KB); the processor's time of the bare one is
+ * the part of Node and Fastify.
  */
 if (process.argv[2] === 'server') await serve(process.argv[3] === 'suite')
 else await measure()
@@ -91,12 +92,14 @@ function send (port, bytes, count) {
 
 async function requests () {
   const room = 15_000
-  const head = (line, headers = {}) => `${line} HTTP/1.1\r\nHost: localhost\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
+  const head = (line, headers = {}) =>
+    `${line} HTTP/1.1\r\nHost: localhost\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
   const post = (path, type, body) => `${head(`POST ${path}`, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) })}${body}`
   const fill = (text, length = room) => text.repeat(length / text.length)
   const part = text => Buffer.from(text).toString('base64url')
   const [bad] = await forged('RS256', 1)
-  const many = Object.fromEntries(Array.from({ length: 900 }, (_, index) => [`Authorization${String(index).padStart(3, '0')}`.slice(3), '']))
+  const many = Object.fromEntries(Array.from({ length: 900 },
+    (_, index) => [`Authorization${String(index).padStart(3, '0')}`.slice(3), '']))
   const token = (header, payload) => ({ Authorization: `Bearer ${part(header)}.${part(payload)}.AAAA` })
   return [
     ['401, no credential', head('GET /orders')],
@@ -106,15 +109,30 @@ async function requests () {
     ['405, an escaped path', head(`DELETE /${fill('%41', 480)}`)],
     ['a token of 15 KB', head('GET /orders', { Authorization: `Bearer ${fill('a')}` })],
     ['spaces behind `Bearer`', head('GET /orders', { Authorization: `Bearer${fill(' ')}a` })],
-    ['a token of 8 KB: header of many members', head('GET /orders', token(`{"alg":"RS256",${Array.from({ length: 500 }, (_, index) => `"m${index}":0`).join()}}`, '{}'))],
-    ['a token of 8 KB: many audiences', head('GET /orders', token('{"alg":"RS256"}', `{"iss":"${issuer}","exp":9999999999,"aud":[${fill('"a",', 5000)}"a"]}`))],
+    ['a token of 8 KB: header of many members', head('GET /orders',
+      token(`{"alg":"RS256",${Array.from({ length: 500 }, (_, index) => `"m${index}":0`).join()}}`, '{}'))],
+    ['a token of 8 KB: many audiences', head('GET /orders',
+      token('{"alg":"RS256"}', `{"iss":"${issuer}","exp":9999999999,"aud":[${fill('"a",', 5000)}"a"]}`))],
     ['a token of 8 KB: deep claims', head('GET /orders', token('{"alg":"RS256"}', `{"a":${fill('[', 2500)}${fill(']', 2500)}}`))],
     ['a forged signature (RS256); 20 a minute and address', head('GET /orders', { Authorization: `Bearer ${bad}` })],
     ['900 header fields', head('GET /orders', { Authorization: 'Bearer a.b.c', ...many })],
     ['a foreign Origin of 15 KB', head('GET /orders', { Origin: `https://${fill('a')}.bench.example` })],
-    ['a preflight with 4 KB of names', head('OPTIONS /orders', { Origin: 'https://app.bench.example', 'Access-Control-Request-Method': 'GET', 'Access-Control-Request-Headers': fill('authorization,', 4000) })],
+    ['a preflight with 4 KB of names', head('OPTIONS /orders',
+      {
+        Origin: 'https://app.bench.example',
+        'Access-Control-Request-Method': 'GET',
+        'Access-Control-Request-Headers': fill('authorization,', 4000)
+      })],
     ['X-Forwarded-For of 15 KB', head('GET /orders', { 'X-Forwarded-For': fill('10.0.0.1,') })],
-    ['a report of 16 KB, 20 violations', post('/reports', 'application/reports+json', JSON.stringify(Array.from({ length: 20 }, () => ({ type: 'csp-violation', body: { blockedURL: `https://a.example/${fill('x', 300)}`, documentURL: `https://b.example/${fill('x', 300)}` } }))))],
+    ['a report of 16 KB, 20 violations', post('/reports', 'application/reports+json',
+      JSON.stringify(Array.from({ length: 20 }, () =>
+        ({
+          type: 'csp-violation',
+          body: {
+            blockedURL: `https://a.example/${fill('x', 300)}`,
+            documentURL: `https://b.example/${fill('x', 300)}`
+          }
+        }))))],
     ['a report of 16 KB, empty members', post('/reports', 'application/reports+json', `[${fill('{},', 16_000)}{}]`)]
   ]
 }

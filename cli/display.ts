@@ -44,5 +44,6 @@ export function wrap (text: string, width: number): string[] {
 
 /** Control characters, and those that turn the direction of a text, as escapes: nobody's name moves the cursor or hides a word. */
 export function printable (text: string): string {
-  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u{061c}\u{200b}\u{200e}\u{200f}\u{202a}-\u{202e}\u{2066}-\u{2069}\u{feff}]/gu, found => `\\u{${found.codePointAt(0)?.toString(16)}}`)
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u{061c}\u{200b}\u{200e}\u{200f}\u{202a}-\u{202e}\u{2066}-\u{2069}\u{feff}]/gu,
+    found => `\\u{${found.codePointAt(0)?.toString(16)}}`)
 }

@@ -68,7 +68,8 @@ const subjects: Readonly<Record<string, Subject>> = {
   issuer: {
     options: { preset: text, audience: texts },
     takes: [1, 1],
-    examine: async ({ preset, audience }, [issuer = '']) => [await examineIssuer({ issuer, ...given({ preset: presetName(preset), audience: listOf(audience) }) })]
+    examine: async ({ preset, audience }, [issuer = '']) =>
+      [await examineIssuer({ issuer, ...given({ preset: presetName(preset), audience: listOf(audience) }) })]
   },
   redis: {
     options: { 'key-prefix': text },
@@ -81,7 +82,18 @@ const subjects: Readonly<Record<string, Subject>> = {
     examine: async ({ origin }, [url = '']) => [await examineApi({ url: httpUrl(url), origins: listOf(origin) ?? [] })]
   },
   token: {
-    options: { issuer: text, audience: texts, preset: text, algorithms: text, profile: text, tenants: text, 'scope-claims': text, 'role-claims': text, jwks: text, 'fetch-keys': { type: 'boolean' } },
+    options: {
+      issuer: text,
+      audience: texts,
+      preset: text,
+      algorithms: text,
+      profile: text,
+      tenants: text,
+      'scope-claims': text,
+      'role-claims': text,
+      jwks: text,
+      'fetch-keys': { type: 'boolean' }
+    },
     takes: [0, 0],
     examine: async (values, _positionals, terminal) => [await examineToken(await tokenQuestion(values, terminal))]
   }
@@ -93,7 +105,11 @@ export const doctor: Command = {
   usage,
   async run (args, terminal) {
     const [name, subject] = subjectOf(args)
-    const { values, positionals } = parseArgs({ args: name === undefined ? [...args] : args.slice(1), options: { ...subject.options, ...json }, allowPositionals: true })
+    const { values, positionals } = parseArgs({
+      args: name === undefined ? [...args] : args.slice(1),
+      options: { ...subject.options, ...json },
+      allowPositionals: true
+    })
     checkCount(name, positionals, subject.takes)
     const examinations = await subject.examine(values, positionals, terminal)
     terminal.stdout.write(`${values.json === true ? asJson(examinations) : asText(examinations, terminal)}\n`)

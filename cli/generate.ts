@@ -71,6 +71,8 @@ function nextSteps (folder: string, { packageManager, install }: Request, instal
     `${manager.run} dev`
   ].filter(step => step !== undefined)
   const failed = install && !installed ? `${paint('red', `${manager.install} failed; the files are there.`)}\n` : ''
-  const local = originOf(packageRoot()).local ? 'It depends on the fastify-secure-api of this machine: change that in package.json before others build it.\n' : ''
+  const local = originOf(packageRoot()).local
+    ? 'It depends on the fastify-secure-api of this machine: change that in package.json before others build it.\n'
+    : ''
   return `${failed}${local}\nNext:\n\n${steps.map(step => `  ${paint('cyan', step)}\n`).join('')}`
 }

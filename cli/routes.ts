@@ -70,7 +70,8 @@ function existing (file: string): readonly Accepted[] {
   try {
     return readBaseline(file)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') throw new UsageError(`there is no baseline ${file}; --update-baseline writes it`)
+    if (error instanceof Error && 'code' in error &&
+      error.code === 'ENOENT') throw new UsageError(`there is no baseline ${file}; --update-baseline writes it`)
     throw error
   }
 }

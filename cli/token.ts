@@ -85,7 +85,10 @@ const create: Subcommand = async (args, terminal) => {
 }
 
 const list: Subcommand = async (args, terminal) => {
-  const { values: { directory, json = false } } = parseArgs({ args: [...args], options: { directory: { type: 'string' }, json: { type: 'boolean' } } })
+  const { values: { directory, json = false } } = parseArgs({
+    args: [...args],
+    options: { directory: { type: 'string' }, json: { type: 'boolean' } }
+  })
   const { records, store } = projectOf(directory, terminal)
   const found = await records.list()
   if (json) return print(terminal, JSON.stringify(found, undefined, 2))

@@ -59,7 +59,8 @@ const openapi: FastifyPluginAsync<OpenApiOptions> = async (app, given) => {
 /** The metadata of the issuers whose keys are found by discovery: what `openIdConnect` is unless it is stated. */
 export function discoveredBy (auth: AuthenticationOptions): string[] {
   return issuersOf(auth)
-    .filter(({ discovery, jwks, jwksUri, keys }) => discovery ?? (jwks === undefined && jwksUri === undefined && keys?.source === undefined))
+    .filter(({ discovery, jwks, jwksUri, keys }) => discovery ?? (jwks === undefined && jwksUri === undefined &&
+      keys?.source === undefined))
     .flatMap(issuer => compileIssuer(issuer)).map(({ issuer }) => metadataUrls(issuer)[0])
 }
 

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /**
- * Gives each link whose text is a name in code the line on which its file defines that name: [`compileRoute`](../lib/pipeline/compile.ts#L18).
+ * Gives each link whose text is a name in code the line on which its file defines that name:
+ * [`compileRoute`](../lib/pipeline/compile.ts#L18).
  * Throws where the file does not define it, so that the page never tells of code that is gone.
  */
 export function withLines (page: string, folder: string): string {

@@ -29,7 +29,8 @@ ${table(['code', 'meaning'], Object.entries(configurationCodes).map(([code, mean
 
 function answerRow ([code, answer]: [string, Answer]): string[] {
   const { status, detail, challenge } = answer
-  return [`\`${code}\``, String(status), challenge === undefined ? '' : challenge === 'none' ? 'without an error' : `\`${challenge}\``, detail]
+  return [`\`${code}\``, String(status), challenge === undefined ? '' : challenge === 'none' ? 'without an error' : `\`${challenge}\``,
+    detail]
 }
 
 /** A table in Markdown. */

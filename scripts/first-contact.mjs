@@ -13,7 +13,15 @@ import { compareTranscript, writeTranscript } from './first-contact/transcript.m
  * `--check` compares what the two first commands print with docs/getting-started.md, `--write` puts it there.
  */
 const root = fileURLToPath(new URL('..', import.meta.url))
-const { values } = parseArgs({ options: { lang: { type: 'string' }, node: { type: 'string' }, under: { type: 'string' }, check: { type: 'boolean' }, write: { type: 'boolean' } } })
+const { values } = parseArgs({
+  options: {
+    lang: { type: 'string' },
+    node: { type: 'string' },
+    under: { type: 'string' },
+    check: { type: 'boolean' },
+    write: { type: 'boolean' }
+  }
+})
 
 /** `npx secure-api generate`, or `npm create secure-api` as npm carries it out. */
 const commands = {
@@ -21,13 +29,18 @@ const commands = {
   js: ({ suite, create }) => ['--package', suite, '--package', create, 'create-secure-api']
 }
 
-if (values.under !== undefined && !process.version.startsWith(`v${values.under}.`)) throw new Error(`this is Node ${process.version}, not ${values.under}`)
+if (values.under !== undefined &&
+  !process.version.startsWith(`v${values.under}.`)) throw new Error(`this is Node ${process.version}, not ${values.under}`)
 if (values.node === undefined) await tryAll(values.lang === undefined ? ['ts', 'js'] : [values.lang])
 else process.exitCode = underNode(values.node)
 
 /** npm's package `node` brings its program by an install script, which .npmrc forbids in this project: so from elsewhere. */
 function underNode (version) {
-  const rest = Object.entries(values).flatMap(([name, value]) => name === 'node' ? ['--under', value] : value === true ? [`--${name}`] : [`--${name}`, value])
+  const rest = Object.entries(values).flatMap(([name, value]) => name === 'node'
+    ? ['--under', value]
+    : value === true
+      ? [`--${name}`]
+      : [`--${name}`, value])
   const command = `node "${fileURLToPath(import.meta.url)}" ${rest.join(' ')}`
   return spawnSync('npx', ['--yes', '--package', `node@${version}`, '--call', command], { cwd: tmpdir(), stdio: 'inherit' }).status ?? 1
 }
@@ -95,5 +108,6 @@ async function output (cwd, program, ...args) {
 
 /** A stranger has no NODE_ENV, and npm tells nothing of the project that this script belongs to, or of an npx around it. */
 function strangersEnvironment () {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== 'NODE_ENV' && !/^npm_(package|lifecycle|command|config_(local_prefix|package|call|yes))/.test(name)))
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== 'NODE_ENV' &&
+    !/^npm_(package|lifecycle|command|config_(local_prefix|package|call|yes))/.test(name)))
 }

@@ -43,8 +43,10 @@ export function withoutTypes (source: string): string {
 function editsOf (node: ts.Node): Edit[] {
   if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) return [{ start: node.pos, end: node.end }]
   if (ts.isImportDeclaration(node)) return importEdits(node)
-  if (ts.isAsExpression(node) || ts.isSatisfiesExpression(node) || ts.isNonNullExpression(node)) return [{ start: node.expression.end, end: node.end }]
-  if (ts.isStringLiteral(node) && ts.isCallExpression(node.parent) && node.parent.expression.kind === ts.SyntaxKind.ImportKeyword) return specifierEdits(node)
+  if (ts.isAsExpression(node) || ts.isSatisfiesExpression(node) ||
+    ts.isNonNullExpression(node)) return [{ start: node.expression.end, end: node.end }]
+  if (ts.isStringLiteral(node) && ts.isCallExpression(node.parent) &&
+    node.parent.expression.kind === ts.SyntaxKind.ImportKeyword) return specifierEdits(node)
   if (ts.isArrowFunction(node)) return [...parenthesisEdits(node), ...annotationEdits(node)]
   return annotationEdits(node)
 }
@@ -68,7 +70,8 @@ function annotationEdits (node: ts.Node): Edit[] {
 /** `(id: string) => …` becomes `id => …`. */
 function parenthesisEdits ({ parameters }: ts.ArrowFunction): Edit[] {
   const [only, second] = parameters
-  if (only?.type === undefined || second !== undefined || only.initializer !== undefined || only.dotDotDotToken || !ts.isIdentifier(only.name)) return []
+  if (only?.type === undefined || second !== undefined || only.initializer !== undefined || only.dotDotDotToken ||
+    !ts.isIdentifier(only.name)) return []
   return [{ start: parameters.pos - 1, end: parameters.pos }, { start: parameters.end, end: parameters.end + 1 }]
 }
 

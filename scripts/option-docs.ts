@@ -68,14 +68,20 @@ export class SchemaSources {
     if (first === undefined) return []
     if (kind === 'Type.Record') return second === undefined ? [] : this.#within(second, `${path}.<name>`, open)
     if (kind === 'Type.Array') return this.#within(first, `${path}[]`, open)
-    return ['Type.Object', 'Type.Optional', 'Type.Union', 'Type.Partial', 'Type.Composite'].includes(kind) ? this.#within(first, path, open) : []
+    return ['Type.Object', 'Type.Optional', 'Type.Union', 'Type.Partial', 'Type.Composite'].includes(kind)
+      ? this.#within(first, path, open)
+      : []
   }
 
   #property (property: ts.ObjectLiteralElementLike, path: string, open: ReadonlySet<ts.Expression>): OptionDoc[] {
     if (ts.isSpreadAssignment(property)) return this.#within(property.expression, path, open)
     const name = property.name
     if (name === undefined || !(ts.isIdentifier(name) || ts.isStringLiteral(name))) return []
-    const value = ts.isPropertyAssignment(property) ? property.initializer : ts.isShorthandPropertyAssignment(property) ? property.name : undefined
+    const value = ts.isPropertyAssignment(property)
+      ? property.initializer
+      : ts.isShorthandPropertyAssignment(property)
+        ? property.name
+        : undefined
     if (value === undefined) return []
     const at = path === '' ? name.text : `${path}.${name.text}`
     return [{ path: at, required: !isOptional(value), ...describe(property) }, ...this.#within(value, at, open)]

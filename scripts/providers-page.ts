@@ -50,8 +50,12 @@ ${samples.map(sampleText).join('\n')}`
 
 function facts ({ algorithms, scopeClaims, roleClaims, audienceClaim, tokenUse }: Preset): string[][] {
   const paths = (list: Preset['scopeClaims']) => list.map(path => `\`${path.join('.')}\``).join(', ') || 'none'
-  const use = tokenUse === undefined ? [] : [['kind of token', `\`${tokenUse.claim}\` must be ${tokenUse.accepted.map(value => `\`${value}\``).join(' or ')}`]]
-  return [['scopes', paths(scopeClaims)], ['roles', paths(roleClaims)], ['audience', `\`${audienceClaim}\``], ['algorithms', algorithms.join(', ')], ...use]
+  const use = tokenUse === undefined
+    ? []
+    : [['kind of token',
+    `\`${tokenUse.claim}\` must be ${tokenUse.accepted.map(value => `\`${value}\``).join(' or ')}`]]
+  return [['scopes', paths(scopeClaims)], ['roles', paths(roleClaims)], ['audience', `\`${audienceClaim}\``],
+    ['algorithms', algorithms.join(', ')], ...use]
 }
 
 function sampleText ({ name, issuer, audience, header, claims, principal }: PresetSample): string {
@@ -60,7 +64,8 @@ function sampleText ({ name, issuer, audience, header, claims, principal }: Pres
 ${becomes({ header, claims, principal })}`
 }
 
-function becomes ({ header, claims, principal: { kind, subject, client, tenant, scopes, roles } }: Pick<PresetSample, 'header' | 'claims' | 'principal'>): string {
+function becomes ({ header, claims, principal: { kind, subject, client, tenant, scopes, roles } }: Pick<PresetSample,
+  'header' | 'claims' | 'principal'>): string {
   return `\`\`\`json
 ${JSON.stringify({ header, claims }, null, 2)}
 \`\`\`

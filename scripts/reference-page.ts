@@ -19,14 +19,24 @@ const cors: Chapter = { title: '`cors`', schema: 'CorsOptionsSchema', prefix: 'c
 
 /** In the order of the options of the suite. */
 const sections: readonly Chapter[] = [
-  { title: '`auth`', schema: 'AuthenticationOptionsSchema', prefix: 'auth', note: 'A single issuer may stand in `auth` itself: `{ issuer, audience }` is short for `{ issuers: [{ issuer, audience }] }`.' },
+  {
+    title: '`auth`',
+    schema: 'AuthenticationOptionsSchema',
+    prefix: 'auth',
+    note: 'A single issuer may stand in `auth` itself: `{ issuer, audience }` is short for `{ issuers: [{ issuer, audience }] }`.'
+  },
   { title: '`authorization`', schema: 'AuthorizationOptionsSchema', prefix: 'authorization' },
   { title: '`rateLimit`', schema: 'RateLimitOptionsSchema', prefix: 'rateLimit' },
   limit,
   headers,
   cors,
   { title: '`audit`', schema: 'AuditOptionsSchema', prefix: 'audit' },
-  { title: '`openapi`', schema: 'OpenApiOptionsSchema', prefix: 'openapi', note: 'For an application that has @fastify/swagger. [API description](openapi.md) says more.' }
+  {
+    title: '`openapi`',
+    schema: 'OpenApiOptionsSchema',
+    prefix: 'openapi',
+    note: 'For an application that has @fastify/swagger. [API description](openapi.md) says more.'
+  }
 ]
 
 const ofRoutes: readonly Chapter[] = [
@@ -35,7 +45,11 @@ const ofRoutes: readonly Chapter[] = [
   { title: '`config.cors`', schema: 'RouteCorsSchema', prefix: 'config.cors', like: cors }
 ]
 
-const server: Chapter = { title: '`secureServer()`', schema: 'SecureServerOptionsSchema', note: 'Options of the constructor, `Fastify(secureServer({ … }))`. [TLS](tls.md) says more of `tls`.' }
+const server: Chapter = {
+  title: '`secureServer()`',
+  schema: 'SecureServerOptionsSchema',
+  note: 'Options of the constructor, `Fastify(secureServer({ … }))`. [TLS](tls.md) says more of `tls`.'
+}
 
 /** The text of docs/reference.md, from the comments in the schemas. */
 export function referencePage (root: string): string {
@@ -88,7 +102,9 @@ function listed (options: readonly OptionDoc[]): string {
 
 function optionTable (prefix: string, options: readonly OptionDoc[]): string {
   return table(['option', 'default', 'what it does'], options.map(({ path, required, text, default: fallback }) => {
-    return [`\`${[prefix, path].filter(part => part !== '').join('.')}\``, fallback === undefined ? (required ? 'required' : '') : literal(fallback), text]
+    return [`\`${[prefix, path].filter(part => part !== '').join('.')}\``, fallback === undefined
+      ? (required ? 'required' : '')
+      : literal(fallback), text]
   }))
 }
 

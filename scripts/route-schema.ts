@@ -5,7 +5,10 @@ type Json = Readonly<Record<string, unknown>>
 /** Words that only our own checks understand. */
 const ours = ['hint', 'secret', 'refuseList']
 
-/** The route options as JSON Schema, for editors and for whoever writes `config` in a file: what cannot stand in one, functions, is left out. */
+/**
+ * The route options as JSON Schema, for editors and for whoever writes `config` in a file: what cannot stand in one, functions, is left
+ * out.
+ */
 export function routeSchema (schema: TSchema): string {
   const { properties } = plain(schema) as { properties: Json }
   const page = {

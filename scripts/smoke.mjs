@@ -66,7 +66,8 @@ function run (folder, name, source) {
 async function serveReadme (folder) {
   writeFileSync(join(folder, 'readme.mjs'), readmeSnippet())
   const port = await freePort()
-  const server = spawn(process.execPath, ['readme.mjs'], { cwd: folder, env: { ...process.env, PORT: String(port) }, stdio: ['ignore', 'ignore', 'inherit'] })
+  const server = spawn(process.execPath, ['readme.mjs'],
+    { cwd: folder, env: { ...process.env, PORT: String(port) }, stdio: ['ignore', 'ignore', 'inherit'] })
   try {
     for (const [path, wanted] of [['/health', 200], ['/orders', 401]]) {
       const { status } = await ask(`http://localhost:${port}${path}`, server)
@@ -88,7 +89,8 @@ export const options: import('fastify-secure-api').SecureApiOptions = { cors: { 
 export const config: import('fastify').FastifyContextConfig = { scope: 5 }
 `)
   const modules = join(root, 'node_modules')
-  const options = ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--module', 'nodenext', '--types', 'node', '--typeRoots', join(modules, '@types')]
+  const options = ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--module', 'nodenext', '--types', 'node',
+    '--typeRoots', join(modules, '@types')]
   execFileSync(process.execPath, [join(modules, 'typescript/bin/tsc'), ...options, 'readme.mts'], { cwd: folder, stdio: 'inherit' })
   console.log('ok types')
 }

@@ -4,4 +4,6 @@ import { register } from 'node:module'
 if (Number(process.versions.node.split('.')[0]) < 22) register('./test-loader/hooks.mjs', import.meta.url)
 
 // .taprc names this file relative to the project; a child that inherits the argument may start in another folder.
-process.execArgv = process.execArgv.map(argument => argument === '--import=./scripts/test-loader.mjs' ? `--import=${import.meta.url}` : argument)
+process.execArgv = process.execArgv.map(argument => argument === '--import=./scripts/test-loader.mjs'
+  ? `--import=${import.meta.url}`
+  : argument)

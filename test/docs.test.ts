@@ -40,16 +40,17 @@ t.test('docs/providers.md shows every preset and its tokens (otherwise: npm run 
   t.equal(readFileSync(join(root, 'docs/providers.md'), 'utf8'), providersPage())
 })
 
-t.test('docs/architecture.md leads to the line of every function it names, and its picture is that of the code (otherwise: npm run docs)', async t => {
-  const { controls, schema } = await frame()
-  const file = join(root, 'docs/architecture.md')
-  t.equal(readFileSync(file, 'utf8'), architecturePage(file))
-  t.throws(() => withLines('[`nowhere`](../lib/pipeline/run.ts)', join(root, 'docs')), 'does not define nowhere')
-  t.equal(readFileSync(join(root, 'docs/images/architecture.svg'), 'utf8'), architecturePicture(root, phases, controls))
-  const circle = [{ name: 'a', uses: ['b'], files: 1, lines: 1 }, { name: 'b', uses: ['a'], files: 1, lines: 1 }]
-  t.throws(() => layersOf(circle), 'circle among a, b')
-  t.equal(readFileSync(join(root, 'docs/route-config.schema.json'), 'utf8'), routeSchema(schema))
-})
+t.test('docs/architecture.md leads to the line of every function it names, and its picture is that of the code (otherwise: npm run docs)',
+  async t => {
+    const { controls, schema } = await frame()
+    const file = join(root, 'docs/architecture.md')
+    t.equal(readFileSync(file, 'utf8'), architecturePage(file))
+    t.throws(() => withLines('[`nowhere`](../lib/pipeline/run.ts)', join(root, 'docs')), 'does not define nowhere')
+    t.equal(readFileSync(join(root, 'docs/images/architecture.svg'), 'utf8'), architecturePicture(root, phases, controls))
+    const circle = [{ name: 'a', uses: ['b'], files: 1, lines: 1 }, { name: 'b', uses: ['a'], files: 1, lines: 1 }]
+    t.throws(() => layersOf(circle), 'circle among a, b')
+    t.equal(readFileSync(join(root, 'docs/route-config.schema.json'), 'utf8'), routeSchema(schema))
+  })
 
 t.test('every route option that a control declares is in the reference', async t => {
   const page = referencePage(root)
@@ -60,13 +61,19 @@ t.test('every route option that a control declares is in the reference', async t
 t.test('docs/reference.md holds every option of the schemas (otherwise: npm run docs)', async t => {
   const page = referencePage(root)
   t.equal(readFileSync(join(root, 'docs/reference.md'), 'utf8'), page)
-  for (const option of ['auth.issuers[].audience', 'rateLimit.policies', 'headers.hsts.maxAge', 'cors.origins', 'audit.sink', 'config.scope']) {
+  for (const option of ['auth.issuers[].audience', 'rateLimit.policies', 'headers.hsts.maxAge', 'cors.origins', 'audit.sink',
+    'config.scope']) {
     t.ok(page.includes(`| \`${option}\` |`), option)
   }
 })
 
 t.test('every TypeScript block compiles, and one with a mistake would not', async t => {
-  const wrong = { page: 'nowhere.md', line: 1, language: 'ts', code: "import secureApi from 'fastify-secure-api'\nawait app.register(secureApi, { cors: { allowedOrigins: [] } })\n" }
+  const wrong = {
+    page: 'nowhere.md',
+    line: 1,
+    language: 'ts',
+    code: "import secureApi from 'fastify-secure-api'\nawait app.register(secureApi, { cors: { allowedOrigins: [] } })\n"
+  }
   const written = inLanguage('ts')
   t.ok(written.length > 0, 'there are blocks')
   const errors = typeErrors(root, [...written, wrong])
@@ -94,7 +101,8 @@ t.test('every YAML block is YAML', async t => {
 
 t.test('every npm command of a block exists', async t => {
   const { scripts } = JSON.parse(text('package.json')) as { scripts: Record<string, string> }
-  const named = inLanguage('sh').flatMap(block => [...block.code.matchAll(/npm (?:run )?(\w[\w:]*)/g)].map(([, name = '']) => ({ block, name })))
+  const named = inLanguage('sh').flatMap(block =>
+    [...block.code.matchAll(/npm (?:run )?(\w[\w:]*)/g)].map(([, name = '']) => ({ block, name })))
   t.ok(named.some(({ name }) => name === 'demo'))
   for (const { block, name } of named) t.ok(npmCommands.includes(name) || name in scripts, `${place(block)}: npm ${name}`)
 })
@@ -107,7 +115,8 @@ t.test('every call of secure-api in a block names a command and options that exi
     const { usage } = await commandOf(command)
     for (const flag of flags) t.ok(flag === '--help' || usage.includes(flag), `${place(block)}: secure-api ${command} ${flag}`)
   }
-  t.strictSame(commandCalls({ page: '', line: 1, language: 'sh', code: 'npx secure-api routes dist/app.js --check \\\n  --nonsense' }), [{ command: 'routes', flags: ['--check', '--nonsense'] }])
+  t.strictSame(commandCalls({ page: '', line: 1, language: 'sh', code: 'npx secure-api routes dist/app.js --check \\\n  --nonsense' }),
+    [{ command: 'routes', flags: ['--check', '--nonsense'] }])
   await t.rejects(commandOf('nonsense'))
 })
 
@@ -117,7 +126,8 @@ t.test('every block has a language that is checked, or is listed as shown only',
 })
 
 t.test('every test that a page names exists', async t => {
-  const named = all.flatMap(page => [...text(page).matchAll(/\]\((?:\.\.\/)+(test\/[^)]+\.ts)\): ([^|).]+)/g)].map(([, file = '', title = '']) => ({ page, file, title: title.trim() })))
+  const named = all.flatMap(page => [...text(page).matchAll(/\]\((?:\.\.\/)+(test\/[^)]+\.ts)\): ([^|).]+)/g)].map(([, file = '',
+    title = '']) => ({ page, file, title: title.trim() })))
   t.ok(named.length > 30, `${named.length} tests are named`)
   for (const { page, file, title } of named) {
     t.ok(existsSync(join(root, file)) && text(file).includes(title), `${page}: ${file}: ${title}`)
@@ -133,7 +143,8 @@ t.test('every code that a page names is in one of the two tables, or is exported
 })
 
 t.test('every option that a page names is in the reference', async t => {
-  const known = new Set([...text('docs/reference.md').matchAll(/^\| `([^`]+)` \|/gm)].map(([, path = '']) => path.replaceAll(/\[\]|\.<name>/g, '')))
+  const known = new Set([...text('docs/reference.md').matchAll(/^\| `([^`]+)` \|/gm)].map(([, path = '']) =>
+    path.replaceAll(/\[\]|\.<name>/g, '')))
   const isKnown = (path: string) => [path, path.replace('auth.', 'auth.issuers.')].some(name => known.has(name))
   t.ok(isKnown('auth.keys.refresh') && isKnown('rateLimit.policies') && !isKnown('cors.allowedOrigins'))
   for (const page of all) {
@@ -159,7 +170,10 @@ t.test('what is no link, no file and no heading is seen', async t => {
 
 t.test('every page is reached from the index', async t => {
   const index = new Set(linksOf(text('docs/README.md')).map(link => join('docs', link.split('#')[0] ?? '')))
-  for (const page of all.filter(name => name.startsWith('docs/') && name !== 'docs/README.md')) t.ok(index.has(page) || index.has(dirname(page)), page)
+  for (const page of all.filter(name => name.startsWith('docs/') && name !== 'docs/README.md')) {
+    t.ok(index.has(page) ||
+    index.has(dirname(page)), page)
+  }
 })
 
 async function commandOf (name: string): Promise<Command> {

@@ -43,7 +43,8 @@ t.test('the provider signs with ES256 when asked to', async t => {
   t.teardown(() => provider.close())
   const [header = '', claims = ''] = (await provider.token({ scope: 'api.read', user: 'grace' })).split('.')
   t.match(JSON.parse(Buffer.from(header, 'base64url').toString()), { typ: 'at+jwt', alg: 'ES256', kid: 'es256-1' })
-  t.match(JSON.parse(Buffer.from(claims, 'base64url').toString()), { iss: provider.issuer, aud: audience, sub: 'grace', client_id: 'orders-web', scope: 'api.read', roles: ['admin'] })
+  t.match(JSON.parse(Buffer.from(claims, 'base64url').toString()),
+    { iss: provider.issuer, aud: audience, sub: 'grace', client_id: 'orders-web', scope: 'api.read', roles: ['admin'] })
 })
 
 t.test('the provider publishes old keys after a rotation only if told to', async t => {
@@ -66,7 +67,12 @@ t.test('a control of the application: its route option, its refusal, its posture
   const provider = await startProvider({ audience })
   t.teardown(() => provider.close())
   const events: { readonly action: string, readonly status: number, readonly reason?: string }[] = []
-  const { app, maintenance } = await ordersApi({ issuer: provider.issuer, audience, environment: 'development', sink: event => { events.push(event) } })
+  const { app, maintenance } = await ordersApi({
+    issuer: provider.issuer,
+    audience,
+    environment: 'development',
+    sink: event => { events.push(event) }
+  })
   t.teardown(() => app.close())
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   const headers = { authorization: `Bearer ${await provider.token({ scope: 'api.read' })}` }

@@ -4,15 +4,19 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const { dependencies, devDependencies, peerDependencies = {} } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string>>
+const { dependencies, devDependencies, peerDependencies = {} } = JSON.parse(readFileSync(join(root, 'package.json'),
+  'utf8')) as Record<string, Record<string, string>>
 
 /** What each file of the published folders imports: by `from '…'`, `import '…'`, `import('…')` or `createRequire(…)('…')`. */
 const statements = /^(?!\s*(?:\*|\/\/)).*?(?:\bfrom |\bimport |\bimport\(|createRequire\(import\.meta\.url\)\()'([^']+)'/gm
-const imports = new Map(['plugins', 'lib', 'testing', 'cli'].flatMap(folder => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+const imports = new Map(['plugins', 'lib', 'testing',
+  'cli'].flatMap(folder => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
   .filter(name => name.endsWith('.ts')).map(name => [posix.join(folder, name), importsOf(posix.join(folder, name))] as const)))
 
 function importsOf (file: string): string[] {
-  return [...readFileSync(join(root, file), 'utf8').matchAll(statements)].map(([, name = '']) => name.startsWith('.') ? posix.join(dirname(file), name) : name)
+  return [...readFileSync(join(root, file), 'utf8').matchAll(statements)].map(([, name = '']) => name.startsWith('.')
+    ? posix.join(dirname(file), name)
+    : name)
 }
 
 const isOurs = (name: string) => imports.has(name)
@@ -53,7 +57,8 @@ t.test('16.12: who may import whom', async t => {
 
 t.test('16.12: a folder of lib is met only through its index', async t => {
   for (const [file, names] of imports) {
-    const inner = names.filter(name => libFolderOf(name) !== undefined && libFolderOf(name) !== libFolderOf(file) && posix.basename(name) !== 'index.ts')
+    const inner = names.filter(name => libFolderOf(name) !== undefined && libFolderOf(name) !== libFolderOf(file) &&
+      posix.basename(name) !== 'index.ts')
     t.strictSame(inner, [], file)
   }
 })
@@ -63,11 +68,15 @@ t.test('16.12: no circles between files, and none between the folders of lib', a
   const folders = new Map<string, string[]>()
   for (const [file, names] of imports) {
     const own = libFolderOf(file)
-    if (own !== undefined) folders.set(own, [...folders.get(own) ?? [], ...names.flatMap(name => libFolderOf(name) ?? []).filter(name => name !== own)])
+    if (own !== undefined) {
+      folders.set(own, [...folders.get(own) ?? [],
+        ...names.flatMap(name => libFolderOf(name) ?? []).filter(name => name !== own)])
+    }
   }
   t.ok(folders.size > 10)
   t.strictSame(circlesOf(folders), [])
-  t.strictSame(circlesOf(new Map([['a', ['b']], ['b', ['c', 'd']], ['c', ['b']], ['d', []], ['e', ['e']]])), [['b', 'c'], ['c', 'b'], ['e']], 'they would be found')
+  t.strictSame(circlesOf(new Map([['a', ['b']], ['b', ['c', 'd']], ['c', ['b']], ['d', []], ['e', ['e']]])),
+    [['b', 'c'], ['c', 'b'], ['e']], 'they would be found')
 })
 
 /** For each node in a circle, a way from it to itself. */
@@ -78,7 +87,8 @@ function circlesOf (graph: ReadonlyMap<string, readonly string[]>): string[][] {
   })
 }
 
-function wayBack (graph: ReadonlyMap<string, readonly string[]>, target: string, way: readonly string[], seen: Set<string>): string[] | undefined {
+function wayBack (graph: ReadonlyMap<string, readonly string[]>, target: string, way: readonly string[],
+  seen: Set<string>): string[] | undefined {
   for (const next of graph.get(way.at(-1) ?? '') ?? []) {
     if (next === target) return [...way]
     if (seen.has(next)) continue

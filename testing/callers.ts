@@ -42,7 +42,8 @@ const listed = (claim: string, names: readonly string[]) => names.length === 0 ?
 /** RFC 9068 §2.2: where there is no user, `sub` names the client. */
 const standard: Shape = {
   typ: 'at+jwt',
-  common: ({ subject, client, scopes, roles }) => ({ sub: subject, client_id: client, ...spaced('scope', scopes), ...listed('roles', roles) }),
+  common: ({ subject, client, scopes, roles }) =>
+    ({ sub: subject, client_id: client, ...spaced('scope', scopes), ...listed('roles', roles) }),
   user: nothing,
   service: nothing
 }
@@ -52,32 +53,60 @@ const shapes: Readonly<Record<PresetName, Shape>> = {
   entra: {
     typ: 'JWT',
     lacks: { service: ['scopes'] },
-    common: ({ subject, client, roles, tenant }) => ({ sub: subject, oid: subject, azp: client, client_id: undefined, ...listed('roles', roles), ...(tenant === undefined ? {} : { tid: tenant }), ver: '2.0' }),
+    common: ({ subject, client, roles, tenant }) =>
+      ({
+        sub: subject,
+        oid: subject,
+        azp: client,
+        client_id: undefined,
+        ...listed('roles', roles),
+        ...(tenant === undefined ? {} : { tid: tenant }),
+        ver: '2.0'
+      }),
     user: ({ scopes }) => ({ scp: scopes.join(' '), azpacr: '0' }),
     service: () => ({ idtyp: 'app', azpacr: '1' })
   },
   auth0: {
     typ: 'JWT',
-    common: ({ subject, client, scopes, roles }) => ({ sub: subject, azp: client, client_id: undefined, ...spaced('scope', scopes), ...listed('permissions', roles) }),
+    common: ({ subject, client, scopes, roles }) =>
+      ({ sub: subject, azp: client, client_id: undefined, ...spaced('scope', scopes), ...listed('permissions', roles) }),
     user: nothing,
     service: ({ subject }) => ({ sub: `${subject}@clients`, gty: 'client-credentials' })
   },
   keycloak: {
     typ: 'JWT',
-    common: ({ subject, client, scopes, roles }) => ({ sub: subject, typ: 'Bearer', azp: client, client_id: undefined, ...spaced('scope', scopes), ...(roles.length === 0 ? {} : { realm_access: { roles } }) }),
+    common: ({ subject, client, scopes, roles }) =>
+      ({
+        sub: subject,
+        typ: 'Bearer',
+        azp: client,
+        client_id: undefined,
+        ...spaced('scope', scopes),
+        ...(roles.length === 0 ? {} : { realm_access: { roles } })
+      }),
     user: ({ subject }) => ({ sid: `session-of-${subject}`, preferred_username: subject }),
     service: ({ client }) => ({ client_id: client, preferred_username: `service-account-${client.toLowerCase()}` })
   },
   okta: {
     typ: undefined,
-    common: ({ subject, client, scopes, roles }) => ({ ver: 1, sub: subject, cid: client, client_id: undefined, ...listed('scp', scopes), ...listed('groups', roles) }),
+    common: ({ subject, client, scopes, roles }) =>
+      ({ ver: 1, sub: subject, cid: client, client_id: undefined, ...listed('scp', scopes), ...listed('groups', roles) }),
     user: ({ subject }) => ({ uid: `00u-${subject}` }),
     service: nothing
   },
   cognito: {
     typ: undefined,
     client: 'audience',
-    common: ({ subject, client, scopes, roles }) => ({ sub: subject, aud: undefined, client_id: client, token_use: 'access', version: 2, ...spaced('scope', scopes), ...listed('cognito:groups', roles) }),
+    common: ({ subject, client, scopes, roles }) =>
+      ({
+        sub: subject,
+        aud: undefined,
+        client_id: client,
+        token_use: 'access',
+        version: 2,
+        ...spaced('scope', scopes),
+        ...listed('cognito:groups', roles)
+      }),
     user: ({ subject }) => ({ username: subject }),
     service: nothing
   },
@@ -91,7 +120,10 @@ const shapes: Readonly<Record<PresetName, Shape>> = {
 }
 
 /** The claims of a caller as the provider writes them, and the `typ` of its tokens. */
-export function callerToken (kind: CallerKind, caller: TestCaller, audience: string | string[], preset?: PresetName): { claims: Claims, typ: string | undefined } {
+export function callerToken (kind: CallerKind, caller: TestCaller, audience: string | string[], preset?: PresetName): {
+  claims: Claims,
+  typ: string | undefined
+} {
   const shape = preset === undefined ? standard : shapes[preset]
   for (const name of shape.lacks?.[kind] ?? []) {
     if (caller[name] !== undefined) throw new Error(`${preset} puts no ${name} into the token of a ${kind}; give them in \`claims\`, or take another preset`)
@@ -102,5 +134,11 @@ export function callerToken (kind: CallerKind, caller: TestCaller, audience: str
 
 function nameOf (kind: CallerKind, { subject, client, scopes = [], roles = [], tenant }: TestCaller, fallback: string): Named {
   const known = client ?? fallback
-  return { subject: subject ?? (kind === 'service' ? known : 'test-user'), client: known, scopes, roles, ...(tenant === undefined ? undefined : { tenant }) }
+  return {
+    subject: subject ?? (kind === 'service' ? known : 'test-user'),
+    client: known,
+    scopes,
+    roles,
+    ...(tenant === undefined ? undefined : { tenant })
+  }
 }

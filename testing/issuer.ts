@@ -165,7 +165,13 @@ class LoopbackIssuer implements TestIssuer {
   }
 
   #describe (): object {
-    return { issuer: this.issuer, jwks_uri: this.jwksUri, response_types_supported: ['code'], subject_types_supported: ['public'], ...this.#metadata }
+    return {
+      issuer: this.issuer,
+      jwks_uri: this.jwksUri,
+      response_types_supported: ['code'],
+      subject_types_supported: ['public'],
+      ...this.#metadata
+    }
   }
 
   #claims () {

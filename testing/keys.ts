@@ -17,7 +17,14 @@ interface Method {
 /** RFC 7518 §3.3 to §3.5, RFC 8037 §3.1. ECDSA signatures are two plain numbers there, not DER. */
 const methods: Readonly<Record<TestAlgorithm, Method>> = {
   RS256: { family: 'rsa', digest: 'sha256' },
-  PS256: { family: 'rsa', digest: 'sha256', parameters: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST } },
+  PS256: {
+    family: 'rsa',
+    digest: 'sha256',
+    parameters: {
+      padding: constants.RSA_PKCS1_PSS_PADDING,
+      saltLength: constants.RSA_PSS_SALTLEN_DIGEST
+    }
+  },
   ES256: { family: 'p256', digest: 'sha256', parameters: { dsaEncoding: 'ieee-p1363' } },
   ES384: { family: 'p384', digest: 'sha384', parameters: { dsaEncoding: 'ieee-p1363' } },
   EdDSA: { family: 'ed25519', digest: null }

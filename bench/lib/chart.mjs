@@ -34,7 +34,8 @@ const style = `
  * whatever is around it.
  */
 export function chart (groups) {
-  const series = shown.filter(({ group }) => groups.some(({ name }) => name === group)).map(one => ({ ...one, values: valuesOf(groups.find(({ name }) => name === one.group)) }))
+  const series = shown.filter(({ group }) => groups.some(({ name }) => name === group)).map(one =>
+    ({ ...one, values: valuesOf(groups.find(({ name }) => name === one.group)) }))
   const names = [...new Set(series.flatMap(({ values }) => [...values.keys()]))]
   const step = series.length * size.bar + size.gap
   const height = size.top + names.length * step + 30
@@ -53,7 +54,8 @@ ${names.map((name, row) => bars(name, size.top + row * step, series, scale)).joi
 }
 
 function valuesOf ({ pairs }) {
-  return new Map(grouped(pairs, ({ variant }) => variant).filter(([name]) => name !== bare).map(([name, own]) => [name, median(undisturbed(own).map(({ rate }) => rate))]))
+  return new Map(grouped(pairs, ({ variant }) => variant).filter(([name]) => name !== bare).map(([name, own]) => [name,
+    median(undisturbed(own).map(({ rate }) => rate))]))
 }
 
 function legend (series) {

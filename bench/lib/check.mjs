@@ -27,7 +27,10 @@ export async function check ({ baseline, only }, say) {
   const committed = JSON.parse(readFileSync(file, 'utf8'))
   if (committed.node.split('.')[0] !== process.version.split('.')[0]) say(`The baseline is of Node ${committed.node}, this is ${process.version}: figures of other versions differ.`)
   const found = compare(figures, committed)
-  say(table(['case', 'figure', 'now', 'baseline', 'allowed', ''], found.map(({ name, figure, now, then, allowed, worse }) => [name, figure, now.toFixed(2), then.toFixed(2), allowed.toFixed(2), worse ? 'WORSE' : ''])))
+  say(table(['case', 'figure', 'now', 'baseline', 'allowed', ''],
+    found.map(({ name, figure, now, then, allowed, worse }) => [name, figure, now.toFixed(2), then.toFixed(2), allowed.toFixed(2), worse
+      ? 'WORSE'
+      : ''])))
   return found.some(({ worse }) => worse) ? 1 : 0
 }
 

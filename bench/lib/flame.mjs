@@ -23,7 +23,13 @@ export function fold ({ nodes, samples = [], timeDeltas = [] }) {
 
 function build (node, byId) {
   const { functionName, url, lineNumber } = node.callFrame
-  const frame = { name: functionName || '(anonymous)', place: placeOf(url, lineNumber), self: node.time, total: node.time, children: new Map() }
+  const frame = {
+    name: functionName || '(anonymous)',
+    place: placeOf(url, lineNumber),
+    self: node.time,
+    total: node.time,
+    children: new Map()
+  }
   for (const id of node.children ?? []) merge(frame, build(byId.get(id), byId))
   return frame
 }
@@ -83,7 +89,10 @@ export function selfTimes (root) {
 
 /** Where the time goes, by whose code it is. @param {Frame} root */
 export function byKind (root) {
-  return Object.keys(colours).map(kind => ({ label: labels[kind], part: selfTimes(root).filter(one => one.kind === kind).reduce((sum, { part }) => sum + part, 0) }))
+  return Object.keys(colours).map(kind => ({
+    label: labels[kind],
+    part: selfTimes(root).filter(one => one.kind === kind).reduce((sum, { part }) => sum + part, 0)
+  }))
 }
 
 function visit (frame, see) {

@@ -29,7 +29,19 @@ async function flood (variant, algorithm, around, rounds) {
       const calmly = await attack(server, algorithm, attacks.none, around)
       for (const [from, address] of Object.entries(attacks)) {
         const { good, bad, busy, fetches } = address === undefined ? calmly : await attack(server, algorithm, address, around)
-        rows.push({ variant, algorithm, from, p50: good.p50, p99: good.p99, ratio: good.p99 / calmly.good.p99, goodStatuses: good.statuses, badStatuses: bad?.statuses ?? {}, badRate: bad?.rate ?? 0, busy, fetches })
+        rows.push({
+          variant,
+          algorithm,
+          from,
+          p50: good.p50,
+          p99: good.p99,
+          ratio: good.p99 / calmly.good.p99,
+          goodStatuses: good.statuses,
+          badStatuses: bad?.statuses ?? {},
+          badRate: bad?.rate ?? 0,
+          busy,
+          fetches
+        })
       }
     }
     return rows
@@ -44,7 +56,14 @@ async function attack (server, alg, localAddress, { load, provider }) {
   const bad = { name: 'bad', rate: FORGED, headers, localAddress, pool: { alg, count: 20_000, forged: true } }
   const [before, hits] = [await server.call('usage'), await provider.call('hits')]
   const begun = performance.now()
-  const streams = await load.call('openLoop', { port: server.port, seconds: 4, warmup: 0.5, streams: localAddress === undefined ? [good] : [good, bad] })
+  const streams = await load.call('openLoop', {
+    port: server.port,
+    seconds: 4,
+    warmup: 0.5,
+    streams: localAddress === undefined
+      ? [good]
+      : [good, bad]
+  })
   const wallUs = (performance.now() - begun) * 1000
   const [after, hitsAfter] = [await server.call('usage'), await provider.call('hits')]
   return { ...streams, busy: (after.cpuUs - before.cpuUs) / wallUs, fetches: hitsAfter.jwks - hits.jwks }

@@ -11,7 +11,8 @@ const over = (variant, read) => results => rowsOf('start', variant, read)(result
 const part = (variant, read) => results => rowsOf('start', variant, read)(results) / rowsOf('start', 'bare', read)(results)
 const worstFlood = variant => ({ flood = [] }) => {
   const attacked = flood.filter(row => row.variant === variant && row.from !== 'none')
-  return Math.max(...grouped(attacked, ({ algorithm, from }) => `${algorithm} ${from}`).map(([, rows]) => median(rows.map(row => row.ratio))))
+  return Math.max(...grouped(attacked, ({ algorithm, from }) => `${algorithm} ${from}`).map(([, rows]) =>
+    median(rows.map(row => row.ratio))))
 }
 
 const MB = 2 ** 20
@@ -39,7 +40,8 @@ const goals = [
   ...['suite', 'suite+server'].flatMap(variant => {
     const where = variant === 'suite' ? 'plugin' : 'secureServer()'
     return [
-      ...['limit', 'address', 'forged', 'preflight'].map(name => ({ what: `CPU of a refusal ÷ bare 200: ${name}, ${where}`, most: 1.2, read: costOf(`refused-${name}`, variant) })),
+      ...['limit', 'address', 'forged', 'preflight'].map(name =>
+        ({ what: `CPU of a refusal ÷ bare 200: ${name}, ${where}`, most: 1.2, read: costOf(`refused-${name}`, variant) })),
       { what: `p99 at 3,000 a second ÷ bare, ${where}`, most: 1.25, read: rowsOf('latency', variant, row => row.ratio) },
       { what: `p99 under attack ÷ without, worst case, ${where}`, most: 1.25, read: worstFlood(variant) },
       { what: `first request ÷ bare, ${where}`, most: 1.5, read: part(variant, row => row.firstMs) },

@@ -23,7 +23,18 @@ async function besideBare (variant, around, rounds) {
     for (let round = 0; round <= rounds; round++) {
       const [reference, own] = [await atRate(servers[0], around), await atRate(servers[1], around)]
       // The first one warms both up.
-      if (round > 0) rows.push({ variant, p50: own.p50, p99: own.p99, p999: own.p999, bareP50: reference.p50, bareP99: reference.p99, ratio: own.p99 / reference.p99, unanswered: own.unanswered + own.lost })
+      if (round > 0) {
+        rows.push({
+          variant,
+          p50: own.p50,
+          p99: own.p99,
+          p999: own.p999,
+          bareP50: reference.p50,
+          bareP99: reference.p99,
+          ratio: own.p99 / reference.p99,
+          unanswered: own.unanswered + own.lost
+        })
+      }
     }
     return rows
   } finally {
@@ -33,6 +44,11 @@ async function besideBare (variant, around, rounds) {
 
 async function atRate (server, { load }) {
   const pool = server.variant === bare ? undefined : { alg: 'RS256', count: 200 }
-  const { steady } = await load.call('openLoop', { port: server.port, seconds: 3, warmup: 0.5, streams: [{ name: 'steady', rate: RATE, headers: { origin }, pool }] })
+  const { steady } = await load.call('openLoop', {
+    port: server.port,
+    seconds: 3,
+    warmup: 0.5,
+    streams: [{ name: 'steady', rate: RATE, headers: { origin }, pool }]
+  })
   return steady
 }

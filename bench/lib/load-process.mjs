@@ -6,9 +6,11 @@ import { poolOf } from './pools.mjs'
 answer({ saturate, openLoop })
 
 /**
- * As much as the server takes, for a time or until an amount is answered (`atMost` so many seconds). Tokens are dealt out to the connections, each of which goes round its own share.
+ * As much as the server takes, for a time or until an amount is answered (`atMost` so many seconds). Tokens are dealt out to the
+ * connections, each of which goes round its own share.
  *
- * @param {{ port: number, seconds?: number, amount?: number, atMost?: number, connections?: number, method?: string, headers: Record<string, string>, pool?: import('./pools.mjs').Pool }} parameters
+ * @param {{ port: number, seconds?: number, amount?: number, atMost?: number, connections?: number, method?: string, headers:
+ * Record<string, string>, pool?: import('./pools.mjs').Pool }} parameters
  */
 async function saturate ({ port, seconds, amount, atMost, connections = 64, method = 'GET', headers, pool }) {
   let next = 0

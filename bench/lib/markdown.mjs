@@ -16,7 +16,10 @@ export function megabytes (bytes) {
   return (bytes / 2 ** 20).toFixed(0)
 }
 
-/** @template Row @param {readonly Row[]} rows @param {(row: Row) => string} key @returns {[string, Row[]][]} in the order of first appearance */
+/**
+ * @template Row @param {readonly Row[]} rows @param {(row: Row) => string} key @returns {[string, Row[]][]} in the order of first
+ * appearance
+ */
 export function grouped (rows, key) {
   const groups = new Map()
   for (const row of rows) {

@@ -19,9 +19,18 @@ const methods = {
   EdDSA: { digest: null, make: () => generateKeyPairSync('ed25519') }
 }
 
-/** Signing takes longer than measuring, so that keys and tokens are kept from run to run. They open nothing but servers of this benchmark. */
+/**
+ * Signing takes longer than measuring, so that keys and tokens are kept from run to run. They open nothing but servers of this benchmark.
+ */
 export function keySet () {
-  return { keys: algorithms.map(alg => ({ kid: kidOf(alg), use: 'sig', alg, ...createPublicKey(privateKey(alg)).export({ format: 'jwk' }) })) }
+  return {
+    keys: algorithms.map(alg => ({
+      kid: kidOf(alg),
+      use: 'sig',
+      alg,
+      ...createPublicKey(privateKey(alg)).export({ format: 'jwk' })
+    }))
+  }
 }
 
 /**
@@ -75,7 +84,14 @@ async function signMany (alg, from, to) {
 function claimsOf (index) {
   const now = Math.floor(Date.now() / 1000)
   return {
-    iss: issuer, aud: audience, sub: `user-${index}`, client_id: 'bench', scope: `openid profile ${scope}`, iat: now, exp: now + TEN_YEARS, jti: randomUUID()
+    iss: issuer,
+    aud: audience,
+    sub: `user-${index}`,
+    client_id: 'bench',
+    scope: `openid profile ${scope}`,
+    iat: now,
+    exp: now + TEN_YEARS,
+    jti: randomUUID()
   }
 }
 

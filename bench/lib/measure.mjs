@@ -14,7 +14,8 @@ const NEIGHBOURS = 2
 
 /** Whoever sends requests, and who signed the tokens. One pair for a whole run. */
 export async function surroundings () {
-  const [load, provider] = await Promise.all([start('./load-process.mjs', { core: cores.load }), start('./issuer-process.mjs', { core: cores.load })])
+  const [load, provider] = await Promise.all([start('./load-process.mjs', { core: cores.load }),
+    start('./issuer-process.mjs', { core: cores.load })])
   const { jwksUri } = await provider.call('address')
   return { load, provider, jwksUri, stop: () => Promise.all([load.stop(), provider.stop()]) }
 }
@@ -28,7 +29,10 @@ export async function surroundings () {
 export async function launch (variant, setting, { jwksUri }, flags = []) {
   const process = await start('./server-process.mjs', { core: cores.server, flags })
   try {
-    const started = await process.call('start', { variant: variants[variant].module, setting: { issuer, audience, origin, scope, jwksUri, ...setting, ...variants[variant].setting } })
+    const started = await process.call('start', {
+      variant: variants[variant].module,
+      setting: { issuer, audience, origin, scope, jwksUri, ...setting, ...variants[variant].setting }
+    })
     return { ...process, variant, port: started.port, started }
   } catch (error) {
     await process.stop()
@@ -48,7 +52,10 @@ export async function measureLaunch (group, around, { rounds, seconds, warmup })
   try {
     const pairs = []
     for (const server of servers.values()) await warm(server, group, around, warmup)
-    for (let round = 0; round < rounds; round++) pairs.push(...await measureRound(group, rotate(group.variants, round), servers, around, seconds))
+    for (let round = 0; round < rounds; round++) {
+      pairs.push(...await measureRound(group, rotate(group.variants, round), servers, around,
+        seconds))
+    }
     return pairs
   } finally {
     await Promise.all([...servers.values()].map(server => server.stop()))

@@ -119,7 +119,8 @@ class Schedule {
 }
 
 function requestsOf (port, method, headers, tokens) {
-  const head = [`${method} /orders HTTP/1.1`, `host: 127.0.0.1:${port}`, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)].join('\r\n')
+  const head = [`${method} /orders HTTP/1.1`, `host: 127.0.0.1:${port}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)].join('\r\n')
   if (tokens.length === 0) return [Buffer.from(`${head}\r\n\r\n`)]
   return tokens.map(token => Buffer.from(`${head}\r\nauthorization: Bearer ${token}\r\n\r\n`))
 }

@@ -11,7 +11,9 @@ const kept = new URL('../.cache/results.json', import.meta.url)
 /** Runs what was asked for, and puts it where it was asked for. Returns the exit code. */
 export async function outputs (options, say) {
   if (options.check || options.baseline) return await check(options, say)
-  const results = options.report === undefined ? keep(await run(options, say), options.merge) : JSON.parse(readFileSync(options.report, 'utf8'))
+  const results = options.report === undefined
+    ? keep(await run(options, say), options.merge)
+    : JSON.parse(readFileSync(options.report, 'utf8'))
   process.stdout.write(options.json ? `${JSON.stringify(results)}\n` : page(results))
   if (options.write) {
     writeFileSync(new URL('performance.md', docs), `${heading}${page(results)}`)

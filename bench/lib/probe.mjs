@@ -13,7 +13,12 @@ const checks = [
   { name: 'other issuer', expected: [401], send: async alg => ({ token: await token(alg, { claims: { iss: `${issuer}other` } }) }) },
   { name: 'algorithm none', expected: [401], send: async alg => ({ token: unsigned(await token(alg, { header: { alg: 'none' } })) }) },
   { name: 'scope missing', expected: [403], send: async alg => ({ token: await token(alg, { claims: { scope: 'openid' } }) }) },
-  { name: 'foreign preflight', expected: [200, 204, 401, 403, 404], send: () => ({ method: 'OPTIONS', headers: { origin: 'https://evil.example', 'access-control-request-method': 'GET' } }), also: hasNoOrigin }
+  {
+    name: 'foreign preflight',
+    expected: [200, 204, 401, 403, 404],
+    send: () => ({ method: 'OPTIONS', headers: { origin: 'https://evil.example', 'access-control-request-method': 'GET' } }),
+    also: hasNoOrigin
+  }
 ]
 
 /**
@@ -23,7 +28,8 @@ const checks = [
  */
 export async function probe (variant, { algorithm, setting }, around) {
   if (variants[variant].checked === false) return []
-  const findings = await running(variant, setting, around, async port => (await inTurn(checks, check => ask(port, check, algorithm))).flat())
+  const findings = await running(variant, setting, around,
+    async port => (await inTurn(checks, check => ask(port, check, algorithm))).flat())
   if (findings.some(isFatal)) return findings
   const limits = [['limit of the principal', { limit: 2 }, 429], ['limit of the address', { addressLimit: 2 }, 429]]
   return [...findings, ...(await inTurn(limits, limit => exceed(variant, limit, { algorithm, setting }, around))).flat()]
@@ -43,7 +49,8 @@ async function ask (port, { name, expected, send, also }, algorithm) {
 
 async function exceed (variant, [check, low, expected], { algorithm, setting }, around) {
   const [mine] = await tokens(algorithm, 1)
-  const statuses = await running(variant, { ...setting, ...low }, around, port => inTurn([1, 2, 3, 4], async () => (await fetchOrder(port, { token: mine })).status))
+  const statuses = await running(variant, { ...setting, ...low }, around,
+    port => inTurn([1, 2, 3, 4], async () => (await fetchOrder(port, { token: mine })).status))
   return statuses.at(-1) === expected ? [] : [{ check, got: statuses.at(-1) }]
 }
 
@@ -66,10 +73,11 @@ async function inTurn (list, step) {
 function fetchOrder (port, { token: bearer, method = 'GET', headers }) {
   const authorization = bearer === undefined ? undefined : { authorization: `Bearer ${bearer}` }
   return new Promise((resolve, reject) => {
-    request({ port, host: '127.0.0.1', path: '/orders', method, headers: { origin, ...headers, ...authorization }, agent: false }, async response => {
-      const chunks = await response.toArray()
-      resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks).toString() })
-    }).on('error', reject).end()
+    request({ port, host: '127.0.0.1', path: '/orders', method, headers: { origin, ...headers, ...authorization }, agent: false },
+      async response => {
+        const chunks = await response.toArray()
+        resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks).toString() })
+      }).on('error', reject).end()
   })
 }
 

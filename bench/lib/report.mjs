@@ -22,14 +22,17 @@ export function page (results) {
 }
 
 function intro ({ node, openssl, processor, cores, memoryGb, kernel, pinned, date }, { launches, rounds, seconds }) {
-  const where = pinned ? 'The server had one core to itself, everything else the other.' : 'Server and load shared the cores: nothing could be pinned here.'
+  const where = pinned
+    ? 'The server had one core to itself, everything else the other.'
+    : 'Server and load shared the cores: nothing could be pinned here.'
   return `Measured on ${date} with Node ${node}, OpenSSL ${openssl}, Linux ${kernel}, ${cores} cores (${processor}), ${memoryGb} GB. ${where}
 Each figure is the median of ${launches} launches of every server, ${rounds} rounds of ${seconds} s each, in turn, always beside a bare Fastify of that moment.`
 }
 
 /** One load and all servers under it. */
 export function groupTable ({ title, pairs, notRun = [], refused }) {
-  const heads = ['server', 'throughput ÷ bare', 'quartiles', 'CPU a request ÷ bare', 'CPU µs', 'requests a second', 'p99 ms', 'RSS MB', 'busy', 'as expected', 'pairs']
+  const heads = ['server', 'throughput ÷ bare', 'quartiles', 'CPU a request ÷ bare', 'CPU µs', 'requests a second', 'p99 ms', 'RSS MB',
+    'busy', 'as expected', 'pairs']
   const rows = grouped(pairs, ({ variant }) => variant).map(([name, own]) => groupRow(name, undisturbed(own)))
   const missing = notRun.map(({ variant, why }) => [variants[variant].title, `NOT RUN (${why})`, ...Array(heads.length - 2).fill('')])
   return `### ${refused ? `Refused: ${title}` : title}\n\n${table(heads, [...rows, ...missing])}`
@@ -57,14 +60,16 @@ function groupRow (name, pairs) {
 
 /** Who answers what differently than a server with these controls should, in the groups that were timed all the same. */
 function notes (groups) {
-  const lines = new Set(groups.flatMap(({ findings = [] }) => findings.map(({ variant, check, got }) => `- ${variants[variant].title}: ${check} is answered ${got}`)))
+  const lines = new Set(groups.flatMap(({ findings = [] }) =>
+    findings.map(({ variant, check, got }) => `- ${variants[variant].title}: ${check} is answered ${got}`)))
   return lines.size === 0 ? undefined : `Answers that are not as they should be:\n\n${[...lines].join('\n')}`
 }
 
 function latencyTable (rows) {
   const body = grouped(rows, ({ variant }) => variant).map(([name, own]) => {
     const of = read => median(own.map(read)).toFixed(2)
-    return [variants[name].title, of(row => row.ratio), of(row => row.p99), of(row => row.bareP99), of(row => row.p50), of(row => row.bareP50), of(row => row.p999), own.reduce((sum, row) => sum + row.unanswered, 0)]
+    return [variants[name].title, of(row => row.ratio), of(row => row.p99), of(row => row.bareP99), of(row => row.p50),
+      of(row => row.bareP50), of(row => row.p999), own.reduce((sum, row) => sum + row.unanswered, 0)]
   })
   return `### Latency at 3,000 requests a second\n\n${table(['server', 'p99 ÷ bare', 'p99 ms', 'p99 bare', 'p50 ms', 'p50 bare', 'p99.9 ms', 'unanswered'], body)}`
 }
@@ -72,7 +77,9 @@ function latencyTable (rows) {
 function floodTable (rows) {
   const body = grouped(rows, ({ variant, algorithm, from }) => `${variants[variant].title}, ${algorithm}: ${from}`).map(([name, own]) => {
     const of = read => median(own.map(read)).toFixed(2)
-    return [name, of(row => row.ratio), of(row => row.p99), of(row => row.p50), of(row => row.busy), median(own.map(row => row.badRate)).toFixed(0), statusesOf(own, 'goodStatuses'), statusesOf(own, 'badStatuses'), Math.max(...own.map(row => row.fetches))]
+    return [name, of(row => row.ratio), of(row => row.p99), of(row => row.p50), of(row => row.busy),
+      median(own.map(row => row.badRate)).toFixed(0), statusesOf(own, 'goodStatuses'), statusesOf(own, 'badStatuses'),
+      Math.max(...own.map(row => row.fetches))]
   })
   return `### 2,000 good requests a second beside 5,000 forged ones\n\n${table(['server, algorithm: attack from', 'p99 ÷ without attack', 'p99 ms', 'p50 ms', 'busy', 'forged answered a second', 'good answers', 'forged answers', 'fetches of keys'], body)}`
 }
@@ -100,6 +107,7 @@ function startTable (rows) {
 }
 
 function memoryTable (rows) {
-  const body = rows.map(({ variant, tokens, accepted, heap, rss }) => [variants[variant].title, tokens.toLocaleString('en'), accepted.toLocaleString('en'), megabytes(heap), megabytes(rss)])
+  const body = rows.map(({ variant, tokens, accepted, heap, rss }) => [variants[variant].title, tokens.toLocaleString('en'),
+    accepted.toLocaleString('en'), megabytes(heap), megabytes(rss)])
   return `### Memory of cached tokens\n\n${table(['server', 'tokens', 'accepted', 'heap MB more', 'RSS MB more'], body)}`
 }

@@ -40,13 +40,23 @@ export async function run ({ quick: isQuick, only, length }, say) {
 /** @param {import('./groups.mjs').Group} group */
 async function measureGroup (group, around, length) {
   const { name, title, expect, refused = false } = group
-  if (group.needs === 'redis' && redisMissing !== undefined) return { name, title, expect, refused, pairs: [], notRun: group.variants.map(variant => ({ variant, why: redisMissing })) }
+  if (group.needs === 'redis' && redisMissing !== undefined) {
+    return {
+      name,
+      title,
+      expect,
+      refused,
+      pairs: [],
+      notRun: group.variants.map(variant => ({ variant, why: redisMissing }))
+    }
+  }
   const redis = group.needs === 'redis' ? await startRedis() : undefined
   try {
     const setting = { ...group.setting, ...(redis === undefined ? undefined : { redis: redis.url }) }
     const { able, notRun, findings } = await choose({ ...group, setting }, around)
     const pairs = []
-    for (let launch = 0; launch < length.launches && able.length > 0; launch++) pairs.push(...await measureLaunch({ ...group, setting, variants: able }, around, length))
+    for (let launch = 0; launch < length.launches &&
+      able.length > 0; launch++) pairs.push(...await measureLaunch({ ...group, setting, variants: able }, around, length))
     return { name, title, expect, refused, pairs, notRun, findings }
   } finally {
     await redis?.stop()

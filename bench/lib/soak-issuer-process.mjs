@@ -12,7 +12,8 @@ let users = 0
 answer({
   address: () => ({ issuer: issuer.issuer, jwksUri: issuer.jwksUri }),
   /** New tokens of new subjects, which expire within two minutes. */
-  tokens: ({ count }) => Array.from({ length: count }, () => issuer.sign({ sub: `user-${++users}`, scope, exp: Math.floor(Date.now() / 1000) + LIFETIME })),
+  tokens: ({ count }) => Array.from({ length: count },
+    () => issuer.sign({ sub: `user-${++users}`, scope, exp: Math.floor(Date.now() / 1000) + LIFETIME })),
   rotate () {
     published.push(issuer.rotate())
     if (published.length > 2) issuer.remove(published.shift())

@@ -24,10 +24,20 @@ const ENOUGH = 6
 export async function soak (minutes, say) {
   if (missing !== undefined) throw new Error(missing)
   const redis = await startRedis()
-  const [load, issuer] = await Promise.all([start('./load-process.mjs', { core: cores.load }), start('./soak-issuer-process.mjs', { core: cores.load })])
+  const [load, issuer] = await Promise.all([start('./load-process.mjs', { core: cores.load }),
+    start('./soak-issuer-process.mjs', { core: cores.load })])
   const server = await start('./server-process.mjs', { core: cores.server, flags: ['--expose-gc'] })
   try {
-    const setting = { ...calm, ...await issuer.call('address'), audience, origin, scope, algorithm: 'ES256', redis: redis.url, keys: { refresh: '1 minute' } }
+    const setting = {
+      ...calm,
+      ...await issuer.call('address'),
+      audience,
+      origin,
+      scope,
+      algorithm: 'ES256',
+      redis: redis.url,
+      keys: { refresh: '1 minute' }
+    }
     const { port } = await server.call('start', { variant: 'suite-server', setting })
     const rate = await halfOf(port, load, issuer)
     say(`${rate} requests a second for ${minutes} minutes`)
@@ -58,16 +68,29 @@ async function oneMinute (minute, part, { port, rate, load, issuer, server, redi
   const answers = [(await first).steady]
   await issuer.call('rotate')
   const fresh = { list: await issuer.call('tokens', { count: TOKENS }) }
-  answers.push((await load.call('openLoop', { port, seconds: half, warmup: 0, streams: [{ name: 'steady', rate, headers: { origin }, pool: fresh }] })).steady)
+  answers.push((await load.call('openLoop', {
+    port,
+    seconds: half,
+    warmup: 0,
+    streams: [{ name: 'steady', rate, headers: { origin }, pool: fresh }]
+  })).steady)
   const { heapUsed, external, rss } = await server.call('heap')
-  return { minute: minute + 1, heapMb: mb(heapUsed + external), rssMb: mb(rss), p99: answers.map(({ p99 }) => Math.round(p99 * 10) / 10), statuses: added(answers.map(({ statuses }) => statuses)), lost: answers.reduce((sum, { lost, unanswered }) => sum + lost + unanswered, 0) }
+  return {
+    minute: minute + 1,
+    heapMb: mb(heapUsed + external),
+    rssMb: mb(rss),
+    p99: answers.map(({ p99 }) => Math.round(p99 * 10) / 10),
+    statuses: added(answers.map(({ statuses }) => statuses)),
+    lost: answers.reduce((sum, { lost, unanswered }) => sum + lost + unanswered, 0)
+  }
 }
 
 function judge (points, say) {
   const settled = points.slice(Math.floor(points.length * SETTLED))
   const perHour = key => slope(settled.map(point => ({ x: point.minute / 60, y: point[key] })))
   const [first, last] = [settled[0], settled.at(-1)]
-  say(table(['figure', 'after settling', 'at the end', 'MB more an hour'], [['heap', first.heapMb, last.heapMb, perHour('heapMb').toFixed(1)], ['RSS', first.rssMb, last.rssMb, perHour('rssMb').toFixed(1)]]))
+  say(table(['figure', 'after settling', 'at the end', 'MB more an hour'],
+    [['heap', first.heapMb, last.heapMb, perHour('heapMb').toFixed(1)], ['RSS', first.rssMb, last.rssMb, perHour('rssMb').toFixed(1)]]))
   if (settled.length < ENOUGH) return tell('Too short to tell growth.', 0)
   return perHour('heapMb') > TOLERATED_MB_PER_HOUR ? tell('The heap grows.', 1) : tell('The heap does not grow.', 0)
 

@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process'
  * The servers, by the name that `--only` and the tables know. `module` is its file in `servers/`; `sends: false` is not
  * sent any token; `checked: false` refuses nothing; `setting` differs from
  * that of the others; `missing` says what the machine lacks for it.
- * @typedef {{ readonly title: string, readonly module: string, readonly sends?: false, readonly checked?: false, readonly setting?: object, readonly missing?: string }} Variant
+ * @typedef {{ readonly title: string, readonly module: string, readonly sends?: false, readonly checked?: false, readonly setting?:
+ * object, readonly missing?: string }} Variant
  */
 
 const gateway = spawnSync('haproxy', ['-v']).status === 0 ? undefined : { missing: 'haproxy is not on the PATH' }

@@ -13,7 +13,8 @@ import { order } from './order.mjs'
  * recipes use them. Decorators are called by hand, since nothing here is compiled.
  */
 export async function start (setting) {
-  const app = await NestFactory.create(moduleOf(setting), new FastifyAdapter(), { logger: false, cors: { origin: [setting.origin], exposedHeaders: ['retry-after'] } })
+  const app = await NestFactory.create(moduleOf(setting), new FastifyAdapter(),
+    { logger: false, cors: { origin: [setting.origin], exposedHeaders: ['retry-after'] } })
   await app.register(helmet)
   await app.listen(0, '127.0.0.1')
   return { port: app.getHttpServer().address().port, close: () => app.close() }
@@ -46,7 +47,9 @@ function authenticationOf ({ issuer, audience, jwksUri, algorithm }) {
   const client = new JwksClient({ jwksUri, cache: true })
   const key = ({ kid }, done) => client.getSigningKey(kid).then(found => done(null, found.getPublicKey()), done)
   const verify = token => new Promise((resolve, reject) => {
-    jsonwebtoken.verify(token, key, { issuer, audience, algorithms: [algorithm] }, (error, claims) => error ? reject(error) : resolve(claims))
+    jsonwebtoken.verify(token, key, { issuer, audience, algorithms: [algorithm] }, (error, claims) => error
+      ? reject(error)
+      : resolve(claims))
   })
   class AuthenticationGuard {
     async canActivate (context) {

@@ -16,11 +16,17 @@ export async function serve (app, setting) {
   return { ...await listen(app), status: () => app.secureApi.status() }
 }
 
-export function options ({ issuer, audience, jwksUri, algorithm, origin, cache, limit, addressLimit, failures, redis, lease, keys, audit }) {
+export function options ({
+  issuer, audience, jwksUri, algorithm, origin, cache, limit, addressLimit, failures, redis, lease, keys,
+  audit
+}) {
   const window = '1 minute'
   return {
     environment: 'development',
-    auth: { issuers: [{ issuer, audience, jwksUri, algorithms: [algorithm], ...(keys === undefined ? undefined : { keys }) }], tokenCache: { max: cache } },
+    auth: {
+      issuers: [{ issuer, audience, jwksUri, algorithms: [algorithm], ...(keys === undefined ? undefined : { keys }) }],
+      tokenCache: { max: cache }
+    },
     cors: { origins: [origin] },
     rateLimit: {
       ...(redis === undefined ? undefined : { redis }),

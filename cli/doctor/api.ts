@@ -112,7 +112,8 @@ function judgeHeaders (subject: string, answer: Answer, url: URL, findings: Find
 }
 
 /** The name of a proxy alone says little; with its version it says which exploits to try. */
-const telling: ReadonlyArray<readonly [name: string, form: RegExp]> = [['server', /\d/], ['via', /\/\d+\.\d+\.\d/], ['x-powered-by', /./], ['x-aspnet-version', /./]]
+const telling: ReadonlyArray<readonly [name: string, form: RegExp]> = [['server', /\d/], ['via', /\/\d+\.\d+\.\d/], ['x-powered-by', /./],
+  ['x-aspnet-version', /./]]
 
 /** Codes by which a framework's own error documents are known. */
 const frameworkCode = /FST_ERR_\w+/
@@ -135,7 +136,8 @@ const banner: Check = async ({ ask, findings, first }) => {
 const inside = /\n\s+at \S+.*:\d+:\d+|node_modules[/\\]|"stack"\s*:|(?:\/home|\/usr\/src|\/var|[A-Z]:\\)[\w/\\.-]+\.(?:js|ts|mjs|cjs)\b|SQLITE_|ER_[A-Z]+_ERROR/
 
 const leak: Check = async ({ ask, findings, first }) => {
-  const answers = [first, await ask({ path: '/%zz' }), await ask({ headers: { authorization: 'Bearer .' } }), await ask({ headers: { accept: 'x/y;q=%', 'content-type': 'a;;' } })]
+  const answers = [first, await ask({ path: '/%zz' }), await ask({ headers: { authorization: 'Bearer .' } }),
+    await ask({ headers: { accept: 'x/y;q=%', 'content-type': 'a;;' } })]
   const found = answers.map(({ body }) => inside.exec(body)?.[0].trim()).find(text => text !== undefined)
   const broken = answers.find(({ status }) => status >= 500 && status !== 503)
   if (found !== undefined) {
@@ -151,8 +153,15 @@ const leak: Check = async ({ ask, findings, first }) => {
 
 const challenge: Check = ({ url, findings, first }) => {
   const header = String(first.headers['www-authenticate'] ?? '')
-  if (first.status === 401 && /^Bearer\b/i.test(header) && !/error=/.test(header)) return findings.ok('API_CHALLENGE', `401, WWW-Authenticate: ${header}`)
-  if (first.status === 401) return findings.warning('API_CHALLENGE', header === '' ? '401 without WWW-Authenticate' : `401, WWW-Authenticate: ${header}`, 'Send `WWW-Authenticate: Bearer`, without an error where no token was sent (RFC 6750 §3).')
+  if (first.status === 401 && /^Bearer\b/i.test(header) && !/error=/.test(header)) {
+    return findings.ok('API_CHALLENGE',
+    `401, WWW-Authenticate: ${header}`)
+  }
+  if (first.status === 401) {
+    return findings.warning('API_CHALLENGE', header === ''
+      ? '401 without WWW-Authenticate'
+      : `401, WWW-Authenticate: ${header}`, 'Send `WWW-Authenticate: Bearer`, without an error where no token was sent (RFC 6750 §3).')
+  }
   if (first.status < 400) {
     return findings.note('API_CHALLENGE',
     `${url.pathname} answers ${first.status} without a token; give an address that needs one`)
@@ -172,11 +181,16 @@ const forgery: Check = async ({ ask, findings, first }) => {
     findings.warning('API_FORGED', `${status}, without error="invalid_token"`,
       'Say 401 with error="invalid_token" (RFC 6750 §3.1), so that clients get a new token.')
   } else if (status === 429) findings.note('API_FORGED', '429: this address has used up its failures')
-  else findings.error('API_FORGED', `a forged token is answered ${status}`, status < 400 ? 'The signature is not checked: take the API off the network.' : 'Answer a forged token with 401, never with a server error.')
+  else {
+    findings.error('API_FORGED', `a forged token is answered ${status}`, status < 400
+      ? 'The signature is not checked: take the API off the network.'
+      : 'Answer a forged token with 401, never with a server error.')
+  }
 }
 
 const stranger = 'https://stranger.invalid'
-const preflightOf = (origin: string): Exchange => ({ method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' } })
+const preflightOf = (origin: string): Exchange =>
+  ({ method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' } })
 
 const foreign: Check = async ({ ask, findings }) => {
   for (const origin of [stranger, 'null']) {
@@ -190,8 +204,11 @@ function judgeForeign (origin: string, headers: IncomingHttpHeaders | undefined,
   const value = headers?.['access-control-allow-origin']
   if (value === undefined) return findings.ok('API_CORS_FOREIGN', 'no Access-Control-Allow-Origin', origin)
   const credentials = headers?.['access-control-allow-credentials'] === 'true'
-  if (value === origin) findings.error('API_CORS_FOREIGN', `the origin is allowed${credentials ? ', with credentials' : ''}: the server echoes any origin`, 'List the origins that may read responses.', origin)
-  else if (value === '*') {
+  if (value === origin) {
+    findings.error('API_CORS_FOREIGN',
+    `the origin is allowed${credentials ? ', with credentials' : ''}: the server echoes any origin`,
+    'List the origins that may read responses.', origin)
+  } else if (value === '*') {
     findings.warning('API_CORS_FOREIGN', 'every origin may read responses (*)',
       'List the origins, unless everything here is public.', origin)
   } else findings.note('API_CORS_FOREIGN', `Access-Control-Allow-Origin is always ${value}`, origin)
@@ -216,7 +233,8 @@ function originFaults (origin: string, preflight: Answer, plain: Answer): string
   if (preflight.status >= 300 || !allows(preflight)) faults.push(`the preflight is answered ${preflight.status} without allowing it`)
   else if (!/(?:^|[\s,])authorization(?:$|[\s,])/i.test(String(preflight.headers['access-control-allow-headers']))) faults.push('the preflight does not allow the header authorization')
   if (!allows(plain)) faults.push(`the answer to GET (${plain.status}) cannot be read`)
-  else if (plain.headers['access-control-allow-origin'] !== '*' && !/origin/i.test(String(plain.headers.vary))) faults.push('Vary lacks Origin, so caches mix up origins')
+  else if (plain.headers['access-control-allow-origin'] !== '*' &&
+    !/origin/i.test(String(plain.headers.vary))) faults.push('Vary lacks Origin, so caches mix up origins')
   return faults
 }
 

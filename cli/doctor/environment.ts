@@ -12,7 +12,12 @@ export async function examineEnvironment ({ env }: Pick<Terminal, 'env'>): Promi
   const { issuer, audience, origins, redis } = readVariables(env, findings)
   if (origins !== undefined) checkOrigins(listed(origins), env, findings)
   const examinations: Examination[] = [{ title: 'environment', findings: findings.list }]
-  if (issuer !== undefined) examinations.push(await examineIssuer({ issuer, ...(audience === undefined ? undefined : { audience: listed(audience) }) }))
+  if (issuer !== undefined) {
+    examinations.push(await examineIssuer({
+      issuer,
+      ...(audience === undefined ? undefined : { audience: listed(audience) })
+    }))
+  }
   if (redis !== undefined) examinations.push(await examineRedis(redis))
   return examinations
 }

@@ -41,7 +41,13 @@ export async function exchange (url: URL, { method = 'GET', headers = {}, path }
   try {
     const incoming = await responseOf(outgoing.end())
     const ended = Date.now()
-    return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: await beginning(incoming), ms: ended - started, at: (started + ended) / 2 }
+    return {
+      status: incoming.statusCode ?? 0,
+      headers: incoming.headers,
+      body: await beginning(incoming),
+      ms: ended - started,
+      at: (started + ended) / 2
+    }
   } finally {
     outgoing.destroy()
   }

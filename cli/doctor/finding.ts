@@ -93,7 +93,12 @@ export class Findings {
 
   #add (finding: Finding, subject: string | undefined): void {
     const { what, fix } = finding
-    this.list.push({ ...finding, what: cut(what, longest.text), ...(fix !== undefined && { fix: cut(fix, longest.text) }), ...(subject !== undefined && { subject: cut(subject, longest.subject) }) })
+    this.list.push({
+      ...finding,
+      what: cut(what, longest.text),
+      ...(fix !== undefined && { fix: cut(fix, longest.text) }),
+      ...(subject !== undefined && { subject: cut(subject, longest.subject) })
+    })
   }
 }
 

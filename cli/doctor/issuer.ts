@@ -99,7 +99,11 @@ function checkLatency (what: string, ms: number, findings: Findings): void {
 function checkMatch (issuer: string, { issuer: named }: Members, findings: Findings): boolean {
   const matches = named === issuer
   if (matches) findings.ok('ISSUER_MATCH', 'the metadata names this issuer')
-  else findings.error('ISSUER_MATCH', `the metadata names ${show(named)}, and is refused for ${issuer}`, isMistyped(named, issuer) ? `Write exactly ${String(named)}.` : 'Give the issuer as the metadata and the tokens write it; every character counts.')
+  else {
+    findings.error('ISSUER_MATCH', `the metadata names ${show(named)}, and is refused for ${issuer}`, isMistyped(named, issuer)
+      ? `Write exactly ${String(named)}.`
+      : 'Give the issuer as the metadata and the tokens write it; every character counts.')
+  }
   return matches
 }
 
@@ -149,7 +153,8 @@ async function checkClock (url: string, findings: Findings): Promise<void> {
   else findings.ok('ISSUER_CLOCK', `the clocks agree (${seconds})`)
 }
 
-async function checkKeys (uri: unknown, accepted: readonly Algorithm[], named: readonly Algorithm[], findings: Findings): Promise<readonly ImportedKey[]> {
+async function checkKeys (uri: unknown, accepted: readonly Algorithm[], named: readonly Algorithm[],
+  findings: Findings): Promise<readonly ImportedKey[]> {
   if (typeof uri !== 'string' || !isSecureUrl(uri, true)) {
     findings.error('ISSUER_KEYS', `jwks_uri is ${withoutSecrets(show(uri))}`,
       'The metadata needs an https address of the key set in `jwks_uri`; or configure `jwksUri`.')
@@ -164,7 +169,8 @@ async function checkKeys (uri: unknown, accepted: readonly Algorithm[], named: r
   return judgeKeys(fetched, accepted, named, findings)
 }
 
-function judgeKeys ({ document, url }: Fetched, accepted: readonly Algorithm[], named: readonly Algorithm[], findings: Findings): readonly ImportedKey[] {
+function judgeKeys ({ document, url }: Fetched, accepted: readonly Algorithm[], named: readonly Algorithm[],
+  findings: Findings): readonly ImportedKey[] {
   const { keys, dropped } = importKeys(document, accepted)
   if (keys.length > 0) findings.ok('ISSUER_KEYS', `${url} has ${keys.length} usable ${keys.length === 1 ? 'key' : 'keys'}`)
   else {
@@ -220,7 +226,8 @@ export function presetOf (issuer: string): PresetName | undefined {
 }
 
 /** What to write into the application. */
-function configuration (issuer: string, audience: IssuerQuestion['audience'], preset: PresetName | undefined, keys: readonly ImportedKey[], named: readonly Algorithm[]): object {
+function configuration (issuer: string, audience: IssuerQuestion['audience'], preset: PresetName | undefined, keys: readonly ImportedKey[],
+  named: readonly Algorithm[]): object {
   const used = [...new Set(keys.flatMap(key => usedBy(key, named)))]
   const narrow = preset === undefined && used.length > 0 && used.length < algorithms.length
   return {

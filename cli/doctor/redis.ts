@@ -64,7 +64,13 @@ async function connect (url: URL, findings: Findings): Promise<Redis | undefined
     findings.error('REDIS_CLIENT', 'the package ioredis is not installed', 'Run `npm install ioredis`.')
     return undefined
   }
-  const client = new ioredis.Redis(url.href, { lazyConnect: true, connectTimeout: CONNECT_TIMEOUT, commandTimeout: CONNECT_TIMEOUT, maxRetriesPerRequest: 0, retryStrategy: () => null })
+  const client = new ioredis.Redis(url.href, {
+    lazyConnect: true,
+    connectTimeout: CONNECT_TIMEOUT,
+    commandTimeout: CONNECT_TIMEOUT,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null
+  })
   let cause: unknown
   client.on('error', error => { cause = error })
   try {
@@ -176,8 +182,11 @@ const scriptFixes: Readonly<Record<string, (keyPrefix: string) => string>> = {
 const eviction: Check = (_client, findings, { maxmemory_policy: policy, maxmemory }) => {
   const advice = 'Set maxmemory-policy to volatile-ttl, in a Redis that is only for limits.'
   if (policy === undefined) findings.note('REDIS_EVICTION', 'the server does not report its policy')
-  else if (maxmemory === '0') findings.warning('REDIS_EVICTION', `maxmemory is not set (${policy}): the system ends the server when memory runs out`, 'Set maxmemory, and maxmemory-policy to volatile-ttl.')
-  else if (policy === 'noeviction') {
+  else if (maxmemory === '0') {
+    findings.warning('REDIS_EVICTION',
+    `maxmemory is not set (${policy}): the system ends the server when memory runs out`,
+    'Set maxmemory, and maxmemory-policy to volatile-ttl.')
+  } else if (policy === 'noeviction') {
     findings.warning('REDIS_EVICTION',
       'noeviction: a full server refuses to count, and each process counts for itself', advice)
   } else if (policy.startsWith('allkeys')) {

@@ -26,7 +26,9 @@ export function failuresOf (decoded: DecodedToken, rules: readonly IssuerRules[]
   let state: GateState | undefined = { rules: new Map(rules.map(entry => [entry.issuer, entry])), now, maxBytes: undefined }
   while (state !== undefined) {
     const result = createGate(state.rules, state.maxBytes)(decoded.token, state.now)
-    const code: TokenFailureCode | undefined = typeof result === 'string' ? result : checkSigned({ ...result, rules: originalOf(result.rules, rules) })
+    const code: TokenFailureCode | undefined = typeof result === 'string'
+      ? result
+      : checkSigned({ ...result, rules: originalOf(result.rules, rules) })
     if (code === undefined || found.includes(code)) break
     found.push(code)
     state = typeof result === 'string' ? relaxations[code]?.(state, decoded) : undefined
@@ -52,7 +54,9 @@ const relaxations: Partial<Record<TokenFailureCode, Relaxation>> = {
   },
   SECURE_API_TOKEN_ISSUER: (state, { claims: { iss } }) => {
     const [first] = state.rules.values()
-    return typeof iss === 'string' && first !== undefined ? { ...state, rules: new Map([[iss, { ...first, tenant: undefined }]]) } : undefined
+    return typeof iss === 'string' && first !== undefined
+      ? { ...state, rules: new Map([[iss, { ...first, tenant: undefined }]]) }
+      : undefined
   },
   SECURE_API_TOKEN_TYPE: state => changed(state, () => ({ profile: 'any', tokenUse: undefined, nonce: 'allowed' })),
   SECURE_API_TOKEN_EXPIRED: (state, { claims }) => ({ ...state, now: earlier(claims) }),

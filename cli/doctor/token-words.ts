@@ -16,42 +16,74 @@ export interface Explanation {
 type Explain = (situation: Situation) => Explanation
 
 const explanations: Partial<Record<TokenFailureCode, Explain>> = {
-  SECURE_API_TOKEN_TOO_LARGE: ({ token }) => ({ what: `it has ${token.length} characters, and 8192 are accepted`, fix: 'Have the issuer leave out groups or roles that this API does not need.' }),
+  SECURE_API_TOKEN_TOO_LARGE: ({ token }) => ({
+    what: `it has ${token.length} characters, and 8192 are accepted`,
+    fix: 'Have the issuer leave out groups or roles that this API does not need.'
+  }),
   SECURE_API_TOKEN_ALGORITHM: ({ header: { alg }, rules }) => ({
     what: `alg is ${show(alg)}; accepted: ${accepted(rules,
     entry => entry.algorithms)}`,
     fix: 'Have the issuer sign with one of those, or add it to `algorithms` if it is asymmetric.'
   }),
-  SECURE_API_TOKEN_CRITICAL: () => ({ what: 'the header has `crit`, or a payload that is not encoded', fix: 'Have the issuer leave out extensions that must be understood.' }),
-  SECURE_API_TOKEN_TYPE: ({ header: { typ }, claims }) => ({ what: `typ is ${show(typ)}${marksOf(claims)}: this is no access token`, fix: 'Send the access token, not the ID token; under `profile: \'at+jwt\'` the type must be at+jwt.' }),
+  SECURE_API_TOKEN_CRITICAL: () => ({
+    what: 'the header has `crit`, or a payload that is not encoded',
+    fix: 'Have the issuer leave out extensions that must be understood.'
+  }),
+  SECURE_API_TOKEN_TYPE: ({ header: { typ }, claims }) =>
+    ({
+      what: `typ is ${show(typ)}${marksOf(claims)}: this is no access token`,
+      fix: 'Send the access token, not the ID token; under `profile: \'at+jwt\'` the type must be at+jwt.'
+    }),
   SECURE_API_TOKEN_ISSUER: ({ claims: { iss }, rules }) => ({
     what: `iss is ${show(iss)}; accepted: ${accepted(rules,
     entry => [entry.issuer])}`,
     fix: 'Configure `issuer` exactly as it stands in the token; every character counts.'
   }),
   SECURE_API_TOKEN_AUDIENCE: ({ claims, rules }) => ({ what: `${audienceClaim(rules)} is ${show(claims[audienceClaim(rules)])}; accepted: ${accepted(rules, entry => [...entry.audience])}`, fix: 'Have the client ask for a token for this API (scope, audience or resource parameter), or correct `audience`.' }),
-  SECURE_API_TOKEN_AUDIENCE_MISSING: ({ rules }) => ({ what: `it has no ${audienceClaim(rules)}; accepted: ${accepted(rules, entry => [...entry.audience])}`, fix: 'Have the issuer write one for this API, or say with `audienceClaim` which claim stands for it.' }),
+  SECURE_API_TOKEN_AUDIENCE_MISSING: ({ rules }) =>
+    ({
+      what: `it has no ${audienceClaim(rules)}; accepted: ${accepted(rules, entry => [...entry.audience])}`,
+      fix: 'Have the issuer write one for this API, or say with `audienceClaim` which claim stands for it.'
+    }),
   SECURE_API_TOKEN_EXPIRED: ({ claims: { exp }, now }) => ({
     what: `exp was ${instant(exp)}, ${distance(exp,
     now)} ago`,
     fix: 'Get a new token.'
   }),
-  SECURE_API_TOKEN_NOT_YET_VALID: ({ claims: { nbf, iat }, now }) => ({ what: `nbf is ${instant(nbf)}, iat is ${instant(iat)}, and it is ${new Date(now).toISOString()}`, fix: 'Set the clocks by NTP, or raise `clockTolerance`.' }),
+  SECURE_API_TOKEN_NOT_YET_VALID: ({ claims: { nbf, iat }, now }) =>
+    ({
+      what: `nbf is ${instant(nbf)}, iat is ${instant(iat)}, and it is ${new Date(now).toISOString()}`,
+      fix: 'Set the clocks by NTP, or raise `clockTolerance`.'
+    }),
   SECURE_API_TOKEN_TOO_OLD: ({ claims: { iat }, now }) => ({
     what: `iat was ${instant(iat)}, ${distance(iat,
     now)} ago`,
     fix: 'Get a new token, or raise `maxTokenAge`.'
   }),
-  SECURE_API_TOKEN_CLAIMS: situation => ({ what: `${faultsOf(situation).join('; ')}. Present: ${Object.keys(situation.claims).join(', ')}`, fix: 'Have the issuer write them as RFC 9068 says, or use `profile: \'any\'` where it only leaves some out.' }),
+  SECURE_API_TOKEN_CLAIMS: situation => ({
+    what: `${faultsOf(situation).join('; ')}. Present: ${Object.keys(situation.claims).join(', ')}`,
+    fix: 'Have the issuer write them as RFC 9068 says, or use `profile: \'any\'` where it only leaves some out.'
+  }),
   SECURE_API_TOKEN_BOUND: () => ({ what: 'it has `cnf`: it is bound to a key (DPoP or mutual TLS)', fix: 'Ask for a plain bearer token.' }),
-  SECURE_API_TOKEN_KEY: ({ header: { kid } }) => ({ what: `no key ${show(kid)} for its algorithm is in the key set`, fix: 'Has the issuer removed the key, or is this a token of another environment? `secure-api doctor issuer` lists the keys.' }),
-  SECURE_API_TOKEN_SIGNATURE: () => ({ what: 'the key that it names did not make this signature', fix: 'The token was changed or forged, or is signed by another issuer with the same kid.' })
+  SECURE_API_TOKEN_KEY: ({ header: { kid } }) => ({
+    what: `no key ${show(kid)} for its algorithm is in the key set`,
+    fix: 'Has the issuer removed the key, or is this a token of another environment? `secure-api doctor issuer` lists the keys.'
+  }),
+  SECURE_API_TOKEN_SIGNATURE: () => ({
+    what: 'the key that it names did not make this signature',
+    fix: 'The token was changed or forged, or is signed by another issuer with the same kid.'
+  })
 }
 
 /** Claims whose type, or presence, is checked, each with a value that passes. */
 const sound = (now: number): Readonly<Record<string, unknown>> => {
   const seconds = Math.floor(now / 1000)
-  return { exp: seconds + 60, nbf: seconds, iat: seconds, ...Object.fromEntries(['sub', 'jti', 'client_id', 'sid', 'azp', 'cid', 'appid', 'tid'].map(name => [name, 'x'])) }
+  return {
+    exp: seconds + 60,
+    nbf: seconds,
+    iat: seconds,
+    ...Object.fromEntries(['sub', 'jti', 'client_id', 'sid', 'azp', 'cid', 'appid', 'tid'].map(name => [name, 'x']))
+  }
 }
 
 /** The claims at fault, by the checks of the suite: a token with sound claims is given each of these claims back, one at a time. */
@@ -74,7 +106,8 @@ function faultsOf ({ header, claims, rules, now }: Situation): string[] {
 }
 
 /** Microsoft Graph, by its name and by its id. */
-const graphAudiences: ReadonlySet<unknown> = new Set(['https://graph.microsoft.com', 'https://graph.microsoft.com/', '00000003-0000-0000-c000-000000000000'])
+const graphAudiences: ReadonlySet<unknown> = new Set(['https://graph.microsoft.com', 'https://graph.microsoft.com/',
+  '00000003-0000-0000-c000-000000000000'])
 
 /** Its tokens are signed with a changed header (`nonce`): nobody but Graph can check them, whatever keys he has. */
 export function isForGraph ({ header, claims: { aud, iss } }: DecodedToken): boolean {
@@ -119,5 +152,9 @@ function instant (seconds: unknown): string {
 function distance (seconds: unknown, now: number): string {
   const away = Math.round(Math.abs(now / 1000 - Number(seconds)))
   if (away < 120) return `${away} seconds`
-  return away < 7200 ? `${Math.round(away / 60)} minutes` : away < 172_800 ? `${Math.round(away / 3600)} hours` : `${Math.round(away / 86_400)} days`
+  return away < 7200
+    ? `${Math.round(away / 60)} minutes`
+    : away < 172_800
+      ? `${Math.round(away / 3600)} hours`
+      : `${Math.round(away / 86_400)} days`
 }

@@ -14,7 +14,8 @@ export interface TokenQuestion {
   /** As it was given: a token, or a header line with one. */
   readonly text: string
   /** What the API expects. What is left out is taken from the token, and said to be. */
-  readonly expected: Partial<Pick<IssuerOptions, 'issuer' | 'audience' | 'preset' | 'algorithms' | 'profile' | 'tenants' | 'scopeClaims' | 'roleClaims'>>
+  readonly expected: Partial<Pick<IssuerOptions,
+    'issuer' | 'audience' | 'preset' | 'algorithms' | 'profile' | 'tenants' | 'scopeClaims' | 'roleClaims'>>
   /** Where keys come from; without it the signature is not checked. */
   readonly keys: KeysLocation | undefined
   /** Milliseconds. */
@@ -54,9 +55,13 @@ function decode (token: string, findings: Findings): DecodedToken | undefined {
 
 function formFault (token: string): readonly [what: string, fix: string] {
   const dots = token.split('.').length - 1
-  if (dots === 0) return ['this is an opaque token, not a JWT', 'Ask the issuer for a JWT: most give one only when a token for this API is asked for.']
+  if (dots === 0) {
+    return ['this is an opaque token, not a JWT',
+      'Ask the issuer for a JWT: most give one only when a token for this API is asked for.']
+  }
   if (dots === 4) return ['this is an encrypted token (JWE)', 'Have the issuer sign without encrypting.']
-  return [`this is no signed JWT: ${dots + 1} parts, which must be three in base64url, JSON objects the first two`, 'Check whether it was cut off or changed on the way.']
+  return [`this is no signed JWT: ${dots + 1} parts, which must be three in base64url, JSON objects the first two`,
+    'Check whether it was cut off or changed on the way.']
 }
 
 /** Without an expectation nothing can fail; the token's own word is taken, and named as that. */
@@ -94,7 +99,8 @@ function presetFor (issuer: string, { issuer: given, preset }: TokenQuestion['ex
 /** A token whose own issuer no API could be configured with is not accepted by any. */
 function canBeConfigured (options: IssuerOptions, findings: Findings): boolean {
   const problems = new Problems()
-  const development = isDevelopmentIssuer(options.issuer) || /^http:\/\/(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?:[:/]|$)/.test(options.issuer)
+  const development = isDevelopmentIssuer(options.issuer) ||
+    /^http:\/\/(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?:[:/]|$)/.test(options.issuer)
   validateIssuer(options, 'auth', problems, { development })
   for (const { code, path, why, fix } of problems.list()) {
     findings.error('TOKEN_VERDICT',
@@ -158,7 +164,8 @@ function accepted ({ kind, subject, client, scopes, roles }: Principal, assumed:
     findings.note('TOKEN_VERDICT',
     `an API takes it if it has issuer ${rules.issuer} and audience ${[...rules.audience].join(' or ')}; whether yours has is not known`)
   }
-  const parts = [`${kind} ${subject ?? 'without a subject'}`, `client ${client ?? 'unknown'}`, `scopes: ${[...scopes].join(' ') || 'none'}`, `roles: ${[...roles].join(', ') || 'none'}`]
+  const parts = [`${kind} ${subject ?? 'without a subject'}`, `client ${client ?? 'unknown'}`,
+    `scopes: ${[...scopes].join(' ') || 'none'}`, `roles: ${[...roles].join(', ') || 'none'}`]
   findings.note('TOKEN_PRINCIPAL', parts.join('; '))
 }
 

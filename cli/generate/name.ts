@@ -13,7 +13,8 @@ const part = /^[a-z0-9~-][a-z0-9._~-]*$/
 export function isPackageName (name: string): boolean {
   const parts = name.startsWith('@') ? name.slice(1).split('/') : [name]
   const wanted = name.startsWith('@') ? 2 : 1
-  return parts.length === wanted && parts.every(text => part.test(text)) && name.length <= LONGEST && !reserved.has(name) && !taken.has(name)
+  return parts.length === wanted && parts.every(text => part.test(text)) && name.length <= LONGEST && !reserved.has(name) &&
+    !taken.has(name)
 }
 
 /** A name that npm takes, from whatever the folder is called. */

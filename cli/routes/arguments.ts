@@ -40,7 +40,8 @@ export function readArguments (args: readonly string[]): Settings {
   const [file, ...more] = positionals
   if (file === undefined) throw new UsageError('name the file of the application, such as `dist/app.js`')
   if (more.length > 0) throw new UsageError(`one application at a time; there is ${JSON.stringify(more[0])} after ${JSON.stringify(file)}`)
-  if (values['update-baseline'] === true && values.baseline === undefined) throw new UsageError('--update-baseline needs --baseline FILE, which says what to write')
+  if (values['update-baseline'] === true &&
+    values.baseline === undefined) throw new UsageError('--update-baseline needs --baseline FILE, which says what to write')
   return {
     file,
     format: formatOf(values),
@@ -88,6 +89,7 @@ const defaultTimeout = '60'
 
 function timeout (value = defaultTimeout): number {
   const seconds = Number(value)
-  if (!Number.isInteger(seconds) || seconds < 1 || seconds > 3600) throw new UsageError(`--timeout takes whole seconds from 1 to 3600; not ${JSON.stringify(value)}`)
+  if (!Number.isInteger(seconds) || seconds < 1 ||
+    seconds > 3600) throw new UsageError(`--timeout takes whole seconds from 1 to 3600; not ${JSON.stringify(value)}`)
   return seconds * 1000
 }

@@ -21,7 +21,9 @@ export interface Judged {
 /** Reads a baseline. One that cannot be read, or holds anything else, is an error: never an empty list. */
 export function readBaseline (file: string): readonly Accepted[] {
   const parsed: unknown = parse(readFileSync(file, 'utf8'), file)
-  const accepted = typeof parsed === 'object' && parsed !== null && 'version' in parsed && parsed.version === 1 && 'accepted' in parsed ? parsed.accepted : undefined
+  const accepted = typeof parsed === 'object' && parsed !== null && 'version' in parsed && parsed.version === 1 && 'accepted' in parsed
+    ? parsed.accepted
+    : undefined
   if (!Array.isArray(accepted)) throw new Error(`${file} is no baseline: it needs "version": 1 and a list "accepted"`)
   const wrong = accepted.findIndex(entry => !isAccepted(entry))
   if (wrong !== -1) throw new Error(`${file}: entry ${wrong + 1} of "accepted" needs texts "code" and "detail", and may have "route" and "why"`)
@@ -55,14 +57,24 @@ export function judge (findings: readonly Finding[], baseline: readonly Accepted
 
 function staleFinding ({ code, route, detail }: Accepted): Finding {
   const stale = findingCodes.SECURE_API_POSTURE_BASELINE_STALE
-  return { ...stale, code: 'SECURE_API_POSTURE_BASELINE_STALE', detail: detail === '' ? code : `${code}, ${detail}`, ...(route !== undefined && { route }) }
+  return {
+    ...stale,
+    code: 'SECURE_API_POSTURE_BASELINE_STALE',
+    detail: detail === '' ? code : `${code}, ${detail}`,
+    ...(route !== undefined && { route })
+  }
 }
 
 /** The findings as a baseline. What was said of those that were accepted before stays. */
 export function writtenBaseline (findings: readonly Finding[], before: readonly Accepted[]): string {
   const reasons = new Map(before.map(entry => [keyOf(entry), entry.why]))
   const accepted = findings
-    .map(({ code, route, detail }): Accepted => ({ code, ...(route !== undefined && { route }), detail, why: reasons.get(keyOf({ code, route, detail })) ?? '' }))
+    .map(({ code, route, detail }): Accepted => ({
+      code,
+      ...(route !== undefined && { route }),
+      detail,
+      why: reasons.get(keyOf({ code, route, detail })) ?? ''
+    }))
     .sort((a, b) => keyOf(a) < keyOf(b) ? -1 : 1)
   return `${JSON.stringify({ version: 1, accepted }, null, 2)}\n`
 }

@@ -30,8 +30,11 @@ const when = (found: boolean, detail = ''): string | undefined => found ? detail
 const aboutApplication: ReadonlyArray<readonly [FindingCode, Look<Application>]> = [
   ['SECURE_API_POSTURE_NO_SUITE', ({ suites }) => when(suites === 0)],
   ['SECURE_API_POSTURE_NO_AUTHENTICATION', ({ controls }) => when(controls?.authentication === false)],
-  ['SECURE_API_POSTURE_CONTROL_OFF', ({ controls = {} }) => listed(Object.entries(controls).filter(([name, on]) => !on && name !== 'authentication').map(([name]) => name))],
-  ['SECURE_API_POSTURE_ADDRESS_LIMIT_OFF', ({ controls, addressLimits }) => listed(controls?.['rate limit'] === true ? ['address', 'failures'].filter(name => !addressLimits.includes(name)) : [])],
+  ['SECURE_API_POSTURE_CONTROL_OFF', ({ controls = {} }) =>
+    listed(Object.entries(controls).filter(([name, on]) => !on && name !== 'authentication').map(([name]) => name))],
+  ['SECURE_API_POSTURE_ADDRESS_LIMIT_OFF', ({ controls, addressLimits }) => listed(controls?.['rate limit'] === true
+    ? ['address', 'failures'].filter(name => !addressLimits.includes(name))
+    : [])],
   ['SECURE_API_POSTURE_CORS_ANY_ORIGIN', ({ cors }) => when(cors?.origins.includes('*') === true)]
 ]
 
@@ -40,11 +43,15 @@ const aboutRoutes: ReadonlyArray<readonly [FindingCode, Look<Row>]> = [
   ['SECURE_API_POSTURE_EARLY', ({ coverage }) => when(coverage === 'early')],
   ['SECURE_API_POSTURE_NO_RULE', ({ access }) => when(access.kind === 'closed')],
   ['SECURE_API_POSTURE_RULE_BY_DEFAULT', ({ access }) => when(access.kind === 'authenticated-by-default')],
-  ['SECURE_API_POSTURE_WILDCARD', ({ access }) => listed(access.kind === 'rule' ? namesOf(access.rule).filter(name => name.includes('*')) : [])],
+  ['SECURE_API_POSTURE_WILDCARD', ({ access }) => listed(access.kind === 'rule'
+    ? namesOf(access.rule).filter(name => name.includes('*'))
+    : [])],
   ['SECURE_API_POSTURE_PUBLIC_UNSAFE', row => isOpen(row) && isUnsafe(row) && !isOwn(row) ? loose(row) : undefined],
-  ['SECURE_API_POSTURE_AUTHENTICATED_ONLY', row => when(row.access.kind.startsWith('authenticated') && isUnsafe(row) && !row.hooks.includes('guard'))],
+  ['SECURE_API_POSTURE_AUTHENTICATED_ONLY', row => when(row.access.kind.startsWith('authenticated') && isUnsafe(row) &&
+    !row.hooks.includes('guard'))],
   ['SECURE_API_POSTURE_LIMIT_OFF', row => when(row.rateLimit === false && !(isOpen(row) && isUnsafe(row)))],
-  ['SECURE_API_POSTURE_LIMIT_DRY_RUN', ({ rateLimit }) => when(Array.isArray(rateLimit) && rateLimit.length > 0 && rateLimit.every(({ dryRun }) => dryRun))],
+  ['SECURE_API_POSTURE_LIMIT_DRY_RUN', ({ rateLimit }) => when(Array.isArray(rateLimit) && rateLimit.length > 0 &&
+    rateLimit.every(({ dryRun }) => dryRun))],
   ['SECURE_API_POSTURE_CORS_WIDER', ({ cors }, application) => listed(typeof cors === 'object' ? wider(cors, application.cors) : [])],
   ['SECURE_API_POSTURE_HEADERS_WEAKENED', ({ headers }) => listed(typeof headers === 'object' ? weakenings(headers) : [])],
   ['SECURE_API_POSTURE_SHARED_CACHE', row => when(!isOpen(row) && sharesCache(row), cacheOf(row))],
@@ -94,5 +101,6 @@ function cacheOf ({ headers }: Row): string {
 /** RFC 9111 §3.5: these let a shared cache keep the answer to a request with Authorization. */
 function sharesCache (row: Row): boolean {
   const directives = cacheOf(row).toLowerCase().split(',').map(directive => directive.trim().split('=', 1)[0] ?? '')
-  return !directives.includes('private') && !directives.includes('no-store') && directives.some(name => ['public', 's-maxage', 'must-revalidate'].includes(name))
+  return !directives.includes('private') && !directives.includes('no-store') &&
+    directives.some(name => ['public', 's-maxage', 'must-revalidate'].includes(name))
 }

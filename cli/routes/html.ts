@@ -67,10 +67,18 @@ const tileKinds: ReadonlyArray<readonly [title: string, tone: string, ...kinds: 
 ]
 
 function tiles ({ rows, findings, accepted }: Page): string {
-  const byAccess = tileKinds.map(([title, tone, ...kinds]) => ({ title, tone, count: rows.filter(({ access }) => kinds.includes(access.kind)).length }))
-  const bySeverity = severities.map(severity => ({ title: `${severity}s`, tone: severity, count: findings.filter(finding => finding.severity === severity).length }))
-  const shown = [{ title: rows.length === 1 ? 'route' : 'routes', tone: 'plain', count: rows.length }, ...byAccess, ...bySeverity, { title: 'accepted', tone: 'plain', count: accepted.length }]
-  const items = shown.filter(({ count, tone }) => count > 0 || tone === 'error').map(({ title, tone, count }) => `<li class="${count === 0 ? 'good' : tone}"><b>${count}</b> ${count === 1 ? title.replace(/s$/, '') : title}</li>`)
+  const byAccess = tileKinds.map(([title, tone, ...kinds]) =>
+    ({ title, tone, count: rows.filter(({ access }) => kinds.includes(access.kind)).length }))
+  const bySeverity = severities.map(severity => ({
+    title: `${severity}s`,
+    tone: severity,
+    count: findings.filter(finding => finding.severity === severity).length
+  }))
+  const shown = [{ title: rows.length === 1 ? 'route' : 'routes', tone: 'plain', count: rows.length }, ...byAccess, ...bySeverity,
+    { title: 'accepted', tone: 'plain', count: accepted.length }]
+  const items = shown.filter(({ count, tone }) => count > 0 ||
+    tone === 'error').map(({ title, tone, count }) =>
+    `<li class="${count === 0 ? 'good' : tone}"><b>${count}</b> ${count === 1 ? title.replace(/s$/, '') : title}</li>`)
   return `<ul class="tiles">${items.join('')}</ul>`
 }
 
@@ -85,7 +93,11 @@ ${accepted.length === 0 ? '' : `<details><summary>${counted(accepted.length, 'fi
 
 function findingItem ({ code, severity, route, detail, meaning, fix, source }: Finding, rows: readonly Row[], cwd: string): string {
   const index = rows.findIndex(row => nameOf(row) === route)
-  const where = route === undefined ? 'The application' : index === -1 ? text(route) : `<a href="#route-${index}"><code>${text(route)}</code></a>`
+  const where = route === undefined
+    ? 'The application'
+    : index === -1
+      ? text(route)
+      : `<a href="#route-${index}"><code>${text(route)}</code></a>`
   const place = source === undefined ? '' : `<span class="source">${text(relative(cwd, source.file))}:${source.line}</span>`
   return `<li class="${severity}">
 <p class="what">${badge(severity)} ${where} ${place}</p>
@@ -100,7 +112,8 @@ function badge (severity: Severity): string {
 }
 
 const accessNames: ReadonlyArray<readonly [value: string, name: string]> = [
-  ['rule', 'With a rule'], ['authenticated', 'Authenticated'], ['public', 'Public'], ['closed', 'Closed'], ['open', 'Open'], ['unknown', 'Not known yet']
+  ['rule', 'With a rule'], ['authenticated', 'Authenticated'], ['public', 'Public'], ['closed', 'Closed'], ['open', 'Open'],
+  ['unknown', 'Not known yet']
 ]
 
 /** How the filter calls the kinds of access. */
@@ -111,7 +124,8 @@ function accessGroup ({ kind }: Access): string {
 
 function routes (page: Page): string {
   const { rows } = page
-  const heads = ['Method', 'Path', 'Access', 'Limit', 'CORS', 'Headers', 'Audit'].map(title => `<th role="columnheader" scope="col">${title}</th>`)
+  const heads = ['Method', 'Path', 'Access', 'Limit', 'CORS', 'Headers',
+    'Audit'].map(title => `<th role="columnheader" scope="col">${title}</th>`)
   return `<section aria-labelledby="routes">
 <h2 id="routes" tabindex="-1">Routes</h2>
 ${filters(rows)}
@@ -142,7 +156,8 @@ function filters (rows: readonly Row[]): string {
 function routeRow (row: Row, index: number, { findings, cwd }: Page): string {
   const { methods, url, access, cors, headers, source, audit } = row
   const severity = gravest(findings, nameOf(row))
-  const searched = [...methods, url, accessText(access), limitText(row), limitNames(row), ...statements(cors), ...statements(headers), auditText(row)].join(' ').toLowerCase()
+  const searched = [...methods, url, accessText(access), limitText(row), limitNames(row), ...statements(cors), ...statements(headers),
+    auditText(row)].join(' ').toLowerCase()
   const cells: ReadonlyArray<readonly [title: string, content: string]> = [
     ['Method', `<span class="methods">${methods.length > 6 ? 'any' : methods.map(method => `<span class="method ${text(method.toLowerCase())}">${text(method)}</span>`).join(' ')}</span>`],
     ['Path', `<code class="path">${breakable(url)}</code>${severity === undefined ? '' : ` ${badge(severity)}`}${source === undefined ? '' : `<span class="more">${breakable(relative(cwd, source.file))}:${source.line}</span>`}`],

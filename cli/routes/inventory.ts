@@ -63,7 +63,8 @@ function scopesOf (instance: FastifyInstance): readonly FastifyInstance[] {
 }
 
 /** Pairs what was declared with what the suite says, in the order of declaration; routes that only differ by a constraint share a key. */
-function matched (app: FastifyInstance, declared: readonly Declared[] | undefined, postures: readonly RoutePosture[]): readonly FoundRoute[] {
+function matched (app: FastifyInstance, declared: readonly Declared[] | undefined,
+  postures: readonly RoutePosture[]): readonly FoundRoute[] {
   const known = grouped(postures)
   const guarded = guardedByHook(app)
   const routes = (declared ?? fromRouter(app)).map((route): FoundRoute => {
@@ -73,7 +74,8 @@ function matched (app: FastifyInstance, declared: readonly Declared[] | undefine
     return { ...rest, coverage, ...(source && { source }), ...(posture && { posture }) }
   })
   const left = [...known.values()].flat()
-  return [...routes, ...left.map((posture): FoundRoute => ({ methods: posture.methods, url: posture.url, hooks: [], handler: '', coverage: 'suite', posture }))]
+  return [...routes, ...left.map((posture): FoundRoute =>
+    ({ methods: posture.methods, url: posture.url, hooks: [], handler: '', coverage: 'suite', posture }))]
 }
 
 function grouped (postures: readonly RoutePosture[]): Map<string, RoutePosture[]> {
@@ -98,5 +100,6 @@ function guardedByHook (app: FastifyInstance): (route: Declared) => boolean {
 
 /** A server that was created before the recorder listened: its router is all there is. */
 function fromRouter (app: FastifyInstance): readonly Declared[] {
-  return readRouter(app.printRoutes({ includeHooks: true })).map(({ methods, url }) => ({ methods, url, source: undefined, hooks: [], handler: '' }))
+  return readRouter(app.printRoutes({ includeHooks: true })).map(({ methods, url }) =>
+    ({ methods, url, source: undefined, hooks: [], handler: '' }))
 }

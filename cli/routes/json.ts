@@ -11,7 +11,8 @@ const version = 1
 /** The report for programs. Files are named from the working directory, so that two machines write the same. */
 export function json (report: Report, cwd: string): string {
   const { file, application, rows, findings, accepted } = report
-  const counts = Object.fromEntries(severities.map(severity => [severity, findings.filter(finding => finding.severity === severity).length]))
+  const counts = Object.fromEntries(severities.map(severity => [severity,
+    findings.filter(finding => finding.severity === severity).length]))
   const written = {
     version,
     file,

@@ -37,7 +37,8 @@ function checkFile (file: string): void {
 
 /** Node 22.18 and later do; earlier ones with a loader such as tsx. */
 function canLoadTypeScript (): boolean {
-  return Boolean(Reflect.get(process.features, 'typescript')) || /--(import|loader|experimental-loader|require)\b/.test(`${process.env['NODE_OPTIONS'] ?? ''} ${process.execArgv.join(' ')}`)
+  return Boolean(Reflect.get(process.features, 'typescript')) ||
+    /--(import|loader|experimental-loader|require)\b/.test(`${process.env['NODE_OPTIONS'] ?? ''} ${process.execArgv.join(' ')}`)
 }
 
 async function importModule (file: string): Promise<Exported> {
@@ -63,7 +64,8 @@ function isCallable (value: unknown): value is Callable {
 }
 
 function isServer (value: unknown): value is FastifyInstance {
-  return typeof value === 'object' && value !== null && ['register', 'ready', 'close', 'printRoutes'].every(name => name in value && typeof Reflect.get(value, name) === 'function')
+  return typeof value === 'object' && value !== null &&
+    ['register', 'ready', 'close', 'printRoutes'].every(name => name in value && typeof Reflect.get(value, name) === 'function')
 }
 
 async function made (factory: Callable, file: string): Promise<FastifyInstance> {

@@ -10,14 +10,20 @@ export function markdown (report: Report): string {
     '',
     `${routeSummary(report)}. ${findingSummary(report)}.`,
     '',
-    ...table(columns.map(({ title }) => title), rows.map(row => columns.map(({ title, text }) => title === 'Path' ? code(text(row)) : escaped(text(row))))),
-    ...(findings.length === 0 ? [] : ['', '## Findings', '', ...table(['Severity', 'Route', 'Finding', 'What to do'], findings.map(cells))]),
+    ...table(columns.map(({ title }) => title), rows.map(row => columns.map(({ title, text }) => title === 'Path'
+      ? code(text(row))
+      : escaped(text(row))))),
+    ...(findings.length === 0
+      ? []
+      : ['', '## Findings', '',
+          ...table(['Severity', 'Route', 'Finding', 'What to do'], findings.map(cells))]),
     ''
   ].join('\n')
 }
 
 function cells ({ severity, route, code: name, detail, meaning, fix }: Finding): readonly string[] {
-  return [severity, route === undefined ? 'the application' : code(route), `${escaped(meaning)}.${detail === '' ? '' : ` Here: ${escaped(detail)}.`} ${code(name)}`, escaped(fix)]
+  return [severity, route === undefined ? 'the application' : code(route),
+    `${escaped(meaning)}.${detail === '' ? '' : ` Here: ${escaped(detail)}.`} ${code(name)}`, escaped(fix)]
 }
 
 function table (titles: readonly string[], rows: ReadonlyArray<readonly string[]>): string[] {

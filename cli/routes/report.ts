@@ -112,7 +112,8 @@ function withoutHead (rows: readonly Row[]): Row[] {
 }
 
 function same (one: Row, other: Row): boolean {
-  const essence = ({ coverage, access, rateLimit, cors, headers, audit }: Row) => JSON.stringify([coverage, access, rateLimit, cors, headers, audit])
+  const essence = ({ coverage, access, rateLimit, cors, headers, audit }: Row) =>
+    JSON.stringify([coverage, access, rateLimit, cors, headers, audit])
   return essence(one) === essence(other)
 }
 

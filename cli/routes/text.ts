@@ -20,7 +20,8 @@ export function tableText (report: Report, look: Look): string {
   const shown = visible(report.rows)
   const widths = fit(shown, report.rows, look.columns - 2)
   const body = report.rows.length === 0 ? [] : widths === undefined ? stacked(report, look) : table(report, shown, widths, paint)
-  const hidden = columns.filter(column => !shown.includes(column) && report.rows.some(row => column.text(row) !== '')).map(({ title }) => title.toLowerCase().replace('cors', 'CORS'))
+  const hidden = columns.filter(column => !shown.includes(column) &&
+    report.rows.some(row => column.text(row) !== '')).map(({ title }) => title.toLowerCase().replace('cors', 'CORS'))
   return [
     ...body,
     '',
@@ -88,7 +89,8 @@ function mark (severity: Severity | undefined, paint: Paint): string {
 function stacked ({ rows, findings }: Report, look: Look): string[] {
   const paint = painter(look)
   return rows.flatMap(row => {
-    const words = columns.slice(2).filter(({ usual, text }) => !usual.includes(text(row)) && text(row) !== '').map(({ text }) => printable(text(row)))
+    const words = columns.slice(2).filter(({ usual, text }) => !usual.includes(text(row)) &&
+      text(row) !== '').map(({ text }) => printable(text(row)))
     const detail = wrap(words.join(' · '), look.columns - 4).map(line => `    ${paint('dim', line)}`)
     return [`${mark(gravest(findings, nameOf(row)), paint)} ${paint('bold', printable(nameOf(row)))}`, ...detail]
   })

@@ -1,7 +1,8 @@
 import type { Requirement, Rule } from '../../lib/rules/index.ts'
 import type { Access, Row, RowLimit } from './report.ts'
 
-const units: ReadonlyArray<readonly [ms: number, name: string]> = [[86_400_000, 'day'], [3_600_000, 'hour'], [60_000, 'minute'], [1000, 'second'], [1, 'ms']]
+const units: ReadonlyArray<readonly [ms: number, name: string]> = [[86_400_000, 'day'], [3_600_000, 'hour'], [60_000, 'minute'],
+  [1000, 'second'], [1, 'ms']]
 
 /** `10 a minute`, `5 in 15 minutes`, `20 at once`. */
 export function spoken ({ limit, windowMs, algorithm, dryRun }: RowLimit): string {

@@ -10,7 +10,8 @@ import type { Terminal } from '../command.ts'
  * Who a token is for where the command does not say so: what the application would read from its environment or its
  * `.env`, then what it asked `developmentIssuer()` for when it started last.
  */
-export async function audienceFor (directory: string, store: DevelopmentStore, { env }: Pick<Terminal, 'env'>): Promise<string | readonly string[]> {
+export async function audienceFor (directory: string, store: DevelopmentStore, { env }: Pick<Terminal,
+  'env'>): Promise<string | readonly string[]> {
   const configured = env[environmentVariables.audience] ?? await fromFile(join(directory, '.env'))
   return listed(configured) ?? await store.audience() ?? DEVELOPMENT_AUDIENCE
 }

@@ -66,7 +66,8 @@ function parse (text: string): TokenRecord | undefined {
 function isRecord (value: unknown): value is TokenRecord {
   if (typeof value !== 'object' || value === null) return false
   const { id, kid, claims, issuedAt, expiresAt } = value as Partial<Record<keyof TokenRecord, unknown>>
-  return isId(id) && typeof kid === 'string' && typeof issuedAt === 'number' && typeof expiresAt === 'number' && typeof claims === 'object' && claims !== null
+  return isId(id) && typeof kid === 'string' && typeof issuedAt === 'number' && typeof expiresAt === 'number' &&
+    typeof claims === 'object' && claims !== null
 }
 
 /** The id names a file. */

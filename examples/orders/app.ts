@@ -36,10 +36,11 @@ export async function ordersApp (options: SecureApiOptions): Promise<FastifyInst
 
   app.get<WithId>('/orders/:id', { config: { scope: 'api.read', policy: 'owner' } }, async ({ params }) => orders.get(params.id))
 
-  app.post<NewOrder>('/orders', { config: { scope: 'api.write', audit: 'orders.create' }, schema: { body: newOrder } }, async ({ auth, body }, reply) => {
-    const order = orders.add({ owner: auth.subject ?? 'nobody', ...body })
-    return reply.code(201).header('location', `/orders/${order.id}`).send(order)
-  })
+  app.post<NewOrder>('/orders', { config: { scope: 'api.write', audit: 'orders.create' }, schema: { body: newOrder } },
+    async ({ auth, body }, reply) => {
+      const order = orders.add({ owner: auth.subject ?? 'nobody', ...body })
+      return reply.code(201).header('location', `/orders/${order.id}`).send(order)
+    })
 
   app.delete<WithId>('/orders/:id', { config: { role: 'admin', audit: 'orders.delete' } }, async ({ params }, reply) => {
     return reply.code(orders.remove(params.id) ? 204 : 404).send()

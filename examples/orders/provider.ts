@@ -113,7 +113,13 @@ function configuration (setup: Setup, keys: readonly SigningKey[]): object {
 function clients ({ secret, redirectUri }: Setup): object[] {
   return [
     { client_id: 'orders-service', client_secret: secret, grant_types: ['client_credentials'], redirect_uris: [], response_types: [] },
-    { client_id: 'orders-web', client_secret: secret, grant_types: ['authorization_code'], redirect_uris: [redirectUri], response_types: ['code'] }
+    {
+      client_id: 'orders-web',
+      client_secret: secret,
+      grant_types: ['authorization_code'],
+      redirect_uris: [redirectUri],
+      response_types: ['code']
+    }
   ]
 }
 
@@ -124,7 +130,13 @@ function resourceIndicators ({ audience, algorithm }: Setup, keys: readonly Sign
     enabled: true,
     defaultResource: () => audience,
     useGrantedResource: () => true,
-    getResourceServerInfo: () => ({ scope: scopes, audience, accessTokenFormat: 'jwt', accessTokenTTL: 600, jwt: { sign: { alg: algorithm, kid } } })
+    getResourceServerInfo: () => ({
+      scope: scopes,
+      audience,
+      accessTokenFormat: 'jwt',
+      accessTokenTTL: 600,
+      jwt: { sign: { alg: algorithm, kid } }
+    })
   }
 }
 

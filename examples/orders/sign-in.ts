@@ -63,7 +63,8 @@ function keepCookies (cookies: Map<string, string>, lines: readonly string[]): v
 }
 
 /** Asks the token endpoint (RFC 6749 §3.2) with HTTP Basic client authentication. */
-export async function requestToken (client: Pick<SignIn, 'issuer' | 'clientId' | 'clientSecret'>, parameters: Record<string, string>): Promise<string> {
+export async function requestToken (client: Pick<SignIn, 'issuer' | 'clientId' | 'clientSecret'>, parameters: Record<string,
+  string>): Promise<string> {
   const credentials = Buffer.from(`${client.clientId}:${client.clientSecret}`).toString('base64')
   const response = await fetch(new URL('/token', client.issuer), {
     method: 'POST',

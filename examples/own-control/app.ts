@@ -11,7 +11,10 @@ export interface Options {
 }
 
 /** An orders API that can be closed for maintenance, and whose health check stays open then. */
-export async function ordersApi ({ issuer, audience, sink, environment = 'production' }: Options): Promise<{ app: FastifyInstance, maintenance: Maintenance }> {
+export async function ordersApi ({ issuer, audience, sink, environment = 'production' }: Options): Promise<{
+  app: FastifyInstance,
+  maintenance: Maintenance
+}> {
   const maintenance = maintenanceMode()
   const app = Fastify()
   await app.register(secureApi, { auth: { issuer, audience }, audit: { sink }, controls: [maintenance.control], environment })

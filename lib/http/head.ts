@@ -179,7 +179,8 @@ function complete (raw: Response, head: Head, status: number, given: Given): Giv
   return merged(head, cache, own)
 }
 
-function unshared ({ isPrivate }: Pick<HeadSet, 'isPrivate'>, own: Readonly<Record<string, Value>> | undefined): Readonly<Record<string, Value>> | undefined {
+function unshared ({ isPrivate }: Pick<HeadSet, 'isPrivate'>, own: Readonly<Record<string, Value>> | undefined): Readonly<Record<string,
+  Value>> | undefined {
   const name = isPrivate === true ? cacheControlIn(own) : undefined
   if (own === undefined || name === undefined) return own
   const value = withoutSharing(String(own[name]))

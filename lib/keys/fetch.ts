@@ -30,7 +30,8 @@ export function createFetch (route: Route = {}): FetchDocument {
   return async (url, { timeout, maxBytes = MAX_DOCUMENT_BYTES, signal }) => {
     const connections = new Connections()
     try {
-      return await withDeadline(exchange(url, route, maxBytes, connections), { ms: timeout, late: () => new FetchFailure('timeout'), signal })
+      return await withDeadline(exchange(url, route, maxBytes, connections),
+        { ms: timeout, late: () => new FetchFailure('timeout'), signal })
     } catch (error) {
       throw asFailure(error)
     } finally {
@@ -50,7 +51,10 @@ async function exchange (url: string, route: Route, maxBytes: number, connection
 
 function refuse ({ statusCode = 0, headers: { 'content-length': length, location } }: IncomingMessage, maxBytes: number): void {
   if (statusCode >= 300 && statusCode < 400) {
-    throw new FetchFailure('redirect', { status: statusCode, ...(location === undefined ? undefined : { found: withoutSecrets(location) }) })
+    throw new FetchFailure('redirect', {
+      status: statusCode,
+      ...(location === undefined ? undefined : { found: withoutSecrets(location) })
+    })
   }
   if (statusCode !== 200) throw new FetchFailure('status', { status: statusCode })
   if (Number(length) > maxBytes) throw new FetchFailure('oversize')

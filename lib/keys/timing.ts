@@ -23,7 +23,8 @@ export interface RetrySituation {
 
 /**
  * When to try again after a failure: the cooldown, doubled with each failure, up to five minutes, or to the refresh
- * period where that is shorter; spread by 10 % in both directions, but never less than the cooldown. Without any keys one minute is the limit, because
+ * period where that is shorter; spread by 10 % in both directions, but never less than the cooldown. Without any keys one minute is the
+ * limit, because
  * the server is not ready before and no request may come that could ask.
  */
 export function retryDelay ({ cooldown, refresh, failures, usable }: RetrySituation, random: number): number {

@@ -26,7 +26,10 @@ export function createRevocationCheck ({ isRevoked, timeout, onFailure }: Revoca
   return token => {
     try {
       const answer: unknown = isRevoked(token)
-      return isThenable(answer) ? withDeadline(answer, { ms: timeout, late: () => new Error(`isRevoked did not answer within ${timeout} ms`) }).then(read, failed) : read(answer)
+      return isThenable(answer)
+        ? withDeadline(answer,
+          { ms: timeout, late: () => new Error(`isRevoked did not answer within ${timeout} ms`) }).then(read, failed)
+        : read(answer)
     } catch (error) {
       return failed(error)
     }

@@ -25,14 +25,22 @@ export async function tryDevelopment (app, language) {
 async function askEverything (app, url) {
   const bearer = scope => ({ authorization: `Bearer ${execFileSync('npm', ['run', '--silent', 'token', '--', scope], { cwd: app, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()}` })
   const reader = { headers: bearer('api.read') }
-  const writer = { method: 'POST', headers: { ...bearer('api.write'), 'content-type': 'application/json' }, body: '{"item":"tea","quantity":1}' }
+  const writer = {
+    method: 'POST',
+    headers: { ...bearer('api.write'), 'content-type': 'application/json' },
+    body: '{"item":"tea","quantity":1}'
+  }
   await expect(`${url}/orders`, {}, 401)
   await expect(`${url}/orders`, { headers: bearer('api.write') }, 403)
   await expect(`${url}/orders`, reader, 200)
   for (let count = 0; count < 10; count++) await expect(`${url}/orders`, writer, 201)
   await expect(`${url}/orders`, writer, 429)
   await expect(`${url}/nowhere`, {}, 404)
-  await expect(`${url}/login`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"user":"nobody","password":"wrong"}' }, 401)
+  await expect(`${url}/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"user":"nobody","password":"wrong"}'
+  }, 401)
 }
 
 /** Without settings `npm start` ends and says what is missing; with them it answers, and knows no token of development. */
@@ -40,7 +48,12 @@ export async function tryProduction (app) {
   await refuses(app, {}, 'SECURE_API_SERVER_PLAINTEXT')
   await refuses(app, { TRUST_PROXY: '127.0.0.1' }, 'SECURE_API_ISSUER')
   const port = await freePort()
-  const settings = { TRUST_PROXY: '127.0.0.1', SECURE_API_ISSUER: 'https://login.example.com', FASTIFY_ADDRESS: '127.0.0.1', PORT: String(port) }
+  const settings = {
+    TRUST_PROXY: '127.0.0.1',
+    SECURE_API_ISSUER: 'https://login.example.com',
+    FASTIFY_ADDRESS: '127.0.0.1',
+    PORT: String(port)
+  }
   const server = start(app, fastify(app), settings)
   try {
     const url = `http://127.0.0.1:${port}`

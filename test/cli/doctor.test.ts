@@ -35,7 +35,15 @@ async function examine (args: readonly string[], given: Parameters<typeof run>[1
   const findings: readonly Finding[] = examinations.flatMap(({ findings }) => findings)
   const told = findings.map(({ code, subject, level }) => [code, subject, level].filter(part => part !== undefined).join(' '))
   const bad = findings.filter(({ level }) => level === 'error' || level === 'warning')
-  return { exit, errors, examinations, told, bad: bad.map(({ code, subject }) => subject === undefined ? code : `${code} ${subject}`), findings, stdout }
+  return {
+    exit,
+    errors,
+    examinations,
+    told,
+    bad: bad.map(({ code, subject }) => subject === undefined ? code : `${code} ${subject}`),
+    findings,
+    stdout
+  }
 }
 
 async function serve (t: Test, listener: RequestListener, options?: ServerOptions): Promise<string> {
@@ -53,7 +61,8 @@ t.test('issuer: one that is well, and what to configure for it', async t => {
   const { exit, told, bad, examinations } = await examine(['issuer', issuer.issuer, '--audience', 'api://orders'])
   t.equal(exit, 0)
   t.strictSame(bad, ['ISSUER_URL'], 'http on this machine is warned of')
-  for (const code of ['ISSUER_DISCOVERY ok', 'ISSUER_MATCH ok', 'ISSUER_CLOCK ok', 'ISSUER_KEYS ok', 'ISSUER_KEY key-1 ok', 'ISSUER_KEY key-2 ok']) t.ok(told.includes(code), code)
+  for (const code of ['ISSUER_DISCOVERY ok', 'ISSUER_MATCH ok', 'ISSUER_CLOCK ok', 'ISSUER_KEYS ok', 'ISSUER_KEY key-1 ok',
+    'ISSUER_KEY key-2 ok']) t.ok(told.includes(code), code)
   t.match(examinations[0]?.details, { Configuration: { auth: { issuer: issuer.issuer, audience: ['api://orders'] } } })
 })
 
@@ -93,10 +102,14 @@ t.test('issuer: each thing that is wrong is named', async t => {
   t.strictSame(await bad(), ['ISSUER_KEYS'])
   issuer.up()
   const [key = {}] = issuer.jwks.keys
-  issuer.publish({ keys: [key, { ...key, kid: 'private', d: 'AA' }, { kty: 'oct', kid: 'secret', k: 'AA' }, { ...key, kid: 'enc', use: 'enc' }, { ...key, kid: 'short', n: 'AQAB' }, { ...key, kid: undefined }] })
+  issuer.publish({
+    keys: [key, { ...key, kid: 'private', d: 'AA' }, { kty: 'oct', kid: 'secret', k: 'AA' },
+      { ...key, kid: 'enc', use: 'enc' }, { ...key, kid: 'short', n: 'AQAB' }, { ...key, kid: undefined }]
+  })
   t.strictSame((await bad()).sort(), ['ISSUER_KEY', 'ISSUER_KEY private', 'ISSUER_KEY secret', 'ISSUER_KEY short'])
   issuer.slow(1100)
-  t.strictSame([...new Set(await bad())].sort(), ['ISSUER_KEY', 'ISSUER_KEY private', 'ISSUER_KEY secret', 'ISSUER_KEY short', 'ISSUER_LATENCY'])
+  t.strictSame([...new Set(await bad())].sort(), ['ISSUER_KEY', 'ISSUER_KEY private', 'ISSUER_KEY secret', 'ISSUER_KEY short',
+    'ISSUER_LATENCY'])
   issuer.up()
   issuer.down()
   t.strictSame(await bad(), ['ISSUER_DISCOVERY'])
@@ -134,7 +147,8 @@ t.test('redis: a server that is well, and the password is nowhere', async t => {
   const url = `redis://:a-real-secret@127.0.0.1:${redis.port}`
   for (const found of [await examine(['redis', url]), await examine(['redis'], { env: { SECURE_API_REDIS_URL: url } })]) {
     t.match(found, { exit: 0 })
-    for (const code of ['REDIS_CONNECT ok', 'REDIS_SCRIPT ok', 'REDIS_ROLE ok', 'REDIS_MODE ok', 'REDIS_EVICTION ok', 'REDIS_CLOCK ok']) t.ok(found.told.includes(code), code)
+    for (const code of ['REDIS_CONNECT ok', 'REDIS_SCRIPT ok', 'REDIS_ROLE ok', 'REDIS_MODE ok', 'REDIS_EVICTION ok',
+      'REDIS_CLOCK ok']) t.ok(found.told.includes(code), code)
     t.notMatch(found.stdout, 'a-real-secret')
   }
   for (const other of [`redis://:wrong-secret@127.0.0.1:${redis.port}`, `redis://127.0.0.1:${redis.port}`]) {
@@ -155,7 +169,8 @@ t.test('redis: a replica, a full server, a cluster node, a user without rights, 
   t.teardown(() => cluster.close())
   const inCluster = (await examine(['redis', cluster.url])).bad
   for (const code of ['REDIS_MODE', 'REDIS_SCRIPT']) t.ok(inCluster.includes(code), code)
-  const strict = await startRedis('--user', 'default', 'on', 'nopass', '~*', '+@all', '-eval', '-evalsha', '--maxmemory', '50mb', '--maxmemory-policy', 'noeviction')
+  const strict = await startRedis('--user', 'default', 'on', 'nopass', '~*', '+@all', '-eval', '-evalsha', '--maxmemory', '50mb',
+    '--maxmemory-policy', 'noeviction')
   t.teardown(() => strict.close())
   t.strictSame((await examine(['redis', strict.url])).bad.sort(), ['REDIS_EVICTION', 'REDIS_SCRIPT'])
   t.strictSame((await examine(['redis', 'redis://127.0.0.1:1'])).bad, ['REDIS_CONNECT'])
@@ -167,7 +182,12 @@ async function suite (t: Test): Promise<string> {
   const issuer = await startIssuer(t)
   const app = Fastify(secureServer({ environment: 'development' }))
   t.teardown(() => app.close())
-  await app.register(secureApi, { auth: { issuer: issuer.issuer, audience: issuer.audience }, cors: { origins: ['https://app.example.com'] }, audit: false, environment: 'development' })
+  await app.register(secureApi, {
+    auth: { issuer: issuer.issuer, audience: issuer.audience },
+    cors: { origins: ['https://app.example.com'] },
+    audit: false,
+    environment: 'development'
+  })
   app.get('/orders', { config: { scope: 'api.read' } }, async () => [])
   app.get('/open', { config: { public: true } }, async () => [])
   return await listen(app)
@@ -178,7 +198,8 @@ t.test('api: one with the suite has nothing to mend', async t => {
   const { exit, bad, told } = await examine(['api', `${origin}/orders`, '--origin', 'https://app.example.com'])
   t.strictSame(bad, [])
   t.equal(exit, 0)
-  for (const code of ['API_CHALLENGE ok', 'API_FORGED ok', 'API_HEADERS bad URL ok', 'API_HEADERS 404 ok', 'API_CORS_ORIGIN https://app.example.com ok', 'API_METHOD ok', 'API_BANNER ok', 'API_LEAK ok']) t.ok(told.includes(code), code)
+  for (const code of ['API_CHALLENGE ok', 'API_FORGED ok', 'API_HEADERS bad URL ok', 'API_HEADERS 404 ok',
+    'API_CORS_ORIGIN https://app.example.com ok', 'API_METHOD ok', 'API_BANNER ok', 'API_LEAK ok']) t.ok(told.includes(code), code)
   const open = await examine(['api', `${origin}/open`, '--origin', 'https://other.example.com'])
   t.strictSame(open.bad, ['API_CORS_ORIGIN https://other.example.com'])
   t.ok(open.told.includes('API_CHALLENGE note'))
@@ -198,13 +219,15 @@ t.test('api: one where everything is wrong, over TLS that nobody trusts', async 
   const { cert, key } = new Certificates(folder).issue()
   const url = await serve(t, (request, response) => {
     const { origin = '*', authorization } = request.headers
-    response.setHeader('access-control-allow-origin', origin).setHeader('access-control-allow-credentials', 'true').setHeader('server', 'nginx/1.2.3')
+    response.setHeader('access-control-allow-origin', origin).setHeader('access-control-allow-credentials', 'true').setHeader('server',
+      'nginx/1.2.3')
     response.statusCode = request.method === 'TRACE' ? 200 : authorization === undefined ? 401 : 500
     response.end('TypeError: x\n    at verify (/srv/app/auth.js:10:20)')
   }, { cert, key, minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' })
   const { exit, bad, told } = await examine(['api', `${url}/orders`])
   t.equal(exit, 1)
-  for (const code of ['TLS_CHAIN', 'TLS_FLOOR', 'API_HEADERS GET /orders', 'API_BANNER', 'API_CHALLENGE', 'API_FORGED', 'API_LEAK', 'API_CORS_FOREIGN https://stranger.invalid', 'API_CORS_FOREIGN null', 'API_METHOD']) t.ok(bad.includes(code), code)
+  for (const code of ['TLS_CHAIN', 'TLS_FLOOR', 'API_HEADERS GET /orders', 'API_BANNER', 'API_CHALLENGE', 'API_FORGED', 'API_LEAK',
+    'API_CORS_FOREIGN https://stranger.invalid', 'API_CORS_FOREIGN null', 'API_METHOD']) t.ok(bad.includes(code), code)
   t.ok(told.includes('TLS_PROTOCOL ok'))
 })
 
@@ -214,7 +237,8 @@ t.test('tls: how near the end of a certificate is', async t => {
   const told = async (days: number) => {
     const findings = new Findings()
     await examineTls({ host, port: Number(port) }, findings, Date.now() + days * 86_400_000)
-    return findings.list.filter(({ code }) => code === 'TLS_EXPIRY' || code === 'TLS_CERTIFICATE').map(({ code, level }) => `${code} ${level}`)
+    return findings.list.filter(({ code }) => code === 'TLS_EXPIRY' ||
+      code === 'TLS_CERTIFICATE').map(({ code, level }) => `${code} ${level}`)
   }
   t.strictSame(await told(1), ['TLS_CERTIFICATE ok', 'TLS_EXPIRY ok'])
   t.strictSame(await told(65), ['TLS_CERTIFICATE ok', 'TLS_EXPIRY warning'])
@@ -268,20 +292,26 @@ t.test('token: accepted by the keys of a file and of the issuer, and the signatu
   t.equal(issuer.hits.jwks, fetches + 1)
   t.match(await examine(['token', ...expected], { cwd, input: token }), { exit: 0, bad: ['TOKEN_SIGNATURE'] })
   const env = { SECURE_API_ISSUER: issuer.issuer, SECURE_API_AUDIENCE: 'api://other' }
-  t.strictSame((await examine(['token'], { cwd, input: token, env })).bad, ['TOKEN_VERDICT SECURE_API_TOKEN_AUDIENCE', 'TOKEN_CHECK SECURE_API_TOKEN_AUDIENCE', 'TOKEN_SIGNATURE'])
-  for (const name of ['nothing.json', 'wrong.json']) t.equal((await run(['token', ...expected, '--jwks', name], { cwd, input: token })).exit, 2, name)
+  t.strictSame((await examine(['token'], { cwd, input: token, env })).bad,
+    ['TOKEN_VERDICT SECURE_API_TOKEN_AUDIENCE', 'TOKEN_CHECK SECURE_API_TOKEN_AUDIENCE', 'TOKEN_SIGNATURE'])
+  for (const name of ['nothing.json', 'wrong.json']) {
+    t.equal((await run(['token', ...expected, '--jwks', name],
+      { cwd, input: token })).exit, 2, name)
+  }
 })
 
 t.test('token: every check that fails is named, the one that an API would name first', async t => {
   const issuer = await startIssuer(t)
   const now = Math.floor(Date.now() / 1000)
   const failing = async (token: string, ...more: string[]) => {
-    const { bad } = await examine(['token', '--issuer', issuer.issuer, '--audience', 'api://test', ...more], { input: token, cwd: t.testdir({ 'jwks.json': JSON.stringify(issuer.jwks) }) })
+    const { bad } = await examine(['token', '--issuer', issuer.issuer, '--audience', 'api://test', ...more],
+      { input: token, cwd: t.testdir({ 'jwks.json': JSON.stringify(issuer.jwks) }) })
     return bad.filter(code => code.startsWith('TOKEN_CHECK')).map(code => code.replace('TOKEN_CHECK SECURE_API_TOKEN_', ''))
   }
   t.strictSame(await failing(issuer.sign()), [])
-  t.strictSame(await failing(issuer.sign({ iss: 'https://other.example', aud: 'x', exp: now - 600, nbf: now + 600 }, { typ: 'jwt' }), '--algorithms', 'ES256', '--profile', 'at+jwt'),
-    ['ALGORITHM', 'ISSUER', 'TYPE', 'EXPIRED', 'NOT_YET_VALID', 'AUDIENCE'])
+  t.strictSame(await failing(issuer.sign({ iss: 'https://other.example', aud: 'x', exp: now - 600, nbf: now + 600 }, { typ: 'jwt' }),
+    '--algorithms', 'ES256', '--profile', 'at+jwt'),
+  ['ALGORITHM', 'ISSUER', 'TYPE', 'EXPIRED', 'NOT_YET_VALID', 'AUDIENCE'])
   t.strictSame(await failing(issuer.sign({ nonce: 'n' }, { typ: 'JWT' })), ['TYPE'])
   t.strictSame(await failing(issuer.sign({ cnf: { jkt: 'x' } })), ['BOUND'])
   t.strictSame(await failing(issuer.sign({ jti: undefined }), '--profile', 'at+jwt'), ['CLAIMS'])
@@ -299,7 +329,10 @@ t.test('token: every check that fails is named, the one that an API would name f
 })
 
 t.test('token: what is no token, and what says too little', async t => {
-  for (const input of ['opaque', 'a.b.c.d.e', 'a.b.c', '{}']) t.match(await examine(['token'], { input }), { exit: 1, bad: ['TOKEN_FORM'] }, input)
+  for (const input of ['opaque', 'a.b.c.d.e', 'a.b.c', '{}']) {
+    t.match(await examine(['token'], { input }),
+      { exit: 1, bad: ['TOKEN_FORM'] }, input)
+  }
   const issuer = await startIssuer(t)
   t.strictSame((await examine(['token'], { input: issuer.sign({ aud: undefined }) })).bad, ['TOKEN_VERDICT'])
   const long = await examine(['token'], { input: issuer.sign({ exp: Math.floor(Date.now() / 1000) + 8 * 86_400 }) })
@@ -323,14 +356,22 @@ t.test('everything that the environment names', async t => {
   const issuer = await startIssuer(t)
   const redis = await startRedis('--maxmemory', '50mb', '--maxmemory-policy', 'volatile-ttl')
   t.teardown(() => redis.close())
-  const env = { SECURE_API_ISSUER: issuer.issuer, SECURE_API_AUDIENCE: 'api://test', SECURE_API_CORS_ORIGINS: 'https://app.example.com', SECURE_API_REDIS_URL: redis.url, NODE_ENV: 'development' }
+  const env = {
+    SECURE_API_ISSUER: issuer.issuer,
+    SECURE_API_AUDIENCE: 'api://test',
+    SECURE_API_CORS_ORIGINS: 'https://app.example.com',
+    SECURE_API_REDIS_URL: redis.url,
+    NODE_ENV: 'development'
+  }
   const { exit, examinations, told } = await examine([], { env })
   t.equal(exit, 0)
   t.equal(examinations.length, 3)
-  for (const code of ['ENVIRONMENT_NODE_ENV ok', 'ENVIRONMENT_VARIABLES ok', 'ENVIRONMENT_ORIGINS ok', 'ISSUER_KEYS ok', 'REDIS_SCRIPT ok']) t.ok(told.includes(code), code)
+  for (const code of ['ENVIRONMENT_NODE_ENV ok', 'ENVIRONMENT_VARIABLES ok', 'ENVIRONMENT_ORIGINS ok', 'ISSUER_KEYS ok',
+    'REDIS_SCRIPT ok']) t.ok(told.includes(code), code)
   const wrong = await examine([], { env: { SECURE_API_AUDIENCE: 'x', SECURE_API_CORS_ORIGINS: 'app.example.com', NODE_ENV: 'prod' } })
   t.match(wrong, { exit: 1 })
-  t.strictSame(wrong.bad, ['ENVIRONMENT_NODE_ENV', 'ENVIRONMENT_VARIABLES SECURE_API_ENVIRONMENT_MISSING', 'ENVIRONMENT_ORIGINS SECURE_API_CORS_ORIGIN_INVALID'])
+  t.strictSame(wrong.bad, ['ENVIRONMENT_NODE_ENV', 'ENVIRONMENT_VARIABLES SECURE_API_ENVIRONMENT_MISSING',
+    'ENVIRONMENT_ORIGINS SECURE_API_CORS_ORIGIN_INVALID'])
 })
 
 t.test('the report: levels, fixes and totals, as wide as the terminal', async t => {
@@ -346,8 +387,10 @@ t.test('the report: levels, fixes and totals, as wide as the terminal', async t 
 
 t.test('mistakes in the arguments', async t => {
   const wrong = [
-    ['tokn'], ['issuer'], ['issuer', 'a', 'b'], ['api'], ['api', 'ftp://x'], ['redis'], ['token', 'eyJ.e.x'], ['issuer', 'https://x.example', '--preset', 'none'],
-    ['token', '--algorithms', 'HS256'], ['token', '--profile', 'strict'], ['token', '--issuer', 'nonsense'], ['--nonsense'], ['token', '--tenants', 'x', '--issuer', 'https://x.example']
+    ['tokn'], ['issuer'], ['issuer', 'a', 'b'], ['api'], ['api', 'ftp://x'], ['redis'], ['token', 'eyJ.e.x'],
+    ['issuer', 'https://x.example', '--preset', 'none'],
+    ['token', '--algorithms', 'HS256'], ['token', '--profile', 'strict'], ['token', '--issuer', 'nonsense'], ['--nonsense'],
+    ['token', '--tenants', 'x', '--issuer', 'https://x.example']
   ]
   for (const args of wrong) t.match(await run(args, { input: 'x.y.z' }), { exit: 2, stdout: '' }, args.join(' '))
 })
@@ -369,7 +412,8 @@ t.test('15 C3: doctor token says nothing is accepted that a server refuses, and 
   const issuer = await startIssuer(t)
   const told = async (input: string, ...more: string[]) => await examine(['token', ...more], { input })
   const assumed = await told(issuer.sign(), '--fetch-keys')
-  t.match(assumed.findings.find(({ code, level }) => code === 'TOKEN_VERDICT' && level === 'note'), { what: /issuer and audience taken from the token/ })
+  t.match(assumed.findings.find(({ code, level }) => code === 'TOKEN_VERDICT' && level === 'note'),
+    { what: /issuer and audience taken from the token/ })
   t.ok(!assumed.told.includes('TOKEN_VERDICT ok'), 'what the API expects is not known')
   for (const iss of ['https://login.microsoftonline.com/common/v2.0', 'https://tenant.eu.auth0.com', 'http://login.example.com']) {
     const found = await told(tokenOf({ iss }))
@@ -377,20 +421,31 @@ t.test('15 C3: doctor token says nothing is accepted that a server refuses, and 
   }
   const auth0 = { iss: 'https://tenant.eu.auth0.com/', scope: 'a', permissions: ['b'] }
   t.match((await told(tokenOf(auth0))).findings.find(({ code }) => code === 'TOKEN_PRESET'), { level: 'note', what: /preset: 'auth0'/ })
-  t.match((await told(tokenOf(auth0), '--issuer', auth0.iss)).findings.find(({ code }) => code === 'TOKEN_PRESET'), { level: 'warning', fix: /preset: 'auth0'/ })
-  const checkOf = async (claims: object, ...more: string[]) => (await told(tokenOf({ iss: issuer.issuer, ...claims }), '--issuer', issuer.issuer, '--audience', 'api://orders', ...more)).findings.find(({ code }) => code === 'TOKEN_CHECK')?.what
+  t.match((await told(tokenOf(auth0), '--issuer', auth0.iss)).findings.find(({ code }) => code === 'TOKEN_PRESET'),
+    { level: 'warning', fix: /preset: 'auth0'/ })
+  const checkOf = async (claims: object, ...more: string[]) =>
+    (await told(tokenOf({ iss: issuer.issuer, ...claims }), '--issuer', issuer.issuer, '--audience', 'api://orders',
+      ...more)).findings.find(({ code }) => code === 'TOKEN_CHECK')?.what
   t.match(await checkOf({ jti: 7 }), /^jti is 7\. /)
   t.match(await checkOf({ exp: 'soon', sub: '' }), /^exp is "soon"; sub is ""\. /)
   t.match(await checkOf({}, '--profile', 'at+jwt'), /^jti is absent\. /)
-  const roles = ['--issuer', issuer.issuer, '--audience', 'api://test', '--scope-claims', 'rights', '--role-claims', 'groups,realm.roles', '--fetch-keys']
-  t.match((await told(issuer.sign({ rights: 'api.read', groups: ['g'], realm: { roles: ['admin'] } }), ...roles)).findings.find(({ code }) => code === 'TOKEN_PRINCIPAL'), { what: /scopes: api\.read; roles: g, admin/ })
-  const graph = tokenOf({ iss: 'https://sts.windows.net/2f0d3b9e-1f8b-4c1f-9d4e-7a3a4e1f0b11/', aud: '00000003-0000-0000-c000-000000000000', scp: 'User.Read' }, { typ: 'JWT', nonce: 'n' })
+  const roles = ['--issuer', issuer.issuer, '--audience', 'api://test', '--scope-claims', 'rights', '--role-claims', 'groups,realm.roles',
+    '--fetch-keys']
+  t.match((await told(issuer.sign({ rights: 'api.read', groups: ['g'], realm: { roles: ['admin'] } }),
+    ...roles)).findings.find(({ code }) => code === 'TOKEN_PRINCIPAL'), { what: /scopes: api\.read; roles: g, admin/ })
+  const graph = tokenOf({
+    iss: 'https://sts.windows.net/2f0d3b9e-1f8b-4c1f-9d4e-7a3a4e1f0b11/',
+    aud: '00000003-0000-0000-c000-000000000000',
+    scp: 'User.Read'
+  }, { typ: 'JWT', nonce: 'n' })
   t.match((await told(graph)).findings.find(({ subject }) => subject === 'Microsoft Graph'), { level: 'error', fix: /api:\/\/<client id>/ })
 })
 
 t.test('15 C5: doctor redis takes the key prefix, and passes the rights that our recipe gives', async t => {
-  const recipe = /^user limits on >secret (.+)$/m.exec(readFileSync(new URL('../../docs/recipes/redis-cluster.md', import.meta.url), 'utf8'))?.[1] ?? ''
-  const redis = await startRedis('--maxmemory', '50mb', '--maxmemory-policy', 'volatile-ttl', '--user', 'limits', 'on', '>secret', ...recipe.split(' '))
+  const recipe = /^user limits on >secret (.+)$/m.exec(readFileSync(new URL('../../docs/recipes/redis-cluster.md', import.meta.url),
+    'utf8'))?.[1] ?? ''
+  const redis = await startRedis('--maxmemory', '50mb', '--maxmemory-policy', 'volatile-ttl', '--user', 'limits', 'on', '>secret',
+    ...recipe.split(' '))
   t.teardown(() => redis.close())
   const url = `redis://limits:secret@127.0.0.1:${redis.port}`
   t.strictSame((await examine(['redis', url, '--key-prefix', 'orders:'])).bad, [])
@@ -412,7 +467,11 @@ t.test('15 C5: doctor api knows answers that nginx makes itself', async t => {
       response.writeHead(request.method === 'TRACE' ? 405 : 400).end(page('400 Bad Request'))
       return
     }
-    const { statusCode, headers, body } = await app.inject({ url: request.url ?? '/', method: request.method as 'GET', headers: request.headers as Record<string, string> })
+    const { statusCode, headers, body } = await app.inject({
+      url: request.url ?? '/',
+      method: request.method as 'GET',
+      headers: request.headers as Record<string, string>
+    })
     for (const [name, value] of Object.entries(headers)) if (value !== undefined && name !== 'connection') response.setHeader(name, value)
     response.writeHead(statusCode).end(body)
   })

@@ -11,7 +11,10 @@ import { languages, type Language } from '../../cli/generate/application.ts'
 import { applicationFiles, type Files } from '../../cli/generate/files.ts'
 import { isPackageName, nameOf, shortName } from '../../cli/generate/name.ts'
 import { originOf } from '../../cli/generate/origin.ts'
-import { callingPackageManager, packageManagerNames, packageManagers, type PackageManagerName } from '../../cli/generate/package-managers.ts'
+import {
+  callingPackageManager, packageManagerNames, packageManagers,
+  type PackageManagerName
+} from '../../cli/generate/package-managers.ts'
 import { versions } from '../../cli/generate/versions.ts'
 import { withoutTypes, writeJavaScriptTemplate } from '../../scripts/javascript-template.ts'
 import { fakeTerminal } from './terminal.ts'
@@ -28,7 +31,8 @@ interface Manifest {
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
-const filesOf = (language: Language, packageManager: PackageManagerName = 'npm') => applicationFiles(root, { name: 'my-api', language, packageManager })
+const filesOf = (language: Language, packageManager: PackageManagerName = 'npm') => applicationFiles(root,
+  { name: 'my-api', language, packageManager })
 const textOf = (files: Files, path: string) => files.get(path) ?? ''
 const manifestOf = (files: Files) => JSON.parse(textOf(files, 'package.json')) as Manifest
 
@@ -39,11 +43,13 @@ async function call (args: readonly string[], given: Parameters<typeof fakeTermi
 }
 
 t.test('every language with every package manager: all files, every word filled in, and the same names', async t => {
-  const wanted = ['.dockerignore', '.env.development', '.env.example', '.github/workflows/ci.yml', '.gitignore', 'Dockerfile', 'README.md', 'package.json']
+  const wanted = ['.dockerignore', '.env.development', '.env.example', '.github/workflows/ci.yml', '.gitignore', 'Dockerfile', 'README.md',
+    'package.json']
   for (const language of languages) {
     for (const packageManager of packageManagerNames) {
       const files = filesOf(language, packageManager)
-      for (const name of [...wanted, `src/app.${language}`, `src/plugins/secure-api.${language}`, `src/routes/login/index.${language}`, `test/app.test.${language}`]) {
+      for (const name of [...wanted, `src/app.${language}`, `src/plugins/secure-api.${language}`, `src/routes/login/index.${language}`,
+        `test/app.test.${language}`]) {
         t.ok(files.has(name), `${language} ${packageManager}: ${name}`)
       }
       for (const [path, text] of files) {
@@ -66,7 +72,8 @@ t.test('the JavaScript template is the TypeScript one without its types', async 
 /** As the compiler prints it; only one printer, so that layout does not matter. */
 function printed (source: string): string {
   const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true }
-  return ts.transpileModule(source, { compilerOptions, fileName: 'source.ts' }).outputText.replace(/, \{ *\}/, '').replaceAll(".ts'", ".js'").replace(/\((\w+)\) =>/g, '$1 =>')
+  return ts.transpileModule(source, { compilerOptions, fileName: 'source.ts' }).outputText.replace(/, \{ *\}/, '').replaceAll(".ts'",
+    ".js'").replace(/\((\w+)\) =>/g, '$1 =>')
 }
 
 t.test('what is left of TypeScript keeps its comments, blank lines and spaces', async t => {
@@ -152,7 +159,8 @@ t.test('the image copies what is there, runs as node and installs what the lock 
       const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, names = '']) => names.split(' '))
       for (const name of copied) {
         t.ok(sent.includes(name), `${name} is sent to the builder`)
-        t.ok(name === packageManagers[packageManager].lockFile || [...files.keys()].some(path => path === name || path.startsWith(`${name}/`)), `${name} exists`)
+        t.ok(name === packageManagers[packageManager].lockFile ||
+          [...files.keys()].some(path => path === name || path.startsWith(`${name}/`)), `${name} exists`)
       }
       t.match(dockerfile, /^USER node$/m)
       t.match(dockerfile, /^ENV NODE_ENV=production/m)
@@ -176,9 +184,17 @@ t.test('the workflow pins its actions, may only read, and uses the package manag
 
 t.test('names: what npm takes, and what becomes of a folder', async t => {
   for (const name of ['my-api', '@acme/orders', 'a', 'x.y_z', 'n'.repeat(214)]) t.ok(isPackageName(name), name)
-  for (const name of ['', 'My-Api', '.hidden', '_x', 'a b', '@acme', '@acme/', '@/x', 'a/b', 'ä', 'node_modules', 'fastify', 'fastify-secure-api', 'n'.repeat(215)]) t.notOk(isPackageName(name), name)
+  for (const name of ['', 'My-Api', '.hidden', '_x', 'a b', '@acme', '@acme/', '@/x', 'a/b', 'ä', 'node_modules', 'fastify',
+    'fastify-secure-api', 'n'.repeat(215)]) t.notOk(isPackageName(name), name)
   const folders: Readonly<Record<string, string>> = {
-    '/x/my-api': 'my-api', '/x/My API': 'my-api', '/x/.hidden': 'hidden', '/x/Ünïque': 'u-ni-que', '/x/日本': 'my-api', '/x/fastify': 'fastify-app', '/x/node_modules': 'node_modules-app', '/': 'my-api'
+    '/x/my-api': 'my-api',
+    '/x/My API': 'my-api',
+    '/x/.hidden': 'hidden',
+    '/x/Ünïque': 'u-ni-que',
+    '/x/日本': 'my-api',
+    '/x/fastify': 'fastify-app',
+    '/x/node_modules': 'node_modules-app',
+    '/': 'my-api'
   }
   for (const [folder, name] of Object.entries(folders)) {
     t.equal(nameOf(folder), name, folder)
@@ -186,7 +202,8 @@ t.test('names: what npm takes, and what becomes of a folder', async t => {
   }
   t.ok(isPackageName(nameOf(`/x/${'n'.repeat(250)}`)))
   t.equal(shortName('@acme/orders'), 'orders')
-  t.equal(textOf(applicationFiles(root, { name: '@acme/orders', language: 'js', packageManager: 'npm' }), 'src/plugins/secure-api.js').includes("'api://orders'"), true)
+  t.equal(textOf(applicationFiles(root, { name: '@acme/orders', language: 'js', packageManager: 'npm' }),
+    'src/plugins/secure-api.js').includes("'api://orders'"), true)
 })
 
 t.test('the application depends on what generated it: checkout, release, or file', async t => {
@@ -225,11 +242,13 @@ t.test('into a new folder, an empty one, and one with a fresh repository; not in
 t.test('arguments: name, language, package manager; mistakes are named before anything is written', async t => {
   const cwd = t.testdir({})
   await call(['Orders API', '--no-install'], { cwd, env: { npm_config_user_agent: 'pnpm/10.1.0 npm/? node/v24.0.0' } })
-  t.match(manifestOf(new Map([['package.json', readFileSync(join(cwd, 'Orders API/package.json'), 'utf8')]])), { name: 'orders-api', private: true })
+  t.match(manifestOf(new Map([['package.json', readFileSync(join(cwd, 'Orders API/package.json'), 'utf8')]])),
+    { name: 'orders-api', private: true })
   t.match(readFileSync(join(cwd, 'Orders API/README.md'), 'utf8'), 'pnpm run dev')
   await call(['other', '--name', '@acme/orders', '--package-manager', 'yarn', '--no-install'], { cwd })
   t.match(readFileSync(join(cwd, 'other/package.json'), 'utf8'), '"name": "@acme/orders"')
-  const wrong = [['x', 'y'], ['x', '--lang', 'coffee'], ['x', '--package-manager', 'bower'], ['x', '--name', 'A B'], ['x', '--colour'], [''], []]
+  const wrong = [['x', 'y'], ['x', '--lang', 'coffee'], ['x', '--package-manager', 'bower'], ['x', '--name', 'A B'], ['x', '--colour'],
+    [''], []]
   for (const args of wrong) {
     await t.rejects(call(args, { cwd }), { name: /UsageError|TypeError/ }, args.join(' '))
   }
@@ -237,7 +256,13 @@ t.test('arguments: name, language, package manager; mistakes are named before an
 })
 
 t.test('the package manager that runs the command is taken', async t => {
-  const agents: Readonly<Record<string, PackageManagerName>> = { 'npm/11.4.2 node/v24.1.0 linux x64': 'npm', 'yarn/1.22.22 npm/? node/v20.19.0': 'yarn', 'pnpm/10.0.0 npm/?': 'pnpm', 'bun/1.2.0': 'npm', '': 'npm' }
+  const agents: Readonly<Record<string, PackageManagerName>> = {
+    'npm/11.4.2 node/v24.1.0 linux x64': 'npm',
+    'yarn/1.22.22 npm/? node/v20.19.0': 'yarn',
+    'pnpm/10.0.0 npm/?': 'pnpm',
+    'bun/1.2.0': 'npm',
+    '': 'npm'
+  }
   for (const [agent, name] of Object.entries(agents)) t.equal(callingPackageManager({ npm_config_user_agent: agent }), name, agent)
   t.equal(callingPackageManager({}), 'npm')
 })
@@ -286,14 +311,23 @@ t.test('installing: the package manager runs in the folder; when it fails the fi
 
 t.test('create-secure-api has the same version and runs `generate`', async t => {
   const folder = join(root, 'create-secure-api')
-  const { version, dependencies, bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest & { bin: Record<string, string> }
+  const { version, dependencies, bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest & {
+    bin: Record<string,
+    string>
+  }
   t.equal(version, own.version)
   t.equal(dependencies['fastify-secure-api'], own.version)
   t.ok(statSync(join(folder, bin['create-secure-api'] ?? '')).mode & 0o100, 'it is executable')
   const project = t.testdir({
     'index.js': readFileSync(join(folder, 'index.js')),
     'package.json': '{"type":"module"}',
-    node_modules: { 'fastify-secure-api': { 'package.json': '{"type":"module"}', dist: { cli: { 'main.js': 'console.log(process.argv.slice(2).join())' } } } }
+    node_modules: {
+      'fastify-secure-api': {
+        'package.json': '{"type":"module"}',
+        dist: { cli: { 'main.js': 'console.log(process.argv.slice(2).join())' } }
+      }
+    }
   })
-  t.equal(execFileSync(process.execPath, ['index.js', 'my-api', '--lang', 'js'], { cwd: project, encoding: 'utf8' }), 'generate,my-api,--lang,js\n')
+  t.equal(execFileSync(process.execPath, ['index.js', 'my-api', '--lang', 'js'], { cwd: project, encoding: 'utf8' }),
+    'generate,my-api,--lang,js\n')
 })

@@ -71,7 +71,8 @@ t.test('another failure is one line and exit code 1; DEBUG adds the stack', asyn
 
 t.test('colour: where a terminal understands it and nobody asked for none', async t => {
   const stream = (isTTY: boolean, columns?: number) => ({ isTTY, ...(columns === undefined ? {} : { columns }) })
-  const given = (env: NodeJS.ProcessEnv, tty = true) => terminalOf({ stdin: stream(tty), stdout: stream(tty, 72), stderr: stream(tty), env, cwd: () => '/' } as unknown as NodeJS.Process)
+  const given = (env: NodeJS.ProcessEnv, tty = true) =>
+    terminalOf({ stdin: stream(tty), stdout: stream(tty, 72), stderr: stream(tty), env, cwd: () => '/' } as unknown as NodeJS.Process)
   t.match(given({}), { colour: true, interactive: true, columns: 72 })
   t.match(given({}, false), { colour: false, interactive: false, columns: 100 })
   t.match(given({ NO_COLOR: '1' }), { colour: false })
@@ -104,7 +105,9 @@ t.test('the compiled command', async t => {
     symlinkSync(main, link)
     // `env` finds the Node of this test: another one of the machine may refuse what tap put into NODE_OPTIONS.
     const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}` }
-    const printed = await new Promise((resolve, reject) => execFile(link, ['--version'], { env }, (error, stdout) => error === null ? resolve(stdout) : reject(error)))
+    const printed = await new Promise((resolve, reject) => execFile(link, ['--version'], { env }, (error, stdout) => error === null
+      ? resolve(stdout)
+      : reject(error)))
     t.equal(printed, `${version}\n`)
   })
 
@@ -161,12 +164,14 @@ export default async function app (fastify, options) {
     const checked = await run(['routes', 'orders.js', '--check', '--json'], fixtures, actions)
     t.equal(checked.code, 1)
     const { findings } = JSON.parse(checked.stdout) as { findings: Array<{ severity: string, source: { file: string, line: number } }> }
-    const line = readFileSync(join(root, 'test/cli/fixtures/orders.ts'), 'utf8').split('\n').findIndex(text => text.includes('/internal/metrics')) + 1
+    const line = readFileSync(join(root, 'test/cli/fixtures/orders.ts'),
+      'utf8').split('\n').findIndex(text => text.includes('/internal/metrics')) + 1
     t.match(findings[0]?.source, { file: 'orders.ts', line }, 'the source is named, not what was compiled from it')
     t.match(checked.stderr, `::error file=test/cli/fixtures/orders.ts,line=${line},title=SECURE_API_POSTURE_NO_RULE::`)
     writeFileSync(accepted, JSON.stringify({ version: 1, accepted: findings.filter(({ severity }) => severity === 'error') }))
     t.equal((await run(['routes', 'orders.js', '--check', '--baseline', accepted], fixtures)).code, 0)
-    const strict = await run(['routes', 'orders.js', '--check', '--baseline', accepted, '--fail-on', 'warning', '--output', output], fixtures, actions)
+    const strict = await run(['routes', 'orders.js', '--check', '--baseline', accepted, '--fail-on', 'warning', '--output', output],
+      fixtures, actions)
     t.equal(strict.code, 1)
     t.match(strict.stdout, /^::warning /, 'only annotations: the text went to the file')
     t.match(readFileSync(output, 'utf8'), '5 warnings, 1 note; 4 accepted')

@@ -34,7 +34,8 @@ const application: Application = {
 
 /** Codes and details that one route, or one application, gives rise to. */
 function found (row: Partial<Row>, of: Partial<Application> = {}): string[] {
-  return check({ application: { ...application, ...of }, rows: [{ ...tidy, ...row }] }).map(({ code, detail }) => `${code.slice('SECURE_API_POSTURE_'.length)}${detail === '' ? '' : `: ${detail}`}`)
+  return check({ application: { ...application, ...of }, rows: [{ ...tidy, ...row }] }).map(({ code, detail }) =>
+    `${code.slice('SECURE_API_POSTURE_'.length)}${detail === '' ? '' : `: ${detail}`}`)
 }
 
 const open = { kind: 'public' } as const
@@ -50,14 +51,17 @@ const cases: ReadonlyArray<readonly [title: string, Partial<Row>, ...codes: stri
   ['a credential is enough to read', { access: authenticated, methods: ['GET'] }],
   ['public, ten a minute', { access: open }],
   ['public, sixty an hour', { access: open, rateLimit: [{ ...tight, limit: 60, windowMs: 3_600_000 }] }],
-  ['public, a hundred an hour, all at once', { access: open, rateLimit: [{ ...tight, limit: 100, windowMs: 3_600_000 }] }, 'PUBLIC_UNSAFE: 100 an hour'],
+  ['public, a hundred an hour, all at once', { access: open, rateLimit: [{ ...tight, limit: 100, windowMs: 3_600_000 }] },
+    'PUBLIC_UNSAFE: 100 an hour'],
   ['public, a hundred a minute', { access: open, rateLimit: [loose] }, 'PUBLIC_UNSAFE: 100 a minute'],
   ['public, one of two limits is tight', { access: open, rateLimit: [loose, tight] }],
-  ['public, the tight one only counts', { access: open, rateLimit: [loose, { ...tight, dryRun: true }] }, 'PUBLIC_UNSAFE: 100 a minute, 10 a minute (dry run)'],
+  ['public, the tight one only counts', { access: open, rateLimit: [loose, { ...tight, dryRun: true }] },
+    'PUBLIC_UNSAFE: 100 a minute, 10 a minute (dry run)'],
   ['public, two at once', { access: open, rateLimit: [{ ...tight, limit: 2, algorithm: 'concurrency' }] }, 'PUBLIC_UNSAFE: 2 at once'],
   ['public without a limit', { access: open, rateLimit: false }, 'PUBLIC_UNSAFE: no limit'],
   ['public reads', { access: open, methods: ['GET'], rateLimit: [loose] }],
-  ['one of several methods changes something', { access: open, methods: ['GET', 'DELETE'], rateLimit: [loose] }, 'PUBLIC_UNSAFE: 100 a minute'],
+  ['one of several methods changes something', { access: open, methods: ['GET', 'DELETE'], rateLimit: [loose] },
+    'PUBLIC_UNSAFE: 100 a minute'],
   ['nobody is authenticated', { access: { kind: 'open' }, rateLimit: [loose] }, 'PUBLIC_UNSAFE: 100 a minute'],
   ['the collector of browser reports', { access: open, rateLimit: [{ ...tight, limit: 60 }], audit: false, handler: 'collectViolations' }],
   ['a wildcard scope', { access: { kind: 'rule', rule: { scope: { any: ['api.read', 'api.*'] } } } }, 'WILDCARD: api.*'],
@@ -66,13 +70,16 @@ const cases: ReadonlyArray<readonly [title: string, Partial<Row>, ...codes: stri
   ['declared before the suite', { coverage: 'early', access: { kind: 'unknown' } }, 'EARLY'],
   ['the limit is off', { rateLimit: false }, 'LIMIT_OFF'],
   ['the limit only counts', { rateLimit: [{ ...tight, dryRun: true }] }, 'LIMIT_DRY_RUN'],
-  ['wider CORS', { cors: { origins: ['https://evil.example'], credentials: true } }, 'CORS_WIDER: origin https://evil.example, credentials'],
+  ['wider CORS', { cors: { origins: ['https://evil.example'], credentials: true } },
+    'CORS_WIDER: origin https://evil.example, credentials'],
   ['narrower CORS', { cors: { origins: ['https://shop.example.org'], credentials: false } }],
   ['no CORS', { cors: false }],
   ['headers of a page', { headers: { profile: 'html', crossOriginOpenerPolicy: 'same-origin-allow-popups' } }],
   ['no policy for content', { headers: { contentSecurityPolicy: false } }, 'HEADERS_WEAKENED: contentSecurityPolicy: false'],
-  ['anybody may frame', { headers: { contentSecurityPolicy: { directives: { 'frame-ancestors': ['*'] } } } }, 'HEADERS_WEAKENED: frame-ancestors *'],
-  ['a shared cache may keep it', { methods: ['GET'], headers: { cacheControl: 'max-age=60, S-MaxAge=600' } }, 'SHARED_CACHE: max-age=60, S-MaxAge=600'],
+  ['anybody may frame', { headers: { contentSecurityPolicy: { directives: { 'frame-ancestors': ['*'] } } } },
+    'HEADERS_WEAKENED: frame-ancestors *'],
+  ['a shared cache may keep it', { methods: ['GET'], headers: { cacheControl: 'max-age=60, S-MaxAge=600' } },
+    'SHARED_CACHE: max-age=60, S-MaxAge=600'],
   ['a private cache may keep it', { methods: ['GET'], headers: { cacheControl: 'private, max-age=60, must-revalidate' } }],
   ['a shared cache may keep what is public', { methods: ['GET'], access: open, headers: { cacheControl: 'public, max-age=60' } }],
   ['a change leaves no trace', { audit: false }, 'AUDIT_OFF'],
@@ -95,13 +102,19 @@ t.test('findings about the application', async t => {
 t.test('every code can be found, except that of the baseline, which has its own test', async t => {
   const seen = new Set([
     ...cases.flatMap(([, row]) => found(row)),
-    ...found({}, { suites: 0, controls: { authentication: false, 'rate limit': true, headers: false, audit: true }, addressLimits: [], cors: { origins: ['*'] } })
+    ...found({}, {
+      suites: 0,
+      controls: { authentication: false, 'rate limit': true, headers: false, audit: true },
+      addressLimits: [],
+      cors: { origins: ['*'] }
+    })
   ].map(text => `SECURE_API_POSTURE_${text.split(':', 1)[0]}`))
   t.strictSame(Object.keys(findingCodes).filter(code => !seen.has(code)), ['SECURE_API_POSTURE_BASELINE_STALE'])
 })
 
 t.test('the gravest come first', async t => {
-  const rows = [{ ...tidy, url: '/files/*', methods: ['GET'], access: open }, { ...tidy, audit: false }, { ...tidy, access: { kind: 'closed' } as const }]
+  const rows = [{ ...tidy, url: '/files/*', methods: ['GET'], access: open }, { ...tidy, audit: false },
+    { ...tidy, access: { kind: 'closed' } as const }]
   t.strictSame(check({ application, rows }).map(({ severity }) => severity), severities)
 })
 
@@ -116,7 +129,12 @@ t.test('CORS: what is wider than the application allows', async t => {
   t.strictSame(wider({ origins: ['https://x.example'] }, undefined), ['origin https://x.example'])
 })
 
-const one: Finding = { ...findingCodes.SECURE_API_POSTURE_PUBLIC_UNSAFE, code: 'SECURE_API_POSTURE_PUBLIC_UNSAFE', route: 'POST /login', detail: '100 a minute' }
+const one: Finding = {
+  ...findingCodes.SECURE_API_POSTURE_PUBLIC_UNSAFE,
+  code: 'SECURE_API_POSTURE_PUBLIC_UNSAFE',
+  route: 'POST /login',
+  detail: '100 a minute'
+}
 const two: Finding = { ...findingCodes.SECURE_API_POSTURE_NO_RULE, code: 'SECURE_API_POSTURE_NO_RULE', route: 'GET /a', detail: '' }
 
 t.test('a baseline accepts what was seen, and nothing that changed since', async t => {
@@ -125,7 +143,12 @@ t.test('a baseline accepts what was seen, and nothing that changed since', async
   const worse = { ...one, detail: '1000 a minute' }
   const { findings, accepted } = judge([worse], baseline)
   t.strictSame(accepted, [])
-  t.match(findings, [worse, { code: 'SECURE_API_POSTURE_BASELINE_STALE', severity: 'warning', route: 'POST /login', detail: 'SECURE_API_POSTURE_PUBLIC_UNSAFE, 100 a minute' }])
+  t.match(findings, [worse, {
+    code: 'SECURE_API_POSTURE_BASELINE_STALE',
+    severity: 'warning',
+    route: 'POST /login',
+    detail: 'SECURE_API_POSTURE_PUBLIC_UNSAFE, 100 a minute'
+  }])
 })
 
 t.test('an update keeps the reasons that were given, and is the same in any order', async t => {
@@ -133,11 +156,16 @@ t.test('an update keeps the reasons that were given, and is the same in any orde
   t.strictSame(baselineBefore(file), [])
   const first = writtenBaseline([one, two], [{ code: one.code, route: 'POST /login', detail: '100 a minute', why: 'behind a gateway' }])
   t.equal(writtenBaseline([two, one], [{ code: one.code, route: 'POST /login', detail: '100 a minute', why: 'behind a gateway' }]), first)
-  t.match(JSON.parse(first), { version: 1, accepted: [{ code: two.code, route: 'GET /a', detail: '', why: '' }, { code: one.code, why: 'behind a gateway' }] })
+  t.match(JSON.parse(first), {
+    version: 1,
+    accepted: [{ code: two.code, route: 'GET /a', detail: '', why: '' },
+      { code: one.code, why: 'behind a gateway' }]
+  })
 })
 
 t.test('a broken baseline accepts nothing: it is an error', async t => {
-  const broken = ['', 'not json', '[]', '{}', '{"version":2,"accepted":[]}', '{"version":1,"accepted":{}}', '{"version":1,"accepted":[null]}', '{"version":1,"accepted":[{"code":"x"}]}', '{"version":1,"accepted":[{"code":"x","detail":1}]}']
+  const broken = ['', 'not json', '[]', '{}', '{"version":2,"accepted":[]}', '{"version":1,"accepted":{}}',
+    '{"version":1,"accepted":[null]}', '{"version":1,"accepted":[{"code":"x"}]}', '{"version":1,"accepted":[{"code":"x","detail":1}]}']
   const folder = t.testdir(Object.fromEntries(broken.map((text, index) => [`${index}.json`, text])))
   for (const [index, text] of broken.entries()) t.throws(() => readBaseline(join(folder, `${index}.json`)), Error, text)
 })

@@ -32,7 +32,8 @@ async function postureFrom (t: Test, source: string, { name = 'app.mjs', options
 }
 
 const register = "await app.register(suite, { auth: { issuer: 'https://login.invalid', audience: 'api://x', startup: 'lazy' }, audit: { sink () {} } })"
-const plugin = (body: string, head = '') => `import suite from '${suite}'\n${head}\nexport default async function plugin (app, options) {\n${body}\n}\n`
+const plugin = (body: string, head = '') =>
+  `import suite from '${suite}'\n${head}\nexport default async function plugin (app, options) {\n${body}\n}\n`
 const told = ({ rows }: Posture) => rows.map(({ methods, url, coverage, access }) => [`${methods.join()} ${url}`, coverage, access.kind])
 const skip = 'export const options = { skipOverride: true, bodyLimit: 1024 }'
 const orders = "app.get('/orders', { config: { scope: 'a' } }, async () => 1)"
@@ -45,7 +46,8 @@ t.test('a plugin is hosted as fastify start -o does: with its options, at the ro
 })
 
 t.test('CommonJS, plain and compiled from ESM; a server; functions that make one', async t => {
-  const commonjs = (head: string) => `const app = async (app, options) => { const { default: suite } = await import('${suite}')\n${register}\n${orders} }\n${head}`
+  const commonjs = (head: string) =>
+    `const app = async (app, options) => { const { default: suite } = await import('${suite}')\n${register}\n${orders} }\n${head}`
   const made = `import Fastify from 'fastify'\nimport suite from '${suite}'\n`
   const modules: ReadonlyArray<readonly [name: string, source: string]> = [
     ['app.cjs', commonjs('module.exports = app')],
@@ -69,7 +71,8 @@ t.test('a module that exports nothing of use is refused', async t => {
 t.test('a suite in a child scope is found; what lies beside it is outside', async t => {
   const encapsulated = plugin(`${register}\n${orders}`, skip)
   t.strictSame(told(await postureFrom(t, encapsulated, { options: false })), [['GET /orders', 'suite', 'rule']])
-  const beside = await postureFrom(t, plugin(`await app.register(async app => {\n${register}\n${orders}\n})\napp.post('/beside', async () => 1)`))
+  const beside = await postureFrom(t,
+    plugin(`await app.register(async app => {\n${register}\n${orders}\n})\napp.post('/beside', async () => 1)`))
   t.strictSame(told(beside), [['POST /beside', 'outside', 'outside'], ['GET /orders', 'suite', 'rule']])
   t.match(check(beside), [{ code: 'SECURE_API_POSTURE_OUTSIDE', route: 'POST /beside' }])
 })
@@ -90,7 +93,8 @@ t.test('no suite at all', async t => {
 t.test('a server from before the watch is read from its router', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
-  const entries = [['GET', '/'], ['POST', '/orders'], ['GET', '/orders/:id'], ['DELETE', '/orders/:id/lines/:line'], ['GET', '/ordersx/*'], ['GET', '/a b'], ['GET', '/v/:n(^\\d+$)']] as const
+  const entries = [['GET', '/'], ['POST', '/orders'], ['GET', '/orders/:id'], ['DELETE', '/orders/:id/lines/:line'], ['GET', '/ordersx/*'],
+    ['GET', '/a b'], ['GET', '/v/:n(^\\d+$)']] as const
   app.addHook('onRequest', async function one () {})
   for (const [method, url] of entries) app.route({ method, url, exposeHeadRoute: false, handler: async () => 1 })
   app.get('/host', { constraints: { host: 'x (GET)' }, exposeHeadRoute: false, onRequest: async function two () {} }, async () => 1)
@@ -109,17 +113,28 @@ t.test('HEAD follows GET, and is told where it differs', async t => {
 })
 
 t.test('the place of a declaration is the first frame that people wrote', async t => {
-  const stack = ['Error', 'at recordRoute (file:///p/cli/routes/record.js:1:1)', 'at Object.route (/p/node_modules/fastify/lib/route.js:3:1)', 'at file:///p/src/a%20b.ts:12:5', 'at x (/p/other.js:1:1)'].join('\n    ')
+  const stack = ['Error', 'at recordRoute (file:///p/cli/routes/record.js:1:1)',
+    'at Object.route (/p/node_modules/fastify/lib/route.js:3:1)', 'at file:///p/src/a%20b.ts:12:5', 'at x (/p/other.js:1:1)'].join('\n    ')
   t.strictSame(sourceOf(stack), { file: '/p/src/a b.ts', line: 12 })
   t.equal(sourceOf('Error\n    at node:internal/x:1:1'), undefined)
 })
 
 t.test('arguments: every mistake is named', async t => {
-  t.match(readArguments(['app.js']), { file: 'app.js', format: 'text', failOn: undefined, options: true, timeoutMs: 60_000, updateBaseline: false })
-  t.match(readArguments(['app.js', '--html', '-o', 'x.html', '--check', '--fail-on', 'note', '--timeout=5', '--no-options']), { format: 'html', output: 'x.html', failOn: 'note', timeoutMs: 5000, options: false })
+  t.match(readArguments(['app.js']), {
+    file: 'app.js',
+    format: 'text',
+    failOn: undefined,
+    options: true,
+    timeoutMs: 60_000,
+    updateBaseline: false
+  })
+  t.match(readArguments(['app.js', '--html', '-o', 'x.html', '--check', '--fail-on', 'note', '--timeout=5', '--no-options']),
+    { format: 'html', output: 'x.html', failOn: 'note', timeoutMs: 5000, options: false })
   const wrong = [
-    [], ['a.js', 'b.js'], ['a.js', '--json', '--html'], ['a.js', '--fail-on', 'error'], ['a.js', '--check', '--fail-on', 'all'], ['a.js', '--update-baseline'],
-    ['a.js', '--timeout', '0'], ['a.js', '--timeout', 'x'], ['a.js', '--output='], ['a.js', '--baseline='], ['a.js', '--env='], ['a.js', '--what']
+    [], ['a.js', 'b.js'], ['a.js', '--json', '--html'], ['a.js', '--fail-on', 'error'], ['a.js', '--check', '--fail-on', 'all'],
+    ['a.js', '--update-baseline'],
+    ['a.js', '--timeout', '0'], ['a.js', '--timeout', 'x'], ['a.js', '--output='], ['a.js', '--baseline='], ['a.js', '--env='],
+    ['a.js', '--what']
   ]
   for (const args of wrong) t.throws(() => readArguments(args), UsageError, args.join(' '))
 })
@@ -138,11 +153,22 @@ const row = (given: Partial<Row>): Row => ({
   handler: '',
   ...given
 })
-const report = (...rows: Row[]) => ({ file: 'app.js', application: { suites: 1, fastify: '5.0.0', addressLimits: [] }, rows, findings: [], accepted: [] })
+const report = (...rows: Row[]) => ({
+  file: 'app.js',
+  application: { suites: 1, fastify: '5.0.0', addressLimits: [] },
+  rows,
+  findings: [],
+  accepted: []
+})
 const look = (columns: number, colour = false) => ({ columns, colour, cwd: '/p' })
 
 t.test('the table fits every width, and keeps its columns in line', async t => {
-  const wide = report(row({}), row({ url: '/日本語/한국어/👩‍👩‍👧', access: { kind: 'rule', rule: { scope: { all: ['one.very.long.scope', 'another.very.long.scope'] } } }, cors: false }), row({ methods: ['DELETE'], audit: 'orders.delete' }))
+  const wide = report(row({}), row({
+    url: '/日本語/한국어/👩‍👩‍👧',
+    access: { kind: 'rule', rule: { scope: { all: ['one.very.long.scope', 'another.very.long.scope'] } } },
+    cors: false
+  }),
+  row({ methods: ['DELETE'], audit: 'orders.delete' }))
   for (const columns of [30, 40, 60, 80, 100, 200]) {
     const lines = tableText(wide, look(columns)).split('\n')
     const body = lines.slice(0, lines.indexOf(''))
@@ -160,7 +186,14 @@ t.test('colour is an addition; names cannot bring their own', async t => {
   t.notOk(tableText(hostile, look(100)).includes(escape))
   t.ok(tableText(hostile, look(100, true)).includes(escape))
   t.match(tableText(hostile, look(100)), '/\\u{1b}[31mred\\u{202e}gnp')
-  const finding = { code: 'SECURE_API_POSTURE_NO_RULE', severity: 'error', route: 'GET /\u001b[2J', detail: '\u0007', meaning: 'm', fix: 'f' } as const
+  const finding = {
+    code: 'SECURE_API_POSTURE_NO_RULE',
+    severity: 'error',
+    route: 'GET /\u001b[2J',
+    detail: '\u0007',
+    meaning: 'm',
+    fix: 'f'
+  } as const
   const text = findingsText({ ...hostile, findings: [finding] }, look(100))
   t.notOk(text.includes(escape) || text.includes('\u0007'))
 })
@@ -176,7 +209,8 @@ t.test('markdown: no name leaves its cell', async t => {
 t.test('words for limits', async t => {
   const limit = { policy: 'x', limit: 5, windowMs: 60_000, algorithm: 'sliding-window', by: 'principal', dryRun: false }
   const cases: ReadonlyArray<readonly [Partial<typeof limit>, string]> = [
-    [{}, '5 a minute'], [{ windowMs: 3_600_000 }, '5 an hour'], [{ windowMs: 600_000 }, '5 in 10 minutes'], [{ windowMs: 86_400_000 }, '5 a day'],
+    [{}, '5 a minute'], [{ windowMs: 3_600_000 }, '5 an hour'], [{ windowMs: 600_000 }, '5 in 10 minutes'],
+    [{ windowMs: 86_400_000 }, '5 a day'],
     [{ windowMs: 1500 }, '5 in 1500 ms'], [{ algorithm: 'concurrency' }, '5 at once'], [{ dryRun: true }, '5 a minute (dry run)']
   ]
   for (const [given, text] of cases) t.equal(spoken({ ...limit, ...given }), text)

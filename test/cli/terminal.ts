@@ -7,7 +7,10 @@ export interface FakeTerminal {
   stderr (): string
 }
 
-/** A terminal that remembers what was written to it. The environment is that of the test, whose programs need it to load TypeScript, less what changes output. */
+/**
+ * A terminal that remembers what was written to it. The environment is that of the test, whose programs need it to load TypeScript, less
+ * what changes output.
+ */
 export function fakeTerminal (given: Partial<Terminal> = {}): FakeTerminal {
   const [stdout, stderr] = [new Memory(), new Memory()]
   const { GITHUB_ACTIONS: _actions, GITHUB_WORKSPACE: _workspace, DEBUG: _debug, ...env } = process.env

@@ -31,7 +31,8 @@ async function api (t: Test, directory: string, audience: string) {
   const app = startFastify(t)
   const issuer = await developmentIssuer({ directory, audience, environment: 'development' })
   await app.register(secureApi, { auth: { issuers: [issuer] }, rateLimit: false, environment: 'development' })
-  app.get('/orders', { config: { scope: 'api.read' } }, async ({ auth: { kind, subject, client, roles } }) => ({ kind, subject, client, roles }))
+  app.get('/orders', { config: { scope: 'api.read' } },
+    async ({ auth: { kind, subject, client, roles } }) => ({ kind, subject, client, roles }))
   return async (token: string) => {
     const response = await app.inject({ url: '/orders', headers: { authorization: `Bearer ${token}` } })
     return response.statusCode === 200 ? response.json() : codeOf(response)
@@ -57,7 +58,8 @@ t.test('what can be said of a caller', async t => {
   t.equal(plain.claims.scope, 'd a b c')
   t.equal(plain.claims.exp - plain.claims.iat, 3600)
   t.equal(await call(plain.token), 'SECURE_API_FORBIDDEN')
-  const rich = await make(cwd, '-l', '90s', '-c', 'tenant=7', '-c', 'level:=7', '-c', 'list:=["a"]', '-c', 'equation=a=b', '-r', 'one', '-r', 'two')
+  const rich = await make(cwd, '-l', '90s', '-c', 'tenant=7', '-c', 'level:=7', '-c', 'list:=["a"]', '-c', 'equation=a=b', '-r', 'one',
+    '-r', 'two')
   t.match(rich.claims, { tenant: '7', level: 7, list: ['a'], equation: 'a=b', roles: ['one', 'two'] })
   t.equal(rich.claims.exp - rich.claims.iat, 90)
   t.notOk('scope' in rich.claims)
@@ -91,12 +93,14 @@ t.test('the list shows what was made, and holds no token that could be used', as
   const first = await make(cwd, 'api.read')
   const second = await make(cwd, 'api.write', '--role', 'admin', '--kind', 'service')
   const { stdout } = await run(cwd, ['list'])
-  for (const part of [first.claims.jti.slice(0, 8), second.claims.jti.slice(0, 8), 'dev-service', 'api.write [admin]']) t.ok(stdout.includes(part), part)
+  for (const part of [first.claims.jti.slice(0, 8), second.claims.jti.slice(0, 8), 'dev-service',
+    'api.write [admin]']) t.ok(stdout.includes(part), part)
   const narrow = await run(cwd, ['list'], { columns: 40 })
   t.ok(narrow.stdout.split('\n').every(line => line.length <= 40))
   const stored = readdirSync(join(cwd, '.secure-api')).map(name => readFileSync(join(cwd, '.secure-api', name), 'utf8')).join('')
   for (const { token } of [first, second]) t.notOk(stored.includes(token.split('.')[2] ?? token), 'no signature is kept')
-  t.strictSame(JSON.parse((await run(cwd, ['list', '--json'])).stdout).map(({ id }: { id: string }) => id).sort(), [first.claims.jti, second.claims.jti].sort())
+  t.strictSame(JSON.parse((await run(cwd, ['list', '--json'])).stdout).map(({ id }: { id: string }) => id).sort(),
+    [first.claims.jti, second.claims.jti].sort())
   t.match(JSON.parse((await run(cwd, ['print', first.claims.jti.slice(0, 8)])).stdout), { claims: first.claims })
 })
 
@@ -134,7 +138,10 @@ t.test('keys: the public set; another key ends the tokens made before', async t 
 
 t.test('refused in production; without NODE_ENV it works', async t => {
   const cwd = t.testdir({})
-  for (const NODE_ENV of ['production', 'staging', '']) t.match(await run(cwd, ['a'], { env: { NODE_ENV } }), { exit: 1, stdout: '' }, NODE_ENV)
+  for (const NODE_ENV of ['production', 'staging', '']) {
+    t.match(await run(cwd, ['a'], { env: { NODE_ENV } }), { exit: 1, stdout: '' },
+      NODE_ENV)
+  }
   t.strictSame(readdirSync(cwd), [], 'nothing is made')
   t.equal((await run(cwd, ['a'], { env: { NODE_ENV: undefined } })).exit, 0)
 })
@@ -142,8 +149,10 @@ t.test('refused in production; without NODE_ENV it works', async t => {
 t.test('mistakes in the arguments', async t => {
   const cwd = t.testdir({})
   const wrong = [
-    ['--kind', 'robot'], ['--output', 'xml'], ['--lifetime', '5'], ['--lifetime', '0s'], ['--lifetime', '400 days'], ['--subject', ' '], ['--audience', ''],
-    ['--role', ''], ['schlüssel'], ['a"b'], ['--claim', 'x'], ['--claim', '=x'], ['--claim', 'x:={'], ['--claim', 'iss=x'], ['--claim', 'exp:=1'], ['--nonsense'],
+    ['--kind', 'robot'], ['--output', 'xml'], ['--lifetime', '5'], ['--lifetime', '0s'], ['--lifetime', '400 days'], ['--subject', ' '],
+    ['--audience', ''],
+    ['--role', ''], ['schlüssel'], ['a"b'], ['--claim', 'x'], ['--claim', '=x'], ['--claim', 'x:={'], ['--claim', 'iss=x'],
+    ['--claim', 'exp:=1'], ['--nonsense'],
     ['print'], ['print', 'nobody'], ['print', ''], ['remove', 'a', 'b'], ['keys', 'turn'], ['list', 'all']
   ]
   for (const args of wrong) t.match(await run(cwd, args), { exit: 2, stdout: '' }, args.join(' '))

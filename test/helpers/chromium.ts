@@ -7,9 +7,12 @@ import { program } from './programs.ts'
 
 type Scope = Pick<Test, 'teardown'>
 
-/** Nothing here, nor in the defaults of playwright, touches what a page may do: `--disable-web-security` would make every answer readable. */
+/**
+ * Nothing here, nor in the defaults of playwright, touches what a page may do: `--disable-web-security` would make every answer readable.
+ */
 const args = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+  '--disable-sync',
   '--short-reporting-delay'
 ]
 

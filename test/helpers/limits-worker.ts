@@ -4,7 +4,9 @@ import Fastify from 'fastify'
 import { Cluster } from 'ioredis'
 import { rateLimit } from '../../plugins/index.ts'
 
-/** A process of its own with the rate limiter on a shared store, which asks itself over HTTP. `fork` it with the options as its argument. */
+/**
+ * A process of its own with the rate limiter on a shared store, which asks itself over HTTP. `fork` it with the options as its argument.
+ */
 export interface LimitsWorkerOptions {
   readonly redis?: string
   /** Ports of a Redis Cluster on 127.0.0.1. */
@@ -35,14 +37,21 @@ const { redis, cluster, skew = 0 }: LimitsWorkerOptions = JSON.parse(process.arg
 const wallClock = Date.now
 Date.now = () => wallClock() + skew
 
-const client = cluster === undefined ? undefined : new Cluster(cluster.map(port => ({ host: '127.0.0.1', port })), { redisOptions: { connectTimeout: 500 } })
+const client = cluster === undefined
+  ? undefined
+  : new Cluster(cluster.map(port => ({ host: '127.0.0.1', port })),
+    { redisOptions: { connectTimeout: 500 } })
 const store = client ?? redis
 const app = Fastify()
 const by = ({ headers }: { readonly headers: Readonly<Record<string, unknown>> }) => String(headers['x-caller'])
 await app.register(rateLimit, {
   ...(store === undefined ? undefined : { redis: store }),
   perAddress: false,
-  policies: { five: { limit: 5, window: '5 minutes', by }, hundred: { limit: 100, window: '5 minutes', by }, bucket: { limit: 100, window: '5 minutes', algorithm: 'token-bucket', by } }
+  policies: {
+    five: { limit: 5, window: '5 minutes', by },
+    hundred: { limit: 100, window: '5 minutes', by },
+    bucket: { limit: 100, window: '5 minutes', algorithm: 'token-bucket', by }
+  }
 })
 
 for (const name of ['five', 'hundred', 'bucket']) app.get(`/${name}`, { config: { rateLimit: name } }, async () => '')

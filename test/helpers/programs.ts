@@ -36,6 +36,7 @@ function isExecutable (file: string): boolean {
 function install (wanted: Wanted): string | undefined {
   if (process.getuid?.() !== 0) return undefined
   spawnSync('apt-get', ['update'], { stdio: 'ignore' })
-  spawnSync('apt-get', ['install', '-y', '--no-install-recommends', wanted.package], { stdio: 'ignore', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
+  spawnSync('apt-get', ['install', '-y', '--no-install-recommends', wanted.package],
+    { stdio: 'ignore', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
   return find(wanted)
 }

@@ -34,7 +34,8 @@ export async function startCluster ({ replicas = false } = {}): Promise<TestClus
 }
 
 async function startNode (): Promise<TestRedis> {
-  return await startRedis('--cluster-enabled', 'yes', '--cluster-port', String(await freePort()), '--cluster-node-timeout', '1500', '--repl-diskless-sync-delay', '0')
+  return await startRedis('--cluster-enabled', 'yes', '--cluster-port', String(await freePort()), '--cluster-node-timeout', '1500',
+    '--repl-diskless-sync-delay', '0')
 }
 
 async function join (nodes: readonly TestRedis[], clients: readonly Redis[]): Promise<void> {

@@ -50,7 +50,8 @@ export async function startValkey (): Promise<TestRedis | undefined> {
 async function startProgram (program: string, options: readonly string[], files: readonly string[] = []): Promise<TestRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'secure-api-redis-'))
   const port = await freePort()
-  const start = () => launch(program, [...files, '--port', String(port), '--bind', '127.0.0.1', '--dir', folder, ...(files.length > 0 ? [] : volatile), ...options])
+  const start = () => launch(program, [...files, '--port', String(port), '--bind', '127.0.0.1', '--dir', folder,
+    ...(files.length > 0 ? [] : volatile), ...options])
   let server = await start()
   const stop = async (signal: NodeJS.Signals) => {
     if (server.exitCode !== null || server.signalCode !== null) return

@@ -80,7 +80,12 @@ function hostOf (root: string, sources: ReadonlyMap<string, string>): ts.Compile
 
 /** What a parser says of JavaScript blocks: they show code of other packages, which are not installed here. */
 export function syntaxErrors (block: Snippet): string[] {
-  const { diagnostics = [] } = ts.transpileModule(block.code, { reportDiagnostics: true, fileName: 'snippet.mjs', compilerOptions: { allowJs: true, module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 } })
+  const { diagnostics = [] } = ts.transpileModule(block.code,
+    {
+      reportDiagnostics: true,
+      fileName: 'snippet.mjs',
+      compilerOptions: { allowJs: true, module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }
+    })
   return diagnostics.map(({ messageText }) => `${block.page}:${block.line} ${ts.flattenDiagnosticMessageText(messageText, '\n')}`)
 }
 

@@ -9,7 +9,14 @@ export interface Handshake {
 
 /** The bytes of a WebSocket handshake (RFC 6455 §4.1). */
 export function handshake ({ path = '/', method = 'GET', headers = {} }: Handshake = {}): string {
-  const all = { Host: 'localhost', Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==', ...headers }
+  const all = {
+    Host: 'localhost',
+    Connection: 'Upgrade',
+    Upgrade: 'websocket',
+    'Sec-WebSocket-Version': '13',
+    'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
+    ...headers
+  }
   return `${method} ${path} HTTP/1.1\r\n${Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
 }
 
@@ -38,7 +45,10 @@ export async function upgrade (url: string, given?: Handshake): Promise<Upgraded
 export const closeFrame: Buffer = Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8])
 
 /** How many connections the server holds. */
-export async function connectionsOf (server: { getConnections (done: (error: Error | null, count: number) => void): unknown }): Promise<number> {
+export async function connectionsOf (server: {
+  getConnections (done: (error: Error | null, count: number) =>
+  void): unknown
+}): Promise<number> {
   return await new Promise((resolve, reject) => {
     server.getConnections((error, count) => { if (error === null) resolve(count); else reject(error) })
   })

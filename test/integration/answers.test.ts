@@ -8,7 +8,8 @@ const away = await startIssuer(t)
 
 function routes (app: FastifyInstance): void {
   app.get('/orders', { config: { scope: 'api.read' } }, async () => [])
-  app.post('/orders', { config: { scope: 'api.write' }, bodyLimit: 100, schema: { body: { type: 'object', required: ['item'] } } }, async () => ({}))
+  app.post('/orders', { config: { scope: 'api.write' }, bodyLimit: 100, schema: { body: { type: 'object', required: ['item'] } } },
+    async () => ({}))
   app.get('/admin', { config: { role: 'admin' } }, async () => '')
   app.get('/once', { config: { public: true, rateLimit: { limit: 1, window: '1 minute' } } }, async () => '')
   app.get('/fails', { config: { public: true } }, async () => { throw new Error('connect ECONNREFUSED 10.0.0.1:5432') })
@@ -18,7 +19,10 @@ function routes (app: FastifyInstance): void {
 away.down()
 const { app } = await secured(t, issuer, {
   suite: {
-    auth: { issuers: [{ issuer: issuer.issuer, audience: issuer.audience }, { issuer: away.issuer, audience: away.audience, keys: { timeout: 500 } }] },
+    auth: {
+      issuers: [{ issuer: issuer.issuer, audience: issuer.audience },
+        { issuer: away.issuer, audience: away.audience, keys: { timeout: 500 } }]
+    },
     cors: { origins: [origin] },
     rateLimit: { policies: { write: { limit: 1000, window: '1 minute' } } }
   },
@@ -44,22 +48,40 @@ const json = { 'content-type': 'application/json' }
 const cases: ReadonlyArray<readonly [name: string, path: string, init: RequestInit, expected: Expected]> = [
   ['a good token', '/orders', { headers: reader }, { status: 200, headers: { ratelimit: /^"read";r=\d+;t=\d+$/ } }],
   ['no credential', '/orders', {}, { status: 401, code: 'SECURE_API_UNAUTHENTICATED', challenge: /^Bearer realm="[^"]+"$/ }],
-  ['another scheme', '/orders', { headers: { authorization: 'Basic YTpi' } }, { status: 401, code: 'SECURE_API_UNAUTHENTICATED', challenge: /^Bearer realm="[^"]+"$/ }],
-  ['garbage', '/orders', { headers: { authorization: 'Bearer abc' } }, { status: 401, code: 'SECURE_API_TOKEN_MALFORMED', challenge: invalid('The token is malformed.') }],
-  ['an expired token', '/orders', { headers: bearer(issuer, { exp: 1 }) }, { status: 401, code: 'SECURE_API_TOKEN_EXPIRED', challenge: invalid('The token has expired.') }],
-  ['another audience', '/orders', { headers: bearer(issuer, { aud: 'api://other' }) }, { status: 401, code: 'SECURE_API_TOKEN_AUDIENCE', challenge: invalid('The token is intended for another audience.') }],
-  ['another issuer', '/orders', { headers: bearer(issuer, { iss: 'https://evil.example' }) }, { status: 401, code: 'SECURE_API_TOKEN_ISSUER', challenge: invalid('The issuer is not accepted.') }],
-  ['the scheme alone', '/orders', { headers: { authorization: 'Bearer' } }, { status: 400, code: 'SECURE_API_CREDENTIAL_AMBIGUOUS', challenge: malformed }],
-  ['header and query', '/orders?access_token=x', { headers: reader }, { status: 400, code: 'SECURE_API_CREDENTIAL_AMBIGUOUS', challenge: malformed }],
-  ['a scope is lacking', '/orders', { method: 'POST', headers: { ...reader, ...json }, body: '{"item":1}' }, { status: 403, code: 'SECURE_API_FORBIDDEN', challenge: `${lacking}, scope="api.write"` }],
+  ['another scheme', '/orders', { headers: { authorization: 'Basic YTpi' } },
+    { status: 401, code: 'SECURE_API_UNAUTHENTICATED', challenge: /^Bearer realm="[^"]+"$/ }],
+  ['garbage', '/orders', { headers: { authorization: 'Bearer abc' } },
+    { status: 401, code: 'SECURE_API_TOKEN_MALFORMED', challenge: invalid('The token is malformed.') }],
+  ['an expired token', '/orders', { headers: bearer(issuer, { exp: 1 }) },
+    { status: 401, code: 'SECURE_API_TOKEN_EXPIRED', challenge: invalid('The token has expired.') }],
+  ['another audience', '/orders', { headers: bearer(issuer, { aud: 'api://other' }) },
+    { status: 401, code: 'SECURE_API_TOKEN_AUDIENCE', challenge: invalid('The token is intended for another audience.') }],
+  ['another issuer', '/orders', { headers: bearer(issuer, { iss: 'https://evil.example' }) },
+    { status: 401, code: 'SECURE_API_TOKEN_ISSUER', challenge: invalid('The issuer is not accepted.') }],
+  ['the scheme alone', '/orders', { headers: { authorization: 'Bearer' } },
+    { status: 400, code: 'SECURE_API_CREDENTIAL_AMBIGUOUS', challenge: malformed }],
+  ['header and query', '/orders?access_token=x', { headers: reader },
+    { status: 400, code: 'SECURE_API_CREDENTIAL_AMBIGUOUS', challenge: malformed }],
+  ['a scope is lacking', '/orders', { method: 'POST', headers: { ...reader, ...json }, body: '{"item":1}' },
+    { status: 403, code: 'SECURE_API_FORBIDDEN', challenge: `${lacking}, scope="api.write"` }],
   ['a role is lacking', '/admin', { headers: reader }, { status: 403, code: 'SECURE_API_FORBIDDEN', challenge: lacking }],
-  ['keys cannot be had', '/orders', { headers: bearer(away) }, { status: 503, code: 'SECURE_API_KEYS_UNAVAILABLE', headers: { 'retry-after': seconds } }],
+  ['keys cannot be had', '/orders', { headers: bearer(away) },
+    { status: 503, code: 'SECURE_API_KEYS_UNAVAILABLE', headers: { 'retry-after': seconds } }],
   ['within a limit', '/once', {}, { status: 200 }],
-  ['over a limit', '/once', {}, { status: 429, code: 'SECURE_API_RATE_LIMITED', headers: { 'retry-after': seconds, ratelimit: /^"[^"]+";r=0;t=\d+$/, 'ratelimit-policy': /^"[^"]+";q=1;w=60$/ } }],
+  ['over a limit', '/once', {}, {
+    status: 429,
+    code: 'SECURE_API_RATE_LIMITED',
+    headers: { 'retry-after': seconds, ratelimit: /^"[^"]+";r=0;t=\d+$/, 'ratelimit-policy': /^"[^"]+";q=1;w=60$/ }
+  }],
   ['an unknown route', '/nowhere', { headers: reader }, { status: 404 }],
   ['an error of the handler', '/fails', {}, { status: 500 }],
-  ['a body that is too large', '/orders', { method: 'POST', headers: { ...writer, ...json }, body: JSON.stringify({ item: 'x'.repeat(200) }) }, { status: 413 }],
-  ['a body of another type', '/orders', { method: 'POST', headers: { ...writer, 'content-type': 'text/csv' }, body: 'a,b' }, { status: 415 }],
+  ['a body that is too large', '/orders', {
+    method: 'POST',
+    headers: { ...writer, ...json },
+    body: JSON.stringify({ item: 'x'.repeat(200) })
+  }, { status: 413 }],
+  ['a body of another type', '/orders', { method: 'POST', headers: { ...writer, 'content-type': 'text/csv' }, body: 'a,b' },
+    { status: 415 }],
   ['a body that is no JSON', '/orders', { method: 'POST', headers: { ...writer, ...json }, body: '{' }, { status: 400 }],
   ['a body that does not fit the schema', '/orders', { method: 'POST', headers: { ...writer, ...json }, body: '{}' }, { status: 400 }],
   ['HEAD', '/orders', { method: 'HEAD' }, { status: 401, challenge: /^Bearer realm="[^"]+"$/ }],
@@ -85,7 +107,8 @@ for (const [name, path, init, { status, code, challenge, headers: wanted = {} }]
 }
 
 t.test('two credentials: 400', async t => {
-  const { statusCode, headers, body } = await sendLines(`${url}/orders`, ['Authorization', reader.authorization, 'Authorization', writer.authorization, 'Origin', origin])
+  const { statusCode, headers, body } = await sendLines(`${url}/orders`,
+    ['Authorization', reader.authorization, 'Authorization', writer.authorization, 'Origin', origin])
   t.equal(statusCode, 400)
   t.match(headers, { 'www-authenticate': malformed, 'access-control-allow-origin': origin })
   t.equal(JSON.parse(body).code, 'SECURE_API_CREDENTIAL_AMBIGUOUS')
@@ -93,7 +116,8 @@ t.test('two credentials: 400', async t => {
 })
 
 t.test('a refused preflight: 403 without Access-Control headers; an allowed one carries the security headers too', async t => {
-  const ask = (from: string) => fetch(`${url}/orders`, { method: 'OPTIONS', headers: { origin: from, 'access-control-request-method': 'POST' } })
+  const ask = (from: string) => fetch(`${url}/orders`,
+    { method: 'OPTIONS', headers: { origin: from, 'access-control-request-method': 'POST' } })
   const refused = Object.fromEntries((await ask('https://evil.example')).headers)
   t.strictSame(Object.keys(refused).filter(name => name.startsWith('access-control')), [])
   t.strictSame(missingHeaders(refused), [])

@@ -38,7 +38,14 @@ t.test('the attack table over HTTP, with the demo\'s provider: each 401 or 400 w
   t.equal((await get(url, [good])).response.statusCode, 200, 'a token of the provider itself is accepted')
 
   const privateKey = createPrivateKey({ key: rsa, format: 'jwk' })
-  const table = attacks({ issuer: provider.issuer, audience, kid: rsa.kid, privateKey, publicKey: createPublicKey(privateKey), now: Date.now() })
+  const table = attacks({
+    issuer: provider.issuer,
+    audience,
+    kid: rsa.kid,
+    privateKey,
+    publicKey: createPublicKey(privateKey),
+    now: Date.now()
+  })
   t.ok(table.length >= 120, `${table.length} attacks`)
   for (const { name, authorization, query, expected } of table) {
     const { response, body } = await get(url + query, authorization)

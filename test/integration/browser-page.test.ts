@@ -10,7 +10,10 @@ import { Certificates } from '../lib/server/certificates.ts'
 
 /** Browsers send reports over TLS only: the page and its endpoint are served with a certificate that this one browser trusts. */
 const { cert, key } = new Certificates(t.testdir({})).issue()
-const fingerprint = createHash('sha256').update(new X509Certificate(cert).publicKey.export({ type: 'spki', format: 'der' })).digest('base64')
+const fingerprint = createHash('sha256').update(new X509Certificate(cert).publicKey.export({
+  type: 'spki',
+  format: 'der'
+})).digest('base64')
 const browser = await startChromium(t, `--ignore-certificate-errors-spki-list=${fingerprint}`)
 
 /** What the collector wrote into the audit trail, and the media types of what was sent to it. */
@@ -44,7 +47,8 @@ await app.register(secureApi, {
   headers: { reports: { path: '/reports' } }
 })
 for (const { path, headers } of pages) {
-  app.get(path, { config: { public: true, headers } }, async (_request, reply) => reply.type('text/html').send(html(reply.cspNonce?.script ?? '')))
+  app.get(path, { config: { public: true, headers } },
+    async (_request, reply) => reply.type('text/html').send(html(reply.cspNonce?.script ?? '')))
 }
 app.get('/data', { config: { public: true } }, async () => 'data')
 const url = await listen(app)
@@ -109,7 +113,8 @@ for (const { path, type } of pages) {
     types.clear()
     const page = await open(path)
     await page.click('button')
-    const reported = () => violations.filter(({ document, blocked }) => document === url + path && blocked === 'inline').map(({ directive }) => directive)
+    const reported = () => violations.filter(({ document, blocked }) => document === url + path &&
+      blocked === 'inline').map(({ directive }) => directive)
     await until(() => violated.every(directive => reported().includes(directive)), 'the reports')
     t.strictSame([...new Set(reported())].sort(), violated)
     t.ok(types.has(type))

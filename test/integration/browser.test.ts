@@ -17,16 +17,27 @@ function routes (app: FastifyInstance): void {
   app.addHook('preHandler', async request => { if (!request.is404) ran.push(request.method) })
   const read = { scope: 'api.read' }
   const write = { scope: 'api.write' }
-  app.get('/open', { config: { public: true } }, async (_request, reply) => reply.headers({ 'x-total': '7', 'x-internal': 'a' }).send('open'))
+  app.get('/open', { config: { public: true } }, async (_request, reply) =>
+    reply.headers({ 'x-total': '7', 'x-internal': 'a' }).send('open'))
   app.get('/orders', { config: read }, async () => [])
   app.post('/orders', { config: write, bodyLimit: 100 }, async () => 'created')
   app.put('/orders/:id', { config: write }, async () => 'replaced')
   app.delete('/orders/:id', { config: write }, async () => 'deleted')
   app.get('/session', { config: { public: true, cors: { credentials: true } } }, async request => request.headers.cookie ?? 'none')
   app.get('/signed', { config: { public: true, cors: { requestHeaders: ['x-signature'] } } }, async () => '')
-  app.route({ method: ['PUT', 'DELETE'], url: '/replaced-only', config: { public: true, cors: { methods: ['PUT'] } }, handler: async () => '' })
+  app.route({
+    method: ['PUT', 'DELETE'],
+    url: '/replaced-only',
+    config: { public: true, cors: { methods: ['PUT'] } },
+    handler: async () => ''
+  })
   app.route({ method: ['GET', 'PUT'], url: '/internal/:id', config: { public: true, cors: false }, handler: async () => '' })
-  app.route({ method: ['GET', 'PUT'], url: '/partners/:id', config: { public: true, cors: { origins: [partner] } }, handler: async () => '' })
+  app.route({
+    method: ['GET', 'PUT'],
+    url: '/partners/:id',
+    config: { public: true, cors: { origins: [partner] } },
+    handler: async () => ''
+  })
   app.post('/guarded', { config: { public: true, cors: { enforceOrigin: true } } }, async () => '')
   app.get('/once', { config: { public: true, rateLimit: { limit: 1, window: '1 minute' } } }, async () => '')
   app.get('/fails', { config: { public: true } }, async () => { throw new Error('broken') })
@@ -59,7 +70,12 @@ async function sandbox (frame: Frame): Promise<Frame> {
   return inner
 }
 
-const pages = { allowed: await open(allowed), partner: await open(partner), stranger: await open(stranger), opaque: await sandbox(await open(allowed)) }
+const pages = {
+  allowed: await open(allowed),
+  partner: await open(partner),
+  stranger: await open(stranger),
+  opaque: await sandbox(await open(allowed))
+}
 
 /** What a script of the page learns of the answer. */
 type Seen = 'blocked' | { readonly status: number, readonly body: string, readonly headers: Readonly<Record<string, string>> }
@@ -96,8 +112,10 @@ const refused: Expected = { sees: 'blocked', wire: ['OPTIONS'], runs: false }
 const cases: ReadonlyArray<readonly [name: string, from: keyof typeof pages, path: string, init: RequestInit, expected: Expected]> = [
   ['a simple GET', 'allowed', '/open', {}, simple(200, true)],
   ['GET with a token', 'allowed', '/orders', { headers: reader }, preflighted(200, true, 'GET')],
-  ['POST of JSON with a token', 'allowed', '/orders', { method: 'POST', headers: { ...writer, ...json }, body: '{}' }, preflighted(200, true, 'POST')],
-  ['PUT to a parametric route', 'allowed', '/orders/42', { method: 'PUT', headers: { ...writer, ...json }, body: '{}' }, preflighted(200, true, 'PUT')],
+  ['POST of JSON with a token', 'allowed', '/orders', { method: 'POST', headers: { ...writer, ...json }, body: '{}' },
+    preflighted(200, true, 'POST')],
+  ['PUT to a parametric route', 'allowed', '/orders/42', { method: 'PUT', headers: { ...writer, ...json }, body: '{}' },
+    preflighted(200, true, 'PUT')],
   ['DELETE', 'allowed', '/orders/42', { method: 'DELETE', headers: writer }, preflighted(200, true, 'DELETE')],
   ['a header that is allowed', 'allowed', '/open', { headers: { 'x-request-id': 'a' } }, preflighted(200, true, 'GET')],
   ['a header that is not', 'allowed', '/open', { headers: { 'x-signature': 'a' } }, refused],
@@ -110,7 +128,8 @@ const cases: ReadonlyArray<readonly [name: string, from: keyof typeof pages, pat
   ['another origin, GET with a token', 'stranger', '/orders', { headers: reader }, refused],
   ['another origin, PUT', 'stranger', '/orders/42', { method: 'PUT', headers: writer }, refused],
   ['another origin, with credentials', 'stranger', '/session', { credentials: 'include' }, simple('blocked', true)],
-  ['another origin, a form that it may send', 'stranger', '/guarded', { method: 'POST', headers: form, body: 'a' }, simple('blocked', false, 'POST')],
+  ['another origin, a form that it may send', 'stranger', '/guarded', { method: 'POST', headers: form, body: 'a' },
+    simple('blocked', false, 'POST')],
   ['the allowed origin, the same form', 'allowed', '/guarded', { method: 'POST', headers: form, body: 'a' }, simple(200, true, 'POST')],
   ['an opaque origin, a simple GET', 'opaque', '/open', {}, simple('blocked', true)],
   ['an opaque origin, PUT', 'opaque', '/orders/42', { method: 'PUT', headers: writer }, refused],
@@ -128,13 +147,16 @@ const cases: ReadonlyArray<readonly [name: string, from: keyof typeof pages, pat
   ['origins of the route, elsewhere', 'partner', '/open', {}, simple('blocked', true)],
 
   ['400, two credentials', 'allowed', '/orders?access_token=a', { headers: reader }, preflighted(400, false, 'GET')],
-  ['400, a body that is no JSON', 'allowed', '/orders', { method: 'POST', headers: { ...writer, ...json }, body: '{' }, preflighted(400, false, 'POST')],
+  ['400, a body that is no JSON', 'allowed', '/orders', { method: 'POST', headers: { ...writer, ...json }, body: '{' },
+    preflighted(400, false, 'POST')],
   ['401, no token', 'allowed', '/orders', {}, simple(401, false)],
   ['401, an expired token', 'allowed', '/orders', { headers: bearer(issuer, { exp: 1 }) }, preflighted(401, false, 'GET')],
   ['403', 'allowed', '/orders', { method: 'POST', headers: { ...reader, ...json }, body: '{}' }, preflighted(403, false, 'POST')],
   ['404', 'allowed', '/nowhere', {}, simple(404, false)],
-  ['413', 'allowed', '/orders', { method: 'POST', headers: { ...writer, ...json }, body: `"${'a'.repeat(200)}"` }, preflighted(413, false, 'POST')],
-  ['415', 'allowed', '/orders', { method: 'POST', headers: { ...writer, 'content-type': 'text/csv' }, body: 'a' }, preflighted(415, false, 'POST')],
+  ['413', 'allowed', '/orders', { method: 'POST', headers: { ...writer, ...json }, body: `"${'a'.repeat(200)}"` },
+    preflighted(413, false, 'POST')],
+  ['415', 'allowed', '/orders', { method: 'POST', headers: { ...writer, 'content-type': 'text/csv' }, body: 'a' },
+    preflighted(415, false, 'POST')],
   ['within a limit', 'allowed', '/once', {}, simple(200, true)],
   ['429', 'allowed', '/once', {}, simple(429, false)],
   ['500', 'allowed', '/fails', {}, simple(500, true)],
@@ -163,7 +185,10 @@ t.test('headers that a script of the allowed origin can read', async t => {
     const seen = await ask(pages.allowed, api + path, init)
     const headers = seen === 'blocked' ? {} : seen.headers
     for (const name of names) t.match(headers[name], /\w/, `${path}: ${name}`)
-    for (const name of ['x-internal', 'access-control-allow-origin', 'content-security-policy', 'x-frame-options']) t.equal(headers[name], undefined, `${path}: ${name}`)
+    for (const name of ['x-internal', 'access-control-allow-origin', 'content-security-policy', 'x-frame-options']) {
+      t.equal(headers[name],
+        undefined, `${path}: ${name}`)
+    }
   }
 })
 

@@ -33,16 +33,25 @@ const { app } = await secured(t, issuer, {
 const url = await listen(app)
 
 /** What the challenge says, by its parameters. */
-const challenges: ReadonlyArray<readonly [name: string, path: string, authorization: string | undefined, status: number, parameters: Readonly<Record<string, string>>]> = [
-  ['no credential', '/orders', undefined, 401, { realm: 'api' }],
-  ['garbage', '/orders', 'Bearer abc', 401, { error: 'invalid_token', error_description: 'The token is malformed.' }],
-  ['an expired token', '/orders', bearer(issuer, { exp: 1 }).authorization, 401, { error: 'invalid_token', error_description: 'The token has expired.' }],
-  ['another audience', '/orders', bearer(issuer, { aud: 'b' }).authorization, 401, { error: 'invalid_token', error_description: 'The token is intended for another audience.' }],
-  ['the scheme alone', '/orders', 'Bearer', 400, { error: 'invalid_request', error_description: 'Send exactly one bearer token, in the Authorization header.' }],
-  ['a scope of several', '/orders', bearer(issuer, {}).authorization, 403, { error: 'insufficient_scope', error_description: 'The credential does not permit this.', scope: 'api.read' }],
-  ['all scopes', '/all', bearer(issuer, {}).authorization, 403, { error: 'insufficient_scope', error_description: 'The credential does not permit this.', scope: 'api.read api.write' }],
-  ['a role', '/admin', bearer(issuer, {}).authorization, 403, { error: 'insufficient_scope', error_description: 'The credential does not permit this.' }]
-]
+const challenges: ReadonlyArray<readonly [name: string, path: string, authorization: string | undefined, status: number,
+  parameters: Readonly<Record<string, string>>]> = [
+    ['no credential', '/orders', undefined, 401, { realm: 'api' }],
+    ['garbage', '/orders', 'Bearer abc', 401, { error: 'invalid_token', error_description: 'The token is malformed.' }],
+    ['an expired token', '/orders', bearer(issuer, { exp: 1 }).authorization, 401,
+      { error: 'invalid_token', error_description: 'The token has expired.' }],
+    ['another audience', '/orders', bearer(issuer, { aud: 'b' }).authorization, 401,
+      { error: 'invalid_token', error_description: 'The token is intended for another audience.' }],
+    ['the scheme alone', '/orders', 'Bearer', 400, {
+      error: 'invalid_request',
+      error_description: 'Send exactly one bearer token, in the Authorization header.'
+    }],
+    ['a scope of several', '/orders', bearer(issuer, {}).authorization, 403,
+      { error: 'insufficient_scope', error_description: 'The credential does not permit this.', scope: 'api.read' }],
+    ['all scopes', '/all', bearer(issuer, {}).authorization, 403,
+      { error: 'insufficient_scope', error_description: 'The credential does not permit this.', scope: 'api.read api.write' }],
+    ['a role', '/admin', bearer(issuer, {}).authorization, 403,
+      { error: 'insufficient_scope', error_description: 'The credential does not permit this.' }]
+  ]
 
 t.test('15 B1: oauth4webapi, http-auth-utils and auth-header read every challenge', async t => {
   for (const [name, path, authorization, status, parameters] of challenges) {
@@ -60,7 +69,8 @@ t.test('15 B1: oauth4webapi, http-auth-utils and auth-header read every challeng
 async function readByOauth4webapi (response: Response): Promise<unknown> {
   const answered = Object.defineProperty(response, 'url', { value: url })
   try {
-    const { status } = await protectedResourceRequest('token', 'GET', new URL(url), undefined, undefined, { [allowInsecureRequests]: true, [customFetch]: async () => answered })
+    const { status } = await protectedResourceRequest('token', 'GET', new URL(url), undefined, undefined,
+      { [allowInsecureRequests]: true, [customFetch]: async () => answered })
     return status
   } catch (error) {
     if (error instanceof WWWAuthenticateChallengeError) return error.cause
@@ -109,7 +119,10 @@ const causes: readonly Cause[] = [
     let entered = 0
     const { app } = await secured(t, issuer, {
       suite: { rateLimit: unlimited },
-      routes: app => { app.get('/', { config: { public: true, rateLimit: { limit: 1, algorithm: 'concurrency' } } }, async () => { entered++; await released; return '' }) }
+      routes: app => {
+        app.get('/', { config: { public: true, rateLimit: { limit: 1, algorithm: 'concurrency' } } },
+          async () => { entered++; await released; return '' })
+      }
     })
     const url = await listen(app)
     const first = fetch(url).then(response => response.text())
@@ -121,7 +134,9 @@ const causes: readonly Cause[] = [
     const { app } = await secured(t, issuer, {
       routes: app => {
         const guard = app.loginGuard({ perUserAndAddress: [{ attempts: 1, window: '15 minutes' }] })
-        app.get('/', { config: { public: true } }, async (request, reply) => await guard(request, 'alice', () => password === 'right') ? '' : reply.code(401).send())
+        app.get('/', { config: { public: true } }, async (request, reply) => await guard(request, 'alice', () => password === 'right')
+          ? ''
+          : reply.code(401).send())
       }
     })
     const url = await listen(app)
@@ -225,7 +240,10 @@ t.test('15: the 503 of a server that closes says when to come back', async t => 
   let release = () => {}
   let entered = false
   const { app } = await secured(t, issuer, {
-    routes: app => { app.get('/slow', { config: { public: true } }, async () => { entered = true; await new Promise<void>(resolve => { release = resolve }); return '' }) }
+    routes: app => {
+      app.get('/slow', { config: { public: true } },
+        async () => { entered = true; await new Promise<void>(resolve => { release = resolve }); return '' })
+    }
   })
   const { hostname, port } = new URL(await listen(app))
   const socket = connect(Number(port), hostname)

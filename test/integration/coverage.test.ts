@@ -42,7 +42,8 @@ t.test('a route is guarded wherever it is declared', async t => {
     t.strictSame(missingHeaders((await app.inject(url)).headers), [], `${url}: headers`)
   }
   const more: InjectOptions[] = [{ method: 'POST', url: '/all' }, { method: 'DELETE', url: '/all' }, { method: 'OPTIONS', url: '/options' }]
-  t.strictSame(await answersOf(app, ...more, ...more.map(request => ({ ...request, headers: right }))), [stranger, stranger, stranger, 200, 200, 200])
+  t.strictSame(await answersOf(app, ...more, ...more.map(request => ({ ...request, headers: right }))),
+    [stranger, stranger, stranger, 200, 200, 200])
 })
 
 t.test('an early route is counted by its own policy, and listed once it was called', async t => {
@@ -57,7 +58,8 @@ t.test('an early route is counted by its own policy, and listed once it was call
 t.test('an early route whose options are wrong is closed, not open', async t => {
   const mistakes: readonly RouteOptions['config'][] = [
     { public: true, scope: 'a' }, { scope: '' }, { scope: { all: [] } }, { policy: 'unknown' }, { scope: ['a'] as unknown as string },
-    { public: true, headers: { contentSecurityPolicy: { directives: { 'script-src': ['self'] } } } }, { public: true, rateLimit: 'unknown' }, { public: true, cors: { origins: ['*'] } }
+    { public: true, headers: { contentSecurityPolicy: { directives: { 'script-src': ['self'] } } } },
+    { public: true, rateLimit: 'unknown' }, { public: true, cors: { origins: ['*'] } }
   ]
   const app = startFastify(t)
   mistakes.forEach((config, index) => { route(app, `/wrong/${index}`, config === undefined ? {} : { config }) })
@@ -82,7 +84,8 @@ t.test('404s: of the root, of a prefix, and of a route that calls notFound, carr
     suite: { rateLimit: { perAddress: { limit: 4, window: '1 minute' } } },
     routes: app => {
       app.setNotFoundHandler(async (_request, reply) => reply.code(404).send('own'))
-      app.register(async scope => { scope.setNotFoundHandler(async (_request, reply) => reply.code(404).send('own of the prefix')) }, { prefix: '/prefix' })
+      app.register(async scope => { scope.setNotFoundHandler(async (_request, reply) => reply.code(404).send('own of the prefix')) },
+        { prefix: '/prefix' })
       app.get('/missing', { config: { public: true } }, (_request, reply) => { reply.callNotFound() })
     }
   })
@@ -103,7 +106,8 @@ t.test('in a child scope the suite guards that scope, and says that the rest is 
     scope.register(child('/deep'))
   }, { prefix: '/api' })
   route(app, '/outside')
-  t.strictSame(await answersOf(app, { url: '/api/inside' }, { url: '/api/deep' }, { url: '/outside' }, { url: '/api/inside', headers: bearer(issuer, { scope: 'a' }) }), [stranger, stranger, 200, 200])
+  t.strictSame(await answersOf(app, { url: '/api/inside' }, { url: '/api/deep' }, { url: '/outside' },
+    { url: '/api/inside', headers: bearer(issuer, { scope: 'a' }) }), [stranger, stranger, 200, 200])
   t.match(warnings.join(''), /"prefix":"\/api"/)
 })
 
@@ -113,7 +117,8 @@ t.test('unusual spellings of a URL meet the same guard', async t => {
     routes: app => { route(app, '/admin/users') }
   })
   const url = await listen(app)
-  for (const path of ['/admin/users', '/admin/users/', '//admin//users', '/ADMIN/users', '/%61dmin/users', '/admin/users?x=1', '/admin/users#x', '/admin/../admin/users', '/admin;x/users', '/admin%2Fusers']) {
+  for (const path of ['/admin/users', '/admin/users/', '//admin//users', '/ADMIN/users', '/%61dmin/users', '/admin/users?x=1',
+    '/admin/users#x', '/admin/../admin/users', '/admin;x/users', '/admin%2Fusers']) {
     const { statusCode } = await sendLines(url + path, [])
     t.ok(statusCode === 401 || statusCode === 404, `${path}: ${statusCode}`)
     const { statusCode: raw } = await sendLines(url + path, ['Authorization', bearer(issuer, { scope: 'b' }).authorization])
@@ -123,6 +128,7 @@ t.test('unusual spellings of a URL meet the same guard', async t => {
 
 t.test('a request that methods override or forwarded headers try to disguise is still guarded', async t => {
   const { app } = await secured(t, issuer, { routes: app => { route(app, '/admin') } })
-  const disguises = [{ 'x-http-method-override': 'OPTIONS' }, { 'x-original-url': '/health' }, { 'x-rewrite-url': '/health' }, { 'x-forwarded-for': '127.0.0.1' }, { upgrade: 'websocket', connection: 'upgrade' }]
+  const disguises = [{ 'x-http-method-override': 'OPTIONS' }, { 'x-original-url': '/health' }, { 'x-rewrite-url': '/health' },
+    { 'x-forwarded-for': '127.0.0.1' }, { upgrade: 'websocket', connection: 'upgrade' }]
   for (const headers of disguises) t.strictSame(await answersOf(app, { url: '/admin', headers }), [stranger], JSON.stringify(headers))
 })

@@ -8,7 +8,10 @@ import { setImmediate } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import secureApi, { audit, authentication, authorization, cors, headers, methodNotAllowed, rateLimit, secureServer } from '../../plugins/index.ts'
+import secureApi, {
+  audit, authentication, authorization, cors, headers, methodNotAllowed, rateLimit,
+  secureServer
+} from '../../plugins/index.ts'
 import { bearer, missingHeaders, startIssuer, until } from '../helpers/server.ts'
 import { Certificates } from '../lib/server/certificates.ts'
 
@@ -112,7 +115,12 @@ interface Address extends Transport { readonly host: string, readonly port: numb
 function parse (received: string): Answer {
   const [head = '', body = ''] = received.split('\r\n\r\n', 2)
   const [line = '', ...fields] = head.split('\r\n')
-  return { status: Number(line.split(' ')[1]), headers: Object.fromEntries(fields.map(field => [field.slice(0, field.indexOf(':')).toLowerCase(), field.slice(field.indexOf(':') + 2)])), body }
+  return {
+    status: Number(line.split(' ')[1]),
+    headers: Object.fromEntries(fields.map(field =>
+      [field.slice(0, field.indexOf(':')).toLowerCase(), field.slice(field.indexOf(':') + 2)])),
+    body
+  }
 }
 
 function open1 ({ host, port, tls }: Address) {
@@ -124,7 +132,13 @@ function open2 ({ host, port, tls }: Address): ClientHttp2Session {
 }
 
 function bytesOf ({ method = 'GET', path, headers = {}, body = '' }: Kind): string {
-  const all = { host: 'a', origin, connection: 'close', ...(body === '' ? undefined : { 'content-length': String(Buffer.byteLength(body)) }), ...headers }
+  const all = {
+    host: 'a',
+    origin,
+    connection: 'close',
+    ...(body === '' ? undefined : { 'content-length': String(Buffer.byteLength(body)) }),
+    ...headers
+  }
   return [`${method} ${path} HTTP/1.1`, ...Object.entries(all).map(([name, value]) => `${name}: ${value}`), '', body].join('\r\n')
 }
 
@@ -141,7 +155,8 @@ async function overHttp2 (address: Address, kind: Kind): Promise<Answer> {
   return answer
 }
 
-async function streamed (session: ClientHttp2Session, { method = 'GET', path, headers = {}, body = '' }: Omit<Kind, 'name' | 'status'>): Promise<Answer> {
+async function streamed (session: ClientHttp2Session, { method = 'GET', path, headers = {}, body = '' }: Omit<Kind,
+  'name' | 'status'>): Promise<Answer> {
   const stream = session.request({ ':method': method, ':path': path, origin, ...headers }, { endStream: body === '' })
   if (body !== '') stream.end(body)
   const [answer] = await once(stream, 'response') as [IncomingHttpHeaders & { ':status'?: number }]
@@ -183,7 +198,9 @@ function faults ({ status, headers }: Answer, kind: Pick<Kind, 'status' | 'edge'
   return [
     status === kind.status ? '' : `status ${status}`,
     ...missingHeaders(headers),
-    headers['strict-transport-security'] === (tls ? 'max-age=31536000; includeSubDomains' : undefined) ? '' : `HSTS ${String(headers['strict-transport-security'])}`,
+    headers['strict-transport-security'] === (tls ? 'max-age=31536000; includeSubDomains' : undefined)
+      ? ''
+      : `HSTS ${String(headers['strict-transport-security'])}`,
     kind.edge === true || readable ? '' : 'CORS',
     kind.cacheable === true || String(headers['cache-control']).includes('no-store') ? '' : 'no-store'
   ].filter(fault => fault !== '').join(', ')
@@ -197,7 +214,10 @@ function serverOptions ({ http2, tls }: Transport, order: readonly string[]): ob
   return order === single ? { http2, https: { cert, key } } : secureServer({ tls: { cert, key }, http2: http2 as true })
 }
 
-async function start (order: readonly string[], host: string, transport: Transport, slow: Slow): Promise<{ app: FastifyInstance, address: Address }> {
+async function start (order: readonly string[], host: string, transport: Transport, slow: Slow): Promise<{
+  app: FastifyInstance,
+  address: Address
+}> {
   const app = Fastify(serverOptions(transport, order)) as FastifyInstance
   // Before the suite, so that its own hook has not been told yet.
   if (transport.http2) app.addHook('preClose', async () => await hold(slow))
@@ -227,7 +247,10 @@ async function tableOf (order: readonly string[], host: string, transport: Trans
   if (!http2) for (const [name, status, bytes] of broken) add(name, faults(await overHttp1(address, bytes), { status, edge: true }, tls))
   const closing = await (http2 ? whileClosing2 : whileClosing1)(app, address, slow)
   add('503 while closing', faults(closing, { status: 503, edge: true }, tls))
-  add('its body', String(closing.headers['content-type']).startsWith('application/problem+json') && JSON.parse(closing.body).code === 'SECURE_API_SERVER_CLOSING' ? '' : closing.body)
+  add('its body', String(closing.headers['content-type']).startsWith('application/problem+json') &&
+    JSON.parse(closing.body).code === 'SECURE_API_SERVER_CLOSING'
+    ? ''
+    : closing.body)
   return rows
 }
 

@@ -46,7 +46,12 @@ async function drive (processes: readonly ChildProcess[], load: Load): Promise<T
     return report
   }))
   const admitted = new Map<string, number>()
-  for (const report of reports) for (const [caller, count] of Object.entries(report.admitted)) admitted.set(caller, (admitted.get(caller) ?? 0) + count)
+  for (const report of reports) {
+    for (const [caller, count] of Object.entries(report.admitted)) {
+      admitted.set(caller,
+        (admitted.get(caller) ?? 0) + count)
+    }
+  }
   return {
     admitted,
     sum: [...admitted.values()].reduce((sum, count) => sum + count, 0),
@@ -98,7 +103,11 @@ const faults: readonly Fault[] = [
   { name: 'SCRIPT FLUSH', inject: (_, admin) => admin.script('FLUSH'), mend: () => {}, harmless: true },
   { name: 'SIGSTOP', inject: redis => redis.freeze(), mend: redis => redis.thaw() },
   { name: 'OOM', inject: (_, admin) => admin.config('SET', 'maxmemory', '1'), mend: (_, admin) => admin.config('SET', 'maxmemory', '0') },
-  { name: 'READONLY', inject: (_, admin) => admin.call('REPLICAOF', '127.0.0.1', '1'), mend: (_, admin) => admin.call('REPLICAOF', 'NO', 'ONE') },
+  {
+    name: 'READONLY',
+    inject: (_, admin) => admin.call('REPLICAOF', '127.0.0.1', '1'),
+    mend: (_, admin) => admin.call('REPLICAOF', 'NO', 'ONE')
+  },
   { name: 'SIGKILL', inject: redis => redis.kill(), mend: redis => redis.restart() }
 ]
 
@@ -125,7 +134,8 @@ t.test('four processes with clocks a minute apart, one Redis, and all that can h
     t.comment(`${name}: ${[...during.admitted.values()].join(' and ')} of ${workers * 40} calls of fresh callers admitted`)
     // A process that a busy machine keeps from Redis goes on alone, here as in `exact`.
     const together = harmless && during.failures === before.failures
-    t.ok(most >= limit && most <= limit * (together ? 1 : workers + 1), `${name}: ${most} admitted, Redis was late for ${during.failures - before.failures}`)
+    t.ok(most >= limit && most <= limit * (together ? 1 : workers + 1),
+      `${name}: ${most} admitted, Redis was late for ${during.failures - before.failures}`)
     await mend(redis, admin)
     await returned(t, processes, name)
   }

@@ -31,7 +31,9 @@ const closed = { authenticated: true } as const
 const once = { limit: 1, window: '1 minute' } as const
 const wanted = 'SECURE_API_RATE_LIMITED'
 const nothing: Handler = async () => ({})
-const keyOf = (type: 'ec' | 'rsa') => (type === 'ec' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('rsa', { modulusLength: 2048 }))
+const keyOf = (type: 'ec' | 'rsa') => (type === 'ec'
+  ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  : generateKeyPairSync('rsa', { modulusLength: 2048 }))
   .privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 
 const route = (method: HTTPMethods, url: string, config: FastifyContextConfig, handler: Handler = nothing) =>
@@ -51,7 +53,8 @@ async function api (t: Test, config: object, { handler = nothing, suite, server,
   })
 }
 
-const stopped = (t: Test, config: object, suite?: SecureApiOptions) => mistakesOf(() => api(t, config, suite === undefined ? {} : { suite }))
+const stopped = (t: Test, config: object, suite?: SecureApiOptions) =>
+  mistakesOf(() => api(t, config, suite === undefined ? {} : { suite }))
 const by = (claims?: Claims, url = '/'): InjectOptions => ({ url, headers: bearer(issuer, claims) })
 const preflight = (method: string, from = origin, url = '/'): InjectOptions =>
   ({ method: 'OPTIONS', url, headers: { origin: from, 'access-control-request-method': method } })
@@ -96,7 +99,10 @@ async function ownHandler (t: Test): Promise<void> {
   const mine = (app: FastifyInstance) => {
     app.setErrorHandler((error: { statusCode?: number }, _request, reply) => reply.code(error.statusCode ?? 500).send({ mine: true }))
   }
-  const { app } = await secured(t, issuer, { suite: { errors: 'throw' }, routes: app => { mine(app); app.get('/', { config: closed }, nothing) } })
+  const { app } = await secured(t, issuer, {
+    suite: { errors: 'throw' },
+    routes: app => { mine(app); app.get('/', { config: closed }, nothing) }
+  })
   const response = await app.inject('/')
   t.match([response.statusCode, response.json(), response.headers['www-authenticate']], [401, { mine: true }, /^Bearer/])
 }
@@ -116,7 +122,8 @@ async function signsOwn (t: Test): Promise<void> {
   for (const type of ['rsa', 'ec'] as const) {
     const { app } = await api(t, { scope: 'a' }, { suite: withOwn(keyOf(type)) })
     const send = (scope: string) => ({ url: '/', headers: { authorization: `Bearer ${app.jwt.sign({ sub: 'alice', scope })}` } })
-    t.strictSame(await statuses(app, send('a'), send('b'), by({ scope: 'a' })), [200, 403, 200], `${type}: beside the tokens of the provider`)
+    t.strictSame(await statuses(app, send('a'), send('b'), by({ scope: 'a' })), [200, 403, 200],
+      `${type}: beside the tokens of the provider`)
   }
 }
 
@@ -135,13 +142,17 @@ async function byHand (t: Test): Promise<void> {
       const check = app.createRateLimit({ max: 1, timeWindow: '1 minute' })
       const shared = { max: 1, timeWindow: '1 minute', policy: 'shared' }
       app.get('/asked', { config: open }, request => check(request))
-      for (const url of ['/one', '/other']) app.get(url, { config: open, preHandler: app.rateLimit({ max: 1, timeWindow: '1 minute' }) }, nothing)
+      for (const url of ['/one', '/other']) {
+        app.get(url, { config: open, preHandler: app.rateLimit({ max: 1, timeWindow: '1 minute' }) },
+          nothing)
+      }
       for (const url of ['/left', '/right']) app.get(url, { config: open, preHandler: app.rateLimit(shared) }, nothing)
     }
   })
   const asked = [await app.inject('/asked'), await app.inject('/asked')]
   t.match(asked.map(({ body }) => JSON.parse(body)), [{ isExceeded: false }, { isExceeded: true }])
-  t.strictSame(await statuses(app, { url: '/one' }, { url: '/one' }, { url: '/other' }), [200, 429, 200], 'each call has a budget of its own')
+  t.strictSame(await statuses(app, { url: '/one' }, { url: '/one' }, { url: '/other' }), [200, 429, 200],
+    'each call has a budget of its own')
   t.strictSame(await statuses(app, { url: '/left' }, { url: '/right' }), [200, 429], 'one name is one budget')
 }
 
@@ -153,7 +164,10 @@ async function afterAnother (t: Test): Promise<void> {
       app.get('/both', {
         config: open,
         preHandler: (request, reply, done) => {
-          first.call(app, request, reply, error => { if (error === undefined) second.call(app, request, reply, done); else done(error as Error) })
+          first.call(app, request, reply, error => {
+            if (error === undefined) second.call(app, request, reply, done)
+            else done(error as Error)
+          })
         }
       }, nothing)
     }
@@ -162,8 +176,15 @@ async function afterAnother (t: Test): Promise<void> {
 }
 
 async function trusts (t: Test): Promise<void> {
-  const { app } = await api(t, open, { server: secureServer({ trustProxy: ['10.0.0.0/8'] }) as object, handler: async ({ ip }) => ({ ip }) })
-  const from = async (remoteAddress: string) => (await app.inject({ url: '/', remoteAddress, headers: { 'x-forwarded-for': '192.0.2.7' } })).json()
+  const { app } = await api(t, open, {
+    server: secureServer({ trustProxy: ['10.0.0.0/8'] }) as object,
+    handler: async ({ ip }) => ({ ip })
+  })
+  const from = async (remoteAddress: string) => (await app.inject({
+    url: '/',
+    remoteAddress,
+    headers: { 'x-forwarded-for': '192.0.2.7' }
+  })).json()
   t.strictSame([await from('10.1.2.3'), await from('203.0.113.9')], [{ ip: '192.0.2.7' }, { ip: '203.0.113.9' }])
 }
 
@@ -174,13 +195,15 @@ const handMade: Checks = {
       const { app } = await api(t, open, { more: route('GET', '/page', { ...open, headers: { profile: 'html' } }) })
       const [plain, page] = [await app.inject('/'), await app.inject('/page')]
       t.strictSame([missingHeaders(plain.headers), missingHeaders(page.headers)], [[], []])
-      t.match([plain.headers['content-security-policy'], page.headers['content-security-policy']], [/default-src 'none'/, /default-src 'self'/])
+      t.match([plain.headers['content-security-policy'], page.headers['content-security-policy']],
+        [/default-src 'none'/, /default-src 'self'/])
     }
   },
   '`helmet: false` at a route': {
     says: 'the header set to `false`',
     run: async t => {
-      const { app } = await api(t, { ...open, headers: { crossOriginOpenerPolicy: false, referrerPolicy: false } }, { more: route('GET', '/other', open) })
+      const { app } = await api(t, { ...open, headers: { crossOriginOpenerPolicy: false, referrerPolicy: false } },
+        { more: route('GET', '/other', open) })
       const names = ['cross-origin-opener-policy', 'referrer-policy'] as const
       const sent = async (url: string) => { const { headers } = await app.inject(url); return names.map(name => name in headers) }
       t.strictSame([await sent('/'), await sent('/other')], [[false, false], [true, true]])
@@ -212,9 +235,22 @@ const handMade: Checks = {
     says: '`methods` is announced as you write it',
     run: async t => {
       const [requestHeaders, responseHeaders, methods] = [['authorization', 'x-mine'], ['location'], ['GET', 'PUT']]
-      const { app } = await api(t, open, { suite: { cors: { origins: [origin], requestHeaders, responseHeaders, maxAge: '10 minutes', methods } } })
+      const { app } = await api(t, open, {
+        suite: {
+          cors: {
+            origins: [origin],
+            requestHeaders,
+            responseHeaders,
+            maxAge: '10 minutes',
+            methods
+          }
+        }
+      })
       const asked = preflight('GET')
-      const { headers } = await app.inject({ ...asked, headers: { ...asked.headers, 'access-control-request-headers': 'authorization,x-mine' } })
+      const { headers } = await app.inject({
+        ...asked,
+        headers: { ...asked.headers, 'access-control-request-headers': 'authorization,x-mine' }
+      })
       t.equal(headers['access-control-max-age'], '600')
       t.match(headers['access-control-allow-headers'], /x-mine/)
       t.match((await app.inject({ url: '/', headers: { origin } })).headers['access-control-expose-headers'], /location/i)
@@ -232,7 +268,13 @@ const handMade: Checks = {
   '`keyGenerator`': {
     says: '`by`',
     run: async t => {
-      const { app } = await api(t, { ...open, rateLimit: { ...once, by: ({ headers }: { headers: Record<string, string> }) => headers['x-team'] } })
+      const { app } = await api(t, {
+        ...open,
+        rateLimit: {
+          ...once,
+          by: ({ headers }: { headers: Record<string, string> }) => headers['x-team']
+        }
+      })
       const team = (name: string) => ({ url: '/', headers: { 'x-team': name } })
       t.strictSame(await statuses(app, team('a'), team('a'), team('b')), [200, 429, 200])
     }
@@ -255,7 +297,8 @@ const handMade: Checks = {
     says: "`onStoreFailure: 'allow'`",
     run: async t => {
       const suite = (more: object): SecureApiOptions => ({ rateLimit: { redis: 'redis://127.0.0.1:1', policies: { read: once }, ...more } })
-      const [allowing, counting] = [await api(t, open, { suite: suite({ onStoreFailure: 'allow' }) }), await api(t, open, { suite: suite({}) })]
+      const [allowing, counting] = [await api(t, open, { suite: suite({ onStoreFailure: 'allow' }) }),
+        await api(t, open, { suite: suite({}) })]
       t.strictSame(await statuses(allowing.app, { url: '/' }, { url: '/' }), [200, 200])
       t.strictSame(await statuses(counting.app, { url: '/' }, { url: '/' }), [200, 429])
     }
@@ -275,7 +318,10 @@ const handMade: Checks = {
       }
     }
   },
-  '`app.createRateLimit()`, `app.rateLimit({ max, timeWindow })`': { says: "`policy: 'name'` makes several calls share one budget", run: byHand },
+  '`app.createRateLimit()`, `app.rateLimit({ max, timeWindow })`': {
+    says: "`policy: 'name'` makes several calls share one budget",
+    run: byHand
+  },
   '`@fastify/jwt` with `get-jwks`, or `fastify-jwt-jwks`': { says: '`auth: { issuer, audience }`', run: t => authenticates(t) },
   '`request.jwtVerify()` in a hook': {
     says: 'routes need a token unless `public: true`',
@@ -340,7 +386,8 @@ const handMade: Checks = {
     says: '`legacyHeaders: true`',
     run: async t => {
       const { headers } = await limitedBy(t, { rateLimit: { policies: { read: once }, legacyHeaders: true } })
-      for (const name of ['ratelimit', 'ratelimit-policy', 'x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset']) t.ok(name in headers, name)
+      for (const name of ['ratelimit', 'ratelimit-policy', 'x-ratelimit-limit', 'x-ratelimit-remaining',
+        'x-ratelimit-reset']) t.ok(name in headers, name)
       t.notOk('x-ratelimit-limit' in (await limitedBy(t, { rateLimit: { policies: { read: once } } })).headers)
     }
   },
@@ -380,8 +427,10 @@ const express: Checks = {
       const auth0 = await startIssuer(t, { path: '/', preset: 'auth0' })
       t.match(auth0.issuer, /\/$/)
       const { app } = await secured(t, auth0, { suite: { auth: auth0.auth }, routes: route('GET', '/', { scope: 'read:orders' }) })
-      t.strictSame(await statuses(app, { url: '/', ...auth0.asUser({ scopes: ['read:orders'] }) }, { url: '/', ...auth0.asUser() }), [200, 403])
-      t.strictSame(await stopped(t, closed, { auth: { issuer: 'https://tenant.eu.auth0.com', audience: 'a', preset: 'auth0' } }), ['SECURE_API_ISSUER_FORM'])
+      t.strictSame(await statuses(app, { url: '/', ...auth0.asUser({ scopes: ['read:orders'] }) }, { url: '/', ...auth0.asUser() }),
+        [200, 403])
+      t.strictSame(await stopped(t, closed, { auth: { issuer: 'https://tenant.eu.auth0.com', audience: 'a', preset: 'auth0' } }),
+        ['SECURE_API_ISSUER_FORM'])
     }
   },
   '`auth({ strict: true })`': {
@@ -395,7 +444,8 @@ const express: Checks = {
   '`tokenSigningAlg`': {
     says: 'asymmetric ones only',
     run: async t => {
-      const of = (algorithms: string[]): SecureApiOptions => ({ auth: { ...issuer.auth, algorithms } as object as NonNullable<SecureApiOptions['auth']> })
+      const of = (algorithms: string[]): SecureApiOptions =>
+        ({ auth: { ...issuer.auth, algorithms } as object as NonNullable<SecureApiOptions['auth']> })
       await authenticates(t, of(['RS256']))
       const { app } = await api(t, closed, { suite: of(['ES256']) })
       t.strictSame(await statuses(app, by()), [401])
@@ -406,7 +456,10 @@ const express: Checks = {
     says: '`jwksUri`, `issuer`',
     run: async t => {
       const hidden = await startIssuer(t, { discovery: false })
-      const { app } = await secured(t, hidden, { suite: { auth: { ...hidden.auth, jwksUri: hidden.jwksUri } }, routes: route('GET', '/', closed) })
+      const { app } = await secured(t, hidden, {
+        suite: { auth: { ...hidden.auth, jwksUri: hidden.jwksUri } },
+        routes: route('GET', '/', closed)
+      })
       t.strictSame(await statuses(app, { url: '/', headers: bearer(hidden) }), [200])
       t.equal(hidden.hits.discovery, 0)
     }
@@ -499,7 +552,10 @@ const express: Checks = {
 }
 
 async function bodyLimited (t: Test, server: Parameters<typeof secureServer>[0]): Promise<void> {
-  const { app } = await api(t, open, { server: secureServer({ environment: 'development', ...server } as object) as object, more: route('POST', '/', open) })
+  const { app } = await api(t, open, {
+    server: secureServer({ environment: 'development', ...server } as object) as object,
+    more: route('POST', '/', open)
+  })
   const post = (length: number): InjectOptions => ({ method: 'POST', url: '/', payload: { text: 'a'.repeat(length) } })
   t.strictSame(await statuses(app, post(10), post(200)), [200, 413])
 }
@@ -510,7 +566,10 @@ const aspnet: Checks = {
     says: "`preset: 'entra'`",
     run: async t => {
       const entra = await startIssuer(t, { preset: 'entra' })
-      const { app } = await secured(t, entra, { suite: { auth: { ...entra.auth, preset: 'entra' } }, routes: route('GET', '/', { scope: 'a', role: 'r' }) })
+      const { app } = await secured(t, entra, {
+        suite: { auth: { ...entra.auth, preset: 'entra' } },
+        routes: route('GET', '/', { scope: 'a', role: 'r' })
+      })
       const user = (...roles: string[]) => ({ url: '/', ...entra.asUser({ scopes: ['a'], roles }) })
       t.strictSame(await statuses(app, user('r'), user()), [200, 403])
     }
@@ -521,7 +580,8 @@ const aspnet: Checks = {
       const other = await startIssuer(t)
       const { app } = await api(t, closed, { suite: { auth: { issuers: [issuer.auth, other.auth] } } })
       const stranger = await startIssuer(t)
-      t.strictSame(await statuses(app, by(), { url: '/', headers: bearer(other) }, { url: '/', headers: bearer(stranger) }), [200, 200, 401])
+      t.strictSame(await statuses(app, by(), { url: '/', headers: bearer(other) }, { url: '/', headers: bearer(stranger) }),
+        [200, 200, 401])
     }
   },
   'Clock skew': {
@@ -533,8 +593,14 @@ const aspnet: Checks = {
       t.strictSame(await statuses(exact.app, ended(20)), [401])
     }
   },
-  Scopes: { says: "`config: { scope: 'api.write' }`", run: t => guards(t, { scope: 'api.write' }, { scope: 'api.read' }, { scope: 'api.read api.write' }) },
-  Roles: { says: "`config: { role: { any: ['a', 'b'] } }`", run: t => guards(t, { role: { any: ['a', 'b'] } }, { roles: ['c'] }, { roles: ['b'] }) },
+  Scopes: {
+    says: "`config: { scope: 'api.write' }`",
+    run: t => guards(t, { scope: 'api.write' }, { scope: 'api.read' }, { scope: 'api.read api.write' })
+  },
+  Roles: {
+    says: "`config: { role: { any: ['a', 'b'] } }`",
+    run: t => guards(t, { role: { any: ['a', 'b'] } }, { roles: ['c'] }, { roles: ['b'] })
+  },
   Policies: {
     says: 'rules or functions',
     run: async t => {
@@ -547,7 +613,14 @@ const aspnet: Checks = {
     says: "`await request.authorize('owner', order)`, which throws the 403",
     run: async t => {
       const { app } = await api(t, closed, {
-        suite: { authorization: { policies: { owner: ({ principal, resource }) => (resource as { owner: string }).owner === principal.subject } } },
+        suite: {
+          authorization: {
+            policies: {
+              owner: ({ principal, resource }) =>
+                (resource as { owner: string }).owner === principal.subject
+            }
+          }
+        },
         handler: async request => { await request.authorize('owner', { owner: 'alice' }); return {} }
       })
       t.strictSame(await statuses(app, by({ sub: 'alice' }), by({ sub: 'bob' })), [200, 403])
@@ -560,12 +633,19 @@ const aspnet: Checks = {
       t.strictSame(await statuses(app, { url: '/' }, by({ scope: 'a', roles: ['admin'] })), [401, 403])
     }
   },
-  'Open endpoint': { says: '`public: true`', run: async t => { t.strictSame(await statuses((await api(t, open)).app, { url: '/' }), [200]) } },
+  'Open endpoint': {
+    says: '`public: true`',
+    run: async t => { t.strictSame(await statuses((await api(t, open)).app, { url: '/' }), [200]) }
+  },
   'Who calls': {
     says: '`request.auth`',
     run: async t => {
-      const { app } = await api(t, closed, { handler: async ({ auth }) => ({ subject: auth.subject, issuer: auth.issuer, roles: [...auth.roles] }) })
-      t.match((await app.inject(by({ sub: 'alice', roles: ['admin'] }))).json(), { subject: 'alice', issuer: issuer.issuer, roles: ['admin'] })
+      const { app } = await api(t, closed, {
+        handler: async ({ auth }) =>
+          ({ subject: auth.subject, issuer: auth.issuer, roles: [...auth.roles] })
+      })
+      t.match((await app.inject(by({ sub: 'alice', roles: ['admin'] }))).json(),
+        { subject: 'alice', issuer: issuer.issuer, roles: ['admin'] })
     }
   },
   Limits: {
@@ -576,7 +656,8 @@ const aspnet: Checks = {
         const found = await statuses(app, ...Array.from({ length: times }, () => ({ ...by({ sub }), method })))
         return found.filter(status => status === 200).length
       }
-      t.strictSame([await answers('GET', 'alice', 102), await answers('POST', 'alice', 12), await answers('POST', 'bob', 12)], [100, 10, 10])
+      t.strictSame([await answers('GET', 'alice', 102), await answers('POST', 'alice', 12), await answers('POST', 'bob', 12)],
+        [100, 10, 10])
     }
   },
   'Over the limit': {
@@ -602,7 +683,10 @@ const aspnet: Checks = {
       const auth = { issuer: 'https://login.example.com', audience: 'api://orders', jwks: issuer.jwks }
       const cases = [['production', '127.0.0.1', true], ['production', '10.0.0.0/8', false], ['development', '127.0.0.1', false]] as const
       for (const [environment, trustProxy, sent] of cases) {
-        const { app } = await api(t, open, { suite: { auth, environment }, server: secureServer({ trustProxy: [trustProxy], environment }) as object })
+        const { app } = await api(t, open, {
+          suite: { auth, environment },
+          server: secureServer({ trustProxy: [trustProxy], environment }) as object
+        })
         const { headers } = await app.inject({ url: '/', headers: { 'x-forwarded-proto': 'https' } })
         t.equal('strict-transport-security' in headers, sent, `${environment} ${trustProxy}`)
       }
@@ -619,8 +703,12 @@ const aspnet: Checks = {
     says: '`config.cors` for a route; its preflight follows',
     run: async t => {
       const partner = 'https://partner.example'
-      const { app } = await api(t, open, { suite: { cors: { origins: [origin] } }, more: route('PUT', '/partner', { ...open, cors: { origins: [partner] } }) })
-      const asked = [preflight('GET'), preflight('PUT', partner, '/partner'), preflight('PUT', origin, '/partner'), preflight('GET', partner)]
+      const { app } = await api(t, open, {
+        suite: { cors: { origins: [origin] } },
+        more: route('PUT', '/partner', { ...open, cors: { origins: [partner] } })
+      })
+      const asked = [preflight('GET'), preflight('PUT', partner, '/partner'), preflight('PUT', origin, '/partner'),
+        preflight('GET', partner)]
       t.strictSame(await statuses(app, ...asked), [204, 204, 403, 403])
     }
   },
@@ -717,7 +805,8 @@ t.test('15 C8: a row without a test is seen', async t => {
 async function programOf (t: Test, page: string): Promise<FastifyInstance> {
   const shown = [...read(page).matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code)
   t.equal(shown.length, 1)
-  const code = ts.transpileModule(shown.join(''), { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ESNext } }).outputText
+  const code = ts.transpileModule(shown.join(''),
+    { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ESNext } }).outputText
     .replace("'fastify-secure-api'", `'${new URL('../../plugins/index.ts', import.meta.url)}'`)
     .replace('auth: { ', `auth: { jwks: ${JSON.stringify(issuer.jwks)}, `)
     .replace('logger: true', 'logger: false')
@@ -739,7 +828,8 @@ const programs: Readonly<Record<string, Program>> = {
   'hand-made': {
     iss: 'https://login.example.com',
     aud: 'api://orders',
-    asked: [[{ url: '/orders' }, undefined, 401], [{ url: '/orders' }, { scope: 'b' }, 403], [{ url: '/orders' }, { scope: 'api.read' }, 200]]
+    asked: [[{ url: '/orders' }, undefined, 401], [{ url: '/orders' }, { scope: 'b' }, 403],
+      [{ url: '/orders' }, { scope: 'api.read' }, 200]]
   },
   'express-auth0': {
     iss: 'https://tenant.eu.auth0.com/',
@@ -769,7 +859,10 @@ for (const [page, { iss, aud, asked }] of Object.entries(programs)) {
   t.test(`15 C8: the program of ${page}.md answers as the one before it`, async t => {
     const server = await programOf(t, page)
     for (const [request, claims, status] of asked) {
-      const response = await server.inject({ ...request, ...(claims === undefined ? {} : { headers: bearer(issuer, { iss, aud, ...claims }) }) })
+      const response = await server.inject({
+        ...request,
+        ...(claims === undefined ? {} : { headers: bearer(issuer, { iss, aud, ...claims }) })
+      })
       t.equal(response.statusCode, status, JSON.stringify([request, claims]))
     }
     t.strictSame(await statuses(server, preflight('GET', origin, page === 'aspnet-core' ? '/orders/1' : '/orders')), [204])
@@ -795,22 +888,29 @@ t.test('15 C8: a hook of the group gives its routes the rule, as aspnet-core.md 
   const remove: InjectOptions = { method: 'DELETE', url: '/admin/users/1' }
   for (const [name, group] of Object.entries(groups)) {
     const { app } = await secured(t, issuer, group)
-    const asked = [remove, { ...remove, ...by({ roles: ['clerk'] }, remove.url as string) }, { ...remove, ...by({ roles: ['admin'] }, remove.url as string) }]
+    const asked = [remove, { ...remove, ...by({ roles: ['clerk'] }, remove.url as string) },
+      { ...remove, ...by({ roles: ['admin'] }, remove.url as string) }]
     t.strictSame(await statuses(app, ...asked), [401, 403, 200], name)
   }
 })
 
-t.test('15 C8: the steps of hand-made.md: what is left registered stops the boot, then routes without a rule, then limits that only count', async t => {
-  const beside = startFastify(t)
-  t.strictSame(await mistakesOf(async () => {
-    await beside.register(cors, { origin: [origin] })
-    await beside.register(secureApi, { auth: issuer.auth, environment: 'development', cors: { origins: [origin] } })
-    await beside.ready()
-  }), ['SECURE_API_CORS_DUPLICATE'])
-  const { app } = await api(t, {}, { suite: { authorization: { default: 'authenticated' }, rateLimit: { policies: { read: { ...once, dryRun: true } } } } })
-  t.strictSame(await statuses(app, { url: '/' }, by(), by(), by()), [401, 200, 200, 200])
-  t.match(app.secureApi.routes(), [{ url: '/', access: 'none', accessByDefault: 'authenticated' }], 'the list tells which routes have none')
-})
+t.test('15 C8: the steps of hand-made.md: what is left registered stops the boot, then routes without a rule, then limits that only count',
+  async t => {
+    const beside = startFastify(t)
+    t.strictSame(await mistakesOf(async () => {
+      await beside.register(cors, { origin: [origin] })
+      await beside.register(secureApi, { auth: issuer.auth, environment: 'development', cors: { origins: [origin] } })
+      await beside.ready()
+    }), ['SECURE_API_CORS_DUPLICATE'])
+    const { app } = await api(t, {}, {
+      suite: {
+        authorization: { default: 'authenticated' },
+        rateLimit: { policies: { read: { ...once, dryRun: true } } }
+      }
+    })
+    t.strictSame(await statuses(app, { url: '/' }, by(), by(), by()), [401, 200, 200, 200])
+    t.match(app.secureApi.routes(), [{ url: '/', access: 'none', accessByDefault: 'authenticated' }], 'the list tells which routes have none')
+  })
 
 t.test('15 C8: what differs from Express: tokens elsewhere, DPoP, and the names on `request`', async t => {
   const page = read('express-auth0')

@@ -14,15 +14,23 @@ mkdirSync(pictures, { recursive: true })
 const folder = t.testdir({})
 const file = join(folder, 'routes.html')
 const baseline = join(folder, 'baseline.json')
-writeFileSync(baseline, JSON.stringify({ version: 1, accepted: [{ code: 'SECURE_API_POSTURE_PUBLIC_WILDCARD', route: 'GET /docs/*', detail: '', why: 'static files' }] }))
+writeFileSync(baseline, JSON.stringify({
+  version: 1,
+  accepted: [{ code: 'SECURE_API_POSTURE_PUBLIC_WILDCARD', route: 'GET /docs/*', detail: '', why: 'static files' }]
+}))
 const command = compiledCommand(t)
-const writePage = async (...args: readonly string[]) => await command.run(['routes', '--html', ...args], join(command.folder, 'test/cli/fixtures'))
+const writePage = async (...args: readonly string[]) => await command.run(['routes', '--html', ...args],
+  join(command.folder, 'test/cli/fixtures'))
 const written = await writePage('orders.js', '--output', file, '--baseline', baseline)
 
 const browser = await startChromium(t)
 
 /** The page in a window, with everything that it complained of or asked the network for. */
-async function open (t: { teardown (ended: () => Promise<void>): void }, options: BrowserContextOptions): Promise<{ page: Page, complaints: string[], requests: string[] }> {
+async function open (t: { teardown (ended: () => Promise<void>): void }, options: BrowserContextOptions): Promise<{
+  page: Page,
+  complaints: string[],
+  requests: string[]
+}> {
   const context = await browser.newContext(options)
   t.teardown(() => context.close())
   const page = await context.newPage()
@@ -50,7 +58,8 @@ t.test('the command says nothing but the page', async t => {
 for (const [name, options] of looks) {
   t.test(`${name}: the page fits, is readable, complains of nothing and asks nobody`, async t => {
     const { page, complaints, requests } = await open(t, options)
-    const [width, room] = await page.evaluate<[number, number]>('[document.documentElement.scrollWidth, document.documentElement.clientWidth]')
+    const [width, room] = await page.evaluate<[number,
+      number]>('[document.documentElement.scrollWidth, document.documentElement.clientWidth]')
     t.ok(width <= room, `${width} pixels of content in ${room}`)
     t.strictSame(await page.evaluate(lowContrast), [], 'every text has the contrast of WCAG AA')
     t.strictSame(complaints, [])

@@ -34,10 +34,19 @@ async function serve (t: Test, suite: Partial<SecureApiOptions> = {}): Promise<s
     ...suite
   })
   await app.register(swaggerUi)
-  app.get('/orders', { config: { scope: 'api.read' }, schema: { tags: ['orders'], summary: 'All orders', response: { 200: { type: 'array', items: order } } } }, async () => [{ id: 1, item: 'tea' }])
-  app.post('/orders', { config: { scope: 'api.write', role: 'admin' }, schema: { tags: ['orders'], summary: 'A new order', body: order } }, async () => ({ id: 2 }))
-  app.delete('/orders/:id', { config: { scope: { any: ['api.write', 'api.admin'] } }, schema: { tags: ['orders'], summary: 'Cancels an order' } }, async () => ({}))
-  app.get('/profile', { config: { authenticated: true }, schema: { tags: ['callers'], summary: 'Who calls' } }, async ({ auth }) => ({ subject: auth.subject }))
+  app.get('/orders', {
+    config: { scope: 'api.read' },
+    schema: { tags: ['orders'], summary: 'All orders', response: { 200: { type: 'array', items: order } } }
+  },
+  async () => [{ id: 1, item: 'tea' }])
+  app.post('/orders', { config: { scope: 'api.write', role: 'admin' }, schema: { tags: ['orders'], summary: 'A new order', body: order } },
+    async () => ({ id: 2 }))
+  app.delete('/orders/:id', {
+    config: { scope: { any: ['api.write', 'api.admin'] } },
+    schema: { tags: ['orders'], summary: 'Cancels an order' }
+  }, async () => ({}))
+  app.get('/profile', { config: { authenticated: true }, schema: { tags: ['callers'], summary: 'Who calls' } },
+    async ({ auth }) => ({ subject: auth.subject }))
   app.get('/health', { config: { public: true }, schema: { tags: ['callers'], summary: 'Whether it runs' } }, async () => ({ ok: true }))
   return await listen(app)
 }
@@ -64,7 +73,9 @@ async function look (page: Page, name: string): Promise<void> {
   await page.screenshot({ path: join(screenshots, `swagger-${name}.png`) })
 }
 
-const summaries = (page: Page) => page.$$eval('.opblock', blocks => blocks.map(block => [block.querySelector('.opblock-summary-method')?.textContent, block.querySelector('.opblock-summary-path')?.textContent?.replaceAll('\u200b', '')].join(' ')))
+const summaries = (page: Page) => page.$$eval('.opblock',
+  blocks => blocks.map(block => [block.querySelector('.opblock-summary-method')?.textContent,
+    block.querySelector('.opblock-summary-path')?.textContent?.replaceAll('\u200b', '')].join(' ')))
 
 async function authorize (page: Page, token: string, picture: string): Promise<string> {
   await page.click('.auth-wrapper .authorize')
@@ -128,9 +139,22 @@ async function startSignIn (t: Test, token: string): Promise<string> {
   const server = createServer((request, response) => {
     const origin = `http://${request.headers.host}`
     const { pathname, searchParams } = new URL(request.url ?? '', origin)
-    const json = (value: unknown) => response.writeHead(200, { 'content-type': 'application/json', 'access-control-allow-origin': '*', 'access-control-allow-headers': '*' }).end(JSON.stringify(value))
+    const json = (value: unknown) => response.writeHead(200,
+      {
+        'content-type': 'application/json',
+        'access-control-allow-origin': '*',
+        'access-control-allow-headers': '*'
+      }).end(JSON.stringify(value))
     if (pathname === '/token') return json({ access_token: token, token_type: 'Bearer' })
-    if (pathname !== '/auth') return json({ issuer: origin, authorization_endpoint: `${origin}/auth`, token_endpoint: `${origin}/token`, grant_types_supported: ['authorization_code'], scopes_supported: ['api.read'] })
+    if (pathname !== '/auth') {
+      return json({
+        issuer: origin,
+        authorization_endpoint: `${origin}/auth`,
+        token_endpoint: `${origin}/token`,
+        grant_types_supported: ['authorization_code'],
+        scopes_supported: ['api.read']
+      })
+    }
     const location = new URL(searchParams.get('redirect_uri') ?? '')
     location.search = String(new URLSearchParams({ code: 'once', state: searchParams.get('state') ?? '' }))
     return response.writeHead(302, { location: location.href }).end()

@@ -18,7 +18,8 @@ const certificates = new Certificates(t.testdir({}))
 const ca = certificates.issue({ name: 'authority', extensions: authority })
 const { cert, key } = certificates.issue({
   issuer: ca,
-  extensions: ['basicConstraints=critical,CA:FALSE', 'subjectAltName=DNS:localhost,IP:127.0.0.1', 'keyUsage=critical,digitalSignature', 'extendedKeyUsage=serverAuth']
+  extensions: ['basicConstraints=critical,CA:FALSE', 'subjectAltName=DNS:localhost,IP:127.0.0.1', 'keyUsage=critical,digitalSignature',
+    'extendedKeyUsage=serverAuth']
 })
 
 interface Finding {
@@ -35,7 +36,8 @@ const everything = ['-p', '-s', '-f', '-P', '-S', '-h', '-U']
 
 async function scan (url: string, checks: readonly string[]): Promise<Report> {
   const report = join(t.testdirName, `${new URL(url).port}.json`)
-  const options = ['--quiet', '--color', '0', '--warnings', 'off', '--nodns', 'none', '--ip', '127.0.0.1', '--add-ca', ca.certFile, '--jsonfile', report]
+  const options = ['--quiet', '--color', '0', '--warnings', 'off', '--nodns', 'none', '--ip', '127.0.0.1', '--add-ca', ca.certFile,
+    '--jsonfile', report]
   // The exit status counts findings and says nothing that the report does not.
   await promisify(execFile)(scanner, [...options, ...checks, `localhost:${new URL(url).port}`], { maxBuffer: 10_000_000 }).catch(() => {})
   return JSON.parse(readFileSync(report, 'utf8'))
@@ -55,7 +57,8 @@ const explained: ReadonlySet<string> = new Set(['cert_revocation'])
 const harmless: ReadonlySet<string> = new Set(['OK', 'INFO', 'LOW', 'WARN'])
 
 function findings (report: Report): string[] {
-  return report.filter(({ id, severity }) => !harmless.has(severity) && !explained.has(id)).map(({ id, severity, finding }) => `${severity} ${id}: ${finding}`)
+  return report.filter(({ id, severity }) => !harmless.has(severity) &&
+    !explained.has(id)).map(({ id, severity, finding }) => `${severity} ${id}: ${finding}`)
 }
 
 function of (report: Report, wanted: string): Report {
@@ -71,8 +74,10 @@ function versions (report: Report): string[] {
 const modern = ['TLS1_2', 'TLS1_3']
 /** Checks that the scan must have made, and found in order. */
 const passed = [
-  'cipherlist_NULL', 'cipherlist_aNULL', 'cipherlist_EXPORT', 'cipherlist_LOW', 'PFS', 'cipher_order', 'cert_keySize', 'cert_signatureAlgorithm', 'cert_trust',
-  'cert_chain_of_trust', 'HSTS_time', 'heartbleed', 'CCS', 'ticketbleed', 'ROBOT', 'secure_renego', 'secure_client_renego', 'CRIME_TLS', 'BREACH', 'POODLE_SSL',
+  'cipherlist_NULL', 'cipherlist_aNULL', 'cipherlist_EXPORT', 'cipherlist_LOW', 'PFS', 'cipher_order', 'cert_keySize',
+  'cert_signatureAlgorithm', 'cert_trust',
+  'cert_chain_of_trust', 'HSTS_time', 'heartbleed', 'CCS', 'ticketbleed', 'ROBOT', 'secure_renego', 'secure_client_renego', 'CRIME_TLS',
+  'BREACH', 'POODLE_SSL',
   'fallback_SCSV', 'SWEET32', 'FREAK', 'DROWN', 'LOGJAM', 'BEAST', 'LUCKY13', 'RC4'
 ]
 

@@ -11,7 +11,14 @@ const [cert = '', key = ''] = process.argv.slice(2)
 
 async function outcome (server: Server): Promise<string> {
   const { port } = server.address() as AddressInfo
-  const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' })
+  const socket = tls.connect({
+    port,
+    host: '127.0.0.1',
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1',
+    maxVersion: 'TLSv1.1',
+    ciphers: 'DEFAULT@SECLEVEL=0'
+  })
   try {
     await once(socket, 'secureConnect')
     return socket.getProtocol() ?? 'none'

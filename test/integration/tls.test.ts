@@ -56,7 +56,11 @@ async function start (t: Test, tlsOptions: TlsOptions, more: SecureServerOptions
   let next: () => unknown = () => {}
   const lines: Array<Record<string, unknown>> = []
   const logger = { level: 'info', stream: { write: (line: string) => { lines.push(JSON.parse(line)) } } }
-  const app = Fastify({ ...createServerOptions({ tls: tlsOptions, ...more }, () => time), logger, forceCloseConnections: true } as object) as FastifyInstance
+  const app = Fastify({
+    ...createServerOptions({ tls: tlsOptions, ...more }, () => time),
+    logger,
+    forceCloseConnections: true
+  } as object) as FastifyInstance
   app.get('/', async () => 'ok')
   app.get('/slow', async () => await new Promise(resolve => { setTimeout(resolve, 100, 'late') }))
   app.get('/who', async request => {
@@ -86,7 +90,8 @@ async function served (host: string, port: number): Promise<string> {
 }
 
 function fingerprint ({ certFile }: Issued): string {
-  return execFileSync('openssl', ['x509', '-in', certFile, '-noout', '-fingerprint', '-sha256'], { encoding: 'utf8' }).trim().split('=')[1] ?? ''
+  return execFileSync('openssl', ['x509', '-in', certFile, '-noout', '-fingerprint', '-sha256'],
+    { encoding: 'utf8' }).trim().split('=')[1] ?? ''
 }
 
 /** One request; the body, or the code of what went wrong. */
@@ -169,7 +174,8 @@ t.test('client certificates', async t => {
   const authorities = join(folder, 'clients.pem')
   writeFileSync(authorities, ca.cert)
   write(first)
-  const who = async (port: number, { cert, key }: Partial<Issued> = {}) => await ask({ host: '127.0.0.1', port, path: '/who', agent: false, ...(cert === undefined ? {} : { cert, key }) })
+  const who = async (port: number, { cert, key }: Partial<Issued> = {}) =>
+    await ask({ host: '127.0.0.1', port, path: '/who', agent: false, ...(cert === undefined ? {} : { cert, key }) })
 
   t.test('required', async t => {
     const { port, look } = await start(t, { ...live, clientCertificates: { ca: authorities } }, {}, '127.0.0.1')
@@ -219,7 +225,8 @@ t.test('the end of the validity is logged and in the status', async t => {
     advance(ms)
     await look()
   }
-  t.match(lines.filter(({ type }) => type === 'certificate.expiring'), [['renew', 40], ['soon', 40], ['urgent', 50], ['last-day', 50], ['expired', 50]].map(([stage, level]) => ({ stage, level })))
+  t.match(lines.filter(({ type }) => type === 'certificate.expiring'),
+    [['renew', 40], ['soon', 40], ['urgent', 50], ['last-day', 50], ['expired', 50]].map(([stage, level]) => ({ stage, level })))
   t.match(status(), { ok: false, expiry: 'expired' })
 })
 
@@ -236,7 +243,10 @@ t.test('servers that are not ours', async t => {
   t.strictSame(pipelineOf(plain).status(), {})
   await plain.ready()
   const warnings: string[] = []
-  const foreign = Fastify({ https: { cert: first.cert, key: first.key }, logger: { level: 'warn', stream: { write: line => { warnings.push(line) } } } })
+  const foreign = Fastify({
+    https: { cert: first.cert, key: first.key },
+    logger: { level: 'warn', stream: { write: line => { warnings.push(line) } } }
+  })
   await foreign.register(tlsPlugin)
   await foreign.ready()
   t.equal(warnings.length, 1)
@@ -248,7 +258,8 @@ t.test('registered in a child, it still finds every socket', async t => {
   const { port, look } = await (async () => {
     let next: () => unknown = () => {}
     const app = Fastify({ ...createServerOptions({ tls: live }, Date.now), forceCloseConnections: true } as object) as FastifyInstance
-    await app.register(async child => { await child.register(tlsPlugin, { schedule: callback => { next = callback; return () => {} } }) }, { prefix: '/v1' })
+    await app.register(async child => { await child.register(tlsPlugin, { schedule: callback => { next = callback; return () => {} } }) },
+      { prefix: '/v1' })
     await app.listen({ port: 0 })
     t.teardown(() => app.close())
     return { port: (app.server.address() as AddressInfo).port, look: async () => { await next() } }
@@ -292,7 +303,8 @@ t.test('ciphers: forward secrecy and nothing else', async t => {
     }
   }
   t.equal(await attempt({ maxVersion: 'TLSv1.2' }), 'ECDHE-ECDSA-AES128-GCM-SHA256')
-  t.equal(await attempt({ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256' }), 'ECDHE-ECDSA-CHACHA20-POLY1305', 'phones without AES hardware')
+  t.equal(await attempt({ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256' }),
+    'ECDHE-ECDSA-CHACHA20-POLY1305', 'phones without AES hardware')
   t.equal(await attempt({ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA256:AES128-GCM-SHA256' }), 'refused')
 })
 
@@ -316,7 +328,8 @@ t.test('a client cannot renegotiate', async t => {
   const refused = await renegotiate(port)
   t.match(refused, /no renegotiation/)
   t.notMatch(refused, /HTTP\/1\.1 200/)
-  const ordinary = https.createServer({ cert: first.cert, key: first.key }, (_request, response) => { response.end('ok') }).listen(0, '127.0.0.1')
+  const ordinary = https.createServer({ cert: first.cert, key: first.key }, (_request, response) => { response.end('ok') }).listen(0,
+    '127.0.0.1')
   t.teardown(() => { ordinary.close() })
   await once(ordinary, 'listening')
   t.match(await renegotiate((ordinary.address() as AddressInfo).port), /HTTP\/1\.1 200/, 'Node lets it by itself')
@@ -347,7 +360,8 @@ t.test('a key that others could read: refused in production, told in development
   t.teardown(() => { chmodSync(live.key, 0o600) })
   write(second)
   await look()
-  t.match(status(), { ok: true, fingerprint: fingerprint(second), warnings: ['SECURE_API_SECRET_FILE_MODE'] }, 'a renewed pair is served all the same')
+  t.match(status(), { ok: true, fingerprint: fingerprint(second), warnings: ['SECURE_API_SECRET_FILE_MODE'] },
+    'a renewed pair is served all the same')
 })
 
 t.test('a refused client certificate is in the audit trail, and a flood of them is counted', async t => {
@@ -366,13 +380,21 @@ t.test('a refused client certificate is in the audit trail, and a flood of them 
   await attempt()
   await attempt({ cert: stranger.cert, key: stranger.key })
   await until(() => events.length === 2, 'both events')
-  const common = { event: 'authn_fail', action: 'tls handshake', outcome: 'denied', status: 0, reason: 'client-certificate', address: '127.0.0.1' }
+  const common = {
+    event: 'authn_fail',
+    action: 'tls handshake',
+    outcome: 'denied',
+    status: 0,
+    reason: 'client-certificate',
+    address: '127.0.0.1'
+  }
   t.match(events, [
     { ...common, handshake: { error: 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE', suppressed: 0 } },
     { ...common, handshake: { error: 'DEPTH_ZERO_SELF_SIGNED_CERT', suppressed: 0 } }
   ])
   t.match(await attempt({ maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' }), /^E/)
-  await until(() => JSON.stringify(pipelineOf(app).status()['handshakes']) === '{"failed":3,"refused":2}', 'the count: an old client is no event')
+  await until(() => JSON.stringify(pipelineOf(app).status()['handshakes']) === '{"failed":3,"refused":2}',
+    'the count: an old client is no event')
   for (let count = 0; count < 62; count++) await attempt()
   await until(() => JSON.stringify(pipelineOf(app).status()['handshakes']) === '{"failed":65,"refused":64}', 'all of them')
   t.equal(events.length, 60)
@@ -404,7 +426,13 @@ t.test('no certificate at all stops the boot', async t => {
 t.test('plain HTTP that can be reached from outside is warned of in production, unless a proxy is trusted', async t => {
   const warned = async (environment: 'production' | 'development', options: object, host: string) => {
     const codes: unknown[] = []
-    const app = Fastify({ ...options, logger: { level: 'warn', stream: { write: (line: string) => { codes.push(JSON.parse(line).code) } } } } as object) as FastifyInstance
+    const app = Fastify({
+      ...options,
+      logger: {
+        level: 'warn',
+        stream: { write: (line: string) => { codes.push(JSON.parse(line).code) } }
+      }
+    } as object) as FastifyInstance
     await app.register(tlsPlugin, { environment })
     app.addresses = () => [{ address: host, family: 'IPv4', port: 80 }]
     await app.listen({ port: 0, host: '127.0.0.1' })

@@ -60,7 +60,9 @@ for (const how of ['freeze', 'kill'] as const) {
       await ask(`${url}/orders`, { authorization: `Bearer ${issuer.sign({ sub: 'bob', scope: 'a' }, { kid: 'key-1' })}` }),
       await ask(`${url}/orders`, fresh), await ask(`${url}/orders`), await ask(`${url}/public`), await ask(`${url}/nowhere`)
     ]
-    t.strictSame(others.map(({ answer }) => answer), [200, unknownKey, [401, 'SECURE_API_UNAUTHENTICATED'], 200, [404, 'SECURE_API_NOT_FOUND']], 'a new token of a known key; one of a key that cannot be fetched; none; and what needs none')
+    t.strictSame(others.map(({ answer }) => answer),
+      [200, unknownKey, [401, 'SECURE_API_UNAUTHENTICATED'], 200, [404, 'SECURE_API_NOT_FOUND']],
+      'a new token of a known key; one of a key that cannot be fetched; none; and what needs none')
     t.match(app.secureApi.status(), { rateLimit: { state: 'unavailable' } })
 
     const second = await serve(t, issuer, redis)

@@ -40,25 +40,61 @@ t.teardown(async () => { for (const server of [locked, limited, node]) await ser
 const withRedis = (redis: string): SecureApiOptions => ({ rateLimit: { redis } })
 const token = (...more: string[]) => ['token', '--issuer', issuer.issuer, '--audience', 'api://test', ...more]
 const refused = (code: string, says: string, more: readonly string[] = []): Pick<Wrong, 'answer' | 'audit' | 'doctor'> =>
-  ({ answer: [401, `SECURE_API_TOKEN_${code}`], audit: { event: 'authn_fail', reason: `SECURE_API_TOKEN_${code}` }, doctor: [token(...more), says] })
+  ({
+    answer: [401, `SECURE_API_TOKEN_${code}`],
+    audit: { event: 'authn_fail', reason: `SECURE_API_TOKEN_${code}` },
+    doctor: [token(...more), says]
+  })
 const noKeys = (says: string, log: string): Pick<Wrong, 'answer' | 'audit' | 'log' | 'doctor'> =>
   ({ answer: [503, 'SECURE_API_KEYS_UNAVAILABLE'], audit: { event: 'api_error' }, log, doctor: [['issuer'], says] })
 
 const wrong: readonly Wrong[] = [
   // issuer
-  { name: 'issuer: no URL', auth: { issuer: 'login.example.com', jwksUri: 'http://keys.example.com/jwks' }, boot: ['SECURE_API_URL_INSECURE', 'Use https.'] },
-  { name: 'issuer: a preset that does not fit', auth: { issuer: 'https://tenant.eu.auth0.com', preset: 'auth0' }, boot: ['SECURE_API_ISSUER_FORM', 'slash'] },
-  { name: 'issuer: the common endpoint of Entra', auth: { issuer: 'https://login.microsoftonline.com/common/v2.0', preset: 'entra' }, boot: ['SECURE_API_ISSUER_FORM', 'tenant'] },
-  { name: 'issuer: a template without tenants', auth: { issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0', preset: 'entra' }, boot: ['SECURE_API_ISSUER_TENANTS', 'tenants'] },
-  { name: 'issuer: unknown placeholder', auth: { issuer: 'https://login.example.com/{tenant}' }, boot: ['SECURE_API_ISSUER_TEMPLATE', '{tenantid}'] },
+  {
+    name: 'issuer: no URL',
+    auth: { issuer: 'login.example.com', jwksUri: 'http://keys.example.com/jwks' },
+    boot: ['SECURE_API_URL_INSECURE', 'Use https.']
+  },
+  {
+    name: 'issuer: a preset that does not fit',
+    auth: { issuer: 'https://tenant.eu.auth0.com', preset: 'auth0' },
+    boot: ['SECURE_API_ISSUER_FORM', 'slash']
+  },
+  {
+    name: 'issuer: the common endpoint of Entra',
+    auth: { issuer: 'https://login.microsoftonline.com/common/v2.0', preset: 'entra' },
+    boot: ['SECURE_API_ISSUER_FORM', 'tenant']
+  },
+  {
+    name: 'issuer: a template without tenants',
+    auth: { issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0', preset: 'entra' },
+    boot: ['SECURE_API_ISSUER_TENANTS', 'tenants']
+  },
+  {
+    name: 'issuer: unknown placeholder',
+    auth: { issuer: 'https://login.example.com/{tenant}' },
+    boot: ['SECURE_API_ISSUER_TEMPLATE', '{tenantid}']
+  },
   { name: 'issuer: a misspelt option', auth: { isuer: 'x' } as object, boot: ['SECURE_API_OPTION_UNKNOWN', 'issuer'] },
-  { name: 'issuer: the metadata names another one', prepare: one => one.metadata({ issuer: 'https://other.example' }), ...noKeys('the metadata names https://other.example', 'names the issuer https://other.example') },
+  {
+    name: 'issuer: the metadata names another one',
+    prepare: one => one.metadata({ issuer: 'https://other.example' }),
+    ...noKeys('the metadata names https://other.example', 'names the issuer https://other.example')
+  },
   { name: 'issuer: a redirect to a login page', prepare: one => one.fail('redirect'), ...noKeys('no metadata at', 'a redirect to') },
   { name: 'issuer: the address answers 404', prepare: one => one.fail({ status: 404 }), ...noKeys('no metadata at', 'answered 404') },
   { name: 'issuer: the metadata is a page', prepare: one => one.fail('html'), ...noKeys('no metadata at', 'is no JSON object') },
   { name: 'issuer: nobody answers', prepare: one => one.down(), ...noKeys('no metadata at', 'could not be asked') },
-  { name: 'issuer: keys over http', prepare: one => one.metadata({ jwks_uri: 'http://keys.example.com/jwks' }), ...noKeys('jwks_uri is http://keys.example.com/jwks', 'no https address') },
-  { name: 'issuer: metadata without jwks_uri', prepare: one => one.metadata({ jwks_uri: undefined }), ...noKeys('jwks_uri is absent', 'has no jwks_uri') },
+  {
+    name: 'issuer: keys over http',
+    prepare: one => one.metadata({ jwks_uri: 'http://keys.example.com/jwks' }),
+    ...noKeys('jwks_uri is http://keys.example.com/jwks', 'no https address')
+  },
+  {
+    name: 'issuer: metadata without jwks_uri',
+    prepare: one => one.metadata({ jwks_uri: undefined }),
+    ...noKeys('jwks_uri is absent', 'has no jwks_uri')
+  },
   { name: 'issuer: another one signs', claims: { iss: 'https://other.example' }, ...refused('ISSUER', 'Configure `issuer` exactly') },
   // audience
   { name: 'audience: the token is for another API', claims: { aud: 'api://other' }, ...refused('AUDIENCE', 'accepted: api://test') },
@@ -67,39 +103,150 @@ const wrong: readonly Wrong[] = [
   { name: 'audience: empty', auth: { audience: '' }, boot: ['SECURE_API_OPTION_EMPTY', 'Give a value'] },
   { name: 'audience: left out', auth: { audience: undefined } as object, boot: ['SECURE_API_OPTION_MISSING', '`audience`'] },
   // tokens and clock
-  { name: 'token: an ID token', claims: { at_hash: 'x' }, sign: { typ: 'JWT' }, ...refused('TYPE', 'Send the access token, not the ID token') },
-  { name: 'token: profile at+jwt, and the issuer writes JWT', auth: { profile: 'at+jwt' }, sign: { typ: 'JWT' }, ...refused('TYPE', 'the type must be at+jwt', ['--profile', 'at+jwt']) },
+  {
+    name: 'token: an ID token',
+    claims: { at_hash: 'x' },
+    sign: { typ: 'JWT' },
+    ...refused('TYPE', 'Send the access token, not the ID token')
+  },
+  {
+    name: 'token: profile at+jwt, and the issuer writes JWT',
+    auth: { profile: 'at+jwt' },
+    sign: { typ: 'JWT' },
+    ...refused('TYPE', 'the type must be at+jwt', ['--profile', 'at+jwt'])
+  },
   { name: 'token: bound to a key', claims: { cnf: { jkt: 'x' } }, ...refused('BOUND', 'Ask for a plain bearer token') },
   { name: 'token: a claim of the wrong type', claims: { jti: 7 }, ...refused('CLAIMS', 'jti is 7') },
   { name: 'clock: this machine is behind', claims: { iat: now + 600 }, ...refused('NOT_YET_VALID', 'Set the clocks by NTP') },
   { name: 'clock: this machine is ahead', claims: { exp: now - 600 }, ...refused('EXPIRED', 'Get a new token') },
   { name: 'clock: milliseconds', claims: { exp: Date.now() }, ...refused('CLAIMS', 'exp is') },
-  { name: 'clock: maxTokenAge is short', auth: { maxTokenAge: '1 minute' }, claims: { iat: now - 600 }, answer: [401, 'SECURE_API_TOKEN_TOO_OLD'], audit: { reason: 'SECURE_API_TOKEN_TOO_OLD' } },
+  {
+    name: 'clock: maxTokenAge is short',
+    auth: { maxTokenAge: '1 minute' },
+    claims: { iat: now - 600 },
+    answer: [401, 'SECURE_API_TOKEN_TOO_OLD'],
+    audit: { reason: 'SECURE_API_TOKEN_TOO_OLD' }
+  },
   // keys
-  { name: 'keys: an empty set', prepare: one => one.fail('empty-set', 'jwks'), ...noKeys('no key that can verify tokens', 'has no key that may be used') },
+  {
+    name: 'keys: an empty set',
+    prepare: one => one.fail('empty-set', 'jwks'),
+    ...noKeys('no key that can verify tokens', 'has no key that may be used')
+  },
   { name: 'keys: the set answers 403', prepare: one => one.fail({ status: 403 }, 'jwks'), ...noKeys('403', 'answered 403') },
-  { name: 'keys: removed', sign: { header: { kid: 'gone' } }, ...refused('KEY', '`secure-api doctor issuer` lists the keys', ['--fetch-keys']) },
-  { name: 'keys: an algorithm that is not accepted', auth: { algorithms: ['ES256'] }, ...refused('ALGORITHM', 'Have the issuer sign with one of those', ['--algorithms', 'ES256']), log: 'has no key that may be used' },
-  { name: 'keys: a private key in the configuration', auth: { jwks: { keys: [generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })] } }, boot: ['SECURE_API_JWKS_KEY', 'Give the public half only'] },
-  { name: 'keys: required, and away', prepare: one => one.down(), auth: { startup: 'required' }, boot: ['SECURE_API_KEYS_REQUIRED', 'secure-api doctor issuer'] },
+  {
+    name: 'keys: removed',
+    sign: { header: { kid: 'gone' } },
+    ...refused('KEY', '`secure-api doctor issuer` lists the keys', ['--fetch-keys'])
+  },
+  {
+    name: 'keys: an algorithm that is not accepted',
+    auth: { algorithms: ['ES256'] },
+    ...refused('ALGORITHM', 'Have the issuer sign with one of those', ['--algorithms', 'ES256']),
+    log: 'has no key that may be used'
+  },
+  {
+    name: 'keys: a private key in the configuration',
+    auth: { jwks: { keys: [generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })] } },
+    boot: ['SECURE_API_JWKS_KEY', 'Give the public half only']
+  },
+  {
+    name: 'keys: required, and away',
+    prepare: one => one.down(),
+    auth: { startup: 'required' },
+    boot: ['SECURE_API_KEYS_REQUIRED', 'secure-api doctor issuer']
+  },
   // roles and scopes
-  { name: 'roles: missing', config: { role: 'admin' }, claims: { roles: ['clerk'] }, answer: [403, 'SECURE_API_FORBIDDEN'], audit: { event: 'authz_fail', denial: { required: { role: 'admin' }, present: { roles: ['clerk'] } } }, log: 'the caller lacks a required scope, role or policy' },
-  { name: 'roles: in another claim', config: { role: 'admin' }, claims: { groups: ['admin'] }, answer: [403, 'SECURE_API_FORBIDDEN'], audit: { denial: { present: { roles: [] } } }, doctor: [token('--role-claims', 'groups', '--fetch-keys'), 'roles: admin'] },
-  { name: 'scopes: missing', config: { scope: 'api.write' }, claims: { scope: 'api.read' }, answer: [403, 'SECURE_API_FORBIDDEN'], audit: { denial: { required: { scope: 'api.write' }, present: { scopes: ['api.read'] } } }, doctor: [token('--fetch-keys'), 'scopes: api.read'] },
-  { name: 'scopes: a bare array', config: { scope: ['a', 'b'] } as unknown as FastifyContextConfig, boot: ['SECURE_API_ROUTE_SCOPE_BARE_ARRAY', '{ all: ["a","b"] }'] },
-  { name: 'rule: none stated', config: {}, answer: [403, 'SECURE_API_FORBIDDEN'], audit: { denial: { required: 'none' } }, log: 'these routes state no rule' },
-  { name: 'rule: a policy that is not configured', config: { policy: 'owner' }, boot: ['SECURE_API_ROUTE_POLICY_UNKNOWN', 'authorization.policies'] },
-  { name: 'rule: public beside it', config: { public: true, scope: 'a' }, boot: ['SECURE_API_ROUTE_PUBLIC_WITH_RULE', 'Remove one of them.'] },
+  {
+    name: 'roles: missing',
+    config: { role: 'admin' },
+    claims: { roles: ['clerk'] },
+    answer: [403, 'SECURE_API_FORBIDDEN'],
+    audit: { event: 'authz_fail', denial: { required: { role: 'admin' }, present: { roles: ['clerk'] } } },
+    log: 'the caller lacks a required scope, role or policy'
+  },
+  {
+    name: 'roles: in another claim',
+    config: { role: 'admin' },
+    claims: { groups: ['admin'] },
+    answer: [403, 'SECURE_API_FORBIDDEN'],
+    audit: { denial: { present: { roles: [] } } },
+    doctor: [token('--role-claims', 'groups', '--fetch-keys'), 'roles: admin']
+  },
+  {
+    name: 'scopes: missing',
+    config: { scope: 'api.write' },
+    claims: { scope: 'api.read' },
+    answer: [403, 'SECURE_API_FORBIDDEN'],
+    audit: { denial: { required: { scope: 'api.write' }, present: { scopes: ['api.read'] } } },
+    doctor: [token('--fetch-keys'), 'scopes: api.read']
+  },
+  {
+    name: 'scopes: a bare array',
+    config: { scope: ['a', 'b'] } as unknown as FastifyContextConfig,
+    boot: ['SECURE_API_ROUTE_SCOPE_BARE_ARRAY', '{ all: ["a","b"] }']
+  },
+  {
+    name: 'rule: none stated',
+    config: {},
+    answer: [403, 'SECURE_API_FORBIDDEN'],
+    audit: { denial: { required: 'none' } },
+    log: 'these routes state no rule'
+  },
+  {
+    name: 'rule: a policy that is not configured',
+    config: { policy: 'owner' },
+    boot: ['SECURE_API_ROUTE_POLICY_UNKNOWN', 'authorization.policies']
+  },
+  {
+    name: 'rule: public beside it',
+    config: { public: true, scope: 'a' },
+    boot: ['SECURE_API_ROUTE_PUBLIC_WITH_RULE', 'Remove one of them.']
+  },
   // proxy
   { name: 'proxy: a number of hops', server: { trustProxy: 1 }, boot: ['SECURE_API_SERVER_TRUST_PROXY', "trustProxy: ['10.0.0.0/8']"] },
   { name: 'proxy: everybody is trusted', server: { trustProxy: true }, answer: [200, ''], log: 'name the proxies by address or network' },
   // Redis
-  { name: 'redis: refused', suite: withRedis(down), answer: [200, ''], log: 'no connection; check host, port and firewall (ECONNREFUSED)', doctor: [['redis', down], 'ECONNREFUSED'] },
-  { name: 'redis: a wrong password', suite: withRedis(`redis://:wrong@127.0.0.1:${locked.port}`), answer: [200, ''], log: '(WRONGPASS)', doctor: [['redis', `redis://:wrong@127.0.0.1:${locked.port}`], 'WRONGPASS'] },
-  { name: 'redis: no password', suite: withRedis(locked.url), answer: [200, ''], log: '(NOAUTH)', doctor: [['redis', locked.url], 'NOAUTH'] },
-  { name: 'redis: no right to the keys', suite: withRedis(limited.url), answer: [200, ''], log: '(NOPERM)', doctor: [['redis', limited.url], '--key-prefix'] },
-  { name: 'redis: one node of a cluster', suite: withRedis(node.url), answer: [200, ''], log: '`secure-api doctor redis` shows more', doctor: [['redis', node.url], 'Cluster'] },
-  { name: 'redis: no address of one', suite: withRedis('https://redis.example.com'), boot: ['SECURE_API_OPTION_VALUE', 'redis://host:6379'] }
+  {
+    name: 'redis: refused',
+    suite: withRedis(down),
+    answer: [200, ''],
+    log: 'no connection; check host, port and firewall (ECONNREFUSED)',
+    doctor: [['redis', down], 'ECONNREFUSED']
+  },
+  {
+    name: 'redis: a wrong password',
+    suite: withRedis(`redis://:wrong@127.0.0.1:${locked.port}`),
+    answer: [200, ''],
+    log: '(WRONGPASS)',
+    doctor: [['redis', `redis://:wrong@127.0.0.1:${locked.port}`], 'WRONGPASS']
+  },
+  {
+    name: 'redis: no password',
+    suite: withRedis(locked.url),
+    answer: [200, ''],
+    log: '(NOAUTH)',
+    doctor: [['redis', locked.url], 'NOAUTH']
+  },
+  {
+    name: 'redis: no right to the keys',
+    suite: withRedis(limited.url),
+    answer: [200, ''],
+    log: '(NOPERM)',
+    doctor: [['redis', limited.url], '--key-prefix']
+  },
+  {
+    name: 'redis: one node of a cluster',
+    suite: withRedis(node.url),
+    answer: [200, ''],
+    log: '`secure-api doctor redis` shows more',
+    doctor: [['redis', node.url], 'Cluster']
+  },
+  {
+    name: 'redis: no address of one',
+    suite: withRedis('https://redis.example.com'),
+    boot: ['SECURE_API_OPTION_VALUE', 'redis://host:6379']
+  }
 ]
 
 async function start (t: Test, { auth, suite, config = { authenticated: true }, server, prepare }: Wrong) {
@@ -107,9 +254,22 @@ async function start (t: Test, { auth, suite, config = { authenticated: true }, 
   prepare?.(one)
   const lines: string[] = []
   const events: AuditEvent[] = []
-  const app = startFastify(t, { ...server as { trustProxy?: string[] }, logger: { level: 'debug', stream: { write: (line: string) => { lines.push(line) } } } })
-  const given = Object.fromEntries(Object.entries({ issuer: one.issuer, audience: 'api://test', keys: { timeout: 300 }, ...auth }).filter(([, value]) => value !== undefined))
-  await app.register(secureApi, { auth: given, audit: { sink: event => { events.push(event) } }, environment: 'development', ...suite } as SecureApiOptions)
+  const app = startFastify(t, {
+    ...server as { trustProxy?: string[] },
+    logger: { level: 'debug', stream: { write: (line: string) => { lines.push(line) } } }
+  })
+  const given = Object.fromEntries(Object.entries({
+    issuer: one.issuer,
+    audience: 'api://test',
+    keys: { timeout: 300 },
+    ...auth
+  }).filter(([, value]) => value !== undefined))
+  await app.register(secureApi, {
+    auth: given,
+    audit: { sink: event => { events.push(event) } },
+    environment: 'development',
+    ...suite
+  } as SecureApiOptions)
   app.get('/', { config }, async () => '')
   await app.ready()
   return { app, one, lines, events }
@@ -121,7 +281,8 @@ t.test('15 C: wrong set-ups: log, audit, status, answer and doctor say what is w
     await t.test(setup.name, async t => {
       if (setup.boot !== undefined) {
         const [code, fix] = setup.boot
-        const error: { errors: Array<{ code: string, message: string }> } = await start(t, setup).then(() => t.fail('it starts') as never, error => error)
+        const error: { errors: Array<{ code: string, message: string }> } = await start(t, setup).then(() => t.fail('it starts') as never,
+          error => error)
         t.ok(error.errors?.some(one => one.code === code && one.message.includes(fix)), `${code}: ${fix}`, { error })
         return
       }
@@ -130,7 +291,10 @@ t.test('15 C: wrong set-ups: log, audit, status, answer and doctor say what is w
       const response = await app.inject({ url: '/', headers: { authorization: `Bearer ${input}` } })
       t.strictSame([response.statusCode, codeOf(response) ?? ''], setup.answer)
       if (setup.audit !== undefined) t.match(events.at(-1), { status: response.statusCode, ...setup.audit })
-      if (setup.log !== undefined) t.ok(lines.some(line => String(JSON.parse(line).msg).includes(setup.log ?? '')), `the log says: ${setup.log}`, { lines })
+      if (setup.log !== undefined) {
+        t.ok(lines.some(line => String(JSON.parse(line).msg).includes(setup.log ?? '')),
+        `the log says: ${setup.log}`, { lines })
+      }
       if (setup.doctor === undefined) return
       const [args, says] = setup.doctor
       const { terminal, stdout } = fakeTerminal({ stdin: Readable.from([input]) })

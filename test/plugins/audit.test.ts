@@ -5,7 +5,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import t from 'tap'
 import { audit, type AuditEvent, type AuditOptions } from '../../plugins/index.ts'
-import { answersOf, bearer, codeOf, listen, missingHeaders, mistakesOf, secured, startFastify, startIssuer, until } from '../helpers/server.ts'
+import {
+  answersOf, bearer, codeOf, listen, missingHeaders, mistakesOf, secured, startFastify, startIssuer,
+  until
+} from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
 const open = { public: true } as const
@@ -23,7 +26,8 @@ t.test('one event for each request: what was done, how it ended, and who did it'
   const headers = bearer(issuer, { sub: 'alice', client_id: 'app', scope: 'a', tid: 'tenant' })
   await answersOf(app,
     { url: '/orders/17?secret=x', headers }, { method: 'POST', url: '/orders', headers }, { url: '/orders/17', headers: bearer(issuer) },
-    { url: '/orders/17' }, { url: '/nowhere', headers }, { url: '/fails' }, { method: 'POST', url: '/orders', headers: { ...headers, 'content-type': 'text/csv' }, payload: 'a' })
+    { url: '/orders/17' }, { url: '/nowhere', headers }, { url: '/fails' },
+    { method: 'POST', url: '/orders', headers: { ...headers, 'content-type': 'text/csv' }, payload: 'a' })
   const principal = { kind: 'user', subject: 'alice', client: 'app', issuer: issuer.issuer }
   const common = { method: 'GET', route: '/orders/:id', action: 'GET /orders/:id' }
   t.match(events, [
@@ -31,7 +35,15 @@ t.test('one event for each request: what was done, how it ended, and who did it'
     { method: 'POST', route: '/orders', action: 'orders.create', event: 'api_access', outcome: 'allowed', status: 200, principal },
     { ...common, event: 'authz_fail', outcome: 'denied', status: 403, reason: 'SECURE_API_FORBIDDEN', principal: { subject: 'test-user' } },
     { ...common, event: 'authn_fail', outcome: 'denied', status: 401, reason: 'SECURE_API_UNAUTHENTICATED', principal: undefined },
-    { method: 'GET', route: undefined, action: 'GET unknown route', outcome: 'denied', status: 404, reason: undefined, principal: undefined },
+    {
+      method: 'GET',
+      route: undefined,
+      action: 'GET unknown route',
+      outcome: 'denied',
+      status: 404,
+      reason: undefined,
+      principal: undefined
+    },
     { action: 'GET /fails', event: 'api_error', outcome: 'failed', status: 500, principal: undefined },
     { action: 'orders.create', outcome: 'denied', status: 415, principal }
   ])
@@ -40,12 +52,14 @@ t.test('one event for each request: what was done, how it ended, and who did it'
     t.equal(new Date(time).toISOString(), time)
     t.ok(Number.isFinite(durationMs) && durationMs >= 0, `${durationMs} ms`)
   }
-  t.notMatch(JSON.stringify(events), /eyJ|secret|Bearer|\/orders\/17|nowhere/, 'no token, no query, no URL of the caller, no text of an error')
+  t.notMatch(JSON.stringify(events), /eyJ|secret|Bearer|\/orders\/17|nowhere/,
+    'no token, no query, no URL of the caller, no text of an error')
 })
 
 t.test('audit: false at a route leaves out what was allowed, never what was refused', async t => {
   const { app, events } = await secured(t, issuer, { routes: orders })
-  await answersOf(app, { url: '/health' }, { url: '/quiet', headers: bearer(issuer, { scope: 'a' }) }, { url: '/quiet' }, { url: '/quiet', headers: bearer(issuer) })
+  await answersOf(app, { url: '/health' }, { url: '/quiet', headers: bearer(issuer, { scope: 'a' }) }, { url: '/quiet' },
+    { url: '/quiet', headers: bearer(issuer) })
   t.match(events, [{ route: '/quiet', status: 401 }, { route: '/quiet', status: 403 }])
   t.equal(events.length, 2)
 })
@@ -124,7 +138,8 @@ t.test('requireActions: a route that changes something has to name its action, o
   t.strictSame(await mistakes('POST', { audit: false }), [])
   t.strictSame(await mistakes('GET'), [])
   t.strictSame(await mistakes('OPTIONS'), [])
-  const { app: other } = await secured(t, issuer, { suite: { audit: { sink: () => {}, requireActions: true }, headers: { reports: { path: '/reports' } } } })
+  const { app: other } = await secured(t, issuer,
+    { suite: { audit: { sink: () => {}, requireActions: true }, headers: { reports: { path: '/reports' } } } })
   t.equal((await other.inject('/nowhere')).statusCode, 404, 'a 404 has no action')
 })
 
@@ -136,14 +151,18 @@ t.test('the trail does not end with the level of the logger, and takes no option
     await app.inject('/nowhere')
     t.match(lines.map(line => JSON.parse(line)), [{ level: 30, audit: { status: 404 } }], level)
   }
-  t.strictSame(await mistakesOf(() => startFastify(t).register(audit, { redact: ['password'] } as AuditOptions)), ['SECURE_API_OPTION_UNKNOWN'])
+  t.strictSame(await mistakesOf(() => startFastify(t).register(audit, { redact: ['password'] } as AuditOptions)),
+    ['SECURE_API_OPTION_UNKNOWN'])
 })
 
 t.test("onSinkFailure: 'deny' refuses new requests while the buffer is full", async t => {
   let release = () => {}
   const stuck = new Promise<void>(resolve => { release = resolve })
   const sink = () => stuck
-  const { app } = await secured(t, issuer, { suite: { audit: { sink, buffer: 1, onSinkFailure: 'deny' } }, routes: app => { app.get('/', { config: open }, async () => '') } })
+  const { app } = await secured(t, issuer, {
+    suite: { audit: { sink, buffer: 1, onSinkFailure: 'deny' } },
+    routes: app => { app.get('/', { config: open }, async () => '') }
+  })
   t.strictSame(await answersOf(app, { url: '/' }), [200])
   const refused = await app.inject('/')
   t.strictSame([refused.statusCode, codeOf(refused)], [503, 'SECURE_API_AUDIT_UNAVAILABLE'])
@@ -179,8 +198,12 @@ t.test('14 C5: the flood of one stranger does not close the gate of `deny` for o
       return new Promise<void>(resolve => { setTimeout(resolve, 60_000).unref() })
     }
     const rateLimit = { perAddress: { limit, window: '1 minute' } } as const
-    const { app } = await secured(t, issuer, { suite: { rateLimit, audit: { sink, buffer: 10, onSinkFailure: 'deny', closeTimeout: 1 } }, routes: orders })
-    const statuses = await Promise.all(Array.from({ length: 1000 }, async () => (await app.inject({ url: '/orders/1', remoteAddress: '192.0.2.66' })).statusCode))
+    const { app } = await secured(t, issuer, {
+      suite: { rateLimit, audit: { sink, buffer: 10, onSinkFailure: 'deny', closeTimeout: 1 } },
+      routes: orders
+    })
+    const statuses = await Promise.all(Array.from({ length: 1000 },
+      async () => (await app.inject({ url: '/orders/1', remoteAddress: '192.0.2.66' })).statusCode))
     t.strictSame(new Set(statuses), new Set(limit === 5 ? [401, 429] : [401]), name)
     const good = await app.inject({ url: '/orders/1', remoteAddress: '192.0.2.7', headers: bearer(issuer, { scope: 'a' }) })
     t.equal(good.statusCode, 200, name)

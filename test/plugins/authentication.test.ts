@@ -10,7 +10,10 @@ import { authentication, type AuthenticationOptions, type Principal } from '../.
 import type { TestIssuer } from '../../testing/index.ts'
 import { attacks, goodToken } from '../fixtures/attacks.ts'
 import { createSigningKey } from '../fixtures/forge.ts'
-import { answersOf, bearer, codeOf, listen, missingHeaders, mistakesOf, secured, sendLines, startFastify, startIssuer, until } from '../helpers/server.ts'
+import {
+  answersOf, bearer, codeOf, listen, missingHeaders, mistakesOf, secured, sendLines, startFastify, startIssuer,
+  until
+} from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
 const unlimited = { perAddress: false, failures: false, policies: { read: { limit: 100_000, window: '1 minute' } } } as const
@@ -29,9 +32,17 @@ t.test('no forged token passes, none causes a 5xx, and the answer tells only wha
   const key = createSigningKey('key-of-the-issuer')
   const target = await startIssuer(t)
   target.publish({ keys: [{ ...key.publicKey.export({ format: 'jwk' }), kid: key.kid, alg: 'RS256', use: 'sig' }] })
-  const { app, events } = await secured(t, target, { suite: { auth: authOf(target, { audience: 'api://orders' }), rateLimit: unlimited }, routes })
+  const { app, events } = await secured(t, target,
+    { suite: { auth: authOf(target, { audience: 'api://orders' }), rateLimit: unlimited }, routes })
   const url = await listen(app)
-  const environment = { issuer: target.issuer, audience: 'api://orders', kid: key.kid, privateKey: key.privateKey, publicKey: key.publicKey, now: Date.now() }
+  const environment = {
+    issuer: target.issuer,
+    audience: 'api://orders',
+    kid: key.kid,
+    privateKey: key.privateKey,
+    publicKey: key.publicKey,
+    now: Date.now()
+  }
   const good = await sendLines(`${url}/orders`, ['Authorization', `Bearer ${goodToken(environment)}`])
   t.equal(good.statusCode, 200)
   t.equal(good.headers['www-authenticate'], undefined)
@@ -51,8 +62,10 @@ t.test('no forged token passes, none causes a 5xx, and the answer tells only wha
 t.test('request.auth is the frozen principal, request.user its claims', async t => {
   const seen: { auth: Principal, user: unknown }[] = []
   const look = (app: FastifyInstance) => {
-    app.get('/orders', { config: { authenticated: true } }, async ({ auth, user }: { auth: Principal, user?: unknown }) => { seen.push({ auth, user }) })
-    app.get('/health', { config: { public: true } }, async ({ auth, user }: { auth: Principal, user?: unknown }) => { seen.push({ auth, user }) })
+    app.get('/orders', { config: { authenticated: true } },
+      async ({ auth, user }: { auth: Principal, user?: unknown }) => { seen.push({ auth, user }) })
+    app.get('/health', { config: { public: true } },
+      async ({ auth, user }: { auth: Principal, user?: unknown }) => { seen.push({ auth, user }) })
   }
   const { app } = await secured(t, issuer, { routes: look })
   const request = getWith(issuer, { sub: 'alice', client_id: 'app', scope: 'a b', roles: ['admin'] })
@@ -72,8 +85,9 @@ t.test('failures use up the budget of their address; tokens in the cache pass al
   const { app } = await secured(t, issuer, { suite: { rateLimit: { failures: { limit: 3, window: '1 minute' } } }, routes })
   const known = getWith(issuer)
   const forged = () => getWith(issuer, {}, { header: { kid: randomUUID() } })
-  t.strictSame(await answersOf(app, known, forged(), { url: '/orders', headers: { authorization: 'Bearer' } }, getWith(issuer, { aud: 'api://other' })),
-    [200, [401, 'SECURE_API_TOKEN_KEY'], [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS'], [401, 'SECURE_API_TOKEN_AUDIENCE']])
+  t.strictSame(await answersOf(app, known, forged(), { url: '/orders', headers: { authorization: 'Bearer' } },
+    getWith(issuer, { aud: 'api://other' })),
+  [200, [401, 'SECURE_API_TOKEN_KEY'], [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS'], [401, 'SECURE_API_TOKEN_AUDIENCE']])
   const refused = await app.inject(forged())
   t.equal(codeOf(refused), 'SECURE_API_RATE_LIMITED')
   t.match(refused.headers, { 'retry-after': /^[1-9]\d*$/, 'ratelimit-policy': '"failures";q=3;w=60' })
@@ -85,10 +99,19 @@ t.test('failures use up the budget of their address; tokens in the cache pass al
 })
 
 t.test('a burst of forged tokens cannot overrun the budget, and a burst of good ones passes', async t => {
-  const { app } = await secured(t, issuer, { suite: { rateLimit: { failures: { limit: 20, window: '1 minute' }, policies: { read: { limit: 1000, window: '1 minute' } } } }, routes })
+  const { app } = await secured(t, issuer, {
+    suite: {
+      rateLimit: {
+        failures: { limit: 20, window: '1 minute' },
+        policies: { read: { limit: 1000, window: '1 minute' } }
+      }
+    },
+    routes
+  })
   const good = await Promise.all(Array.from({ length: 100 }, (_, i) => app.inject(getWith(issuer, { jti: `good-${i}` }))))
   t.ok(good.every(({ statusCode }) => statusCode === 200), 'new tokens of many users behind one address')
-  const forged = await Promise.all(Array.from({ length: 200 }, (_, i) => app.inject(getWith(issuer, { jti: `forged-${i}` }, { header: { kid: randomUUID() } }))))
+  const forged = await Promise.all(Array.from({ length: 200 },
+    (_, i) => app.inject(getWith(issuer, { jti: `forged-${i}` }, { header: { kid: randomUUID() } }))))
   const verified = forged.filter(({ statusCode }) => statusCode === 401).length
   t.ok(verified >= 20 && verified <= 40, `${verified} of 200 were verified under a limit of 20`)
   t.equal(forged.filter(({ statusCode }) => statusCode === 429).length, 200 - verified)
@@ -109,7 +132,8 @@ t.test('callers who leave while their token is checked are counted, and keep no 
   await Promise.all(Array.from({ length: 3 }, leave))
   await wait(600)
   target.slow(0)
-  const forged = await fetch(`${url.origin}/orders`, { headers: bearer(target, {}, { header: { kid: randomUUID() } }), signal: AbortSignal.timeout(2000) })
+  const forged = await fetch(`${url.origin}/orders`,
+    { headers: bearer(target, {}, { header: { kid: randomUUID() } }), signal: AbortSignal.timeout(2000) })
   t.equal(forged.status, 429, 'their failures count against their address')
 })
 
@@ -146,7 +170,10 @@ t.test('known keys keep working while the issuer is down', async t => {
 t.test('a key that the issuer removed ends with the next refresh, in the cache too', async t => {
   const target = await startIssuer(t)
   const keys = { refresh: 100, cooldown: 50 }
-  const { app } = await secured(t, target, { suite: { auth: { issuers: [{ issuer: target.issuer, audience: target.audience, keys }] } }, routes })
+  const { app } = await secured(t, target, {
+    suite: { auth: { issuers: [{ issuer: target.issuer, audience: target.audience, keys }] } },
+    routes
+  })
   const old = getWith(target)
   t.strictSame(await answersOf(app, old, old), [200, 200])
   target.rotate()
@@ -175,7 +202,9 @@ t.test('a new key is found at once; a flood of unknown ones causes one fetch', a
 t.test('a revoked token is refused although it is in the cache; when nobody knows, the answer is 503', async t => {
   const revoked = new Set<unknown>()
   let store: 'up' | 'down' = 'up'
-  const isRevoked = ({ jti }: { jti?: unknown }) => store === 'up' ? Promise.resolve(revoked.has(jti)) : Promise.reject(new Error('the store at 10.0.0.1 is away'))
+  const isRevoked = ({ jti }: { jti?: unknown }) => store === 'up'
+    ? Promise.resolve(revoked.has(jti))
+    : Promise.reject(new Error('the store at 10.0.0.1 is away'))
   const { app } = await secured(t, issuer, { suite: { auth: authOf(issuer, { isRevoked }) }, routes })
   const request = getWith(issuer, { jti: 'one' })
   t.strictSame(await answersOf(app, request), [200])
@@ -204,7 +233,8 @@ t.test('app.authenticate guards by hand, where the plugin is alone too', async t
     scope.get('/orders', { config: { public: true }, onRequest: app.authenticate }, async request => request.auth.subject)
   })
   const response = await app.inject({ url: '/orders' })
-  t.strictSame([response.statusCode, codeOf(response), response.headers['www-authenticate']], [401, 'SECURE_API_UNAUTHENTICATED', 'Bearer realm="api"'])
+  t.strictSame([response.statusCode, codeOf(response), response.headers['www-authenticate']],
+    [401, 'SECURE_API_UNAUTHENTICATED', 'Bearer realm="api"'])
   t.strictSame(await answersOf(app, getWith(issuer), getWith(issuer, { aud: 'other' })), [200, [401, 'SECURE_API_TOKEN_AUDIENCE']])
 })
 
@@ -214,7 +244,9 @@ t.test('14 C4: guards by hand that ask twice at once leave nobody of their addre
     routes: app => {
       routes(app)
       app.get('/twice', { config: { public: true } }, async (request, reply) => {
-        const asked = () => new Promise(resolve => { app.authenticate(request, reply, error => { resolve((error as { code?: string } | undefined)?.code) }) })
+        const asked = () => new Promise(resolve => {
+          app.authenticate(request, reply, error => { resolve((error as { code?: string } | undefined)?.code) })
+        })
         return await Promise.all([asked(), asked()])
       })
     }
@@ -233,7 +265,8 @@ t.test('15 A7: 300 tenants with one jwksUri are one fetch, and one entry of the 
     suite: { auth: { issuer: `${target.issuer}/{tenantid}`, tenants, jwksUri: target.jwksUri, audience: target.audience } }, routes
   })
   t.equal(target.hits.jwks, 1)
-  t.strictSame(await answersOf(app, getWith(target, { iss: `${target.issuer}/tenant-0` }), getWith(target, { iss: `${target.issuer}/tenant-299` })), [200, 200])
+  t.strictSame(await answersOf(app, getWith(target, { iss: `${target.issuer}/tenant-0` }),
+    getWith(target, { iss: `${target.issuer}/tenant-299` })), [200, 200])
   t.strictSame(await answersOf(app, getWith(target, { iss: `${target.issuer}/tenant-300` })), [[401, 'SECURE_API_TOKEN_ISSUER']])
   const { issuers } = app.secureApi.status() as { issuers: { issuer: string }[] }
   t.strictSame(issuers.map(({ issuer }) => issuer), [`${target.issuer}/{tenantid}`])
@@ -241,14 +274,17 @@ t.test('15 A7: 300 tenants with one jwksUri are one fetch, and one entry of the 
 
 t.test('15 A7: entries share keys only where they are fetched and used in the same way', async t => {
   const target = await startIssuer(t)
-  const entry = (name: string, more: object = {}) => ({ issuer: `https://${name}.example`, jwksUri: target.jwksUri, audience: 'api', ...more })
-  const issuers = [entry('a'), entry('b'), entry('c', { algorithms: ['ES256'] }), entry('d', { keys: { refresh: '1 minute' } }), entry('e', { keys: { refresh: '1 minute' } })]
+  const entry = (name: string, more: object = {}) =>
+    ({ issuer: `https://${name}.example`, jwksUri: target.jwksUri, audience: 'api', ...more })
+  const issuers = [entry('a'), entry('b'), entry('c', { algorithms: ['ES256'] }), entry('d', { keys: { refresh: '1 minute' } }),
+    entry('e', { keys: { refresh: '1 minute' } })]
   const { app } = await secured(t, target, { suite: { auth: { issuers } }, routes })
   t.equal(target.hits.jwks, 3, 'a and b, c, d and e')
   const status = app.secureApi.status() as { issuers: { issuer: string }[] }
   t.strictSame(status.issuers.map(({ issuer }) => issuer), issuers.map(({ issuer }) => issuer))
-  t.strictSame(await answersOf(app, getWith(target, { iss: 'https://b.example', aud: 'api' }), getWith(target, { iss: 'https://c.example', aud: 'api' })),
-    [200, [401, 'SECURE_API_TOKEN_ALGORITHM']], 'and the rules stay apart')
+  t.strictSame(await answersOf(app, getWith(target, { iss: 'https://b.example', aud: 'api' }),
+    getWith(target, { iss: 'https://c.example', aud: 'api' })),
+  [200, [401, 'SECURE_API_TOKEN_ALGORITHM']], 'and the rules stay apart')
 })
 
 t.test('15 A8: `maxTokenBytes` lets larger tokens in, and says which limit of the server is in their way', async t => {
@@ -256,7 +292,11 @@ t.test('15 A8: `maxTokenBytes` lets larger tokens in, and says which limit of th
   const logged: string[] = []
   const start = async (maxTokenBytes: number | undefined, maxHeaderSize: number) => {
     const fastify = { http: { maxHeaderSize }, logger: { level: 'warn', stream: { write: (line: string) => { logged.push(line) } } } }
-    const { app } = await secured(t, issuer, { fastify, suite: { auth: authOf(issuer, maxTokenBytes === undefined ? {} : { maxTokenBytes }) }, routes })
+    const { app } = await secured(t, issuer, {
+      fastify,
+      suite: { auth: authOf(issuer, maxTokenBytes === undefined ? {} : { maxTokenBytes }) },
+      routes
+    })
     const url = await listen(app)
     return (await sendLines(`${url}/orders`, ['Authorization', bearer(issuer, { groups }).authorization])).statusCode
   }
@@ -267,12 +307,17 @@ t.test('15 A8: `maxTokenBytes` lets larger tokens in, and says which limit of th
   t.equal(await start(32_768, 16_384), 431)
   t.ok(logged.some(line => line.includes('SECURE_API_TOKEN_HEADER_LIMIT')))
   t.equal(await start(16_384, 65_536), 401, 'over it as before')
-  for (const maxTokenBytes of [0, 1023, 65_537, 8192.5]) await t.rejects(secured(t, issuer, { suite: { auth: authOf(issuer, { maxTokenBytes }) } }), `${maxTokenBytes}`)
+  for (const maxTokenBytes of [0, 1023, 65_537, 8192.5]) {
+    await t.rejects(secured(t, issuer,
+      { suite: { auth: authOf(issuer, { maxTokenBytes }) } }), `${maxTokenBytes}`)
+  }
 })
 
 const optional = (app: FastifyInstance) => {
-  app.get('/orders', { config: { public: true, authentication: 'optional' } }, async ({ auth }) => ({ kind: auth.kind, subject: auth.subject ?? null }))
-  app.post('/orders', { config: { public: true, authentication: 'optional' } }, async ({ auth }) => ({ kind: auth.kind, subject: auth.subject ?? null }))
+  app.get('/orders', { config: { public: true, authentication: 'optional' } },
+    async ({ auth }) => ({ kind: auth.kind, subject: auth.subject ?? null }))
+  app.post('/orders', { config: { public: true, authentication: 'optional' } },
+    async ({ auth }) => ({ kind: auth.kind, subject: auth.subject ?? null }))
   app.get('/health', { config: { public: true } }, async ({ auth }) => ({ kind: auth.kind }))
 }
 
@@ -285,19 +330,34 @@ t.test('15 A9: optional authentication fills request.auth, refuses a bad token, 
   t.strictSame(await read({ url: '/orders' }), { kind: 'anonymous', subject: null })
   t.strictSame(await read(get('Basic YTpi')), { kind: 'anonymous', subject: null }, 'another scheme is no token')
   t.strictSame(await read({ ...good, method: 'POST' }), { kind: 'user', subject: 'alice' })
-  t.strictSame(await answersOf(app, getWith(issuer, { aud: 'other' }), get('Bearer'), get('Bearer x'), { ...good, url: '/orders?access_token=x' }),
-    [[401, 'SECURE_API_TOKEN_AUDIENCE'], [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS'], [401, 'SECURE_API_TOKEN_MALFORMED'], [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS']])
-  t.strictSame(await answersOf(app, { ...good, method: 'POST', headers: { ...good.headers, 'content-type': 'application/x-www-form-urlencoded' }, payload: 'access_token=x' }), [[415, 'SECURE_API_REQUEST_MEDIA_TYPE']])
+  t.strictSame(await answersOf(app, getWith(issuer, { aud: 'other' }), get('Bearer'), get('Bearer x'),
+    { ...good, url: '/orders?access_token=x' }),
+  [[401, 'SECURE_API_TOKEN_AUDIENCE'], [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS'], [401, 'SECURE_API_TOKEN_MALFORMED'],
+    [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS']])
+  t.strictSame(await answersOf(app, {
+    ...good,
+    method: 'POST',
+    headers: { ...good.headers, 'content-type': 'application/x-www-form-urlencoded' },
+    payload: 'access_token=x'
+  }),
+  [[415, 'SECURE_API_REQUEST_MEDIA_TYPE']])
   t.strictSame(await read({ ...good, url: '/health' }), { kind: 'anonymous' }, '`public` alone stays as it is')
   const caching = async (url: string) => (await app.inject({ url })).headers['cache-control']
-  t.strictSame([await caching('/orders'), await caching('/health')], ['no-store, max-age=0', undefined], 'what differs by caller is stored by nobody')
+  t.strictSame([await caching('/orders'), await caching('/health')], ['no-store, max-age=0', undefined],
+    'what differs by caller is stored by nobody')
 })
 
 t.test('15 A9: the posture says so, and without `public` it stops the boot', async t => {
   const { app } = await secured(t, issuer, { routes: optional })
-  const posture = app.secureApi.routes().filter(({ methods }) => methods.includes('GET')).map(({ url, access, authentication }) => ({ url, access, authentication }))
-  t.strictSame(posture, [{ url: '/orders', access: 'public', authentication: 'optional' }, { url: '/health', access: 'public', authentication: undefined }])
-  const starts = (config: object, suite: object = {}) => mistakesOf(() => secured(t, issuer, { suite, routes: app => { app.get('/orders', { config: config as FastifyContextConfig }, async () => '') } }))
+  const posture = app.secureApi.routes().filter(({ methods }) => methods.includes('GET')).map(({ url, access, authentication }) =>
+    ({ url, access, authentication }))
+  t.strictSame(posture, [{ url: '/orders', access: 'public', authentication: 'optional' },
+    { url: '/health', access: 'public', authentication: undefined }])
+  const starts = (config: object, suite: object = {}) =>
+    mistakesOf(() => secured(t, issuer, {
+      suite,
+      routes: app => { app.get('/orders', { config: config as FastifyContextConfig }, async () => '') }
+    }))
   t.strictSame(await starts({ authentication: 'optional' }), ['SECURE_API_OPTION_CONFLICT'])
   t.strictSame(await starts({ scope: 'a', authentication: 'optional' }), ['SECURE_API_OPTION_CONFLICT'])
   t.strictSame(await starts({ public: true, scope: 'a', authentication: 'optional' }), ['SECURE_API_ROUTE_PUBLIC_WITH_RULE'])
@@ -305,7 +365,8 @@ t.test('15 A9: the posture says so, and without `public` it stops the boot', asy
   t.strictSame(await starts({ public: true, authentification: 'optional' }), [], 'two letters away: somebody else\'s')
   t.strictSame(await starts({ public: true, authenticaton: 'optional' }), ['SECURE_API_OPTION_UNKNOWN'])
   t.strictSame(await starts({ public: true, authentication: 'optional' }, { auth: false }), ['SECURE_API_ROUTE_NOT_AUTHENTICATED'])
-  t.strictSame(await starts({ scope: 'a' }, { authorization: { routes: { '/orders': { public: true, authentication: 'optional' } } } }), [], 'a rule of its own stands')
+  t.strictSame(await starts({ scope: 'a' }, { authorization: { routes: { '/orders': { public: true, authentication: 'optional' } } } }),
+    [], 'a rule of its own stands')
 })
 
 t.test('15 A9: without keys strangers are let in, and tokens wait', async t => {
@@ -318,8 +379,15 @@ t.test('15 A9: without keys strangers are let in, and tokens wait', async t => {
 t.test('15 A4: the log says once that a configured claim never matched', async t => {
   const logged: { code?: string, claim?: string }[] = []
   const fastify = { logger: { level: 'warn', stream: { write: (line: string) => { logged.push(JSON.parse(line)) } } } }
-  const { app } = await secured(t, issuer, { fastify, suite: { rateLimit: unlimited, auth: authOf(issuer, { roleClaims: ['example.com.roles', 'groups'] }) }, routes })
-  for (let count = 0; count < 15; count++) await app.inject(getWith(issuer, { jti: `claims-${count}`, 'example.com.roles': ['a'], groups: ['b'] }))
+  const { app } = await secured(t, issuer, {
+    fastify,
+    suite: { rateLimit: unlimited, auth: authOf(issuer, { roleClaims: ['example.com.roles', 'groups'] }) },
+    routes
+  })
+  for (let count = 0; count < 15; count++) {
+    await app.inject(getWith(issuer,
+      { jti: `claims-${count}`, 'example.com.roles': ['a'], groups: ['b'] }))
+  }
   t.strictSame(logged.filter(({ code }) => code === 'SECURE_API_ISSUER_CLAIM_UNMATCHED').map(({ claim }) => claim), ['example.com.roles'])
 })
 
@@ -327,21 +395,37 @@ t.test('15 A5: a named host is asked over http in development', async t => {
   const target = await startIssuer(t)
   const jwksUri = target.jwksUri.replace('127.0.0.1', '0.0.0.0')
   const start = (keys: object | undefined, environment: 'development' | 'production') =>
-    secured(t, target, { suite: { environment, auth: { issuer: 'https://sso.example.com', jwksUri, audience: target.audience, ...(keys && { keys }) } }, routes })
+    secured(t, target, {
+      suite: {
+        environment,
+        auth: {
+          issuer: 'https://sso.example.com',
+          jwksUri,
+          audience: target.audience,
+          ...(keys && { keys })
+        }
+      },
+      routes
+    })
   const { app } = await start({ insecureHosts: ['0.0.0.0'] }, 'development')
   t.strictSame(await answersOf(app, getWith(target, { iss: 'https://sso.example.com' })), [200])
   t.strictSame(await mistakesOf(() => start(undefined, 'development')), ['SECURE_API_URL_INSECURE'])
-  t.strictSame([...new Set(await mistakesOf(() => start({ insecureHosts: ['0.0.0.0'] }, 'production')))].includes('SECURE_API_URL_INSECURE'), true)
+  t.strictSame([...new Set(await mistakesOf(() => start({ insecureHosts: ['0.0.0.0'] },
+    'production')))].includes('SECURE_API_URL_INSECURE'), true)
 })
 
 t.test('15 C2: a failed key load says which URL, what it answered, which issuer was found, and which command shows more', async t => {
   const wrong: ReadonlyArray<readonly [name: string, prepare: (issuer: TestIssuer) => void, event: object, words: readonly string[]]> = [
-    ['redirect', issuer => issuer.fail('redirect', 'jwks'), { reason: 'redirect', url: /\/jwks$/, status: /^30\d$/, found: /./ }, ['/jwks answered 30']],
+    ['redirect', issuer => issuer.fail('redirect', 'jwks'), { reason: 'redirect', url: /\/jwks$/, status: /^30\d$/, found: /./ },
+      ['/jwks answered 30']],
     ['status', issuer => issuer.fail({ status: 403 }, 'jwks'), { reason: 'status', url: /\/jwks$/, status: 403 }, ['/jwks answered 403']],
-    ['issuer', issuer => issuer.metadata({ issuer: 'https://other.example/\u001b[2J' }), { reason: 'issuer', url: /openid-configuration$/, found: 'https://other.example/[2J' }, ['names the issuer https://other.example/']],
-    ['jwks_uri', issuer => issuer.metadata({ jwks_uri: 'http://keys.example.com/jwks' }), { reason: 'url', found: 'http://keys.example.com/jwks' }, ['names http://keys.example.com/jwks for its keys']],
+    ['issuer', issuer => issuer.metadata({ issuer: 'https://other.example/\u001b[2J' }),
+      { reason: 'issuer', url: /openid-configuration$/, found: 'https://other.example/[2J' }, ['names the issuer https://other.example/']],
+    ['jwks_uri', issuer => issuer.metadata({ jwks_uri: 'http://keys.example.com/jwks' }),
+      { reason: 'url', found: 'http://keys.example.com/jwks' }, ['names http://keys.example.com/jwks for its keys']],
     ['empty', issuer => issuer.fail('empty-set', 'jwks'), { reason: 'empty', url: /\/jwks$/ }, ['/jwks has no key that may be used']],
-    ['down', issuer => issuer.down(), { reason: 'transport', url: /openid-configuration$/, found: /ECONNRESET|ECONNREFUSED/ }, ['could not be asked (ECONN']],
+    ['down', issuer => issuer.down(), { reason: 'transport', url: /openid-configuration$/, found: /ECONNRESET|ECONNREFUSED/ },
+      ['could not be asked (ECONN']],
     ['hang', issuer => issuer.fail('hang', 'discovery'), { reason: 'timeout', url: /openid-configuration$/ }, ['gave no answer in time']]
   ]
   for (const [name, prepare, event, words] of wrong) {
@@ -373,7 +457,8 @@ t.test('keys from an instance of get-jwks: known, rotated, removed, unknown and 
   t.strictSame(await answersOf(app, first), [200])
   provider.rotate()
   const second = getWith(provider)
-  t.strictSame(await answersOf(app, second, first, getWith(provider, {}, { header: { kid: 'stranger' } })), [200, 200, [401, 'SECURE_API_TOKEN_KEY']])
+  t.strictSame(await answersOf(app, second, first, getWith(provider, {}, { header: { kid: 'stranger' } })),
+    [200, 200, [401, 'SECURE_API_TOKEN_KEY']])
   t.match(app.secureApi.status(), { issuers: [{ keys: [{ kid: 'key-1' }, { kid: 'key-2' }] }] })
   provider.remove('key-1')
   await until(async () => (await app.inject(first)).statusCode === 401, 'the refresh ends a verified token of the key too')
@@ -406,6 +491,9 @@ t.test('options that contradict a source of keys stop the boot', async t => {
     t.strictSame(await mistakes({}, { source, ...more }), ['SECURE_API_OPTION_CONFLICT'], Object.keys(more).join())
   }
   t.strictSame(await mistakes({ environment: 'development' }, { source, insecureHosts: ['keycloak'] }), ['SECURE_API_OPTION_CONFLICT'])
-  for (const wrong of [{}, buildGetJwks, null, 'get-jwks', { getJwk: 'x' }]) t.strictSame(await mistakes({}, { source: wrong }), ['SECURE_API_OPTION_TYPE'])
+  for (const wrong of [{}, buildGetJwks, null, 'get-jwks', { getJwk: 'x' }]) {
+    t.strictSame(await mistakes({}, { source: wrong }),
+      ['SECURE_API_OPTION_TYPE'])
+  }
   t.strictSame(await mistakes({ issuer: 'login.example.com' }), ['SECURE_API_URL_INVALID'], 'its address is made of the issuer')
 })

@@ -53,7 +53,8 @@ t.test('rules: each shape, each key, all keys together', async t => {
   t.strictSame(await allowed({ scope: 'b a' }), ['scope', 'all', 'any', 'authenticated', 'public'])
   t.strictSame(await allowed({ scope: 'ab A aa' }), ['authenticated', 'public'])
   t.strictSame(await allowed({ roles: ['admin'] }), ['role', 'policy', 'authenticated', 'public'])
-  t.strictSame(await allowed({ scope: 'a api.write', roles: ['admin'] }), ['scope', 'any', 'role', 'both', 'policy', 'nested', 'authenticated', 'public'])
+  t.strictSame(await allowed({ scope: 'a api.write', roles: ['admin'] }),
+    ['scope', 'any', 'role', 'both', 'policy', 'nested', 'authenticated', 'public'])
   const without = await answersOf(app, ...Object.keys(configs).map(name => ({ url: `/${name}` })))
   t.strictSame(without, Object.keys(configs).map(name => name === 'public' ? 200 : stranger))
 })
@@ -73,7 +74,13 @@ t.test('15 B1: the 403 names scopes that would do, and not all of a choice as if
   t.equal(role?.headers['www-authenticate'], challenge)
   const { required, present, ...document } = JSON.parse(any?.body ?? '')
   t.strictSame([required, present], [{ scope: { any: ['api.read', 'api.write'] } }, { scopes: [], roles: [] }])
-  t.strictSame(document, { type: 'about:blank', title: 'Forbidden', status: 403, detail: 'The credential does not permit this.', code: 'SECURE_API_FORBIDDEN' })
+  t.strictSame(document, {
+    type: 'about:blank',
+    title: 'Forbidden',
+    status: 403,
+    detail: 'The credential does not permit this.',
+    code: 'SECURE_API_FORBIDDEN'
+  })
 })
 
 t.test('a route without a rule: closed and named at start, or open to whoever is authenticated', async t => {
@@ -116,7 +123,8 @@ t.test('phase onRequest refuses before the body is read; policies that are funct
   })
   const garbage = (url: string, scope: string): InjectOptions =>
     ({ method: 'POST', url, headers: { ...bearer(issuer, { scope }), 'content-type': 'application/json' }, payload: '{"amount":' })
-  t.strictSame(await answersOf(app, garbage('/late', 'b'), garbage('/early', 'b'), garbage('/both', 'b'), garbage('/both', 'a')), [unreadable, forbidden, forbidden, unreadable])
+  t.strictSame(await answersOf(app, garbage('/late', 'b'), garbage('/early', 'b'), garbage('/both', 'b'), garbage('/both', 'a')),
+    [unreadable, forbidden, forbidden, unreadable])
   const amount = (amount: number) => as({ scope: 'a' }, '/both', { method: 'POST', payload: { amount } })
   t.strictSame(await answersOf(app, amount(1), amount(1000)), [200, forbidden])
   const whole = await secured(t, issuer, {
@@ -131,7 +139,9 @@ t.test('phase onRequest refuses before the body is read; policies that are funct
 
 /** Guards used by hand, in the scope of the suite and in a child with an error handler of its own. */
 function guarded (app: FastifyInstance): void {
-  const authenticateCallers: typeof app.authenticate = (request, reply, done) => request.headers.authorization === undefined ? done() : app.authenticate(request, reply, done)
+  const authenticateCallers: typeof app.authenticate = (request, reply, done) => request.headers.authorization === undefined
+    ? done()
+    : app.authenticate(request, reply, done)
   const config = { authenticated: true } as const
   app.get('/scope', { config, preHandler: app.requireScope('a') }, async () => '')
   app.get('/role', { config, preHandler: app.requireRole({ any: ['admin'] }) }, async () => '')
@@ -203,7 +213,10 @@ t.test("errors: 'throw' hands every refusal to the application's error handler",
 })
 
 t.test("errors: 'throw' keeps status and challenge where the application has no error handler", async t => {
-  const { app } = await secured(t, issuer, { suite: { errors: 'throw' }, routes: app => { app.get('/orders', { config: { scope: 'a' } }, async () => '') } })
+  const { app } = await secured(t, issuer, {
+    suite: { errors: 'throw' },
+    routes: app => { app.get('/orders', { config: { scope: 'a' } }, async () => '') }
+  })
   const { statusCode, headers } = await app.inject({ url: '/orders' })
   t.strictSame([statusCode, headers['www-authenticate'], headers['cache-control']], [401, 'Bearer realm="api"', 'no-store'])
 })
@@ -223,38 +236,49 @@ t.test('a guard by hand is checked when it is made; an unknown policy refuses', 
   t.equal(codeOf({ headers: {}, body }), undefined)
 })
 
-t.test('15 C1: a 403 says what was required and what the caller has: in the trail, in a debug line, in development in the answer', async t => {
-  const lines: string[] = []
-  const stream = new PassThrough().on('data', chunk => lines.push(...String(chunk).split('\n').filter(line => line !== '')))
-  const routes = (app: FastifyInstance) => {
-    app.get('/orders', { config: { scope: { all: ['api.read', 'api.write'] }, role: 'admin' } }, async () => '')
-    app.get('/closed', async () => '')
-    app.get('/self/:id', { config: { policy: 'self' } }, async () => '')
-    app.get('/asks', { config: { authenticated: true } }, async request => { await request.authorize('staff'); return '' })
-  }
-  const caller = { scope: 'api.read', roles: ['clerk', 'x'.repeat(200)], email: 'alice@example.com' }
-  const present = { scopes: ['api.read'], roles: ['clerk', `${'x'.repeat(64)}…`] }
-  const denials: Record<string, unknown> = {
-    '/orders': { required: { scope: { all: ['api.read', 'api.write'] }, role: 'admin' }, present },
-    '/closed': { required: 'none', present },
-    '/self/17': { required: { policy: 'self' }, present }
-  }
-  const { app, events } = await secured(t, issuer, { suite: { authorization: { policies } }, fastify: { logger: { level: 'debug', stream } }, routes })
-  for (const [url, denial] of Object.entries(denials)) {
-    t.match((await app.inject(as(caller, url))).json(), { code: 'SECURE_API_FORBIDDEN', status: 403, ...denial as object }, url)
-    t.strictSame(events.at(-1)?.denial, denial, url)
-    t.match(lines.map(line => JSON.parse(line)).filter(({ level, msg }) => level === 20 && String(msg).includes('403')).at(-1), denial as object, url)
-  }
-  t.equal((await app.inject(as({ roles: ['guest'] }, '/asks'))).statusCode, 403)
-  t.match(events.at(-1)?.denial, { required: { policy: 'staff' }, present: { roles: ['guest'] } })
-  const many = await app.inject(as({ scope: Array.from({ length: 50 }, (_, index) => `s${index}`).join(' ') }, '/orders'))
-  t.equal(many.json().present.scopes.at(-1), '… and 30 more')
-  t.notMatch(JSON.stringify(events) + lines.join(), 'alice@example.com')
-  const production = await secured(t, issuer, { suite: { authorization: { policies }, auth: { issuer: 'https://login.example.com', audience: issuer.audience, jwks: issuer.jwks }, environment: 'production' }, routes })
-  const token = bearer(issuer, { ...caller, iss: 'https://login.example.com' })
-  t.strictSame(Object.keys((await production.app.inject({ url: '/orders', headers: token })).json()), ['type', 'title', 'status', 'detail', 'code'])
-  t.match(production.events.at(-1)?.denial, denials['/orders'] as object, 'the trail has it in production too')
-})
+t.test('15 C1: a 403 says what was required and what the caller has: in the trail, in a debug line, in development in the answer',
+  async t => {
+    const lines: string[] = []
+    const stream = new PassThrough().on('data', chunk => lines.push(...String(chunk).split('\n').filter(line => line !== '')))
+    const routes = (app: FastifyInstance) => {
+      app.get('/orders', { config: { scope: { all: ['api.read', 'api.write'] }, role: 'admin' } }, async () => '')
+      app.get('/closed', async () => '')
+      app.get('/self/:id', { config: { policy: 'self' } }, async () => '')
+      app.get('/asks', { config: { authenticated: true } }, async request => { await request.authorize('staff'); return '' })
+    }
+    const caller = { scope: 'api.read', roles: ['clerk', 'x'.repeat(200)], email: 'alice@example.com' }
+    const present = { scopes: ['api.read'], roles: ['clerk', `${'x'.repeat(64)}…`] }
+    const denials: Record<string, unknown> = {
+      '/orders': { required: { scope: { all: ['api.read', 'api.write'] }, role: 'admin' }, present },
+      '/closed': { required: 'none', present },
+      '/self/17': { required: { policy: 'self' }, present }
+    }
+    const { app, events } = await secured(t, issuer,
+      { suite: { authorization: { policies } }, fastify: { logger: { level: 'debug', stream } }, routes })
+    for (const [url, denial] of Object.entries(denials)) {
+      t.match((await app.inject(as(caller, url))).json(), { code: 'SECURE_API_FORBIDDEN', status: 403, ...denial as object }, url)
+      t.strictSame(events.at(-1)?.denial, denial, url)
+      t.match(lines.map(line => JSON.parse(line)).filter(({ level, msg }) => level === 20 && String(msg).includes('403')).at(-1),
+        denial as object, url)
+    }
+    t.equal((await app.inject(as({ roles: ['guest'] }, '/asks'))).statusCode, 403)
+    t.match(events.at(-1)?.denial, { required: { policy: 'staff' }, present: { roles: ['guest'] } })
+    const many = await app.inject(as({ scope: Array.from({ length: 50 }, (_, index) => `s${index}`).join(' ') }, '/orders'))
+    t.equal(many.json().present.scopes.at(-1), '… and 30 more')
+    t.notMatch(JSON.stringify(events) + lines.join(), 'alice@example.com')
+    const production = await secured(t, issuer, {
+      suite: {
+        authorization: { policies },
+        auth: { issuer: 'https://login.example.com', audience: issuer.audience, jwks: issuer.jwks },
+        environment: 'production'
+      },
+      routes
+    })
+    const token = bearer(issuer, { ...caller, iss: 'https://login.example.com' })
+    t.strictSame(Object.keys((await production.app.inject({ url: '/orders', headers: token })).json()),
+      ['type', 'title', 'status', 'detail', 'code'])
+    t.match(production.events.at(-1)?.denial, denials['/orders'] as object, 'the trail has it in production too')
+  })
 
 t.test('14 A9: a pattern holds for every spelling that reaches the route, for HEAD too, and for the `/` of a prefix', async t => {
   const routers = [
@@ -281,7 +305,8 @@ t.test('14 A9: a pattern holds for every spelling that reaches the route, for HE
       for (const url of spellings) {
         for (const method of ['HEAD', 'GET'] as const) {
           const { statusCode } = await app.inject({ method, url, headers: bearer(issuer) })
-          t.ok([403, 404].includes(statusCode), `${method} ${url} ${statusCode} ${JSON.stringify(routerOptions)} ${early ? 'before' : 'after'} the suite`)
+          t.ok([403, 404].includes(statusCode),
+            `${method} ${url} ${statusCode} ${JSON.stringify(routerOptions)} ${early ? 'before' : 'after'} the suite`)
         }
       }
     }

@@ -38,7 +38,8 @@ t.test('an allowed origin reads the answer and its headers; others get nothing a
   const exposed = String(allowed.headers['access-control-expose-headers']).toLowerCase().split(', ')
   for (const name of ['ratelimit', 'ratelimit-policy', 'retry-after', 'www-authenticate']) t.ok(exposed.includes(name), name)
   const foreign = [
-    'https://evil.example', `${origin}.evil.example`, 'https://evilapp.example.com', 'http://app.example.com', `${origin}:444`, `${origin}/`, 'HTTPS://APP.EXAMPLE.COM', 'null', ''
+    'https://evil.example', `${origin}.evil.example`, 'https://evilapp.example.com', 'http://app.example.com', `${origin}:444`,
+      `${origin}/`, 'HTTPS://APP.EXAMPLE.COM', 'null', ''
   ]
   for (const from of foreign) {
     const { statusCode, headers } = await app.inject({ url: '/orders', headers: { origin: from } })
@@ -49,7 +50,8 @@ t.test('an allowed origin reads the answer and its headers; others get nothing a
 
 t.test('a preflight is answered for the route that it asks about', async t => {
   const { app } = await secured(t, issuer, { suite, routes: orders })
-  const { statusCode, headers, body } = await app.inject(preflight('/orders/17?a=b', 'PUT', origin, { 'access-control-request-headers': 'authorization,content-type' }))
+  const { statusCode, headers, body } = await app.inject(preflight('/orders/17?a=b', 'PUT', origin,
+    { 'access-control-request-headers': 'authorization,content-type' }))
   t.strictSame([statusCode, body, headers['access-control-allow-origin'], headers['access-control-max-age']], [204, '', origin, '600'])
   t.match(headers['access-control-allow-methods'], /\bPUT\b/)
   t.match(headers['access-control-allow-headers'], /authorization/)
@@ -93,18 +95,25 @@ t.test('an OPTIONS that is no preflight reaches its handler, its guard, or a 404
   const options = (url: string, headers: Record<string, string> = {}): InjectOptions => ({ method: 'OPTIONS', url, headers })
   t.equal((await app.inject(options('/tool'))).body, 'genuine')
   t.equal((await app.inject(options('/tool', { origin }))).headers['access-control-allow-origin'], origin)
-  t.strictSame(await answersOf(app, options('/orders/1'), options('/orders/1', bearer(issuer, { scope: 'a' })), options('/nowhere'), options('/tool', { 'access-control-request-method': 'GET' })),
-    [[401, 'SECURE_API_UNAUTHENTICATED'], 200, 404, 200])
+  t.strictSame(await answersOf(app, options('/orders/1'), options('/orders/1', bearer(issuer, { scope: 'a' })), options('/nowhere'),
+    options('/tool', { 'access-control-request-method': 'GET' })),
+  [[401, 'SECURE_API_UNAUTHENTICATED'], 200, 404, 200])
 })
 
 t.test('routes declared before the suite, or beside its register, answer preflights too', async t => {
   const app = startFastify(t)
   const config = { public: true } as const
   app.put('/before/:id', { config }, async () => '')
-  app.register(secureApi, { auth: { issuer: issuer.issuer, audience: issuer.audience }, environment: 'development', audit: false, ...suite })
+  app.register(secureApi, {
+    auth: { issuer: issuer.issuer, audience: issuer.audience },
+    environment: 'development',
+    audit: false,
+    ...suite
+  })
   app.put('/beside/:id', { config }, async () => '')
   app.put('/closed', { config: { ...config, cors: false } }, async () => '')
-  t.strictSame(await answersOf(app, preflight('/before/1', 'PUT'), preflight('/beside/1?a=b', 'PUT'), preflight('/before/1', 'DELETE'), preflight('/before', 'PUT')), [204, 204, refused, refused])
+  t.strictSame(await answersOf(app, preflight('/before/1', 'PUT'), preflight('/beside/1?a=b', 'PUT'), preflight('/before/1', 'DELETE'),
+    preflight('/before', 'PUT')), [204, 204, refused, refused])
   t.equal((await app.inject({ method: 'PUT', url: '/before/1', headers: { origin } })).headers['access-control-allow-origin'], origin)
   t.strictSame(await answersOf(app, preflight('/before/2', 'PUT')), [204])
   t.strictSame(accessControl((await app.inject({ method: 'PUT', url: '/closed', headers: { origin } })).headers), [])
@@ -120,7 +129,8 @@ t.test('routes that differ only by their host must all agree', async t => {
       app.put('/agreed', { constraints: { host: 'a.example' }, config: { public: true } }, async () => '')
     }
   })
-  t.strictSame(await answersOf(app, preflight('/hosted', 'PUT', origin, { host: 'a.example' }), preflight('/agreed', 'PUT', origin, { host: 'a.example' })), [refused, 204])
+  t.strictSame(await answersOf(app, preflight('/hosted', 'PUT', origin, { host: 'a.example' }),
+    preflight('/agreed', 'PUT', origin, { host: 'a.example' })), [refused, 204])
 })
 
 t.test('the shadow router reads URLs as the application does', async t => {
@@ -129,15 +139,29 @@ t.test('the shadow router reads URLs as the application does', async t => {
     fastify: { routerOptions: { ignoreTrailingSlash: true, caseSensitive: false } },
     routes: app => { app.put('/Orders', { config: { public: true } }, async () => '') }
   })
-  t.strictSame(await answersOf(app, preflight('/orders/', 'PUT'), preflight('/ORDERS', 'PUT'), preflight('/orders/1', 'PUT')), [204, 204, refused])
+  t.strictSame(await answersOf(app, preflight('/orders/', 'PUT'), preflight('/ORDERS', 'PUT'), preflight('/orders/1', 'PUT')),
+    [204, 204, refused])
 })
 
 t.test('credentials are allowed by name only where the options say so', async t => {
-  const { app } = await secured(t, issuer, { suite: { cors: { origins: [origin, 'https://*.example.org'], credentials: true, requestHeaders: ['x-own'], dangerouslyAllowPublicSuffixes: true } }, routes: orders })
+  const { app } = await secured(t, issuer, {
+    suite: {
+      cors: {
+        origins: [origin, 'https://*.example.org'],
+        credentials: true,
+        requestHeaders: ['x-own'],
+        dangerouslyAllowPublicSuffixes: true
+      }
+    },
+    routes: orders
+  })
   for (const from of [origin, 'https://a.b.example.org']) {
     const answer = await app.inject({ url: '/orders', headers: { origin: from } })
     const asked = await app.inject(preflight('/orders', 'POST', from, { 'access-control-request-headers': 'x-own' }))
-    for (const { headers } of [answer, asked]) t.match(headers, { 'access-control-allow-origin': from, 'access-control-allow-credentials': 'true' })
+    for (const { headers } of [answer, asked]) {
+      t.match(headers,
+        { 'access-control-allow-origin': from, 'access-control-allow-credentials': 'true' })
+    }
   }
   t.strictSame(await answersOf(app, preflight('/orders', 'POST', 'https://example.org')), [refused])
 })
@@ -152,12 +176,15 @@ t.test('subdomains with credentials: of a domain of one\'s own, not of a public 
   }
   const refused = ['SECURE_API_CORS_ORIGIN_PUBLIC_SUFFIX']
   const outcome = (...parts: Parameters<typeof start>) => mistakesOf(() => start(...parts))
-  t.strictSame(await outcome({ origins: [origin], credentials: true }, { origins: ['https://*.github.io'], credentials: true }), refused, 'of a route, before anything is served')
+  t.strictSame(await outcome({ origins: [origin], credentials: true }, { origins: ['https://*.github.io'], credentials: true }), refused,
+    'of a route, before anything is served')
   t.strictSame(await outcome({ origins: [origin] }, { origins: ['https://*.example.com'], credentials: true }), [])
-  t.strictSame(await outcome({ origins: ['https://*.co.uk'] }, { credentials: true }), refused, 'credentials of a route, origins of the application')
+  t.strictSame(await outcome({ origins: ['https://*.co.uk'] }, { credentials: true }), refused,
+    'credentials of a route, origins of the application')
   for (const suffix of ['co.uk', 'github.io', 'sch.uk', 'anything.ck', 'vercel.app', 's3.amazonaws.com', 'xn--55qx5d.cn', 'com', 'corp']) {
     t.strictSame(await outcome({ origins: [`https://*.${suffix}`], credentials: true }), refused, suffix)
-    t.strictSame(await outcome({ origins: [`https://*.${suffix}`], credentials: true, dangerouslyAllowPublicSuffixes: true }), [], `${suffix}, said to be meant`)
+    t.strictSame(await outcome({ origins: [`https://*.${suffix}`], credentials: true, dangerouslyAllowPublicSuffixes: true }), [],
+      `${suffix}, said to be meant`)
     t.strictSame(await outcome({ origins: [`https://*.${suffix}`] }), [], `${suffix} without credentials`)
   }
   for (const own of ['example.com', 'example.co.uk', 'example.github.io', 'www.ck', 'a.corp', 'sub_domain.example.com', 'localhost']) {
@@ -166,14 +193,16 @@ t.test('subdomains with credentials: of a domain of one\'s own, not of a public 
   const early = startFastify(t)
   early.get('/early', { config: { public: true, cors: { origins: ['https://*.github.io'], credentials: true } } }, async () => '')
   await early.register(secureApi, { auth, audit: false, environment: 'development', cors: { origins: [origin] } })
-  t.equal((await early.inject({ url: '/early', headers: { origin: 'https://evil.github.io' } })).headers['access-control-allow-origin'], undefined, 'a route declared before the suite')
+  t.equal((await early.inject({ url: '/early', headers: { origin: 'https://evil.github.io' } })).headers['access-control-allow-origin'],
+    undefined, 'a route declared before the suite')
 })
 
 t.test('enforceOrigin refuses unsafe requests of foreign pages, not only hides the answer', async t => {
   const { app, events } = await secured(t, issuer, { suite: { cors: { origins: [origin], enforceOrigin: true } }, routes: orders })
   const post = (headers: Record<string, string>): InjectOptions => ({ method: 'POST', url: '/orders', headers })
   t.strictSame(await answersOf(app,
-    post({}), post({ origin }), post({ origin: 'http://localhost:80', host: 'localhost:80' }), { url: '/orders', headers: { origin: 'https://evil.example' } },
+    post({}), post({ origin }), post({ origin: 'http://localhost:80', host: 'localhost:80' }),
+    { url: '/orders', headers: { origin: 'https://evil.example' } },
     post({ origin: 'https://evil.example' }), post({ 'sec-fetch-site': 'cross-site' }), post({ origin: 'null' })),
   [200, 200, 200, 200, refused, refused, refused])
   t.match(events.at(-1), { event: 'malicious_cors', outcome: 'denied' })
@@ -194,7 +223,8 @@ t.test('15 B5: no request header and no response header are legal values', async
     suite: { cors: { origins: [origin], requestHeaders: [], responseHeaders: [] } },
     routes: app => { app.put('/orders', { config: { public: true } }, async () => '') }
   })
-  const ask = (headers: Record<string, string>) => app.inject({ method: 'OPTIONS', url: '/orders', headers: { origin, 'access-control-request-method': 'PUT', ...headers } })
+  const ask = (headers: Record<string, string>) =>
+    app.inject({ method: 'OPTIONS', url: '/orders', headers: { origin, 'access-control-request-method': 'PUT', ...headers } })
   const allowed = await ask({})
   t.strictSame([allowed.statusCode, allowed.headers['access-control-allow-headers']], [204, ''])
   t.equal((await ask({ 'access-control-request-headers': 'authorization' })).statusCode, 403)

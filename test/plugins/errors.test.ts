@@ -13,21 +13,42 @@ const open = { public: true } as const
 const cause = 'connect ECONNREFUSED 10.0.0.7:5432'
 const thrown: unknown = 'a text'
 const json = { 'content-type': 'application/json' }
-const production = { environment: 'production', auth: { issuer: 'https://login.example.com', audience: issuer.audience, jwks: issuer.jwks as { keys: object[] } } } as const
+const production = {
+  environment: 'production',
+  auth: {
+    issuer: 'https://login.example.com',
+    audience: issuer.audience,
+    jwks: issuer.jwks as { keys: object[] }
+  }
+} as const
 
 interface Logged { readonly level: number, readonly reqId?: string, readonly err?: { message: string }, readonly req?: { url: string } }
 
 function logOf (): { readonly options: { stream: PassThrough }, readonly lines: () => Logged[] } {
   const stream = new PassThrough()
-  return { options: { stream }, lines: () => String(stream.read() ?? '').split('\n').filter(line => line !== '').map(line => JSON.parse(line)) }
+  return {
+    options: { stream },
+    lines: () => String(stream.read() ?? '').split('\n').filter(line => line !== '').map(line =>
+      JSON.parse(line))
+  }
 }
 
 function routes (app: FastifyInstance): void {
   app.get('/fails', { config: open }, async () => { throw new Error(cause) })
-  app.get('/down', { config: open }, async () => { throw Object.assign(new Error(cause), { statusCode: 503, headers: { 'retry-after': '7', 'content-length': '1' } }) })
-  app.get('/told', { config: open }, async () => { throw Object.assign(new Error('We are back at five.'), { statusCode: 503, expose: true }) })
+  app.get('/down', { config: open }, async () => {
+    throw Object.assign(new Error(cause),
+      { statusCode: 503, headers: { 'retry-after': '7', 'content-length': '1' } })
+  })
+  app.get('/told', { config: open }, async () => {
+    throw Object.assign(new Error('We are back at five.'),
+      { statusCode: 503, expose: true })
+  })
   app.get('/sold-out', { config: open }, async () => { throw Object.assign(new Error('The item is sold out.'), { statusCode: 409, code: 'SOLD_OUT' }) })
-  app.get('/file', { config: open }, async () => { throw Object.assign(new Error("ENOENT: no such file or directory, open '/srv/keys/a.pem'"), { statusCode: 404, code: 'ENOENT', syscall: 'open' }) })
+  app.get('/file', { config: open },
+    async () => {
+      throw Object.assign(new Error("ENOENT: no such file or directory, open '/srv/keys/a.pem'"),
+        { statusCode: 404, code: 'ENOENT', syscall: 'open' })
+    })
   app.get('/hidden', { config: open }, async () => { throw Object.assign(new Error('secret'), { statusCode: 403, expose: false }) })
   app.get('/text', { config: open }, () => Promise.reject<string>(thrown))
   app.get('/lost', { config: open }, (_request, reply) => { reply.callNotFound() })
@@ -36,9 +57,17 @@ function routes (app: FastifyInstance): void {
     stream.once('end', () => { stream.destroy(new Error(cause)) })
     reply.header('content-length', '100').send(stream)
   })
-  app.get('/before', { config: open }, async (_request, reply) => reply.type('text/csv').header('content-encoding', 'gzip').send(new Readable({ read () { this.destroy(new Error(cause)) } })))
+  app.get('/before', { config: open }, async (_request, reply) => reply.type('text/csv').header('content-encoding',
+    'gzip').send(new Readable({ read () { this.destroy(new Error(cause)) } })))
   app.get('/long/:part', { config: open }, async () => '')
-  app.post('/orders', { config: open, bodyLimit: 100, schema: { querystring: { type: 'object', properties: { page: { type: 'integer' } } }, body: { type: 'object', required: ['a/b'], properties: { list: { type: 'array', items: { type: 'integer' } } } } } }, async () => '')
+  app.post('/orders', {
+    config: open,
+    bodyLimit: 100,
+    schema: {
+      querystring: { type: 'object', properties: { page: { type: 'integer' } } },
+      body: { type: 'object', required: ['a/b'], properties: { list: { type: 'array', items: { type: 'integer' } } } }
+    }
+  }, async () => '')
 }
 
 function documentOf ({ headers, body }: Pick<LightMyRequestResponse, 'headers' | 'body'>): Record<string, unknown> {
@@ -46,26 +75,46 @@ function documentOf ({ headers, body }: Pick<LightMyRequestResponse, 'headers' |
   return JSON.parse(body)
 }
 
-async function start (t: { teardown: (fn: () => unknown) => void }, suite: Partial<SecureApiOptions>, fastify: FastifyServerOptions = {}): Promise<FastifyInstance> {
+async function start (t: { teardown: (fn: () => unknown) => void }, suite: Partial<SecureApiOptions>,
+  fastify: FastifyServerOptions = {}): Promise<FastifyInstance> {
   return (await secured(t, issuer, { routes, suite, fastify: fastify as object })).app
 }
 
 t.test('15 B2: every error of the application is a problem document', async t => {
   const app = await start(t, {})
-  const post = (payload: string, headers: Record<string, string> = json, query = '') => app.inject({ method: 'POST', url: `/orders${query}`, headers, payload })
+  const post = (payload: string, headers: Record<string, string> = json, query = '') =>
+    app.inject({ method: 'POST', url: `/orders${query}`, headers, payload })
   const table: ReadonlyArray<readonly [name: string, response: LightMyRequestResponse, document: object]> = [
     ['404', await app.inject('/nowhere'), { status: 404, title: 'Not Found', code: 'SECURE_API_NOT_FOUND' }],
     ['404 by a handler', await app.inject('/lost'), { status: 404, code: 'SECURE_API_NOT_FOUND' }],
-    ['405', await app.inject({ method: 'PUT', url: '/orders' }), { status: 405, title: 'Method Not Allowed', code: 'SECURE_API_METHOD_NOT_ALLOWED' }],
+    ['405', await app.inject({ method: 'PUT', url: '/orders' }),
+      { status: 405, title: 'Method Not Allowed', code: 'SECURE_API_METHOD_NOT_ALLOWED' }],
     ['413', await post(JSON.stringify({ a: 'x'.repeat(200) })), { status: 413, code: 'SECURE_API_REQUEST_TOO_LARGE' }],
-    ['415', await post('a,b', { 'content-type': 'text/csv' }), { status: 415, title: 'Unsupported Media Type', code: 'SECURE_API_REQUEST_MEDIA_TYPE' }],
-    ['body syntax', await post('{"secret'), { status: 400, title: 'Bad Request', code: 'SECURE_API_REQUEST_BODY', detail: /^The body could not be parsed/ }],
+    ['415', await post('a,b', { 'content-type': 'text/csv' }),
+      { status: 415, title: 'Unsupported Media Type', code: 'SECURE_API_REQUEST_MEDIA_TYPE' }],
+    ['body syntax', await post('{"secret'), {
+      status: 400,
+      title: 'Bad Request',
+      code: 'SECURE_API_REQUEST_BODY',
+      detail: /^The body could not be parsed/
+    }],
     ['empty body', await post(''), { status: 400, code: 'SECURE_API_REQUEST_BODY' }],
-    ['a missing member', await post('{}'), { status: 400, code: 'SECURE_API_REQUEST_INVALID', errors: [{ in: 'body', pointer: '#/a~1b', detail: /required/ }] }],
-    ['a wrong one', await post('{"a/b":1,"list":[1,"x"]}'), { status: 400, errors: [{ in: 'body', pointer: '#/list/1', detail: 'must be integer' }] }],
-    ['a parameter', await post('{"a/b":1}', json, '?page=x'), { status: 400, errors: [{ in: 'query', pointer: '#/page', detail: 'must be integer' }] }],
+    ['a missing member', await post('{}'), {
+      status: 400,
+      code: 'SECURE_API_REQUEST_INVALID',
+      errors: [{ in: 'body', pointer: '#/a~1b', detail: /required/ }]
+    }],
+    ['a wrong one', await post('{"a/b":1,"list":[1,"x"]}'),
+      { status: 400, errors: [{ in: 'body', pointer: '#/list/1', detail: 'must be integer' }] }],
+    ['a parameter', await post('{"a/b":1}', json, '?page=x'),
+      { status: 400, errors: [{ in: 'query', pointer: '#/page', detail: 'must be integer' }] }],
     ['its own 4xx', await app.inject('/sold-out'), { status: 409, title: 'Conflict', code: 'SOLD_OUT', detail: 'The item is sold out.' }],
-    ['500', await app.inject('/fails'), { status: 500, title: 'Internal Server Error', code: 'SECURE_API_APPLICATION_FAILED', detail: cause }],
+    ['500', await app.inject('/fails'), {
+      status: 500,
+      title: 'Internal Server Error',
+      code: 'SECURE_API_APPLICATION_FAILED',
+      detail: cause
+    }],
     ['no error at all', await app.inject('/text'), { status: 500, code: 'SECURE_API_APPLICATION_FAILED' }],
     ['a stream that fails before the head', await app.inject('/before'), { status: 500, code: 'SECURE_API_APPLICATION_FAILED' }]
   ]
@@ -90,8 +139,10 @@ t.test('15 B2: in production a failure says nothing of its cause, which is in th
     t.equal(response.statusCode, status)
     t.notMatch(response.body, /ECONN|10\.0\.0|ENOENT|srv|secret/, String(detail))
     const [line] = log.lines().filter(({ err }) => err !== undefined)
-    if (status >= 500) t.match(line, { level: 50, err: { message: cause }, reqId: requestId as string }, 'also where requests are not logged')
-    else t.equal(line, undefined, 'disableRequestLogging')
+    if (status >= 500) {
+      t.match(line, { level: 50, err: { message: cause }, reqId: requestId as string },
+        'also where requests are not logged')
+    } else t.equal(line, undefined, 'disableRequestLogging')
   }
   t.match((await app.inject('/down')).headers, { 'retry-after': '7' })
   t.equal(documentOf(await app.inject('/told')).detail, 'We are back at five.', 'expose: true')
@@ -164,7 +215,8 @@ t.test('15 B2: over HTTP/2 too', async t => {
   routes(app)
   const session = connectHttp2(await listen(app), { rejectUnauthorized: false })
   t.teardown(() => session.close())
-  for (const [path, status, code] of [['/fails', 500, 'SECURE_API_APPLICATION_FAILED'], ['/nowhere', 404, 'SECURE_API_NOT_FOUND'], ['/%zz', 400, 'SECURE_API_REQUEST_URL']] as const) {
+  for (const [path, status, code] of [['/fails', 500, 'SECURE_API_APPLICATION_FAILED'], ['/nowhere', 404, 'SECURE_API_NOT_FOUND'],
+    ['/%zz', 400, 'SECURE_API_REQUEST_URL']] as const) {
     const stream = session.request({ ':path': path })
     const [head] = await once(stream, 'response') as [IncomingHttpHeaders & { ':status'?: number }]
     t.match([head[':status'], JSON.parse(await text(stream)).code], [status, code])
@@ -175,7 +227,10 @@ t.test('15 B2: over HTTP/2 too', async t => {
 t.test('15 B2: a bad URL, a part of the path that is too long and a missing Host are documents without secureServer() too', async t => {
   const app = await start(t, {})
   const url = await listen(app)
-  const table = { '/%zz?access_token=secret': 'SECURE_API_REQUEST_URL', [`/long/${'x'.repeat(101)}`]: 'SECURE_API_REQUEST_PARAMETER_TOO_LONG' }
+  const table = {
+    '/%zz?access_token=secret': 'SECURE_API_REQUEST_URL',
+    [`/long/${'x'.repeat(101)}`]: 'SECURE_API_REQUEST_PARAMETER_TOO_LONG'
+  }
   for (const [path, code] of Object.entries(table)) {
     const answer = await sendRaw(url, `GET ${path} HTTP/1.1`, 'Host: a', 'Connection: close', '', '')
     t.match(answer.toLowerCase(), '\r\ncontent-type: application/problem+json')
@@ -270,6 +325,7 @@ t.test('15 B2: in production a failure says nothing of its cause where the answe
     t.equal(response.headers['cache-control'], 'no-store, max-age=0', name)
   }
   const url = await listen(failing)
-  t.match(await sendRaw(url, 'GET /sent HTTP/1.1', 'Host: a', 'Connection: close', '', ''), /^HTTP\/1\.1 500 [^]*SECURE_API_APPLICATION_FAILED"\}$/)
+  t.match(await sendRaw(url, 'GET /sent HTTP/1.1', 'Host: a', 'Connection: close', '', ''),
+    /^HTTP\/1\.1 500 [^]*SECURE_API_APPLICATION_FAILED"\}$/)
   t.ok(log.lines().some(({ level, err }) => level === 50 && err?.message === cause), 'it is in the log')
 })

@@ -13,7 +13,11 @@ import { authority, Certificates } from '../lib/server/certificates.ts'
 /** Everything here is started in production, as an application would start it. */
 const origin = 'https://app.example.com'
 const publicJwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' })
-const auth = { issuer: 'https://login.example.com', audience: 'api://orders', jwks: { keys: [{ ...publicJwk, kid: '1', use: 'sig', alg: 'ES256' }] } }
+const auth = {
+  issuer: 'https://login.example.com',
+  audience: 'api://orders',
+  jwks: { keys: [{ ...publicJwk, kid: '1', use: 'sig', alg: 'ES256' }] }
+}
 
 interface App {
   readonly options?: object
@@ -68,7 +72,8 @@ const cases: ReadonlyArray<readonly [title: string, start: () => Promise<string[
   ['7: an origin with a path', () => origins(`${origin}/`), 'SECURE_API_CORS_ORIGIN_INVALID'],
   ['8: a star inside a label', () => origins('https://api*.example.com'), 'SECURE_API_CORS_ORIGIN_PATTERN'],
   ['9: http with credentials', () => cors({ origins: ['http://example.com'], credentials: true }), 'SECURE_API_CORS_ORIGIN_INSECURE'],
-  ['10: subdomains of a public suffix', () => cors({ origins: ['https://*.github.io'], credentials: true }), 'SECURE_API_CORS_ORIGIN_PUBLIC_SUFFIX'],
+  ['10: subdomains of a public suffix', () => cors({ origins: ['https://*.github.io'], credentials: true }),
+    'SECURE_API_CORS_ORIGIN_PUBLIC_SUFFIX'],
   ['11: a regular expression', () => origins(/example\.com$/), 'SECURE_API_CORS_ORIGIN_REGEXP', 'SECURE_API_OPTION_TYPE'],
   ['12: true for every origin', () => cors({ origins: true }), 'SECURE_API_OPTION_TYPE'],
   ['13: localhost', () => origins('http://localhost:3000'), 'SECURE_API_CORS_ORIGIN_LOCALHOST'],
@@ -79,19 +84,28 @@ const cases: ReadonlyArray<readonly [title: string, start: () => Promise<string[
   ['16: a forbidden request header', () => cors({ requestHeaders: ['Cookie'] }), 'SECURE_API_CORS_REQUEST_HEADER_FORBIDDEN'],
   ['17: all request headers without Authorization', () => cors({ requestHeaders: ['*'] }), 'SECURE_API_CORS_REQUEST_HEADER_AUTHORIZATION'],
   ['18: Set-Cookie exposed', () => cors({ responseHeaders: ['Set-Cookie'] }), 'SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN'],
-  ['19: all response headers with credentials', () => cors({ responseHeaders: ['*'], credentials: true }), 'SECURE_API_CORS_RESPONSE_HEADER_WILDCARD'],
+  ['19: all response headers with credentials', () => cors({ responseHeaders: ['*'], credentials: true }),
+    'SECURE_API_CORS_RESPONSE_HEADER_WILDCARD'],
   ['20: a year', () => cors({ maxAge: '365 days' }), 'SECURE_API_CORS_MAX_AGE'],
   ['20: no number', () => cors({ maxAge: NaN }), 'SECURE_API_OPTION_TYPE'],
   ['21: an unknown option', () => cors({ allowedOrigins: [origin] }), 'SECURE_API_OPTION_UNKNOWN'],
-  ['24: a route that widens the policy', () => app({ options: { cors: { origins: [origin], credentials: true } }, config: { cors: { origins: ['https://other.example'] } } }), 'SECURE_API_CORS_ROUTE_OVERRIDE'],
+  ['24: a route that widens the policy', () => app({
+    options: { cors: { origins: [origin], credentials: true } },
+    config: { cors: { origins: ['https://other.example'] } }
+  }), 'SECURE_API_CORS_ROUTE_OVERRIDE'],
   ['25: self without quotes', () => csp({ 'default-src': ['self'] }), 'SECURE_API_HEADERS_CSP_INVALID'],
   ['26: unsafe-inline', () => csp({ 'script-src': ["'unsafe-inline'"] }), 'SECURE_API_HEADERS_CSP_UNSAFE'],
   ['26: no default-src', () => csp({ 'default-src': false }), 'SECURE_API_HEADERS_CSP_NO_DEFAULT'],
   ['26: a directive twice', () => csp({ imgSrc: ["'self'"], 'img-src': ["'none'"] }), 'SECURE_API_HEADERS_CSP_DUPLICATE'],
-  ['27: report-only without an endpoint', () => headers({ contentSecurityPolicyReportOnly: { directives: {} } }), 'SECURE_API_HEADERS_CSP_REPORT_ONLY_WITHOUT_ENDPOINT'],
+  ['27: report-only without an endpoint', () => headers({ contentSecurityPolicyReportOnly: { directives: {} } }),
+    'SECURE_API_HEADERS_CSP_REPORT_ONLY_WITHOUT_ENDPOINT'],
   ['27: an endpoint that does not exist', () => csp({ 'report-to': 'x' }), 'SECURE_API_HEADERS_REPORTING_ENDPOINT'],
-  ['27: an endpoint over http', () => headers({ reportingEndpoints: { x: 'http://reports.example.com' } }), 'SECURE_API_HEADERS_REPORTING_ENDPOINT'],
-  ['28: preload for a day', () => app({ options: { headers: { hsts: { maxAge: '1 day', preload: true } } }, fastify: { trustProxy: '10.0.0.0/8' } }), 'SECURE_API_HEADERS_HSTS_PRELOAD'],
+  ['27: an endpoint over http', () => headers({ reportingEndpoints: { x: 'http://reports.example.com' } }),
+    'SECURE_API_HEADERS_REPORTING_ENDPOINT'],
+  ['28: preload for a day', () => app({
+    options: { headers: { hsts: { maxAge: '1 day', preload: true } } },
+    fastify: { trustProxy: '10.0.0.0/8' }
+  }), 'SECURE_API_HEADERS_HSTS_PRELOAD'],
   ['29: another name of hsts', () => headers({ strictTransportSecurity: { maxAge: '365 days' } }), 'SECURE_API_OPTION_UNKNOWN'],
   ['30: HSTS without TLS', () => headers({ hsts: { maxAge: '365 days' } }), 'SECURE_API_HEADERS_HSTS_NO_TLS'],
   ['31: X-Frame-Options', () => headers({ frameOptions: 'allow-from' }), 'SECURE_API_OPTION_VALUE'],
@@ -99,17 +113,59 @@ const cases: ReadonlyArray<readonly [title: string, start: () => Promise<string[
   ['31: an unknown option', () => headers({ frameGuard: 'deny' }), 'SECURE_API_OPTION_UNKNOWN'],
   ['31: null at a route', () => app({ config: { headers: null } }), 'SECURE_API_OPTION_TYPE'],
   ['32: a line break', () => headers({ cacheControl: 'no-store\r\nx: 1' }), 'SECURE_API_HEADERS_VALUE_CHARS'],
-  ['33: frame options against frame-ancestors', () => csp({ 'frame-ancestors': ["'self'"] }, { frameOptions: 'deny' }), 'SECURE_API_HEADERS_CONFLICT'],
+  ['33: frame options against frame-ancestors', () => csp({ 'frame-ancestors': ["'self'"] }, { frameOptions: 'deny' }),
+    'SECURE_API_HEADERS_CONFLICT'],
   ['34: variables that are not set', () => withEnvironment({}), 'SECURE_API_ENVIRONMENT_MISSING', 'SECURE_API_ENVIRONMENT_MISSING'],
-  ['35: both forms of a variable', () => withEnvironment({ SECURE_API_ISSUER: auth.issuer, SECURE_API_ISSUER_FILE: '/nowhere', SECURE_API_AUDIENCE: 'api' }), 'SECURE_API_ENVIRONMENT_BOTH_SET'],
-  ['36: an RSA key of 1024 bits', () => app({ options: { auth: { ownTokens: { issuer: 'https://a.example', audience: 'a', privateKey: weak.key } } } }), 'SECURE_API_OPTION_VALUE'],
-  ['36: a shared secret among the keys', () => app({ options: { auth: { ...auth, jwks: { keys: [{ kty: 'oct', k: 'c3VwZXJzZWNyZXQ' }] } } } }), 'SECURE_API_JWKS_EMPTY', 'SECURE_API_JWKS_KEY'],
-  ['37: a key that is printed in an RFC', () => app({ options: { auth: { ...auth, jwks: { keys: joseVectors.slice(0, 1).map(({ jwk }) => jwk) } } } }), 'SECURE_API_KEY_PUBLISHED'],
-  ['37: a key of jwt.io to sign with', () => app({ options: { auth: { ownTokens: { issuer: 'https://a.example', audience: 'a', privateKey: jwtIo } } } }), 'SECURE_API_KEY_PUBLISHED'],
-  ['37: a private key in a key set', () => app({ options: { auth: { ...auth, jwks: { keys: [{ ...publicJwk, d: 'AA' }] } } } }), 'SECURE_API_JWKS_EMPTY', 'SECURE_API_JWKS_KEY'],
-  ['37: a password in an address', () => app({ options: { auth: { issuer: 'https://user:secret@login.example.com', audience: 'api' } } }), 'SECURE_API_URL_INVALID'],
+  ['35: both forms of a variable', () => withEnvironment({
+    SECURE_API_ISSUER: auth.issuer,
+    SECURE_API_ISSUER_FILE: '/nowhere',
+    SECURE_API_AUDIENCE: 'api'
+  }), 'SECURE_API_ENVIRONMENT_BOTH_SET'],
+  ['36: an RSA key of 1024 bits', () => app({
+    options: {
+      auth: {
+        ownTokens: {
+          issuer: 'https://a.example',
+          audience: 'a',
+          privateKey: weak.key
+        }
+      }
+    }
+  }), 'SECURE_API_OPTION_VALUE'],
+  ['36: a shared secret among the keys', () => app({
+    options: {
+      auth: {
+        ...auth,
+        jwks: { keys: [{ kty: 'oct', k: 'c3VwZXJzZWNyZXQ' }] }
+      }
+    }
+  }), 'SECURE_API_JWKS_EMPTY', 'SECURE_API_JWKS_KEY'],
+  ['37: a key that is printed in an RFC', () => app({
+    options: {
+      auth: {
+        ...auth,
+        jwks: { keys: joseVectors.slice(0, 1).map(({ jwk }) => jwk) }
+      }
+    }
+  }), 'SECURE_API_KEY_PUBLISHED'],
+  ['37: a key of jwt.io to sign with', () => app({
+    options: {
+      auth: {
+        ownTokens: {
+          issuer: 'https://a.example',
+          audience: 'a',
+          privateKey: jwtIo
+        }
+      }
+    }
+  }), 'SECURE_API_KEY_PUBLISHED'],
+  ['37: a private key in a key set', () => app({ options: { auth: { ...auth, jwks: { keys: [{ ...publicJwk, d: 'AA' }] } } } }),
+    'SECURE_API_JWKS_EMPTY', 'SECURE_API_JWKS_KEY'],
+  ['37: a password in an address', () => app({ options: { auth: { issuer: 'https://user:secret@login.example.com', audience: 'api' } } }),
+    'SECURE_API_URL_INVALID'],
   ['38: a key that others can read', () => tls({ cert: open.certFile, key: open.keyFile }), 'SECURE_API_SECRET_FILE_MODE'],
-  ['39: an empty file', () => withEnvironment({ SECURE_API_ISSUER: auth.issuer, SECURE_API_AUDIENCE_FILE: emptyFile }), 'SECURE_API_ENVIRONMENT_FILE'],
+  ['39: an empty file', () => withEnvironment({ SECURE_API_ISSUER: auth.issuer, SECURE_API_AUDIENCE_FILE: emptyFile }),
+    'SECURE_API_ENVIRONMENT_FILE'],
   ['40: a provider that fails', () => server({ tls: { provider: () => { throw new Error('no') } } }), 'SECURE_API_TLS_UNREADABLE'],
   ['40: a provider that does not answer at once', () => server({ tls: { provider: async () => pair } }), 'SECURE_API_TLS_PROVIDER_ASYNC'],
   ['41: TLS 1.1', () => tls({ minVersion: 'TLSv1.1' }), 'SECURE_API_TLS_MIN_VERSION'],
@@ -123,7 +179,8 @@ const cases: ReadonlyArray<readonly [title: string, start: () => Promise<string[
   ['49: client certificates of nobody', () => tls({ clientCertificates: {} }), 'SECURE_API_OPTION_MISSING'],
   ['49: an authority that is none', () => tls({ clientCertificates: { ca: '-----BEGIN CERTIFICATE-----' } }), 'SECURE_API_TLS_CLIENT_CA'],
   ['51: a list of what to cut', () => app({ options: { audit: { redact: ['password'] } } }), 'SECURE_API_OPTION_UNKNOWN'],
-  ['52: an action without a name', () => app({ options: { audit: { sink: () => {}, requireActions: true } }, config: {} }), 'SECURE_API_AUDIT_UNNAMED_ROUTE'],
+  ['52: an action without a name', () => app({ options: { audit: { sink: () => {}, requireActions: true } }, config: {} }),
+    'SECURE_API_AUDIT_UNNAMED_ROUTE'],
   ['nothing wrong', () => app({ options: { cors: { origins: [origin] } }, config: {} })],
   ['nothing wrong with the server', () => tls({ clientCertificates: { ca: authorityOnly.cert } })]
 ]
@@ -139,12 +196,22 @@ t.test('each entry of the list, started as an application would start it', async
 
 const page = fileURLToPath(new URL('../../docs/decisions/fail-fast.md', import.meta.url))
 
-interface Row { readonly entry: number, readonly codes: readonly string[], readonly file: string | undefined, readonly title: string | undefined }
+interface Row {
+  readonly entry: number,
+  readonly codes: readonly string[],
+  readonly file: string | undefined,
+  readonly title: string | undefined
+}
 
 function rowsOf (markdown: string): Row[] {
   return [...markdown.matchAll(/^\| (\d+) \|(.*)\|$/gm)].map(([, entry, cells = '']) => {
     const [, file, title] = /\]\(([^)]+)\): ([^|]+)/.exec(cells) ?? []
-    return { entry: Number(entry), codes: [...cells.matchAll(/`(SECURE_API_\w+)`/g)].map(([, code = '']) => code), file, title: title?.trim() }
+    return {
+      entry: Number(entry),
+      codes: [...cells.matchAll(/`(SECURE_API_\w+)`/g)].map(([, code = '']) => code),
+      file,
+      title: title?.trim()
+    }
   })
 }
 
@@ -159,6 +226,9 @@ t.test('the page names each of the 52 entries, with codes and tests that exist',
   const shown = new Map(rows.map(({ entry, codes }) => [entry, codes]))
   for (const [title, , ...codes] of cases) {
     const [, entry] = /^(\d+):/.exec(title) ?? []
-    if (entry !== undefined) t.strictSame(codes.filter(code => shown.get(Number(entry))?.includes(code) !== true), [], `${title}: on the page`)
+    if (entry !== undefined) {
+      t.strictSame(codes.filter(code => shown.get(Number(entry))?.includes(code) !== true), [],
+      `${title}: on the page`)
+    }
   }
 })

@@ -39,7 +39,8 @@ t.test('14 A1: the rule that the hook of a group adds is kept, however it is add
       suite: lenient,
       routes: app => { app.register(group(change, admin => { admin.delete('/users/:id', async () => 'deleted') }), { prefix: '/admin' }) }
     })
-    t.strictSame(await answersOf(app, removeUser, withToken(removeUser), withToken(removeUser, { roles: ['admin'] })), [stranger, forbidden, 200], name)
+    t.strictSame(await answersOf(app, removeUser, withToken(removeUser), withToken(removeUser, { roles: ['admin'] })),
+      [stranger, forbidden, 200], name)
     t.match(app.secureApi.routes(), [{ url: '/admin/users/:id', access: { role: 'admin' } }], name)
   }
 })
@@ -54,23 +55,33 @@ t.test('14 A1: a hook that is added at the root after the suite is kept too, and
   })
   const asked: InjectOptions[] = [{ url: '/orders' }, { method: 'HEAD', url: '/orders' }]
   for (const request of asked) {
-    t.match(await answersOf(app, withToken(request), withToken(request, { scope: 'api.read' })), request.method === 'HEAD' ? [403, 200] : [forbidden, 200])
+    t.match(await answersOf(app, withToken(request), withToken(request, { scope: 'api.read' })), request.method === 'HEAD'
+      ? [403, 200]
+      : [forbidden, 200])
   }
 })
 
 t.test('14 A1: both routes that Fastify makes for the `/` of a prefix have the rule of the hook', async t => {
   const { app } = await secured(t, issuer, {
     suite: lenient,
-    routes: app => { app.register(group(ways['spread'] as Change, admin => { admin.get('/', async () => 'secret') }), { prefix: '/admin' }) }
+    routes: app => {
+      app.register(group(ways['spread'] as Change, admin => { admin.get('/', async () => 'secret') }),
+        { prefix: '/admin' })
+    }
   })
-  for (const url of ['/admin', '/admin/']) t.strictSame(await answersOf(app, withToken({ url }), withToken({ url }, { roles: ['admin'] })), [forbidden, 200], url)
-  t.strictSame(app.secureApi.routes().filter(({ methods }) => methods.includes('GET')).map(({ url, access }) => [url, access]), [['/admin', { role: 'admin' }]])
+  for (const url of ['/admin', '/admin/']) {
+    t.strictSame(await answersOf(app, withToken({ url }), withToken({ url }, { roles: ['admin'] })),
+      [forbidden, 200], url)
+  }
+  t.strictSame(app.secureApi.routes().filter(({ methods }) => methods.includes('GET')).map(({ url, access }) => [url, access]),
+    [['/admin', { role: 'admin' }]])
 })
 
 t.test('14 A1: what a hook takes away is gone', async t => {
   const { app } = await secured(t, issuer, {
     routes: app => {
-      app.register(group(route => { delete route.config?.public }, scope => { scope.get('/closed', { config: { public: true } }, async () => '') }))
+      app.register(group(route => { delete route.config?.public },
+        scope => { scope.get('/closed', { config: { public: true } }, async () => '') }))
     }
   })
   t.strictSame(await answersOf(app, { url: '/closed' }, withToken({ url: '/closed' })), [stranger, forbidden])
@@ -80,7 +91,13 @@ t.test('14 A1: limits, CORS, headers and the name in the trail are kept when a h
   const { app, events } = await secured(t, issuer, {
     suite: lenient,
     routes: app => {
-      const options = { public: true, rateLimit: { limit: 1, window: '1 minute' }, cors: false, headers: { referrerPolicy: 'origin' }, audit: 'orders.list' } as const
+      const options = {
+        public: true,
+        rateLimit: { limit: 1, window: '1 minute' },
+        cors: false,
+        headers: { referrerPolicy: 'origin' },
+        audit: 'orders.list'
+      } as const
       app.register(group(route => { route.config = { ...route.config, ...options } }, scope => { scope.get('/orders', async () => []) }))
     }
   })
@@ -100,7 +117,10 @@ t.test('14 A1: a mistake that a hook makes stops the boot', async t => {
   for (const [added, code] of mistakes) {
     const start = secured(t, issuer, {
       suite: lenient,
-      routes: app => { app.register(group(route => { route.config = config({ ...route.config, ...added }) }, scope => { scope.get('/orders', async () => []) })) }
+      routes: app => {
+        app.register(group(route => { route.config = config({ ...route.config, ...added }) },
+          scope => { scope.get('/orders', async () => []) }))
+      }
     })
     t.strictSame(await start.then(() => [], codesOf), [code], code)
   }
@@ -119,21 +139,36 @@ t.test('14 A1: a change that comes after Fastify has read the options stops the 
 
 t.test('14 A4: a polluted prototype changes no part of what a route states', async t => {
   const pollution: readonly [string, unknown][] = [
-    ['all', []], ['any', ['own']], ['dryRun', true], ['allowed', true], ['unavailable', 'x'], ['refused', 'x'], ['origins', ['https://evil.example']], ['contentTypeOptions', false], ['contentSecurityPolicy', false], ['directives', {}]
+    ['all', []], ['any', ['own']], ['dryRun', true], ['allowed', true], ['unavailable', 'x'], ['refused', 'x'],
+    ['origins', ['https://evil.example']], ['contentTypeOptions', false], ['contentSecurityPolicy', false], ['directives', {}]
   ]
   for (const [name, value] of pollution) {
     await polluted(name, value, async () => {
       const { app } = await secured(t, issuer, {
-        suite: { ...lenient, authorization: { policies: { chiefs: { role: { any: ['admin'] } } } }, rateLimit: { policies: { few: { limit: 4, window: '1 minute' } } } },
+        suite: {
+          ...lenient,
+          authorization: { policies: { chiefs: { role: { any: ['admin'] } } } },
+          rateLimit: { policies: { few: { limit: 4, window: '1 minute' } } }
+        },
         routes: app => {
           app.get('/rule', { config: { role: { any: ['admin', 'chief'] } } }, async () => '')
           app.get('/policy', { config: { policy: { any: ['chiefs'] } } }, async () => '')
           app.get('/hand', { config: { authenticated: true }, preHandler: app.requireRole({ any: ['admin'] }) }, async () => '')
-          app.get('/limited', { config: { public: true, rateLimit: { limit: 1, window: '1 minute' }, cors: { methods: ['GET'] }, headers: { referrerPolicy: 'origin' } } }, async () => '')
+          app.get('/limited', {
+            config: {
+              public: true,
+              rateLimit: { limit: 1, window: '1 minute' },
+              cors: { methods: ['GET'] },
+              headers: { referrerPolicy: 'origin' }
+            }
+          }, async () => '')
           app.get('/few', { config: { public: true, rateLimit: ['few', 'read'] } }, async () => '')
         }
       })
-      for (const url of ['/rule', '/policy', '/hand']) t.strictSame(await answersOf(app, withToken({ url })), [forbidden], `${name}: ${url}`)
+      for (const url of ['/rule', '/policy', '/hand']) {
+        t.strictSame(await answersOf(app, withToken({ url })), [forbidden],
+        `${name}: ${url}`)
+      }
       const { headers } = await app.inject({ url: '/limited', headers: { origin: 'https://evil.example' } })
       t.match(headers, { 'content-security-policy': String, 'x-content-type-options': 'nosniff' }, name)
       t.equal(headers['access-control-allow-origin'], undefined, name)
@@ -160,7 +195,8 @@ t.test('14 A1: an object that changes right behind the call, for the next route,
 
 t.test('14 A1: a rule that Fastify does not copy, because it is inherited or hidden, stops the boot', async t => {
   class Restricted { get role () { return 'admin' } }
-  const lost: readonly object[] = [new Restricted(), Object.create({ role: 'admin' }), Object.defineProperty({}, 'role', { value: 'admin' })]
+  const lost: readonly object[] = [new Restricted(), Object.create({ role: 'admin' }),
+    Object.defineProperty({}, 'role', { value: 'admin' })]
   for (const options of lost) {
     const start = secured(t, issuer, { suite: lenient, routes: app => { app.get('/admin', { config: config(options) }, async () => '') } })
     t.strictSame([...new Set(await start.then(() => [], codesOf))], ['SECURE_API_OPTION_VALUE'])
@@ -173,7 +209,10 @@ t.test('14 A9: a pattern reaches the `/` of a prefix, which answers with and wit
       suite: { ...lenient, authorization: { default: 'authenticated', routes: { [pattern]: { role: 'admin' } } } },
       routes: app => { app.register(async admin => { admin.get('/', async () => 'secret') }, { prefix: '/admin' }) }
     })
-    for (const url of ['/admin', '/admin/']) t.strictSame(await answersOf(app, withToken({ url }), withToken({ url }, { roles: ['admin'] })), [forbidden, 200], `${pattern}: ${url}`)
+    for (const url of ['/admin', '/admin/']) {
+      t.strictSame(await answersOf(app, withToken({ url }),
+        withToken({ url }, { roles: ['admin'] })), [forbidden, 200], `${pattern}: ${url}`)
+    }
   }
 })
 
@@ -190,8 +229,10 @@ async function polluted (name: string, value: unknown, act: () => Promise<void>)
 
 t.test('14 A4: a polluted prototype opens no route, early or not, and changes no option', async t => {
   const pollution: readonly [string, unknown][] = [
-    ['public', true], ['authenticated', true], ['scope', 'own'], ['rateLimit', false], ['audit', false], ['default', 'authenticated'], ['cors', { origins: ['https://evil.example'] }],
-    ['origins', ['https://evil.example']], ['perAddress', false], ['routes', { '/*': { authenticated: true } }], ['headers', false], ['phase', 'none'], ['onSinkFailure', 'drop']
+    ['public', true], ['authenticated', true], ['scope', 'own'], ['rateLimit', false], ['audit', false], ['default', 'authenticated'],
+    ['cors', { origins: ['https://evil.example'] }],
+    ['origins', ['https://evil.example']], ['perAddress', false], ['routes', { '/*': { authenticated: true } }], ['headers', false],
+    ['phase', 'none'], ['onSinkFailure', 'drop']
   ]
   for (const [name, value] of pollution) {
     await polluted(name, value, async () => {
@@ -201,7 +242,8 @@ t.test('14 A4: a polluted prototype opens no route, early or not, and changes no
       app.get('/late', async () => 'secret')
       for (const url of ['/early', '/late']) {
         const response = await app.inject({ url, headers: { origin: 'https://evil.example' } })
-        t.match([response.statusCode, response.headers['access-control-allow-origin'], response.headers['x-content-type-options']], [401, undefined, 'nosniff'], `${name}: ${url}`)
+        t.match([response.statusCode, response.headers['access-control-allow-origin'], response.headers['x-content-type-options']],
+          [401, undefined, 'nosniff'], `${name}: ${url}`)
         t.equal((await app.inject(withToken({ url }))).statusCode, 403, `${name}: ${url} with a token`)
       }
     })
@@ -216,7 +258,12 @@ t.test('14 A6: misspelt keys of every control stop the boot, also without authen
       t.strictSame(await start.then(() => [], codesOf), ['SECURE_API_OPTION_UNKNOWN'], `${key} ${JSON.stringify(suite)}`)
     }
   }
-  await secured(t, issuer, { routes: app => { app.get('/orders', { config: config({ public: true, roleId: 1, publish: true, swagger: {}, timeout: 5 }) }, async () => []) } })
+  await secured(t, issuer, {
+    routes: app => {
+      app.get('/orders',
+        { config: config({ public: true, roleId: 1, publish: true, swagger: {}, timeout: 5 }) }, async () => [])
+    }
+  })
 })
 
 t.test('14 A6: an option of a control that is switched off stops the boot', async t => {
@@ -228,7 +275,10 @@ t.test('14 A6: an option of a control that is switched off stops the boot', asyn
     [{ rateLimit: false, audit: false }, { rateLimit: false, audit: false, cors: false }, []]
   ]
   for (const [suite, options, codes] of cases) {
-    const start = secured(t, issuer, { suite, routes: app => { app.get('/orders', { config: config({ public: true, ...options }) }, async () => []) } })
+    const start = secured(t, issuer, {
+      suite,
+      routes: app => { app.get('/orders', { config: config({ public: true, ...options }) }, async () => []) }
+    })
     t.strictSame(await start.then(() => [], codesOf), codes, JSON.stringify(options))
   }
 })
@@ -251,7 +301,8 @@ t.test('14 A9: routes of other plugins get a rule, a limit and headers by their 
   const open = await app.inject('/uploads/a.png')
   t.match([open.statusCode, open.headers], [200, { 'referrer-policy': 'origin', 'ratelimit-policy': /q=2/ }])
   const inside = { url: '/uploads/private/a' }
-  t.strictSame(await answersOf(app, inside, withToken(inside), withToken(inside, { roles: ['admin'] }), { url: '/uploads/own' }, { url: '/early' }), [stranger, forbidden, 200, stranger, 200])
+  t.strictSame(await answersOf(app, inside, withToken(inside), withToken(inside, { roles: ['admin'] }), { url: '/uploads/own' },
+    { url: '/early' }), [stranger, forbidden, 200, stranger, 200])
   t.match(app.secureApi.routes().filter(({ methods }) => methods.includes('GET')).map(({ url, access, source }) => [url, access, source]), [
     ['/uploads/*', 'public', "authorization.routes['/uploads/*']"],
     ['/uploads/private/*', { role: 'admin' }, "authorization.routes['/uploads/private/*']"],

@@ -3,13 +3,17 @@ import fastifyStatic from '@fastify/static'
 import type { FastifyInstance, FastifyReply, FastifyServerOptions } from 'fastify'
 import t from 'tap'
 import secureApi, { headers, secureServer, type HeadersPluginOptions } from '../../plugins/index.ts'
-import { answersOf, bearer, listen, missingHeaders, mistakesOf, secured, securityHeaders, sendLines, startFastify, startIssuer } from '../helpers/server.ts'
+import {
+  answersOf, bearer, listen, missingHeaders, mistakesOf, secured, securityHeaders, sendLines, startFastify,
+  startIssuer
+} from '../helpers/server.ts'
 import { Certificates } from '../lib/server/certificates.ts'
 
 const issuer = await startIssuer(t)
 const open = { public: true } as const
 
-async function alone (options: HeadersPluginOptions = {}, routes: (app: FastifyInstance) => void = () => {}, fastify: FastifyServerOptions = {}): Promise<FastifyInstance> {
+async function alone (options: HeadersPluginOptions = {}, routes: (app: FastifyInstance) => void = () => {},
+  fastify: FastifyServerOptions = {}): Promise<FastifyInstance> {
   const app = startFastify(t, fastify)
   await app.register(headers, options)
   app.get('/', { config: open }, async () => '')
@@ -60,14 +64,16 @@ t.test('HSTS behind a proxy: on answers that no hook sees too, and only where th
 
 t.test('HSTS that is asked for where no request can come over TLS stops the boot', async t => {
   const hsts = { maxAge: '365 days' } as const
-  const mistakes = (fastify: object, environment: 'production' | 'development', options: HeadersPluginOptions = { hsts }) => mistakesOf(() => alone({ environment, ...options }, undefined, fastify))
+  const mistakes = (fastify: object, environment: 'production' | 'development', options: HeadersPluginOptions = { hsts }) =>
+    mistakesOf(() => alone({ environment, ...options }, undefined, fastify))
   const { cert, key } = new Certificates(t.testdir({})).issue()
   t.strictSame(await mistakes({}, 'production'), ['SECURE_API_HEADERS_HSTS_NO_TLS'])
   t.strictSame(await mistakes({}, 'production', {}), [], 'the default is simply not sent')
   t.strictSame(await mistakes({}, 'development'), [])
   t.strictSame(await mistakes({ trustProxy: '10.0.0.0/8' }, 'production'), [])
   t.strictSame(await mistakes({ https: { cert, key } }, 'production'), [])
-  t.strictSame(await mistakesOf(() => startFastify(t).register(secureApi, { auth: false, audit: false, headers: { hsts }, environment: 'production' })), ['SECURE_API_HEADERS_HSTS_NO_TLS'], 'told by the suite')
+  t.strictSame(await mistakesOf(() => startFastify(t).register(secureApi,
+    { auth: false, audit: false, headers: { hsts }, environment: 'production' })), ['SECURE_API_HEADERS_HSTS_NO_TLS'], 'told by the suite')
   const child = startFastify(t, { trustProxy: '10.0.0.0/8' })
   t.strictSame(await mistakesOf(() => child.register(async scope => { await scope.register(headers, { hsts, environment: 'production' }) })), [], 'a child knows the server')
 })
@@ -95,10 +101,13 @@ t.test('15 B6: what is not stated at the route opens no shared cache where calle
         app.get('/guarded', { config: { authenticated: true } }, file)
         app.get('/stated', { config: { authenticated: true, headers: { cacheControl: 'public, max-age=60' } } }, file)
         app.get('/open', { config: open }, file)
-        app.get('/shared', { config: { authenticated: true } }, async (_request, reply) => reply.header('cache-control', 's-maxage=60, max-age=5').send(''))
+        app.get('/shared', { config: { authenticated: true } },
+          async (_request, reply) => reply.header('cache-control', 's-maxage=60, max-age=5').send(''))
         app.get('/own', { config: { authenticated: true } }, async (_request, reply) => reply.header('cache-control', 'max-age=5').send(''))
-        app.get('/raw', { config: { authenticated: true } }, async (_request, reply) => { reply.raw.setHeader('cache-control', 'public'); return '' })
-        app.get('/hijacked', { config: { authenticated: true } }, (_request, reply) => { reply.hijack().raw.writeHead(200, { 'cache-control': 'public' }).end() })
+        app.get('/raw', { config: { authenticated: true } },
+          async (_request, reply) => { reply.raw.setHeader('cache-control', 'public'); return '' })
+        app.get('/hijacked', { config: { authenticated: true } },
+          (_request, reply) => { reply.hijack().raw.writeHead(200, { 'cache-control': 'public' }).end() })
       }
     })
     const control = async (url: string) => (await app.inject({ url, headers: bearer(issuer) })).headers['cache-control']
@@ -128,7 +137,8 @@ t.test('15 B6: over HTTP/2 a hijacked answer of a guarded route opens no shared 
   const client = connect(await app.listen({ port: 0, host: '127.0.0.1' }))
   t.teardown(() => { client.close() })
   const control = (path: string) => new Promise<unknown>((resolve, reject) => {
-    client.request({ ':path': path, ...bearer(issuer) }).on('error', reject).on('response', head => { resolve(head['cache-control']) }).end()
+    client.request({ ':path': path, ...bearer(issuer) }).on('error', reject).on('response',
+      head => { resolve(head['cache-control']) }).end()
   })
   for (const name of Object.keys(ways)) {
     t.equal(await control(`/${name}`), 'private, max-age=9', name)
@@ -140,7 +150,8 @@ t.test('Cache-Control: nothing of a caller is kept, errors never, and a handler 
   const { app } = await secured(t, issuer, {
     routes: app => {
       app.get('/mine', { config: { authenticated: true } }, async () => '')
-      app.get('/chosen', { config: { authenticated: true } }, async (_request, reply) => reply.header('cache-control', 'private, max-age=5').send(''))
+      app.get('/chosen', { config: { authenticated: true } },
+        async (_request, reply) => reply.header('cache-control', 'private, max-age=5').send(''))
       app.get('/list', { config: open }, async () => '')
       app.get('/stated', { config: { ...open, headers: { cacheControl: 'public, max-age=60' } } }, async ({ query }) => {
         if ('fail' in (query as object)) throw new Error('no')
@@ -165,7 +176,8 @@ t.test('what is stated for the application, and what a route changes of it', asy
   })
   t.match((await app.inject('/')).headers, { 'referrer-policy': 'same-origin', 'cross-origin-resource-policy': 'same-site' })
   t.match((await app.inject('/image')).headers, { 'referrer-policy': 'same-origin', 'cross-origin-resource-policy': 'cross-origin' })
-  t.equal((await app.inject('/sign-out')).headers['clear-site-data'], '"cache","cookies","storage"', '15 B5: as the OSHP validator compares it')
+  t.equal((await app.inject('/sign-out')).headers['clear-site-data'], '"cache","cookies","storage"',
+    '15 B5: as the OSHP validator compares it')
   t.equal((await app.inject('/')).headers['clear-site-data'], undefined)
 })
 

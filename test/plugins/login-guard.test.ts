@@ -36,7 +36,8 @@ async function site (t: Test, options: LoginGuardOptions, limits: RateLimitOptio
     const response = await app.inject({ method: 'POST', url: '/login', payload: { user, password }, remoteAddress })
     return codeOf(response) ?? response.statusCode
   }
-  const attempt: Site['attempt'] = (user, password, times = 1, address = '192.0.2.1') => Promise.all(Array.from({ length: times }, () => once(user, password, address)))
+  const attempt: Site['attempt'] = (user, password, times = 1, address = '192.0.2.1') =>
+    Promise.all(Array.from({ length: times }, () => once(user, password, address)))
   return { app, checks: () => checks, attempt }
 }
 
@@ -69,7 +70,11 @@ for (const [store, limits] of Object.entries(stores)) {
   t.test(`strangers cannot shut a user out, and are slowed down: ${store}`, async t => {
     const asked: string[] = []
     let human = false
-    const { attempt, checks } = await site(t, { ...fresh(), perUser: { attempts: 6, window: '1 hour' }, challenge: (_request, user) => { asked.push(user); return human } }, limits)
+    const { attempt, checks } = await site(t, {
+      ...fresh(),
+      perUser: { attempts: 6, window: '1 hour' },
+      challenge: (_request, user) => { asked.push(user); return human }
+    }, limits)
     for (let stranger = 1; stranger <= 6; stranger++) await attempt('alice', 'wrong', 1, `198.51.100.${stranger}`)
     t.equal(checks(), 6)
     t.strictSame(await attempt('alice', 'right', 1, '203.0.113.5'), ['SECURE_API_CHALLENGE_REQUIRED'])
@@ -127,14 +132,19 @@ t.test('14 C1: a name is bounded before it is normalised, and what is none share
   t.strictSame(await attempt(marks, 'wrong', 3), [401, 401, 401])
   t.strictSame(lengths(), [], 'not normalised at all')
   const others = [`${marks}b`, `a${'\u0300'.repeat(31)}`, `${' '.repeat(300)}alice`, 'x'.repeat(257)]
-  t.strictSame(await Promise.all(others.map(async user => (await attempt(user, 'wrong'))[0])), [401, 401, limited, limited], 'five attempts in all')
+  t.strictSame(await Promise.all(others.map(async user => (await attempt(user, 'wrong'))[0])), [401, 401, limited, limited],
+    'five attempts in all')
   t.strictSame(lengths(), [])
   t.strictSame(await attempt('a'.repeat(250) + '\u0300'.repeat(6), 'right'), [200], 'a long name is a name')
   t.strictSame(lengths(), [256])
 
   const users = ['{"toString":1}', '['.repeat(50_000) + ']'.repeat(50_000), 'null', '7']
   const answers = await Promise.all(users.map(user => app.inject({
-    method: 'POST', url: '/login', headers: { 'content-type': 'application/json' }, payload: `{"password":"wrong","user":${user}}`, remoteAddress: '192.0.2.9'
+    method: 'POST',
+    url: '/login',
+    headers: { 'content-type': 'application/json' },
+    payload: `{"password":"wrong","user":${user}}`,
+    remoteAddress: '192.0.2.9'
   })))
   t.strictSame(answers.map(({ statusCode }) => statusCode), [401, 401, 401, 401], 'no text, no 500')
   t.equal(checks(), 10)
@@ -155,11 +165,19 @@ function holdTimer (t: Test, delay: number): Promise<() => void> {
 }
 
 t.test('blocks grow by steps, and end within 24 hours', async t => {
-  const { app, attempt } = await site(t, { ...fresh(), perUserAndAddress: [{ attempts: 2, window: '1 second' }, { attempts: 3, window: '1 minute' }] })
+  const { app, attempt } = await site(t, {
+    ...fresh(),
+    perUserAndAddress: [{ attempts: 2, window: '1 second' }, { attempts: 3, window: '1 minute' }]
+  })
   t.strictSame(await attempt('alice', 'wrong', 2), [401, 401])
   await new Promise(resolve => setTimeout(resolve, 1050))
   t.strictSame((await attempt('alice', 'wrong', 2)).sort(), [401, limited])
-  const { headers } = await app.inject({ method: 'POST', url: '/login', payload: { user: 'alice', password: 'wrong' }, remoteAddress: '192.0.2.1' })
+  const { headers } = await app.inject({
+    method: 'POST',
+    url: '/login',
+    payload: { user: 'alice', password: 'wrong' },
+    remoteAddress: '192.0.2.1'
+  })
   const wait = Number(headers['retry-after'])
   t.ok(wait > 1 && wait <= 60, `${wait} seconds`)
 })
@@ -167,7 +185,11 @@ t.test('blocks grow by steps, and end within 24 hours', async t => {
 t.test('a check that fails counts, a challenge that fails refuses, sign-ups count always', async t => {
   const broken = await site(t, fresh())
   t.strictSame((await broken.attempt('alice', 'broken', 6)).sort(), [500, 500, 500, 500, 500, limited])
-  const throwing = await site(t, { ...fresh(), perUser: { attempts: 1, window: '1 hour' }, challenge: () => { throw new Error('captcha service is away') } })
+  const throwing = await site(t, {
+    ...fresh(),
+    perUser: { attempts: 1, window: '1 hour' },
+    challenge: () => { throw new Error('captcha service is away') }
+  })
   await throwing.attempt('alice', 'wrong')
   t.strictSame(await throwing.attempt('alice', 'right'), ['SECURE_API_CHALLENGE_REQUIRED'])
   const signUp = await site(t, { ...fresh(), count: 'all', perAddress: { attempts: 3, window: '1 hour' } })
@@ -179,7 +201,8 @@ t.test('a check that fails counts, a challenge that fails refuses, sign-ups coun
 t.test('Redis is away: `deny` answers 503, `local` goes on counting', async t => {
   const own = await startRedis()
   t.teardown(() => own.close())
-  const [denying, local] = [await site(t, { ...fresh(), onStoreFailure: 'deny' }, { redis: own.url }), await site(t, fresh(), { redis: own.url })]
+  const [denying, local] = [await site(t, { ...fresh(), onStoreFailure: 'deny' }, { redis: own.url }),
+    await site(t, fresh(), { redis: own.url })]
   await own.kill()
   t.strictSame(await denying.attempt('alice', 'right'), ['SECURE_API_RATE_LIMIT_UNAVAILABLE'])
   t.strictSame((await local.attempt('alice', 'wrong', 20)).filter(answer => answer === 401).length, 5)
@@ -210,7 +233,8 @@ t.test('options that would open or lock everything', async t => {
   t.strictSame(mistakes({ perUser: false }), ['SECURE_API_OPTION_TYPE'])
   t.strictSame(mistakes({ perUserAndAddress: [] }), ['SECURE_API_OPTION_EMPTY'])
   t.strictSame(mistakes({ perUserAndAddress: [{ attempts: 5, window: '25 hours' }] }), ['SECURE_API_OPTION_RANGE'])
-  t.strictSame(mistakes({ perUserAndAddress: [{ attempts: 5, window: '1 hour' }, { attempts: 5, window: '2 hours' }] }), ['SECURE_API_OPTION_CONFLICT'])
+  t.strictSame(mistakes({ perUserAndAddress: [{ attempts: 5, window: '1 hour' }, { attempts: 5, window: '2 hours' }] }),
+    ['SECURE_API_OPTION_CONFLICT'])
   t.strictSame(mistakes({ delay: '1 minute' }), ['SECURE_API_OPTION_RANGE'])
   t.strictSame(mistakes({ delay: 1000, challenge: () => true }), ['SECURE_API_OPTION_CONFLICT'])
   t.strictSame(mistakes({ name: 'read' }), ['SECURE_API_OPTION_CONFLICT'])

@@ -36,12 +36,23 @@ t.test('a known path with another method: 405, with the methods it has', async t
     if (request.method !== 'HEAD') t.equal(codeOf({ headers, body }), refused[1])
   }
   t.match(events.at(-1), { event: 'input_validation_fail', outcome: 'denied', status: 405, reason: refused[1] })
-  t.strictSame(await answersOf(app, { url: '/nowhere' }, { url: '/orders' }, { method: 'PUT', url: '/orders/17' }, { method: 'OPTIONS', url: '/tool' }), [404, 200, 200, 200])
+  t.strictSame(await answersOf(app, { url: '/nowhere' }, { url: '/orders' }, { method: 'PUT', url: '/orders/17' },
+    { method: 'OPTIONS', url: '/tool' }), [404, 200, 200, 200])
 })
 
 t.test('it counts for the address, and a preflight is answered before it', async t => {
-  const { app } = await secured(t, issuer, { suite: { cors: { origins: ['https://app.example.com'] }, rateLimit: { perAddress: { limit: 2, window: '1 minute' } } }, routes: orders })
-  const preflight: InjectOptions = { method: 'OPTIONS', url: '/orders', headers: { origin: 'https://app.example.com', 'access-control-request-method': 'POST' } }
+  const { app } = await secured(t, issuer, {
+    suite: {
+      cors: { origins: ['https://app.example.com'] },
+      rateLimit: { perAddress: { limit: 2, window: '1 minute' } }
+    },
+    routes: orders
+  })
+  const preflight: InjectOptions = {
+    method: 'OPTIONS',
+    url: '/orders',
+    headers: { origin: 'https://app.example.com', 'access-control-request-method': 'POST' }
+  }
   const wrong: InjectOptions = { method: 'DELETE', url: '/orders', headers: { origin: 'https://app.example.com' } }
   t.strictSame(await answersOf(app, preflight), [204])
   const answer = await app.inject(wrong)
@@ -57,7 +68,8 @@ t.test('catch-alls, handlers of 404 and the OPTIONS of a CORS plugin stay as the
     app.get(url, { config: open }, async () => 'page')
     app.options('/api/*', { config: open }, async () => '')
     app.post('/orders', { config: open }, async () => '')
-    t.strictSame(await answersOf(app, { url: '/nowhere' }, { method: 'POST', url: '/nowhere' }, { method: 'DELETE', url: '/api/x' }), [200, 404, 404], url)
+    t.strictSame(await answersOf(app, { url: '/nowhere' }, { method: 'POST', url: '/nowhere' }, { method: 'DELETE', url: '/api/x' }),
+      [200, 404, 404], url)
     const { statusCode, headers } = await app.inject({ method: 'DELETE', url: '/orders' })
     t.strictSame([statusCode, headers.allow], [405, 'GET, HEAD, POST'], 'the page is a GET of this path too')
   }
@@ -79,7 +91,8 @@ t.test('routes declared before the suite count as well, but for early wildcards'
   app.get('/early/:id/part', { config: open }, async () => '')
   app.get('/files/*', { config: open }, async () => '')
   await app.register(secureApi, suite)
-  t.strictSame(await answersOf(app, { method: 'POST', url: '/early/1/part?a' }, { method: 'POST', url: '/files/a' }, { url: '/files/a' }, { method: 'POST', url: '/files/a' }), [refused, 404, 200, refused])
+  t.strictSame(await answersOf(app, { method: 'POST', url: '/early/1/part?a' }, { method: 'POST', url: '/files/a' }, { url: '/files/a' },
+    { method: 'POST', url: '/files/a' }), [refused, 404, 200, refused])
 })
 
 t.test('a URL that looks like a pattern is a URL', async t => {
@@ -87,7 +100,11 @@ t.test('a URL that looks like a pattern is a URL', async t => {
   await app.register(secureApi, { ...suite, cors: { origins: ['https://app.example.com'] } })
   app.get('/orders/:id/part', { config: open }, async () => '')
   for (const url of ['/orders/:(', '/orders/:id(', '/orders/:id(a+)+', '/orders/*', '/orders/::', '/orders/:id/part:(']) {
-    const preflight: InjectOptions = { method: 'OPTIONS', url, headers: { origin: 'https://app.example.com', 'access-control-request-method': 'GET' } }
+    const preflight: InjectOptions = {
+      method: 'OPTIONS',
+      url,
+      headers: { origin: 'https://app.example.com', 'access-control-request-method': 'GET' }
+    }
     t.strictSame(await answersOf(app, { method: 'POST', url }, preflight), [404, [403, 'SECURE_API_CORS_REFUSED']], url)
   }
 })
@@ -108,14 +125,17 @@ t.test('14 A8: a method that has a route for another host or version is not refu
   app.get('/versions', { config: open, constraints: { version: '1.0.0' } }, async () => 'v1')
   const host = { host: 'b.example' }
   const ask = (method: 'GET' | 'HEAD' | 'POST', url: string, headers = {}) => ({ method, url, headers })
-  t.strictSame(await answersOf(app, ask('GET', '/tenant', host), ask('HEAD', '/tenant', host), ask('GET', '/tenant', { host: 'a.example' })), [404, 404, 200])
-  t.strictSame(await answersOf(app, ask('GET', '/versions', { 'accept-version': '2.x' }), ask('GET', '/versions'), ask('GET', '/early', { 'accept-version': '2.x' })), [404, 404, 404])
+  t.strictSame(await answersOf(app, ask('GET', '/tenant', host), ask('HEAD', '/tenant', host),
+    ask('GET', '/tenant', { host: 'a.example' })), [404, 404, 200])
+  t.strictSame(await answersOf(app, ask('GET', '/versions', { 'accept-version': '2.x' }), ask('GET', '/versions'),
+    ask('GET', '/early', { 'accept-version': '2.x' })), [404, 404, 404])
   t.strictSame(await answersOf(app, ask('POST', '/tenant', host), ask('POST', '/versions')), [refused, refused])
 })
 
 t.test('errors: throw hands it to the application', async t => {
   const app = startFastify(t)
-  app.setErrorHandler((error: Error & { code: string, statusCode: number }, _request, reply) => reply.code(error.statusCode).send({ own: error.code }))
+  app.setErrorHandler((error: Error & { code: string, statusCode: number }, _request, reply) =>
+    reply.code(error.statusCode).send({ own: error.code }))
   await app.register(secureApi, { ...suite, errors: 'throw' })
   app.get('/orders', { config: open }, async () => '')
   t.strictSame((await app.inject({ method: 'POST', url: '/orders' })).json(), { own: refused[1] })
@@ -124,7 +144,8 @@ t.test('errors: throw hands it to the application', async t => {
 t.test('a second one is refused', async t => {
   const app = startFastify(t)
   await app.register(secureApi, suite)
-  t.strictSame(codesOf(await app.register(methodNotAllowed).then(() => undefined, (error: unknown) => error)), ['SECURE_API_ALREADY_REGISTERED'])
+  t.strictSame(codesOf(await app.register(methodNotAllowed).then(() => undefined, (error: unknown) => error)),
+    ['SECURE_API_ALREADY_REGISTERED'])
 })
 
 t.test('14 C1: a long path is not searched, and decoded, again for each method', async t => {

@@ -8,7 +8,11 @@ import secureApi, { type AuditEvent, type SecureApiOptions } from '../../plugins
 import { answersOf, bearer, codesOf, listen, missingHeaders, mistakesOf, startFastify, startIssuer } from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
-const suite = { auth: { issuer: issuer.issuer, audience: issuer.audience }, audit: false, environment: 'development' } as const satisfies SecureApiOptions
+const suite = {
+  auth: { issuer: issuer.issuer, audience: issuer.audience },
+  audit: false,
+  environment: 'development'
+} as const satisfies SecureApiOptions
 const unguarded = ['SECURE_API_MIDDLEWARE_UNGUARDED']
 const admin = (_request: IncomingMessage, response: ServerResponse) => { response.end('secret') }
 
@@ -26,7 +30,10 @@ for (const [name, plugin] of plugins) {
     const starts: Record<string, (app: FastifyInstance) => unknown> = {
       before: async app => { await use(app); await app.register(secureApi, suite) },
       after: async app => { await app.register(secureApi, suite); await use(app) },
-      'in a child': async app => { await app.register(secureApi, suite); await app.register(async scope => { await use(scope) }, { prefix: '/x' }) },
+      'in a child': async app => {
+        await app.register(secureApi, suite); await app.register(async scope => { await use(scope) },
+          { prefix: '/x' })
+      },
       'in an early child': async app => { await app.register(async scope => { await use(scope) }); await app.register(secureApi, suite) },
       'around the suite': async app => { await use(app); await app.register(async scope => { await scope.register(secureApi, suite) }) },
       'of a later hook of onReady': async app => {
@@ -91,5 +98,6 @@ t.test('14 A3: what the message says to write instead is guarded, has our header
   t.strictSame(await ask(bearer(issuer, { roles: ['reader'] })), [403, false, []])
   t.strictSame(await ask(bearer(issuer, { roles: ['admin'] })), [200, true, []])
   await app.close()
-  t.strictSame(events.filter(({ status }) => status !== undefined).map(({ outcome, status }) => [outcome, status]), [['denied', 401], ['denied', 403], ['allowed', 200]])
+  t.strictSame(events.filter(({ status }) => status !== undefined).map(({ outcome, status }) => [outcome, status]),
+    [['denied', 401], ['denied', 403], ['allowed', 200]])
 })

@@ -15,7 +15,8 @@ const open = { public: true } as const
 const helmet = fp(async () => {}, { fastify: '5.x', name: '@fastify/helmet' })
 
 t.test('@fastify/cors and @fastify/helmet in the same scope stop the boot, before the suite and after it', async t => {
-  const others = [['SECURE_API_CORS_DUPLICATE', (app: FastifyInstance) => app.register(fastifyCors, { origin })], ['SECURE_API_HEADERS_DUPLICATE', (app: FastifyInstance) => app.register(helmet)]] as const
+  const others = [['SECURE_API_CORS_DUPLICATE', (app: FastifyInstance) => app.register(fastifyCors, { origin })],
+    ['SECURE_API_HEADERS_DUPLICATE', (app: FastifyInstance) => app.register(helmet)]] as const
   for (const [code, other] of others) {
     const before = startFastify(t)
     await other(before)
@@ -30,14 +31,18 @@ t.test('@fastify/cors and @fastify/helmet in the same scope stop the boot, befor
     t.strictSame(await mistakesOf(() => child.ready()), [], 'in a child')
     const off = startFastify(t)
     await other(off)
-    t.strictSame(await mistakesOf(() => off.register(secureApi, { ...suite, cors: false, headers: false })), [], 'beside a suite without it')
+    t.strictSame(await mistakesOf(() => off.register(secureApi, { ...suite, cors: false, headers: false })), [],
+      'beside a suite without it')
   }
 })
 
 t.test('14 A11: @fastify/cors and @fastify/helmet are noticed without their names: behind a promise, a wrapper or a proxy', async t => {
   /** As Nest runs @fastify/cors. */
   const proxied = fp((app: FastifyInstance, _options: object, done: () => void) => {
-    fastifyCors(new Proxy(app, { get: (target, name) => { const value = Reflect.get(target, name, target); return typeof value === 'function' ? value.bind(target) : value } }), { origin }, done)
+    fastifyCors(new Proxy(app, {
+      get: (target, name) => { const value = Reflect.get(target, name, target); return typeof value === 'function' ? value.bind(target) : value }
+    }), { origin },
+    done)
   }, { fastify: '5.x', name: 'nest-like' })
   /** What @fastify/helmet 13 leaves. */
   const wrapped = fp(async (app: FastifyInstance) => { app.decorateReply('helmet', null) }, { fastify: '5.x', name: 'own-headers' })
@@ -66,7 +71,8 @@ async function warningsOf (start: (app: FastifyInstance) => PromiseLike<unknown>
   const app = startFastify(t, { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } })
   await start(app)
   await app.ready()
-  return lines.map(line => JSON.parse(line)).filter(({ code }) => code !== undefined).map(({ code, methods, hooks, routes, entries }) => ({ code, ...methods && { methods }, ...hooks && { hooks }, ...routes && { routes }, ...entries && { entries } }))
+  return lines.map(line => JSON.parse(line)).filter(({ code }) => code !== undefined).map(({ code, methods, hooks, routes, entries }) =>
+    ({ code, ...methods && { methods }, ...hooks && { hooks }, ...routes && { routes }, ...entries && { entries } }))
 }
 
 t.test('onRequest hooks that run before the suite are named', async t => {
@@ -111,7 +117,19 @@ t.test('methods of CORS that no route has, and methods of routes that CORS does 
 })
 
 t.test('14 A10: each decorator of the suite says whose its name is where it is taken', async t => {
-  const auth = { issuer: issuer.issuer, audience: issuer.audience, ownTokens: { issuer: 'https://own.example', audience: 'own', privateKey: generateKeyPairSync('ec', { namedCurve: 'P-256', privateKeyEncoding: { format: 'pem', type: 'pkcs8' }, publicKeyEncoding: { format: 'pem', type: 'spki' } }).privateKey } }
+  const auth = {
+    issuer: issuer.issuer,
+    audience: issuer.audience,
+    ownTokens: {
+      issuer: 'https://own.example',
+      audience: 'own',
+      privateKey: generateKeyPairSync('ec', {
+        namedCurve: 'P-256',
+        privateKeyEncoding: { format: 'pem', type: 'pkcs8' },
+        publicKeyEncoding: { format: 'pem', type: 'spki' }
+      }).privateKey
+    }
+  }
   const full = { ...suite, auth } satisfies SecureApiOptions
   const bare = startFastify(t)
   const names = new Set(Object.keys(bare))
@@ -128,7 +146,8 @@ t.test('14 A10: each decorator of the suite says whose its name is where it is t
     else if (target === 'request') app.decorateRequest(name)
     else app.decorateReply(name)
     const error: unknown = await app.register(secureApi, full).then(() => undefined, (error: unknown) => error)
-    t.match(error, { errors: [{ code: 'SECURE_API_DECORATOR_TAKEN', path: decorator, message: /the application, or a plugin/ }] }, decorator)
+    t.match(error, { errors: [{ code: 'SECURE_API_DECORATOR_TAKEN', path: decorator, message: /the application, or a plugin/ }] },
+      decorator)
   }
   const jwt = startFastify(t)
   await jwt.register(fastifyJwt, { secret: 'a secret of its own' })
@@ -136,13 +155,15 @@ t.test('14 A10: each decorator of the suite says whose its name is where it is t
   t.match(error, { errors: [{ code: 'SECURE_API_DECORATOR_TAKEN', path: 'app.jwt', message: /@fastify\/jwt has added already/ }] })
   const beside = startFastify(t)
   await beside.register(fastifyJwt, { secret: 'a secret of its own' })
-  t.strictSame(await mistakesOf(() => beside.register(secureApi, { ...suite, auth: { issuer: issuer.issuer, audience: issuer.audience } })), [], 'without own tokens both can be used')
+  t.strictSame(await mistakesOf(() => beside.register(secureApi,
+    { ...suite, auth: { issuer: issuer.issuer, audience: issuer.audience } })), [], 'without own tokens both can be used')
 })
 
 t.test('14 A10: hooks that run before the suite are named with their plugins, and can be accepted by name', async t => {
   const code = 'SECURE_API_HOOK_ORDER'
   const unknown = 'SECURE_API_HOOKS_BEFORE_UNKNOWN'
-  const session = fp(async (app: FastifyInstance) => { app.addHook('onRequest', async () => {}) }, { fastify: '5.x', name: '@fastify/session' })
+  const session = fp(async (app: FastifyInstance) => { app.addHook('onRequest', async () => {}) },
+    { fastify: '5.x', name: '@fastify/session' })
   const started = (hooksBefore: string[] | undefined, others: readonly ['session'?, 'named'?]) => warningsOf(async app => {
     if (others.includes('session')) await app.register(session)
     if (others.includes('named')) app.addHook('onRequest', async function jwt () {})
@@ -150,10 +171,12 @@ t.test('14 A10: hooks that run before the suite are named with their plugins, an
     await app.register(fp(async () => {}, { fastify: '5.x', name: 'later' }))
     app.get('/', { config: open }, async () => '')
   })
-  t.strictSame(await started(undefined, ['session', 'named']), [{ code, hooks: ['anonymous, one of: @fastify/session, the application', 'jwt'] }])
+  t.strictSame(await started(undefined, ['session', 'named']),
+    [{ code, hooks: ['anonymous, one of: @fastify/session, the application', 'jwt'] }])
   t.strictSame(await started(['@fastify/session'], ['session', 'named']), [{ code, hooks: ['jwt'] }])
   t.strictSame(await started(['jwt', '@fastify/session'], ['session', 'named']), [])
   t.strictSame(await started(['anonymous', 'jwt'], ['session', 'named']), [])
-  t.strictSame(await started(['jwt', 'later', 'jtw'], ['session', 'named']), [{ code, hooks: ['anonymous, one of: @fastify/session, the application'] }, { code: unknown, entries: ['later', 'jtw'] }])
+  t.strictSame(await started(['jwt', 'later', 'jtw'], ['session', 'named']),
+    [{ code, hooks: ['anonymous, one of: @fastify/session, the application'] }, { code: unknown, entries: ['later', 'jtw'] }])
   t.strictSame(await mistakesOf(() => startFastify(t).register(secureApi, { ...suite, hooksBefore: [''] })), ['SECURE_API_OPTION_EMPTY'])
 })

@@ -30,9 +30,15 @@ const problem = { type: 'object', description: 'no', properties: { code: { type:
 /** One of everything. */
 const orders: Routes = app => {
   app.get('/orders', { config: { scope: 'read' } }, anything)
-  app.post('/orders', { config: { scope: { all: ['write', 'admin'] }, role: 'clerk' }, schema: { operationId: 'createOrder', body: { type: 'object' } } }, anything)
+  app.post('/orders', {
+    config: { scope: { all: ['write', 'admin'] }, role: 'clerk' },
+    schema: { operationId: 'createOrder', body: { type: 'object' } }
+  }, anything)
   app.get('/orders/:id(^\\d+$)', { config: { scope: { any: ['read', 'admin'] }, policy: 'owner' } }, anything)
-  app.delete('/orders/:id(^\\d+$)', { config: {}, schema: { tags: ['orders'], response: { 200: { type: 'object', properties: {} }, 401: problem } } }, anything)
+  app.delete('/orders/:id(^\\d+$)', {
+    config: {},
+    schema: { tags: ['orders'], response: { 200: { type: 'object', properties: {} }, 401: problem } }
+  }, anything)
   app.get('/profile', { config: { authenticated: true } }, anything)
   app.get('/health', { config: { public: true } }, anything)
   app.get('/secret', { config: { scope: 'read' }, schema: { hide: true } }, anything)
@@ -55,12 +61,18 @@ async function registerSuite (app: FastifyInstance, suite: SecureApiOptions = {}
 }
 
 function start (t: Test, log: unknown[] = []): FastifyInstance {
-  const app: FastifyInstance = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => { log.push(JSON.parse(line).code) } } } })
+  const app: FastifyInstance = Fastify({
+    logger: {
+      level: 'warn',
+      stream: { write: (line: string) => { log.push(JSON.parse(line).code) } }
+    }
+  })
   t.teardown(() => app.close())
   return app
 }
 
-async function documented (t: Test, routes: Routes, { swagger: options = dynamic('3.1.0'), suite, log }: Setup = {}): Promise<FastifyInstance> {
+async function documented (t: Test, routes: Routes,
+  { swagger: options = dynamic('3.1.0'), suite, log }: Setup = {}): Promise<FastifyInstance> {
   const app = start(t, log)
   await app.register(swagger, options)
   await registerSuite(app, suite)
@@ -79,10 +91,14 @@ for (const version of ['3.0.3', '3.1.0']) {
     const { valid, errors } = await new Validator().validate({ ...document })
     t.ok(valid, JSON.stringify(errors))
     t.strictSame(Object.keys(document.components.securitySchemes ?? {}), ['bearerAuth', 'openIdConnect'])
-    t.match(document.components.securitySchemes, { bearerAuth: { type: 'http', scheme: 'bearer' }, openIdConnect: { openIdConnectUrl: `${issuer.issuer}/.well-known/openid-configuration` } })
+    t.match(document.components.securitySchemes, {
+      bearerAuth: { type: 'http', scheme: 'bearer' },
+      openIdConnect: { openIdConnectUrl: `${issuer.issuer}/.well-known/openid-configuration` }
+    })
     const scopes = (...names: string[]) => version === '3.1.0' ? names : []
     t.strictSame(document.paths['/orders']?.get?.security, [{ bearerAuth: scopes('read') }, { openIdConnect: ['read'] }])
-    t.strictSame(document.paths['/orders']?.post?.security, [{ bearerAuth: scopes('write', 'admin') }, { openIdConnect: ['write', 'admin'] }])
+    t.strictSame(document.paths['/orders']?.post?.security,
+      [{ bearerAuth: scopes('write', 'admin') }, { openIdConnect: ['write', 'admin'] }])
     t.strictSame(document.paths['/health']?.get?.security, [])
     t.notOk(document.paths['/secret'], 'what is hidden stays hidden')
     t.strictSame(Object.keys(document.paths['/orders']?.get?.responses ?? {}), ['200', '400', '401', '403', '429', '503'])
@@ -102,8 +118,15 @@ t.test('15 A9: a token that may be sent is an alternative to none, with the answ
 
 t.test('the document says the truth: what an operation needs is what the route asks for', async t => {
   const app = await documented(t, orders)
-  const answer = async (scopes: string[], roles: string[], method: 'GET' | 'POST' | 'DELETE', url: string) => (await app.inject({ method, url, headers: bearer(issuer, { scope: scopes.join(' '), roles }), ...(method === 'POST' && { payload: {} }) })).statusCode
-  for (const [method, path, url] of [['GET', '/orders', '/orders'], ['POST', '/orders', '/orders'], ['GET', '/orders/{id}', '/orders/7'], ['GET', '/profile', '/profile']] as const) {
+  const answer = async (scopes: string[], roles: string[], method: 'GET' | 'POST' | 'DELETE', url: string) =>
+    (await app.inject({
+      method,
+      url,
+      headers: bearer(issuer, { scope: scopes.join(' '), roles }),
+      ...(method === 'POST' && { payload: {} })
+    })).statusCode
+  for (const [method, path, url] of [['GET', '/orders', '/orders'], ['POST', '/orders', '/orders'], ['GET', '/orders/{id}', '/orders/7'],
+    ['GET', '/profile', '/profile']] as const) {
     const { security = [] } = operation(app, method.toLowerCase(), path)
     for (const [name, scopes] of security.flatMap(requirement => Object.entries(requirement))) {
       t.equal(await answer(scopes, ['clerk'], method, url), 200, `${method} ${path} with ${name} ${scopes.join(' ')}`)
@@ -116,10 +139,12 @@ t.test('the document says the truth: what an operation needs is what the route a
 
 t.test('examples are what is sent', async t => {
   const app = await documented(t, orders)
-  const { SecureApiUnauthenticated: example } = read(app).components.responses as Record<string, { content: Record<string, { examples: Record<string, { value: object }> }> }>
+  const { SecureApiUnauthenticated: example } = read(app).components.responses as Record<string,
+    { content: Record<string, { examples: Record<string, { value: object }> }> }>
   const { examples = {} } = example?.content['application/problem+json'] ?? {}
   t.strictSame((await app.inject('/orders')).json(), examples.SECURE_API_UNAUTHENTICATED?.value)
-  t.strictSame((await app.inject({ url: '/orders', headers: { authorization: 'Bearer x' } })).json(), examples.SECURE_API_TOKEN_MALFORMED?.value)
+  t.strictSame((await app.inject({ url: '/orders', headers: { authorization: 'Bearer x' } })).json(),
+    examples.SECURE_API_TOKEN_MALFORMED?.value)
 })
 
 t.test('in every order of registration the document is the same', async t => {
@@ -152,13 +177,16 @@ t.test('answers stay the same to the byte', async t => {
   await without.ready()
   read(withDocument)
   const requests = [
-    { url: '/orders' }, { url: '/orders', headers: bearer(issuer, { scope: 'other' }) }, { url: '/orders', headers: bearer(issuer, { scope: 'read' }) },
-    { url: '/orders', headers: { authorization: 'Bearer x, Bearer y' } }, { url: '/orders/7', method: 'DELETE' as const }, { url: '/orders/7', method: 'DELETE' as const, headers: bearer(issuer) },
+    { url: '/orders' }, { url: '/orders', headers: bearer(issuer, { scope: 'other' }) },
+    { url: '/orders', headers: bearer(issuer, { scope: 'read' }) },
+    { url: '/orders', headers: { authorization: 'Bearer x, Bearer y' } }, { url: '/orders/7', method: 'DELETE' as const },
+    { url: '/orders/7', method: 'DELETE' as const, headers: bearer(issuer) },
     { url: '/health' }, { url: '/nowhere' }, { url: '/profile', headers: bearer(issuer) }
   ]
   for (const request of requests) {
     const [one, other] = [await withDocument.inject(request), await without.inject(request)]
-    t.strictSame([one.statusCode, one.rawPayload, one.headers['content-type'], one.headers['content-length']], [other.statusCode, other.rawPayload, other.headers['content-type'], other.headers['content-length']], JSON.stringify(request))
+    t.strictSame([one.statusCode, one.rawPayload, one.headers['content-type'], one.headers['content-length']],
+      [other.statusCode, other.rawPayload, other.headers['content-type'], other.headers['content-length']], JSON.stringify(request))
   }
 })
 
@@ -166,12 +194,32 @@ t.test('what a route states is never overwritten', async t => {
   const own = { 401: problem, 403: { type: 'string', description: 'mine' }, 429: { type: 'null', description: 'slow down' } }
   const mine = { type: 'http', scheme: 'bearer', description: 'mine' } as const
   const app = await documented(t, app => {
-    app.get('/own', { config: { scope: 'read' }, schema: { security: [{ bearerAuth: [] }], response: { 200: { type: 'object', properties: {} }, ...own }, description: 'as it was' } }, anything)
-  }, { swagger: { openapi: { openapi: '3.1.0', info, components: { securitySchemes: { bearerAuth: mine }, responses: { SecureApiUnavailable: { description: 'mine' } } } } } })
+    app.get('/own', {
+      config: { scope: 'read' },
+      schema: {
+        security: [{ bearerAuth: [] }],
+        response: { 200: { type: 'object', properties: {} }, ...own },
+        description: 'as it was'
+      }
+    }, anything)
+  }, {
+    swagger: {
+      openapi: {
+        openapi: '3.1.0',
+        info,
+        components: { securitySchemes: { bearerAuth: mine }, responses: { SecureApiUnavailable: { description: 'mine' } } }
+      }
+    }
+  })
   const { security, responses, description } = operation(app, 'get', '/own')
   t.strictSame(security, [{ bearerAuth: [] }])
   t.equal(description, 'as it was')
-  t.match(responses, { 401: { description: 'no' }, 403: { description: 'mine' }, 429: { description: 'slow down' }, 503: { $ref: '#/components/responses/SecureApiUnavailable' } })
+  t.match(responses, {
+    401: { description: 'no' },
+    403: { description: 'mine' },
+    429: { description: 'slow down' },
+    503: { $ref: '#/components/responses/SecureApiUnavailable' }
+  })
   t.notOk(responses[401]?.headers)
   const { securitySchemes, responses: shared } = read(app).components
   t.strictSame(securitySchemes?.bearerAuth, mine)
@@ -181,9 +229,13 @@ t.test('what a route states is never overwritten', async t => {
 t.test('a transform that makes new schemas or moves paths, and base paths, do not hide what is needed', async t => {
   const variants: Record<string, [FastifyDynamicSwaggerOptions, path: string]> = {
     'drops everything': [{ ...dynamic('3.1.0'), transform: ({ url }) => ({ schema: {}, url }) }, '/v1/orders'],
-    'moves the path': [{ ...dynamic('3.1.0'), transform: ({ schema, url }) => ({ schema: { ...schema }, url: `/moved${url}` }) }, '/moved/v1/orders'],
+    'moves the path': [{ ...dynamic('3.1.0'), transform: ({ schema, url }) => ({ schema: { ...schema }, url: `/moved${url}` }) },
+      '/moved/v1/orders'],
     'takes the base path off': [{ openapi: { openapi: '3.1.0', info, servers: [{ url: 'https://api.example/v1' }] } }, '/orders'],
-    'base path and drops': [{ openapi: { openapi: '3.1.0', info, servers: [{ url: 'https://api.example/v1' }] }, transform: ({ url }) => ({ schema: {}, url }) }, '/orders']
+    'base path and drops': [{
+      openapi: { openapi: '3.1.0', info, servers: [{ url: 'https://api.example/v1' }] },
+      transform: ({ url }) => ({ schema: {}, url })
+    }, '/orders']
   }
   for (const [name, [options, path]] of Object.entries(variants)) {
     const app = await documented(t, app => app.register(async scope => { await orders(scope) }, { prefix: '/v1' }), { swagger: options })
@@ -193,7 +245,8 @@ t.test('a transform that makes new schemas or moves paths, and base paths, do no
 })
 
 t.test('HEAD is described like its GET, where it is exposed', async t => {
-  const app = await documented(t, app => { app.get('/x', { config: { scope: 'read' }, schema: { operationId: 'x' } }, anything) }, { swagger: { ...dynamic('3.1.0'), exposeHeadRoutes: true } })
+  const app = await documented(t, app => { app.get('/x', { config: { scope: 'read' }, schema: { operationId: 'x' } }, anything) },
+    { swagger: { ...dynamic('3.1.0'), exposeHeadRoutes: true } })
   t.strictSame(operation(app, 'head', '/x').security, operation(app, 'get', '/x').security)
   t.ok((await new Validator().validate({ ...read(app) })).valid)
 })
@@ -201,7 +254,10 @@ t.test('HEAD is described like its GET, where it is exposed', async t => {
 t.test('a route declared before the suite is described as closed until a request shows its rule', async t => {
   const log: unknown[] = []
   const app = start(t, log)
-  await app.register(swagger, { ...dynamic('3.1.0'), openapi: { openapi: '3.1.0', info, paths: { '/elsewhere': { get: { responses: { 200: { description: 'of another server' } } } } } } })
+  await app.register(swagger, {
+    ...dynamic('3.1.0'),
+    openapi: { openapi: '3.1.0', info, paths: { '/elsewhere': { get: { responses: { 200: { description: 'of another server' } } } } } }
+  })
   app.get('/early/:id(^\\d+$)', { config: { public: true } }, anything)
   await registerSuite(app)
   await app.ready()
@@ -213,10 +269,18 @@ t.test('a route declared before the suite is described as closed until a request
 })
 
 t.test('a document of its own is completed by path, and stays as it is with `openapi: false`', async t => {
-  const document = { openapi: '3.0.3' as const, info, paths: { '/orders': { get: { summary: 'mine', responses: { 401: { description: 'mine' } } } } } }
+  const document = {
+    openapi: '3.0.3' as const,
+    info,
+    paths: { '/orders': { get: { summary: 'mine', responses: { 401: { description: 'mine' } } } } }
+  }
   const given = { mode: 'static', specification: { document } } as unknown as FastifyDynamicSwaggerOptions
   const app = await documented(t, orders, { swagger: given })
-  t.match(operation(app, 'get', '/orders'), { summary: 'mine', security: [{ bearerAuth: [] }, { openIdConnect: ['read'] }], responses: { 401: { description: 'mine' }, 403: {} } })
+  t.match(operation(app, 'get', '/orders'), {
+    summary: 'mine',
+    security: [{ bearerAuth: [] }, { openIdConnect: ['read'] }],
+    responses: { 401: { description: 'mine' }, 403: {} }
+  })
   const left = await documented(t, orders, { swagger: given, suite: { openapi: false } })
   t.equal(read(left), document)
 })
@@ -272,7 +336,11 @@ t.test('a suite in a child scope describes the routes of that scope only', async
 
 t.test('the plugins alone, without guards, and the options', async t => {
   const app = start(t)
-  await app.register(openapi, { bearer: 'token', openIdConnect: ['https://login.example.com/.well-known/openid-configuration'], responses: false })
+  await app.register(openapi, {
+    bearer: 'token',
+    openIdConnect: ['https://login.example.com/.well-known/openid-configuration'],
+    responses: false
+  })
   await app.register(authentication, { issuer: issuer.issuer, audience: issuer.audience, environment: 'development' })
   await app.register(swagger, dynamic('3.1.0'))
   app.get('/x', anything)
@@ -323,8 +391,9 @@ t.test('the pages of swagger-ui are closed, and opened by `ui`; nothing else is'
   t.strictSame(answers, [200, 200, 200, 200, 200, closed, closed])
   const { headers } = await app.inject('/documentation/')
   const opener = 'cross-origin-opener-policy'
-  t.strictSame([headers[opener], (await app.inject('/documentation/static/oauth2-redirect.html')).headers[opener], (await app.inject('/documentation/own')).headers[opener]],
-    ['same-origin-allow-popups', 'unsafe-none', 'same-origin'])
+  t.strictSame([headers[opener], (await app.inject('/documentation/static/oauth2-redirect.html')).headers[opener],
+    (await app.inject('/documentation/own')).headers[opener]],
+  ['same-origin-allow-popups', 'unsafe-none', 'same-origin'])
   const withoutProvider = (await pages({ ui: { public: true }, openIdConnect: false })).app
   t.equal((await withoutProvider.inject('/documentation/static/oauth2-redirect.html')).headers[opener], 'same-origin')
   t.match(headers['content-security-policy'], /script-src 'self'/)
@@ -332,7 +401,8 @@ t.test('the pages of swagger-ui are closed, and opened by `ui`; nothing else is'
   t.strictSame((await pages({ ui: { public: true, path: '/docs' } }, '/docs')).answers.slice(0, 2), [200, 200])
   const guarded = await pages({ ui: { scope: 'docs' } })
   t.strictSame(guarded.answers[1], closed)
-  const [stranger, reader] = await answersOf(guarded.app, { url: '/documentation/json', headers: bearer(issuer, { scope: 'x' }) }, { url: '/documentation/json', headers: bearer(issuer, { scope: 'docs' }) })
+  const [stranger, reader] = await answersOf(guarded.app, { url: '/documentation/json', headers: bearer(issuer, { scope: 'x' }) },
+    { url: '/documentation/json', headers: bearer(issuer, { scope: 'docs' }) })
   t.strictSame(stranger, [403, 'SECURE_API_FORBIDDEN'])
   t.equal(reader, 200)
 })
@@ -349,7 +419,8 @@ t.test('14 A5: hidden routes of the application under the path of the pages stay
   const closed = [401, 'SECURE_API_UNAUTHENTICATED']
   const own = ['before', 'internal', 'same-prefix', 'ruled'].map(path => ({ url: `/documentation/${path}` }))
   t.strictSame(await answersOf(app, ...own), own.map(() => closed))
-  t.strictSame(await answersOf(app, { url: '/documentation/' }, { url: '/documentation/static/theme/own.css' }, { url: '/documentation/static/swagger-ui.css' }), [200, 200, 200])
+  t.strictSame(await answersOf(app, { url: '/documentation/' }, { url: '/documentation/static/theme/own.css' },
+    { url: '/documentation/static/swagger-ui.css' }), [200, 200, 200])
 })
 
 t.test('14 A9: swagger-ui under the policy of an API is told at boot, and not where its pages have one of their own', async t => {
@@ -361,15 +432,24 @@ t.test('14 A9: swagger-ui under the policy of an API is told at boot, and not wh
     await app.register(swagger, dynamic('3.1.0'))
     await app.register(swaggerUi)
     await app.ready()
-    return lines.map(line => JSON.parse(line)).filter(({ code }) => code === 'SECURE_API_HEADERS_PAGE_BLANK').map(({ routes }) => routes.includes('/documentation'))
+    return lines.map(line => JSON.parse(line)).filter(({ code }) => code === 'SECURE_API_HEADERS_PAGE_BLANK').map(({ routes }) =>
+      routes.includes('/documentation'))
   }
   t.strictSame(await warned({}), [true])
   t.strictSame(await warned({ openapi: { ui: { public: true } } }), [])
-  t.strictSame(await warned({ authorization: { routes: { '/documentation': { public: true, headers: { profile: 'html' } }, '/documentation/*': { public: true, headers: { profile: 'html' } } } } }), [])
+  t.strictSame(await warned({
+    authorization: {
+      routes: {
+        '/documentation': { public: true, headers: { profile: 'html' } },
+        '/documentation/*': { public: true, headers: { profile: 'html' } }
+      }
+    }
+  }), [])
 })
 
 t.test('mistakes stop the boot', async t => {
-  const mistakes = async (options: object) => await mistakesOf(async () => { await registerSuite(start(t), { openapi: options } as SecureApiOptions) })
+  const mistakes = async (options: object) =>
+    await mistakesOf(async () => { await registerSuite(start(t), { openapi: options } as SecureApiOptions) })
   t.strictSame(await mistakes({ ui: {} }), ['SECURE_API_OPTION_MISSING'])
   t.strictSame(await mistakes({ ui: { path: '/docs' } }), ['SECURE_API_OPTION_MISSING'])
   t.strictSame(await mistakes({ ui: { public: true, path: 'docs/' } }), ['SECURE_API_OPTION_VALUE'])
@@ -377,8 +457,10 @@ t.test('mistakes stop the boot', async t => {
   t.strictSame(await mistakes({ openIdConnect: ['login.example.com'] }), ['SECURE_API_OPTION_VALUE'])
   t.strictSame(await mistakes({ openIdConnect: ['https://'] }), ['SECURE_API_URL_INVALID'])
   t.strictSame(await mistakes({ decorators: [] }), ['SECURE_API_OPTION_EMPTY'])
-  t.strictSame(await mistakesOf(async () => { await registerSuite(start(t), { openapi: true } as unknown as SecureApiOptions) }), ['SECURE_API_OPTION_TYPE'])
+  t.strictSame(await mistakesOf(async () => { await registerSuite(start(t), { openapi: true } as unknown as SecureApiOptions) }),
+    ['SECURE_API_OPTION_TYPE'])
   const twice = start(t)
   await registerSuite(twice)
-  t.strictSame(codesOf(await twice.register(openapi, {}).then(() => undefined, (error: unknown) => error)), ['SECURE_API_ALREADY_REGISTERED'])
+  t.strictSame(codesOf(await twice.register(openapi, {}).then(() => undefined, (error: unknown) => error)),
+    ['SECURE_API_ALREADY_REGISTERED'])
 })

@@ -15,7 +15,16 @@ function tracedOptions (trace: Trace) {
     auth: { issuer: issuer.issuer, audience: issuer.audience, isRevoked: () => { trace.push('authentication'); return false } },
     authorization: { policies: { traced: () => { trace.push('guard'); return true } } },
     // The budget of failures would ask for the address a second time.
-    rateLimit: { failures: false, policies: { traced: { limit: 100, window: '1 minute', by: () => { trace.push('rate limit'); return 'all' } } } },
+    rateLimit: {
+      failures: false,
+      policies: {
+        traced: {
+          limit: 100,
+          window: '1 minute',
+          by: () => { trace.push('rate limit'); return 'all' }
+        }
+      }
+    },
     headers: {},
     cors: { origins: [origin] },
     audit: { sink: () => { trace.push('audit') } },
@@ -30,7 +39,9 @@ function watch (app: FastifyInstance, trace: Trace): void {
     let writeHead = raw.writeHead
     Object.defineProperty(raw, 'writeHead', { get: () => writeHead, set: value => { trace.push('head'); writeHead = value } })
     Object.defineProperty(request.raw.headers, 'origin', { get: () => { if (!trace.includes('cors')) trace.push('cors'); return origin } })
-    Object.defineProperty(request, 'ip', { get: () => { if (!trace.includes('address limit')) trace.push('address limit'); return '192.0.2.1' } })
+    Object.defineProperty(request, 'ip', {
+      get: () => { if (!trace.includes('address limit')) trace.push('address limit'); return '192.0.2.1' }
+    })
   })
   app.addHook('preParsing', async () => { trace.push('body') })
 }

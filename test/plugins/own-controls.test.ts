@@ -9,7 +9,11 @@ const closed = ownRefusal({ code: 'SHOP_CLOSED', status: 503, detail: 'Closed.' 
 const shop: Control<boolean> = {
   name: 'shop',
   phase: 'guard',
-  option: routeOption<string, boolean>({ key: 'shop', schema: Type.Union([Type.Literal('open'), Type.Literal('closed')]), refine: stated => stated === 'closed' }),
+  option: routeOption<string, boolean>({
+    key: 'shop',
+    schema: Type.Union([Type.Literal('open'), Type.Literal('closed')]),
+    refine: stated => stated === 'closed'
+  }),
   compile: ({ own }) => own ? { hook: 'preHandler', handler: () => closed } : undefined
 }
 

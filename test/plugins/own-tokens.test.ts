@@ -18,7 +18,14 @@ async function start (options: Partial<OwnTokens> = {}, auth: Partial<Authentica
   return await secured(t, issuer, {
     suite: { auth: { ...auth, ownTokens: { ...ownTokens, ...options } }, rateLimit: { failures: false } },
     routes: app => {
-      app.get('/orders', { config: { authenticated: true } }, async ({ auth }) => ({ kind: auth.kind, subject: auth.subject, client: auth.client, scopes: [...auth.scopes], roles: [...auth.roles] }))
+      app.get('/orders', { config: { authenticated: true } },
+        async ({ auth }) => ({
+          kind: auth.kind,
+          subject: auth.subject,
+          client: auth.client,
+          scopes: [...auth.scopes],
+          roles: [...auth.roles]
+        }))
       app.get('/verify', { config: { public: true } }, async request => await request.jwtVerify())
       app.get('/guarded', { config: { authenticated: true } }, async request => await request.jwtVerify())
     }
@@ -54,9 +61,11 @@ t.test('14 B1: an own token lives as long as documented', async t => {
 
 t.test('a lifetime that is none stops the boot, and so does a claim path', async t => {
   for (const more of [{ expiresIn: 0 }, { expiresIn: 900 }, { expiresIn: '31 days' }]) {
-    t.strictSame(await mistakesOf(() => startFastify(t).register(secureApi, { auth: { ownTokens: { ...ownTokens, ...more } } })), ['SECURE_API_OPTION_RANGE'], JSON.stringify(more))
+    t.strictSame(await mistakesOf(() => startFastify(t).register(secureApi, { auth: { ownTokens: { ...ownTokens, ...more } } })),
+      ['SECURE_API_OPTION_RANGE'], JSON.stringify(more))
   }
-  t.strictSame(await mistakesOf(() => startFastify(t).register(secureApi, { auth: { ownTokens: { ...ownTokens, roleClaims: ['a..b'] } } })), ['SECURE_API_ISSUER_CLAIM_PATH'])
+  t.strictSame(await mistakesOf(() => startFastify(t).register(secureApi,
+    { auth: { ownTokens: { ...ownTokens, roleClaims: ['a..b'] } } })), ['SECURE_API_ISSUER_CLAIM_PATH'])
 })
 
 t.test('14 B1: request.jwtVerify() accepts what the guard accepts', async t => {
@@ -84,7 +93,8 @@ t.test('14 B1: request.jwtVerify() accepts what the guard accepts', async t => {
     t.equal(verify?.statusCode, guard?.statusCode, `jwtVerify: ${name}`)
   }
   const answer = await app.inject(withToken('/verify', revoked))
-  t.strictSame([codeOf(answer), answer.headers['www-authenticate'] !== undefined], ['SECURE_API_TOKEN_REVOKED', true], 'the answer is the guard\'s')
+  t.strictSame([codeOf(answer), answer.headers['www-authenticate'] !== undefined], ['SECURE_API_TOKEN_REVOKED', true],
+    'the answer is the guard\'s')
   t.strictSame(await answersOf(app, withToken('/guarded', good), withToken('/guarded', revoked)), [200, [401, 'SECURE_API_TOKEN_REVOKED']])
   t.strictSame(await answersOf(app, { url: '/verify' }), [[401, 'SECURE_API_UNAUTHENTICATED']])
 })
@@ -95,7 +105,8 @@ t.test('jwtVerify() accepts tokens of the providers as the guard does, and count
     suite: { auth, rateLimit: { failures: { limit: 2, window: '1 minute' } } },
     routes: app => {
       app.get('/verify', { config: { public: true } }, async request => await request.jwtVerify())
-      app.get('/callback', { config: { public: true } }, (request, reply) => { request.jwtVerify((error, claims) => { reply.send(error ?? claims) }) })
+      app.get('/callback', { config: { public: true } },
+        (request, reply) => { request.jwtVerify((error, claims) => { reply.send(error ?? claims) }) })
     }
   })
   t.strictSame(await answersOf(app, withToken('/verify', issuer.sign()), withToken('/callback', issuer.sign())), [200, 200])
@@ -109,24 +120,31 @@ t.test('options of jwtVerify() leave no check out, and a token from elsewhere is
   const { app } = await secured(t, issuer, {
     suite: { auth: { ownTokens, isRevoked: denylist.isRevoked } },
     routes: app => {
-      app.get('/lax', { config: { public: true } }, async request => await request.jwtVerify({ ignoreExpiration: true, allowedIss: 'https://evil.example' }))
+      app.get('/lax', { config: { public: true } },
+        async request => await request.jwtVerify({ ignoreExpiration: true, allowedIss: 'https://evil.example' }))
       app.get('/complete', { config: { public: true } }, async request => await request.jwtVerify({ complete: true }))
       const byHeader: object = { extractToken: ({ headers }: FastifyRequest) => String(headers['x-token']) }
       app.get('/elsewhere', { config: { public: true } }, async request => await request.jwtVerify(byHeader))
     }
   })
   const good = app.jwt.sign({ sub: 'alice' })
-  t.strictSame(await answersOf(app, withToken('/lax', forge(app, { iss: 'https://evil.example' })), withToken('/lax', forge(app, { iat: 1_700_000_000, exp: 1_700_000_900 }))),
-    [[401, 'SECURE_API_TOKEN_ISSUER'], [401, 'SECURE_API_TOKEN_EXPIRED']])
+  t.strictSame(await answersOf(app, withToken('/lax', forge(app, { iss: 'https://evil.example' })),
+    withToken('/lax', forge(app, { iat: 1_700_000_000, exp: 1_700_000_900 }))),
+  [[401, 'SECURE_API_TOKEN_ISSUER'], [401, 'SECURE_API_TOKEN_EXPIRED']])
   t.strictSame(await answersOf(app, withToken('/complete', good)), [200])
   const revoked = app.jwt.sign({ sub: 'alice', jti: 'revoked' })
   await denylist.revoke({ issuer: ownTokens.issuer, jti: 'revoked', until: Date.now() + 900_000 })
-  t.strictSame(await answersOf(app, withToken('/complete', revoked)), [[401, 'SECURE_API_TOKEN_REVOKED']], 'revocation is asked with options too')
-  const elsewhere = (token: string, authorization = `Bearer ${good}`) => ({ url: '/elsewhere', headers: { 'x-token': token, authorization } })
-  t.strictSame(await answersOf(app, elsewhere(good), elsewhere(app.jwt.sign({ sub: 'bob' })), { url: '/elsewhere', headers: { 'x-token': good } }),
-    [200, [401, 'FST_JWT_AUTHORIZATION_TOKEN_UNTRUSTED'], [401, 'SECURE_API_UNAUTHENTICATED']])
-  t.strictSame(await answersOf(app, ...[forge(app, {}, { crit: ['x'] }), forge(app, {}, { alg: 'none' }), 'x', forge(app, { exp: 'soon' })].map(token => elsewhere(token))),
-    [[401, 'SECURE_API_TOKEN_MALFORMED'], [401, 'SECURE_API_TOKEN_MALFORMED'], [401, 'FST_JWT_AUTHORIZATION_TOKEN_INVALID'], [401, 'SECURE_API_TOKEN_MALFORMED']], 'never 500')
+  t.strictSame(await answersOf(app, withToken('/complete', revoked)), [[401, 'SECURE_API_TOKEN_REVOKED']],
+    'revocation is asked with options too')
+  const elsewhere = (token: string, authorization = `Bearer ${good}`) =>
+    ({ url: '/elsewhere', headers: { 'x-token': token, authorization } })
+  t.strictSame(await answersOf(app, elsewhere(good), elsewhere(app.jwt.sign({ sub: 'bob' })),
+    { url: '/elsewhere', headers: { 'x-token': good } }),
+  [200, [401, 'FST_JWT_AUTHORIZATION_TOKEN_UNTRUSTED'], [401, 'SECURE_API_UNAUTHENTICATED']])
+  t.strictSame(await answersOf(app, ...[forge(app, {}, { crit: ['x'] }), forge(app, {}, { alg: 'none' }), 'x',
+    forge(app, { exp: 'soon' })].map(token => elsewhere(token))),
+  [[401, 'SECURE_API_TOKEN_MALFORMED'], [401, 'SECURE_API_TOKEN_MALFORMED'], [401, 'FST_JWT_AUTHORIZATION_TOKEN_INVALID'],
+    [401, 'SECURE_API_TOKEN_MALFORMED']], 'never 500')
 })
 
 t.test('jwtVerify() answers 503 while revocation cannot be checked', async t => {
@@ -142,17 +160,23 @@ t.test('14 B4: refresh tokens and other kinds of the same key are no access toke
     app.jwt.sign({ sub: 'alice' }, { header: { alg: 'EdDSA', typ: 'rt+jwt' } }),
     app.jwt.sign({ sub: 'alice' }, { header: { alg: 'EdDSA', typ: 'JWT' } }),
     app.jwt.sign({ sub: 'alice' }, { header: { alg: 'EdDSA' } }),
-    ...['type', 'typ', 'token_use', 'token_type', 'use'].flatMap(name => ['refresh', 'id', 'Refresh', 'reset-password', '', 7, ['access']].map(kind => app.jwt.sign({ sub: 'alice', [name]: kind }))),
+    ...['type', 'typ', 'token_use', 'token_type',
+      'use'].flatMap(name => ['refresh', 'id', 'Refresh', 'reset-password', '', 7,
+      ['access']].map(kind => app.jwt.sign({ sub: 'alice', [name]: kind }))),
     app.jwt.sign({ sub: 'alice', at_hash: 'x' })
   ]
-  for (const token of refused) t.strictSame(await answersOf(app, withToken('/orders', token)), [[401, 'SECURE_API_TOKEN_TYPE']], JSON.stringify(app.jwt.decode(token)))
+  for (const token of refused) {
+    t.strictSame(await answersOf(app, withToken('/orders', token)), [[401, 'SECURE_API_TOKEN_TYPE']],
+      JSON.stringify(app.jwt.decode(token)))
+  }
   const accepted = [
     app.jwt.sign({ sub: 'alice' }, { expiresIn: '1 minute' }),
     app.jwt.sign({ sub: 'alice' }, { expiresIn: 900 }),
     app.jwt.sign({ sub: 'alice', token_use: 'access', token_type: 'Bearer', type: 'ACCESS' })
   ]
   for (const token of accepted) t.strictSame(await answersOf(app, withToken('/orders', token)), [200])
-  t.strictSame(await answersOf(app, withToken('/orders', app.jwt.sign({ sub: 'alice' }, { noTimestamp: true }))), [[401, 'SECURE_API_TOKEN_CLAIMS']], 'no iat, no telling')
+  t.strictSame(await answersOf(app, withToken('/orders', app.jwt.sign({ sub: 'alice' }, { noTimestamp: true }))),
+    [[401, 'SECURE_API_TOKEN_CLAIMS']], 'no iat, no telling')
 })
 
 t.test('14 B4: own tokens have the roles and scopes that they state', async t => {
@@ -162,8 +186,15 @@ t.test('14 B4: own tokens have the roles and scopes that they state', async t =>
   t.strictSame(await claims(app.jwt.sign({ sub: 'alice', role: ['a'], roles: ['b'], scope: 'x y', scp: ['z'] })),
     { kind: 'user', subject: 'alice', roles: ['a', 'b'], scopes: ['x', 'y', 'z'] })
   const other = await start({ roleClaims: ['groups', 'https://example.com/roles'], scopeClaims: [['may', 'do.it']] })
-  t.strictSame(await claims(other.app.jwt.sign({ sub: 'alice', role: 'admin', scope: 'x', groups: ['g'], 'https://example.com/roles': 'r', may: { 'do.it': 'w' } }), other.app),
-    { kind: 'user', subject: 'alice', roles: ['g', 'r'], scopes: ['w'] })
+  t.strictSame(await claims(other.app.jwt.sign({
+    sub: 'alice',
+    role: 'admin',
+    scope: 'x',
+    groups: ['g'],
+    'https://example.com/roles': 'r',
+    may: { 'do.it': 'w' }
+  }), other.app),
+  { kind: 'user', subject: 'alice', roles: ['g', 'r'], scopes: ['w'] })
 })
 
 t.test('14 B4: an own token without sub is a service only where it names a client', async t => {
@@ -182,7 +213,8 @@ t.test('14 B4: an own token without sub is a service only where it names a clien
 
 t.test('a refresh flow: app.jwt.verify() tells the signature, a type of its own tells the kind', async t => {
   const { app } = await start()
-  const refresh = app.jwt.sign({ sub: 'alice', jti: 'r1' }, { expiresIn: '30 days', aud: 'api://orders/refresh', header: { alg: 'EdDSA', typ: 'rt+jwt' } })
+  const refresh = app.jwt.sign({ sub: 'alice', jti: 'r1' },
+    { expiresIn: '30 days', aud: 'api://orders/refresh', header: { alg: 'EdDSA', typ: 'rt+jwt' } })
   t.match(app.jwt.verify(refresh, { allowedAud: 'api://orders/refresh', checkTyp: 'rt+jwt' }), { sub: 'alice', jti: 'r1' })
   t.throws(() => app.jwt.verify(app.jwt.sign({ sub: 'alice' }), { allowedAud: 'api://orders/refresh', checkTyp: 'rt+jwt' }))
   t.equal(lifeOf(app, refresh), 30 * 86_400)

@@ -18,7 +18,8 @@ const callers: Readonly<Record<string, InjectOptions['headers']>> = {
 type Config = Record<string, unknown>
 
 /** What a route, or a hook, may say in `config`; a rule and `public` never meet. */
-const access = fc.constantFrom<Config>({}, { public: true }, { authenticated: true }, { scope: 'api.read' }, { role: 'admin' }, { scope: { all: ['api.read', 'api.write'] } }, { policy: 'admins' })
+const access = fc.constantFrom<Config>({}, { public: true }, { authenticated: true }, { scope: 'api.read' }, { role: 'admin' },
+  { scope: { all: ['api.read', 'api.write'] } }, { policy: 'admins' })
 const others = fc.record({
   rateLimit: fc.constantFrom<unknown>('read', 'write', false, { limit: 77, window: '1 minute' }),
   cors: fc.constantFrom<unknown>(false, { credentials: false }),
@@ -46,7 +47,13 @@ function apply ([kind, added]: Change, route: RouteOptions): void {
   }
 }
 
-interface Group { readonly hooks: readonly Change[], readonly late: readonly Change[], readonly routes: readonly Config[], readonly inner: Group | undefined, readonly bare: boolean }
+interface Group {
+  readonly hooks: readonly Change[],
+  readonly late: readonly Change[],
+  readonly routes: readonly Config[],
+  readonly inner: Group | undefined,
+  readonly bare: boolean
+}
 
 const { group } = fc.letrec<{ group: Group }>(tie => ({
   group: fc.record({
@@ -85,14 +92,25 @@ function plugin ({ hooks, late, routes: configs, inner, bare }: Group): FastifyP
   }
 }
 
-async function start ({ group, early, beside, neighbours, byDefault, path }: Application): Promise<{ app: FastifyInstance, events: AuditEvent[] }> {
+async function start ({ group, early, beside, neighbours, byDefault, path }: Application): Promise<{
+  app: FastifyInstance,
+  events: AuditEvent[]
+}> {
   const events: AuditEvent[] = []
   const app = startFastify(t)
   for (const given of early) declare(app, '/early', given)
   const options: SecureApiOptions = {
     auth: { issuer: issuer.issuer, audience: issuer.audience },
-    authorization: { default: byDefault, policies: { admins: { role: 'admin' } }, ...(path !== undefined && { routes: { '/by/path': path as FastifyContextConfig } }) },
-    rateLimit: { perAddress: false, failures: false, policies: { read: { limit: 1000, window: '1 minute' }, write: { limit: 900, window: '1 minute' } } },
+    authorization: {
+      default: byDefault,
+      policies: { admins: { role: 'admin' } },
+      ...(path !== undefined && { routes: { '/by/path': path as FastifyContextConfig } })
+    },
+    rateLimit: {
+      perAddress: false,
+      failures: false,
+      policies: { read: { limit: 1000, window: '1 minute' }, write: { limit: 900, window: '1 minute' } }
+    },
     cors: { origins: [origin] },
     audit: { sink: event => { events.push(event) } },
     environment: 'development'
@@ -127,7 +145,12 @@ function statedBy (held: Config): unknown {
 
 const plain = (value: unknown) => JSON.parse(JSON.stringify(value ?? null)) as unknown
 
-interface Met { readonly through: string[], readonly headers: Record<string, unknown>, readonly held: Config | undefined, readonly actions: unknown[] }
+interface Met {
+  readonly through: string[],
+  readonly headers: Record<string, unknown>,
+  readonly held: Config | undefined,
+  readonly actions: unknown[]
+}
 
 async function meet (app: FastifyInstance, events: AuditEvent[], url: string): Promise<Met> {
   const through: string[] = []
@@ -151,7 +174,9 @@ function expectedLimit (rateLimit: unknown): unknown {
 /** What is wrong with one row; nothing if requests meet just that. */
 function differences (row: RoutePosture, { through, headers, held, actions }: Met): unknown[] {
   const found: unknown[] = []
-  const same = (what: string, wanted: unknown, got: unknown) => { if (JSON.stringify(plain(wanted)) !== JSON.stringify(plain(got))) found.push({ url: row.url, what, wanted, got }) }
+  const same = (what: string, wanted: unknown, got: unknown) => {
+    if (JSON.stringify(plain(wanted)) !== JSON.stringify(plain(got))) found.push({ url: row.url, what, wanted, got })
+  }
   same('who gets through', admitted(row), through)
   if (held !== undefined && row.source === undefined) {
     same('rule', statedBy(held), row.access)
@@ -178,7 +203,10 @@ t.test('14: app.secureApi.routes() says exactly what requests meet, in random ap
     for (const row of rows) {
       const url = row.url.replace(':id', '1')
       found.push(...differences(row, await meet(app, events, url)))
-      if (url !== '/' && (await app.inject(`${url}/`)).statusCode !== 404) found.push(...differences(row, await meet(app, events, `${url}/`)))
+      if (url !== '/' && (await app.inject(`${url}/`)).statusCode !== 404) {
+        found.push(...differences(row,
+          await meet(app, events, `${url}/`)))
+      }
     }
     await app.close()
     if (found.length > 0) throw new Error(JSON.stringify(found))

@@ -58,7 +58,10 @@ t.test('plans: the claim decides, and what is not known is refused', async t => 
     t.strictSame(await answersOf(app, as('alice', { plan: 'free' }), as('alice', { plan: 'free' })), [200, limited], store)
     t.strictSame(await answersOf(app, ...Array(4).fill(as('bob', { plan: 'pro' }))), [200, 200, 200, limited])
     t.strictSame(await answersOf(app, as('alice', { plan: 'pro' })), [200], 'an upgrade counts anew')
-    for (const plan of ['gold', undefined, 7, '__proto__', 'constructor', ['free']]) t.strictSame(await answersOf(app, as('carol', { plan })), [limited], String(plan))
+    for (const plan of ['gold', undefined, 7, '__proto__', 'constructor', ['free']]) {
+      t.strictSame(await answersOf(app,
+        as('carol', { plan })), [limited], String(plan))
+    }
     t.strictSame(await answersOf(app, as('dave', 'free')), [limited])
     t.strictSame(await answersOf(app, ...Array(3).fill({ url: '/public' })), [200, 200, limited], 'without a credential')
     t.strictSame(await answersOf(app, as('erin', {}, '/uploads')), [limited], 'permits too')
@@ -74,8 +77,10 @@ t.test('plans that contradict themselves do not start', async t => {
   t.strictSame(await mistakes({ limit: 1, window: minute, plans: { free: { limit: 1 } } }), ['SECURE_API_OPTION_MISSING'])
   t.strictSame(await mistakes({ limit: 1, window: minute, plan: 'plan', plans: {} }), ['SECURE_API_OPTION_EMPTY'])
   t.strictSame(await mistakes({ limit: 1, window: minute, plan: 'plan', plans: { 'a@b': { limit: 1 } } }), ['SECURE_API_OPTION_VALUE'])
-  t.strictSame(await mistakes({ limit: 1, window: minute, plan: 'plan', plans: { free: { limit: 1, burst: 2 } } }), ['SECURE_API_OPTION_CONFLICT'])
-  t.strictSame(await mistakesOf(() => startFastify(t).register(rateLimit, { perAddress: { limit: 1, window: minute, plan: 'plan', plans: { free: { limit: 1 } } } })), ['SECURE_API_OPTION_CONFLICT'])
+  t.strictSame(await mistakes({ limit: 1, window: minute, plan: 'plan', plans: { free: { limit: 1, burst: 2 } } }),
+    ['SECURE_API_OPTION_CONFLICT'])
+  t.strictSame(await mistakesOf(() => startFastify(t).register(rateLimit,
+    { perAddress: { limit: 1, window: minute, plan: 'plan', plans: { free: { limit: 1 } } } })), ['SECURE_API_OPTION_CONFLICT'])
 })
 
 t.test('a policy is changed, made a dry run, switched off and restored while the server runs', async t => {
@@ -141,19 +146,26 @@ t.test('decisions are published to whoever subscribes', async t => {
 
 t.test('the audit trail says which limit decided, and what is left', async t => {
   const { app, events } = await secured(t, issuer, {
-    suite: { rateLimit: { perAddress: { limit: 4, window: minute }, policies: { read: { limit: 2, window: minute }, wide: { limit: 9, window: minute } } } },
+    suite: {
+      rateLimit: {
+        perAddress: { limit: 4, window: minute },
+        policies: { read: { limit: 2, window: minute }, wide: { limit: 9, window: minute } }
+      }
+    },
     routes: app => { app.get('/read', { config: { public: true, rateLimit: ['wide', 'read'] } }, async () => '') }
   })
   for (let i = 0; i < 5; i++) await app.inject('/read')
   t.strictSame(events.map(({ limit }) => limit), [
-    { policy: 'read', remaining: 1 }, { policy: 'read', remaining: 0 }, { policy: 'read', remaining: 0 }, { policy: 'address', remaining: 0 }
+    { policy: 'read', remaining: 1 }, { policy: 'read', remaining: 0 }, { policy: 'read', remaining: 0 },
+    { policy: 'address', remaining: 0 }
   ])
 })
 
 t.test('a proxy that trustProxy does not name is noticed and told once', async t => {
   const behind = async (fastify: FastifyServerOptions<Server>, peer: string, headers: Record<string, string>) => {
     const lines: string[] = []
-    const app = await alone(t, { perAddress: { limit: 100_000, window: minute } }, { ...fastify, logger: { level: 'warn', stream: { write: line => { lines.push(line) } } } })
+    const app = await alone(t, { perAddress: { limit: 100_000, window: minute } },
+      { ...fastify, logger: { level: 'warn', stream: { write: line => { lines.push(line) } } } })
     for (let i = 0; i < 1100; i++) await app.inject({ url: '/nowhere', remoteAddress: peer, headers })
     return { told: lines.map(line => JSON.parse(line).finding), addresses: app.rateLimits.status().addresses }
   }
@@ -217,7 +229,12 @@ function farRedis (): { redis: RedisLike, asked: () => number, answer: () => voi
     for (const operation of operations) taken += operation === 'take' ? 1 : -1
     return [...operations.flatMap(() => [1, 5, 0, 0]), 1]
   }
-  return { redis: { evalsha: run, eval: run }, asked: () => asked, taken: () => taken, answer: () => { for (const go of waiting.splice(0)) go() } }
+  return {
+    redis: { evalsha: run, eval: run },
+    asked: () => asked,
+    taken: () => taken,
+    answer: () => { for (const go of waiting.splice(0)) go() }
+  }
 }
 
 t.test('14 C2: streams of HTTP/2 that are reset while Redis is asked keep no permit', async t => {
@@ -253,12 +270,16 @@ t.test('a permit of `app.inject()` comes back', async t => {
 
 t.test('14 C3: a port in X-Forwarded-For: each caller has a budget, and what is no address is told once', async t => {
   const lines: string[] = []
-  const app = startFastify(t, { trustProxy: '127.0.0.1', logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } })
+  const app = startFastify(t, {
+    trustProxy: '127.0.0.1',
+    logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } }
+  })
   await app.register(rateLimit, { perAddress: { limit: 1, window: '1 minute' } })
   app.get('/', { config: { rateLimit: false } }, async request => addressOf(request) ?? 'none')
   const from = (forwarded: string) => ({ url: '/', headers: { 'x-forwarded-for': forwarded } })
-  t.strictSame(await answersOf(app, from('192.0.2.1:5000'), from('192.0.2.2:5000'), from('[2001:db8::1]:443'), from('192.0.2.1:5001'), from('[2001:db8::2]')),
-    [200, 200, 200, [429, 'SECURE_API_RATE_LIMITED'], [429, 'SECURE_API_RATE_LIMITED']])
+  t.strictSame(await answersOf(app, from('192.0.2.1:5000'), from('192.0.2.2:5000'), from('[2001:db8::1]:443'), from('192.0.2.1:5001'),
+    from('[2001:db8::2]')),
+  [200, 200, 200, [429, 'SECURE_API_RATE_LIMITED'], [429, 'SECURE_API_RATE_LIMITED']])
   t.equal((await app.inject(from('192.0.2.3:80'))).body, '192.0.2.3')
   t.equal(app.rateLimits.status().addresses, undefined)
   const long = 'x'.repeat(5000)
@@ -275,5 +296,6 @@ t.test('14 C3: the address of a request that has no socket', async t => {
   t.equal(addressOf({ ip: 'x'.repeat(5000) })?.length, 100)
   let reads = 0
   const counted = { get ip (): string { reads++; return '192.0.2.1' } }
-  t.strictSame([addressOf(counted), addressOf(counted), reads], ['192.0.2.1', '192.0.2.1', 1], 'Fastify reads the whole of X-Forwarded-For each time')
+  t.strictSame([addressOf(counted), addressOf(counted), reads], ['192.0.2.1', '192.0.2.1', 1],
+    'Fastify reads the whole of X-Forwarded-For each time')
 })

@@ -12,7 +12,10 @@ t.teardown(() => redis.close())
 const limited = [429, 'SECURE_API_RATE_LIMITED']
 const minute = '1 minute'
 const by = (sub: string, url = '/orders', more: InjectOptions = {}): InjectOptions => ({ url, headers: tokens[sub] ?? {}, ...more })
-const tokens: Readonly<Record<string, { authorization: string }>> = { alice: bearer(issuer, { sub: 'alice' }), bob: bearer(issuer, { sub: 'bob' }) }
+const tokens: Readonly<Record<string, { authorization: string }>> = {
+  alice: bearer(issuer, { sub: 'alice' }),
+  bob: bearer(issuer, { sub: 'bob' })
+}
 
 function orders (app: FastifyInstance): void {
   app.get('/orders', { config: { authenticated: true } }, async () => '')
@@ -20,7 +23,8 @@ function orders (app: FastifyInstance): void {
   app.get('/health', { config: { public: true } }, async () => '')
 }
 
-const limits = (rateLimit: RateLimitOptions, routes: (app: FastifyInstance) => void = orders) => secured(t, issuer, { suite: { rateLimit }, routes })
+const limits = (rateLimit: RateLimitOptions, routes: (app: FastifyInstance) => void = orders) => secured(t, issuer,
+  { suite: { rateLimit }, routes })
 
 t.test('a hundred reads and ten writes a minute for each principal, unless said otherwise', async t => {
   const { app } = await limits({})
@@ -42,13 +46,25 @@ t.test('the 429 says when to come back, and which policy it was', async t => {
   t.equal(statusCode, 429)
   const wait = Number(headers['retry-after'])
   t.ok(wait > 50 && wait <= 60, `${wait} seconds`)
-  t.match(headers, { ratelimit: `"read";r=0;t=${wait}`, 'ratelimit-policy': '"read";q=1;w=60', 'x-ratelimit-limit': '1', 'x-ratelimit-remaining': '0', 'content-type': /^application\/problem\+json/ })
+  t.match(headers, {
+    ratelimit: `"read";r=0;t=${wait}`,
+    'ratelimit-policy': '"read";q=1;w=60',
+    'x-ratelimit-limit': '1',
+    'x-ratelimit-remaining': '0',
+    'content-type': /^application\/problem\+json/
+  })
   t.strictSame(missingHeaders(headers), [])
-  t.match(JSON.parse(body), { type: 'https://iana.org/assignments/http-problem-types#quota-exceeded', status: 429, code: 'SECURE_API_RATE_LIMITED', 'violated-policies': ['read'] })
+  t.match(JSON.parse(body), {
+    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+    status: 429,
+    code: 'SECURE_API_RATE_LIMITED',
+    'violated-policies': ['read']
+  })
 })
 
 /** The same requests must have the same answers whatever store counts them. */
-const stores: Readonly<Record<string, Pick<RateLimitOptions, 'redis' | 'keyPrefix'>>> = { memory: {}, redis: { redis: redis.url, keyPrefix: 'scenario:' } }
+const stores: Readonly<Record<string, Pick<RateLimitOptions,
+  'redis' | 'keyPrefix'>>> = { memory: {}, redis: { redis: redis.url, keyPrefix: 'scenario:' } }
 
 function scenario (app: FastifyInstance): void {
   const get = (url: string, rateLimit: NonNullable<NonNullable<Parameters<FastifyInstance['get']>[1]>['config']>['rateLimit']) =>
@@ -68,24 +84,35 @@ function scenario (app: FastifyInstance): void {
 
 for (const [store, options] of Object.entries(stores)) {
   t.test(`named, inline, listed, costly, trial and no limits: ${store}`, async t => {
-    const { app } = await limits({ ...options, policies: { read: { limit: 2, window: minute }, shared: { limit: 3, window: minute }, wide: { limit: 4, window: minute }, narrow: { limit: 1, window: minute } } }, scenario)
+    const { app } = await limits({
+      ...options,
+      policies: {
+        read: { limit: 2, window: minute },
+        shared: { limit: 3, window: minute },
+        wide: { limit: 4, window: minute },
+        narrow: { limit: 1, window: minute }
+      }
+    }, scenario)
     const ask = (...urls: string[]) => answersOf(app, ...urls.map(url => by('alice', url)))
     t.strictSame(await ask('/one', '/two', '/one', '/two', '/one'), [200, 200, 200, limited, limited], 'one name is one budget')
     t.strictSame(await ask('/inline-1', '/inline-2', '/inline-1'), [200, 200, limited], 'a limit written at a route is its own')
-    t.strictSame(await ask('/both', '/both', '/both', '/wide', '/wide', '/wide', '/wide'), [200, limited, limited, 200, 200, 200, limited], 'a refusal by one counts with none')
+    t.strictSame(await ask('/both', '/both', '/both', '/wide', '/wide', '/wide', '/wide'), [200, limited, limited, 200, 200, 200, limited],
+      'a refusal by one counts with none')
     t.strictSame(await ask('/free', '/free', '/free'), [200, 200, 200])
     t.equal((await app.inject(by('alice', '/free'))).headers['ratelimit'], undefined)
     t.strictSame(await ask('/costly?cost=3', '/costly?cost=3', '/costly?cost=2', '/costly?cost=0'), [200, limited, 200, limited])
     t.strictSame(await ask('/trial', '/trial'), [200, 200])
     t.strictSame(await answersOf(app, by('alice', '/global'), by('bob', '/global')), [200, limited])
-    t.strictSame(await answersOf(app, by('bob', '/read'), by('bob', '/read', { method: 'HEAD' }), by('bob', '/read', { method: 'HEAD' }), by('bob', '/read')), [200, 200, 429, limited], 'HEAD counts as GET')
+    t.strictSame(await answersOf(app, by('bob', '/read'), by('bob', '/read', { method: 'HEAD' }), by('bob', '/read', { method: 'HEAD' }),
+      by('bob', '/read')), [200, 200, 429, limited], 'HEAD counts as GET')
   })
 }
 
 t.test('public routes count by address: IPv4 each, IPv6 by /64', async t => {
   const { app } = await limits({ policies: { read: { limit: 1, window: minute } } })
   const from = (remoteAddress: string) => ({ url: '/health', remoteAddress })
-  t.strictSame(await answersOf(app, from('192.0.2.1'), from('192.0.2.2'), from('192.0.2.1'), from('::ffff:192.0.2.2')), [200, 200, limited, limited])
+  t.strictSame(await answersOf(app, from('192.0.2.1'), from('192.0.2.2'), from('192.0.2.1'), from('::ffff:192.0.2.2')),
+    [200, 200, limited, limited])
   t.strictSame(await answersOf(app, from('2001:db8:0:1::1'), from('2001:db8:0:1:ffff::9'), from('2001:db8:0:2::1')), [200, limited, 200])
   t.strictSame(await answersOf(app, by('alice', '/health', { remoteAddress: '192.0.2.1' })), [limited], 'a token changes nothing')
 })
@@ -95,7 +122,11 @@ t.test('the address limit counts everything: 404, 401, 400, preflights, and come
     suite: { rateLimit: { perAddress: { limit: 5, window: minute } }, cors: { origins: ['https://app.example.com'] } },
     routes: orders
   })
-  const preflight: InjectOptions = { method: 'OPTIONS', url: '/orders', headers: { origin: 'https://app.example.com', 'access-control-request-method': 'GET' } }
+  const preflight: InjectOptions = {
+    method: 'OPTIONS',
+    url: '/orders',
+    headers: { origin: 'https://app.example.com', 'access-control-request-method': 'GET' }
+  }
   const all = [{ url: '/nowhere' }, { url: '/orders' }, { url: '/orders', headers: { authorization: 'Bearer' } }, preflight, by('alice')]
   t.strictSame(await answersOf(app, ...all), [404, [401, 'SECURE_API_UNAUTHENTICATED'], [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS'], 204, 200])
   t.strictSame(await answersOf(app, ...all, { url: '/health' }), Array(6).fill(limited))
@@ -107,10 +138,12 @@ t.test('a permit for requests in flight comes back when they end: answered, hija
   let hold: (() => void) | undefined
   const { app } = await limits({ policies: { one: { limit: 1, algorithm: 'concurrency' } } }, app => {
     app.get('/slow', { config: { authenticated: true, rateLimit: 'one' } }, () => new Promise(resolve => { hold = () => resolve('done') }))
-    app.get('/hijacked', { config: { authenticated: true, rateLimit: 'one' } }, (_request, reply) => { reply.hijack(); reply.raw.end('raw') })
+    app.get('/hijacked', { config: { authenticated: true, rateLimit: 'one' } },
+      (_request, reply) => { reply.hijack(); reply.raw.end('raw') })
   })
   const url = await listen(app)
-  const ask = async (path: string, signal?: AbortSignal) => (await fetch(url + path, { headers: tokens['alice'] ?? {}, ...(signal && { signal }) })).status
+  const ask = async (path: string, signal?: AbortSignal) =>
+    (await fetch(url + path, { headers: tokens['alice'] ?? {}, ...(signal && { signal }) })).status
   const first = ask('/slow')
   await until(() => hold !== undefined, 'the first request')
   t.equal(await ask('/hijacked'), 429)
@@ -135,7 +168,8 @@ t.test('without Redis the limiter counts here, says so, and comes back', async t
   t.strictSame(await answersOf(app, ...Array(4).fill(by('bob'))), [200, 200, limited, limited])
   t.match(app.secureApi.status(), { rateLimit: { store: 'redis', state: 'unavailable' } })
   await own.restart()
-  await until(async () => { await app.inject({ url: '/health' }); return JSON.stringify(app.secureApi.status()).includes('"state":"available"') }, 'the return of Redis')
+  await until(async () => { await app.inject({ url: '/health' }); return JSON.stringify(app.secureApi.status()).includes('"state":"available"') },
+    'the return of Redis')
 })
 
 t.test("the application's own client is used and left open; so is app.redis", async t => {
@@ -158,10 +192,12 @@ t.test("the application's own client is used and left open; so is app.redis", as
 t.test('app.rateLimit() and app.createRateLimit() of @fastify/rate-limit count in our engine', async t => {
   const { app } = await limits({}, app => {
     const check = app.createRateLimit({ max: 1, timeWindow: minute, policy: 'asked' })
-    app.get('/login', { config: { public: true }, preHandler: app.rateLimit({ max: 2, timeWindow: minute, policy: 'login' }) }, async () => '')
+    app.get('/login', { config: { public: true }, preHandler: app.rateLimit({ max: 2, timeWindow: minute, policy: 'login' }) },
+      async () => '')
     app.get('/asked', { config: { public: true } }, request => check(request))
   })
-  t.strictSame((await Promise.all(Array.from({ length: 3 }, () => app.inject({ url: '/login' })))).map(({ statusCode }) => statusCode), [200, 200, 429])
+  t.strictSame((await Promise.all(Array.from({ length: 3 }, () => app.inject({ url: '/login' })))).map(({ statusCode }) => statusCode),
+    [200, 200, 429])
   const asked = [await app.inject({ url: '/asked' }), await app.inject({ url: '/asked' })].map(({ body }) => JSON.parse(body).isExceeded)
   t.strictSame(asked, [false, true])
   const engine = createRequire(import.meta.url)('@fastify/rate-limit')
@@ -176,14 +212,17 @@ t.test('the plugin alone counts by address', async t => {
   t.equal(codeOf(second), 'SECURE_API_RATE_LIMITED')
 })
 
-t.test('15 C8: app.rateLimit({ max, timeWindow }) works as the README of @fastify/rate-limit shows it, each call with a budget of its own', async t => {
-  const { app } = await secured(t, issuer, {
-    routes: app => {
-      app.get('/one', { config: { public: true, rateLimit: false }, preHandler: app.rateLimit({ max: 1, timeWindow: '1 minute' }) }, async () => '')
-      app.get('/other', { config: { public: true, rateLimit: false }, preHandler: app.rateLimit({ max: 1, timeWindow: 60_000 }) }, async () => '')
-    }
+t.test('15 C8: app.rateLimit({ max, timeWindow }) works as the README of @fastify/rate-limit shows it, each call with a budget of its own',
+  async t => {
+    const { app } = await secured(t, issuer, {
+      routes: app => {
+        app.get('/one', { config: { public: true, rateLimit: false }, preHandler: app.rateLimit({ max: 1, timeWindow: '1 minute' }) },
+          async () => '')
+        app.get('/other', { config: { public: true, rateLimit: false }, preHandler: app.rateLimit({ max: 1, timeWindow: 60_000 }) },
+          async () => '')
+      }
+    })
+    const statuses = []
+    for (const url of ['/one', '/one', '/other', '/other']) statuses.push((await app.inject(url)).statusCode)
+    t.strictSame(statuses, [200, 429, 200, 429])
   })
-  const statuses = []
-  for (const url of ['/one', '/one', '/other', '/other']) statuses.push((await app.inject(url)).statusCode)
-  t.strictSame(statuses, [200, 429, 200, 429])
-})

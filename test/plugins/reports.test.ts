@@ -11,15 +11,36 @@ const reports = { path } as const
 const kinds = { uri: 'application/csp-report', api: 'application/reports+json' } as const
 
 const post = (type: string | undefined, payload: unknown, headers: Record<string, string> = {}): InjectOptions => ({
-  method: 'POST', url: path, headers: { ...(type === undefined ? undefined : { 'content-type': type }), ...headers }, payload: typeof payload === 'string' ? payload : JSON.stringify(payload)
+  method: 'POST',
+  url: path,
+  headers: { ...(type === undefined ? undefined : { 'content-type': type }), ...headers },
+  payload: typeof payload === 'string' ? payload : JSON.stringify(payload)
 })
 const bodyOf = (more: object = {}) => ({
-  documentURL: 'https://user:secret@app.example.com/orders/17?token=abc#part', blockedURL: 'https://evil.example/steal.js?cookie=1', effectiveDirective: 'script-src-elem', disposition: 'enforce', sample: 'fetch("/me")', originalPolicy: 'long', ...more
+  documentURL: 'https://user:secret@app.example.com/orders/17?token=abc#part',
+  blockedURL: 'https://evil.example/steal.js?cookie=1',
+  effectiveDirective: 'script-src-elem',
+  disposition: 'enforce',
+  sample: 'fetch("/me")',
+  originalPolicy: 'long',
+  ...more
 })
 const sent = (more?: object) => ({ type: 'csp-violation', age: 1, url: 'https://app.example.com/', user_agent: 'x', body: bodyOf(more) })
-const expected = { directive: 'script-src-elem', blocked: 'https://evil.example', document: 'https://app.example.com/orders/17', disposition: 'enforce' }
+const expected = {
+  directive: 'script-src-elem',
+  blocked: 'https://evil.example',
+  document: 'https://app.example.com/orders/17',
+  disposition: 'enforce'
+}
 const old = {
-  'csp-report': { 'document-uri': 'https://app.example.com/a?b', 'violated-directive': "img-src 'self' https://cdn.example.com", 'blocked-uri': 'data', 'script-sample': 'x', disposition: 'report', referrer: 'https://secret.example/' }
+  'csp-report': {
+    'document-uri': 'https://app.example.com/a?b',
+    'violated-directive': "img-src 'self' https://cdn.example.com",
+    'blocked-uri': 'data',
+    'script-sample': 'x',
+    disposition: 'report',
+    referrer: 'https://secret.example/'
+  }
 }
 
 t.test('both media types: 204, and an event with nothing in it that could be a secret', async t => {
@@ -27,7 +48,12 @@ t.test('both media types: 204, and an event with nothing in it that could be a s
   t.strictSame(await answersOf(app, post(kinds.api, [sent()]), post(`${kinds.uri}; charset=utf-8`, old)), [204, 204])
   t.strictSame(events.map(({ event, outcome, violation }) => [event, outcome, violation]), [
     ['malicious_csp_violation', 'denied', expected],
-    ['malicious_csp_violation', 'allowed', { directive: 'img-src', blocked: 'data', document: 'https://app.example.com/a', disposition: 'report' }]
+    ['malicious_csp_violation', 'allowed', {
+      directive: 'img-src',
+      blocked: 'data',
+      document: 'https://app.example.com/a',
+      disposition: 'report'
+    }]
   ])
   t.match(events[0], { route: path, address: '127.0.0.1', method: 'POST' })
   t.notMatch(JSON.stringify(events), /token|secret|cookie|fetch|original|user_agent/)
@@ -36,18 +62,33 @@ t.test('both media types: 204, and an event with nothing in it that could be a s
 
 t.test('what is no violation is passed over, what is no report is refused', async t => {
   const { app, events } = await secured(t, issuer, { suite: { headers: { reports } } })
-  const passed = [[], [{ type: 'deprecation', body: {} }], [null, 1, 'a', [], { type: 'csp-violation' }, { type: 'csp-violation', body: 7 }]]
+  const passed = [[], [{ type: 'deprecation', body: {} }],
+    [null, 1, 'a', [], { type: 'csp-violation' }, { type: 'csp-violation', body: 7 }]]
   t.strictSame(await answersOf(app, ...passed.map(payload => post(kinds.api, payload))), passed.map(() => 204))
   t.strictSame(events, [])
-  const others = ['deprecation', 'intervention', 'coep', 'coop', 'network-error', 'permissions-policy-violation', 'deprecation', '__proto__', 'x'.repeat(100), 7]
+  const others = ['deprecation', 'intervention', 'coep', 'coop', 'network-error', 'permissions-policy-violation', 'deprecation',
+    '__proto__', 'x'.repeat(100), 7]
   t.strictSame(await answersOf(app, post(kinds.api, [...others.map(type => ({ type, body: { message: 'secret' } })), sent()])), [204])
-  t.strictSame(app.secureApi.status()['reports'], { 'csp-violation': 1, deprecation: 3, other: 3, intervention: 1, coep: 1, coop: 1, 'network-error': 1, 'permissions-policy-violation': 1 }, 'counted by type, and nothing of them kept')
+  t.strictSame(app.secureApi.status()['reports'],
+    {
+      'csp-violation': 1,
+      deprecation: 3,
+      other: 3,
+      intervention: 1,
+      coep: 1,
+      coop: 1,
+      'network-error': 1,
+      'permissions-policy-violation': 1
+    }, 'counted by type, and nothing of them kept')
   t.equal(events.splice(0).length, 1)
-  const garbage: ReadonlyArray<readonly [string, unknown]> = [[kinds.api, '{'], [kinds.api, ''], [kinds.api, {}], [kinds.api, 'null'], [kinds.uri, []], [kinds.uri, {}], [kinds.uri, { 'csp-report': [] }], [kinds.uri, '\u0000']]
-  t.strictSame(await answersOf(app, ...garbage.map(([type, payload]) => post(type, payload))), garbage.map(() => [400, 'SECURE_API_REPORT_MALFORMED']))
+  const garbage: ReadonlyArray<readonly [string, unknown]> = [[kinds.api, '{'], [kinds.api, ''], [kinds.api, {}], [kinds.api, 'null'],
+    [kinds.uri, []], [kinds.uri, {}], [kinds.uri, { 'csp-report': [] }], [kinds.uri, '\u0000']]
+  t.strictSame(await answersOf(app, ...garbage.map(([type, payload]) => post(type, payload))),
+    garbage.map(() => [400, 'SECURE_API_REPORT_MALFORMED']))
   t.match(events, garbage.map(() => ({ event: 'input_validation_fail', reason: 'SECURE_API_REPORT_MALFORMED' })))
-  t.strictSame(await answersOf(app, post('application/json', old), post('text/plain', 'a'), { url: path }, post(kinds.api, [{ type: 'csp-violation', body: {} }])),
-    [mediaType, mediaType, [405, 'SECURE_API_METHOD_NOT_ALLOWED'], 204])
+  t.strictSame(await answersOf(app, post('application/json', old), post('text/plain', 'a'), { url: path },
+    post(kinds.api, [{ type: 'csp-violation', body: {} }])),
+  [mediaType, mediaType, [405, 'SECURE_API_METHOD_NOT_ALLOWED'], 204])
   t.match(events.at(-1)?.violation, { directive: 'other', blocked: 'other', document: 'other' })
 })
 
@@ -60,8 +101,10 @@ t.test('odd values cannot put anything into the trail', async t => {
     { blockedURL: 'trusted-types-sink', documentURL: 'chrome-extension://abc/page.html' }
   ]
   t.strictSame(await answersOf(app, post(kinds.api, odd.map(sent))), [204])
-  t.strictSame(events.map(({ violation }) => [violation?.directive, violation?.blocked, violation?.document.length, violation?.disposition]), [
-    ['other', 'javascript', 5, 'enforce'], ['other', 'https://a.example', 200, 'enforce'], ['other', 'other', 5, 'enforce'], ['script-src-elem', 'trusted-types-sink', 5, 'enforce']
+  t.strictSame(events.map(({ violation }) => [violation?.directive, violation?.blocked, violation?.document.length,
+    violation?.disposition]), [
+    ['other', 'javascript', 5, 'enforce'], ['other', 'https://a.example', 200, 'enforce'], ['other', 'other', 5, 'enforce'],
+    ['script-src-elem', 'trusted-types-sink', 5, 'enforce']
   ])
   t.equal(events[2]?.violation?.sample, `a  b ${'c'.repeat(35)}`)
 })
@@ -72,20 +115,24 @@ t.test('size, number and rate are bounded', async t => {
     routes: app => { app.post('/orders', { config: { public: true } }, async () => '') }
   })
   const short = { type: 'csp-violation', body: {} }
-  t.strictSame(await answersOf(app, post(kinds.api, [short, short, short, short]), post(kinds.uri, 'x'.repeat(2049))), [204, [413, 'SECURE_API_REQUEST_TOO_LARGE']])
+  t.strictSame(await answersOf(app, post(kinds.api, [short, short, short, short]), post(kinds.uri, 'x'.repeat(2049))),
+    [204, [413, 'SECURE_API_REQUEST_TOO_LARGE']])
   t.equal(events.filter(({ event }) => event === 'malicious_csp_violation').length, 2)
-  t.strictSame(await answersOf(app, post(kinds.api, [short]), post(kinds.api, [short]), { method: 'POST', url: '/orders' }), [204, [429, 'SECURE_API_RATE_LIMITED'], 200])
+  t.strictSame(await answersOf(app, post(kinds.api, [short]), post(kinds.api, [short]), { method: 'POST', url: '/orders' }),
+    [204, [429, 'SECURE_API_RATE_LIMITED'], 200])
 })
 
 t.test('14 C1: of a body only so much is read: so many reports, and texts of a bounded length', async t => {
-  const { app, events } = await secured(t, issuer, { suite: { headers: { reports: { ...reports, maxReports: 3, perMinute: 100, maxBytes: 65_536 } } } })
+  const { app, events } = await secured(t, issuer,
+    { suite: { headers: { reports: { ...reports, maxReports: 3, perMinute: 100, maxBytes: 65_536 } } } })
   t.strictSame(await answersOf(app, post(kinds.api, `[${'{},'.repeat(5000)}{}]`)), [204])
   t.strictSame(app.secureApi.status()['reports'], { 'csp-violation': 0, other: 3 })
   const given: string[] = []
   const { canParse } = URL
   const calls = t.capture(URL, 'canParse', canParse)
   const host = `https://a${'\u0315\u0300'.repeat(1500)}.example/`
-  t.strictSame(await answersOf(app, post(kinds.api, [sent({ blockedURL: host, documentURL: host, sample: '' }), sent({ blockedURL: `https://b.example/${'x'.repeat(9000)}` })])), [204])
+  t.strictSame(await answersOf(app, post(kinds.api,
+    [sent({ blockedURL: host, documentURL: host, sample: '' }), sent({ blockedURL: `https://b.example/${'x'.repeat(9000)}` })])), [204])
   given.push(...calls().map(({ args: [url] }) => String(url)))
   t.ok(given.length > 0 && given.every(url => url.length <= 2000 && /^[\x21-\x7e]+$/.test(url)), 'no host is normalised')
   t.match(events.map(({ violation }) => violation), [{ blocked: 'other', document: 'other' }, { blocked: 'https://b.example' }])
@@ -97,27 +144,50 @@ t.test('the policy names the collector, in a prefix too, unless it names another
     await app.register(async scope => {
       await scope.register(headers, { environment: 'development', ...options })
       scope.get('/', { config: { public: true } }, async () => '')
-      scope.get('/own', { config: { public: true, headers: { contentSecurityPolicy: { directives: { 'img-src': "'self'" } } } } }, async () => '')
+      scope.get('/own', { config: { public: true, headers: { contentSecurityPolicy: { directives: { 'img-src': "'self'" } } } } },
+        async () => '')
     }, { prefix })
     const { headers: first } = await app.inject(`${prefix}/`)
     const { headers: second } = await app.inject(`${prefix}/own`)
-    return [first['reporting-endpoints'], ...[first['content-security-policy'], second['content-security-policy'], first['content-security-policy-report-only']].map(policy => String(policy).split(';').filter(part => part.startsWith('report')).join(';'))]
+    return [first['reporting-endpoints'], ...[first['content-security-policy'], second['content-security-policy'],
+      first['content-security-policy-report-only']].map(policy =>
+      String(policy).split(';').filter(part => part.startsWith('report')).join(';'))]
   }
   const both = `report-to csp;report-uri ${path}`
   t.strictSame(await told({}), [undefined, '', '', ''])
   t.strictSame(await told({ reports }), [`csp="${path}"`, both, both, ''])
-  t.strictSame(await told({ reports }, '/api'), [`csp="/api${path}"`, `report-to csp;report-uri /api${path}`, `report-to csp;report-uri /api${path}`, ''])
-  t.strictSame(await told({ reports, contentSecurityPolicyReportOnly: { directives: { 'script-src': "'none'" } } }), [`csp="${path}"`, both, both, both])
-  t.strictSame(await told({ reports, contentSecurityPolicy: false, contentSecurityPolicyReportOnly: { directives: { 'default-src': "'none'" } } }), [`csp="${path}"`, '', both, both])
+  t.strictSame(await told({ reports }, '/api'), [`csp="/api${path}"`, `report-to csp;report-uri /api${path}`,
+    `report-to csp;report-uri /api${path}`, ''])
+  t.strictSame(await told({ reports, contentSecurityPolicyReportOnly: { directives: { 'script-src': "'none'" } } }),
+    [`csp="${path}"`, both, both, both])
+  t.strictSame(await told({
+    reports,
+    contentSecurityPolicy: false,
+    contentSecurityPolicyReportOnly: { directives: { 'default-src': "'none'" } }
+  }), [`csp="${path}"`, '', both, both])
   t.strictSame((await told({ reports, profile: 'html' }))[0], `csp="${path}", default="${path}"`, 'a page has more to report')
-  t.strictSame((await told({ reports, profile: 'html', reportingEndpoints: { default: 'https://reports.example.com/' } }))[0], `csp="${path}", default="https://reports.example.com/"`)
-  const other = { reportingEndpoints: { other: 'https://reports.example.com/' }, contentSecurityPolicy: { directives: { 'report-to': 'other', 'report-uri': false } } } as const
-  t.strictSame(await told({ reports, ...other }), [`csp="${path}", other="https://reports.example.com/"`, 'report-to other', 'report-to other', ''])
+  t.strictSame((await told({ reports, profile: 'html', reportingEndpoints: { default: 'https://reports.example.com/' } }))[0],
+    `csp="${path}", default="https://reports.example.com/"`)
+  const other = {
+    reportingEndpoints: { other: 'https://reports.example.com/' },
+    contentSecurityPolicy: { directives: { 'report-to': 'other', 'report-uri': false } }
+  } as const
+  t.strictSame(await told({ reports, ...other }),
+    [`csp="${path}", other="https://reports.example.com/"`, 'report-to other', 'report-to other', ''])
 })
 
 t.test('a page of an allowed origin can report; others get no permission', async t => {
-  const { app } = await secured(t, issuer, { suite: { headers: { reports }, cors: { origins: [origin], credentials: true, methods: ['GET'], requestHeaders: ['authorization'] } } })
-  const preflight = (from: string) => app.inject({ method: 'OPTIONS', url: path, headers: { origin: from, 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' } })
+  const { app } = await secured(t, issuer, {
+    suite: {
+      headers: { reports },
+      cors: { origins: [origin], credentials: true, methods: ['GET'], requestHeaders: ['authorization'] }
+    }
+  })
+  const preflight = (from: string) => app.inject({
+    method: 'OPTIONS',
+    url: path,
+    headers: { origin: from, 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' }
+  })
   const { statusCode, headers } = await preflight(origin)
   t.match({ statusCode, headers }, { statusCode: 204, headers: { 'access-control-allow-origin': origin } })
   t.equal(headers['access-control-allow-credentials'], undefined)
@@ -125,7 +195,14 @@ t.test('a page of an allowed origin can report; others get no permission', async
   const answer = await app.inject(post(kinds.api, [sent()], { origin }))
   t.match({ status: answer.statusCode, headers: answer.headers }, { status: 204, headers: { 'access-control-allow-origin': origin } })
   const any = startFastify(t)
-  t.strictSame(await mistakesOf(() => any.register(secureApi, { auth: false, audit: false, environment: 'development', headers: { reports }, cors: { origins: ['*'], dangerouslyAllowAnyOrigin: true } })), [], 'any origin')
+  t.strictSame(await mistakesOf(() => any.register(secureApi,
+    {
+      auth: false,
+      audit: false,
+      environment: 'development',
+      headers: { reports },
+      cors: { origins: ['*'], dangerouslyAllowAnyOrigin: true }
+    })), [], 'any origin')
 })
 
 t.test('without an audit trail the log has it', async t => {
@@ -143,5 +220,8 @@ t.test('mistakes', async t => {
     [{ reports: { path, perMinute: 0 } }, 'SECURE_API_OPTION_RANGE'],
     [{ reports, reportingEndpoints: { csp: 'https://reports.example.com/' } }, 'SECURE_API_OPTION_CONFLICT']
   ]
-  for (const [options, ...codes] of cases) t.strictSame(await mistakesOf(() => startFastify(t).register(headers, options)), codes, JSON.stringify(options))
+  for (const [options, ...codes] of cases) {
+    t.strictSame(await mistakesOf(() => startFastify(t).register(headers, options)), codes,
+      JSON.stringify(options))
+  }
 })

@@ -13,17 +13,21 @@ const development = { auth, environment: 'development' } as const satisfies Secu
 t.test('each mistake in the options stops the boot with its code', async t => {
   const cases: ReadonlyArray<readonly [name: string, options: object, ...codes: string[]]> = [
     ['misspelt section', { ...development, ratelimit: {} }, 'SECURE_API_OPTION_UNKNOWN'],
-    ['misspelt option', { ...development, cors: { allowedOrigins: ['https://app.example.com'] } }, 'SECURE_API_OPTION_MISSING', 'SECURE_API_OPTION_UNKNOWN'],
+    ['misspelt option', { ...development, cors: { allowedOrigins: ['https://app.example.com'] } }, 'SECURE_API_OPTION_MISSING',
+      'SECURE_API_OPTION_UNKNOWN'],
     ['undefined value', { ...development, rateLimit: { redis: undefined } }, 'SECURE_API_OPTION_UNDEFINED'],
     ['section that is no object', { ...development, headers: true }, 'SECURE_API_OPTION_TYPE'],
     ['authorization switched off', { ...development, authorization: false }, 'SECURE_API_OPTION_TYPE'],
     ['no section for authentication', { environment: 'development' }, 'SECURE_API_OPTION_MISSING'],
     ['no audience', { environment: 'development', auth: { issuer: issuer.issuer } }, 'SECURE_API_OPTION_MISSING'],
-    ['any origin with credentials', { ...development, cors: { origins: ['*'], credentials: true } }, 'SECURE_API_CORS_WILDCARD_WITH_CREDENTIALS'],
+    ['any origin with credentials', { ...development, cors: { origins: ['*'], credentials: true } },
+      'SECURE_API_CORS_WILDCARD_WITH_CREDENTIALS'],
     ['limit as text', { ...development, rateLimit: { policies: { read: { limit: '10', window: '1 minute' } } } }, 'SECURE_API_OPTION_TYPE'],
     ['empty policy', { ...development, authorization: { policies: { nothing: {} } } }, 'SECURE_API_OPTION_EMPTY'],
-    ['rules without authentication', { auth: false, environment: 'development', authorization: { default: 'authenticated' } }, 'SECURE_API_OPTION_CONFLICT'],
-    ['policies in a circle', { ...development, authorization: { policies: { a: { policy: 'b' }, b: { policy: 'a' } } } }, 'SECURE_API_OPTION_CONFLICT', 'SECURE_API_OPTION_CONFLICT'],
+    ['rules without authentication', { auth: false, environment: 'development', authorization: { default: 'authenticated' } },
+      'SECURE_API_OPTION_CONFLICT'],
+    ['policies in a circle', { ...development, authorization: { policies: { a: { policy: 'b' }, b: { policy: 'a' } } } },
+      'SECURE_API_OPTION_CONFLICT', 'SECURE_API_OPTION_CONFLICT'],
     ['unknown environment', { auth, environment: 'prod' }, 'SECURE_API_OPTION_VALUE', 'SECURE_API_URL_INSECURE'],
     ['issuer over http in production', { auth, environment: 'production' }, 'SECURE_API_URL_INSECURE']
   ]
@@ -35,10 +39,17 @@ t.test('each mistake in the options stops the boot with its code', async t => {
 
 t.test('several mistakes are told at once', async t => {
   const app = startFastify(t)
-  const options = { auth: { issuer: issuer.issuer }, cors: { origin: ['https://app.example.com'] }, audit: { buffer: 0 }, errors: 'json', environment: 'development' }
+  const options = {
+    auth: { issuer: issuer.issuer },
+    cors: { origin: ['https://app.example.com'] },
+    audit: { buffer: 0 },
+    errors: 'json',
+    environment: 'development'
+  }
   const error = await app.register(secureApi, options as unknown as SecureApiOptions).then(() => undefined, (error: unknown) => error)
   t.match(error, { name: 'ConfigurationError', code: 'SECURE_API_CONFIGURATION' })
-  t.strictSame((error as AggregateError).errors.map(({ path }) => path).sort(), ['audit.buffer', 'auth.audience', 'cors.origin', 'cors.origins', 'errors'])
+  t.strictSame((error as AggregateError).errors.map(({ path }) => path).sort(),
+    ['audit.buffer', 'auth.audience', 'cors.origin', 'cors.origins', 'errors'])
 })
 
 t.test('each mistake in a route stops the boot', async t => {
@@ -88,7 +99,9 @@ t.test('a second registration throws: at the root, in a child of the first, in t
     'root twice': async app => { await suite(app); await suite(app) },
     'child after root': async app => { await suite(app); await app.register(child(suite)) },
     'root after child': async app => { await app.register(child(suite)); await suite(app) },
-    'grandchild after child': async app => { await app.register(child(async scope => { await suite(scope); await scope.register(child(suite)) })) }
+    'grandchild after child': async app => {
+      await app.register(child(async scope => { await suite(scope); await scope.register(child(suite)) }))
+    }
   }
   for (const [name, start] of Object.entries(starts)) {
     t.strictSame(await mistakesOf(() => start(startFastify(t))), ['SECURE_API_ALREADY_REGISTERED'], name)
@@ -114,7 +127,8 @@ t.test('a single plugin twice throws, in the same scope and in a child', async t
       await second(app)
     }
     t.strictSame(await mistakesOf(() => twice(register)), ['SECURE_API_ALREADY_REGISTERED'], name)
-    t.strictSame(await mistakesOf(() => twice(app => app.register(async scope => { await register(scope) }))), ['SECURE_API_ALREADY_REGISTERED'], `${name} in a child`)
+    t.strictSame(await mistakesOf(() => twice(app => app.register(async scope => { await register(scope) }))),
+      ['SECURE_API_ALREADY_REGISTERED'], `${name} in a child`)
   }
 })
 
@@ -153,9 +167,11 @@ t.test('without options and without a usable environment it says what is missing
   const cases: ReadonlyArray<readonly [name: string, values: Record<string, string>, ...codes: string[]]> = [
     ['nothing', {}, 'SECURE_API_ENVIRONMENT_MISSING', 'SECURE_API_ENVIRONMENT_MISSING'],
     ['empty', { SECURE_API_ISSUER: ' ', SECURE_API_AUDIENCE: 'a' }, 'SECURE_API_OPTION_EMPTY'],
-    ['both forms', { SECURE_API_ISSUER: issuer.issuer, SECURE_API_ISSUER_FILE: '/nowhere', SECURE_API_AUDIENCE: 'a' }, 'SECURE_API_ENVIRONMENT_BOTH_SET'],
+    ['both forms', { SECURE_API_ISSUER: issuer.issuer, SECURE_API_ISSUER_FILE: '/nowhere', SECURE_API_AUDIENCE: 'a' },
+      'SECURE_API_ENVIRONMENT_BOTH_SET'],
     ['no such file', { SECURE_API_ISSUER: issuer.issuer, SECURE_API_AUDIENCE_FILE: '/nowhere/audience' }, 'SECURE_API_ENVIRONMENT_FILE'],
-    ['wrong origin', { SECURE_API_ISSUER: issuer.issuer, SECURE_API_AUDIENCE: 'a', SECURE_API_CORS_ORIGINS: '*,https://a.example' }, 'SECURE_API_CORS_WILDCARD_MIXED']
+    ['wrong origin', { SECURE_API_ISSUER: issuer.issuer, SECURE_API_AUDIENCE: 'a', SECURE_API_CORS_ORIGINS: '*,https://a.example' },
+      'SECURE_API_CORS_WILDCARD_MIXED']
   ]
   for (const [name, values, ...codes] of cases) {
     t.strictSame(await withEnvironment(values, () => mistakesOf(() => startFastify(t).register(secureApi))), codes, name)
@@ -167,6 +183,11 @@ t.test('status tells the state of each part, and no secret', async t => {
   const { authorization } = bearer(issuer, { scope: 'api.read' })
   t.strictSame(await answersOf(app, { url: '/orders', headers: { authorization } }), [200])
   const status = app.secureApi.status()
-  t.match(status, { issuers: [{ issuer: issuer.issuer, state: 'fresh' }], tokens: { cached: 1 }, rateLimit: {}, audit: { recorded: 1, dropped: 0 } })
+  t.match(status, {
+    issuers: [{ issuer: issuer.issuer, state: 'fresh' }],
+    tokens: { cached: 1 },
+    rateLimit: {},
+    audit: { recorded: 1, dropped: 0 }
+  })
   t.notMatch(JSON.stringify(status), authorization.slice(-40))
 })

@@ -27,7 +27,9 @@ async function build (t: Test, options?: SecureApiOptions): Promise<FastifyInsta
   t.teardown(() => app.close())
   if (options === undefined) await app.register(secureApi)
   else await app.register(secureApi, { audit: false, environment: 'development', ...options })
-  app.get('/me', { config: { authenticated: true } }, async ({ auth: { kind, subject, client, tenant, scopes, roles } }) => ({ kind, subject, client, tenant, scopes: [...scopes], roles: [...roles] }))
+  app.get('/me', { config: { authenticated: true } },
+    async ({ auth: { kind, subject, client, tenant, scopes, roles } }) =>
+      ({ kind, subject, client, tenant, scopes: [...scopes], roles: [...roles] }))
   app.get('/orders', { config: { scope: 'api.read' } }, async () => 'orders')
   app.post('/orders', { config: { scope: 'api.write' } }, async () => 'created')
   app.delete('/orders', { config: { role: 'admin' } }, async () => 'deleted')
@@ -50,7 +52,8 @@ t.test('asUser and asService make requests with real tokens, for inject and for 
   t.equal(await answer(app, { url: '/orders', method: 'DELETE', ...issuer.asUser({ roles: ['admin'] }) }), 200)
   t.equal(await answer(app, { url: '/orders', method: 'POST', ...issuer.asService({ scopes: ['api.write'] }) }), 200)
   const me = async (request: object) => (await app.inject({ url: '/me', ...request })).json()
-  t.strictSame(await me(issuer.asUser({ subject: 'alice', client: 'web', scopes: ['a', 'b'], roles: ['admin'] })), { kind: 'user', subject: 'alice', client: 'web', scopes: ['a', 'b'], roles: ['admin'] })
+  t.strictSame(await me(issuer.asUser({ subject: 'alice', client: 'web', scopes: ['a', 'b'], roles: ['admin'] })),
+    { kind: 'user', subject: 'alice', client: 'web', scopes: ['a', 'b'], roles: ['admin'] })
   t.match(await me(issuer.asService({ client: 'importer' })), { kind: 'service', subject: 'importer', client: 'importer' })
   t.match(await me(issuer.asUser({ claims: { sub: 'bob' } })), { subject: 'bob' })
   const url = await listen(app)
@@ -71,9 +74,12 @@ t.test('nobody else\'s token passes, and no claim opens anything', async t => {
   const app = await build(t, { auth: issuer.auth })
   const scopes = ['api.read']
   t.strictSame(await answer(app, { url: '/orders', ...stranger.asUser({ scopes }) }), [401, 'SECURE_API_TOKEN_ISSUER'])
-  t.strictSame(await answer(app, { url: '/orders', ...stranger.asUser({ scopes, claims: { iss: issuer.issuer } }) }), [401, 'SECURE_API_TOKEN_SIGNATURE'])
-  t.strictSame(await answer(app, { url: '/orders', ...issuer.asUser({ scopes, claims: { aud: 'api://other' } }) }), [401, 'SECURE_API_TOKEN_AUDIENCE'])
-  t.strictSame(await answer(app, { url: '/orders', ...issuer.asUser({ scopes, claims: { exp: undefined } }) }), [401, 'SECURE_API_TOKEN_CLAIMS'])
+  t.strictSame(await answer(app, { url: '/orders', ...stranger.asUser({ scopes, claims: { iss: issuer.issuer } }) }),
+    [401, 'SECURE_API_TOKEN_SIGNATURE'])
+  t.strictSame(await answer(app, { url: '/orders', ...issuer.asUser({ scopes, claims: { aud: 'api://other' } }) }),
+    [401, 'SECURE_API_TOKEN_AUDIENCE'])
+  t.strictSame(await answer(app, { url: '/orders', ...issuer.asUser({ scopes, claims: { exp: undefined } }) }),
+    [401, 'SECURE_API_TOKEN_CLAIMS'])
 })
 
 t.test('with a preset, tokens are shaped as that provider shapes them', async t => {
@@ -93,7 +99,8 @@ t.test('with a preset, tokens are shaped as that provider shapes them', async t 
 t.test('what a provider cannot say is an error, not a token without it', async t => {
   const entra = await start(t, { preset: 'entra' })
   t.throws(() => entra.asService({ scopes: ['api.read'] }))
-  t.match((await (await build(t, { auth: entra.auth })).inject({ url: '/me', ...entra.asUser({ tenant: 'tenant-1' }) })).json(), { tenant: 'tenant-1' })
+  t.match((await (await build(t, { auth: entra.auth })).inject({ url: '/me', ...entra.asUser({ tenant: 'tenant-1' }) })).json(),
+    { tenant: 'tenant-1' })
   const google = await start(t, { preset: 'google' })
   t.throws(() => google.asUser({ roles: ['admin'] }))
 })

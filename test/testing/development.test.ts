@@ -37,7 +37,8 @@ t.test('those that start together get one key', async t => {
   const directory = t.testdir({})
   const entries = await Promise.all(Array.from({ length: 20 }, () => developmentIssuer({ directory, ...development })))
   t.equal(new Set(entries.map(({ jwks }) => JSON.stringify(jwks))).size, 1)
-  t.strictSame(readdirSync(join(directory, '.secure-api')).sort(), ['.gitignore', 'audience.json', 'key.pem'], 'nothing is left lying about')
+  t.strictSame(readdirSync(join(directory, '.secure-api')).sort(), ['.gitignore', 'audience.json', 'key.pem'],
+    'nothing is left lying about')
 })
 
 t.test('the audience that was asked for last is remembered', async t => {
@@ -83,9 +84,11 @@ t.test('it is refused in production, and where nothing says what this is', async
 
 t.test('the suite accepts it in development, and refuses it in production in every spelling', async t => {
   const entry = await developmentIssuer({ directory: t.testdir({}), ...development })
-  const register = (environment: Environment, issuer: string) => async () => await startFastify(t).register(secureApi, { auth: { ...entry, issuer }, environment })
+  const register = (environment: Environment, issuer: string) => async () => await startFastify(t).register(secureApi,
+    { auth: { ...entry, issuer }, environment })
   t.strictSame(await mistakesOf(register('development', entry.issuer)), [])
-  for (const issuer of [entry.issuer, `${entry.issuer}/`, `${entry.issuer}/orders`, 'https://DEVELOPMENT.invalid', 'https://development.invalid.', 'https://development.invalid:8443']) {
+  for (const issuer of [entry.issuer, `${entry.issuer}/`, `${entry.issuer}/orders`, 'https://DEVELOPMENT.invalid',
+    'https://development.invalid.', 'https://development.invalid:8443']) {
     t.strictSame(await mistakesOf(register('production', issuer)), ['SECURE_API_ISSUER_DEVELOPMENT'], issuer)
   }
   t.strictSame(await mistakesOf(register('production', 'https://development.example')), [])
@@ -95,7 +98,8 @@ t.test('the suite accepts it in development, and refuses it in production in eve
 t.test('a key that is none, or a folder that is none, is an error with a code', async t => {
   const directory = t.testdir({ a: { '.secure-api': { 'key.pem': 'nothing' } }, b: { '.secure-api': 'a file' } })
   for (const name of ['a', 'b']) {
-    t.strictSame(await refusal(() => developmentIssuer({ directory: join(directory, name), ...development })), ['SECURE_API_DEVELOPMENT_KEY'], name)
+    t.strictSame(await refusal(() => developmentIssuer({ directory: join(directory, name), ...development })),
+      ['SECURE_API_DEVELOPMENT_KEY'], name)
   }
   await new DevelopmentStore(join(directory, 'a')).rotate()
   t.strictSame(await refusal(() => developmentIssuer({ directory: join(directory, 'a'), ...development })), [], 'rotating mends it')

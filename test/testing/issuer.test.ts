@@ -11,7 +11,12 @@ async function start (t: Test, options?: TestIssuerOptions): Promise<TestIssuer>
 function decode (token: string) {
   const [header = '', payload = '', signature = ''] = token.split('.')
   const json = (part: string) => JSON.parse(Buffer.from(part, 'base64url').toString())
-  return { header: json(header), claims: json(payload), input: Buffer.from(`${header}.${payload}`), signature: Buffer.from(signature, 'base64url') }
+  return {
+    header: json(header),
+    claims: json(payload),
+    input: Buffer.from(`${header}.${payload}`),
+    signature: Buffer.from(signature, 'base64url')
+  }
 }
 
 async function get (url: string, init: RequestInit = {}) {
@@ -44,7 +49,11 @@ t.test('signs an RFC 9068 token; claims and header can be changed and left out',
 
 t.test('every algorithm verifies with the published key', async t => {
   const digests: Record<TestAlgorithm, string | null> = { RS256: 'sha256', PS256: 'sha256', ES256: 'sha256', ES384: 'sha384', EdDSA: null }
-  const options: Partial<Record<TestAlgorithm, object>> = { PS256: { padding: 6, saltLength: 32 }, ES256: { dsaEncoding: 'ieee-p1363' }, ES384: { dsaEncoding: 'ieee-p1363' } }
+  const options: Partial<Record<TestAlgorithm, object>> = {
+    PS256: { padding: 6, saltLength: 32 },
+    ES256: { dsaEncoding: 'ieee-p1363' },
+    ES384: { dsaEncoding: 'ieee-p1363' }
+  }
   const issuer = await start(t, { alg: 'ES256' })
   for (const alg of Object.keys(digests) as TestAlgorithm[]) {
     const { header, input, signature } = decode(issuer.sign({}, { alg }))

@@ -13,7 +13,12 @@ before(async () => {
   clock = createTestClock()
   issuer = await createTestIssuer({ alg: 'ES256' })
   app = Fastify()
-  await app.register(secureApi, { auth: issuer.auth, audit: false, rateLimit: { policies: { read: { limit: 3, window: '1 minute' } } }, environment: 'development' })
+  await app.register(secureApi, {
+    auth: issuer.auth,
+    audit: false,
+    rateLimit: { policies: { read: { limit: 3, window: '1 minute' } } },
+    environment: 'development'
+  })
   app.get('/orders', { config: { scope: 'api.read' } }, async () => [])
   await app.ready()
 })

@@ -10,8 +10,10 @@ export function installPackage (folder: string): void {
   const target = join(folder, 'node_modules/fastify-secure-api')
   write(join(target, 'package.json'), readFileSync(join(root, 'package.json'), 'utf8'))
   const { config } = ts.readConfigFile(join(root, 'tsconfig.build.json'), ts.sys.readFile)
-  const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: ['plugins/index.ts', 'testing/index.ts'] }, ts.sys, root)
-  const program = ts.createProgram([join(root, 'plugins/index.ts'), join(root, 'testing/index.ts')], { ...options, declaration: true, emitDeclarationOnly: true, noCheck: true, outDir: '/dist' })
+  const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: ['plugins/index.ts', 'testing/index.ts'] }, ts.sys,
+    root)
+  const program = ts.createProgram([join(root, 'plugins/index.ts'), join(root, 'testing/index.ts')],
+    { ...options, declaration: true, emitDeclarationOnly: true, noCheck: true, outDir: '/dist' })
   program.emit(undefined, (name, text) => write(join(target, 'dist', relative('/dist', name)), text))
 }
 
@@ -27,7 +29,18 @@ export function compilerOptions (resolution: Resolution, more: ts.CompilerOption
     nodenext: { module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext },
     bundler: { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler }
   }
-  return { ...kinds[resolution], target: ts.ScriptTarget.ES2022, strict: true, exactOptionalPropertyTypes: true, lib: ['lib.es2023.d.ts'], noEmit: true, skipLibCheck: false, types: ['node'], typeRoots: [join(root, 'node_modules/@types')], ...more }
+  return {
+    ...kinds[resolution],
+    target: ts.ScriptTarget.ES2022,
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    lib: ['lib.es2023.d.ts'],
+    noEmit: true,
+    skipLibCheck: false,
+    types: ['node'],
+    typeRoots: [join(root, 'node_modules/@types')],
+    ...more
+  }
 }
 
 /** A mistake that the compiler found: in which file, on which line (from 1), and what it says. */
@@ -64,5 +77,6 @@ export function compile (folder: string, files: readonly string[], options: ts.C
 function checked (program: ts.Program, folder: string): readonly ts.Diagnostic[] {
   const official = [join(root, 'node_modules/@fastify'), join(root, 'node_modules/fastify/')]
   const files = program.getSourceFiles().filter(({ fileName }) => [folder, ...official].some(path => fileName.startsWith(path)))
-  return [...program.getOptionsDiagnostics(), ...program.getGlobalDiagnostics(), ...files.flatMap(file => [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)])]
+  return [...program.getOptionsDiagnostics(), ...program.getGlobalDiagnostics(),
+    ...files.flatMap(file => [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)])]
 }

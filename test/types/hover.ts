@@ -31,8 +31,10 @@ export function openEditor (folder: string, files: readonly string[], options: t
   const at = (file: string, marker: string) => readFileSync(join(folder, file), 'utf8').indexOf(marker)
   return {
     members: (file, type) => membersOf(service, join(folder, file), type),
-    completions: (file, marker) => service.getCompletionsAtPosition(join(folder, file), at(file, marker), undefined)?.entries.map(({ name }) => name) ?? [],
-    hover: (file, marker) => ts.displayPartsToString(service.getQuickInfoAtPosition(join(folder, file), at(file, marker) - 1)?.documentation)
+    completions: (file, marker) => service.getCompletionsAtPosition(join(folder, file), at(file, marker),
+      undefined)?.entries.map(({ name }) => name) ?? [],
+    hover: (file, marker) => ts.displayPartsToString(service.getQuickInfoAtPosition(join(folder, file),
+      at(file, marker) - 1)?.documentation)
   }
 }
 
@@ -45,5 +47,7 @@ function membersOf (service: ts.LanguageService, file: string, type: string): Re
   if (alias === undefined) throw new Error(`there is no type ${type}`)
   const found = checker.getTypeAtLocation(alias)
   const parts = found.isUnion() ? found.types : [found]
-  return new Map(parts.flatMap(part => checker.getPropertiesOfType(part)).map(member => [member.name, ts.displayPartsToString(member.getDocumentationComment(checker)) + member.getJsDocTags(checker).map(({ name }) => ` @${name}`).join('')]))
+  return new Map(parts.flatMap(part => checker.getPropertiesOfType(part)).map(member => [member.name,
+    ts.displayPartsToString(member.getDocumentationComment(checker)) +
+    member.getJsDocTags(checker).map(({ name }) => ` @${name}`).join('')]))
 }

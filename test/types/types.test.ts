@@ -28,7 +28,8 @@ function written ({ prelude, right, wrong }: Program): { text: string, lines: st
 
 function check (t: Tap, program: Program, name: string, findings: readonly Finding[]): void {
   const first = program.prelude.split('\n').length
-  t.strictSame(findings.filter(({ file, line }) => file !== name || line < first), [], 'nothing is wrong elsewhere, in declaration files either')
+  t.strictSame(findings.filter(({ file, line }) => file !== name || line < first), [],
+    'nothing is wrong elsewhere, in declaration files either')
   const at = (index: number) => findings.filter(({ file, line }) => file === name && line === first + index)
   program.right.forEach((line, index) => t.strictSame(at(index), [], line))
   program.wrong.forEach(([line, code, names], index) => {
@@ -101,7 +102,8 @@ t.test('an editor shows a text for every option, every key of config and everyth
   for (const [, type = ''] of editorFile.matchAll(/^type (\w+) =/gm)) {
     const members = editor.members('editor.ts', type)
     t.ok(members.size > 0, `${type} has members`)
-    t.strictSame([...members].filter(([name, text]) => text === '' && !self.has(name) && !name.startsWith('__@')).map(([name]) => name), [], type)
+    t.strictSame([...members].filter(([name, text]) => text === '' && !self.has(name) && !name.startsWith('__@')).map(([name]) => name),
+      [], type)
   }
   for (const [marker, name = ''] of editorFile.matchAll(/\/\*(\w+)\*\/$/gm)) t.not(editor.hover('editor.ts', marker), '', name)
 })
@@ -111,5 +113,6 @@ const self = new Set(['issuer', 'jwksUri', 'audience'])
 
 t.test('an editor offers the keys of config, and none of the misspelt ones', async t => {
   const offered = editor.completions('editor.ts', '/*offered*/')
-  t.strictSame(offered.sort(), ['audit', 'authenticated', 'authentication', 'authorization', 'cors', 'headers', 'policy', 'public', 'rateLimit', 'role', 'scope'])
+  t.strictSame(offered.sort(), ['audit', 'authenticated', 'authentication', 'authorization', 'cors', 'headers', 'policy', 'public',
+    'rateLimit', 'role', 'scope'])
 })

@@ -4,7 +4,12 @@ import type { World } from './world.ts'
 
 /** One case as it went. */
 export interface Outcome {
-  readonly request: { readonly method: string, readonly path: string, readonly headers: Readonly<Record<string, string>>, readonly body?: string }
+  readonly request: {
+    readonly method: string,
+    readonly path: string,
+    readonly headers: Readonly<Record<string, string>>,
+    readonly body?: string
+  }
   readonly status: number
   readonly headers: Headers
   readonly body: string
@@ -19,7 +24,8 @@ export async function call (world: World, example: Case): Promise<Outcome> {
   const differences: string[] = []
   for (let sent = 1; ; sent++) {
     const { url } = world
-    const response = await fetch(url + request.path, { method: request.method, headers: request.headers, ...request.body === undefined ? {} : { body: request.body } })
+    const response = await fetch(url + request.path,
+      { method: request.method, headers: request.headers, ...request.body === undefined ? {} : { body: request.body } })
     const body = await response.text()
     const event = await world.nextEvent()
     if (event === undefined) differences.push(`audit event of request ${sent}: expected one, got none`)

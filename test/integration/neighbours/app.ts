@@ -26,7 +26,8 @@ interface Options {
 }
 
 /** The suite, and beside it a popular plugin as its README shows it, over a real socket. */
-export async function beside (t: Test, routes: (app: FastifyInstance) => void | Promise<void>, options: Options = {}): Promise<Neighbourhood> {
+export async function beside (t: Test, routes: (app: FastifyInstance) => void | Promise<void>,
+  options: Options = {}): Promise<Neighbourhood> {
   const issuer = await startIssuer(t)
   const { app, events } = await secured(t, issuer, { ...options, routes })
   const url = await listen(app)
@@ -44,7 +45,8 @@ export function asking (t: Test, url: string): Neighbourhood['ask'] {
 }
 
 /** What each neighbour must leave as it is: strangers are refused, callers are let in and counted, and both are audited. */
-export async function keepsGuard (t: Test, { ask, caller, events }: Pick<Neighbourhood, 'ask' | 'caller' | 'events'>, path: string, init: () => RequestInit = () => ({})): Promise<Answer> {
+export async function keepsGuard (t: Test, { ask, caller, events }: Pick<Neighbourhood, 'ask' | 'caller' | 'events'>, path: string,
+  init: () => RequestInit = () => ({})): Promise<Answer> {
   const as = (headers: object): RequestInit => ({ ...init(), headers: { ...init().headers as object, ...headers } })
   const before = events.length
   const stranger = await ask(path, as({}))
@@ -54,7 +56,8 @@ export async function keepsGuard (t: Test, { ask, caller, events }: Pick<Neighbo
   t.strictSame([first.status, second.status], [200, 200], 'a caller')
   t.equal(remaining(second), remaining(first) - 1, 'each request is counted')
   await new Promise(resolve => { setImmediate(resolve) })
-  t.strictSame(events.slice(before).map(({ outcome, status }) => [outcome, status]), [['denied', 401], ['allowed', 200], ['allowed', 200]], 'the trail')
+  t.strictSame(events.slice(before).map(({ outcome, status }) => [outcome, status]), [['denied', 401], ['allowed', 200], ['allowed', 200]],
+    'the trail')
   return second
 }
 

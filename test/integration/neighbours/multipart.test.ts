@@ -22,5 +22,9 @@ t.test('@fastify/multipart takes uploads of callers, and reads nothing of strang
   t.strictSame(JSON.parse(answer.body), { name: 'a.txt', size: 10 })
   t.equal(read, 20, 'only the two uploads of the caller were read')
   t.equal((await running.ask('/upload', { ...upload(2000), headers: running.caller })).status, 413)
-  t.equal((await running.ask('/upload', { method: 'POST', body: '{}', headers: { ...running.caller, 'content-type': 'application/json' } })).status, 406)
+  t.equal((await running.ask('/upload', {
+    method: 'POST',
+    body: '{}',
+    headers: { ...running.caller, 'content-type': 'application/json' }
+  })).status, 406)
 })

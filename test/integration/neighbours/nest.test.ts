@@ -42,7 +42,11 @@ Module({ controllers: [OrdersController] })(MiddlewareModule)
 
 const issuer = await startIssuer(t)
 const events: AuditEvent[] = []
-const suite = { auth: { issuer: issuer.issuer, audience: issuer.audience }, audit: { sink: event => { events.push(event) } }, environment: 'development' } as const satisfies SecureApiOptions
+const suite = {
+  auth: { issuer: issuer.issuer, audience: issuer.audience },
+  audit: { sink: event => { events.push(event) } },
+  environment: 'development'
+} as const satisfies SecureApiOptions
 
 async function nest (t: Test, module = AppModule, options: Partial<SecureApiOptions> = {}): Promise<NestFastifyApplication> {
   const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(), { logger: false, abortOnError: false })
@@ -61,7 +65,8 @@ t.test('Nest: a plain application boots, and its controllers are guarded by thei
   const caller = bearer(issuer, { scope: 'api' })
   const answer = await keepsGuard(t, { ask, caller, events }, '/orders')
   t.equal(answer.body, '[1]')
-  t.strictSame([(await ask('/orders', { method: 'POST', headers: caller })).status, (await ask('/orders', { method: 'POST', headers: bearer(issuer, { roles: ['admin'] }) })).status], [403, 201])
+  t.strictSame([(await ask('/orders', { method: 'POST', headers: caller })).status,
+    (await ask('/orders', { method: 'POST', headers: bearer(issuer, { roles: ['admin'] }) })).status], [403, 201])
   t.equal((await ask('/orders/forgotten', { headers: caller })).status, 403, 'a handler without a rule is closed')
   t.equal((await ask('/nowhere')).status, 404)
   t.strictSame([(await ask('/orders', { method: 'DELETE' })).status], [405])

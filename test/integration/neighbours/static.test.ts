@@ -18,8 +18,14 @@ t.test('@fastify/static serves files behind a rule', async t => {
   const part = await ask('/files/page.html', { headers: { ...caller, range: 'bytes=0-2' } })
   t.strictSame([part.status, part.body], [206, '<p>'])
   t.match((await ask('/download', { headers: caller })).headers['content-disposition'], /saved\.html/)
-  for (const path of ['/files/none.txt', '/files/secret', '/files/%2e%2e/app.ts']) t.equal((await ask(path, { headers: caller })).status, 404, path)
+  for (const path of ['/files/none.txt', '/files/secret', '/files/%2e%2e/app.ts']) {
+    t.equal((await ask(path, { headers: caller })).status,
+      404, path)
+  }
   for (const path of ['/files/.hidden', '/files/..%2fapp.ts']) t.equal((await ask(path, { headers: caller })).status, 403, path)
-  for (const path of ['/files/page.html', '/files/none.txt', '/files/.hidden', '/download']) t.equal((await ask(path)).status, 401, `a stranger at ${path}`)
+  for (const path of ['/files/page.html', '/files/none.txt', '/files/.hidden', '/download']) {
+    t.equal((await ask(path)).status, 401,
+    `a stranger at ${path}`)
+  }
   t.equal((await ask('/files/page.html', { method: 'DELETE', headers: caller })).status, 405)
 })

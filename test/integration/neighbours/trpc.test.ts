@@ -26,5 +26,8 @@ t.test('@trpc/server: a router stands behind a rule', async t => {
   t.strictSame((await ask('/trpc/whoami,whoami?batch=1', { headers: caller })).status, 200)
   t.equal((await ask('/trpc/broken', { headers: caller })).status, 500)
   t.equal((await ask('/trpc/none', { headers: caller })).status, 404)
-  for (const path of ['/trpc/echo', '/trpc/none', '/trpc/whoami,whoami?batch=1']) t.equal((await ask(path, { method: 'POST' })).status, 401, path)
+  for (const path of ['/trpc/echo', '/trpc/none', '/trpc/whoami,whoami?batch=1']) {
+    t.equal((await ask(path, { method: 'POST' })).status,
+      401, path)
+  }
 })

@@ -19,19 +19,30 @@ interface Started { readonly app: FastifyInstance, readonly url: string, readonl
 const orders = ['before', 'after'] as const
 
 /** An application with sockets, and the suite registered before or after their plugin. */
-async function start (t: Test, order: typeof orders[number], { suite = {}, fastify = {} }: { suite?: SecureApiOptions, fastify?: FastifyServerOptions<Server> } = {}): Promise<Started> {
+async function start (t: Test, order: typeof orders[number],
+  { suite = {}, fastify = {} }: { suite?: SecureApiOptions, fastify?: FastifyServerOptions<Server> } = {}): Promise<Started> {
   const events: AuditEvent[] = []
   const app = startFastify(t, fastify)
   const secure = async () => {
-    await app.register(secureApi, { auth: { issuer: issuer.issuer, audience: issuer.audience }, environment: 'development', audit: { sink: event => { events.push(event) } }, ...suite })
+    await app.register(secureApi, {
+      auth: { issuer: issuer.issuer, audience: issuer.audience },
+      environment: 'development',
+      audit: { sink: event => { events.push(event) } },
+      ...suite
+    })
   }
   if (order === 'before') await secure()
   await app.register(websocket)
   if (order === 'after') await secure()
-  app.get('/ws', { websocket: true, config: { scope: 'a' } }, socket => { socket.on('message', (text: Buffer) => { socket.send(text.toString()) }) })
+  app.get('/ws', { websocket: true, config: { scope: 'a' } },
+    socket => { socket.on('message', (text: Buffer) => { socket.send(text.toString()) }) })
   app.get('/quiet', { websocket: true, config: { scope: 'a', audit: false } }, () => {})
   app.get('/limited', { websocket: true, config: { public: true, rateLimit: { limit: 1, window: '1 minute', by: 'address' } } }, () => {})
-  app.get('/checked', { websocket: true, config: { public: true }, schema: { querystring: { type: 'object', required: ['room'], properties: { room: { type: 'string' } } } } }, () => {})
+  app.get('/checked', {
+    websocket: true,
+    config: { public: true },
+    schema: { querystring: { type: 'object', required: ['room'], properties: { room: { type: 'string' } } } }
+  }, () => {})
   app.get('/broken', { websocket: true, config: { public: true }, preHandler: async () => { throw new Error('no') } }, () => {})
   app.get('/never', { config: { public: true } }, () => new Promise(() => {}))
   app.get('/plain', { config: { public: true } }, async () => 'plain')
@@ -42,12 +53,32 @@ async function start (t: Test, order: typeof orders[number], { suite = {}, fasti
 interface Case { readonly name: string, readonly handshake: Handshake, readonly status: number, readonly event?: object }
 
 const refused: readonly Case[] = [
-  { name: 'no token', handshake: { path: '/ws' }, status: 401, event: { reason: 'SECURE_API_UNAUTHENTICATED', action: 'GET /ws', outcome: 'denied' } },
-  { name: 'a forged token', handshake: { path: '/ws', headers: { Authorization: 'Bearer a.b.c' } }, status: 401, event: { event: 'authn_fail' } },
-  { name: 'no scope', handshake: { path: '/ws', headers: bearer(issuer, { scope: 'b' }) }, status: 403, event: { event: 'authz_fail', principal: { kind: 'user' } } },
+  {
+    name: 'no token',
+    handshake: { path: '/ws' },
+    status: 401,
+    event: { reason: 'SECURE_API_UNAUTHENTICATED', action: 'GET /ws', outcome: 'denied' }
+  },
+  {
+    name: 'a forged token',
+    handshake: { path: '/ws', headers: { Authorization: 'Bearer a.b.c' } },
+    status: 401,
+    event: { event: 'authn_fail' }
+  },
+  {
+    name: 'no scope',
+    handshake: { path: '/ws', headers: bearer(issuer, { scope: 'b' }) },
+    status: 403,
+    event: { event: 'authz_fail', principal: { kind: 'user' } }
+  },
   { name: 'no route', handshake: { path: '/nowhere' }, status: 404, event: { action: 'GET unknown route' } },
   { name: 'no such method', handshake: { path: '/ws', method: 'DELETE' }, status: 405, event: { reason: 'SECURE_API_METHOD_NOT_ALLOWED' } },
-  { name: 'a query that does not fit', handshake: { path: '/checked' }, status: 400, event: { event: 'input_validation_fail', route: '/checked' } },
+  {
+    name: 'a query that does not fit',
+    handshake: { path: '/checked' },
+    status: 400,
+    event: { event: 'input_validation_fail', route: '/checked' }
+  },
   { name: 'an error', handshake: { path: '/broken' }, status: 500, event: { outcome: 'failed', route: '/broken' } }
 ]
 
@@ -84,7 +115,8 @@ for (const order of orders) {
     await Promise.all(answers.map(async ({ ended }) => await ended))
     t.equal(await connectionsOf(app.server), 0)
     t.strictSame(new Set(events.map(({ status }) => status)), new Set([401]))
-    t.strictSame(events.map(({ repeats }) => repeats), [...Array<undefined>(20), 10], 'all thirty are in the trail: twenty one by one, then their number')
+    t.strictSame(events.map(({ repeats }) => repeats), [...Array<undefined>(20), 10],
+      'all thirty are in the trail: twenty one by one, then their number')
   })
 
   t.test(`14 A2: an accepted socket is audited when it opens and when it ends; suite ${order} the plugin`, async t => {
@@ -127,8 +159,16 @@ for (const order of orders) {
 
 t.test('14 A2: injectWS behind a trusted proxy, with a logger and a request id header', async t => {
   const lines: string[] = []
-  const { app, events } = await start(t, 'before', { fastify: { trustProxy: ['127.0.0.1'], requestIdHeader: 'x-request-id', logger: { stream: { write: (line: string) => { lines.push(line) } } } } })
-  await t.rejects(app.injectWS('/ws', { headers: { 'x-forwarded-for': '192.0.2.9', 'x-request-id': 'one' } }), { message: 'Unexpected server response: 401' })
+  const { app, events } = await start(t, 'before',
+    {
+      fastify: {
+        trustProxy: ['127.0.0.1'],
+        requestIdHeader: 'x-request-id',
+        logger: { stream: { write: (line: string) => { lines.push(line) } } }
+      }
+    })
+  await t.rejects(app.injectWS('/ws', { headers: { 'x-forwarded-for': '192.0.2.9', 'x-request-id': 'one' } }),
+    { message: 'Unexpected server response: 401' })
   await until(() => events.length === 1, 'the event')
   t.match(events, [{ status: 401, address: '192.0.2.9' }])
   t.ok(lines.some(line => line.includes('192.0.2.9')))

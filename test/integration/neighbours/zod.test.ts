@@ -12,11 +12,18 @@ t.test('fastify-type-provider-zod validates what callers send, and nothing of st
       method: 'POST',
       url: '/orders',
       config: { scope: 'api' },
-      schema: { body: z.object({ item: z.string().refine(item => seen.push(item) > 0) }), response: { 200: z.object({ item: z.string() }) } },
+      schema: {
+        body: z.object({ item: z.string().refine(item => seen.push(item) > 0) }),
+        response: { 200: z.object({ item: z.string() }) }
+      },
       handler: async ({ body }) => ({ ...body, secret: 'not in the schema' })
     })
   })
-  const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })
+  const post = (body: object): RequestInit => ({
+    method: 'POST',
+    body: JSON.stringify(body),
+    headers: { 'content-type': 'application/json' }
+  })
   const answer = await keepsGuard(t, running, '/orders', () => post({ item: 'tea' }))
   t.strictSame([answer.body, seen], ['{"item":"tea"}', ['tea', 'tea']])
   const wrong = await running.ask('/orders', { ...post({ item: 7 }), headers: { 'content-type': 'application/json', ...running.caller } })
@@ -26,10 +33,12 @@ t.test('fastify-type-provider-zod validates what callers send, and nothing of st
 
 t.test('errors: throw leaves the error of zod and the refusal to the application', async t => {
   const { ask, caller } = await beside(t, app => {
-    app.setErrorHandler((error: Error & { code?: string, statusCode?: number }, _request, reply) => reply.code(error.statusCode ?? 500).send({ own: error.code }))
+    app.setErrorHandler((error: Error & { code?: string, statusCode?: number }, _request, reply) =>
+      reply.code(error.statusCode ?? 500).send({ own: error.code }))
     app.setValidatorCompiler(validatorCompiler)
     app.setSerializerCompiler(serializerCompiler)
-    app.withTypeProvider<ZodTypeProvider>().get('/orders', { config: { scope: 'api' }, schema: { querystring: z.object({ page: z.coerce.number() }) } }, async ({ query }) => query)
+    app.withTypeProvider<ZodTypeProvider>().get('/orders',
+      { config: { scope: 'api' }, schema: { querystring: z.object({ page: z.coerce.number() }) } }, async ({ query }) => query)
   }, { suite: { errors: 'throw' } })
   const own = async (headers: Record<string, string>, path: string) => JSON.parse((await ask(path, { headers })).body)
   t.strictSame(await own({}, '/orders?page=1'), { own: 'SECURE_API_UNAUTHENTICATED' })

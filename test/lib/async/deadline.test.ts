@@ -42,7 +42,8 @@ t.test('the caller\'s clock and signal end the wait', async t => {
   fire()
   await t.rejects(work, { message: 'late' })
   t.match(told.signal.reason, { message: 'late' }, 'the work is told')
-  t.equal(await withDeadline(Promise.resolve('answer'), { ms: 1000, late, schedule, controller: told }).catch(() => 'ended'), 'ended', 'an aborted controller starts no wait')
+  t.equal(await withDeadline(Promise.resolve('answer'), { ms: 1000, late, schedule, controller: told }).catch(() => 'ended'), 'ended',
+    'an aborted controller starts no wait')
   t.equal(await withDeadline(Promise.resolve('answer'), { ms: 1000, late, schedule }), 'answer')
   t.equal(timers.size, 0, 'no timer is left')
 })

@@ -20,9 +20,11 @@ const settle = () => new Promise(resolve => setImmediate(resolve))
 t.test('names come from the reason, then from the status', t => {
   const names: [number, AnswerCode | undefined, string][] = [
     [200, undefined, 'api_access'], [304, undefined, 'api_access'], [404, undefined, 'api_access'], [499, undefined, 'api_access'],
-    [400, undefined, 'input_validation_fail'], [401, undefined, 'authn_fail'], [403, undefined, 'authz_fail'], [429, undefined, 'excess_rate_limit_exceeded'],
+    [400, undefined, 'input_validation_fail'], [401, undefined, 'authn_fail'], [403, undefined, 'authz_fail'],
+    [429, undefined, 'excess_rate_limit_exceeded'],
     [500, undefined, 'api_error'], [503, 'SECURE_API_KEYS_UNAVAILABLE', 'api_error'], [401, 'SECURE_API_UNAUTHENTICATED', 'authn_fail'],
-    [401, 'SECURE_API_TOKEN_REVOKED', 'authn_token_reuse'], [403, 'SECURE_API_CORS_REFUSED', 'malicious_cors'], [403, 'SECURE_API_FORBIDDEN', 'authz_fail'],
+    [401, 'SECURE_API_TOKEN_REVOKED', 'authn_token_reuse'], [403, 'SECURE_API_CORS_REFUSED', 'malicious_cors'],
+    [403, 'SECURE_API_FORBIDDEN', 'authz_fail'],
     [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS', 'authn_fail'], [400, 'SECURE_API_CREDENTIAL_AMBIGUOUS', 'authn_fail']
   ]
   for (const [status, reason, name] of names) t.equal(eventName(status, reason), name, `${status} ${reason}`)
@@ -38,15 +40,35 @@ t.test('no refusal of ours goes by the name of a normal access, unless the HTTP 
 })
 
 t.test('outcomes', t => {
-  t.strictSame([200, 302, 400, 401, 429, 500, 503].map(status => outcomeOf(status, false)), ['allowed', 'allowed', 'denied', 'denied', 'denied', 'failed', 'failed'])
+  t.strictSame([200, 302, 400, 401, 429, 500, 503].map(status => outcomeOf(status, false)),
+    ['allowed', 'allowed', 'denied', 'denied', 'denied', 'failed', 'failed'])
   t.strictSame([200, 403, 500].map(status => outcomeOf(status, true)), ['aborted', 'aborted', 'aborted'])
   t.end()
 })
 
 t.test('of a principal, only who it is', t => {
-  const principal: Principal = { kind: 'user', subject: 's', client: undefined, issuer: 'https://a.example', tenant: 't', scopes: new Set(['secret']), roles: new Set(['secret']), claims: { email: 'secret' }, expiresAt: 1 }
+  const principal: Principal = {
+    kind: 'user',
+    subject: 's',
+    client: undefined,
+    issuer: 'https://a.example',
+    tenant: 't',
+    scopes: new Set(['secret']),
+    roles: new Set(['secret']),
+    claims: { email: 'secret' },
+    expiresAt: 1
+  }
   t.strictSame(auditPrincipal(principal), { kind: 'user', subject: 's', issuer: 'https://a.example', tenant: 't' })
-  t.strictSame(auditPrincipal({ kind: 'anonymous', subject: undefined, client: 'c', issuer: undefined, scopes: new Set(), roles: new Set(), claims: {}, expiresAt: Infinity }), { kind: 'anonymous', client: 'c' })
+  t.strictSame(auditPrincipal({
+    kind: 'anonymous',
+    subject: undefined,
+    client: 'c',
+    issuer: undefined,
+    scopes: new Set(),
+    roles: new Set(),
+    claims: {},
+    expiresAt: Infinity
+  }), { kind: 'anonymous', client: 'c' })
   t.end()
 })
 
@@ -108,7 +130,10 @@ t.test('a slow sink fills the buffer; what does not fit is dropped, counted and 
 })
 
 t.test('a sink with promises of its own is waited for like any other', async t => {
-  const { trail: it } = trail(() => ({ then: (_yes: unknown, no: (error: Error) => void) => no(new Error('query')) }) as unknown as Promise<void>)
+  const { trail: it } = trail(() => ({
+    then: (_yes: unknown, no: (error: Error) => void) =>
+      no(new Error('query'))
+  }) as unknown as Promise<void>)
   it.record(event)
   t.match(it.status(), { recorded: 0, pending: 1 })
   await settle()

@@ -54,12 +54,15 @@ t.test('14 C5: the first refusal is recorded at once, the repeats as one event a
 
 t.test('each address, each reason and each known caller is told apart; a whole IPv6 network is one caller', t => {
   const { repeats, events, pass } = start()
-  const several = [refused, { ...refused, address: '192.0.2.2' }, anonymous, { ...refused, principal: alice }, { ...refused, principal: { ...alice, subject: 'bob' } }]
+  const several = [refused, { ...refused, address: '192.0.2.2' }, anonymous, { ...refused, principal: alice },
+    { ...refused, principal: { ...alice, subject: 'bob' } }]
   for (const event of several) see(repeats, 2, event)
   t.strictSame(events, several)
   pass()
-  t.strictSame(events.slice(several.length).map(({ principal, status, address, repeats }) => [principal?.subject, status, address, repeats]), [
-    [undefined, 429, '192.0.2.1', 1], [undefined, 429, '192.0.2.2', 1], [undefined, 401, '192.0.2.1', 1], ['alice', 429, '192.0.2.1', 1], ['bob', 429, '192.0.2.1', 1]
+  t.strictSame(events.slice(several.length).map(({ principal, status, address, repeats }) => [principal?.subject, status, address,
+    repeats]), [
+    [undefined, 429, '192.0.2.1', 1], [undefined, 429, '192.0.2.2', 1], [undefined, 401, '192.0.2.1', 1], ['alice', 429, '192.0.2.1', 1],
+    ['bob', 429, '192.0.2.1', 1]
   ])
   for (const address of ['2001:db8::1', '2001:db8::2', '2001:db8::3']) repeats.see({ ...refused, address })
   t.equal(events.length, 11)
@@ -97,7 +100,13 @@ t.test('violations that anyone can report: twenty of one address, whether blocke
   for (const outcome of ['allowed', 'denied'] as const) {
     const { repeats, events, pass } = start(100, 50)
     const { reason, ...bare } = refused
-    see(repeats, 1000, { ...bare, status: 204, outcome, event: 'malicious_csp_violation', violation: { directive: 'script-src', blocked: 'inline', disposition: 'report' } as never })
+    see(repeats, 1000, {
+      ...bare,
+      status: 204,
+      outcome,
+      event: 'malicious_csp_violation',
+      violation: { directive: 'script-src', blocked: 'inline', disposition: 'report' } as never
+    })
     t.equal(events.length, 20)
     pass()
     t.match(events[20], { repeats: 980 })
@@ -107,11 +116,18 @@ t.test('violations that anyone can report: twenty of one address, whether blocke
 
 t.test('14 C5: memory is bounded: further callers are counted together, for each reason', t => {
   const { repeats, events, pass } = start(3)
-  for (let index = 0; index < 1000; index++) repeats.see({ ...refused, address: `10.0.${index >> 8}.${index & 255}`, principal: { ...alice, subject: `s${index}` } })
+  for (let index = 0; index < 1000; index++) {
+    repeats.see({
+      ...refused,
+      address: `10.0.${index >> 8}.${index & 255}`,
+      principal: { ...alice, subject: `s${index}` }
+    })
+  }
   see(repeats, 2, anonymous)
   t.equal(events.length, 3)
   pass()
-  t.match(events.slice(3), [{ status: 429, address: '', principal: undefined, repeats: 997 }, { status: 401, address: '192.0.2.1', repeats: 2 }])
+  t.match(events.slice(3), [{ status: 429, address: '', principal: undefined, repeats: 997 },
+    { status: 401, address: '192.0.2.1', repeats: 2 }])
   t.equal(events.length, 5)
   repeats.see(refused)
   t.equal(events.length, 6, 'room again in the next window')

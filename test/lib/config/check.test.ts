@@ -40,7 +40,17 @@ const Shape = Type.Object({
 
 t.test('what is right has no problems', t => {
   const right = {
-    name: 'x', count: 9, share: -2.5, floor: 2, on: false, call () {}, instance: new Map(), mode: false, list: [{ id: 'a' }], table: { a: { limit: 1 } }, wait: '5 minutes'
+    name: 'x',
+    count: 9,
+    share: -2.5,
+    floor: 2,
+    on: false,
+    call () {},
+    instance: new Map(),
+    mode: false,
+    list: [{ id: 'a' }],
+    table: { a: { limit: 1 } },
+    wait: '5 minutes'
   }
   t.strictSame(mistakes(Shape, right), [])
   t.strictSame(mistakes(Shape, {}), [])
@@ -117,13 +127,17 @@ t.test('options that an object inherits are read later, so they are checked', t 
 })
 
 t.test('built-in objects are no options: a Map or a forgotten Promise would be read as empty', t => {
-  for (const value of [new Map([['count', 0]]), Promise.resolve({}), new Date(), /x/, new Set()]) t.strictSame(mistakes(Shape, value), ['TYPE o'])
+  for (const value of [new Map([['count', 0]]), Promise.resolve({}), new Date(), /x/, new Set()]) {
+    t.strictSame(mistakes(Shape, value),
+      ['TYPE o'])
+  }
   t.match(message(Shape, Promise.resolve()), 'a Promise is not an object')
   t.end()
 })
 
 t.test('of a union, only the branch that was meant is reported', t => {
-  const Rule = Type.Union([Type.Literal(false), Type.String({ pattern: '^[a-z]+$' }), Type.Object({ all: Type.Array(Type.String()) }, closed), Type.Object({ any: Type.Array(Type.String()) }, closed)])
+  const Rule = Type.Union([Type.Literal(false), Type.String({ pattern: '^[a-z]+$' }),
+    Type.Object({ all: Type.Array(Type.String()) }, closed), Type.Object({ any: Type.Array(Type.String()) }, closed)])
   t.strictSame(mistakes(Rule, 'UP'), ['VALUE o'])
   t.strictSame(mistakes(Rule, true), ['VALUE o'])
   t.strictSame(mistakes(Rule, undefined), ['VALUE o'])
@@ -170,9 +184,14 @@ t.test('secrets are never shown', t => {
 
 t.test('the password of a URL is not shown, wherever it was put', t => {
   for (const url of ['redis://user:hunter2@cache:6379', 'rediss://:hunt@er2@cache', 'https://hunter2@a.example\n//hunter2@b']) {
-    t.notMatch(message(Type.Object({ on: Type.Boolean(), mode: Type.Union([Type.Literal(1)]), name: Type.String({ pattern: '^a$' }) }), { on: url, mode: url, name: url }), /hunt/)
+    t.notMatch(message(Type.Object({ on: Type.Boolean(), mode: Type.Union([Type.Literal(1)]), name: Type.String({ pattern: '^a$' }) }),
+      { on: url, mode: url, name: url }), /hunt/)
   }
-  t.notMatch(message(RateLimitOptionsSchema, { redis: 'redis://u:hunter2@h', perAddress: 'redis://u:hunter2@h', keyPrefix: 'redis://u:hunter2@h' }), /hunter2/)
+  t.notMatch(message(RateLimitOptionsSchema, {
+    redis: 'redis://u:hunter2@h',
+    perAddress: 'redis://u:hunter2@h',
+    keyPrefix: 'redis://u:hunter2@h'
+  }), /hunter2/)
   t.end()
 })
 
@@ -187,19 +206,22 @@ t.test('what is shown is short and printable; insides of objects are not shown',
 })
 
 t.test('a schema of another kind stops the boot instead of letting everything pass', t => {
-  const foreign = [Type.Intersect([Type.Object({}), Type.Object({})]), Type.Not(Type.String()), Type.Null(), Type.Unsafe({ enum: ['a'] }), Type.Ref('Other')]
+  const foreign = [Type.Intersect([Type.Object({}), Type.Object({})]), Type.Not(Type.String()), Type.Null(), Type.Unsafe({ enum: ['a'] }),
+    Type.Ref('Other')]
   for (const schema of foreign) t.throws(() => found(schema, { anything: 1 }), TypeError)
   t.end()
 })
 
 /** Everything that `check` reads or that is there for people and types. Another keyword would be a promise that nobody keeps. */
 const understood = new Set([
-  'type', 'properties', 'required', 'additionalProperties', 'patternProperties', 'items', 'minItems', 'anyOf', 'const', 'minimum', 'maximum',
+  'type', 'properties', 'required', 'additionalProperties', 'patternProperties', 'items', 'minItems', 'anyOf', 'const', 'minimum',
+  'maximum',
   'pattern', 'format', 'hint', 'refuseList', 'secret', 'title', 'description', 'default', 'parameters', 'returns'
 ])
 
 function foreignKeywords (schema: TSchema): string[] {
-  const below: TSchema[] = [...Object.values<TSchema>(schema.properties ?? {}), ...Object.values<TSchema>(schema.patternProperties ?? {}), ...(schema.anyOf ?? []), ...(schema.items === undefined ? [] : [schema.items])]
+  const below: TSchema[] = [...Object.values<TSchema>(schema.properties ?? {}), ...Object.values<TSchema>(schema.patternProperties ?? {}),
+    ...(schema.anyOf ?? []), ...(schema.items === undefined ? [] : [schema.items])]
   return [...Object.keys(schema).filter(keyword => !understood.has(keyword)), ...below.flatMap(foreignKeywords)]
 }
 
@@ -219,7 +241,8 @@ t.test('the schemas of all options use only what is checked, and survive any val
   for (const [name, schema] of Object.entries<TSchema>(schemas)) {
     t.strictSame(foreignKeywords(schema), [], name)
     const known = Object.keys(schema.properties ?? {})
-    const options = fc.dictionary(fc.constantFrom('__proto__', 'x', ...known), fc.anything({ withNullPrototype: true, withSparseArray: true, withBigInt: true }))
+    const options = fc.dictionary(fc.constantFrom('__proto__', 'x', ...known),
+      fc.anything({ withNullPrototype: true, withSparseArray: true, withBigInt: true }))
     fc.assert(fc.property(fc.oneof(options, fc.anything()), value => { found(schema, value) }), { numRuns: 200 })
   }
   t.end()

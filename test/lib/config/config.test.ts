@@ -4,16 +4,21 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import {
-  ConfigurationError, editDistance, environmentOf, milliseconds, parseDuration, ProblemError, Problems, publishedIn, readEnvironment, secretFileFault, suggest, unknownOption
+  ConfigurationError, editDistance, environmentOf, milliseconds, parseDuration, ProblemError, Problems, publishedIn, readEnvironment,
+  secretFileFault, suggest, unknownOption
 } from '../../../lib/config/index.ts'
 import { joseVectors } from '../../fixtures/jose-vectors.ts'
 
 t.test('durations', t => {
   const read: [string | number, number | undefined][] = [
-    [0, 0], [1500, 1500], ['5 minutes', 300_000], ['5minutes', 300_000], [' 5 Minutes ', 300_000], ['1 minute', 60_000], ['1.5 h', 5_400_000],
-    ['250 ms', 250], ['0 s', 0], ['30 seconds', 30_000], ['24 hours', 86_400_000], ['7 days', 604_800_000], ['2 d', 172_800_000], ['0.1 ms', 0],
-    ['5', undefined], ['', undefined], ['minutes', undefined], ['-5 minutes', undefined], ['5 fortnights', undefined], ['1e3 ms', undefined],
-    ['.5 s', undefined], ['5. s', undefined], ['1,5 s', undefined], ['5 min utes', undefined], ['٣ minutes', undefined], ['Infinity s', undefined],
+    [0, 0], [1500, 1500], ['5 minutes', 300_000], ['5minutes', 300_000], [' 5 Minutes ', 300_000], ['1 minute', 60_000],
+    ['1.5 h', 5_400_000],
+    ['250 ms', 250], ['0 s', 0], ['30 seconds', 30_000], ['24 hours', 86_400_000], ['7 days', 604_800_000], ['2 d', 172_800_000],
+    ['0.1 ms', 0],
+    ['5', undefined], ['', undefined], ['minutes', undefined], ['-5 minutes', undefined], ['5 fortnights', undefined],
+    ['1e3 ms', undefined],
+    ['.5 s', undefined], ['5. s', undefined], ['1,5 s', undefined], ['5 min utes', undefined], ['٣ minutes', undefined],
+    ['Infinity s', undefined],
     ['5 constructor', undefined], ['5 valueof', undefined], [`${'9'.repeat(400)} ms`, undefined], ['9007199254740992 ms', undefined],
     [-1, undefined], [1.5, undefined], [NaN, undefined], [Infinity, undefined], [2 ** 53, undefined]
   ]
@@ -56,7 +61,8 @@ t.test('edit distance is a distance', t => {
   t.equal(editDistance('abc', ''), 3)
   fc.assert(fc.property(fc.string(), fc.string(), (a, b) => {
     const distance = editDistance(a, b)
-    return distance === editDistance(b, a) && (distance === 0) === (a === b) && distance <= Math.max(a.length, b.length) && distance >= Math.abs(a.length - b.length)
+    return distance === editDistance(b, a) && (distance === 0) === (a === b) && distance <= Math.max(a.length, b.length) &&
+      distance >= Math.abs(a.length - b.length)
   }))
   t.end()
 })
@@ -81,18 +87,25 @@ const complete = { SECURE_API_ISSUER: 'https://a.example', SECURE_API_AUDIENCE: 
 
 t.test('the environment is production unless something else was said', t => {
   for (const [option, value, expected] of [
-    [undefined, undefined, 'production'], [undefined, '', 'production'], [undefined, 'prod', 'production'], [undefined, 'Development', 'production'],
-    [undefined, 'development', 'development'], [undefined, 'test', 'development'], ['production', 'development', 'production'], ['development', 'production', 'development']
+    [undefined, undefined, 'production'], [undefined, '', 'production'], [undefined, 'prod', 'production'],
+    [undefined, 'Development', 'production'],
+    [undefined, 'development', 'development'], [undefined, 'test', 'development'], ['production', 'development', 'production'],
+    ['development', 'production', 'development']
   ] as const) t.equal(environmentOf(option, value === undefined ? {} : { NODE_ENV: value }), expected)
   t.end()
 })
 
 t.test('variables', t => {
-  t.strictSame(environment({}), { read: {}, problems: ['ENVIRONMENT_MISSING SECURE_API_ISSUER', 'ENVIRONMENT_MISSING SECURE_API_AUDIENCE'] })
+  t.strictSame(environment({}), {
+    read: {},
+    problems: ['ENVIRONMENT_MISSING SECURE_API_ISSUER',
+      'ENVIRONMENT_MISSING SECURE_API_AUDIENCE']
+  })
   t.strictSame(environment({ ...complete, SECURE_API_CORS_ORIGINS: ' a,b\n', SECURE_API_REDIS_URL: 'redis://r' }), {
     read: { issuer: 'https://a.example', audience: 'api://a', origins: 'a,b', redis: 'redis://r' }, problems: []
   })
-  t.strictSame(environment({ ...complete, SECURE_API_ISSUER: ' ' }).problems, ['OPTION_EMPTY SECURE_API_ISSUER'], 'set but empty is not missing too')
+  t.strictSame(environment({ ...complete, SECURE_API_ISSUER: ' ' }).problems, ['OPTION_EMPTY SECURE_API_ISSUER'],
+    'set but empty is not missing too')
   t.strictSame(environment({ ...complete, SECURE_API_REDIS_URL: '' }).problems, ['OPTION_EMPTY SECURE_API_REDIS_URL'])
   t.end()
 })
@@ -160,7 +173,10 @@ t.test('15 C7: a file that decides whom to trust: others may read it, and not re
   }
   const told = Object.keys(env).map(name => `SECURE_API_TRUST_FILE_MODE ${name}`)
   for (const mode of [0o444, 0o644, 0o600, 0o755]) t.strictSame(found(mode, 'production'), [[], []], mode.toString(8))
-  for (const mode of [0o666, 0o664, 0o622, 0o777]) t.strictSame(found(mode, 'production').map(list => list.sort()), [told.sort(), []], mode.toString(8))
+  for (const mode of [0o666, 0o664, 0o622, 0o777]) {
+    t.strictSame(found(mode, 'production').map(list => list.sort()), [told.sort(), []],
+      mode.toString(8))
+  }
   t.strictSame(found(0o666, 'development').map(list => list.sort()), [[], told.sort()])
 })
 
@@ -186,7 +202,8 @@ t.test('one mistake gives the error its code, several have a code of their own',
   problems.add('SECURE_API_OPTION_TYPE', 'cors', 'why', 'fix')
   const both = thrown(problems)
   t.equal(both.code, 'SECURE_API_CONFIGURATION')
-  t.strictSame(both.errors.map(({ code, path, fix }) => [code, path, fix]), [['SECURE_API_OPTION_MISSING', 'auth.audience', 'fix'], ['SECURE_API_OPTION_TYPE', 'cors', 'fix']])
+  t.strictSame(both.errors.map(({ code, path, fix }) => [code, path, fix]),
+    [['SECURE_API_OPTION_MISSING', 'auth.audience', 'fix'], ['SECURE_API_OPTION_TYPE', 'cors', 'fix']])
   for (const error of both.errors) {
     t.ok(error instanceof ProblemError)
     t.ok(both.message.includes(error.message) && both.message.includes(error.code), 'the summary holds each of them')

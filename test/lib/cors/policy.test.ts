@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { check, Problems } from '../../../lib/config/index.ts'
 import {
-  actual, compileCors, CorsOptionsSchema, createPreflightEngine, engineOptions, explain, isPreflight, mergeCors, preflight, refuses, RouteCorsSchema,
+  actual, compileCors, CorsOptionsSchema, createPreflightEngine, engineOptions, explain, isPreflight, mergeCors, preflight, refuses,
+  RouteCorsSchema,
   validateCors, type CorsOptions, type CorsPolicy, type CorsValidationContext, type RouteCors
 } from '../../../lib/cors/index.ts'
 
@@ -48,12 +49,15 @@ t.test('mistakes stop the boot', async t => {
     [{ origins: [origin], requestHeaders: ['x y'] }, 'SECURE_API_CORS_REQUEST_HEADER_INVALID cors.requestHeaders[0]'],
     [{ origins: [origin], requestHeaders: ['Cookie'] }, 'SECURE_API_CORS_REQUEST_HEADER_FORBIDDEN cors.requestHeaders[0]'],
     [{ origins: [origin], requestHeaders: ['sec-fetch-site'] }, 'SECURE_API_CORS_REQUEST_HEADER_FORBIDDEN cors.requestHeaders[0]'],
-    [{ origins: [origin], requestHeaders: ['Access-Control-Allow-Origin'] }, 'SECURE_API_CORS_REQUEST_HEADER_FORBIDDEN cors.requestHeaders[0]'],
+    [{ origins: [origin], requestHeaders: ['Access-Control-Allow-Origin'] },
+      'SECURE_API_CORS_REQUEST_HEADER_FORBIDDEN cors.requestHeaders[0]'],
     [{ origins: [origin], requestHeaders: ['*'] }, 'SECURE_API_CORS_REQUEST_HEADER_AUTHORIZATION cors.requestHeaders'],
-    [{ origins: [origin], requestHeaders: ['*', 'authorization'], credentials: true }, 'SECURE_API_CORS_REQUEST_HEADER_WILDCARD cors.requestHeaders[0]'],
+    [{ origins: [origin], requestHeaders: ['*', 'authorization'], credentials: true },
+      'SECURE_API_CORS_REQUEST_HEADER_WILDCARD cors.requestHeaders[0]'],
     [{ origins: [origin], responseHeaders: ['x:y'] }, 'SECURE_API_CORS_RESPONSE_HEADER_INVALID cors.responseHeaders[0]'],
     [{ origins: [origin], responseHeaders: ['Set-Cookie'] }, 'SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN cors.responseHeaders[0]'],
-    [{ origins: [origin], responseHeaders: ['Access-Control-Allow-Origin'] }, 'SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN cors.responseHeaders[0]'],
+    [{ origins: [origin], responseHeaders: ['Access-Control-Allow-Origin'] },
+      'SECURE_API_CORS_RESPONSE_HEADER_FORBIDDEN cors.responseHeaders[0]'],
     [{ origins: [origin], responseHeaders: ['*'], credentials: true }, 'SECURE_API_CORS_RESPONSE_HEADER_WILDCARD cors.responseHeaders[0]'],
     [{ origins: [origin], maxAge: 600 }, 'SECURE_API_CORS_MAX_AGE cors.maxAge'],
     [{ origins: [origin], maxAge: '25 hours' }, 'SECURE_API_CORS_MAX_AGE cors.maxAge'],
@@ -76,7 +80,16 @@ t.test('what is sound passes', async t => {
   const table: Array<[options: object, context?: CorsValidationContext]> = [
     [{ origins: [origin] }],
     [{ origins: ['https://*.example.com'] }],
-    [{ origins: [origin], credentials: true, methods: ['GET', 'PUT'], requestHeaders: ['Authorization'], responseHeaders: ['ETag'], maxAge: '1 hour', enforceOrigin: true, debug: true }],
+    [{
+      origins: [origin],
+      credentials: true,
+      methods: ['GET', 'PUT'],
+      requestHeaders: ['Authorization'],
+      responseHeaders: ['ETag'],
+      maxAge: '1 hour',
+      enforceOrigin: true,
+      debug: true
+    }],
     [{ origins: ['http://app.example.com'] }],
     [{ origins: ['http://app.example.com'], credentials: true, dangerouslyAllowInsecureOrigins: true }],
     [{ origins: ['http://localhost:*'], credentials: true }, development],
@@ -86,13 +99,15 @@ t.test('what is sound passes', async t => {
     [{ origins: ['*'], dangerouslyAllowAnyOrigin: true, requestHeaders: ['*'] }],
     [{ origins: [origin], requestHeaders: ['*', 'Authorization'] }],
     [{ origins: ['https://*.example.com'], credentials: true, dangerouslyAllowPublicSuffixes: true }],
-    [{ origins: ['https://*.example.com'], credentials: true }, { environment: 'production', isPublicSuffix: domain => domain === 'github.io' }],
+    [{ origins: ['https://*.example.com'], credentials: true },
+      { environment: 'production', isPublicSuffix: domain => domain === 'github.io' }],
     [{ origins: [origin], maxAge: 0 }],
     [{ origins: [origin], maxAge: '24 hours' }]
   ]
   for (const [options, context] of table) t.same(codes(options, context), [], JSON.stringify(options))
-  t.same(codes({ origins: ['https://*.github.io'], credentials: true }, { environment: 'production', isPublicSuffix: domain => domain === 'github.io' }),
-    ['SECURE_API_CORS_ORIGIN_PUBLIC_SUFFIX cors.origins[0]'])
+  t.same(codes({ origins: ['https://*.github.io'], credentials: true },
+    { environment: 'production', isPublicSuffix: domain => domain === 'github.io' }),
+  ['SECURE_API_CORS_ORIGIN_PUBLIC_SUFFIX cors.origins[0]'])
 })
 
 t.test('actual answers', async t => {
@@ -104,12 +119,18 @@ t.test('actual answers', async t => {
     ['vary', 'Origin']
   ], 'names the headers of the suite and of the application once, without the safelisted ones')
   t.equal(actual(policy, origin), actual(policy, origin), 'prepared at boot')
-  for (const foreign of ['https://evil.example', 'null', '', `${origin}.evil.example`, origin.toUpperCase()]) t.same(actual(policy, foreign).pairs, [['vary', 'Origin']], foreign)
+  for (const foreign of ['https://evil.example', 'null', '', `${origin}.evil.example`, origin.toUpperCase()]) {
+    t.same(actual(policy,
+      foreign).pairs, [['vary', 'Origin']], foreign)
+  }
   t.same(actual(policy, undefined).pairs, [['vary', 'Origin']])
 
   t.same(actual(compile({ origins: ['https://*.example.com'] }), origin).pairs[0], ['access-control-allow-origin', origin])
   const open = compile({ origins: ['*'] })
-  for (const any of ['https://any.example', undefined]) t.same(actual(open, any).pairs, [['access-control-allow-origin', '*'], ['access-control-expose-headers', 'RateLimit, Retry-After, WWW-Authenticate']])
+  for (const any of ['https://any.example', undefined]) {
+    t.same(actual(open, any).pairs,
+      [['access-control-allow-origin', '*'], ['access-control-expose-headers', 'RateLimit, Retry-After, WWW-Authenticate']])
+  }
   t.throws(() => compile({ origins: ['*'], credentials: true }))
   t.throws(() => compile({ origins: ['null'] }))
 })
@@ -190,9 +211,13 @@ t.test('a route over the application', async t => {
   t.same(merge(base, { origins: [origin] }).codes, [])
   t.same(merge(base, { origins: ['https://b.example'], credentials: true }).codes, [])
   t.same(merge(base, { origins: ['https://b.example'], credentials: false }).codes, [])
-  t.same(merge({ ...base, origins: ['https://*.example.com'], dangerouslyAllowPublicSuffixes: true }, { origins: ['https://x.example.com'] }).codes, [], 'narrower')
+  t.same(merge({ ...base, origins: ['https://*.example.com'], dangerouslyAllowPublicSuffixes: true },
+    { origins: ['https://x.example.com'] }).codes, [], 'narrower')
   t.same(merge(base, { origins: ['https://b.example'] }).codes, ['SECURE_API_CORS_ROUTE_OVERRIDE route.origins'])
-  t.ok(merge(base, { origins: ['*'], dangerouslyAllowAnyOrigin: true }).codes.includes('SECURE_API_CORS_WILDCARD_WITH_CREDENTIALS route.origins[0]'))
+  t.ok(merge(base, {
+    origins: ['*'],
+    dangerouslyAllowAnyOrigin: true
+  }).codes.includes('SECURE_API_CORS_WILDCARD_WITH_CREDENTIALS route.origins[0]'))
   t.same(merge({ origins: ['http://a.example'] }, { credentials: true }).codes, ['SECURE_API_CORS_ORIGIN_INSECURE route.origins[0]'])
   t.same(merge(undefined, { maxAge: '1 hour' }).codes, ['SECURE_API_OPTION_MISSING route.origins'])
   t.same(merge(undefined, { origins: [origin] }).codes, [])
@@ -200,16 +225,22 @@ t.test('a route over the application', async t => {
 
 t.test('@fastify/cors writes exactly what the policy decided', async t => {
   const policies: CorsPolicy[] = [
-    compile(), compile({ credentials: true, methods: ['PUT'], requestHeaders: ['authorization'], maxAge: 0 }), compile({ origins: ['https://*.example.com'] }), compile({ origins: ['*'] })
+    compile(), compile({ credentials: true, methods: ['PUT'], requestHeaders: ['authorization'], maxAge: 0 }),
+    compile({ origins: ['https://*.example.com'] }), compile({ origins: ['*'] })
   ]
   for (const policy of policies) {
     const engine = createPreflightEngine(({ headers }) => engineOptions(policy, String(headers['origin'])))
     const app = Fastify()
     app.addHook('onRequest', (request, reply, done) => { engine(request, reply, done) })
     // A route's own `config.cors` has our shape, and must not reach the engine's options.
-    app.options('/own', { config: { cors: { origins: ['*'], methods: ['BAD'], credentials: true } } as FastifyContextConfig }, async () => 'never')
+    app.options('/own', { config: { cors: { origins: ['*'], methods: ['BAD'], credentials: true } } as FastifyContextConfig },
+      async () => 'never')
     for (const url of ['/own', '/unknown']) {
-      const response = await app.inject({ method: 'OPTIONS', url, headers: { origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'authorization' } })
+      const response = await app.inject({
+        method: 'OPTIONS',
+        url,
+        headers: { origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'authorization' }
+      })
       const decision = preflight(policy, { origin, method: 'PUT', headers: 'authorization' })
       if (!decision.allowed) throw new Error('expected a permission')
       t.equal(response.statusCode, 204)
@@ -236,9 +267,11 @@ t.test('properties of whatever passes validation', async t => {
   const mostly = <T>(good: fc.Arbitrary<T>, bad: fc.Arbitrary<T>) => fc.oneof({ arbitrary: good, weight: 9 }, { arbitrary: bad, weight: 1 })
   const originLike = mostly(
     fc.constantFrom('*', origin, 'https://*.example.com', 'http://a.example', 'https://b.example:8443'),
-    fc.oneof(fc.constantFrom('null', 'https://*.com', 'https://a.example/', 'https://a.example:443'), anything, anything.map(text => `https://${text}`), fc.webUrl())
+    fc.oneof(fc.constantFrom('null', 'https://*.com', 'https://a.example/', 'https://a.example:443'), anything,
+      anything.map(text => `https://${text}`), fc.webUrl())
   )
-  const token = (...good: string[]) => fc.array(mostly(fc.constantFrom(...good), fc.oneof(fc.constantFrom('put', 'TRACE', '*', 'cookie', 'Set-Cookie'), anything)), { minLength: 1, maxLength: 2 })
+  const token = (...good: string[]) => fc.array(mostly(fc.constantFrom(...good),
+    fc.oneof(fc.constantFrom('put', 'TRACE', '*', 'cookie', 'Set-Cookie'), anything)), { minLength: 1, maxLength: 2 })
   const options = fc.record({
     origins: fc.array(originLike, { maxLength: 3 }),
     credentials: fc.boolean(),

@@ -39,7 +39,8 @@ function carries (t: Test, raw: Raw, label: string): void {
   for (const name of [...names, 'cache-control']) t.equal(named(raw, name).length, 1, `${label}: ${name}`)
 }
 
-const get = (path: string, ...headers: string[]) => `GET ${path} HTTP/1.1\r\n${['host: x', 'connection: close', ...headers].join('\r\n')}\r\n\r\n`
+const get = (path: string, ...headers: string[]) =>
+  `GET ${path} HTTP/1.1\r\n${['host: x', 'connection: close', ...headers].join('\r\n')}\r\n\r\n`
 
 /** Answers that come before any hook, or without one. */
 const early: Array<[label: string, bytes: string, status: number]> = [
@@ -59,7 +60,8 @@ const malformed: Array<[label: string, bytes: string, status: number]> = [
 
 interface Running { readonly app: FastifyInstance, readonly edge: Edge, readonly port: number }
 
-async function start (t: Test, options: FastifyServerOptions = {}, edgeOptions: Partial<EdgeOptions> = {}, host = 'localhost'): Promise<Running> {
+async function start (t: Test, options: FastifyServerOptions = {}, edgeOptions: Partial<EdgeOptions> = {},
+  host = 'localhost'): Promise<Running> {
   const app = Fastify({ ...options, forceCloseConnections: true }) as FastifyInstance
   app.get('/', async () => ({ ok: true }))
   app.get('/items/:id', async () => ({ ok: true }))
@@ -118,7 +120,8 @@ t.test('every socket of localhost, HTTP/1.1', async t => {
 t.test('answers of the parser are problem documents', async t => {
   const events: ClientErrorEvent[] = []
   const { port } = await start(t, {}, { onClientError: event => { events.push(event) } }, '127.0.0.1')
-  const codes = ['SECURE_API_REQUEST_MALFORMED', 'SECURE_API_REQUEST_MALFORMED', 'SECURE_API_REQUEST_MALFORMED', 'SECURE_API_REQUEST_MALFORMED', 'SECURE_API_REQUEST_HEADERS_TOO_LARGE']
+  const codes = ['SECURE_API_REQUEST_MALFORMED', 'SECURE_API_REQUEST_MALFORMED', 'SECURE_API_REQUEST_MALFORMED',
+    'SECURE_API_REQUEST_MALFORMED', 'SECURE_API_REQUEST_HEADERS_TOO_LARGE']
   for (const [index, [label, bytes]] of malformed.entries()) {
     const raw = parse(await exchange(() => net.connect(port, '127.0.0.1'), bytes))
     t.same(named(raw, 'content-type'), ['content-type: application/problem+json; charset=utf-8'], label)
@@ -134,7 +137,13 @@ t.test('answers of the parser are problem documents', async t => {
 })
 
 t.test('a slow request is answered 408', async t => {
-  const { port } = await start(t, { http: { connectionsCheckingInterval: 20, headersTimeout: 50, requestTimeout: 50 } } as FastifyServerOptions, {}, '127.0.0.1')
+  const { port } = await start(t, {
+    http: {
+      connectionsCheckingInterval: 20,
+      headersTimeout: 50,
+      requestTimeout: 50
+    }
+  } as FastifyServerOptions, {}, '127.0.0.1')
   const raw = parse(await exchange(() => net.connect(port, '127.0.0.1'), 'GET / HTTP/1.1\r\nhost: x\r\n'))
   t.equal(raw.status, 408)
   carries(t, raw, 'timeout')
@@ -239,7 +248,8 @@ const certificate = selfSigned(t)
 
 function selfSigned (t: Test): { key: Buffer, cert: Buffer } {
   const folder = t.testdir({})
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')], { stdio: 'ignore' })
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj',
+    '/CN=localhost', '-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')], { stdio: 'ignore' })
   return { key: readFileSync(join(folder, 'key.pem')), cert: readFileSync(join(folder, 'cert.pem')) }
 }
 

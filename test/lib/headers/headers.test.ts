@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { check, Problems } from '../../../lib/config/index.ts'
 import {
-  compileHeaders, headSets, compileNonceTable, createNonceSource, HeadersOptionsSchema, mergeHeaders, RouteHeadersSchema, validateHeaders, validateRouteHeaders,
+  compileHeaders, headSets, compileNonceTable, createNonceSource, HeadersOptionsSchema, mergeHeaders, RouteHeadersSchema, validateHeaders,
+  validateRouteHeaders,
   type EffectiveHeaders, type HeadersContext, type HeadersOptions, type RouteHeaders
 } from '../../../lib/headers/index.ts'
 
@@ -53,15 +54,24 @@ t.test('HSTS is for production over TLS', async t => {
   t.equal(compileHeaders({}, { environment: 'development', secure: true }).hsts, undefined)
   t.equal(compileHeaders({}, { environment: 'production', secure: false }).hsts, undefined)
   t.equal(compileHeaders({ hsts: false }, production).hsts, undefined)
-  t.same(compileHeaders({ hsts: { maxAge: '730 days', preload: true } }, production).hsts?.[1], 'max-age=63072000; includeSubDomains; preload')
+  t.same(compileHeaders({ hsts: { maxAge: '730 days', preload: true } }, production).hsts?.[1],
+    'max-age=63072000; includeSubDomains; preload')
   t.same(compileHeaders({ hsts: { maxAge: '5 minutes', includeSubDomains: false } }, production).hsts?.[1], 'max-age=300')
 })
 
 t.test('each header can be changed and left out', async t => {
   const table: Array<[options: EffectiveHeaders, name: string, value: string | undefined]> = [
     [{ contentSecurityPolicy: false }, 'content-security-policy', undefined],
-    [{ contentSecurityPolicy: { directives: { imgSrc: "'self' https://cdn.example.com", 'form-action': false, 'upgrade-insecure-requests': true } } }, 'content-security-policy',
-      "default-src 'none';frame-ancestors 'none';base-uri 'none';img-src 'self' https://cdn.example.com;upgrade-insecure-requests"],
+    [{
+      contentSecurityPolicy: {
+        directives: {
+          imgSrc: "'self' https://cdn.example.com",
+          'form-action': false,
+          'upgrade-insecure-requests': true
+        }
+      }
+    }, 'content-security-policy',
+    "default-src 'none';frame-ancestors 'none';base-uri 'none';img-src 'self' https://cdn.example.com;upgrade-insecure-requests"],
     [{ frameOptions: false }, 'x-frame-options', undefined],
     [{ frameOptions: 'sameorigin' }, 'x-frame-options', 'SAMEORIGIN'],
     [{ contentTypeOptions: false }, 'x-content-type-options', undefined],
@@ -80,7 +90,8 @@ t.test('each header can be changed and left out', async t => {
     [{ dnsPrefetchControl: false }, 'x-dns-prefetch-control', undefined],
     [{ originAgentCluster: true }, 'origin-agent-cluster', '?1'],
     [{ profile: 'html' }, 'origin-agent-cluster', '?1'],
-    [{ reportingEndpoints: { csp: 'https://r.example/a', other: '/reports' } }, 'reporting-endpoints', 'csp="https://r.example/a", other="/reports"'],
+    [{ reportingEndpoints: { csp: 'https://r.example/a', other: '/reports' } }, 'reporting-endpoints',
+      'csp="https://r.example/a", other="/reports"'],
     [{ reportingEndpoints: false }, 'reporting-endpoints', undefined],
     [{ clearSiteData: true }, 'clear-site-data', '"cache","cookies","storage"'],
     [{ clearSiteData: ['*'] }, 'clear-site-data', '"*"'],
@@ -91,7 +102,14 @@ t.test('each header can be changed and left out', async t => {
 })
 
 t.test('permissions are laid over the default', async t => {
-  const policy = compile({ permissionsPolicy: { geolocation: ['self', 'https://maps.example.com'], camera: ['*'], 'interest-cohort': false, 'new-feature': [] } })['permissions-policy'] ?? ''
+  const policy = compile({
+    permissionsPolicy: {
+      geolocation: ['self', 'https://maps.example.com'],
+      camera: ['*'],
+      'interest-cohort': false,
+      'new-feature': []
+    }
+  })['permissions-policy'] ?? ''
   const features = policy.split(', ')
   t.ok(features.includes('geolocation=(self "https://maps.example.com")'))
   t.ok(features.includes('camera=*'))
@@ -117,19 +135,22 @@ t.test('an enforced policy and a candidate side by side', async t => {
     contentSecurityPolicyReportOnly: { directives: { 'img-src': ["'self'"], 'form-action': false, 'report-to': 'csp' } }
   })
   t.equal(headers['content-security-policy'], "default-src 'none';frame-ancestors 'none';base-uri 'none';form-action 'none'")
-  t.equal(headers['content-security-policy-report-only'], "default-src 'none';frame-ancestors 'none';base-uri 'none';img-src 'self';report-to csp")
+  t.equal(headers['content-security-policy-report-only'],
+    "default-src 'none';frame-ancestors 'none';base-uri 'none';img-src 'self';report-to csp")
 })
 
 t.test('Cache-Control', async t => {
   const outcome = (options: EffectiveHeaders) => {
     const table = compileHeaders(options, production)
     const plan = (isPublic: boolean, isRoute = true) => headSets(table, { isPublic, isRoute }).http
-    return [plan(false).success, plan(true).success, plan(true).error, plan(false).error, plan(true, false).success].map(({ pairs }) => pairs[0]?.[1])
+    return [plan(false).success, plan(true).success, plan(true).error, plan(false).error,
+      plan(true, false).success].map(({ pairs }) => pairs[0]?.[1])
   }
   const noStore = 'no-store, max-age=0'
   t.same(outcome({}), [noStore, undefined, noStore, noStore, noStore])
   t.same(outcome({ cacheControl: 'private, max-age=5' }), ['private, max-age=5', undefined, noStore, noStore, noStore])
-  t.same(outcome(mergeHeaders({}, { cacheControl: 'public, max-age=60' })), ['public, max-age=60', 'public, max-age=60', noStore, noStore, noStore])
+  t.same(outcome(mergeHeaders({}, { cacheControl: 'public, max-age=60' })),
+    ['public, max-age=60', 'public, max-age=60', noStore, noStore, noStore])
   t.same(outcome({ cacheControl: false }), [undefined, undefined, undefined, undefined, undefined])
 })
 
@@ -139,8 +160,12 @@ t.test('a route is laid over the application, one statement at a time', async t 
     permissionsPolicy: { camera: ['self'] },
     referrerPolicy: 'origin'
   }
-  const headers = compile(mergeHeaders(base, { contentSecurityPolicy: { directives: { imgSrc: ["'self'"] } }, permissionsPolicy: { microphone: ['self'] } }))
-  t.equal(headers['content-security-policy'], "default-src 'none';frame-ancestors 'none';base-uri 'none';form-action 'none';connect-src 'self';img-src 'self'",
+  const headers = compile(mergeHeaders(base, {
+    contentSecurityPolicy: { directives: { imgSrc: ["'self'"] } },
+    permissionsPolicy: { microphone: ['self'] }
+  }))
+  t.equal(headers['content-security-policy'],
+    "default-src 'none';frame-ancestors 'none';base-uri 'none';form-action 'none';connect-src 'self';img-src 'self'",
     'helmetjs/helmet#487: a directive of the route does not drop the others')
   t.match(headers['permissions-policy'], /camera=\(self\)/)
   t.match(headers['permissions-policy'], /microphone=\(self\)/)
@@ -149,8 +174,11 @@ t.test('a route is laid over the application, one statement at a time', async t 
   const page = compile(mergeHeaders(base, { profile: 'html' }))
   t.match(page['content-security-policy'], /default-src 'self'.*connect-src 'self'/)
   t.equal(compile(mergeHeaders(base, { contentSecurityPolicy: false }))['content-security-policy'], undefined)
-  t.match(compile(mergeHeaders({ contentSecurityPolicy: false }, { contentSecurityPolicy: {} }))['content-security-policy'], /default-src 'none'/)
-  t.match(compile(mergeHeaders({ contentSecurityPolicy: { directives: { 'img-src': 'https://a.example' } } }, { contentSecurityPolicy: { directives: { imgSrc: 'https://b.example' } } }))['content-security-policy'], /img-src https:\/\/b\.example$/)
+  t.match(compile(mergeHeaders({ contentSecurityPolicy: false }, { contentSecurityPolicy: {} }))['content-security-policy'],
+    /default-src 'none'/)
+  t.match(compile(mergeHeaders({ contentSecurityPolicy: { directives: { 'img-src': 'https://a.example' } } },
+    { contentSecurityPolicy: { directives: { imgSrc: 'https://b.example' } } }))['content-security-policy'],
+  /img-src https:\/\/b\.example$/)
 })
 
 t.test('nonces', async t => {
@@ -207,7 +235,8 @@ t.test('mistakes stop the boot', async t => {
     [csp({ 'default-src': ['*'] }), 'SECURE_API_HEADERS_CSP_UNSAFE headers.contentSecurityPolicy'],
     [csp({ 'report-to': 'csp' }), `SECURE_API_HEADERS_REPORTING_ENDPOINT ${at('report-to')}`],
     [csp({ 'img-src': [] }, { contentSecurityPolicy: { directives: { 'img-src': [''] } } }), `SECURE_API_OPTION_EMPTY ${at('img-src')}[0]`],
-    [{ contentSecurityPolicyReportOnly: { directives: { 'img-src': ["'self'"] } } }, 'SECURE_API_HEADERS_CSP_REPORT_ONLY_WITHOUT_ENDPOINT headers.contentSecurityPolicyReportOnly'],
+    [{ contentSecurityPolicyReportOnly: { directives: { 'img-src': ["'self'"] } } },
+      'SECURE_API_HEADERS_CSP_REPORT_ONLY_WITHOUT_ENDPOINT headers.contentSecurityPolicyReportOnly'],
     [{ contentSecurityPolicyReportOnly: {} }, 'SECURE_API_OPTION_MISSING headers.contentSecurityPolicyReportOnly.directives'],
     [{ reportingEndpoints: { csp: 'http://r.example' } }, 'SECURE_API_HEADERS_REPORTING_ENDPOINT headers.reportingEndpoints.csp'],
     [{ reportingEndpoints: { csp: '//r.example' } }, 'SECURE_API_HEADERS_REPORTING_ENDPOINT headers.reportingEndpoints.csp'],
@@ -225,7 +254,8 @@ t.test('mistakes stop the boot', async t => {
     [{ referrerPolicy: 'none' }, 'SECURE_API_OPTION_VALUE headers.referrerPolicy'],
     [{ permissionsPolicy: { Camera: [] } }, 'SECURE_API_HEADERS_PERMISSIONS_POLICY headers.permissionsPolicy.Camera'],
     [{ permissionsPolicy: { camera: ["'self'"] } }, 'SECURE_API_HEADERS_PERMISSIONS_POLICY headers.permissionsPolicy.camera'],
-    [{ permissionsPolicy: { camera: ['https://a.example", x=("'] } }, 'SECURE_API_HEADERS_PERMISSIONS_POLICY headers.permissionsPolicy.camera'],
+    [{ permissionsPolicy: { camera: ['https://a.example", x=("'] } },
+      'SECURE_API_HEADERS_PERMISSIONS_POLICY headers.permissionsPolicy.camera'],
     [{ cacheControl: 'nostore' }, 'SECURE_API_HEADERS_CACHE_CONTROL headers.cacheControl'],
     [{ cacheControl: 'no-store\r\nset-cookie: a=b' }, 'SECURE_API_HEADERS_VALUE_CHARS headers'],
     [csp({ 'img-src': ['https://a.example\r\nx: y'] }), 'SECURE_API_HEADERS_VALUE_CHARS headers'],
@@ -241,11 +271,13 @@ t.test('all mistakes are told at once', async t => {
 
 t.test('what is sound passes', async t => {
   const table: Array<[options: object, context?: HeadersContext]> = [
-    [{}], [{ profile: 'html' }], [{ hsts: false }, { environment: 'production', secure: false }], [{}, { environment: 'production', secure: false }],
+    [{}], [{ profile: 'html' }], [{ hsts: false }, { environment: 'production', secure: false }],
+    [{}, { environment: 'production', secure: false }],
     [{ hsts: { maxAge: '5 minutes' } }], [{ hsts: { maxAge: 0 } }], [{ hsts: { maxAge: 31_536_000_000, preload: true } }],
     [{ hsts: {} }, { environment: 'development', secure: false }],
     [{ reportingEndpoints: { csp: 'http://127.0.0.1:3000/csp' } }, { environment: 'development', secure: false }],
-    [csp({ 'report-to': 'csp', 'report-uri': '/csp', sandbox: ['allow-scripts'], 'require-trusted-types-for': ["'script'"] }, { reportingEndpoints: { csp: '/csp' } })],
+    [csp({ 'report-to': 'csp', 'report-uri': '/csp', sandbox: ['allow-scripts'], 'require-trusted-types-for': ["'script'"] },
+      { reportingEndpoints: { csp: '/csp' } })],
     [csp({ 'script-src': ["'unsafe-inline'"] }, { dangerouslyAllowUnsafeScripts: true })],
     [csp({ 'script-src': ["'unsafe-inline'", "'nonce-abc'"] })], [csp({ 'style-src': ["'unsafe-inline'"] })],
     [{ contentSecurityPolicy: { directives: { 'script-src': ["'unsafe-inline'"] }, nonces: true } }],
@@ -259,8 +291,10 @@ t.test('routes', async t => {
   t.same(routeCodes({}, { hsts: false }), ['SECURE_API_OPTION_UNKNOWN route.hsts'], 'it holds for the host, not for a route')
   t.same(routeCodes({}, null), ['SECURE_API_OPTION_TYPE route'])
   t.same(routeCodes({}, { clearSiteData: [] }), ['SECURE_API_OPTION_EMPTY route.clearSiteData'])
-  t.same(routeCodes({}, { contentSecurityPolicy: { directives: { imgSrc: [], 'img-src': [] } } }), ['SECURE_API_HEADERS_CSP_DUPLICATE route.contentSecurityPolicy.directives'])
-  t.same(routeCodes({ frameOptions: 'deny' }, { contentSecurityPolicy: { directives: { frameAncestors: ["'self'"] } } }), ['SECURE_API_HEADERS_CONFLICT route.frameOptions'])
+  t.same(routeCodes({}, { contentSecurityPolicy: { directives: { imgSrc: [], 'img-src': [] } } }),
+    ['SECURE_API_HEADERS_CSP_DUPLICATE route.contentSecurityPolicy.directives'])
+  t.same(routeCodes({ frameOptions: 'deny' }, { contentSecurityPolicy: { directives: { frameAncestors: ["'self'"] } } }),
+    ['SECURE_API_HEADERS_CONFLICT route.frameOptions'])
 })
 
 t.test('properties of whatever passes validation', async t => {
@@ -268,7 +302,8 @@ t.test('properties of whatever passes validation', async t => {
     { arbitrary: fc.constantFrom("'self'", "'none'", 'https://a.example', 'data:', 'no-store', 'self', '*', 'csp', '/csp'), weight: 8 },
     { arbitrary: fc.string({ unit: 'binary', maxLength: 12 }), weight: 1 }, { arbitrary: fc.constantFrom('a\r\nb: c', 'a\nb'), weight: 1 }
   )
-  const directives = fc.dictionary(fc.constantFrom('img-src', 'default-src', 'connectSrc', 'report-to', 'frame-ancestors', 'x'), fc.oneof(fc.boolean(), text, fc.array(text, { maxLength: 2 })), { maxKeys: 2 })
+  const directives = fc.dictionary(fc.constantFrom('img-src', 'default-src', 'connectSrc', 'report-to', 'frame-ancestors', 'x'),
+    fc.oneof(fc.boolean(), text, fc.array(text, { maxLength: 2 })), { maxKeys: 2 })
   const options = fc.record({
     profile: fc.constantFrom('api', 'html'),
     contentSecurityPolicy: fc.oneof(fc.constant(false), fc.record({ directives, nonces: fc.boolean() })),

@@ -16,7 +16,13 @@ const plan: HeadSet = Object.freeze({
   remove: new Set(['server', 'x-powered-by'])
 })
 const cors = headPart([['access-control-allow-origin', 'https://app.example.com'], ['vary', 'Origin']])
-const ours = { 'x-frame-options': 'DENY', 'x-content-type-options': 'nosniff', 'access-control-allow-origin': 'https://app.example.com', vary: 'Origin', ratelimit: '"read";r=1;t=2' }
+const ours = {
+  'x-frame-options': 'DENY',
+  'x-content-type-options': 'nosniff',
+  'access-control-allow-origin': 'https://app.example.com',
+  vary: 'Origin',
+  ratelimit: '"read";r=1;t=2'
+}
 const ignored = new Set(['date', 'connection', 'keep-alive', 'content-length', 'transfer-encoding'])
 
 type Answer = (response: ServerResponse) => void
@@ -37,7 +43,13 @@ async function answers (answer: Answer): Promise<Record<string, unknown>[]> {
     server.close()
     const names = message.rawHeaders.filter((_, index) => index % 2 === 0).map(name => name.toLowerCase())
     const twice = names.filter((name, index) => name !== 'set-cookie' && names.indexOf(name) !== index)
-    return { ...Object.fromEntries(Object.entries(message.headers).filter(([name]) => !ignored.has(name))), status: message.statusCode, reason: message.statusMessage, body, twice }
+    return {
+      ...Object.fromEntries(Object.entries(message.headers).filter(([name]) => !ignored.has(name))),
+      status: message.statusCode,
+      reason: message.statusMessage,
+      body,
+      twice
+    }
   }))
 }
 
@@ -45,27 +57,38 @@ const ok = { ...ours, 'cache-control': 'private', status: 200, reason: 'OK', bod
 const cases: readonly (readonly [string, Answer, object])[] = [
   ['an object', r => r.writeHead(200, { 'content-type': 'text/plain' }).end('done'), { ...ok, 'content-type': 'text/plain' }],
   ['a list', r => r.writeHead(200, ['Content-Type', 'text/plain']).end('done'), { ...ok, 'content-type': 'text/plain' }],
-  ['pairs', r => r.writeHead(200, [['Content-Type', 'text/plain']] as unknown as string[]).end('done'), { ...ok, 'content-type': 'text/plain' }],
-  ['a reason', r => r.writeHead(202, 'Later', { 'content-type': 'text/plain' }).end('done'), { ...ok, status: 202, reason: 'Later', 'content-type': 'text/plain' }],
+  ['pairs', r => r.writeHead(200, [['Content-Type', 'text/plain']] as unknown as string[]).end('done'),
+    { ...ok, 'content-type': 'text/plain' }],
+  ['a reason', r => r.writeHead(202, 'Later', { 'content-type': 'text/plain' }).end('done'),
+    { ...ok, status: 202, reason: 'Later', 'content-type': 'text/plain' }],
   ['a reason alone', r => r.writeHead(202, 'Later').end('done'), { ...ok, status: 202, reason: 'Later' }],
   ['nothing', r => r.writeHead(200).end('done'), ok],
   ['a hijacked end', r => r.end('done'), ok],
   ['a hijacked write', r => { r.write('do'); r.end('ne') }, ok],
   ['flushed', r => { r.flushHeaders(); r.end('done') }, ok],
   ['an error', r => r.writeHead(500, {}).end('done'), { ...ok, status: 500, reason: 'Internal Server Error', 'cache-control': 'no-store' }],
-  ['its own caching', r => r.writeHead(404, { 'cache-control': 'max-age=1' }).end('done'), { ...ok, status: 404, reason: 'Not Found', 'cache-control': 'max-age=1' }],
-  ['its own caching in capitals', r => r.writeHead(200, { 'Cache-Control': 'max-age=1' }).end('done'), { ...ok, 'cache-control': 'max-age=1' }],
-  ['one of ours replaced', r => r.writeHead(200, { 'X-Frame-Options': 'SAMEORIGIN' }).end('done'), { ...ok, 'x-frame-options': 'SAMEORIGIN' }],
+  ['its own caching', r => r.writeHead(404, { 'cache-control': 'max-age=1' }).end('done'),
+    { ...ok, status: 404, reason: 'Not Found', 'cache-control': 'max-age=1' }],
+  ['its own caching in capitals', r => r.writeHead(200, { 'Cache-Control': 'max-age=1' }).end('done'),
+    { ...ok, 'cache-control': 'max-age=1' }],
+  ['one of ours replaced', r => r.writeHead(200, { 'X-Frame-Options': 'SAMEORIGIN' }).end('done'),
+    { ...ok, 'x-frame-options': 'SAMEORIGIN' }],
   ['one of this response replaced', r => r.writeHead(200, { ratelimit: 'none' }).end('done'), { ...ok, ratelimit: 'none' }],
-  ['one of ours replaced on the raw response', r => { r.setHeader('X-Frame-Options', 'SAMEORIGIN'); r.end('done') }, { ...ok, 'x-frame-options': 'SAMEORIGIN' }],
+  ['one of ours replaced on the raw response', r => { r.setHeader('X-Frame-Options', 'SAMEORIGIN'); r.end('done') },
+    { ...ok, 'x-frame-options': 'SAMEORIGIN' }],
   ['Vary', r => r.writeHead(200, { vary: 'Accept-Encoding' }).end('done'), { ...ok, vary: 'Origin, Accept-Encoding' }],
-  ['Vary on the raw response', r => { r.setHeader('Vary', 'Accept'); r.writeHead(200, { vary: 'Accept-Encoding' }).end('done') }, { ...ok, vary: 'Origin, Accept, Accept-Encoding' }],
+  ['Vary on the raw response', r => { r.setHeader('Vary', 'Accept'); r.writeHead(200, { vary: 'Accept-Encoding' }).end('done') },
+    { ...ok, vary: 'Origin, Accept, Accept-Encoding' }],
   ['telltales', r => { r.setHeader('X-Powered-By', 'me'); r.writeHead(200, { Server: 'mine' }).end('done') }, ok],
   ['telltales in a list', r => r.writeHead(200, ['Server', 'mine', 'X-Powered-By', 'me']).end('done'), ok],
   ['a telltale alone', r => r.writeHead(200, { server: 'mine' }).end('done'), ok],
   ['cookies', r => { r.writeHead(200, { 'set-cookie': ['a=1', 'b=2'] }); r.end('done') }, { ...ok, 'set-cookie': ['a=1', 'b=2'] }],
-  ['cookies beside one of ours', r => { r.writeHead(200, { 'set-cookie': ['a=1', 'b=2'], 'x-frame-options': 'DENY' }); r.end('done') }, { ...ok, 'set-cookie': ['a=1', 'b=2'] }],
-  ['cookies on the raw response', r => { r.setHeader('set-cookie', ['a=1', 'b=2']); r.writeHead(200, { 'content-type': 'text/plain' }).end('done') }, { ...ok, 'set-cookie': ['a=1', 'b=2'], 'content-type': 'text/plain' }]
+  ['cookies beside one of ours', r => { r.writeHead(200, { 'set-cookie': ['a=1', 'b=2'], 'x-frame-options': 'DENY' }); r.end('done') },
+    { ...ok, 'set-cookie': ['a=1', 'b=2'] }],
+  ['cookies on the raw response', r => {
+    r.setHeader('set-cookie', ['a=1', 'b=2']); r.writeHead(200,
+      { 'content-type': 'text/plain' }).end('done')
+  }, { ...ok, 'set-cookie': ['a=1', 'b=2'], 'content-type': 'text/plain' }]
 ]
 
 for (const [name, answer, expected] of cases) {
@@ -148,6 +171,9 @@ t.test('15 B2: after a head that could not be written the next one has our heade
       response.writeHead(500, { 'x-a': '1' })
       response.end()
     })
-    for (const answer of found) t.match(answer, { ...ours, status: 500, 'x-a': '1', 'cache-control': 'no-store', twice: [] }, JSON.stringify(headers))
+    for (const answer of found) {
+      t.match(answer, { ...ours, status: 500, 'x-a': '1', 'cache-control': 'no-store', twice: [] },
+        JSON.stringify(headers))
+    }
   }
 })

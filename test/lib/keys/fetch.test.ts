@@ -2,7 +2,10 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { discoverKeySetUrl, FetchFailure, fetchDocument, MAX_DOCUMENT_BYTES, metadataUrls, type FetchDocument } from '../../../lib/keys/index.ts'
+import {
+  discoverKeySetUrl, FetchFailure, fetchDocument, MAX_DOCUMENT_BYTES, metadataUrls,
+  type FetchDocument
+} from '../../../lib/keys/index.ts'
 import { startIssuer } from './fixtures.ts'
 
 /** The reason of a failure. */
@@ -82,7 +85,8 @@ t.test('a body of 64 MB is left after 512 KiB', async t => {
 
 t.test('the limit for the size is exact, and a declared length is believed', async t => {
   const body = (length: number) => `"${'x'.repeat(length - 2)}"`
-  const chunked = (text: string) => `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`
+  const chunked = (text: string) =>
+    `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`
   const fits = await startRaw(t, socket => socket.end(chunked(body(MAX_DOCUMENT_BYTES))))
   t.equal(String(await fetchDocument(fits, { timeout: 5000 })).length, MAX_DOCUMENT_BYTES - 2)
   const over = await startRaw(t, socket => socket.end(chunked(body(MAX_DOCUMENT_BYTES + 1))))
@@ -104,7 +108,8 @@ t.test('what is not HTTP, or breaks off, or never ends', async t => {
     ['silent in the body', 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n[1', false, 'timeout'],
     ['only 1xx', 'HTTP/1.1 103 Early Hints\r\n\r\n', false, 'timeout'],
     ['protocol switch', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n', false, 'transport'],
-    ['compressed although identity was asked for', 'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00', false, 'parse'],
+    ['compressed although identity was asked for',
+      'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00', false, 'parse'],
     ['not UTF-8', 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"\xff"', false, 'parse'],
     ['nothing', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', false, 'parse']
   ]
@@ -116,7 +121,8 @@ t.test('what is not HTTP, or breaks off, or never ends', async t => {
   t.match(await failure(fetchDocument('https://127.0.0.1:1/', { timeout: 5000 })), { reason: 'transport' }, 'nobody listens')
   t.match(await failure(fetchDocument('no url', { timeout: 5000 })), { reason: 'url' })
   const plain = await startIssuer(t)
-  t.match(await failure(fetchDocument(plain.jwksUri.replace('http:', 'https:'), { timeout: 5000 })), { reason: 'transport' }, 'no TLS there')
+  t.match(await failure(fetchDocument(plain.jwksUri.replace('http:', 'https:'), { timeout: 5000 })), { reason: 'transport' },
+    'no TLS there')
 })
 
 t.test('a signal ends it, with the reason that the signal has', async t => {
@@ -126,7 +132,8 @@ t.test('a signal ends it, with the reason that the signal has', async t => {
   const running = failure(fetchDocument(issuer.jwksUri, { timeout: 5000, signal: controller.signal }))
   controller.abort(new FetchFailure('issuer'))
   t.match(await running, { reason: 'issuer' })
-  t.match(await failure(fetchDocument(issuer.jwksUri, { timeout: 5000, signal: AbortSignal.abort() })), { reason: 'transport' }, 'aborted before')
+  t.match(await failure(fetchDocument(issuer.jwksUri, { timeout: 5000, signal: AbortSignal.abort() })), { reason: 'transport' },
+    'aborted before')
 })
 
 t.test('a connection that is given up is closed', async t => {
@@ -140,9 +147,13 @@ t.test('a connection that is given up is closed', async t => {
 })
 
 t.test('metadata addresses', async t => {
-  t.same(metadataUrls('https://a.example'), ['https://a.example/.well-known/openid-configuration', 'https://a.example/.well-known/oauth-authorization-server'])
-  t.same(metadataUrls('https://a.example/'), ['https://a.example/.well-known/openid-configuration', 'https://a.example/.well-known/oauth-authorization-server'])
-  t.same(metadataUrls('https://a.example:8443/realms/x/'), ['https://a.example:8443/realms/x/.well-known/openid-configuration', 'https://a.example:8443/.well-known/oauth-authorization-server/realms/x'])
+  t.same(metadataUrls('https://a.example'), ['https://a.example/.well-known/openid-configuration',
+    'https://a.example/.well-known/oauth-authorization-server'])
+  t.same(metadataUrls('https://a.example/'), ['https://a.example/.well-known/openid-configuration',
+    'https://a.example/.well-known/oauth-authorization-server'])
+  t.same(metadataUrls('https://a.example:8443/realms/x/'),
+    ['https://a.example:8443/realms/x/.well-known/openid-configuration',
+      'https://a.example:8443/.well-known/oauth-authorization-server/realms/x'])
 })
 
 t.test('discovers by OpenID Connect, and by RFC 8414 where that is not offered', async t => {

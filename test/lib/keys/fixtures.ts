@@ -87,7 +87,8 @@ export async function present (ring: KeySource, token: string): Promise<200 | 40
     const known = ring.peek(kid, alg)
     const keys = known !== undefined && known.length > 0 ? known : await ring.find(kid, alg)
     const input = Buffer.from(`${header}.${payload}`)
-    const good = keys.some(({ key, active }) => active && verify('sha256', input, { key, dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url')))
+    const good = keys.some(({ key, active }) => active &&
+      verify('sha256', input, { key, dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url')))
     return good ? 200 : 401
   } catch (error) {
     if (error instanceof KeysUnavailable) return 503

@@ -2,7 +2,10 @@ import { checkPrimeSync, generateKeyPairSync, randomBytes, type JsonWebKey } fro
 import fc from 'fast-check'
 import t from 'tap'
 import { check, Problems } from '../../../lib/config/index.ts'
-import { algorithms, checkInlineKeys, checkIssuerUrl, checkKeySetUrl, importKeys, isSecureUrl, KeysOptionsSchema, resolveKeysOptions, validateKeys, type DropReason } from '../../../lib/keys/index.ts'
+import {
+  algorithms, checkInlineKeys, checkIssuerUrl, checkKeySetUrl, importKeys, isSecureUrl, KeysOptionsSchema, resolveKeysOptions,
+  validateKeys, type DropReason
+} from '../../../lib/keys/index.ts'
 import { ecKey, kidsOf } from './fixtures.ts'
 
 const publicJwk = (pair: { publicKey: { export (options: { format: 'jwk' }): JsonWebKey } }) => pair.publicKey.export({ format: 'jwk' })
@@ -34,7 +37,8 @@ t.test('imports what may verify signatures, for the algorithms of its type', asy
     t.same(keys[0]?.algorithms, expected, name)
     t.same(dropped, [], name)
   }
-  t.same(importKeys({ keys: [rsa] }, ['ES256', 'PS256', 'RS256']).keys[0]?.algorithms, ['PS256', 'RS256'], 'only those of the configuration')
+  t.same(importKeys({ keys: [rsa] }, ['ES256', 'PS256', 'RS256']).keys[0]?.algorithms, ['PS256', 'RS256'],
+    'only those of the configuration')
 })
 
 t.test('drops what may not, with the reason', async t => {
@@ -119,7 +123,8 @@ t.test('equal keys have equal identities, however they are written', async t => 
 
 t.test('never throws, whatever the document is', async t => {
   const member = fc.constantFrom('kty', 'crv', 'kid', 'alg', 'use', 'key_ops', 'n', 'e', 'x', 'y', '__proto__')
-  const value = fc.oneof(fc.jsonValue(), fc.constantFrom('RSA', 'EC', 'OKP', 'oct', 'P-256', 'Ed25519', 'ES256', 'sig', ['verify'], rsa.n, rsa.e, ec.x, ec.y, ed.x))
+  const value = fc.oneof(fc.jsonValue(), fc.constantFrom('RSA', 'EC', 'OKP', 'oct', 'P-256', 'Ed25519', 'ES256', 'sig', ['verify'], rsa.n,
+    rsa.e, ec.x, ec.y, ed.x))
   const jwk = fc.array(fc.tuple(member, value)).map(entries => Object.fromEntries(entries))
   const document = fc.oneof(fc.jsonValue(), fc.record({ keys: fc.oneof(fc.jsonValue(), fc.array(fc.oneof(jwk, fc.jsonValue()))) }))
   fc.assert(fc.property(document, value => {
@@ -136,7 +141,8 @@ t.test('inline keys: every key that cannot be used is a mistake', async t => {
     return codes(problems)
   }
   t.same(found({ keys: [rsa, { ...ec, kid: 'a' }] }), [])
-  t.same(found({ keys: [rsa, rsa1024, { ...ec, d: 'AAAA' }] }), ['SECURE_API_JWKS_KEY auth.jwks.keys[1]', 'SECURE_API_JWKS_KEY auth.jwks.keys[2]'])
+  t.same(found({ keys: [rsa, rsa1024, { ...ec, d: 'AAAA' }] }),
+    ['SECURE_API_JWKS_KEY auth.jwks.keys[1]', 'SECURE_API_JWKS_KEY auth.jwks.keys[2]'])
   t.same(found({ keys: [ed] }), ['SECURE_API_JWKS_KEY auth.jwks.keys[0]', 'SECURE_API_JWKS_EMPTY auth.jwks'])
   t.same(found({ keys: [] }), ['SECURE_API_JWKS_EMPTY auth.jwks'])
   t.same(found(rsa), ['SECURE_API_JWKS_EMPTY auth.jwks'], 'a single JWK is no set')
@@ -147,12 +153,15 @@ t.test('inline keys: every key that cannot be used is a mistake', async t => {
 
 t.test('addresses: https, or http that stays on this machine', async t => {
   for (const url of ['https://a.example', 'https://a.example:8443/x?y', 'https://10.0.0.1/jwks']) t.ok(isSecureUrl(url, false), url)
-  for (const url of ['http://localhost:3000', 'http://127.0.0.1', 'http://127.9.9.9/a', 'http://127.1/', 'http://0x7f000001/', 'http://[::1]:80/']) {
+  for (const url of ['http://localhost:3000', 'http://127.0.0.1', 'http://127.9.9.9/a', 'http://127.1/', 'http://0x7f000001/',
+    'http://[::1]:80/']) {
     t.ok(isSecureUrl(url, true), url)
     t.notOk(isSecureUrl(url, false), url)
   }
-  const never = ['http://a.example', 'http://localhost.a.example', 'http://127.0.0.1.a.example', 'http://a.localhost.example', 'http://0.0.0.0', 'http://[::2]',
-    'http://10.0.0.1', 'http://[::ffff:8.8.8.8]', 'ftp://localhost', 'file:///etc/passwd', 'data:application/json,{}', 'https://u:p@a.example', 'http://u@127.0.0.1', 'localhost', '', '//a.example']
+  const never = ['http://a.example', 'http://localhost.a.example', 'http://127.0.0.1.a.example', 'http://a.localhost.example',
+    'http://0.0.0.0', 'http://[::2]',
+    'http://10.0.0.1', 'http://[::ffff:8.8.8.8]', 'ftp://localhost', 'file:///etc/passwd', 'data:application/json,{}',
+    'https://u:p@a.example', 'http://u@127.0.0.1', 'localhost', '', '//a.example']
   for (const url of never) t.notOk(isSecureUrl(url, true), url)
 })
 
@@ -166,14 +175,16 @@ t.test('addresses in the configuration', async t => {
   t.same(found('http://localhost', true), [])
   t.same(found('http://localhost'), ['SECURE_API_URL_INSECURE'])
   t.same(found('http://a.example', true), ['SECURE_API_URL_INSECURE'])
-  for (const url of ['a.example', 'ws://a.example', 'https://u:p@a.example', 'https://a.example?x', 'https://a.example/?', 'https://a.example#']) t.same(found(url), ['SECURE_API_URL_INVALID'], url)
+  for (const url of ['a.example', 'ws://a.example', 'https://u:p@a.example', 'https://a.example?x', 'https://a.example/?',
+    'https://a.example#']) t.same(found(url), ['SECURE_API_URL_INVALID'], url)
   t.same(found('https://a.example/jwks?v=2', false, checkKeySetUrl), [])
   t.same(found('http://a.example/jwks', true, checkKeySetUrl), ['SECURE_API_URL_INSECURE'])
 })
 
 t.test('options: defaults and limits', async t => {
   t.same(resolveKeysOptions(), { refresh: 600_000, cooldown: 30_000, maxStale: 86_400_000, timeout: 5000 })
-  t.same(resolveKeysOptions({ refresh: '20 seconds', timeout: 250 }), { refresh: 20_000, cooldown: 20_000, maxStale: 86_400_000, timeout: 250 })
+  t.same(resolveKeysOptions({ refresh: '20 seconds', timeout: 250 }),
+    { refresh: 20_000, cooldown: 20_000, maxStale: 86_400_000, timeout: 250 })
   const found = (options: object, environment: 'production' | 'development' = 'production') => {
     const problems = new Problems()
     check(KeysOptionsSchema, options, 'keys', problems)
@@ -183,19 +194,26 @@ t.test('options: defaults and limits', async t => {
   t.same(found({}), [])
   t.same(found({ refresh: '24 hours', cooldown: '1 hour', maxStale: '7 days', timeout: '30 seconds' }), [])
   t.same(found({ refresh: 5, cooldown: 5, maxStale: 5, timeout: 5 }, 'development'), [])
-  t.same(found({ refresh: 0, timeout: '31 seconds' }, 'development'), ['SECURE_API_OPTION_RANGE keys.refresh', 'SECURE_API_OPTION_RANGE keys.timeout'])
+  t.same(found({ refresh: 0, timeout: '31 seconds' }, 'development'),
+    ['SECURE_API_OPTION_RANGE keys.refresh', 'SECURE_API_OPTION_RANGE keys.timeout'])
   t.same(found({ refresh: '9 seconds' }), ['SECURE_API_OPTION_RANGE keys.refresh'])
-  t.same(found({ cooldown: '999 ms', maxStale: '8 days', timeout: 99 }), ['SECURE_API_OPTION_RANGE keys.cooldown', 'SECURE_API_OPTION_RANGE keys.maxStale', 'SECURE_API_OPTION_RANGE keys.timeout'])
+  t.same(found({ cooldown: '999 ms', maxStale: '8 days', timeout: 99 }),
+    ['SECURE_API_OPTION_RANGE keys.cooldown', 'SECURE_API_OPTION_RANGE keys.maxStale', 'SECURE_API_OPTION_RANGE keys.timeout'])
   t.same(found({ maxStale: '9 minutes' }), ['SECURE_API_OPTION_CONFLICT keys.maxStale'])
   t.same(found({ cooldown: '11 minutes' }), ['SECURE_API_OPTION_CONFLICT keys.cooldown'])
-  t.same(found({ refresh: 'soon', maxStale: '9 minutes' }), ['SECURE_API_OPTION_VALUE keys.refresh', 'SECURE_API_OPTION_CONFLICT keys.maxStale'])
+  t.same(found({ refresh: 'soon', maxStale: '9 minutes' }),
+    ['SECURE_API_OPTION_VALUE keys.refresh', 'SECURE_API_OPTION_CONFLICT keys.maxStale'])
   t.same(found({ coolDown: 5 }), ['SECURE_API_OPTION_UNKNOWN keys.coolDown'])
 })
 
 t.test('14 B3: RSA keys with the fingerprint of CVE-2017-15361 are dropped, and no ordinary one is', t => {
   const small = Array.from({ length: 166 }, (_, index) => BigInt(index + 2)).filter((n, _, all) => !all.some(m => m < n && n % m === 0n))
   const product = small.reduce((a, b) => a * b)
-  const power = (exponent: bigint) => { let result = 1n; for (let i = 0n; i < exponent; i++) result = result * 65537n % product; return result }
+  const power = (exponent: bigint) => {
+    let result = 1n
+    for (let i = 0n; i < exponent; i++) result = result * 65537n % product
+    return result
+  }
   const prime = (exponent: bigint) => {
     for (let k = (7n << 1021n) / product; ; k++) {
       if (checkPrimeSync(k * product + power(exponent))) return k * product + power(exponent)
@@ -211,9 +229,11 @@ t.test('14 B3: RSA keys with the fingerprint of CVE-2017-15361 are dropped, and 
 })
 
 t.test('15 C3: members that are null are absent: `"d": null` is no stolen key', async t => {
-  const written = Object.fromEntries(['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'alg', 'use', 'key_ops', 'kid', 'x5c'].map(name => [name, null]))
+  const written = Object.fromEntries(['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'alg', 'use', 'key_ops', 'kid',
+    'x5c'].map(name => [name, null]))
   const { keys, dropped } = importKeys({ keys: [{ ...ec, ...written }] }, algorithms)
   t.strictSame(dropped, [])
   t.match(keys, [{ kid: undefined, algorithms: ['ES256'] }])
-  t.strictSame(importKeys({ keys: [{ ...ec, ...written, d: '' }] }, algorithms).dropped.map(({ reason }) => reason), ['private'], 'an empty text is a private member')
+  t.strictSame(importKeys({ keys: [{ ...ec, ...written, d: '' }] }, algorithms).dropped.map(({ reason }) => reason), ['private'],
+    'an empty text is a private member')
 })

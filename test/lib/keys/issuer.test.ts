@@ -148,7 +148,8 @@ function unsigned (kid: string): string {
 t.test('a set that is poisoned: only its sound keys count', async t => {
   const { issuer, ring, events } = await start(t, { algorithms: ['RS256', 'ES256'] })
   const [sound] = issuer.jwks.keys
-  publish(issuer, [{ kty: 'oct', kid: 'secret', k: 'c2VjcmV0' }, { ...sound, kid: 'enc', use: 'enc' }, { ...sound, kid: 'd', d: 'AA' }, sound, null, { ...sound, kid: 'hs', alg: 'HS256' }])
+  publish(issuer, [{ kty: 'oct', kid: 'secret', k: 'c2VjcmV0' }, { ...sound, kid: 'enc', use: 'enc' }, { ...sound, kid: 'd', d: 'AA' },
+    sound, null, { ...sound, kid: 'hs', alg: 'HS256' }])
   t.equal(await ring.load(), true)
   t.same(ring.status().keys, [{ kid: 'key-1', algorithms: ['ES256'] }])
   t.same(events.flatMap(event => event.type === 'keys.dropped' ? [[event.kid, event.reason]] : []),

@@ -61,7 +61,14 @@ t.test('before and after the first load', async t => {
   t.same(kidsOf(ring.peek('a', 'ES256')), ['a'])
   t.same(ring.peek('b', 'ES256'), [], 'a set without that key')
   t.same(ring.peek('a', 'RS256'), [], 'a key for another algorithm')
-  t.same(ring.status(), { issuer: ISSUER, state: 'fresh', keys: [{ kid: 'a', algorithms: ['ES256'] }], lastSuccess: 1_000_000, nextRefresh: 1_080_000, fetches: 1 })
+  t.same(ring.status(), {
+    issuer: ISSUER,
+    state: 'fresh',
+    keys: [{ kid: 'a', algorithms: ['ES256'] }],
+    lastSuccess: 1_000_000,
+    nextRefresh: 1_080_000,
+    fetches: 1
+  })
   t.equal(await ring.load(), true)
   t.equal(provider.asked, 1, 'loaded once')
   t.same(types(), ['keys.loaded'])

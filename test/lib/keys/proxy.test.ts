@@ -11,7 +11,11 @@ import { authority, Certificates } from '../server/certificates.ts'
 
 const certificates = new Certificates(t.testdir({}))
 const company = certificates.issue({ name: 'Company CA', extensions: authority })
-const issue = (name: string) => certificates.issue({ name, issuer: company, extensions: ['basicConstraints=critical,CA:FALSE', `subjectAltName=DNS:${name}`] })
+const issue = (name: string) => certificates.issue({
+  name,
+  issuer: company,
+  extensions: ['basicConstraints=critical,CA:FALSE', `subjectAltName=DNS:${name}`]
+})
 const provider = issue('login.example.test')
 const URL_OF_KEYS = 'https://login.example.test/jwks'
 const jwks = { keys: [] }
@@ -30,7 +34,8 @@ async function listen (t: Test, server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-const startProvider = (t: Test, { cert, key } = provider, answer: http.RequestListener = (_request, response) => { response.end(JSON.stringify(jwks)) }) =>
+const startProvider = (t: Test, { cert, key } = provider,
+  answer: http.RequestListener = (_request, response) => { response.end(JSON.stringify(jwks)) }) =>
   listen(t, https.createServer({ cert, key }, answer))
 
 /** Passes bytes on to this port, whatever name is asked for. */
@@ -59,12 +64,14 @@ async function startProxy (t: Test, tunnel: Tunnel, { secured = false } = {}) {
 }
 
 const get = (fetch: FetchDocument, url = URL_OF_KEYS, timeout = 5000) => fetch(url, { timeout })
-const failure = (document: Promise<unknown>) => document.then(() => ({ reason: 'none' }), (error: { reason: string, status?: number }) => error)
+const failure = (document: Promise<unknown>) => document.then(() => ({ reason: 'none' }),
+  (error: { reason: string, status?: number }) => error)
 
 t.test('15 A6: keys come through a CONNECT proxy, with TLS up to the provider', async t => {
   const proxy = await startProxy(t, passTo(await startProvider(t)))
   t.strictSame(await get(fetchOver({ proxy: proxy.url, ca: company.cert })), jwks)
-  t.strictSame(await get(fetchOver({ proxy: proxy.url.replace('//', '//us%40er:p%3Ass@'), ca: company.certFile }), `${URL_OF_KEYS}?v=2`), jwks, 'an authority from a file')
+  t.strictSame(await get(fetchOver({ proxy: proxy.url.replace('//', '//us%40er:p%3Ass@'), ca: company.certFile }), `${URL_OF_KEYS}?v=2`),
+    jwks, 'an authority from a file')
   const [first, second] = proxy.asked
   t.strictSame(first, { url: 'login.example.test:443', host: 'login.example.test:443', credentials: undefined })
   t.equal(second?.credentials, `Basic ${Buffer.from('us@er:p:ss').toString('base64')}`)
@@ -84,7 +91,8 @@ t.test('15 A6: a proxy that plays the provider is found out', async t => {
 
 t.test('15 A6: a proxy that is reached over TLS', async t => {
   const { port } = await startProxy(t, passTo(await startProvider(t)), { secured: true })
-  t.match(await failure(get(fetchOver({ proxy: `https://127.0.0.1:${port}`, ca: company.cert }))), { reason: 'proxy' }, 'its certificate is for another name')
+  t.match(await failure(get(fetchOver({ proxy: `https://127.0.0.1:${port}`, ca: company.cert }))), { reason: 'proxy' },
+    'its certificate is for another name')
   const { cert, key } = certificates.issue({ issuer: company })
   const upstream = passTo(await startProvider(t))
   const server = https.createServer({ cert, key }).on('connect', (_request, client: Duplex, head: Buffer) => upstream(client, head))
@@ -107,7 +115,8 @@ t.test('15 A6: the variables HTTPS_PROXY and NO_PROXY, and what goes before them
   t.equal(await asks({ proxy: false }, { HTTPS_PROXY: proxy.url }), false)
   t.equal(await asks({}, { HTTP_PROXY: proxy.url, ALL_PROXY: proxy.url }), false)
   const direct = await listen(t, http.createServer((_request, response) => { response.end('{"a":1}') }))
-  t.strictSame(await get(fetchOver({ proxy: proxy.url }), `http://127.0.0.1:${direct}/`), { a: 1 }, 'http never leaves this machine by way of a proxy')
+  t.strictSame(await get(fetchOver({ proxy: proxy.url }), `http://127.0.0.1:${direct}/`), { a: 1 },
+    'http never leaves this machine by way of a proxy')
 })
 
 t.test('15 A6: every failure of a proxy is bounded, and leaves nothing open', async t => {
@@ -122,8 +131,12 @@ t.test('15 A6: every failure of a proxy is bounded, and leaves nothing open', as
     ['silent', () => {}, { reason: 'timeout' }],
     ['silent after the tunnel stands', client => { client.write('HTTP/1.1 200 OK\r\n\r\n') }, { reason: 'timeout' }],
     ['closed after the tunnel stands', client => { client.end('HTTP/1.1 200 OK\r\n\r\n') }, { reason: 'transport' }],
-    ['garbage in the tunnel', client => { client.write('HTTP/1.1 200 OK\r\n\r\n'); client.once('data', () => client.write('garbage, and no TLS')) }, { reason: 'transport' }],
-    ['cut in the handshake', (client, head) => { upstream(client, head); client.once('data', () => client.destroy()) }, { reason: 'transport' }]
+    ['garbage in the tunnel', client => {
+      client.write('HTTP/1.1 200 OK\r\n\r\n'); client.once('data',
+        () => client.write('garbage, and no TLS'))
+    }, { reason: 'transport' }],
+    ['cut in the handshake', (client, head) => { upstream(client, head); client.once('data', () => client.destroy()) },
+      { reason: 'transport' }]
   ]
   for (const [what, tunnel, expected] of cases) {
     const { url, server } = await startProxy(t, tunnel)
@@ -166,7 +179,8 @@ t.test('15 A6: a proxy or an authority that cannot be used stops the boot, and n
   for (const url of ['socks5://u:secret@proxy:1080', 'proxy', 'http://', 'http://u:secret%zz@proxy:3128']) {
     t.strictSame(told(problems => validateKeys({ proxy: url }, 'production', 'keys', problems)), ['SECURE_API_URL_INVALID keys.proxy'], url)
   }
-  t.strictSame(told(problems => checkProxyVariable(problems, { HTTPS_PROXY: 'socks5://u:secret@proxy:1080' })), ['SECURE_API_URL_INVALID HTTPS_PROXY'])
+  t.strictSame(told(problems => checkProxyVariable(problems, { HTTPS_PROXY: 'socks5://u:secret@proxy:1080' })),
+    ['SECURE_API_URL_INVALID HTTPS_PROXY'])
   t.strictSame(told(problems => checkProxyVariable(problems, { https_proxy: 'proxy.example.com:3128' })), [])
   t.strictSame(told(problems => checkProxyVariable(problems, {})), [])
   for (const ca of ['/does/not/exist.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----', company.key]) {

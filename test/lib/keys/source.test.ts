@@ -101,7 +101,8 @@ t.test('outage: known keys work, strangers get 401, one attempt for each cooldow
   t.same(await many(100, () => present(ring, token)), [200])
   t.same(await many(100, () => present(ring, signedBy('stranger'))), [401])
   t.equal(ring.status().fetches, 2)
-  t.match(events.at(-1), { type: 'keys.failed', reason: 'transport', found: 'UND_ERR_SOCKET', usable: true }, 'not bridged by the stale cache')
+  t.match(events.at(-1), { type: 'keys.failed', reason: 'transport', found: 'UND_ERR_SOCKET', usable: true },
+    'not bridged by the stale cache')
   pass(1_000_000)
   t.same(await many(100, () => present(ring, token)), [503], 'past maxStale')
   issuer.up()
@@ -124,7 +125,8 @@ t.test('down at the start: 503 at once, and the first request after the cooldown
 
 t.test('faults of the provider: bounded, and the keys in use stay', async t => {
   const faults = [
-    ['hang', 'timeout'], ['drip', 'timeout'], ['html', 'parse'], ['garbage', 'parse'], ['empty-set', 'transport'], [{ status: 500 }, 'parse']
+    ['hang', 'timeout'], ['drip', 'timeout'], ['html', 'parse'], ['garbage', 'parse'], ['empty-set', 'transport'],
+    [{ status: 500 }, 'parse']
   ] as const
   for (const [fault, reason] of faults) {
     const { issuer, ring, pass } = await start(t, { timeout: reason === 'timeout' ? 300 : 5000 })

@@ -14,7 +14,8 @@ t.test('Redis Cluster: one caller lies on one node, and limits hold across nodes
   })
   await cluster.ping()
 
-  const [user, address] = [compilePolicy('user', { limit: 10, window: 60_000 }), compilePolicy('address', { limit: 25, window: 60_000, algorithm: 'token-bucket' })]
+  const [user, address] = [compilePolicy('user', { limit: 10, window: 60_000 }),
+    compilePolicy('address', { limit: 25, window: 60_000, algorithm: 'token-bucket' })]
   const keys = Array.from({ length: 30 }, (_, index) => `caller${index}`)
   const together = await Promise.all(keys.map(key => limiter.consume([[user, key], [address, key]])))
   t.ok(together.every(outcome => !isUnavailable(outcome) && outcome.every(({ allowed, source }) => allowed && source === 'redis')))
@@ -27,6 +28,7 @@ t.test('Redis Cluster: one caller lies on one node, and limits hold across nodes
   const passed = outcomes.filter(outcome => !isUnavailable(outcome) && outcome.length === 2 && outcome.every(({ allowed }) => allowed))
   t.equal(passed.length, 25)
   const left = await Promise.all(outcomes.map((_, index) => limiter.peek(user, `other${index}`)))
-  t.equal(left.filter(outcome => !isUnavailable(outcome) && outcome.remaining === 9).length, 25, 'what was taken before a refusal is given back')
+  t.equal(left.filter(outcome => !isUnavailable(outcome) && outcome.remaining === 9).length, 25,
+    'what was taken before a refusal is given back')
   t.match(limiter.status(), { failures: 0, state: 'available' })
 })

@@ -4,7 +4,8 @@ import { Cluster as ValkeyCluster, Redis as Valkey } from 'iovalkey'
 import { createClient, createCluster } from 'redis'
 import t, { type Test } from 'tap'
 import {
-  compilePolicy, createLimiter, isUnavailable, MemoryStore, type Charge, type Decision, type Limit, type Limiter, type LimiterEvent, type LimitOutcome, type LimitPolicy
+  compilePolicy, createLimiter, isUnavailable, MemoryStore, type Charge, type Decision, type Limit, type Limiter, type LimiterEvent,
+  type LimitOutcome, type LimitPolicy
 } from '../../../lib/limits/index.ts'
 import type { RedisLike } from '../../../lib/redis/index.ts'
 import { startCluster } from '../../helpers/redis-cluster.ts'
@@ -165,7 +166,8 @@ function contract (t: Test, subject: Subject): void {
     const [dry, real] = [policy({ limit: 1, window: 60_000, dryRun: true }), policy({ limit: 3, window: 60_000 })]
     const runs = []
     for (let i = 0; i < 3; i++) runs.push(await consume(subject, [[dry, 'a'], [real, 'a']]))
-    t.same(runs.map(([first, second]) => [first?.allowed, first?.dryRun, second?.remaining]), [[true, true, 2], [false, true, 1], [false, true, 0]])
+    t.same(runs.map(([first, second]) => [first?.allowed, first?.dryRun, second?.remaining]),
+      [[true, true, 2], [false, true, 1], [false, true, 0]])
   })
 
   t.test('a real refusal takes nothing from a dry run beside it', async t => {

@@ -1,5 +1,8 @@
 import t from 'tap'
-import { createLimiter, FailureReservations, LimitBook, type Entrance, type Limiter, type RateLimitOptions, type Reservation } from '../../../lib/limits/index.ts'
+import {
+  createLimiter, FailureReservations, LimitBook, type Entrance, type Limiter, type RateLimitOptions,
+  type Reservation
+} from '../../../lib/limits/index.ts'
 import type { RedisLike } from '../../../lib/redis/index.ts'
 
 /** A store whose answers come when a test lets them; it counts the failures of all processes in one budget. */
@@ -7,7 +10,10 @@ class LateStore {
   readonly #pending: (() => void)[] = []
   readonly #limit: number
   used = 0
-  readonly redis: RedisLike = { evalsha: (_: string, items: number) => this.#ask(items), eval: (_: string, items: number) => this.#ask(items) }
+  readonly redis: RedisLike = {
+    evalsha: (_: string, items: number) => this.#ask(items),
+    eval: (_: string, items: number) => this.#ask(items)
+  }
 
   constructor (limit: number) {
     this.#limit = limit
@@ -121,7 +127,12 @@ t.test('whoever leaves the queue takes no unit, and a queue that is full turns a
 
 t.test('a dry run refuses nobody, and `allow` counts nothing while the store is away', async t => {
   t.strictSame(await forge(budget(createLimiter({}), { limit: 1, window: '1 minute', dryRun: true }), 5), { verified: 5, refused: 0 })
-  const limiter = createLimiter({ redis: { evalsha: () => Promise.reject(new Error('ECONNREFUSED')), eval: () => Promise.reject(new Error('ECONNREFUSED')) } })
+  const limiter = createLimiter({
+    redis: {
+      evalsha: () => Promise.reject(new Error('ECONNREFUSED')),
+      eval: () => Promise.reject(new Error('ECONNREFUSED'))
+    }
+  })
   t.teardown(() => limiter.close())
   const settle = () => new Promise(resolve => setImmediate(() => setImmediate(resolve)))
   const open = budget(limiter, { limit: 1, window: '1 minute', onStoreFailure: 'allow' })

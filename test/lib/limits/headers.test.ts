@@ -1,6 +1,7 @@
 import t from 'tap'
 import {
-  compilePolicy, isUnavailable, legacyHeaders, MemoryStore, rateLimited, rateLimitField, rateLimitPolicyField, rateLimitUnavailable, retryAfterSeconds, type Decision, type Limit
+  compilePolicy, isUnavailable, legacyHeaders, MemoryStore, rateLimited, rateLimitField, rateLimitPolicyField, rateLimitUnavailable,
+  retryAfterSeconds, type Decision, type Limit
 } from '../../../lib/limits/index.ts'
 
 let now = 0
@@ -15,7 +16,8 @@ t.test('RateLimit-Policy', async t => {
     compilePolicy('odd', { limit: 3, window: 1500 }),
     compilePolicy('uploads', { limit: 2, algorithm: 'concurrency' })
   ]
-  t.equal(rateLimitPolicyField(policies), '"burst";q=100;w=60, "daily";q=1000;w=86400, "fast";q=3, "odd";q=3;w=2, "uploads";q=2;qu="concurrent-requests"')
+  t.equal(rateLimitPolicyField(policies),
+    '"burst";q=100;w=60, "daily";q=1000;w=86400, "fast";q=3, "odd";q=3;w=2, "uploads";q=2;qu="concurrent-requests"')
   t.equal(rateLimitPolicyField([compilePolicy('GET /a"\\é\n', { limit: 1, window: 1000 })]), '"GET /a\\"\\\\??";q=1;w=1')
 })
 
@@ -73,10 +75,19 @@ t.test('429', async t => {
   t.match(refusal, {
     status: 429,
     code: 'SECURE_API_RATE_LIMITED',
-    headers: { 'retry-after': '30', ratelimit: '"first";r=0;t=30', 'ratelimit-policy': '"first";q=1;w=30', 'cache-control': 'no-store', 'content-type': 'application/problem+json; charset=utf-8' }
+    headers: {
+      'retry-after': '30',
+      ratelimit: '"first";r=0;t=30',
+      'ratelimit-policy': '"first";q=1;w=30',
+      'cache-control': 'no-store',
+      'content-type': 'application/problem+json; charset=utf-8'
+    }
   })
   t.match(JSON.parse(refusal.body), {
-    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded', status: 429, code: 'SECURE_API_RATE_LIMITED', 'violated-policies': ['first']
+    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+    status: 429,
+    code: 'SECURE_API_RATE_LIMITED',
+    'violated-policies': ['first']
   })
   t.notOk('x-ratelimit-limit' in refusal.headers)
   now += 1500
@@ -86,7 +97,8 @@ t.test('429', async t => {
 t.test('429 for several: the longest wait, and only those that refuse are named', async t => {
   const [short, long]: Limit[] = [{ limit: 1, window: 2000 }, { limit: 1, window: 90_000 }]
   if (short === undefined || long === undefined) return
-  const decide = () => [take('short', short), take('long', long), take('fine', { limit: 50, window: 1000 }), take('shadow', { limit: 1, window: 999_000, dryRun: true })]
+  const decide = () => [take('short', short), take('long', long), take('fine', { limit: 50, window: 1000 }),
+    take('shadow', { limit: 1, window: 999_000, dryRun: true })]
   decide()
   const decisions = decide()
   const refusal = rateLimited(decisions, rateLimitPolicyField(decisions.map(({ policy }) => policy)), true)
@@ -105,5 +117,8 @@ t.test('503 while the store cannot be asked', async t => {
   t.equal(isUnavailable(unavailable), true)
   const refusal = rateLimitUnavailable(unavailable)
   t.match(refusal, { status: 503, code: 'SECURE_API_RATE_LIMIT_UNAVAILABLE', headers: { 'retry-after': '2' } })
-  t.match(JSON.parse(refusal.body), { type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity', 'violated-policies': ['login'] })
+  t.match(JSON.parse(refusal.body), {
+    type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
+    'violated-policies': ['login']
+  })
 })

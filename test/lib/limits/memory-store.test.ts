@@ -74,7 +74,10 @@ t.test('what has expired makes room, and the store shrinks again', async t => {
 t.test('a store so small that everything is evicted counts on', async t => {
   const store = new MemoryStore({ capacity: 1 })
   const policies = [compilePolicy('a', { limit: 2, window: 1000 }), compilePolicy('b', { limit: 2, window: 1000 })] as const
-  for (let i = 0; i < 20; i++) t.same(store.consume([[policies[0], `${i}`], [policies[1], `${i}`]]).map(({ allowed }) => allowed), [true, true])
+  for (let i = 0; i < 20; i++) {
+    t.same(store.consume([[policies[0], `${i}`], [policies[1], `${i}`]]).map(({ allowed }) => allowed),
+      [true, true])
+  }
   t.equal(store.memory().keys, 1)
 })
 

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { check, Problems } from '../../../lib/config/index.ts'
 import {
-  compilePolicies, compilePolicy, LimitSchema, policyNames, RateLimitOptionsSchema, RouteRateLimitSchema, validateRateLimit, validateRouteRateLimit, type RateLimitOptions, type RouteRateLimit
+  compilePolicies, compilePolicy, LimitSchema, policyNames, RateLimitOptionsSchema, RouteRateLimitSchema, validateRateLimit,
+  validateRouteRateLimit, type RateLimitOptions, type RouteRateLimit
 } from '../../../lib/limits/index.ts'
 
 /** Code and path of every mistake, as the plugin finds them: the schema first, then what it cannot say. */
@@ -60,7 +61,8 @@ t.test('contradictions', async t => {
   t.same(one({ limit: 5, algorithm: 'concurrency', cost: 2 }), ['SECURE_API_OPTION_CONFLICT rateLimit.policies.p.cost'])
   t.same(one({ limit: 5, algorithm: 'concurrency', lease: 0 }), ['SECURE_API_OPTION_RANGE rateLimit.policies.p.lease'])
   t.same(one({ limit: 5, window: 1000, cost: 6 }), ['SECURE_API_OPTION_RANGE rateLimit.policies.p.cost'])
-  t.same(one({ limit: 5, window: 1000, algorithm: 'token-bucket', burst: 2, cost: 3 }), ['SECURE_API_OPTION_RANGE rateLimit.policies.p.cost'])
+  t.same(one({ limit: 5, window: 1000, algorithm: 'token-bucket', burst: 2, cost: 3 }),
+    ['SECURE_API_OPTION_RANGE rateLimit.policies.p.cost'])
   t.same(mistakes({ perAddress: { limit: 1, window: 1000, by: 'principal' } }), ['SECURE_API_OPTION_CONFLICT rateLimit.perAddress.by'])
   t.same(mistakes({ failures: { limit: 1, algorithm: 'concurrency' } }), ['SECURE_API_OPTION_CONFLICT rateLimit.failures.algorithm'])
 })
@@ -98,7 +100,16 @@ t.test('routes', async t => {
 
 t.test('compiled policies have the defaults of DESIGN §3', async t => {
   const { named, perAddress, failures } = compilePolicies({})
-  t.match(named.get('read'), { name: 'read', limit: 100, windowMs: 60_000, algorithm: 'sliding-window', by: 'principal', cost: 1, dryRun: false, onStoreFailure: 'local' })
+  t.match(named.get('read'), {
+    name: 'read',
+    limit: 100,
+    windowMs: 60_000,
+    algorithm: 'sliding-window',
+    by: 'principal',
+    cost: 1,
+    dryRun: false,
+    onStoreFailure: 'local'
+  })
   t.match(named.get('write'), { limit: 10, windowMs: 60_000 })
   t.match(perAddress, { name: 'address', algorithm: 'token-bucket', limit: 1000, by: 'address' })
   t.match(failures, { name: 'failures', limit: 20, by: 'address' })
@@ -111,7 +122,10 @@ t.test('compiled policies take over what the options say', async t => {
     perAddress: false,
     failures: { limit: 3, window: '1 hour' },
     onStoreFailure: 'deny',
-    policies: { read: { limit: 7, window: '2 seconds', onStoreFailure: 'allow' }, search: { limit: 9, window: 1000, cost, algorithm: 'token-bucket', burst: 4 } }
+    policies: {
+      read: { limit: 7, window: '2 seconds', onStoreFailure: 'allow' },
+      search: { limit: 9, window: 1000, cost, algorithm: 'token-bucket', burst: 4 }
+    }
   })
   t.equal(perAddress, undefined)
   t.match(failures, { limit: 3, windowMs: 3_600_000, by: 'address', onStoreFailure: 'deny' })

@@ -67,7 +67,8 @@ for (const how of ['freeze', 'kill'] as const) {
     t.match(await limiter.take(allowing, 'a'), { allowed: true, source: 'open' })
     t.match(await limiter.take(allowing, 'a'), { allowed: true, source: 'open' })
     t.match(await limiter.consume([[tight, 'other'], [denying, 'other']]), { unavailable: true })
-    t.match(await limiter.consume([[tight, 'caller'], [allowing, 'caller']]), [{ allowed: false, source: 'fallback' }, { allowed: true, source: 'open' }])
+    t.match(await limiter.consume([[tight, 'caller'], [allowing, 'caller']]),
+      [{ allowed: false, source: 'fallback' }, { allowed: true, source: 'open' }])
     t.equal(limiter.denied(tight, 'caller')?.allowed, false)
     t.match(limiter.status(), { store: 'redis', state: 'unavailable' })
     t.match(events, [{ type: 'store-unavailable', reason: how === 'freeze' ? 'timeout' : 'connection' }])
@@ -260,7 +261,9 @@ t.test('a cluster: budgets of one caller in one call, those of several one after
       sent.push(rest.slice(0, count))
       const operation = rest[count + 1]
       const refused = rest[0]?.includes('narrow') === true
-      return operation === 'take' ? Array.from({ length: count }, () => refused ? [0, 0, 1000, 1000] : [1, 5, 0, 1000]).flat().concat(1) : [0, 0, 0, 0, 1]
+      return operation === 'take'
+        ? Array.from({ length: count }, () => refused ? [0, 0, 1000, 1000] : [1, 5, 0, 1000]).flat().concat(1)
+        : [0, 0, 0, 0, 1]
     },
     eval: async () => undefined
   }
@@ -271,7 +274,8 @@ t.test('a cluster: budgets of one caller in one call, those of several one after
   t.same(sent, [['secure-api:{a}sliding-window:wide', 'secure-api:{a}sliding-window:tight']])
   sent.length = 0
   t.match(await limiter.consume([[wide, 'a'], [narrow, 'b']]), [{ allowed: true }, { allowed: false }])
-  t.same(sent.map(keys => keys.join()), ['secure-api:{a}sliding-window:wide', 'secure-api:{b}sliding-window:narrow', 'secure-api:{a}sliding-window:wide'])
+  t.same(sent.map(keys => keys.join()), ['secure-api:{a}sliding-window:wide', 'secure-api:{b}sliding-window:narrow',
+    'secure-api:{a}sliding-window:wide'])
 })
 
 const redisOptions = { enableOfflineQueue: false, maxRetriesPerRequest: 0, retryStrategy: () => 50 } as const

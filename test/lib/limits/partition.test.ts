@@ -7,12 +7,29 @@ import { addressPartition, partitionOf } from '../../../lib/limits/partition.ts'
 type Who = Partial<Pick<Principal, 'kind' | 'subject' | 'client' | 'issuer' | 'tenant'>>
 
 function principal (who: Who): Principal {
-  return { kind: 'user', subject: undefined, client: undefined, issuer: 'https://a.example', scopes: new Set(), roles: new Set(), claims: {}, expiresAt: Infinity, ...who }
+  return {
+    kind: 'user',
+    subject: undefined,
+    client: undefined,
+    issuer: 'https://a.example',
+    scopes: new Set(),
+    roles: new Set(),
+    claims: {},
+    expiresAt: Infinity,
+    ...who
+  }
 }
 
 function request (auth?: Principal, ip = '192.0.2.1'): FastifyRequest & { readonly warned: unknown[] } {
   const warned: unknown[] = []
-  return { auth, ip, warned, log: { warn: (entry: unknown) => { warned.push(entry) } } } as unknown as FastifyRequest & { readonly warned: unknown[] }
+  return {
+    auth,
+    ip,
+    warned,
+    log: {
+      warn: (entry: unknown) => { warned.push(entry) }
+    }
+  } as unknown as FastifyRequest & { readonly warned: unknown[] }
 }
 
 const address = 'a:192.0.2.1'
@@ -45,7 +62,9 @@ t.test('each budget is apart from every other', t => {
   const keys = named.map(by => partitionOf(by)(request(principal(everything))))
   t.equal(new Set([...keys, address]).size, 5)
   t.equal(partitionOf('address')(request(principal(everything))), address)
-  t.equal(partitionOf('principal')(request(principal({ client: 'c' }))), partitionOf('principal')(request(principal({ client: 'c' }), '192.0.2.9')), 'a service without a subject is its client, from wherever it calls')
+  t.equal(partitionOf('principal')(request(principal({ client: 'c' }))),
+    partitionOf('principal')(request(principal({ client: 'c' }), '192.0.2.9')),
+    'a service without a subject is its client, from wherever it calls')
   t.end()
 })
 
@@ -53,7 +72,10 @@ t.test('a subject is one only together with its issuer, and no name reads like a
   const name = fc.string({ unit: fc.constantFrom('a', ':', '1', '0') })
   fc.assert(fc.property(name, name, name, name, (issuer, subject, issuer2, subject2) => {
     const partition = partitionOf('principal')
-    const same = partition(request(principal({ issuer, subject }))) === partition(request(principal({ issuer: issuer2, subject: subject2 })))
+    const same = partition(request(principal({ issuer, subject }))) === partition(request(principal({
+      issuer: issuer2,
+      subject: subject2
+    })))
     return same === (issuer === issuer2 && subject === subject2)
   }))
   t.end()

@@ -50,18 +50,19 @@ async function limited (t: Test) {
   return { servers, redis, limiter, decides, three }
 }
 
-t.test('15 C5: a limiter that is given an instance with sentinels counts, and counts again after a failover', { timeout: 110_000 }, async t => {
-  const { servers: { primary, replica }, redis, limiter, decides, three } = await limited(t)
-  t.match(await three('alice'), counted)
-  t.equal(redis.stream.remotePort, primary.port)
-  await primary.kill()
-  t.match(await three('bob'), [{ allowed: true }, { allowed: true }, { allowed: false }], 'meanwhile this process counts')
-  await reaches(replica, 'INFO replication', /role:master/)
-  await decides('after')
-  t.equal(redis.stream.remotePort, replica.port, 'the replica was promoted')
-  t.match(await three('carol'), counted)
-  t.match(limiter.status(), { state: 'available' })
-})
+t.test('15 C5: a limiter that is given an instance with sentinels counts, and counts again after a failover', { timeout: 110_000 },
+  async t => {
+    const { servers: { primary, replica }, redis, limiter, decides, three } = await limited(t)
+    t.match(await three('alice'), counted)
+    t.equal(redis.stream.remotePort, primary.port)
+    await primary.kill()
+    t.match(await three('bob'), [{ allowed: true }, { allowed: true }, { allowed: false }], 'meanwhile this process counts')
+    await reaches(replica, 'INFO replication', /role:master/)
+    await decides('after')
+    t.equal(redis.stream.remotePort, replica.port, 'the replica was promoted')
+    t.match(await three('carol'), counted)
+    t.match(limiter.status(), { state: 'available' })
+  })
 
 t.test('15 C5: a limiter leaves a primary that lives on after a planned failover', { timeout: 110_000 }, async t => {
   const { servers: { name, replica, sentinels }, redis, decides, three } = await limited(t)

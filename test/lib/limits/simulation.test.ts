@@ -27,7 +27,8 @@ const schedule = (limits: fc.Arbitrary<number>): fc.Arbitrary<Schedule> =>
     limit: fc.constant(limit),
     window: fc.constant(window),
     burst: fc.integer({ min: 1, max: limit }),
-    steps: fc.array(fc.tuple(pause(window), fc.oneof({ weight: 8, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: Math.min(4, limit) }) })), { minLength: 20, maxLength: 150 })
+    steps: fc.array(fc.tuple(pause(window), fc.oneof({ weight: 8, arbitrary: fc.constant(1) },
+      { weight: 1, arbitrary: fc.integer({ min: 1, max: Math.min(4, limit) }) })), { minLength: 20, maxLength: 150 })
   }))
 
 interface Admission { readonly at: number, readonly cost: number }
@@ -182,7 +183,11 @@ t.test('the script in Redis decides as memory does', async t => {
   /** The same script with a clock of the test's, and without its keys expiring on the server's. */
   const simulated = limitScript.source.replace("redis.call('TIME')", '{ 0, ARGV[#ARGV] }').replace('math.ceil(life / 1000)', '3600000')
   let now = 0
-  const runner = { cluster: false, run: (_script: unknown, keys: readonly string[], args: readonly string[]) => client.eval(simulated, keys.length, ...keys, ...args, String(now * 1000)) }
+  const runner = {
+    cluster: false,
+    run: (_script: unknown, keys: readonly string[], args: readonly string[]) => client.eval(simulated,
+      keys.length, ...keys, ...args, String(now * 1000))
+  }
   let names = 0
 
   const alike = (a: Decision, b: Decision) => a.allowed === b.allowed && a.remaining === b.remaining &&
@@ -212,14 +217,16 @@ t.test('the script in Redis decides as memory does', async t => {
       const limits = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(101, 200))
       await fc.assert(fc.asyncProperty(schedule(limits), fc.array(fc.boolean(), { minLength: 150, maxLength: 150 }), (one, refunds) => {
         const factor = one.limit > 100 ? 12 : 1
-        const steps = one.steps.map(([wait, cost], index) => [wait, Math.min(one.limit, cost * factor), refunds[index] === true && index % 4 === 0] as const)
+        const steps = one.steps.map(([wait, cost], index) => [wait, Math.min(one.limit, cost * factor), refunds[index] === true &&
+          index % 4 === 0] as const)
         return compare(limitOf(algorithm, one), steps)
       }), { numRuns: 60 })
     })
   }
 
   t.test('a clock that steps back an hour locks nobody out for longer than a window', async t => {
-    const limits: Limit[] = [{ limit: 2, window: 60_000 }, { limit: 2, window: 60_000, algorithm: 'fixed-window' }, { limit: 2, window: 60_000, algorithm: 'token-bucket' }]
+    const limits: Limit[] = [{ limit: 2, window: 60_000 }, { limit: 2, window: 60_000, algorithm: 'fixed-window' },
+      { limit: 2, window: 60_000, algorithm: 'token-bucket' }]
     for (const limit of limits) {
       now = 10_000_000
       const redis = new RedisStore({ runner, keyPrefix: `s${names++}:`, now: () => now })

@@ -5,7 +5,10 @@ import { checkEngineOptions, createLimiter, engineStore, MemoryStore } from '../
 import type { RedisLike } from '../../../lib/redis/index.ts'
 
 /** Loaded without its types, which would declare `config.rateLimit` a second time. */
-const rateLimit: FastifyPluginAsync<{ global: boolean, store: ReturnType<typeof engineStore> }> = createRequire(import.meta.url)('@fastify/rate-limit')
+const rateLimit: FastifyPluginAsync<{
+  global: boolean,
+  store: ReturnType<typeof engineStore>
+}> = createRequire(import.meta.url)('@fastify/rate-limit')
 
 type Engine = (options?: object) => (request: unknown, options?: object) => Promise<Record<string, unknown>>
 
@@ -65,8 +68,10 @@ t.test('the algorithm and burst of a route', async t => {
 
 t.test('what @fastify/rate-limit takes for 1000 or for no limit stops the boot', async t => {
   const app = await server()
-  for (const bad of [{ max: '10' }, { max: NaN }, { max: -5 }, { max: 0 }, { timeWindow: '60' }, { timeWindow: 0 }, { algorithm: 'leaky' }, { algorithm: 'concurrency' }, { max: 5, burst: 2 }]) {
-    t.throws(() => app.get(`/${Math.random()}`, config({ max: 5, timeWindow: 1000, ...bad }), async () => 'ok'), { name: 'ConfigurationError' }, JSON.stringify(bad))
+  for (const bad of [{ max: '10' }, { max: NaN }, { max: -5 }, { max: 0 }, { timeWindow: '60' }, { timeWindow: 0 }, { algorithm: 'leaky' },
+    { algorithm: 'concurrency' }, { max: 5, burst: 2 }]) {
+    t.throws(() => app.get(`/${Math.random()}`, config({ max: 5, timeWindow: 1000, ...bad }), async () => 'ok'),
+      { name: 'ConfigurationError' }, JSON.stringify(bad))
   }
 })
 
@@ -74,8 +79,10 @@ t.test('a limiter made by hand needs a name', async t => {
   const app = await server()
   const createRateLimit = app.createRateLimit as unknown as Engine
   t.throws(() => createRateLimit({ max: 3 }), { code: 'SECURE_API_OPTION_MISSING' })
-  const [login, otp] = [createRateLimit({ max: 1, timeWindow: 60_000, policy: 'login' }), createRateLimit({ max: 1, timeWindow: 60_000, policy: 'otp' })]
-  app.get('/', async request => [(await login(request)).isExceeded, (await otp(request)).isExceeded, (await login(request, { increment: false })).isExceeded])
+  const [login, otp] = [createRateLimit({ max: 1, timeWindow: 60_000, policy: 'login' }),
+    createRateLimit({ max: 1, timeWindow: 60_000, policy: 'otp' })]
+  app.get('/', async request => [(await login(request)).isExceeded, (await otp(request)).isExceeded,
+    (await login(request, { increment: false })).isExceeded])
   t.same((await app.inject('/')).json(), [false, false, true])
   t.same((await app.inject('/')).json(), [true, true, true])
   t.throws(() => checkEngineOptions({ max: '3', policy: 'x' }), { code: 'SECURE_API_OPTION_TYPE' })
@@ -86,7 +93,8 @@ t.test('plans: a function decides; what it must not return refuses', async t => 
   const app = await server()
   const plans: Record<string, unknown> = { free: 1, paid: 3, broken: 'many', half: 1.5 }
   const max = async (request: { query: unknown }) => plans[(request.query as { plan: string }).plan]
-  app.get('/', config({ max, timeWindow: 60_000, keyGenerator: (request: { query: { plan: string } }) => request.query.plan }), async () => 'ok')
+  app.get('/', config({ max, timeWindow: 60_000, keyGenerator: (request: { query: { plan: string } }) => request.query.plan }),
+    async () => 'ok')
   t.same(await statuses(app, '/?plan=free', 2), [200, 429])
   t.same(await statuses(app, '/?plan=paid', 4), [200, 200, 200, 429])
   for (const plan of ['unknown', 'broken', 'half']) t.same(await statuses(app, `/?plan=${plan}`, 2), [503, 503])
@@ -96,7 +104,11 @@ t.test('a key that a caller chose meets no other budget', async t => {
   const limiter = new MemoryStore()
   const app = await server(limiter)
   app.get('/login', config({ max: 3, timeWindow: 60_000, policy: 'login' }), async () => 'ok')
-  app.get('/', config({ max: 100, timeWindow: 60_000, keyGenerator: (request: { headers: Record<string, string> }) => request.headers['x-api-key'] }), async () => 'ok')
+  app.get('/', config({
+    max: 100,
+    timeWindow: 60_000,
+    keyGenerator: (request: { headers: Record<string, string> }) => request.headers['x-api-key']
+  }), async () => 'ok')
   for (const key of ['login-127.0.0.1', 'e:127.0.0.1', 'GET/login-127.0.0.1', 'sliding-window:login', '']) {
     for (let i = 0; i < 6; i++) await app.inject({ url: '/', headers: { 'x-api-key': key } })
   }

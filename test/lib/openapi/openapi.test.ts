@@ -2,7 +2,10 @@ import { createRequire } from 'node:module'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
-import { basePaths, secureDocument, templateOf, toYaml, type DocumentOptions, type Fields, type RouteFacts } from '../../../lib/openapi/index.ts'
+import {
+  basePaths, secureDocument, templateOf, toYaml, type DocumentOptions, type Fields,
+  type RouteFacts
+} from '../../../lib/openapi/index.ts'
 
 const require = createRequire(import.meta.url)
 /** The reader and the templates that @fastify/swagger itself has. */
@@ -14,22 +17,32 @@ const options: DocumentOptions = { bearer: 'bearerAuth', openIdConnect: [], resp
 const oidc = (...names: string[]) => names.map(name => `https://${name}.example/.well-known/openid-configuration`)
 const steps = ['rate-limit:address', 'authentication', 'rate-limit:route', 'authorization:guard']
 
-function operationOf (facts: RouteFacts, { version = '3.1.0', ...more }: Partial<DocumentOptions> & { version?: string } = {}): Fields & { responses: Record<string, Fields> } {
+function operationOf (facts: RouteFacts, {
+  version = '3.1.0',
+  ...more
+}: Partial<DocumentOptions> & { version?: string } = {}): Fields & { responses: Record<string, Fields> } {
   const document = { openapi: version, paths: { '/': { get: { responses: { 200: { description: 'yes' } } } } } }
-  const { paths } = secureDocument(document, () => facts, { ...options, ...more }) as { paths: Record<string, Record<string, Fields & { responses: Record<string, Fields> }>> }
+  const { paths } = secureDocument(document, () => facts, { ...options, ...more }) as {
+    paths: Record<string, Record<string,
+    Fields & { responses: Record<string, Fields> }>>
+  }
   return paths['/']?.get ?? { responses: {} }
 }
 
 const securityOf = (access: RouteFacts['access'], more?: Parameters<typeof operationOf>[1]) => operationOf({ access, steps }, more).security
 
 t.test('templates are those of @fastify/swagger', async t => {
-  for (const url of ['/', '/a/:id', '/a/:id/b/:other', '/a/:id(^\\d+$)', '/a/:id(^(?:x|(y))$)/b', '/a/:file(^\\w+).png', '/:hour(^\\d{2})h:minute(^\\d{2})m', '/a::b', '/a/*', '/a/:id?', '/near/:lat-:lng/r']) {
+  for (const url of ['/', '/a/:id', '/a/:id/b/:other', '/a/:id(^\\d+$)', '/a/:id(^(?:x|(y))$)/b', '/a/:file(^\\w+).png',
+    '/:hour(^\\d{2})h:minute(^\\d{2})m', '/a::b', '/a/*', '/a/:id?', '/near/:lat-:lng/r']) {
     t.equal(templateOf(url), formatParamUrl(url), url)
   }
 })
 
 t.test('base paths are those of the servers', async t => {
-  t.strictSame(basePaths({ servers: [{ url: 'https://a.example' }, { url: '/v1' }, { url: 'https://a.example/api/v2' }, { url: 'http://[' }, {}] }), ['', '/v1', '/api/v2'])
+  t.strictSame(basePaths({
+    servers: [{ url: 'https://a.example' }, { url: '/v1' }, { url: 'https://a.example/api/v2' },
+      { url: 'http://[' }, {}]
+  }), ['', '/v1', '/api/v2'])
   t.strictSame(basePaths({}), [''])
 })
 
@@ -56,7 +69,8 @@ t.test('a scheme that is there already is used when it is the same, and never re
   const mine = { type: 'http', scheme: 'bearer', description: 'mine' }
   const [one = '', two = ''] = oidc('one', 'two')
   const stated = { bearerAuth: mine, openIdConnect: { type: 'openIdConnect', openIdConnectUrl: two } }
-  const { components } = secureDocument({ openapi: '3.1.0', components: { securitySchemes: stated }, paths: {} }, () => undefined, { ...options, openIdConnect: [one, two] }) as { components: Fields }
+  const { components } = secureDocument({ openapi: '3.1.0', components: { securitySchemes: stated }, paths: {} }, () => undefined,
+    { ...options, openIdConnect: [one, two] }) as { components: Fields }
   t.strictSame(components.securitySchemes, { ...stated, openIdConnect2: { type: 'openIdConnect', openIdConnectUrl: one } })
 })
 
@@ -72,12 +86,17 @@ t.test('a 403 says what is needed, and shows the challenge that is sent', async 
   const { responses } = operationOf({ access: { scope: { any: ['a', 'b'] }, role: 'admin', policy: { all: ['p', 'q'] } }, steps })
   const { description, headers } = responses[403] as { description: string, headers: Record<string, { example: string }> }
   for (const name of ['`a`', '`b`', '`admin`', '`p`', '`q`']) t.ok(description.includes(name), name)
-  t.equal(headers['WWW-Authenticate']?.example, 'Bearer error="insufficient_scope", error_description="The credential does not permit this.", scope="a"')
+  t.equal(headers['WWW-Authenticate']?.example,
+    'Bearer error="insufficient_scope", error_description="The credential does not permit this.", scope="a"')
 })
 
 t.test('roles, policies and limits stand in the extension; a dry run does not', async t => {
   const limit = { policy: 'read', limit: 100, windowMs: 60_000, algorithm: 'sliding-window' }
-  const { 'x-secure-api': extension } = operationOf({ access: { role: 'admin' }, steps, rateLimit: [limit, { ...limit, policy: 'tried', dryRun: true }] })
+  const { 'x-secure-api': extension } = operationOf({
+    access: { role: 'admin' },
+    steps,
+    rateLimit: [limit, { ...limit, policy: 'tried', dryRun: true }]
+  })
   t.strictSame(extension, { access: { role: 'admin' }, rateLimit: [{ policy: 'read', limit: 100, windowSeconds: 60 }] })
 })
 
@@ -92,7 +111,8 @@ t.test('without bodies of our own none is described; without responses only the 
 
 t.test('where the suite does not authenticate, security stays the application\'s own', async t => {
   const document = { openapi: '3.1.0', security: [{ mine: [] }], components: {}, paths: { '/': { get: {} } } }
-  const { paths, components } = secureDocument(document, () => ({ access: 'public', steps: [] }), { ...options, authenticates: false }) as { paths: Record<string, Record<string, Fields>>, components: Fields }
+  const { paths, components } = secureDocument(document, () => ({ access: 'public', steps: [] }),
+    { ...options, authenticates: false }) as { paths: Record<string, Record<string, Fields>>, components: Fields }
   t.notOk('security' in (paths['/']?.get ?? {}))
   t.notOk('securitySchemes' in components)
 })
@@ -100,14 +120,31 @@ t.test('where the suite does not authenticate, security stays the application\'s
 t.test('the given document stays as it is, and what is no operation is left alone', async t => {
   const document = {
     openapi: '3.2.0',
-    paths: { '/': { summary: 'all', parameters: [{ name: 'x', in: 'query' }], get: {}, query: {}, additionalOperations: { PURGE: { summary: 'purge' } } }, '/empty': null }
+    paths: {
+      '/': {
+        summary: 'all',
+        parameters: [{ name: 'x', in: 'query' }],
+        get: {},
+        query: {},
+        additionalOperations: { PURGE: { summary: 'purge' } }
+      },
+      '/empty': null
+    }
   }
   const before = structuredClone(document)
   const found: string[] = []
   const secured = secureDocument(document, ({ method, path }) => { found.push(`${method} ${path}`); return { access: 'public', steps: [] } }, options)
   t.strictSame(document, before)
   t.strictSame(found, ['GET /', 'QUERY /', 'PURGE /'])
-  t.match(secured, { paths: { '/': { summary: 'all', parameters: [{ name: 'x' }], additionalOperations: { PURGE: { summary: 'purge', security: [] } } } } })
+  t.match(secured, {
+    paths: {
+      '/': {
+        summary: 'all',
+        parameters: [{ name: 'x' }],
+        additionalOperations: { PURGE: { summary: 'purge', security: [] } }
+      }
+    }
+  })
 })
 
 t.test('YAML says what the JSON says', async t => {

@@ -4,7 +4,10 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { ConfigurationError, Problems } from '../../../lib/config/index.ts'
 import { refusal, type Refusal } from '../../../lib/http/index.ts'
-import { answered, PathRules, phases, Pipeline, RefusalError, refusalOf, routeOption, run, type Control, type FramePorts, type Handler } from '../../../lib/pipeline/index.ts'
+import {
+  answered, PathRules, phases, Pipeline, RefusalError, refusalOf, routeOption, run, type Control, type FramePorts,
+  type Handler
+} from '../../../lib/pipeline/index.ts'
 
 const forbidden = refusal('SECURE_API_FORBIDDEN')
 
@@ -40,7 +43,12 @@ const pass: Handler = () => undefined
 
 /** A control that writes its name down, wherever it runs. */
 function step (name: string, phase: Control['phase'], trace: string[] = [], hook: 'onRequest' | 'preHandler' = 'onRequest'): Control {
-  return { name, phase, compile: () => ({ hook, handler: () => { trace.push(name); return undefined } }), posture: () => ({ [name]: true }) }
+  return {
+    name,
+    phase,
+    compile: () => ({ hook, handler: () => { trace.push(name); return undefined } }),
+    posture: () => ({ [name]: true })
+  }
 }
 
 /** Reads `wrong`, which must not be true. */
@@ -178,17 +186,27 @@ t.test('misspelt keys are mistakes, and keys of others are left alone', async t 
   const mistakes = async (config: object) => {
     const pipeline = new Pipeline()
     const keys = ['scope', 'role', 'policy', 'authenticated', 'public', 'rateLimit', 'authorization', 'headers', 'cors']
-    pipeline.add({ name: 's', phase: 'guard', option: { schemas: Object.fromEntries(keys.map(key => [key, Type.Unsafe({})])), parse: () => undefined }, compile: () => undefined })
+    pipeline.add({
+      name: 's',
+      phase: 'guard',
+      option: {
+        schemas: Object.fromEntries(keys.map(key => [key, Type.Unsafe({})])),
+        parse: () => undefined
+      },
+      compile: () => undefined
+    })
     pipeline.declare(declaration(config))
     const problems = new Problems()
     await pipeline.compile(problems)
     return problems.list().map(({ path }) => path)
   }
-  const slips = ['scopes', 'Scope', 'scoep', 'socpe', 'scop', 'rolee', 'roles', 'rloe', 'policies', 'polcy', 'Public', 'publc', 'authenticate', 'autenticated', 'authorisation', 'ratelimit', 'rateLimits', 'helmet', 'cor']
+  const slips = ['scopes', 'Scope', 'scoep', 'socpe', 'scop', 'rolee', 'roles', 'rloe', 'policies', 'polcy', 'Public', 'publc',
+    'authenticate', 'autenticated', 'authorisation', 'ratelimit', 'rateLimits', 'helmet', 'cor']
   for (const name of slips) t.strictSame(await mistakes({ [name]: 'x' }), [`route GET /x: config.${name}`])
   t.strictSame(await mistakes({ scope: 'a', roles: 'admin' }), ['route GET /x: config.roles'], 'a rule of which half is lost is no rule')
   t.strictSame(await mistakes({ role: 'a', roles: ['x'] }), [], "beside the right name it is somebody else's")
-  for (const name of ['swagger', 'rawBody', 'audit', 'url', 'method', 'publish', 'roleId', 'scopeId', 'auth', 'otel', 'permission', '']) t.strictSame(await mistakes({ [name]: ['x'] }), [], name)
+  for (const name of ['swagger', 'rawBody', 'audit', 'url', 'method', 'publish', 'roleId', 'scopeId', 'auth', 'otel', 'permission',
+    '']) t.strictSame(await mistakes({ [name]: ['x'] }), [], name)
 })
 
 t.test('steps that came after the route are in its chain, and find its mistakes', async t => {
@@ -234,7 +252,8 @@ t.test('a misconfigured early route is closed, whatever is wrong', t => {
 })
 
 t.test('the most specific pattern is laid under a route, and a rule of its own stands', t => {
-  const paths = new PathRules({ '/*': { scope: 'all' }, '/a/*': { role: 'a', rateLimit: 'read' }, '/a/b': { public: true } }, ['scope', 'role', 'public'], 'routes')
+  const paths = new PathRules({ '/*': { scope: 'all' }, '/a/*': { role: 'a', rateLimit: 'read' }, '/a/b': { public: true } },
+    ['scope', 'role', 'public'], 'routes')
   const under = (url: string, own = {}) => ({ ...paths.under([url], own)?.config })
   t.strictSame(under('/x'), { scope: 'all' })
   t.strictSame(under('/a/c'), { role: 'a', rateLimit: 'read' })
@@ -250,7 +269,11 @@ t.test('the most specific pattern is laid under a route, and a rule of its own s
 t.test('a request that matches no route has a chain too', async t => {
   const seen: string[] = []
   const pipeline = new Pipeline()
-  pipeline.add({ name: 's', phase: 'headers', compile: ({ route }) => { seen.push(route.kind); return { hook: 'onRequest', handler: pass } } })
+  pipeline.add({
+    name: 's',
+    phase: 'headers',
+    compile: ({ route }) => { seen.push(route.kind); return { hook: 'onRequest', handler: pass } }
+  })
   t.equal(pipeline.unknown.onRequest.length, 1)
   t.equal(pipeline.unknown, pipeline.unknown)
   await pipeline.compile(new Problems())
@@ -284,7 +307,8 @@ t.test('handlers that wait keep the order', async t => {
 })
 
 t.test('a handler that fails refuses: nothing behind it runs and its message stays inside', async t => {
-  const failures: Handler[] = [() => { throw new Error('hunter2') }, async () => { throw new Error('hunter2') }, () => Promise.reject(new Error('hunter2'))]
+  const failures: Handler[] = [() => { throw new Error('hunter2') }, async () => { throw new Error('hunter2') },
+    () => Promise.reject(new Error('hunter2'))]
   for (const fail of failures) {
     const exchange = new Exchange().run([fail, () => { throw new Error('reached') }])
     await settle()
@@ -340,7 +364,15 @@ t.test('an option is parsed once for each route, from the value that Fastify fin
   const pipeline = new Pipeline()
   const seen: unknown[] = []
   const option = routeOption<number, number>({ key: 'n', schema: Type.Integer(), refine: (n = 0) => { seen.push(n); return n * 10 } })
-  for (const name of ['one', 'two']) pipeline.add({ name, phase: 'guard', option, compile: ({ own }) => { t.equal(own, seen.at(-1) === 2 ? 20 : 0); return undefined }, posture: own => ({ [name]: own }) })
+  for (const name of ['one', 'two']) {
+    pipeline.add({
+      name,
+      phase: 'guard',
+      option,
+      compile: ({ own }) => { t.equal(own, seen.at(-1) === 2 ? 20 : 0); return undefined },
+      posture: own => ({ [name]: own })
+    })
+  }
   const route = declaration({ n: 1 })
   pipeline.declare(route)
   route.config = { n: 2 }
@@ -353,7 +385,12 @@ t.test('a value that is wrong is told once, counts as not stated, and closes a r
   const pipeline = new Pipeline()
   const states: unknown[] = []
   const keys = { a: Type.Literal(true), b: Type.Literal(true) }
-  pipeline.add({ name: 'both', phase: 'guard', option: { schemas: keys, parse: stated => { states.push({ ...stated }) } }, compile: () => undefined })
+  pipeline.add({
+    name: 'both',
+    phase: 'guard',
+    option: { schemas: keys, parse: stated => { states.push({ ...stated }) } },
+    compile: () => undefined
+  })
   pipeline.add({ name: 'one', phase: 'guard', option: { schemas: { a: keys.a }, parse: () => undefined }, compile: () => undefined })
   pipeline.declare(declaration({ a: 'yes', b: true }))
   const problems = new Problems()

@@ -7,7 +7,11 @@ const refuse = async (): Promise<unknown> => { throw new Error('connect ECONNREF
 t.test('opens after five failures in a row, admits one probe at a time, and closes with the first answer', async t => {
   let [now, up] = [0, false]
   const events: StoreEvent[] = []
-  const breaker = new CircuitBreaker({ runner: { cluster: false, run: async () => up ? 1 : refuse() }, now: () => now, onEvent: event => events.push(event) })
+  const breaker = new CircuitBreaker({
+    runner: { cluster: false, run: async () => up ? 1 : refuse() },
+    now: () => now,
+    onEvent: event => events.push(event)
+  })
   const fail = () => t.rejects(breaker.run(ping, [], []), { name: 'StoreFailed', reason: 'connection' })
   for (let i = 0; i < 4; i++) await fail()
   t.equal(breaker.open, false)
@@ -45,6 +49,12 @@ t.test('a call ends at its deadline, when the client throws, and when the breake
 })
 
 t.test('the cause of a lost connection is what the client said when it ended', async t => {
-  const breaker = new CircuitBreaker({ runner: { cluster: false, run: refuse, lastError: () => new Error('WRONGPASS invalid username-password pair') } })
+  const breaker = new CircuitBreaker({
+    runner: {
+      cluster: false,
+      run: refuse,
+      lastError: () => new Error('WRONGPASS invalid username-password pair')
+    }
+  })
   await t.rejects(breaker.run(ping, [], []), { reason: 'authentication', code: 'WRONGPASS' })
 })

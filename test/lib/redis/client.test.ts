@@ -12,12 +12,16 @@ t.test('a script has the name that Redis gives it', async t => {
 
 t.test('ioredis: by hash, and with the source after NOSCRIPT only', async t => {
   const calls: unknown[] = []
-  const client = { evalsha: async (...call: unknown[]) => { calls.push(call); return 1 }, eval: async (...call: unknown[]) => { calls.push(call); return 2 } }
+  const client = {
+    evalsha: async (...call: unknown[]) => { calls.push(call); return 1 },
+    eval: async (...call: unknown[]) => { calls.push(call); return 2 }
+  }
   t.equal(await scriptRunner(client).run(ping, ['a', 'b'], ['x']), 1)
   t.strictSame(calls, [[sha, 2, 'a', 'b', 'x']])
   t.equal(await scriptRunner({ ...client, evalsha: unknownScript }).run(ping, ['a'], ['x']), 2)
   t.strictSame(calls[1], ['return 1', 1, 'a', 'x'])
-  await t.rejects(scriptRunner({ ...client, evalsha: async () => { throw new Error('READONLY') } }).run(ping, ['a'], []), { message: 'READONLY' })
+  await t.rejects(scriptRunner({ ...client, evalsha: async () => { throw new Error('READONLY') } }).run(ping, ['a'], []),
+    { message: 'READONLY' })
   t.equal(calls.length, 2)
   t.equal(scriptRunner(client).cluster, false)
   t.equal(scriptRunner({ ...client, isCluster: true }).cluster, true)
@@ -25,7 +29,8 @@ t.test('ioredis: by hash, and with the source after NOSCRIPT only', async t => {
 
 t.test('node-redis: its call shape, and EVAL after NOSCRIPT', async t => {
   const calls: unknown[] = []
-  const client = Object.assign(new EventEmitter(), { evalSha: unknownScript, eval: async (...call: unknown[]) => { calls.push(call); return 2 } })
+  const client = Object.assign(new EventEmitter(),
+    { evalSha: unknownScript, eval: async (...call: unknown[]) => { calls.push(call); return 2 } })
   const runner = scriptRunner(client)
   t.equal(await runner.run(ping, ['a'], ['x']), 2)
   t.strictSame(calls, [['return 1', { keys: ['a'], arguments: ['x'] }]])

@@ -2,7 +2,10 @@ import { mock } from 'node:test'
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
 import { anonymous } from '../../../lib/credentials/index.ts'
-import { allTerms, compileRule, RuleBook, type PolicyContext, type PolicyFunction, type Requirement, type Rule } from '../../../lib/rules/index.ts'
+import {
+  allTerms, compileRule, RuleBook, type PolicyContext, type PolicyFunction, type Requirement,
+  type Rule
+} from '../../../lib/rules/index.ts'
 
 const context: PolicyContext = { principal: anonymous, request: {} as FastifyRequest, resource: { owner: 's' } }
 const settle = () => new Promise(resolve => setImmediate(resolve))
@@ -79,7 +82,8 @@ t.test('several terms must all hold', async t => {
   const term = (answer: boolean | Promise<boolean>) => ({ mode: 'all' as const, functions: [() => answer] })
   t.equal(await allTerms([term(true), term(Promise.resolve(true)), term(true)], context), true)
   t.equal(await allTerms([term(Promise.resolve(true)), term(false)], context), false)
-  t.equal(await allTerms([term(Promise.resolve(false)), { mode: 'all', functions: [() => { throw new Error('asked') }] }], context, () => t.fail('asked')), false)
+  t.equal(await allTerms([term(Promise.resolve(false)), { mode: 'all', functions: [() => { throw new Error('asked') }] }], context,
+    () => t.fail('asked')), false)
 })
 
 t.test('a policy that gives no answer has refused after five seconds', async t => {

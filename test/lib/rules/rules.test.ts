@@ -4,7 +4,10 @@ import t from 'tap'
 import { Problems } from '../../../lib/config/index.ts'
 import type { Principal } from '../../../lib/credentials/index.ts'
 import { readOptions, type RouteInfo, type RouteOption } from '../../../lib/pipeline/index.ts'
-import { allTerms, checkPolicies, compileRule, RuleBook, readRouteAccess, RouteRuleSchema, type PolicyFunction, type Requirement, type Rule } from '../../../lib/rules/index.ts'
+import {
+  allTerms, checkPolicies, compileRule, RuleBook, readRouteAccess, RouteRuleSchema, type PolicyFunction, type Requirement,
+  type Rule
+} from '../../../lib/rules/index.ts'
 
 const book = new RuleBook({ 'order-owner': () => true, staff: { role: 'staff' } })
 
@@ -18,7 +21,11 @@ function read (config: Record<string, unknown>) {
   const problems = new Problems()
   const route: RouteInfo = { kind: 'route', early: false, methods: ['GET'], url: '/x', config, label: 'route' }
   const access = readOptions(route, [option], problems).get(option)
-  return { access, problems: problems.list().map(({ code, path }) => `${code.replace('SECURE_API_', '')} ${path.replace('route: config', '')}`) }
+  return {
+    access,
+    problems: problems.list().map(({ code, path }) =>
+    `${code.replace('SECURE_API_', '')} ${path.replace('route: config', '')}`)
+  }
 }
 
 t.test('what a route may say', t => {
@@ -29,10 +36,14 @@ t.test('what a route may say', t => {
     [{ scope: 'api.read' }, { kind: 'rule', rule: { scope: 'api.read' } }],
     [{ scope: 'https://a.example/scope:x' }, { kind: 'rule', rule: { scope: 'https://a.example/scope:x' } }],
     [{ role: { all: ['a', 'b'] }, authenticated: true }, { kind: 'rule', rule: { role: { all: ['a', 'b'] } } }],
-    [{ policy: { any: ['order-owner', 'staff'] }, scope: { any: ['a'] } }, { kind: 'rule', rule: { scope: { any: ['a'] }, policy: { any: ['order-owner', 'staff'] } } }],
+    [{ policy: { any: ['order-owner', 'staff'] }, scope: { any: ['a'] } },
+      { kind: 'rule', rule: { scope: { any: ['a'] }, policy: { any: ['order-owner', 'staff'] } } }],
     [{ scope: 'a', authorization: { phase: 'onRequest' } }, { kind: 'rule', rule: { scope: 'a' } }]
   ]
-  for (const [config, access] of rules) t.strictSame(JSON.parse(JSON.stringify(read(config))), { access, problems: [] }, JSON.stringify(config))
+  for (const [config, access] of rules) {
+    t.strictSame(JSON.parse(JSON.stringify(read(config))), { access, problems: [] },
+      JSON.stringify(config))
+  }
   t.end()
 })
 
@@ -71,7 +82,8 @@ t.test('what says nothing, or too much, is a mistake and lets nobody in', t => {
 })
 
 t.test('keys of other plugins are left alone', t => {
-  for (const name of ['swagger', 'rawBody', 'rateLimit', 'cors', 'headers', 'audit', 'url', 'method', 'publish', 'roleId', 'scopeId', 'auth', 'otel', 'permission', '']) {
+  for (const name of ['swagger', 'rawBody', 'rateLimit', 'cors', 'headers', 'audit', 'url', 'method', 'publish', 'roleId', 'scopeId',
+    'auth', 'otel', 'permission', '']) {
     t.strictSame(read({ public: true, [name]: ['x'] }), { access: { kind: 'public' }, problems: [] }, name)
   }
   t.end()
@@ -92,19 +104,32 @@ function policyMistakes (policies: Record<string, Rule | PolicyFunction>): strin
 t.test('policies', t => {
   const allow = () => true
   t.strictSame(policyMistakes({}), [])
-  t.strictSame(policyMistakes({ a: { policy: { all: ['b', 'c'] } }, b: { policy: 'c' }, c: allow }), [], 'two ways to one policy are no circle')
+  t.strictSame(policyMistakes({ a: { policy: { all: ['b', 'c'] } }, b: { policy: 'c' }, c: allow }), [],
+    'two ways to one policy are no circle')
   t.strictSame(policyMistakes({ a: {} }), ['OPTION_EMPTY p.a'])
   t.strictSame(policyMistakes({ a: { policy: 'b' } }), ['ROUTE_POLICY_UNKNOWN p.a.policy'])
   t.strictSame(policyMistakes({ a: { policy: 'toString' } }), ['ROUTE_POLICY_UNKNOWN p.a.policy'])
   t.strictSame(policyMistakes({ a: { policy: 'a' } }), ['OPTION_CONFLICT p.a'])
-  t.strictSame(policyMistakes({ a: { policy: 'b' }, b: { policy: { any: ['c', 'b2'] } }, c: { policy: 'a' }, b2: allow }), ['OPTION_CONFLICT p.a', 'OPTION_CONFLICT p.b', 'OPTION_CONFLICT p.c'])
-  t.strictSame(policyMistakes({ way: { policy: 'b' }, b: { policy: 'c' }, c: { policy: 'b' } }), ['OPTION_CONFLICT p.b', 'OPTION_CONFLICT p.c'], 'one that only leads into a circle ends too')
+  t.strictSame(policyMistakes({ a: { policy: 'b' }, b: { policy: { any: ['c', 'b2'] } }, c: { policy: 'a' }, b2: allow }),
+    ['OPTION_CONFLICT p.a', 'OPTION_CONFLICT p.b', 'OPTION_CONFLICT p.c'])
+  t.strictSame(policyMistakes({ way: { policy: 'b' }, b: { policy: 'c' }, c: { policy: 'b' } }),
+    ['OPTION_CONFLICT p.b', 'OPTION_CONFLICT p.c'], 'one that only leads into a circle ends too')
   t.strictSame(policyMistakes({ '': allow, 'a b': allow }), ['OPTION_VALUE p.', 'OPTION_VALUE p.a b'])
-  t.strictSame(policyMistakes(Object.fromEntries([['__proto__', allow], ['constructor', { policy: '__proto__' }]])), [], 'names of Object.prototype are names')
+  t.strictSame(policyMistakes(Object.fromEntries([['__proto__', allow], ['constructor', { policy: '__proto__' }]])), [],
+    'names of Object.prototype are names')
   t.end()
 })
 
-const nobody: Principal = { kind: 'user', subject: 's', client: undefined, issuer: 'i', scopes: new Set(), roles: new Set(), claims: {}, expiresAt: Infinity }
+const nobody: Principal = {
+  kind: 'user',
+  subject: 's',
+  client: undefined,
+  issuer: 'i',
+  scopes: new Set(),
+  roles: new Set(),
+  claims: {},
+  expiresAt: Infinity
+}
 const holding = (scopes: string[], roles: string[] = []): Principal => ({ ...nobody, scopes: new Set(scopes), roles: new Set(roles) })
 const request = {} as FastifyRequest
 
@@ -127,15 +152,23 @@ t.test('a rule is decided when it is compiled', t => {
 })
 
 t.test('policies that are rules melt into the claims; functions stay', t => {
-  const policies = new RuleBook({ staff: { role: 'staff' }, senior: { policy: 'staff', scope: 's' }, ask: () => true, asked: { policy: 'ask', role: 'boss' } })
-  const terms = (policy: Requirement) => compileRule({ policy }, policies).policies.map(({ mode, functions }) => `${mode} ${functions.length}`)
+  const policies = new RuleBook({
+    staff: { role: 'staff' },
+    senior: { policy: 'staff', scope: 's' },
+    ask: () => true,
+    asked: { policy: 'ask', role: 'boss' }
+  })
+  const terms = (policy: Requirement) => compileRule({ policy },
+    policies).policies.map(({ mode, functions }) => `${mode} ${functions.length}`)
   t.strictSame(terms('senior'), [])
   t.strictSame(terms({ any: ['senior', 'staff'] }), [])
   t.strictSame(terms({ all: ['senior', 'ask', 'asked'] }), ['all 2'])
   t.strictSame(terms({ any: ['senior', 'ask'] }), ['any 2'])
   t.equal(compileRule({ policy: { all: ['staff', 'ask'] } }, policies).permits(nobody), false, 'refused before a function is asked')
   t.equal(compileRule({ policy: 'senior' }, policies).permits(holding(['s'], ['staff'])), true)
-  t.equal(compileRule({ policy: 'unknown' }, policies).policies.every(({ functions }) => functions.every(ask => ask({ principal: nobody, request, resource: undefined }, () => {}) === false)), true, 'a name that is not configured refuses')
+  t.equal(compileRule({ policy: 'unknown' }, policies).policies.every(({ functions }) =>
+    functions.every(ask => ask({ principal: nobody, request, resource: undefined }, () => {}) === false)), true,
+  'a name that is not configured refuses')
   t.end()
 })
 
@@ -158,15 +191,20 @@ const requirement = (...names: string[]) => fc.oneof(
   fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 3 }).map(all => ({ all })),
   fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 3 }).map(any => ({ any }))
 )
-const ruleOver = (...policies: string[]) => fc.record({ scope: requirement('a', 'b', 'c'), role: requirement('r', 'q'), policy: requirement('yes', 'no', 'later', ...policies) }, { requiredKeys: [] })
+const ruleOver = (...policies: string[]) => fc.record({
+  scope: requirement('a', 'b', 'c'),
+  role: requirement('r', 'q'),
+  policy: requirement('yes', 'no', 'later', ...policies)
+}, { requiredKeys: [] })
 const principals = fc.tuple(fc.subarray(['a', 'b', 'c']), fc.subarray(['r', 'q'])).map(([scopes, roles]) => holding(scopes, roles))
 
 t.test('a compiled rule and a naive reading of it agree', async () => {
-  await fc.assert(fc.asyncProperty(ruleOver(), ruleOver('one'), ruleOver('one', 'two', 'unknown'), principals, async (one, two, rule, principal) => {
-    const policies = new RuleBook({ yes: () => true, no: () => false, later: async () => true, one, two })
-    const compiled = compileRule(rule, policies)
-    const context = { principal, request, resource: undefined }
-    const actual = compiled.permits(principal) && await allTerms(compiled.policies, context)
-    return actual === permitted(rule, principal, { yes: true, no: false, later: true, one, two })
-  }), { numRuns: 2000 })
+  await fc.assert(fc.asyncProperty(ruleOver(), ruleOver('one'), ruleOver('one', 'two', 'unknown'), principals,
+    async (one, two, rule, principal) => {
+      const policies = new RuleBook({ yes: () => true, no: () => false, later: async () => true, one, two })
+      const compiled = compileRule(rule, policies)
+      const context = { principal, request, resource: undefined }
+      const actual = compiled.permits(principal) && await allTerms(compiled.policies, context)
+      return actual === permitted(rule, principal, { yes: true, no: false, later: true, one, two })
+    }), { numRuns: 2000 })
 })

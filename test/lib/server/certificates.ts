@@ -37,10 +37,17 @@ export class Certificates {
     const file = (kind: string) => join(this.#folder, `${this.#count}.${kind}.pem`)
     this.#count++
     const config = join(this.#folder, 'openssl.cnf')
-    writeFileSync(config, `[req]\nprompt=no\ndistinguished_name=dn\nx509_extensions=ext\n[dn]\nCN=${name}\n[ext]\n${extensions.join('\n')}\n`)
+    writeFileSync(config,
+      `[req]\nprompt=no\ndistinguished_name=dn\nx509_extensions=ext\n[dn]\nCN=${name}\n[ext]\n${extensions.join('\n')}\n`)
     const by = issuer === undefined ? [] : ['-CA', issuer.certFile, '-CAkey', issuer.keyFile]
-    execFileSync('openssl', ['req', '-x509', '-config', config, '-newkey', ...algorithm, '-nodes', '-days', String(days), ...digest, ...by, '-keyout', file('key'), '-out', file('cert')], { stdio: 'pipe' })
-    return { cert: readFileSync(file('cert'), 'utf8'), key: readFileSync(file('key'), 'utf8'), certFile: file('cert'), keyFile: file('key') }
+    execFileSync('openssl', ['req', '-x509', '-config', config, '-newkey', ...algorithm, '-nodes', '-days', String(days), ...digest, ...by,
+      '-keyout', file('key'), '-out', file('cert')], { stdio: 'pipe' })
+    return {
+      cert: readFileSync(file('cert'), 'utf8'),
+      key: readFileSync(file('key'), 'utf8'),
+      certFile: file('cert'),
+      keyFile: file('key')
+    }
   }
 
   /** Writes the list of what this authority has revoked. */
@@ -49,7 +56,8 @@ export class Certificates {
     const database = join(this.#folder, `${this.#count++}.index`)
     writeFileSync(database, '')
     writeFileSync(config, `[ca]\ndefault_ca=d\n[d]\ndatabase=${database}\ndefault_md=sha256\ndefault_crl_days=30\n`)
-    const openssl = (...parts: string[]) => execFileSync('openssl', ['ca', '-config', config, '-cert', ca.certFile, '-keyfile', ca.keyFile, ...parts], { stdio: 'pipe' })
+    const openssl = (...parts: string[]) => execFileSync('openssl',
+      ['ca', '-config', config, '-cert', ca.certFile, '-keyfile', ca.keyFile, ...parts], { stdio: 'pipe' })
     for (const { certFile } of revoked) openssl('-revoke', certFile)
     openssl('-gencrl', '-out', to)
   }

@@ -6,7 +6,8 @@ import { listen, sendRaw } from '../../helpers/server.ts'
 
 interface Line { readonly req?: { url?: string, method?: string, own?: string }, readonly msg?: string }
 
-async function logged (t: { teardown: (fn: () => unknown) => void }, logger: object, route: object = {}, options: FastifyServerOptions = {}): Promise<Line[]> {
+async function logged (t: { teardown: (fn: () => unknown) => void }, logger: object, route: object = {},
+  options: FastifyServerOptions = {}): Promise<Line[]> {
   const stream = new PassThrough()
   const app = Fastify({ ...secureServer({ dangerouslyAllowPlaintext: true }), ...options, logger: { ...logger, stream } })
   t.teardown(() => app.close())
@@ -17,7 +18,8 @@ async function logged (t: { teardown: (fn: () => unknown) => void }, logger: obj
 }
 
 t.test('15 B7: query values do not reach the request log of secureServer()', async t => {
-  for (const [name, logger, route] of [['as it is', {}, {}], ['another level at the route', {}, { logLevel: 'debug' }], ['serializers of other things', { serializers: { user: () => 'x' } }, {}]] as const) {
+  for (const [name, logger, route] of [['as it is', {}, {}], ['another level at the route', {}, { logLevel: 'debug' }],
+    ['serializers of other things', { serializers: { user: () => 'x' } }, {}]] as const) {
     const lines = await logged(t, logger, route)
     t.match(lines.filter(({ req }) => req !== undefined), [{ req: { url: '/orders', method: 'GET' } }, { req: { url: '/%zz' } }], name)
     t.notMatch(JSON.stringify(lines), /access_token|secret/, name)

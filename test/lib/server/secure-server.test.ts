@@ -12,7 +12,8 @@ import { Certificates } from './certificates.ts'
 
 const { certFile: cert, keyFile: key } = new Certificates(t.testdir({})).issue()
 const development = { environment: 'development' } as const
-const securityHeaders = ['content-security-policy', 'x-content-type-options', 'referrer-policy', 'x-frame-options', 'cross-origin-resource-policy']
+const securityHeaders = ['content-security-policy', 'x-content-type-options', 'referrer-policy', 'x-frame-options',
+  'cross-origin-resource-policy']
 
 function mistakes (options: unknown): string[] {
   try {
@@ -58,7 +59,10 @@ t.test('trustProxy: who may be named', async t => {
     ['0:0:0:0:0:ffff:0:0/100', wide],
     ['::/80', wide]
   ]
-  for (const [trustProxy, ...expected] of cases) t.strictSame(mistakes({ ...development, trustProxy }), expected, JSON.stringify(trustProxy) ?? 'function')
+  for (const [trustProxy, ...expected] of cases) {
+    t.strictSame(mistakes({ ...development, trustProxy }), expected,
+      JSON.stringify(trustProxy) ?? 'function')
+  }
 })
 
 t.test('the rest of the options', async t => {
@@ -78,11 +82,14 @@ t.test('the rest of the options', async t => {
     [{ ...development, headersTimeout: '31 seconds', requestTimeout: '1 minute' }],
     [{ ...development, requestTimeout: 0 }, 'SECURE_API_OPTION_RANGE requestTimeout', 'SECURE_API_OPTION_CONFLICT headersTimeout'],
     [{ ...development, connectionTimeout: '25 days' }, 'SECURE_API_OPTION_RANGE connectionTimeout'],
-    [{ ...development, bodyLimit: 0, maxParamLength: 1e9, maxHeaderSize: 1 }, 'SECURE_API_OPTION_RANGE bodyLimit', 'SECURE_API_OPTION_RANGE maxParamLength', 'SECURE_API_OPTION_RANGE maxHeaderSize'],
-    [{ ...development, requestTimeout: '5 parsecs', tls: { handshakeTimeout: true } }, 'SECURE_API_OPTION_VALUE requestTimeout', 'SECURE_API_OPTION_VALUE tls.handshakeTimeout'],
+    [{ ...development, bodyLimit: 0, maxParamLength: 1e9, maxHeaderSize: 1 }, 'SECURE_API_OPTION_RANGE bodyLimit',
+      'SECURE_API_OPTION_RANGE maxParamLength', 'SECURE_API_OPTION_RANGE maxHeaderSize'],
+    [{ ...development, requestTimeout: '5 parsecs', tls: { handshakeTimeout: true } }, 'SECURE_API_OPTION_VALUE requestTimeout',
+      'SECURE_API_OPTION_VALUE tls.handshakeTimeout'],
     [{ ...development, https: {} }, 'SECURE_API_OPTION_UNKNOWN https'],
     [{ ...development, tls: undefined }, 'SECURE_API_OPTION_UNDEFINED tls'],
-    [{ ...production, tls: {}, trustProxy: true }, 'SECURE_API_SERVER_TRUST_PROXY trustProxy', 'SECURE_API_TLS_CERTIFICATE_MISSING tls.cert']
+    [{ ...production, tls: {}, trustProxy: true }, 'SECURE_API_SERVER_TRUST_PROXY trustProxy',
+      'SECURE_API_TLS_CERTIFICATE_MISSING tls.cert']
   ]
   for (const [options, ...expected] of cases) t.strictSame(mistakes(options), expected, JSON.stringify(options))
 })
@@ -99,13 +106,31 @@ t.test('what Fastify is given', async t => {
     requestIdHeader: false,
     trustProxy: false,
     routerOptions: { maxParamLength: 100 },
-    http: { headersTimeout: 10_000, requestTimeout: 30_000, maxHeaderSize: 16_384, requireHostHeader: true, connectionsCheckingInterval: 5000 }
+    http: {
+      headersTimeout: 10_000,
+      requestTimeout: 30_000,
+      maxHeaderSize: 16_384,
+      requireHostHeader: true,
+      connectionsCheckingInterval: 5000
+    }
   })
-  t.match(createServerOptions({ tls: { cert, key, minVersion: 'TLSv1.3' }, http2: true, handlerTimeout: '5 seconds', return503OnClosing: false }, Date.now), {
+  t.match(createServerOptions({
+    tls: { cert, key, minVersion: 'TLSv1.3' },
+    http2: true,
+    handlerTimeout: '5 seconds',
+    return503OnClosing: false
+  }, Date.now), {
     handlerTimeout: 5000,
     return503OnClosing: false,
     http2: true,
-    https: { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', honorCipherOrder: true, allowHTTP1: true, handshakeTimeout: 10_000, settings: { maxConcurrentStreams: 100 } }
+    https: {
+      minVersion: 'TLSv1.3',
+      maxVersion: 'TLSv1.3',
+      honorCipherOrder: true,
+      allowHTTP1: true,
+      handshakeTimeout: 10_000,
+      settings: { maxConcurrentStreams: 100 }
+    }
   })
   const plain: FastifyInstance = Fastify({ ...secureServer(development), logger: false })
   const overTls = Fastify({ ...secureServer({ tls: { cert, key } }), logger: false })
@@ -144,16 +169,25 @@ async function exchange (connect: Connect, bytes: string): Promise<string> {
 function parse (text: string): { status: number, headers: Map<string, string>, body: string } {
   const [head = '', body = ''] = text.split('\r\n\r\n', 2)
   const [line = '', ...lines] = head.split('\r\n')
-  return { status: Number(line.split(' ')[1]), headers: new Map(lines.map(pair => [pair.slice(0, pair.indexOf(':')).toLowerCase(), pair.slice(pair.indexOf(':') + 2)])), body }
+  return {
+    status: Number(line.split(' ')[1]),
+    headers: new Map(lines.map(pair => [pair.slice(0, pair.indexOf(':')).toLowerCase(),
+      pair.slice(pair.indexOf(':') + 2)])),
+    body
+  }
 }
 
 async function start (t: Test, options: object): Promise<number> {
-  const app = Fastify({ ...createServerOptions({ ...development, ...options }, Date.now), forceCloseConnections: true } as object) as FastifyInstance
+  const app = Fastify({
+    ...createServerOptions({ ...development, ...options }, Date.now),
+    forceCloseConnections: true
+  } as object) as FastifyInstance
   app.addConstraintStrategy({
     name: 'secret',
     storage: () => ({ get: () => null, set: () => {}, del: () => {}, empty: () => {} }),
     validate: () => {},
-    deriveConstraint: (request: { headers: object }, _context: unknown, done?: (error: Error | null, value?: string) => void) => done?.(!('x-fail' in request.headers) ? null : new Error('it failed'))
+    deriveConstraint: (request: { headers: object }, _context: unknown, done?: (error: Error | null, value?: string) => void) =>
+      done?.(!('x-fail' in request.headers) ? null : new Error('it failed'))
   } as never)
   app.get('/', async () => 'ok')
   app.get('/secret', { constraints: { secret: 'x' } }, async () => 'ok')
@@ -164,7 +198,8 @@ async function start (t: Test, options: object): Promise<number> {
   return (app.server.address() as AddressInfo).port
 }
 
-const get = (path: string, ...headers: string[]) => `GET ${path} HTTP/1.1\r\n${['host: x', 'connection: close', ...headers].join('\r\n')}\r\n\r\n`
+const get = (path: string, ...headers: string[]) =>
+  `GET ${path} HTTP/1.1\r\n${['host: x', 'connection: close', ...headers].join('\r\n')}\r\n\r\n`
 const refusals: Array<[label: string, bytes: string, status: number, code: string]> = [
   ['bad URL', get('/%zz'), 400, 'SECURE_API_REQUEST_URL'],
   ['parameter too long', get(`/items/${'x'.repeat(101)}`), 414, 'SECURE_API_REQUEST_PARAMETER_TOO_LONG'],
@@ -172,7 +207,8 @@ const refusals: Array<[label: string, bytes: string, status: number, code: strin
   ['no Host', 'GET / HTTP/1.1\r\nconnection: close\r\n\r\n', 400, 'SECURE_API_REQUEST_HOST'],
   ['unknown expectation', get('/', 'expect: foo'), 417, 'SECURE_API_REQUEST_EXPECTATION'],
   ['not HTTP', 'garbage\r\n\r\n', 400, 'SECURE_API_REQUEST_MALFORMED'],
-  ['two lengths', 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n', 400, 'SECURE_API_REQUEST_MALFORMED'],
+  ['two lengths', 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n', 400,
+    'SECURE_API_REQUEST_MALFORMED'],
   ['headers too large', get('/', `x-large: ${'x'.repeat(17_000)}`), 431, 'SECURE_API_REQUEST_HEADERS_TOO_LARGE']
 ]
 
@@ -217,21 +253,26 @@ t.test('Host is not required by the application: its own answer stays whole', as
   app.get('/', async () => 'ok')
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())
-  t.match(await exchange(() => net.connect((app.server.address() as AddressInfo).port, '127.0.0.1'), 'GET / HTTP/1.1\r\nconnection: close\r\n\r\n'), /^HTTP\/1.1 200 OK[^]*ok$/)
+  t.match(await exchange(() => net.connect((app.server.address() as AddressInfo).port, '127.0.0.1'),
+    'GET / HTTP/1.1\r\nconnection: close\r\n\r\n'), /^HTTP\/1.1 200 OK[^]*ok$/)
 })
 
 t.test('together with the edge: one answer, and it is told', async t => {
   const app = Fastify(secureServer(development))
   app.get('/', async () => 'ok')
   const events: ClientErrorEvent[] = []
-  const edge = installEdge(app.server, { table: compileHeaders({}, { environment: 'development', secure: false }), onClientError: event => { events.push(event) } })
+  const edge = installEdge(app.server, {
+    table: compileHeaders({}, { environment: 'development', secure: false }),
+    onClientError: event => { events.push(event) }
+  })
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(async () => {
     edge.dispose()
     await app.close()
   })
   const connect = () => net.connect((app.server.address() as AddressInfo).port, '127.0.0.1')
-  for (const [label, bytes, , code] of refusals.filter(([label]) => label !== 'a constraint that fails' && label !== 'parameter too long')) {
+  for (const [label, bytes, , code] of refusals.filter(([label]) => label !== 'a constraint that fails' &&
+    label !== 'parameter too long')) {
     const answer = await exchange(connect, bytes)
     t.equal(answer.match(/^x-frame-options:/gmi)?.length, 1, label)
     t.equal(JSON.parse(parse(answer).body).code, code, label)
@@ -253,14 +294,16 @@ t.test('HTTP/2', async t => {
     return { status: answer[':status'], headers: answer, body: chunks.join('') }
   }
   t.equal((await ask('/')).body, 'ok')
-  for (const [path, status, code] of [['/%zz', 400, 'SECURE_API_REQUEST_URL'], [`/items/${'x'.repeat(101)}`, 414, 'SECURE_API_REQUEST_PARAMETER_TOO_LONG']] as const) {
+  for (const [path, status, code] of [['/%zz', 400, 'SECURE_API_REQUEST_URL'],
+    [`/items/${'x'.repeat(101)}`, 414, 'SECURE_API_REQUEST_PARAMETER_TOO_LONG']] as const) {
     const answer = await ask(path)
     t.equal(answer.status, status)
     t.equal(JSON.parse(answer.body).code, code)
     t.strictSame(securityHeaders.filter(name => answer.headers[name] === undefined), [])
   }
   await t.rejects(ask('/', { 'x-large': 'x'.repeat(40_000) }), 'headers over the limit end the stream')
-  t.match(await exchange(() => tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }), get('/%zz')), /^HTTP\/1.1 400 [^]*SECURE_API_REQUEST_URL/, 'HTTP/1.1 on the same port')
+  t.match(await exchange(() => tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }), get('/%zz')),
+    /^HTTP\/1.1 400 [^]*SECURE_API_REQUEST_URL/, 'HTTP/1.1 on the same port')
 })
 
 t.test('slow headers are cut', async t => {
@@ -268,7 +311,8 @@ t.test('slow headers are cut', async t => {
   const app = Fastify({ ...rest, http: { ...http, connectionsCheckingInterval: 20 } })
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())
-  const answer = parse(await exchange(() => net.connect((app.server.address() as AddressInfo).port, '127.0.0.1'), 'GET / HTTP/1.1\r\nhost: x\r\nx-'))
+  const answer = parse(await exchange(() => net.connect((app.server.address() as AddressInfo).port, '127.0.0.1'),
+    'GET / HTTP/1.1\r\nhost: x\r\nx-'))
   t.equal(answer.status, 408)
   t.equal(JSON.parse(answer.body).code, 'SECURE_API_REQUEST_TIMEOUT')
   t.ok(answer.headers.has('x-frame-options'))
@@ -278,7 +322,8 @@ t.test('14 C1: a query is read up to its 1,000th parameter', async t => {
   const app = Fastify(secureServer({ environment: 'development' }))
   t.teardown(() => app.close())
   app.get('/', async ({ query }) => query)
-  t.strictSame((await app.inject('/?page=1&tag=a&tag=b&text=a+b%20c&bad=%zz&empty')).json(), { page: '1', tag: ['a', 'b'], text: 'a b c', bad: '%zz', empty: '' })
+  t.strictSame((await app.inject('/?page=1&tag=a&tag=b&text=a+b%20c&bad=%zz&empty')).json(),
+    { page: '1', tag: ['a', 'b'], text: 'a b c', bad: '%zz', empty: '' })
   const many = (await app.inject(`/?${'a=1&'.repeat(2000)}last=1`)).json()
   t.strictSame([many.a.length, 'last' in many], [1000, false])
   t.equal((await app.inject('/?__proto__=x&constructor=y')).json().constructor, 'y')

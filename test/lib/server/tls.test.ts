@@ -22,7 +22,8 @@ const day = 86_400_000
 /** A moment after all of them are issued. */
 const now = Date.now() + 60_000
 
-const refusedCodes = (material: Material, hosts: string[] = [], time = now) => inspect(material, hosts, time).refused.map(({ code }) => code)
+const refusedCodes = (material: Material, hosts: string[] = [], time = now) => inspect(material, hosts,
+  time).refused.map(({ code }) => code)
 const warningCodes = (material: Material) => inspect(material, [], now).warnings.map(({ code }) => code)
 
 function mistakes (tls: TlsOptions, time = now): string[] {
@@ -50,7 +51,8 @@ t.test('what is refused', async t => {
   t.strictSame(refusedCodes(both), [])
   t.strictSame(refusedCodes({ ...underWeakRoot, cert: underWeakRoot.cert + weakRoot.cert }), [], 'nobody checks the signature of a root')
   t.strictSame(refusedCodes({ ...good, key: other.key }), ['SECURE_API_TLS_KEY_MISMATCH'])
-  t.strictSame(refusedCodes({ ...good, cert: root.cert + good.cert }), ['SECURE_API_TLS_KEY_MISMATCH'], 'the own certificate must be the first')
+  t.strictSame(refusedCodes({ ...good, cert: root.cert + good.cert }), ['SECURE_API_TLS_KEY_MISMATCH'],
+    'the own certificate must be the first')
   t.strictSame(refusedCodes({ ...good, key: 'nothing' }), ['SECURE_API_TLS_KEY'])
   t.strictSame(refusedCodes({ ...good, cert: 'nothing' }), ['SECURE_API_TLS_UNREADABLE'])
   t.strictSame(refusedCodes({ ...good, cert: good.cert.replace(/\n.{20}/, '\nAAAAAAAAAAAAAAAAAAAA') }), ['SECURE_API_TLS_UNREADABLE'])
@@ -60,7 +62,8 @@ t.test('what is refused', async t => {
   t.strictSame(refusedCodes(client), ['SECURE_API_TLS_PURPOSE'])
   t.strictSame(refusedCodes(good, ['localhost', '127.0.0.1', '::1']), [])
   t.strictSame(refusedCodes(good, ['api.example.com', '10.0.0.1']), ['SECURE_API_TLS_HOST_MISMATCH', 'SECURE_API_TLS_HOST_MISMATCH'])
-  t.strictSame(refusedCodes(certificates.issue({ extensions: [] }), ['localhost']), ['SECURE_API_TLS_HOST_MISMATCH'], 'the common name is no name of a server (RFC 9525)')
+  t.strictSame(refusedCodes(certificates.issue({ extensions: [] }), ['localhost']), ['SECURE_API_TLS_HOST_MISMATCH'],
+    'the common name is no name of a server (RFC 9525)')
   t.strictSame(refusedCodes({ ...good, ca: 'nothing' }), ['SECURE_API_TLS_CLIENT_CA'])
   t.equal(hasWeakSignature(Buffer.from('3000', 'hex')), true, 'what cannot be read is weak')
   t.match(judge({ ...good, crl: 'nothing' }, {}, now), { refused: [{ code: 'SECURE_API_TLS_REFUSED' }] })
@@ -75,12 +78,17 @@ t.test('what is warned of', async t => {
   t.strictSame(warningCodes({ ...leaf, cert: leaf.cert + between.cert + root.cert }), [])
   t.strictSame(warningCodes(leaf), ['SECURE_API_TLS_CHAIN_INCOMPLETE'])
   t.strictSame(warningCodes({ ...leaf, cert: leaf.cert + root.cert }), ['SECURE_API_TLS_CHAIN_INCOMPLETE'], 'one is missing between')
-  const inChain = createServerOptions({ tls: { cert: leaf.cert, key: leaf.key, chain: between.certFile } }, () => now).https as { cert: Buffer }
+  const inChain = createServerOptions({ tls: { cert: leaf.cert, key: leaf.key, chain: between.certFile } },
+    () => now).https as { cert: Buffer }
   t.equal(inChain.cert.toString().match(/BEGIN/g)?.length, 2, 'tls.chain is sent too')
 })
 
 t.test('boot: every mistake by code and place', async t => {
-  const encrypted = generateKeyPairSync('ec', { namedCurve: 'P-256', privateKeyEncoding: { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' }, publicKeyEncoding: { type: 'spki', format: 'pem' } })
+  const encrypted = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' }
+  })
   const pair = { cert: good.certFile, key: good.keyFile }
   const cases: Array<[label: string, tls: TlsOptions, ...expected: string[]]> = [
     ['files', pair],
@@ -90,13 +98,15 @@ t.test('boot: every mistake by code and place', async t => {
     ['nothing', {}, 'SECURE_API_TLS_CERTIFICATE_MISSING tls.cert'],
     ['no key', { cert: good.certFile }, 'SECURE_API_TLS_CERTIFICATE_MISSING tls.key'],
     ['no certificate', { key: good.keyFile, provider: () => good }, 'SECURE_API_TLS_CERTIFICATE_MISSING tls.cert'],
-    ['no file', { cert: join(folder, 'none'), key: join(folder, 'none') }, 'SECURE_API_TLS_UNREADABLE tls.cert', 'SECURE_API_TLS_UNREADABLE tls.key'],
+    ['no file', { cert: join(folder, 'none'), key: join(folder, 'none') }, 'SECURE_API_TLS_UNREADABLE tls.cert',
+      'SECURE_API_TLS_UNREADABLE tls.key'],
     ['a provider that promises', { provider: async () => { throw new Error('never mind') } }, 'SECURE_API_TLS_PROVIDER_ASYNC tls.provider'],
     ['a provider that throws', { provider: () => { throw new Error('vault is sealed') } }, 'SECURE_API_TLS_UNREADABLE tls.provider'],
     ['a provider of nothing', { provider: (() => undefined) as never }, 'SECURE_API_TLS_UNREADABLE tls.provider'],
     ['an encrypted key', { cert: good.cert, key: encrypted.privateKey }, 'SECURE_API_TLS_KEY tls.key'],
     ['the wrong passphrase', { cert: good.cert, key: encrypted.privateKey, passphrase: 'y' }, 'SECURE_API_TLS_KEY tls.key'],
-    ['its passphrase, another pair', { cert: good.cert, key: encrypted.privateKey, passphrase: 'x' }, 'SECURE_API_TLS_KEY_MISMATCH tls.key'],
+    ['its passphrase, another pair', { cert: good.cert, key: encrypted.privateKey, passphrase: 'x' },
+      'SECURE_API_TLS_KEY_MISMATCH tls.key'],
     ['another pair', { cert: good.cert, key: other.key }, 'SECURE_API_TLS_KEY_MISMATCH tls.key'],
     ['TLS 1.1', { ...pair, minVersion: 'TLSv1.1' as never }, 'SECURE_API_TLS_MIN_VERSION tls.minVersion'],
     ['TLS 1.3', { ...pair, minVersion: 'TLSv1.3' }],
@@ -105,8 +115,10 @@ t.test('boot: every mistake by code and place', async t => {
     ['an empty authority', { ...pair, clientCertificates: { ca: '' } }, 'SECURE_API_OPTION_EMPTY tls.clientCertificates.ca'],
     ['no authority', { ...pair, clientCertificates: {} as never }, 'SECURE_API_OPTION_MISSING tls.clientCertificates.ca'],
     ['a key as authority', { ...pair, clientCertificates: { ca: good.keyFile } }, 'SECURE_API_TLS_CLIENT_CA tls.clientCertificates.ca'],
-    ['an unreadable revocation list', { ...pair, clientCertificates: { ca: good.certFile, crl: join(folder, 'none') } }, 'SECURE_API_TLS_UNREADABLE tls.clientCertificates.crl'],
-    ['a revocation list that is none', { ...pair, clientCertificates: { ca: good.certFile, crl: good.keyFile } }, 'SECURE_API_TLS_REFUSED tls.cert'],
+    ['an unreadable revocation list', { ...pair, clientCertificates: { ca: good.certFile, crl: join(folder, 'none') } },
+      'SECURE_API_TLS_UNREADABLE tls.clientCertificates.crl'],
+    ['a revocation list that is none', { ...pair, clientCertificates: { ca: good.certFile, crl: good.keyFile } },
+      'SECURE_API_TLS_REFUSED tls.cert'],
     ['reload too often', { ...pair, reload: 10 }, 'SECURE_API_OPTION_RANGE tls.reload'],
     ['no reload', { ...pair, reload: false }]
   ]
@@ -129,10 +141,12 @@ t.test('stages before the end', async t => {
   const six = (left: number) => expiryStage({ notAfter: left * day, lifetime: 6 * day }, 0)
   t.strictSame([89, 30.1, 30, 14.1, 14, 7.1, 7, 1.1, 1, 0.1, 0, -5].map(long),
     ['valid', 'valid', 'renew', 'renew', 'soon', 'soon', 'urgent', 'urgent', 'last-day', 'last-day', 'expired', 'expired'])
-  t.strictSame([6, 2.1, 2, 1, 0.5, 0.06, 0].map(six), ['valid', 'valid', 'renew', 'soon', 'urgent', 'last-day', 'expired'], 'a short-lived one is not always in its last week')
+  t.strictSame([6, 2.1, 2, 1, 0.5, 0.06, 0].map(six), ['valid', 'valid', 'renew', 'soon', 'urgent', 'last-day', 'expired'],
+    'a short-lived one is not always in its last week')
   const watch = new ExpiryWatch()
   const certificate = { fingerprint: 'a', notAfter: 90 * day, lifetime: 90 * day }
-  t.strictSame([0, 61, 62, 77, 89.5, 91, 92].map(at => watch.next(certificate, at * day)), [undefined, 'renew', undefined, 'soon', 'last-day', 'expired', undefined])
+  t.strictSame([0, 61, 62, 77, 89.5, 91, 92].map(at => watch.next(certificate, at * day)),
+    [undefined, 'renew', undefined, 'soon', 'last-day', 'expired', undefined])
   t.equal(watch.next({ ...certificate, fingerprint: 'b' }, 61 * day), 'renew', 'another certificate begins anew')
 })
 

@@ -57,5 +57,8 @@ t.test('the attacks fail as well after the good token is in the cache', async t 
 t.test('the attacks can be sent, also against an issuer on loopback', async t => {
   const there = attacks({ ...environment, issuer: 'http://127.0.0.1:3000', audience: 'https://api.example.com' })
   t.equal(new Set(there.map(({ name }) => name)).size, there.length)
-  for (const { name, authorization } of there) t.doesNotThrow(() => authorization.forEach(value => validateHeaderValue('authorization', value)), name)
+  for (const { name, authorization } of there) {
+    t.doesNotThrow(() =>
+      authorization.forEach(value => validateHeaderValue('authorization', value)), name)
+  }
 })

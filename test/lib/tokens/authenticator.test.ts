@@ -1,7 +1,10 @@
 import t from 'tap'
 import { KeysUnavailable, type KeySource, type VerificationKey } from '../../../lib/keys/index.ts'
 import { tokenDigest } from '../../../lib/tokens/cache.ts'
-import { compileIssuer, TokenAuthenticator, type IssuerOptions, type TokenAuthenticatorOptions, type Verified } from '../../../lib/tokens/index.ts'
+import {
+  compileIssuer, TokenAuthenticator, type IssuerOptions, type TokenAuthenticatorOptions,
+  type Verified
+} from '../../../lib/tokens/index.ts'
 import { createSigningKey, signToken, staticKeys, type Json, type SigningKey } from '../../fixtures/forge.ts'
 
 const issuer = 'https://login.example.com'
@@ -102,19 +105,32 @@ t.test('forged tokens take no place and displace nothing', async t => {
   const known = Array.from({ length: 10 }, (_, index) => token({ jti: `good-${index}` }))
   for (const text of known) await authenticator.authenticate(text)
   const forger = createSigningKey('key-1', 'ES256')
-  for (let index = 0; index < 200; index++) t.equal(await resultOf(authenticator, token({ jti: `bad-${index}` }, forger)), 'SECURE_API_TOKEN_SIGNATURE')
+  for (let index = 0; index < 200; index++) {
+    t.equal(await resultOf(authenticator, token({ jti: `bad-${index}` }, forger)),
+      'SECURE_API_TOKEN_SIGNATURE')
+  }
   for (const text of known) t.match(authenticator.lookup(text), { kind: 'verified' }, 'it is still there')
 })
 
 t.test('two issuers with the same kid keep apart', async t => {
   const [a, b] = [createSigningKey('shared', 'ES256'), createSigningKey('shared', 'ES256')]
-  const trusted = (name: string, signer: SigningKey) => compileIssuer({ issuer: name, audience: 'api' }).map(rules => ({ rules, keys: staticKeys(signer) }))
-  const authenticator = new TokenAuthenticator({ issuers: [...trusted('https://a.example', a), ...trusted('https://b.example', b)], now: () => start })
+  const trusted = (name: string, signer: SigningKey) =>
+    compileIssuer({ issuer: name, audience: 'api' }).map(rules => ({ rules, keys: staticKeys(signer) }))
+  const authenticator = new TokenAuthenticator({
+    issuers: [...trusted('https://a.example', a), ...trusted('https://b.example', b)],
+    now: () => start
+  })
   const results: Record<string, string> = {}
-  for (const [iss, signer, name] of [['https://a.example', a, 'a by a'], ['https://a.example', b, 'a by b'], ['https://b.example', a, 'b by a'], ['https://b.example', b, 'b by b']] as const) {
+  for (const [iss, signer, name] of [['https://a.example', a, 'a by a'], ['https://a.example', b, 'a by b'],
+    ['https://b.example', a, 'b by a'], ['https://b.example', b, 'b by b']] as const) {
     results[name] = await resultOf(authenticator, token({ iss }, signer))
   }
-  t.strictSame(results, { 'a by a': 'verified', 'a by b': 'SECURE_API_TOKEN_SIGNATURE', 'b by a': 'SECURE_API_TOKEN_SIGNATURE', 'b by b': 'verified' })
+  t.strictSame(results, {
+    'a by a': 'verified',
+    'a by b': 'SECURE_API_TOKEN_SIGNATURE',
+    'b by a': 'SECURE_API_TOKEN_SIGNATURE',
+    'b by b': 'verified'
+  })
 })
 
 t.test('keys with the same kid are tried, four of them', async t => {
@@ -129,7 +145,8 @@ t.test('the issuer is asked when its keys are not known, and only then', async t
   const [published] = staticKeys(key).verification
   const found: readonly VerificationKey[] = published === undefined ? [] : [published]
   let asked = 0
-  const source = (peeked: readonly VerificationKey[] | undefined, answer: () => Promise<readonly VerificationKey[]>): KeySource => ({ peek: () => peeked, find: () => { asked++; return answer() } })
+  const source = (peeked: readonly VerificationKey[] | undefined, answer: () => Promise<readonly VerificationKey[]>): KeySource =>
+    ({ peek: () => peeked, find: () => { asked++; return answer() } })
   t.equal(await resultOf(setUp({ keys: source(found, async () => []) }).authenticator, token()), 'verified')
   t.equal(asked, 0)
   t.equal(await resultOf(setUp({ keys: source([], async () => found) }).authenticator, token()), 'verified')
@@ -161,14 +178,24 @@ t.test('keys that cannot be had are 503, whatever the source throws', async t =>
   t.match(unavailable, { kind: 'unavailable', code: 'SECURE_API_KEYS_UNAVAILABLE', retryAfter: 12_000 })
   const broken = await setUp({ keys: failing(new TypeError('bug')) }).authenticator.authenticate(token())
   t.match(broken, { kind: 'unavailable', code: 'SECURE_API_KEYS_UNAVAILABLE', retryAfter: 1000 })
-  const throwing = await setUp({ keys: { peek: () => { throw new Error('bug') }, find: async () => [] } }).authenticator.authenticate(token())
+  const throwing = await setUp({
+    keys: {
+      peek: () => { throw new Error('bug') },
+      find: async () => []
+    }
+  }).authenticator.authenticate(token())
   t.equal(throwing.kind, 'unavailable')
 })
 
 t.test('an outage is not remembered', async t => {
   let down = true
   const keys = staticKeys(key)
-  const { authenticator } = setUp({ keys: { peek: (kid, algorithm) => down ? undefined : keys.peek(kid, algorithm), find: async () => { throw new KeysUnavailable(issuer, 1) } } })
+  const { authenticator } = setUp({
+    keys: {
+      peek: (kid, algorithm) => down ? undefined : keys.peek(kid, algorithm),
+      find: async () => { throw new KeysUnavailable(issuer, 1) }
+    }
+  })
   const text = token()
   t.equal(await resultOf(authenticator, text), 'SECURE_API_KEYS_UNAVAILABLE')
   down = false
@@ -180,7 +207,8 @@ t.test('profile claims are asked for after the signature (RFC 9068 §2.2)', asyn
   t.equal(await resultOf(authenticator, token()), 'verified')
   for (const name of ['sub', 'client_id', 'iat', 'jti']) {
     t.equal(await resultOf(authenticator, token({ [name]: undefined })), 'SECURE_API_TOKEN_CLAIMS', name)
-    t.equal(await resultOf(authenticator, token({ [name]: undefined }, createSigningKey('key-1', 'ES256'))), 'SECURE_API_TOKEN_SIGNATURE', `${name}, unsigned`)
+    t.equal(await resultOf(authenticator, token({ [name]: undefined }, createSigningKey('key-1', 'ES256'))), 'SECURE_API_TOKEN_SIGNATURE',
+      `${name}, unsigned`)
   }
 })
 

@@ -9,7 +9,15 @@ import { startRedis } from '../../helpers/redis.ts'
 
 const issuer = 'https://login.example.com'
 const until = Date.now() + 600_000
-const claims = { iss: issuer, aud: 'api', exp: until / 1000, iat: Math.floor(Date.now() / 1000), sub: 'alice', jti: 't1', sid: 's1' } satisfies AccessTokenClaims
+const claims = {
+  iss: issuer,
+  aud: 'api',
+  exp: until / 1000,
+  iat: Math.floor(Date.now() / 1000),
+  sub: 'alice',
+  jti: 't1',
+  sid: 's1'
+} satisfies AccessTokenClaims
 const bob = { ...claims, sub: 'bob', jti: 't2', sid: 's2' }
 
 /** Opens the connections to all nodes, which may take longer than a look-up may. */
@@ -43,7 +51,8 @@ t.test('16.5: every client of one server shares the list, a client that only kno
   await shares(t, ioredis, 'ioredis')
   await shares(t, valkey, 'iovalkey')
   await shares(t, node, 'node-redis')
-  await shares(t, { get: key => ioredis.get(key), eval: (script, keys, ...values) => ioredis.eval(script, keys, ...values) }, 'get and eval')
+  await shares(t, { get: key => ioredis.get(key), eval: (script, keys, ...values) => ioredis.eval(script, keys, ...values) },
+    'get and eval')
 })
 
 t.test('16.5: a cluster, where the names of one token lie on several nodes', { timeout: 60_000 }, async t => {
@@ -80,7 +89,8 @@ t.test('16.5: a Redis that is known to be dead is not asked for each request, an
   const denylist = createDenylist({ redis: { evalsha, eval: evalsha } })
   for (let i = 0; i < 100; i++) await t.rejects(async () => await denylist.isRevoked(claims), { name: 'StoreFailed', reason: 'connection' })
   t.equal(calls, 5)
-  await t.rejects(denylist.revoke({ jti: 't9', issuer, until }), { code: 'SECURE_API_DENYLIST_LOCAL_ONLY', cause: { reason: 'connection' } })
+  await t.rejects(denylist.revoke({ jti: 't9', issuer, until }),
+    { code: 'SECURE_API_DENYLIST_LOCAL_ONLY', cause: { reason: 'connection' } })
   t.equal(calls, 6)
   up = true
   await denylist.revoke({ jti: 't9', issuer, until })
@@ -90,6 +100,7 @@ t.test('16.5: a Redis that is known to be dead is not asked for each request, an
 t.test('a reply that is none lets no token in', async t => {
   for (const reply of [undefined, null, 'OK', [], [null], [null, null, null, null]]) {
     const evalsha = async () => reply
-    await t.rejects(async () => await createDenylist({ redis: { evalsha, eval: evalsha } }).isRevoked(claims), { name: 'StoreFailed', reason: 'reply' })
+    await t.rejects(async () => await createDenylist({ redis: { evalsha, eval: evalsha } }).isRevoked(claims),
+      { name: 'StoreFailed', reason: 'reply' })
   }
 })

@@ -12,7 +12,14 @@ const audience = 'api://orders'
 const now = 1_800_000_000_000
 const seconds = now / 1000
 const key = createSigningKey()
-const { genuine, claims, header } = createForge({ issuer, audience, kid: key.kid, privateKey: key.privateKey, publicKey: key.publicKey, now })
+const { genuine, claims, header } = createForge({
+  issuer,
+  audience,
+  kid: key.kid,
+  privateKey: key.privateKey,
+  publicKey: key.publicKey,
+  now
+})
 
 function holds<Ts> (t: Test, property: fc.IProperty<Ts>, numRuns = 200) {
   t.doesNotThrow(() => fc.assert(property, { numRuns }))
@@ -76,7 +83,8 @@ t.test('profile at+jwt (RFC 9068 §2.1, §4)', async t => {
 })
 
 t.test('each issuer has its own list of algorithms', async t => {
-  const rules = [...compileIssuer({ issuer, audience, algorithms: ['ES256'] }), ...compileIssuer({ issuer: 'https://other.example', audience, algorithms: ['RS256'] })]
+  const rules = [...compileIssuer({ issuer, audience, algorithms: ['ES256'] }),
+    ...compileIssuer({ issuer: 'https://other.example', audience, algorithms: ['RS256'] })]
   const gate = createGate(new Map(rules.map(rule => [rule.issuer, rule])))
   t.equal(gate(genuine(), now), 'SECURE_API_TOKEN_ALGORITHM', 'RS256 is accepted from the other one')
   t.type(gate(genuine({ iss: 'https://other.example' }), now), 'object')
@@ -87,7 +95,10 @@ t.test('a tenant template is a list of exact issuers', async t => {
   const of = (tenant: string, tid = tenant) => genuine({ iss: `https://login.microsoftonline.com/${tenant}/v2.0`, tid })
   t.equal(pass(of('t1'), options), 'passed')
   t.equal(pass(of('t2'), options), 'passed')
-  for (const tenant of ['t3', '', 'T1', '{tenantid}', 't1/v2.0/../t3', 'common']) t.equal(pass(of(tenant), options), 'SECURE_API_TOKEN_ISSUER', tenant)
+  for (const tenant of ['t3', '', 'T1', '{tenantid}', 't1/v2.0/../t3', 'common']) {
+    t.equal(pass(of(tenant), options),
+      'SECURE_API_TOKEN_ISSUER', tenant)
+  }
   t.equal(pass(of('t1', 't2'), options), 'SECURE_API_TOKEN_ISSUER', 'the tenant in tid is another one')
 })
 
@@ -126,7 +137,8 @@ t.test('a header counts when no member is repeated, whatever its values hold', a
 
 // The lone surrogate and the pair are apart: Node's type stripping takes an escape of code points after a surrogate for a mistake.
 const alphabet = fc.constantFrom(...'abcAZ09-_.=+/ ,;"\t\u00e9\ud800', '\u{1f511}')
-const part = fc.oneof(fc.string({ unit: alphabet }), fc.jsonValue().map(encode), fc.uint8Array().map(bytes => Buffer.from(bytes).toString('base64url')), fc.constantFrom(...genuine().split('.')))
+const part = fc.oneof(fc.string({ unit: alphabet }), fc.jsonValue().map(encode),
+  fc.uint8Array().map(bytes => Buffer.from(bytes).toString('base64url')), fc.constantFrom(...genuine().split('.')))
 const token = fc.oneof(fc.string({ unit: 'binary' }), fc.array(part, { maxLength: 6 }).map(parts => parts.join('.')),
   fc.record({ header: fc.jsonValue(), claims: fc.jsonValue() }).map(({ header: h, claims: c }) => `${encode(h)}.${encode(c)}.AAAA`))
 
@@ -155,6 +167,9 @@ t.test('fuzz: any headers give one token, none, or a refusal', async t => {
     const authorization = headers.find(([header]) => header.toLowerCase() === 'authorization')?.[1]
     const count = headers.filter(([header]) => header.toLowerCase() === 'authorization').length
     const bearer = readBearer(headers.flat(), authorization, url)
-    return typeof bearer === 'object' ? count === 1 && bearer.token !== '' && !bearer.token.includes(' ') : bearer === 'none' || bearer in answers
+    return typeof bearer === 'object'
+      ? count === 1 && bearer.token !== '' && !bearer.token.includes(' ')
+      : bearer === 'none' ||
+      bearer in answers
   }), 2000)
 })

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { compileIssuer, createDenylist, DenylistFull, TokenAuthenticator, type AccessTokenClaims, type Denylist, type DenylistRedis, type IsRevoked } from '../../../lib/tokens/index.ts'
+import {
+  compileIssuer, createDenylist, DenylistFull, TokenAuthenticator, type AccessTokenClaims, type Denylist, type DenylistRedis,
+  type IsRevoked
+} from '../../../lib/tokens/index.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { createSigningKey, signToken, staticKeys } from '../../fixtures/forge.ts'
 
@@ -167,14 +170,16 @@ t.test('a full memory drops nothing: it says so', async t => {
 
 t.test('what cannot be understood is not recorded in silence', async t => {
   const denylist = createDenylist({ now: () => now })
-  const wrong = [{ issuer, until: now }, { jti: 7, issuer, until: now }, { jti: 't1', until: now }, { jti: 't1', issuer }, { jti: 't1', issuer, until: NaN }, { sub: 'a', issuer, until: now, issuedBefore: 'today' }]
+  const wrong = [{ issuer, until: now }, { jti: 7, issuer, until: now }, { jti: 't1', until: now }, { jti: 't1', issuer },
+    { jti: 't1', issuer, until: NaN }, { sub: 'a', issuer, until: now, issuedBefore: 'today' }]
   for (const revocation of wrong) await t.rejects(denylist.revoke(revocation as never), TypeError, JSON.stringify(revocation))
 })
 
 t.test('Redis that fails is a failure to the one who revokes and to the one who asks', async t => {
   const broken: DenylistRedis = { get: async () => { throw new Error('down') }, eval: async () => { throw new Error('down') } }
   const denylist = createDenylist({ redis: broken, now: () => now })
-  await t.rejects(denylist.revoke({ jti: 't1', issuer, until: now + 1000 }), { code: 'SECURE_API_DENYLIST_LOCAL_ONLY', cause: { name: 'StoreFailed', reason: 'unknown' } })
+  await t.rejects(denylist.revoke({ jti: 't1', issuer, until: now + 1000 }),
+    { code: 'SECURE_API_DENYLIST_LOCAL_ONLY', cause: { name: 'StoreFailed', reason: 'unknown' } })
   t.equal(denylist.isRevoked(claims), true, '14 B2: it counts in this process')
   const silent: DenylistRedis = { get: () => new Promise(() => {}), eval: () => new Promise(() => {}) }
   const waiting = createDenylist({ redis: silent, now: () => now })

@@ -1,6 +1,9 @@
 import t from 'tap'
 import { check, Problems } from '../../../lib/config/index.ts'
-import { compileIssuer, IssuerOptionsSchema, presets, TokenAuthenticator, validateIssuer, validateIssuers, type IssuerOptions } from '../../../lib/tokens/index.ts'
+import {
+  compileIssuer, IssuerOptionsSchema, presets, TokenAuthenticator, validateIssuer, validateIssuers,
+  type IssuerOptions
+} from '../../../lib/tokens/index.ts'
 import { createSigningKey, signToken, staticKeys, type Json } from '../../fixtures/forge.ts'
 import { presetSamples, type PresetSample } from '../../fixtures/preset-samples.ts'
 
@@ -47,9 +50,11 @@ t.test('tokens of those providers that are no access tokens for this API', async
   const refused = async (name: string, { preset, issuer, audience, header, claims }: PresetSample, change: Json, code: string) => {
     await t.rejects(principalOf({ preset, issuer, audience }, { ...claims, ...change }, header), { message: code }, name)
   }
-  await refused('a Cognito ID token has aud and no client_id', sampleOf('Cognito'), { token_use: 'id', aud: '4example1client2id', client_id: undefined }, 'SECURE_API_TOKEN_TYPE')
+  await refused('a Cognito ID token has aud and no client_id', sampleOf('Cognito'),
+    { token_use: 'id', aud: '4example1client2id', client_id: undefined }, 'SECURE_API_TOKEN_TYPE')
   await refused('a Cognito token without its use', sampleOf('Cognito'), { token_use: undefined }, 'SECURE_API_TOKEN_TYPE')
-  await refused('a Cognito token of another app', sampleOf('Cognito'), { client_id: 'other', aud: '4example1client2id' }, 'SECURE_API_TOKEN_AUDIENCE')
+  await refused('a Cognito token of another app', sampleOf('Cognito'), { client_id: 'other', aud: '4example1client2id' },
+    'SECURE_API_TOKEN_AUDIENCE')
   await refused('a Keycloak ID token', sampleOf('Keycloak'), { typ: 'ID' }, 'SECURE_API_TOKEN_TYPE')
   await refused('a Keycloak refresh token', sampleOf('Keycloak'), { typ: 'Refresh' }, 'SECURE_API_TOKEN_TYPE')
   await refused('a Keycloak token bound by DPoP', sampleOf('Keycloak'), { typ: 'DPoP' }, 'SECURE_API_TOKEN_TYPE')
@@ -65,7 +70,14 @@ t.test('an old Keycloak access token with a nonce is one by its typ', async t =>
 
 t.test('a user who takes the name of a service account is none', async t => {
   const options: IssuerOptions = { preset: 'keycloak', issuer: 'https://sso.example.com/realms/shop', audience: 'api' }
-  const claims = { iss: options.issuer, aud: 'api', typ: 'Bearer', azp: 'importer', preferred_username: 'service-account-importer', sub: 'u1' }
+  const claims = {
+    iss: options.issuer,
+    aud: 'api',
+    typ: 'Bearer',
+    azp: 'importer',
+    preferred_username: 'service-account-importer',
+    sub: 'u1'
+  }
   t.equal((await principalOf(options, { ...claims, sid: 's1' })).kind, 'user')
   t.equal((await principalOf(options, claims)).kind, 'service')
   t.equal((await principalOf(options, { ...claims, azp: 'other' })).kind, 'user')
@@ -79,17 +91,28 @@ t.test('without a preset', async t => {
   }
   const plain = { kind: 'user', scopes: [], roles: [] }
   t.strictSame(await read({ scope: 'a  b ', scp: ['c', 'a'] }), { ...plain, scopes: ['a', 'b', 'c'] }, 'scope and scp add up')
-  t.strictSame(await read({ scope: [7, null, 'a', '', ['b'], { c: 1 }] }), { ...plain, scopes: ['a'] }, 'members that are no text do not count')
+  t.strictSame(await read({ scope: [7, null, 'a', '', ['b'], { c: 1 }] }), { ...plain, scopes: ['a'] },
+    'members that are no text do not count')
   t.strictSame(await read({ scope: { a: true }, roles: 7 }), plain, 'neither do other values')
   t.strictSame(await read({ roles: 'Domain Admins' }), { ...plain, roles: ['Domain Admins'] }, 'a role may hold a blank')
   t.strictSame(await read({ sub: 'app' }), { ...plain, kind: 'service' }, 'RFC 9068 §2.2: the client itself')
   t.strictSame(await read({ sub: undefined }), { ...plain, kind: 'service' })
-  const paths = { roleClaims: ['https://example.com/roles', ['a.b', 'c'], 'x.y.z', 'cognito:groups', 'resource.{audience}.roles', 'constructor.name', 'x.length'] }
-  const nested = { 'https://example.com/roles': ['r1'], 'a.b': { c: ['r2'] }, x: { y: { z: ['r3'] } }, 'cognito:groups': ['r4'], resource: { 'api://orders': { roles: ['r5'] }, other: { roles: ['r6'] } } }
+  const paths = {
+    roleClaims: ['https://example.com/roles', ['a.b', 'c'], 'x.y.z', 'cognito:groups', 'resource.{audience}.roles',
+      'constructor.name', 'x.length']
+  }
+  const nested = {
+    'https://example.com/roles': ['r1'],
+    'a.b': { c: ['r2'] },
+    x: { y: { z: ['r3'] } },
+    'cognito:groups': ['r4'],
+    resource: { 'api://orders': { roles: ['r5'] }, other: { roles: ['r6'] } }
+  }
   t.strictSame(await read(nested, paths), { ...plain, roles: ['r1', 'r2', 'r3', 'r4', 'r5'] }, 'paths')
   t.teardown(() => Reflect.deleteProperty(Object.prototype, 'inherited'))
   Reflect.defineProperty(Object.prototype, 'inherited', { value: ['admin'], configurable: true })
-  t.strictSame(await read({ x: {} }, { roleClaims: ['inherited', 'x.inherited'], scopeClaims: ['inherited'] }), plain, 'a polluted prototype gives nothing')
+  t.strictSame(await read({ x: {} }, { roleClaims: ['inherited', 'x.inherited'], scopeClaims: ['inherited'] }), plain,
+    'a polluted prototype gives nothing')
   t.strictSame(await read({ scope: 'a', roles: ['b'] }, { scopeClaims: [], roleClaims: [] }), plain, 'empty lists mean none')
 })
 
@@ -105,7 +128,8 @@ t.test('mistakes in an issuer', async t => {
     [{ audienceClaim: '' }, 'SECURE_API_OPTION_EMPTY issuer.audienceClaim'],
     [{ tokens: { nonce: 'yes' } }, 'SECURE_API_OPTION_VALUE issuer.tokens.nonce'],
     [{ tokens: { nonces: 'allowed' } }, 'SECURE_API_OPTION_UNKNOWN issuer.tokens.nonces'],
-    [{ preset: 'entra', issuer: 'https://login.microsoftonline.com/8EAEF023-2B34-4DA1-9BAA-8BC8C9D6A490/v2.0' }, 'SECURE_API_ISSUER_FORM issuer.issuer'],
+    [{ preset: 'entra', issuer: 'https://login.microsoftonline.com/8EAEF023-2B34-4DA1-9BAA-8BC8C9D6A490/v2.0' },
+      'SECURE_API_ISSUER_FORM issuer.issuer'],
     [{ keys: { insecureHosts: ['keycloak'] } }, 'SECURE_API_URL_INSECURE issuer.keys.insecureHosts'],
     [{ keys: { proxy: 'socks5://user:secret@proxy:1080' } }, 'SECURE_API_URL_INVALID issuer.keys.proxy'],
     [{ keys: { ca: '/does/not/exist.pem' } }, 'SECURE_API_OPTION_VALUE issuer.keys.ca'],
@@ -145,7 +169,8 @@ t.test('mistakes in an issuer', async t => {
     [{ preset: 'okta', issuer: 'https://dev.okta.com' }, 'SECURE_API_ISSUER_FORM issuer.issuer'],
     [{ preset: 'cognito', issuer: 'https://shop.auth.eu-west-1.amazoncognito.com' }, 'SECURE_API_ISSUER_FORM issuer.issuer'],
     [{ preset: 'google', issuer: 'https://google.com' }, 'SECURE_API_ISSUER_FORM issuer.issuer'],
-    [{ preset: 'google', issuer: 'https://accounts.google.com', audience: '1-x.apps.googleusercontent.com' }, 'SECURE_API_ISSUER_AUDIENCE issuer.audience'],
+    [{ preset: 'google', issuer: 'https://accounts.google.com', audience: '1-x.apps.googleusercontent.com' },
+      'SECURE_API_ISSUER_AUDIENCE issuer.audience'],
     [{ clockTolerence: 0 }, 'SECURE_API_OPTION_UNKNOWN issuer.clockTolerence']
   ]
   for (const [change, expected] of wrong) t.strictSame(problemsOf({ ...good, ...change }), [expected], JSON.stringify(change))
@@ -154,19 +179,25 @@ t.test('mistakes in an issuer', async t => {
 
 t.test('what is no mistake', async t => {
   const right: readonly object[] = [
-    {}, { issuer: 'https://login.example.com/' }, { audience: ['a', 'b'] }, { algorithms: ['EdDSA'] }, { clockTolerance: 0 }, { clockTolerance: '5 minutes' }, { maxTokenAge: '1 hour' },
-    { jwksUri: 'https://keys.example.com/jwks' }, { discovery: true }, { jwksUri: 'https://keys.example.com', discovery: false }, { jwks: { keys: [key.publicKey.export({ format: 'jwk' })] } },
-    { issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0', preset: 'entra', tenants: ['8eaef023-2b34-4da1-9baa-8bc8c9d6a490'] }, { profile: 'at+jwt' }, { scopeClaims: ['https://x.example/scopes'] }
+    {}, { issuer: 'https://login.example.com/' }, { audience: ['a', 'b'] }, { algorithms: ['EdDSA'] }, { clockTolerance: 0 },
+    { clockTolerance: '5 minutes' }, { maxTokenAge: '1 hour' },
+    { jwksUri: 'https://keys.example.com/jwks' }, { discovery: true }, { jwksUri: 'https://keys.example.com', discovery: false },
+    { jwks: { keys: [key.publicKey.export({ format: 'jwk' })] } },
+    { issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0', preset: 'entra', tenants: ['8eaef023-2b34-4da1-9baa-8bc8c9d6a490'] },
+    { profile: 'at+jwt' }, { scopeClaims: ['https://x.example/scopes'] }
   ]
   for (const change of right) t.strictSame(problemsOf({ ...good, ...change }), [], JSON.stringify(change))
-  t.strictSame(problemsOf({ ...good, issuer: 'http://127.0.0.1:3000', jwksUri: 'http://[::1]:3000/jwks', preset: 'auth0' }, true), [], 'loopback, in development')
+  t.strictSame(problemsOf({ ...good, issuer: 'http://127.0.0.1:3000', jwksUri: 'http://[::1]:3000/jwks', preset: 'auth0' }, true), [],
+    'loopback, in development')
 })
 
 t.test('two entries for the same tokens', async t => {
   const problems = new Problems()
   const template: IssuerOptions = { issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0', audience: 'a', tenants: ['t1', 't2'] }
-  validateIssuers([template, { issuer: 'https://login.microsoftonline.com/t2/v2.0', audience: 'b' }, good, good], 'issuers', problems, { development: false })
-  t.strictSame(problems.list().map(({ code, path }) => `${code} ${path}`), ['SECURE_API_ISSUER_DUPLICATE issuers[1].issuer', 'SECURE_API_ISSUER_DUPLICATE issuers[3].issuer'])
+  validateIssuers([template, { issuer: 'https://login.microsoftonline.com/t2/v2.0', audience: 'b' }, good, good], 'issuers', problems,
+    { development: false })
+  t.strictSame(problems.list().map(({ code, path }) => `${code} ${path}`),
+    ['SECURE_API_ISSUER_DUPLICATE issuers[1].issuer', 'SECURE_API_ISSUER_DUPLICATE issuers[3].issuer'])
   const rules = compileIssuer(good).map(entry => ({ rules: entry, keys: staticKeys(key) }))
   t.throws(() => new TokenAuthenticator({ issuers: [...rules, ...rules] }), TypeError)
 })

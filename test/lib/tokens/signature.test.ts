@@ -44,7 +44,8 @@ t.test('every algorithm verifies with its key, on both ways, and with no other k
     for (const other of keys) {
       const fits = other.kid === kid
       t.equal(verifyJws(jws, other.publicKey, [algorithm]), fits, `${algorithm} with the key of ${other.kid}`)
-      t.equal(await verifySignature(parts, other.publicKey, algorithm), fits, `${algorithm} with the key of ${other.kid}, in the thread pool`)
+      t.equal(await verifySignature(parts, other.publicKey, algorithm), fits,
+        `${algorithm} with the key of ${other.kid}, in the thread pool`)
     }
   }
 })
@@ -52,9 +53,11 @@ t.test('every algorithm verifies with its key, on both ways, and with no other k
 t.test('one key, another scheme', async t => {
   const key = createSigningKey('a', 'RS256')
   const claims = { sub: 'alice' }
-  const variants: ReadonlyArray<readonly [signed: Algorithm, announced: Algorithm]> = [['RS256', 'RS512'], ['RS256', 'PS256'], ['PS256', 'RS256'], ['PS256', 'PS512']]
+  const variants: ReadonlyArray<readonly [signed: Algorithm, announced: Algorithm]> = [['RS256', 'RS512'], ['RS256', 'PS256'],
+    ['PS256', 'RS256'], ['PS256', 'PS512']]
   for (const [signed, announced] of variants) {
-    t.equal(verifyJws(signToken({ alg: announced }, claims, withAlgorithm(key, signed)), key.publicKey, [announced]), false, `${signed} announced as ${announced}`)
+    t.equal(verifyJws(signToken({ alg: announced }, claims, withAlgorithm(key, signed)), key.publicKey, [announced]), false,
+      `${signed} announced as ${announced}`)
   }
 })
 
@@ -71,7 +74,13 @@ t.test('ECDSA in DER, of zeros, and of another length', async t => {
   const key = createSigningKey('a', 'ES256')
   const input = `${encode({ alg: 'ES256' })}.${encode({})}`
   const raw = sign('sha256', Buffer.from(input), { key: key.privateKey, dsaEncoding: 'ieee-p1363' })
-  const signatures = { der: sign('sha256', Buffer.from(input), key.privateKey), zeros: Buffer.alloc(64), short: raw.subarray(1), long: Buffer.concat([raw, Buffer.alloc(1)]), ones: Buffer.alloc(64, 0xff) }
+  const signatures = {
+    der: sign('sha256', Buffer.from(input), key.privateKey),
+    zeros: Buffer.alloc(64),
+    short: raw.subarray(1),
+    long: Buffer.concat([raw, Buffer.alloc(1)]),
+    ones: Buffer.alloc(64, 0xff)
+  }
   t.equal(verifyJws(`${input}.${raw.toString('base64url')}`, key.publicKey, ['ES256']), true)
   for (const [name, signature] of Object.entries(signatures)) {
     t.equal(verifyJws(`${input}.${signature.toString('base64url')}`, key.publicKey, ['ES256']), false, name)
@@ -81,7 +90,8 @@ t.test('ECDSA in DER, of zeros, and of another length', async t => {
 
 t.test('headers that ask for what is not understood', async t => {
   const key = createSigningKey('a', 'ES256')
-  for (const header of [{ alg: 'ES256', crit: ['b64'], b64: false }, { alg: 'ES256', crit: [] }, { alg: ['ES256'] }, {}, ['ES256'], '{"alg":"ES256","alg":"ES256"}']) {
+  for (const header of [{ alg: 'ES256', crit: ['b64'], b64: false }, { alg: 'ES256', crit: [] }, { alg: ['ES256'] }, {}, ['ES256'],
+    '{"alg":"ES256","alg":"ES256"}']) {
     t.equal(verifyJws(signToken(header, {}, key), key.publicKey, ['ES256']), false, JSON.stringify(header))
   }
   t.equal(verifyJws(signToken({ alg: 'ES256' }, {}, key), key.privateKey, ['ES256']), false, 'a private key is not what verifies')
