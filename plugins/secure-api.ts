@@ -207,7 +207,7 @@ function unkept (app: FastifyInstance, options: SecureApiOptions): Control[] {
       refine (stated, { route, path, problems }) {
         // The collector of reports is ours, and the official plugin reads the option where it is there.
         if (stated === undefined || stated === false || route.url === collector || (engine !== undefined && app.hasPlugin(engine))) return
-        problems.add('SECURE_API_ROUTE_OPTION_UNKEPT', path, `the application has no \`${key}\` that could keep it`,
+        problems.add('SECURE_API_ROUTE_OPTION_UNKEPT', path, `the application has no \`${key}\` that could enforce it`,
           `Configure \`${key}\`, or remove it here.`)
       }
     }),

@@ -8,7 +8,8 @@ import { BEARER, parseWWWAuthenticateHeader } from 'http-auth-utils'
 import ky from 'ky'
 import { allowInsecureRequests, customFetch, protectedResourceRequest, WWWAuthenticateChallengeError } from 'oauth4webapi'
 import t, { type Test } from 'tap'
-import { Agent, interceptors, request } from 'undici'
+import * as undici6 from 'undici'
+import * as undici7 from 'undici7'
 import { answers, type AnswerCode } from '../../lib/http/index.ts'
 import type { SecureApiOptions } from '../../plugins/index.ts'
 import { startRedis } from '../helpers/redis.ts'
@@ -182,14 +183,28 @@ const causes: readonly Cause[] = [
 /** Each asks once more when it is refused, after the wait of its own reckoning. Gives the status that it ends with. */
 const clients: Readonly<Record<string, (given: Refusing) => Promise<number>>> = {
   ky: async ({ url, headers = {} }) => (await ky.get(url, { headers, retry: { limit: 1 }, timeout: false })).status,
-  undici: async ({ url, headers = {} }) => {
-    const agent = new Agent()
-    const dispatcher = agent.compose(interceptors.retry({ maxRetries: 1, maxTimeout: 86_400_000, statusCodes: [429, 503] }))
-    const { statusCode, body } = await request(url, { headers, dispatcher })
-    await body.dump()
-    await agent.close()
-    return statusCode
+  'undici 6': given => retrying(undici6, given),
+  'undici 7': given => retrying(undici7, given)
+}
+
+/** What both releases have in common. */
+interface Undici {
+  readonly Agent: new () => {
+    compose (interceptor: unknown): unknown
+    close (): Promise<void>
   }
+  readonly interceptors: { retry (options: object): unknown }
+  request (url: string, options: object): Promise<{ readonly statusCode: number, readonly body: { dump (): Promise<unknown> } }>
+}
+
+async function retrying (undici: unknown, { url, headers = {} }: Refusing): Promise<number> {
+  const { Agent, interceptors, request } = undici as Undici
+  const agent = new Agent()
+  const dispatcher = agent.compose(interceptors.retry({ maxRetries: 1, maxTimeout: 86_400_000, statusCodes: [429, 503] }))
+  const { statusCode, body } = await request(url, { headers, dispatcher })
+  await body.dump()
+  await agent.close()
+  return statusCode
 }
 
 /** Every `Retry-After` that a client receives, in seconds, as text. */
