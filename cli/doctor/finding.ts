@@ -1,9 +1,9 @@
 /** Every check of `secure-api doctor`, by its stable code. `docs/command-line.md` is checked against this table. */
 export const checks = {
   ISSUER_URL: 'The issuer is an https address without query, fragment and credentials.',
-  ISSUER_DISCOVERY: 'Metadata can be had, by OpenID Connect discovery or RFC 8414.',
+  ISSUER_DISCOVERY: 'Metadata is available, by OpenID Connect discovery or RFC 8414.',
   ISSUER_MATCH: 'The metadata names exactly this issuer.',
-  ISSUER_KEYS: 'The key set can be had and has keys that may verify tokens.',
+  ISSUER_KEYS: 'The key set is available and has keys that can verify tokens.',
   ISSUER_KEY: 'A key of the set: its id, algorithms, size and use.',
   ISSUER_ALGORITHMS: 'What the metadata says the issuer signs with, and what is accepted here.',
   ISSUER_CLOCK: 'The clock of the issuer and that of this machine agree.',

@@ -136,7 +136,7 @@ async function verify (situation: Situation, assumed: boolean, source: KeysLocat
     const outcome = await new TokenAuthenticator({ issuers, cache: false, now: () => now }).authenticate(token)
     if (outcome.kind === 'verified') return accepted(outcome.principal, assumed ? situation : undefined, findings)
     if (outcome.kind === 'unavailable') {
-      return findings.error('TOKEN_VERDICT', 'the answer is 503: no keys could be had',
+      return findings.error('TOKEN_VERDICT', 'the answer is 503: no signing keys are available',
         '`secure-api doctor issuer` says why.', outcome.code)
     }
     if (outcome.code === 'SECURE_API_CREDENTIAL_AMBIGUOUS') {

@@ -20,7 +20,7 @@ export interface KeySource {
   peek (kid: string | undefined, algorithm: Algorithm): readonly VerificationKey[] | undefined
   /**
    * Asks the issuer, if it was not asked within the cooldown, and answers as `peek` does then: empty when the key is
-   * not known, or a new one cannot be had. Call it when `peek` did not help; it may wait for `timeout`.
+   * not known, or a new one is not available. Call it when `peek` did not help; it may wait for `timeout`.
    * Rejects with `KeysUnavailable`.
    */
   find (kid: string | undefined, algorithm: Algorithm): Promise<readonly VerificationKey[]>
