@@ -12,6 +12,7 @@ export const configurationCodes = {
   SECURE_API_OPTION_VALUE: 'An option has a value that is not one of those allowed.',
   SECURE_API_OPTION_CONFLICT: 'Two options contradict each other.',
   SECURE_API_ALREADY_REGISTERED: 'The suite, or one of its plugins, was registered a second time in the same scope.',
+  SECURE_API_CONTROL_STEP: 'A control of the application compiles to nothing that can be run, or fails to compile: it would guard nothing.',
   SECURE_API_DECORATOR_TAKEN: 'The application or another plugin has added a decorator whose name the suite needs.',
   SECURE_API_MIDDLEWARE_UNGUARDED: 'Middleware of @fastify/middie or @fastify/express runs beside the suite: what it answers is not guarded.',
   SECURE_API_ENVIRONMENT_MISSING: 'The suite was registered without options and a SECURE_API_… variable is not set.',

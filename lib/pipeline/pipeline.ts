@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { ConfigurationError, Problems } from '../config/index.ts'
 import { Marks } from '../marks/index.ts'
 import { sendProblem, throwProblem } from './answer.ts'
-import { compileOrClose, compileRoute, inOrder, keysOf } from './compile.ts'
+import { compileRoute, inOrder, keysOf } from './compile.ts'
 import { statedOf, type RouteOption } from './option.ts'
 import type { PathRules } from './path-rules.ts'
 import { sameConfig, type Declaration, type RouteInfo } from './route-info.ts'
@@ -167,7 +167,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
     this.#ready = true
     this.#earlier = earlier
     for (const slot of this.#slots) {
-      slot.settle(this.keys, this.#copies)
+      slot.settle(this.keys, this.#copies, problems)
       this.#list(slot)
     }
     for (const option of new Set(this.#options)) await option.prepare?.(this.#slots.map(({ info }) => statedOf(option, info.config)))
@@ -204,7 +204,9 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   /** What every control does on a route. */
   posture ({ info, own }: CompiledRoute): Readonly<Record<string, unknown>> {
-    return Object.assign({}, ...this.#controls.map(control => control.posture?.(control.option && own.get(control.option), info)))
+    return Object.assign({}, ...this.#controls.map(control => control.option && !own.has(control.option)
+      ? undefined
+      : control.posture?.(control.option && own.get(control.option), info)))
   }
 
   get #options (): readonly RouteOption[] {
@@ -218,12 +220,11 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   #compileLate (slot: Slot, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
     const problems = new Problems()
-    slot.settle(this.keys, this.#copies)
+    slot.settle(this.keys, this.#copies, problems)
     slot.check(problems, this.keys)
-    const { info } = slot
     this.#list(slot)
-    slot.compiled = compileOrClose(info, this.#controls, problems)
-    if (problems.any) onMistake(info.label, problems)
+    slot.compiled = compileRoute(slot.info, this.#controls, problems)
+    if (problems.any) onMistake(slot.info.label, problems)
     return slot.compiled
   }
 
