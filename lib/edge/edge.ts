@@ -142,7 +142,8 @@ function guard (response: NodeResponse & Guarded, pairs: readonly HeaderPair[], 
 const closing = refusal('SECURE_API_SERVER_CLOSING', { headers: { 'retry-after': '1' } })
 
 const byFastify: Readonly<Record<number, Refusal>> = { 400: refusal('SECURE_API_REQUEST_URL'), 414: refusal('SECURE_API_REQUEST_PARAMETER_TOO_LONG') }
-const byNode: Readonly<Record<number, Refusal>> = { 400: refusal('SECURE_API_REQUEST_HOST'), 417: refusal('SECURE_API_REQUEST_EXPECTATION') }
+const expectation = refusal('SECURE_API_REQUEST_EXPECTATION')
+const byNode: Readonly<Record<number, Refusal>> = { 400: refusal('SECURE_API_REQUEST_HOST'), 417: expectation }
 
 /**
  * What stands for Fastify's own answer to a bad URL, which repeats the URL, and for the empty answers of Node. Both are known by how
@@ -222,12 +223,14 @@ function mayMissHooks2 ({ edge, server, maxParamLength }: ServerState, { url = '
   return isClosing(edge) || !server.listening || url.length > maxParamLength || url.includes('%')
 }
 
-/** As Node answers it when nobody listens (RFC 9110 §10.1.1), with the headers. */
+/** In place of Node's empty answer when nobody listens (RFC 9110 §10.1.1). */
 function answerExpectation (server: NodeServer, state: ServerState): () => void {
   const onExpectation = (request: NodeRequest, response: NodeResponse) => {
+    const { status, headers, body } = expectation
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
     setMissing(response, pairsFor(state, request))
-    response.statusCode = 417
-    response.end()
+    response.statusCode = status
+    response.end(body)
   }
   server.on('checkExpectation', onExpectation)
   return () => { server.removeListener('checkExpectation', onExpectation) }
