@@ -173,6 +173,12 @@ t.test('an option that is none, that another control has, or that Fastify writes
 t.test('a refusal of one\'s own has a code of one\'s own, and refuses', t => {
   t.throws(() => ownRefusal({ code: 'SECURE_API_FORBIDDEN', status: 403, detail: 'x' }), TypeError)
   t.throws(() => ownRefusal({ code: 'closed', status: 503, detail: 'x' }), TypeError)
-  for (const status of [200, 302, 399, 600]) t.throws(() => ownRefusal({ code: 'SHOP_CLOSED', status, detail: 'x' }), TypeError)
+  const sound = { code: 'SHOP_CLOSED', status: 503, detail: 'x' }
+  for (const status of [200, 302, 399, 600, 503.5, NaN, '503']) t.throws(() => ownRefusal({ ...sound, status: status as number }), TypeError)
+  for (const detail of ['', ' ', undefined]) t.throws(() => ownRefusal({ ...sound, detail: detail as string }), TypeError)
+  const headers: readonly object[] = [{ 'x-a': 'a\r\nb: c' }, { 'bad name': 'x' }, { 'x-a': 'ü€' }, { 'x-a': 5 }, { 'x-a': undefined }, { Connection: 'close' },
+    { 'content-length': '0' }, { 'transfer-encoding': 'chunked' }, { 'Content-Type': 'text/html' }, { 'Cache-Control': 'public' }]
+  for (const given of headers) t.throws(() => ownRefusal({ ...sound, headers: given as Record<string, string> }), TypeError, JSON.stringify(given))
+  t.match(ownRefusal({ ...sound, headers: { 'Retry-After': '5' } }).headers, { 'retry-after': '5', 'cache-control': 'no-store' })
   t.end()
 })
