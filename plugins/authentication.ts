@@ -5,8 +5,8 @@ import { defineSection, milliseconds, movedClock, type ConfigurationCode, type E
 import { anonymous, hasFormToken, readBearer, type Principal } from '../lib/credentials/index.ts'
 import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/index.ts'
 import { Marks } from '../lib/marks/index.ts'
-import { answered, RefusalError, type RouteInfo, type RouteOption, type Verdict } from '../lib/pipeline/index.ts'
-import { RouteRuleSchema, type RouteRule } from '../lib/rules/index.ts'
+import { answered, RefusalError, type RouteOption, type Verdict } from '../lib/pipeline/index.ts'
+import { RouteRuleSchema, ruleKeys, type RouteRule } from '../lib/rules/index.ts'
 import {
   AuthenticationOptionsSchema, compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions,
   type Connection, type IssuerOptions, type IssuerRules, type UnknownToken, type TokenAuthenticatorOptions, type UnmatchedClaim,
@@ -80,10 +80,11 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   })
   pipeline.report('issuers', () => rings.status())
   pipeline.report('tokens', () => ({ cached: authenticator.size, bytes: authenticator.bytes }))
+  const option = credentialOption(pipeline)
   pipeline.add({
     name: 'authentication',
     phase: 'authentication',
-    option: credentialOption,
+    option,
     compile: ({ own }) => own === 'ignored'
       ? undefined
       : { hook: 'onRequest', handler: request => authenticate(authenticator, pipeline.ports.failures, request, own === 'optional') },
@@ -92,7 +93,7 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   pipeline.add({
     name: 'credential',
     phase: 'credential',
-    option: credentialOption,
+    option,
     compile: ({ route, own }) => own === 'ignored' || route.methods.every(method => bodiless.includes(method))
       ? undefined
       : { hook: 'preHandler', handler: request => refuseFormToken(request, pipeline.ports.failures) }
@@ -158,15 +159,24 @@ function principalOf (this: FastifyRequest): Principal {
   return (this as WithPrincipal)[kPrincipal] ?? anonymous
 }
 
-/** Beside `public` a credential may be looked at all the same; without `public` it is always needed. */
-const credentialOption: RouteOption<'needed' | 'optional' | 'ignored'> = Object.freeze({
-  schemas: { public: RouteRuleSchema.properties.public, authentication: RouteRuleSchema.properties.authentication },
-  parse (stated: RouteRule, { kind }: RouteInfo) {
-    if (kind === 'unknown') return 'ignored'
-    if (stated.public !== true) return 'needed'
-    return stated.authentication === 'optional' ? 'optional' : 'ignored'
-  }
-})
+/**
+ * Beside `public` a credential may be looked at all the same; without `public` it is always needed. A rule that nobody keeps is refused:
+ * without the authorization plugin every token would fulfil `scope`.
+ */
+function credentialOption (pipeline: Frame): RouteOption<'needed' | 'optional' | 'ignored'> {
+  return Object.freeze<RouteOption<'needed' | 'optional' | 'ignored'>>({
+    schemas: RouteRuleSchema.properties,
+    parse (stated: RouteRule, route, problems) {
+      if (route.kind === 'unknown') return 'ignored'
+      for (const key of ruleKeys.filter(key => stated[key] !== undefined && !pipeline.isMetBy('authorization:guard', route))) {
+        problems.add('SECURE_API_ROUTE_OPTION_UNKEPT', `${route.label}: config.${key}`, 'no authorization is registered that could keep this rule',
+          'Register the authorization plugin beside the authentication plugin, or remove the rule.')
+      }
+      if (stated.public !== true) return 'needed'
+      return stated.authentication === 'optional' ? 'optional' : 'ignored'
+    }
+  })
+}
 
 /** A token seen before is only looked up: no cryptography, no promise. */
 function authenticate (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest,

@@ -1,28 +1,61 @@
 import { Type } from '@sinclair/typebox'
-import { Problems } from '../lib/config/index.ts'
-import { phases, type Control } from '../lib/pipeline/index.ts'
+import { ownOptions, Problems } from '../lib/config/index.ts'
+import { phases, type Control, type RouteOption } from '../lib/pipeline/index.ts'
 import type { Frame } from './ports.ts'
 
 /** At the edge no control of the application has a part, and the audit trail is the last. */
 const open = phases.filter(phase => phase !== 'edge' && phase !== 'audit')
 
-export const OwnControlsSchema = Type.Array(Type.Object({
+const OwnControlSchema = Type.Object({
   name: Type.String({ minLength: 1 }),
   phase: Type.Union(open.map(phase => Type.Literal(phase))),
   option: Type.Optional(Type.Unsafe({})),
   compile: Type.Function([], Type.Any()),
   posture: Type.Optional(Type.Function([], Type.Any()))
-}, { additionalProperties: false }))
+}, { additionalProperties: false })
+
+export const OwnControlsSchema = Type.Array(OwnControlSchema)
+
+/** Fastify writes these into every `config`; the third is no key of an object. */
+const reserved = ['url', 'method', '__proto__']
 
 /** Adds controls of the application's own, when those of the suite are there: their names and route options are taken. */
 export function addOwnControls (frame: Frame, controls: readonly Control[]): void {
   const problems = new Problems()
-  for (const [index, { option }] of controls.entries()) {
-    for (const key of Object.keys(option?.schemas ?? {}).filter(key => frame.keys.includes(key))) {
-      problems.add('SECURE_API_OPTION_CONFLICT', `controls[${index}].option`, `the route option \`${key}\` belongs to the suite`,
-        'Choose another key.')
-    }
-  }
+  const owners = new Map<string, unknown>([...frame.keys, ...reserved].map(key => [key, 'suite']))
+  for (const [index, { option }] of controls.entries()) checkOption(option, `controls[${index}].option`, owners, problems)
   problems.throwIfAny()
-  for (const control of controls) frame.add(control)
+  for (const control of controls) frame.add(bound(control))
+}
+
+function checkOption (option: unknown, path: string, owners: Map<string, unknown>, problems: Problems): void {
+  if (option === undefined) return
+  if (!isOption(option)) {
+    return problems.add('SECURE_API_OPTION_TYPE', path, 'it is no route option', 'Make it with `routeOption({ key, schema, refine })`.')
+  }
+  for (const key of Object.keys(option.schemas)) {
+    const owner: unknown = owners.get(key) ?? option
+    owners.set(key, owner)
+    if (owner === option) continue
+    problems.add('SECURE_API_OPTION_CONFLICT', path,
+      `the route option \`${key}\` belongs to ${owner === 'suite' ? 'the suite' : 'another control'}`, 'Choose another key.')
+  }
+}
+
+function isOption (option: unknown): option is RouteOption {
+  if (typeof option !== 'object' || option === null) return false
+  const { schemas, parse } = option as Partial<RouteOption>
+  return typeof schemas === 'object' && schemas !== null && typeof parse === 'function'
+}
+
+/** Instances of classes keep their `this`, private members too. What somebody put on `Object.prototype` is no part of a control. */
+function bound (control: Control): Control {
+  const { name, phase, option, compile, posture } = ownOptions(OwnControlSchema, control)
+  return Object.freeze<Control>({
+    name,
+    phase,
+    compile: given => compile.call(control, given),
+    ...(option && { option }),
+    ...(posture && { posture: (own, route) => posture.call(control, own, route) })
+  })
 }

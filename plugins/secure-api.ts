@@ -131,20 +131,19 @@ const own = {
   errors: Type.Optional(Type.Union([Type.Literal('problem'), Type.Literal('throw')])),
   dangerouslyAllowMiddleware: Type.Optional(Type.Boolean()),
   hooksBefore: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
-  controls: Type.Optional(OwnControlsSchema),
   environment: Type.Optional(EnvironmentSchema)
 }
 
-function suiteSchema (schemaOf: (section: Section) => TSchema) {
-  return Type.Object({ ...Object.fromEntries(sections.map(section => [section.key, schemaOf(section)])), ...own },
-    { additionalProperties: false })
+function suiteSchema (schemaOf: (section: Section) => TSchema, controls: TSchema) {
+  const members = { ...Object.fromEntries(sections.map(section => [section.key, schemaOf(section)])), ...own }
+  return Type.Object({ ...members, controls: Type.Optional(controls) }, { additionalProperties: false })
 }
 
 /** Each section checks itself. */
 const anything = Type.Unsafe({})
-const suite = suiteSchema(({ key }) => key === 'auth' ? anything : Type.Optional(anything))
-/** The shape of all options, to copy them by. */
-const shape = suiteSchema(({ schema }) => schema)
+const suite = suiteSchema(({ key }) => key === 'auth' ? anything : Type.Optional(anything), OwnControlsSchema)
+/** The shape of all options, to copy them by. Controls stay the objects that they are. */
+const shape = suiteSchema(({ schema }) => schema, anything)
 
 const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   const pipeline = pipelineOf(app)

@@ -25,7 +25,7 @@ function defines (line: string, name: string): boolean {
     new RegExp(`^  (?:async |readonly |get )?#?${plain} ?[(<=:]`).test(line)
 }
 
-interface Folder { readonly name: string, readonly files: number, readonly lines: number, readonly uses: readonly string[] }
+interface Folder { readonly name: string, readonly uses: readonly string[] }
 
 /** The folders of lib, and which others each one imports. */
 export function foldersOf (root: string): Folder[] {
@@ -33,7 +33,7 @@ export function foldersOf (root: string): Folder[] {
   return readdirSync(lib).sort().map(name => {
     const texts = readdirSync(join(lib, name)).filter(file => file.endsWith('.ts')).map(file => readFileSync(join(lib, name, file), 'utf8'))
     const uses = new Set(texts.flatMap(text => [...text.matchAll(/from '\.\.\/([\w-]+)\/index\.ts'/g)].map(([, used = '']) => used)))
-    return { name, files: texts.length, lines: texts.reduce((sum, text) => sum + text.split('\n').length, 0), uses: [...uses].sort() }
+    return { name, uses: [...uses].sort() }
   })
 }
 
@@ -95,12 +95,11 @@ function pluginOf (root: string, name: string): string {
 function layerRow (layer: readonly Folder[], index: number): string {
   const y = 70 + index * 92
   const width = 520 / layer.length - 8
-  return layer.map(({ name, lines, uses }, column) => {
+  return layer.map(({ name, uses }, column) => {
     const x = 640 + column * (width + 8)
     return `<rect x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="80" rx="6"/>
 <text x="${(x + 8).toFixed(1)}" y="${y + 22}" font-weight="600">${name}</text>
-${wrapped(uses, width).map((text, line) => `<text class="dim" font-size="10.5" x="${(x + 8).toFixed(1)}" y="${y + 40 + line * 13}">${text}</text>`).join('\n')}
-<title>${lines} lines</title>`
+${wrapped(uses, width).map((text, line) => `<text class="dim" font-size="10.5" x="${(x + 8).toFixed(1)}" y="${y + 40 + line * 13}">${text}</text>`).join('\n')}`
   }).join('\n')
 }
 

@@ -12,6 +12,7 @@ export const configurationCodes = {
   SECURE_API_OPTION_VALUE: 'The value of an option is not allowed.',
   SECURE_API_OPTION_CONFLICT: 'Two options contradict each other.',
   SECURE_API_ALREADY_REGISTERED: 'The suite or one of its plugins is registered twice in the same scope.',
+  SECURE_API_CONTROL_STEP: 'A control of the application fails to compile, or compiles to something that cannot run.',
   SECURE_API_DECORATOR_TAKEN: 'The application or another plugin has already added a decorator that the suite needs.',
   SECURE_API_MIDDLEWARE_UNGUARDED: 'Middleware of @fastify/middie or @fastify/express runs beside the suite: its answers are not guarded.',
   SECURE_API_ENVIRONMENT_MISSING: 'The suite is registered without options and a SECURE_API_… variable is not set.',

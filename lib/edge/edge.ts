@@ -142,8 +142,9 @@ function guard (response: NodeResponse & Guarded, pairs: readonly HeaderPair[], 
 const closing = refusal('SECURE_API_SERVER_CLOSING', { headers: { 'retry-after': '1' } })
 
 type ByStatus = Readonly<Record<number, Refusal>>
+const expectation = refusal('SECURE_API_REQUEST_EXPECTATION')
 const byFastify: ByStatus = { 400: refusal('SECURE_API_REQUEST_URL'), 414: refusal('SECURE_API_REQUEST_PARAMETER_TOO_LONG') }
-const byNode: ByStatus = { 400: refusal('SECURE_API_REQUEST_HOST'), 417: refusal('SECURE_API_REQUEST_EXPECTATION') }
+const byNode: ByStatus = { 400: refusal('SECURE_API_REQUEST_HOST'), 417: expectation }
 
 /**
  * Replaces Fastify's answer to a bad URL, which repeats the URL, and the empty answers of Node. Both are recognized by their head:
@@ -223,12 +224,14 @@ function mayMissHooks2 ({ edge, server, maxParamLength }: ServerState, { url = '
   return isClosing(edge) || !server.listening || url.length > maxParamLength || url.includes('%')
 }
 
-/** Like Node's own answer (RFC 9110 §10.1.1), with our headers. */
+/** In place of Node's empty answer (RFC 9110 §10.1.1). */
 function answerExpectation (server: NodeServer, state: ServerState): () => void {
   const onExpectation = (request: NodeRequest, response: NodeResponse) => {
+    const { status, headers, body } = expectation
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
     setMissing(response, pairsFor(state, request))
-    response.statusCode = 417
-    response.end()
+    response.statusCode = status
+    response.end(body)
   }
   server.on('checkExpectation', onExpectation)
   return () => { server.removeListener('checkExpectation', onExpectation) }

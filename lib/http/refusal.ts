@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES, validateHeaderName, validateHeaderValue } from 'node:http'
 import { answers, type Answer, type AnswerCode } from './answers.ts'
 
 /** An answer that ends a request, with headers and body. Those without variable parts are made at boot. */
@@ -51,22 +51,36 @@ export interface OwnRefusal {
   readonly status: number
   /** One sentence for the caller. */
   readonly detail: string
+  /** Beside those of every refusal: its type, its length and `Cache-Control` stay as they are. */
   readonly headers?: Readonly<Record<string, string>>
 }
 
 /**
- * Makes the refusal of a control of the application, once, at boot. Throws a TypeError for an invalid code or status.
+ * Makes the refusal of a control of the application, once, at boot. Throws a TypeError for parts that cannot be sent.
  *
  * @example
  * const closed = ownRefusal({ code: 'ORDERS_MAINTENANCE', status: 503, detail: 'Back at noon.', headers: { 'retry-after': '600' } })
  */
 export function ownRefusal ({ code, status, detail, headers = {} }: OwnRefusal): Refusal {
-  if (!/^[A-Z][A-Z0-9_]{2,63}$/.test(code) || code.startsWith('SECURE_API_')) {
+  if (typeof code !== 'string' || !/^[A-Z][A-Z0-9_]{2,63}$/.test(code) || code.startsWith('SECURE_API_')) {
     throw new TypeError(`'${code}' is not a valid code for a control of your own: use capitals and _, such as ORDERS_MAINTENANCE`)
   }
-  const title = status >= 400 ? STATUS_CODES[status] : undefined
+  const title = typeof status === 'number' && status >= 400 ? STATUS_CODES[status] : undefined
   if (title === undefined) throw new TypeError(`${status} is not an error status`)
-  return problem(code, { status, title, detail }, { headers })
+  if (typeof detail !== 'string' || detail.trim() === '') throw new TypeError(`${code} has no detail: write one sentence for the caller`)
+  return problem(code, { status, title, detail }, { headers: Object.fromEntries(Object.entries(headers).map(checkedHeader)) })
+}
+
+/** What makes the body a problem document, keeps it out of caches, and frames the message (RFC 9110 §7.6.1, RFC 9112 §6). */
+const fixed = /^(cache-control|connection|content-(encoding|length|type)|keep-alive|te|trailer|transfer-encoding|upgrade)$/
+
+function checkedHeader ([written, value]: [string, string]): [string, string] {
+  const name = written.toLowerCase()
+  if (fixed.test(name)) throw new TypeError(`the header ${name} of a refusal is not yours to set`)
+  if (typeof value !== 'string') throw new TypeError(`the header ${name} of a refusal is not a string`)
+  validateHeaderName(name)
+  validateHeaderValue(name, value)
+  return [name, value]
 }
 
 /** The same for every API, so it reveals nothing. */

@@ -13,29 +13,48 @@ const misconfigured = refusal('SECURE_API_FORBIDDEN', { reason: 'route-misconfig
 /** For a route whose own options are wrong and that was first seen by a request: nobody passes. */
 const closed: Named = ['closed', { hook: 'onRequest', handler: () => misconfigured }]
 
-/** Compiles the chain of one route from all controls, which come in the order of the phases. */
+/**
+ * Compiles the chain of one route from all controls, which come in the order of the phases. What goes wrong is reported, and closes the
+ * route: it may be a request that waits, which must not be told what would stop the boot.
+ */
 export function compileRoute (info: RouteInfo, controls: readonly Control[], problems: Problems): CompiledRoute {
   const options = controls.flatMap(({ option }) => option ?? [])
   let own: OwnOptions = new Map()
+  let chain: readonly Named[] = []
   const isSound = problems.clean(found => {
     checkKeys(info, keysOf(options), found)
     own = readOptions(info, options, found)
-  })
-  const chain = controls.flatMap((control): Named[] => {
-    const step = control.compile({ route: info, own: control.option && own.get(control.option) })
-    return step === undefined ? [] : [[control.name, step]]
+    chain = controls.flatMap(control => stepOf(control, info, own, found))
   })
   return assemble(info, own, isSound ? chain : [...chain, closed])
 }
 
-/** As {@link compileRoute}, while a request waits: what would stop the boot there must not become an answer that tells of it. */
-export function compileOrClose (info: RouteInfo, controls: readonly Control[], problems: Problems): CompiledRoute {
+/**
+ * A step that nobody would run is a control that guards nothing: a promise of one, a hook that does not exist. At `begin` there are no
+ * headers yet, so nothing may answer there; the trail alone looks on.
+ */
+function stepOf (control: Control, route: RouteInfo, own: OwnOptions, problems: Problems): Named[] {
+  const { name, phase, option } = control
+  // Its option could not be parsed, and that has been reported.
+  if (option && !own.has(option)) return []
+  const report = (why: string) => problems.add('SECURE_API_CONTROL_STEP', `control ${name}: ${route.label}`, why,
+    'Return `{ hook, handler }` from `compile`, with `onRequest` or `preHandler` as the hook, or undefined; not a promise.')
   try {
-    return compileRoute(info, controls, problems)
+    const step: unknown = control.compile({ route, own: option && own.get(option) })
+    if (step === undefined) return []
+    if (isStep(step) && (step.hook !== 'begin' || phase === 'audit')) return [[name, step]]
+    report('`compile` returned something that is no step')
   } catch (error) {
-    problems.add('SECURE_API_OPTION_VALUE', info.label, `its options cannot be read: ${String(error)}`, 'Correct its `config`.')
-    return assemble(info, new Map(), [closed])
+    report(`\`compile\` failed: ${String(error)}`)
   }
+  return []
+}
+
+const hooks: ReadonlySet<unknown> = new Set<CompiledStep['hook']>(['begin', 'onRequest', 'preHandler'])
+
+function isStep (value: unknown): value is CompiledStep {
+  return typeof value === 'object' && value !== null && 'hook' in value && hooks.has(value.hook) &&
+    'handler' in value && typeof value.handler === 'function'
 }
 
 export function keysOf (options: readonly RouteOption[]): string[] {

@@ -43,7 +43,10 @@ export type OwnOptions = ReadonlyMap<RouteOption, unknown>
 
 const nothing: Config = Object.freeze(Object.create(null))
 
-/** Parses a route's `config`, each key and each option once. An option with a value that is wrong counts as not stated. */
+/**
+ * Parses a route's `config`, each key and each option once. An option with a value that is wrong counts as not stated; one that cannot be
+ * parsed even then is absent.
+ */
 export function readOptions (route: RouteInfo, options: Iterable<RouteOption>, problems: Problems): OwnOptions {
   const sound = new Map<string, boolean>()
   const isSound = (key: string, schema: TSchema): boolean => {
@@ -53,11 +56,18 @@ export function readOptions (route: RouteInfo, options: Iterable<RouteOption>, p
     return known
   }
   const own = new Map<RouteOption, unknown>()
-  for (const option of options) {
-    if (own.has(option)) continue
+  const parse = (option: RouteOption, found: Problems) => {
     const stated = statedOf(option, route.config)
     const wrong = Object.keys(stated).filter(key => !isSound(key, option.schemas[key] ?? Type.Never()))
-    own.set(option, wrong.length === 0 ? option.parse(stated, route, problems) : option.parse(nothing, route, new Problems()))
+    own.set(option, wrong.length === 0 ? option.parse(stated, route, found) : option.parse(nothing, route, new Problems()))
+  }
+  for (const option of new Set(options)) {
+    try {
+      parse(option, problems)
+    } catch (error) {
+      problems.add('SECURE_API_OPTION_VALUE', `${route.label}: config.${Object.keys(option.schemas).join(', ')}`,
+        `the option cannot be parsed: ${String(error)}`, 'Correct the value, or what parses it.')
+    }
   }
   return own
 }

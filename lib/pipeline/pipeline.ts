@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { ConfigurationError, Problems } from '../config/index.ts'
 import { Marks } from '../marks/index.ts'
 import { sendProblem, throwProblem } from './answer.ts'
-import { compileOrClose, compileRoute, inOrder, keysOf } from './compile.ts'
+import { compileRoute, inOrder, keysOf } from './compile.ts'
 import { statedOf, type RouteOption } from './option.ts'
 import type { PathRules } from './path-rules.ts'
 import { sameConfig, type Declaration, type RouteInfo } from './route-info.ts'
@@ -21,6 +21,11 @@ const unknownRoute: RouteInfo = Object.freeze({
   label: 'unknown route'
 })
 
+/** It inherits nothing: a polluted `Object.prototype.paths` lays no rule under any route. */
+function bare <Kept extends object> (given: Kept): Readonly<Kept> {
+  return Object.freeze(Object.assign(Object.create(null), given))
+}
+
 /** What the frame itself is offered. Plugins add what controls offer each other. */
 export interface FramePorts {
   /** Whether refusals are sent as problem documents, or thrown to the application's error handler. @default 'problem' */
@@ -36,7 +41,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   readonly #mark = Symbol('secure-api.route')
   readonly #claims = new Set<string>()
   #controls: readonly Control[] = []
-  #ports: Readonly<Partial<Ports>> = Object.freeze({})
+  #ports: Readonly<Partial<Ports>> = Object.freeze(Object.create(null))
   readonly #slots: Slot[] = []
   readonly #copies = new Marks<object, object>()
   readonly #reports = new Map<string, () => unknown>()
@@ -73,7 +78,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
         ? 'ports are offered before the application is ready'
         : `offered twice: ${taken.join(', ')}`)
     }
-    this.#ports = Object.freeze({ ...this.#ports, ...ports })
+    this.#ports = bare({ ...this.#ports, ...ports })
   }
 
   get answer (): Answerer {
@@ -86,7 +91,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   add <Own> (control: Control<Own>): void {
     this.claim(control.name)
-    this.#controls = inOrder([...this.#controls, control as Control])
+    this.#controls = inOrder([...this.#controls, bare(control as Control)])
   }
 
   /** Refuses a second plugin of this name, here and in every scope around or inside. */
@@ -104,6 +109,12 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   has (name: string): boolean {
     return this.#claims.has(name)
+  }
+
+  /** Whether requests to this route meet a control of this name, be it one of an enclosing or enclosed scope. */
+  isMetBy (name: string, { url, methods }: RouteInfo): boolean {
+    return this.has(name) || this.#overlapping().some(other => other !== this && other.has(name) &&
+      other.#slots.some(({ info }) => info.url === url && String(info.methods) === String(methods)))
   }
 
   /** Adds a plugin's part to `app.secureApi.status()`. */
@@ -167,7 +178,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
     this.#ready = true
     this.#earlier = earlier
     for (const slot of this.#slots) {
-      slot.settle(this.keys, this.#copies)
+      slot.settle(this.keys, this.#copies, problems)
       this.#list(slot)
     }
     for (const option of new Set(this.#options)) await option.prepare?.(this.#slots.map(({ info }) => statedOf(option, info.config)))
@@ -204,7 +215,9 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   /** What every control does on a route. */
   posture ({ info, own }: CompiledRoute): Readonly<Record<string, unknown>> {
-    return Object.assign({}, ...this.#controls.map(control => control.posture?.(control.option && own.get(control.option), info)))
+    return Object.assign({}, ...this.#controls.map(control => control.option && !own.has(control.option)
+      ? undefined
+      : control.posture?.(control.option && own.get(control.option), info)))
   }
 
   get #options (): readonly RouteOption[] {
@@ -218,12 +231,11 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   #compileLate (slot: Slot, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
     const problems = new Problems()
-    slot.settle(this.keys, this.#copies)
+    slot.settle(this.keys, this.#copies, problems)
     slot.check(problems, this.keys)
-    const { info } = slot
     this.#list(slot)
-    slot.compiled = compileOrClose(info, this.#controls, problems)
-    if (problems.any) onMistake(info.label, problems)
+    slot.compiled = compileRoute(slot.info, this.#controls, problems)
+    if (problems.any) onMistake(slot.info.label, problems)
     return slot.compiled
   }
 

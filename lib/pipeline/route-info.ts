@@ -47,12 +47,13 @@ export type Copies = Marks<object, object>
 
 /**
  * A route whose options inherit nothing, to the bottom: with a polluted `Object.prototype.all`, `{ any: [...] }` would be fulfilled by
- * everybody. Only what the controls read is copied. Options that two routes share are one object here, too.
+ * everybody. Only what the controls read is copied, and frozen: no control changes what another one reads. Options that two routes share
+ * are one object here, too.
  */
 export function ownToTheBottom (info: RouteInfo, keys: readonly string[], copies: Copies): RouteInfo {
   const own: Record<string, unknown> = Object.create(null)
   for (const [key, value] of Object.entries(info.config)) own[key] = keys.includes(key) ? shared(value, copies) : value
-  return Object.freeze({ ...info, config: own })
+  return Object.freeze({ ...info, config: Object.freeze(own) })
 }
 
 /** The copy that was made before, unless the value has changed since. */
@@ -67,11 +68,11 @@ function shared (value: unknown, copies: Copies): unknown {
 
 /** Instances of classes, functions and so on are handed on as they are. */
 function copyOf (value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(copyOf)
+  if (Array.isArray(value)) return Object.freeze(value.map(copyOf))
   if (!isPlain(value)) return value
   const own: Record<string, unknown> = Object.create(null)
   for (const key of Object.keys(value)) own[key] = copyOf(Reflect.get(value, key))
-  return own
+  return Object.freeze(own)
 }
 
 /** Of any realm. */

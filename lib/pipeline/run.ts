@@ -47,7 +47,15 @@ function wait (pending: Promise<Verdict>, handlers: readonly Handler[], index: n
 
 function end (verdict: Refusal | typeof answered, request: FastifyRequest, reply: FastifyReply, answer: Answerer,
   done: HookHandlerDoneFunction): void {
-  if (verdict !== answered) answer(request, reply, verdict, done)
+  if (verdict === answered || reply.sent) return
+  answer(request, reply, isRefusal(verdict) ? verdict : failed(new TypeError('a handler returns nothing, or a refusal'), request), done)
+}
+
+/** Controls of the application may return anything: `false`, a Reply, a success. None of it lets the request through. */
+function isRefusal (verdict: unknown): verdict is Refusal {
+  if (typeof verdict !== 'object' || verdict === null) return false
+  const { status, headers, body } = verdict as Partial<Refusal>
+  return typeof status === 'number' && status >= 400 && status < 600 && typeof headers === 'object' && typeof body === 'string'
 }
 
 function failed (error: unknown, request: FastifyRequest): Refusal {

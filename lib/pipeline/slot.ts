@@ -49,7 +49,11 @@ export class Slot {
   hold (): void {
     if (this.#final) return
     this.#final = true
-    if (this.#held === undefined) this.#take(this.#declaration.config)
+    try {
+      if (this.#held === undefined) this.#take(this.#declaration.config)
+    } catch {
+      // A getter of `config` threw, in Fastify's hands too: the route has not come about. Nobody waits here who could be told.
+    }
   }
 
   #take (config: object | undefined): void {
@@ -76,10 +80,17 @@ export class Slot {
     return new Set([this.#url, this.#declaration.url])
   }
 
-  /** When everything is ready: from here on the route stays as it is. */
-  settle (keys: readonly string[], copies: Copies): void {
+  /** When everything is ready: from here on the route stays as it is. What cannot be read is reported, and counts as not stated. */
+  settle (keys: readonly string[], copies: Copies, problems: Problems): void {
     this.hold()
-    this.#settled ??= ownToTheBottom(this.#read(), keys, copies)
+    if (this.#settled !== undefined) return
+    const info = this.#read()
+    try {
+      this.#settled = ownToTheBottom(info, keys, copies)
+    } catch (error) {
+      problems.add('SECURE_API_OPTION_VALUE', `${info.label}: config`, `it cannot be read: ${String(error)}`, 'Write plain values.')
+      this.#settled = Object.freeze({ ...info, config: Object.freeze(ownConfig()) })
+    }
   }
 
   /** Reports what Fastify has not read, of what the declaration says. */

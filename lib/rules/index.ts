@@ -5,6 +5,6 @@ export {
 } from './options.ts'
 export { allTerms, checkPolicies, namesOf, RuleBook } from './policies.ts'
 export { checkPatterns } from './patterns.ts'
-export { accessKeys, readRouteAccess, type RouteAccess } from './route.ts'
+export { accessKeys, readRouteAccess, ruleKeys, type RouteAccess } from './route.ts'
 export { compileRule, forbidden } from './rule.ts'
 export type { CompiledRule } from './types.ts'

@@ -9,7 +9,8 @@ export type RouteAccess =
   | { readonly kind: 'rule', readonly rule: Rule }
   | { readonly kind: 'none' }
 
-const ruleKeys = ['scope', 'role', 'policy'] as const
+/** Those that ask for more than a valid credential. */
+export const ruleKeys = ['scope', 'role', 'policy'] as const
 /** The route options that say who may call. */
 export const accessKeys: readonly string[] = [...ruleKeys, 'authenticated', 'public', 'authentication']
 /** Checks beyond the schema of the access keys. */

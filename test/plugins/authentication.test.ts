@@ -6,7 +6,7 @@ import type { FastifyContextConfig, FastifyInstance, InjectOptions } from 'fasti
 import buildGetJwks from 'get-jwks'
 import t from 'tap'
 import { bearerChallenge, answers, type AnswerCode } from '../../lib/http/index.ts'
-import { authentication, type AuthenticationOptions, type Principal } from '../../plugins/index.ts'
+import { authentication, authorization, type AuthenticationOptions, type Principal } from '../../plugins/index.ts'
 import type { TestIssuer } from '../../testing/index.ts'
 import { attacks, goodToken } from '../fixtures/attacks.ts'
 import { createSigningKey } from '../fixtures/forge.ts'
@@ -496,4 +496,26 @@ t.test('options that contradict a source of keys stop the boot', async t => {
       ['SECURE_API_OPTION_TYPE'])
   }
   t.strictSame(await mistakes({ issuer: 'login.example.com' }), ['SECURE_API_URL_INVALID'], 'its address is made of the issuer')
+})
+
+t.test('16: without the authorization plugin a rule stops the boot, since every token would fulfil it', async t => {
+  const alone = async (config: object, guarded: 'nowhere' | 'around' | 'inside' = 'nowhere') => {
+    const app = startFastify(t)
+    await app.register(authentication, { ...authOf(issuer), environment: 'development' })
+    if (guarded === 'around') await app.register(authorization, {})
+    await app.register(async child => {
+      if (guarded === 'inside') await child.register(authorization, {})
+      child.get('/orders', { config: config as FastifyContextConfig }, async () => 'orders')
+    })
+    if (guarded === 'inside') app.get('/outside', { config: { authenticated: true } }, async () => 'outside')
+    return app
+  }
+  for (const rule of [{ scope: 'a' }, { role: 'a' }, { policy: 'a' }]) {
+    t.strictSame(await mistakesOf(async () => await (await alone(rule)).ready()), ['SECURE_API_ROUTE_OPTION_UNKEPT'])
+  }
+  t.strictSame(await mistakesOf(async () => await (await alone({ scopes: 'a' })).ready()), ['SECURE_API_OPTION_UNKNOWN'])
+  t.strictSame(await answersOf(await alone({ authenticated: true }), getWith(issuer)), [200])
+  for (const guarded of ['around', 'inside'] as const) {
+    t.strictSame(await answersOf(await alone({ scope: 'a' }, guarded), getWith(issuer), getWith(issuer, { scope: 'a' })), [[403, 'SECURE_API_FORBIDDEN'], 200], guarded)
+  }
 })

@@ -342,3 +342,36 @@ t.test('14 A1: a rule outside of the scope that the suite guards stops the boot'
   t.strictSame(await start({ scope: 'a' }), ['SECURE_API_ROUTE_OUTSIDE'])
   t.strictSame(await start({ public: true }), [])
 })
+
+t.test('16: options of a route from before the suite that cannot be read close it, once and for all, with headers and limits', async t => {
+  const circle: Record<string, unknown> = {}
+  circle['any'] = circle
+  const unreadable: Readonly<Record<string, object>> = {
+    getter: { get any () { throw new Error('boom') } },
+    proxy: new Proxy({}, { ownKeys () { throw new Error('boom') } }),
+    circle
+  }
+  for (const [name, scope] of Object.entries(unreadable)) {
+    const app = startFastify(t)
+    app.get('/early', { config: config({ scope, public: true }) }, async () => 'open')
+    await app.register(secureApi, { auth, audit: false, environment: 'development' })
+    for (let asked = 0; asked < 3; asked++) {
+      const answer = await app.inject('/early')
+      t.equal(answer.statusCode, 401, name)
+      t.match(answer.headers, { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }, name)
+      t.match((await app.inject({ url: '/early', headers: bearer(issuer) })).statusCode, 403, name)
+    }
+    t.equal(app.secureApi.routes().length, 1, name)
+  }
+})
+
+t.test('16: options of a route that cannot be read stop the boot with its name, and end no process', async t => {
+  const app = startFastify(t)
+  await app.register(secureApi, { auth, audit: false, environment: 'development' })
+  app.get('/x', { config: config({ scope: { get any () { throw new Error('boom') } } }) }, async () => 'x')
+  await t.rejects(async () => await app.ready(), { message: /route GET \/x: config: it cannot be read: Error: boom/ })
+  const broken = startFastify(t)
+  await broken.register(secureApi, { auth, audit: false, environment: 'development' })
+  t.throws(() => broken.get('/x', { config: config({ get scope () { throw new Error('boom') } }) }, async () => 'x'), /boom/)
+  await t.rejects(async () => await broken.ready())
+})

@@ -1,7 +1,9 @@
 import { Type } from '@sinclair/typebox'
-import Fastify from 'fastify'
+import Fastify, { type FastifyReply } from 'fastify'
 import t from 'tap'
 import secureApi, { ConfigurationError, ownRefusal, routeOption, type Control } from '../../plugins/index.ts'
+import { bearer, secured, startFastify, startIssuer } from '../helpers/server.ts'
+import type { RouteInfo } from '../../lib/pipeline/index.ts'
 
 const closed = ownRefusal({ code: 'SHOP_CLOSED', status: 503, detail: 'Closed.' })
 
@@ -62,9 +64,126 @@ t.test('a control that is none, or that takes what is the suite\'s, stops the bo
   t.strictSame(await mistakes(greedy), ['SECURE_API_OPTION_CONFLICT controls[0].option'])
 })
 
+const step = (handler: unknown, hook = 'onRequest', phase = 'guard') => ({ name: 'own', phase, compile: () => ({ hook, handler }) })
+
+t.test('a control whose compile yields nothing that runs stops the boot instead of guarding nothing', async t => {
+  const useless: Readonly<Record<string, () => unknown>> = {
+    'a promise': async () => ({ hook: 'onRequest', handler: () => closed }),
+    'a misspelt hook': () => ({ hook: 'prehandler', handler: () => closed }),
+    'no hook': () => ({ handler: () => closed }),
+    'no handler': () => ({ hook: 'onRequest' }),
+    'the handler itself': () => () => closed,
+    'a refusal': () => closed,
+    null: () => null,
+    'a list': () => [{ hook: 'onRequest', handler: () => closed }],
+    'the hook of the trail, before any header': () => ({ hook: 'begin', handler: () => closed }),
+    'an exception': () => { throw new Error('boom') }
+  }
+  for (const [name, compile] of Object.entries(useless)) {
+    const mistakes = await mistakesOf(async () => await (await appWith([{ name: 'own', phase: 'guard', compile }])).ready())
+    t.ok(mistakes.includes('SECURE_API_CONTROL_STEP control own: route GET /x'), name)
+  }
+})
+
+t.test('a handler that returns anything but a refusal answers 500, at once or later, and never lets anybody through', async t => {
+  const odd = [true, false, 0, 'no', null, {}, new Error('x'), Symbol('x'), () => closed, { then () {} }, { ...closed, status: 200 }, { ...closed, body: {} }]
+  for (const value of odd) {
+    for (const handler of [() => value, ...(typeof value === 'object' && value !== null && 'then' in value ? [] : [async () => value])]) {
+      for (const hook of ['onRequest', 'preHandler']) {
+        const answer = await (await appWith([step(handler, hook)])).inject('/x')
+        t.equal(answer.statusCode, 500, `${String(value)} ${hook}`)
+        t.match(answer.headers, { 'x-content-type-options': 'nosniff' })
+      }
+    }
+  }
+})
+
+t.test('the reply that a handler has sent, and returns, is left alone', async t => {
+  for (const handler of [(_request: unknown, reply: FastifyReply) => reply.code(418).send('tea'), async (_request: unknown, reply: FastifyReply) => reply.code(418).send('tea')]) {
+    const answer = await (await appWith([step(handler)])).inject('/x')
+    t.strictSame([answer.statusCode, answer.body], [418, 'tea'])
+  }
+})
+
+t.test('a control that fails on a route from before the suite closes it, with the headers of a refusal, and the posture can be read', async t => {
+  const late: Readonly<Record<string, object>> = {
+    compile: { compile ({ route }: { route: RouteInfo }) { if (route.early) throw new Error('boom') } },
+    refine: {
+      option: routeOption({ key: 'own', schema: Type.Any(), refine (_value, { route }) { if (route.early) throw new Error('boom') } }),
+      compile: () => undefined,
+      posture: ({ x }: { x: unknown }) => ({ x })
+    }
+  }
+  for (const [name, control] of Object.entries(late)) {
+    const app = startFastify(t)
+    app.get('/early', { config: { public: true } }, async () => 'open')
+    await app.register(secureApi, { auth: false, audit: false, controls: [{ name: 'own', phase: 'headers', ...control } as Control] })
+    const answer = await app.inject('/early')
+    t.equal(answer.statusCode, 403, name)
+    t.match(answer.headers, { 'x-content-type-options': 'nosniff', ratelimit: /./ }, name)
+    t.match(app.secureApi.routes(), [{ url: '/early', headers: 'default' }], name)
+  }
+})
+
+t.test('no control changes what another one reads of a route', async t => {
+  const issuer = await startIssuer(t)
+  const { app } = await secured(t, issuer, {
+    suite: {
+      controls: [{
+        name: 'own',
+        phase: 'headers',
+        option: routeOption({
+          key: 'own',
+          schema: Type.Any(),
+          refine: (_value, { route: { config } }) => [Reflect.set(config, 'public', true), Reflect.deleteProperty(config, 'scope'),
+            Array.isArray(config['tags']), Reflect.set(Object(config['scope']), 'any', ['api.read'])]
+        }),
+        compile: () => undefined
+      }]
+    },
+    routes: app => { app.get('/x', { config: { scope: { all: ['admin'] } } }, async () => 'x') }
+  })
+  t.equal((await app.inject('/x')).statusCode, 401)
+  t.equal((await app.inject({ url: '/x', headers: bearer(issuer, { scope: 'api.read' }) })).statusCode, 403)
+})
+
+t.test('an instance of a class with private members is a control', async t => {
+  class Gate implements Control {
+    readonly #answer = closed
+    get name () { return 'gate' }
+    get phase () { return 'guard' as const }
+    compile () { return { hook: 'onRequest' as const, handler: () => this.#answer } }
+    posture () { return { gate: this.#answer.code } }
+  }
+  const gate = new Gate()
+  for (const app of [await appWith([gate]), await appWith([gate])]) {
+    t.equal((await app.inject('/x')).statusCode, 503)
+    t.match(app.secureApi.routes(), [{ gate: 'SHOP_CLOSED' }, {}])
+  }
+})
+
+t.test('an option that is none, that another control has, or that Fastify writes itself stops the boot', async t => {
+  const mistakes = (...options: unknown[]) => mistakesOf(() => appWith(options.map((option, index) => ({ ...shop, name: `own-${index}`, option }))))
+  for (const option of [null, {}, 'shop', Type.Boolean(), { schemas: null, parse: () => true }, { schemas: {} }]) {
+    t.strictSame(await mistakes(option), ['SECURE_API_OPTION_TYPE controls[0].option'])
+  }
+  const of = (key: string) => routeOption({ key, schema: Type.Any(), refine: value => value })
+  t.strictSame(await mistakes(of('shop'), of('shop')), ['SECURE_API_OPTION_CONFLICT controls[1].option'])
+  for (const key of ['url', 'method', '__proto__', 'public']) t.strictSame(await mistakes(of(key)), ['SECURE_API_OPTION_CONFLICT controls[0].option'], key)
+  const shared = of('shop')
+  t.strictSame(await mistakes(shared, shared, of('constructor')), [])
+})
+
 t.test('a refusal of one\'s own has a code of one\'s own, and refuses', t => {
   t.throws(() => ownRefusal({ code: 'SECURE_API_FORBIDDEN', status: 403, detail: 'x' }), TypeError)
   t.throws(() => ownRefusal({ code: 'closed', status: 503, detail: 'x' }), TypeError)
-  for (const status of [200, 302, 399, 600]) t.throws(() => ownRefusal({ code: 'SHOP_CLOSED', status, detail: 'x' }), TypeError)
+  const sound = { code: 'SHOP_CLOSED', status: 503, detail: 'x' }
+  for (const status of [200, 302, 399, 600, 503.5, NaN, '503']) t.throws(() => ownRefusal({ ...sound, status: status as number }), TypeError)
+  for (const detail of ['', ' ', undefined]) t.throws(() => ownRefusal({ ...sound, detail: detail as string }), TypeError)
+  const headers: readonly object[] = [{ 'x-a': 'a\r\nb: c' }, { 'bad name': 'x' }, { 'x-a': 'ü€' }, { 'x-a': 5 }, { 'x-a': undefined }, { Connection: 'close' },
+    { 'content-length': '0' }, { 'transfer-encoding': 'chunked' }, { 'Content-Type': 'text/html' }, { 'Cache-Control': 'public' }]
+  for (const given of headers) t.throws(() => ownRefusal({ ...sound, headers: given as Record<string, string> }), TypeError,
+    JSON.stringify(given))
+  t.match(ownRefusal({ ...sound, headers: { 'Retry-After': '5' } }).headers, { 'retry-after': '5', 'cache-control': 'no-store' })
   t.end()
 })

@@ -7,6 +7,7 @@ import dns from 'node:dns'
 import { readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import { text as read } from 'node:stream/consumers'
 import tls from 'node:tls'
 import t, { type Test } from 'tap'
 import { compileHeaders } from '../../../lib/headers/index.ts'
@@ -282,6 +283,7 @@ t.test('HTTP/2', async t => {
       for (const name of [...names, 'cache-control', 'strict-transport-security']) t.ok(answer[name], `${address} ${path} ${name}`)
     }
     t.equal((await ask(session, '/'))['x-frame-options'], undefined)
+    t.match(JSON.parse(await read(session.request({ ':path': '/', expect: 'foo' }))), { status: 417, code: 'SECURE_API_REQUEST_EXPECTATION' })
     session.close()
     const raw = parse(await exchange(() => tls.connect({ port, host: address, rejectUnauthorized: false }), get('/%zz')))
     carries(t, raw, `${address} HTTP/1.1 on the same port`)

@@ -351,9 +351,9 @@ t.test('a late refusal that cannot be sent closes the connection, and does not e
 
 t.test('what controls offer each other is said once, and before everything is ready', async t => {
   const pipeline = new Pipeline<FramePorts & { readonly colour?: string }>()
-  t.strictSame(pipeline.ports, {})
+  t.strictSame({ ...pipeline.ports }, {})
   pipeline.offer({ colour: 'red' })
-  t.strictSame(pipeline.ports, { colour: 'red' })
+  t.strictSame({ ...pipeline.ports }, { colour: 'red' })
   t.ok(Object.isFrozen(pipeline.ports))
   t.throws(() => pipeline.offer({ colour: 'blue' }), 'offered twice')
   await pipeline.compile(new Problems())
@@ -412,4 +412,23 @@ t.test('errors: throw hands the refusal to the error handler', t => {
   t.equal(refusalOf(exchange.request), forbidden)
   t.strictSame(exchange.sent, [])
   t.end()
+})
+
+t.test('16: what somebody puts on Object.prototype is no port and no part of a control', async t => {
+  const pipeline = new Pipeline()
+  const polluted: Readonly<Record<string, unknown>> = {
+    paths: { under: () => ({ config: { public: true }, source: 'x' }), unmatched: () => [] },
+    option: { schemas: {}, parse: () => true },
+    posture: () => ({ access: 'public' })
+  }
+  t.teardown(() => { for (const name in polluted) Reflect.deleteProperty(Object.prototype, name) })
+  pipeline.add({ name: 'own', phase: 'guard', compile: ({ own }) => { t.equal(own, undefined) } })
+  Object.assign(Object.prototype, polluted)
+  pipeline.declare({ url: '/x', method: 'GET' })
+  const problems = new Problems()
+  await pipeline.compile(problems)
+  t.notOk(problems.any)
+  t.match(pipeline.routes, [{ info: { source: undefined } }])
+  t.strictSame(pipeline.routes.map(route => Object.keys(route.info.config)), [[]])
+  t.strictSame(pipeline.routes.map(route => Object.entries(pipeline.posture(route))), [[]])
 })
