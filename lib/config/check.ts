@@ -7,7 +7,7 @@ import { suggest } from './suggest.ts'
  * Checks a value against a TypeBox schema and says each mistake in words a person can act on.
  *
  * TypeBox' own `Value.Errors` reports every branch of every union and knows no misspellings; it also costs 25 ms to
- * load. Schemas here use a small part of JSON Schema, and the boot refuses the rest (`unsupported`).
+ * load. Schemas here use a small part of JSON Schema; `unsupportedIn` names the rest, and stops the boot for a control of the application.
  *
  * A schema with `secret: true` never has its value shown, whatever is wrong with it.
  */
