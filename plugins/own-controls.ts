@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { ownOptions, Problems } from '../lib/config/index.ts'
+import { ownOptions, Problems, unsupportedIn } from '../lib/config/index.ts'
 import { phases, type Control, type RouteOption } from '../lib/pipeline/index.ts'
 import type { Frame } from './ports.ts'
 
@@ -33,7 +33,12 @@ function checkOption (option: unknown, path: string, owners: Map<string, unknown
   if (!isOption(option)) {
     return problems.add('SECURE_API_OPTION_TYPE', path, 'it is no route option', 'Make it with `routeOption({ key, schema, refine })`.')
   }
-  for (const key of Object.keys(option.schemas)) {
+  for (const [key, schema] of Object.entries(option.schemas)) {
+    const unsupported = unsupportedIn(schema)
+    if (unsupported !== undefined) {
+      problems.add('SECURE_API_OPTION_VALUE', path, `the schema of \`${key}\` has ${unsupported}, which is not checked`,
+        'Leave it out, and check it in `refine`.')
+    }
     const owner: unknown = owners.get(key) ?? option
     owners.set(key, owner)
     if (owner === option) continue

@@ -7,7 +7,8 @@ import { suggest } from './suggest.ts'
  * Checks a value against a TypeBox schema and explains each mistake so that a person can fix it.
  *
  * TypeBox' own `Value.Errors` reports every branch of a union, suggests no spelling and takes 25 ms to load. Schemas here use a small
- * part of JSON Schema; the rest throws (`unsupported`). The value of a schema with `secret: true` is never shown.
+ * part of JSON Schema; `unsupportedIn` names the rest, and stops the boot for a control of the application. The value of a schema with
+ * `secret: true` is never shown.
  */
 export function check (schema: TSchema, value: unknown, path: string, problems: Problems): void {
   if (schema.anyOf !== undefined) return checkUnion(schema, value, path, problems)

@@ -1,4 +1,5 @@
 import { Type, type TSchema } from '@sinclair/typebox'
+import { isThenable } from '../async/index.ts'
 import { check, Problems } from '../config/index.ts'
 import type { Config, RouteInfo } from './route-info.ts'
 
@@ -59,7 +60,9 @@ export function readOptions (route: RouteInfo, options: Iterable<RouteOption>, p
   const parse = (option: RouteOption, found: Problems) => {
     const stated = statedOf(option, route.config)
     const wrong = Object.keys(stated).filter(key => !isSound(key, option.schemas[key] ?? Type.Never()))
-    own.set(option, wrong.length === 0 ? option.parse(stated, route, found) : option.parse(nothing, route, new Problems()))
+    const parsed = wrong.length === 0 ? option.parse(stated, route, found) : option.parse(nothing, route, new Problems())
+    if (isThenable(parsed)) throw new TypeError('it is parsed by a promise, for which no route waits; load what it needs in `prepare`')
+    own.set(option, parsed)
   }
   for (const option of new Set(options)) {
     try {

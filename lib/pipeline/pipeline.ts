@@ -181,7 +181,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
       slot.settle(this.keys, this.#copies, problems)
       this.#list(slot)
     }
-    for (const option of new Set(this.#options)) await option.prepare?.(this.#slots.map(({ info }) => statedOf(option, info.config)))
+    for (const option of new Set(this.#options)) await this.#prepare(option, problems)
     for (const slot of this.#slots) {
       const found = this.#repeats(slot) ? new Problems() : problems
       slot.check(found, this.keys)
@@ -189,6 +189,15 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
     }
     this.#unknown = compileRoute(unknownRoute, this.#controls, problems)
     this.#refuseUnmatched(problems, earlier)
+  }
+
+  async #prepare (option: RouteOption, problems: Problems): Promise<void> {
+    try {
+      await option.prepare?.(this.#slots.map(({ info }) => statedOf(option, info.config)))
+    } catch (error) {
+      problems.add('SECURE_API_OPTION_VALUE', `config.${Object.keys(option.schemas).join(', ')}`, `it cannot be prepared: ${String(error)}`,
+        'Correct what `prepare` loads.')
+    }
   }
 
   /** The chain of the route with this `config`, if a request has shown it before. */

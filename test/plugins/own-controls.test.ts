@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type TSchema } from '@sinclair/typebox'
 import Fastify, { type FastifyReply } from 'fastify'
 import t from 'tap'
 import secureApi, { ConfigurationError, ownRefusal, routeOption, type Control } from '../../plugins/index.ts'
@@ -172,6 +172,49 @@ t.test('an option that is none, that another control has, or that Fastify writes
   for (const key of ['url', 'method', '__proto__', 'public']) t.strictSame(await mistakes(of(key)), ['SECURE_API_OPTION_CONFLICT controls[0].option'], key)
   const shared = of('shop')
   t.strictSame(await mistakes(shared, shared, of('constructor')), [])
+})
+
+t.test('a schema with a keyword that is not checked stops the boot, on whatever routes it is stated', async t => {
+  const unkept: Readonly<Record<string, unknown>> = {
+    minLength: Type.String({ minLength: 5 }),
+    maxLength: Type.String({ maxLength: 2 }),
+    maxItems: Type.Array(Type.String(), { maxItems: 1 }),
+    format: Type.String({ format: 'uri' }),
+    unique: Type.Array(Type.String(), { uniqueItems: true }),
+    exclusive: Type.Number({ exclusiveMinimum: 5 }),
+    multiple: Type.Integer({ multipleOf: 5 }),
+    tuple: Type.Tuple([Type.String()]),
+    nullable: Type.Null(),
+    not: Type.Not(Type.String()),
+    record: Type.Record(Type.String({ pattern: '^[a-z]+$' }), Type.Number()),
+    all: Type.Intersect([Type.Object({}), Type.Object({})]),
+    open: Type.Object({}, { additionalProperties: true }),
+    properties: Type.Object({}, { minProperties: 1 }),
+    enum: { enum: ['a'] },
+    oneOf: { oneOf: [{ const: 'a' }] },
+    if: { if: {}, then: {} },
+    types: { type: ['string', 'null'] },
+    none: null,
+    number: 5,
+    nested: Type.Union([Type.Boolean(), Type.Object({ a: Type.Array(Type.String({ maxLength: 2 })) })])
+  }
+  const option = (schema: unknown) => ({ ...shop, option: routeOption({ key: 'shop', schema: schema as TSchema, refine: value => value }) })
+  for (const [name, schema] of Object.entries(unkept)) {
+    t.strictSame(await mistakesOf(() => appWith([option(schema)])), ['SECURE_API_OPTION_VALUE controls[0].option'], name)
+  }
+  const kept = [Type.Any(), Type.Boolean({ description: 'x' }), Type.Integer({ minimum: 1, maximum: 2 }), Type.Record(Type.String(), Type.String({ pattern: '^a' })),
+    Type.Union([Type.Literal('a'), Type.Object({ b: Type.Optional(Type.Array(Type.Number(), { minItems: 1 })) }, { additionalProperties: false })])]
+  for (const schema of kept) t.strictSame(await mistakesOf(() => appWith([option(schema)])), [])
+})
+
+t.test('an option that is parsed by a promise, or by an exception, stops the boot', async t => {
+  for (const refine of [async () => true, () => { throw new Error('boom') }]) {
+    const control = { ...shop, option: routeOption({ key: 'shop', schema: Type.Boolean(), refine }) }
+    const mistakes = await mistakesOf(async () => await (await appWith([control])).ready())
+    t.ok(mistakes.includes('SECURE_API_OPTION_VALUE route GET /x: config.shop'))
+  }
+  const unprepared = routeOption({ key: 'shop', schema: Type.Boolean(), prepare: async () => { throw new Error('boom') }, refine: () => true })
+  t.strictSame(await mistakesOf(async () => await (await appWith([{ ...shop, option: unprepared }])).ready()), ['SECURE_API_OPTION_VALUE config.shop'])
 })
 
 t.test('a refusal of one\'s own has a code of one\'s own, and refuses', t => {
