@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { FastifyInstance, FastifyReply, FastifyRequest, InjectOptions } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, InjectOptions } from 'fastify'
 import t from 'tap'
 import secureApi, { audit, authentication, authorization, cors, headers, rateLimit, type SecureApiOptions } from '../../plugins/index.ts'
 import { bearer, startFastify, startIssuer } from '../helpers/server.ts'
@@ -46,9 +46,9 @@ function watch (app: FastifyInstance, trace: Trace): void {
   app.addHook('preParsing', async () => { trace.push('body') })
 }
 
-function addRoutes (app: FastifyInstance, trace: Trace): void {
+function addRoutes (app: FastifyInstance, trace: Trace, rule: FastifyContextConfig = { scope: 'api.write', policy: 'traced' }): void {
   const handler = async () => { trace.push('handler'); return 'done' }
-  app.post('/protected', { config: { scope: 'api.write', policy: 'traced', rateLimit: 'traced' } }, handler)
+  app.post('/protected', { config: { ...rule, rateLimit: 'traced' } }, handler)
   app.post('/public', { config: { public: true, rateLimit: 'traced' } }, handler)
 }
 
@@ -153,7 +153,8 @@ t.test('each plugin works alone', async t => {
     const app = startFastify(t)
     watch(app, trace)
     await register(app, tracedOptions(trace))
-    addRoutes(app, trace)
+    // Alone it cannot keep a rule, and says so.
+    addRoutes(app, trace, ...(name === 'authentication' ? [{ authenticated: true as const }] : []))
     t.strictSame(await traceOf(app, trace, 'public'), alone[name], name)
     const closed = name === 'authentication' || name === 'authorization'
     t.equal((await app.inject({ method: 'POST', url: '/protected' })).statusCode, closed ? 401 : 200, name)
