@@ -232,3 +232,11 @@ t.test('a refusal of one\'s own has a code of one\'s own, and refuses', t => {
   t.match(ownRefusal({ ...sound, headers: { 'Retry-After': '5' } }).headers, { 'retry-after': '5', 'cache-control': 'no-store' })
   t.end()
 })
+
+t.test('the posture of a control says nothing of what the suite does', async t => {
+  const boastful: Control = { name: 'boastful', phase: 'guard', compile: () => undefined, posture: () => ({ access: 'closed', rateLimit: false, own: 1 }) }
+  const app = await appWith([boastful])
+  await app.ready()
+  const [route] = app.secureApi.routes()
+  t.match(route, { access: undefined, own: 1, rateLimit: [{ policy: 'read' }] })
+})
