@@ -1,9 +1,18 @@
 import { register } from 'node:module'
+import processOnSpawn from 'process-on-spawn'
 
 // `node --import` this file to run TypeScript. Node 22 and later strip the types themselves.
 if (Number(process.versions.node.split('.')[0]) < 22) register('./test-loader/hooks.mjs', import.meta.url)
 
+// tap hands its coverage hooks on to every Node that a test starts, and each takes half a second to load them. Nothing is covered here.
+const isCoverage = argument => argument.includes('@tapjs/processinfo')
+processOnSpawn.addListener(child => {
+  const { NODE_OPTIONS: options = '', ...env } = child.env
+  const kept = options.split(' ').filter(option => !isCoverage(option)).join(' ').trim()
+  child.env = kept === '' ? env : { ...env, NODE_OPTIONS: kept }
+  return child
+})
+
 // .taprc names this file relative to the project; a child that inherits the argument may start in another folder.
-process.execArgv = process.execArgv.map(argument => argument === '--import=./scripts/test-loader.mjs'
-  ? `--import=${import.meta.url}`
-  : argument)
+process.execArgv = process.execArgv.filter(argument => !isCoverage(argument))
+  .map(argument => argument === '--import=./scripts/test-loader.mjs' ? `--import=${import.meta.url}` : argument)

@@ -261,7 +261,7 @@ async function start (t: Test, { auth, suite, config = { authenticated: true }, 
   const given = Object.fromEntries(Object.entries({
     issuer: one.issuer,
     audience: 'api://test',
-    keys: { timeout: 300 },
+    keys: { timeout: 3000 },
     ...auth
   }).filter(([, value]) => value !== undefined))
   await app.register(secureApi, {
