@@ -169,7 +169,8 @@ function credentialOption (pipeline: Frame): RouteOption<'needed' | 'optional' |
     parse (stated: RouteRule, route, problems) {
       if (route.kind === 'unknown') return 'ignored'
       for (const key of ruleKeys.filter(key => stated[key] !== undefined && !pipeline.isMetBy('authorization:guard', route))) {
-        problems.add('SECURE_API_ROUTE_OPTION_UNKEPT', `${route.label}: config.${key}`, 'no authorization is registered that could keep this rule',
+        problems.add('SECURE_API_ROUTE_OPTION_UNKEPT', `${route.label}: config.${key}`,
+          'no authorization is registered that could enforce this rule',
           'Register the authorization plugin beside the authentication plugin, or remove the rule.')
       }
       if (stated.public !== true) return 'needed'
