@@ -5,7 +5,7 @@ import processOnSpawn from 'process-on-spawn'
 if (Number(process.versions.node.split('.')[0]) < 22) register('./test-loader/hooks.mjs', import.meta.url)
 
 // tap hands its coverage hooks on to every Node that a test starts, and each takes half a second to load them. Nothing is covered here.
-const isCoverage = argument => argument.includes('@tapjs/processinfo')
+const isCoverage = argument => /@tapjs\/processinfo|test-no-coverage/.test(argument)
 processOnSpawn.addListener(child => {
   const { NODE_OPTIONS: options = '', ...env } = child.env
   const kept = options.split(' ').filter(option => !isCoverage(option)).join(' ').trim()

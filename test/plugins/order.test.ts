@@ -128,7 +128,7 @@ t.test('14 A7: whoever is over the limit of its address gets 429, and not the 50
   for (const order of [[audit, rateLimit], [rateLimit, audit]] as const) {
     const app = startFastify(t)
     for (const plugin of order) {
-      if (plugin === audit) await app.register(audit, { sink, buffer: 1, onSinkFailure: 'deny' })
+      if (plugin === audit) await app.register(audit, { sink, buffer: 1, onSinkFailure: 'deny', closeTimeout: 10 })
       else await app.register(rateLimit, limit)
     }
     const statuses = []
