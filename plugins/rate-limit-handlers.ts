@@ -5,23 +5,19 @@ import {
   rateLimitPolicyField, rateLimitUnavailable, FailureReservations, refusing, unplanned, type Charge, type Decision, type Entrance,
   type Entry, type Limiter, type MaybePromise, type LimitOutcome, type LimitPolicy, type Reservation
 } from '../lib/limits/index.ts'
+import { Marks } from '../lib/marks/index.ts'
 import type { Handler, Verdict } from '../lib/pipeline/index.ts'
 import type { FailureBudget } from './ports.ts'
 
 /** Asks for a unit of the budget before a verification; see {@link FailureReservations}. */
 export function failureBudget (limiter: Limiter, entry: Entry, now?: () => number): FailureBudget {
   const budget = new FailureReservations(limiter, entry, now)
-  const held = new WeakMap<FastifyRequest, Reservation>()
+  const held = new Marks<FastifyRequest, Reservation>()
   const settled = (entrance: Entrance, request: FastifyRequest): Verdict => {
     if (entrance === 'crowded') return crowded
     if (isRefused(entrance)) return judge(entrance.refused, request, false)
     held.set(request, entrance)
     return undefined
-  }
-  const release = (request: FastifyRequest): Reservation | undefined => {
-    const reservation = held.get(request)
-    held.delete(request)
-    return reservation
   }
   return {
     enter (request) {
@@ -29,11 +25,11 @@ export function failureBudget (limiter: Limiter, entry: Entry, now?: () => numbe
       return entrance instanceof Promise ? entrance.then(late => settled(late, request)) : settled(entrance, request)
     },
     leave (request) {
-      const reservation = release(request)
+      const reservation = held.take(request)
       if (reservation !== undefined) budget.giveBack(reservation)
     },
     count (request) {
-      const reservation = release(request)
+      const reservation = held.take(request)
       if (reservation === undefined) budget.count(addressPartition(request))
       else budget.spend(reservation)
     }

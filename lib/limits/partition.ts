@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Principal } from '../credentials/index.ts'
 import { addressOf } from '../http/index.ts'
+import { Marks } from '../marks/index.ts'
 import { addressKey } from './address.ts'
 import type { Partition } from './options.ts'
 
@@ -26,15 +27,8 @@ const readers: Readonly<Record<Exclude<Extract<Partition, string>, 'address'>, R
 
 /** Requests share principals, so each key is made once. */
 function memoized (read: Reader): (principal: Principal | undefined) => string | undefined {
-  const keys = new WeakMap<Principal, string | undefined>()
-  return principal => {
-    if (principal === undefined || principal.kind === 'anonymous') return undefined
-    const known = keys.get(principal)
-    if (known !== undefined) return known
-    const made = read(principal)
-    keys.set(principal, made)
-    return made
-  }
+  const keys = new Marks<Principal, string | undefined>()
+  return principal => principal === undefined || principal.kind === 'anonymous' ? undefined : keys.ofOr(principal, read)
 }
 
 function key (kind: string, issuer: string | undefined, name: string | undefined): string | undefined {
