@@ -12,10 +12,10 @@ Every code is stable: it is never given another meaning. Compare codes, never te
 ## Answers
 
 What a caller gets. The body is a problem document (RFC 9457) and the code is its member \`code\`; \`title\` is the
-phrase of the status. Where the table names a challenge, the answer carries \`WWW-Authenticate: Bearer\` with that
-\`error\` (RFC 6750 §3); without an error it has a \`realm\` alone.
+phrase of the status. Where a challenge is named, the answer carries \`WWW-Authenticate: Bearer\` with that \`error\`
+(RFC 6750 §3); without an error it has a \`realm\` alone.
 
-${table(['code', 'status', 'challenge', 'meaning'], Object.entries(answers).map(answerRow))}
+${Object.entries(answers).map(answerText).join('\n\n')}
 
 ## Mistakes in the configuration
 
@@ -23,14 +23,13 @@ What stops the boot. All mistakes are found first and then thrown once, as a \`C
 \`errors\` has \`code\`, \`path\`, \`message\` and \`fix\`. The error's own \`code\` is that of the only mistake, or
 \`SECURE_API_CONFIGURATION\` when there are several.
 
-${table(['code', 'meaning'], Object.entries(configurationCodes).map(([code, meaning]) => [`\`${code}\``, meaning]))}
+${Object.entries(configurationCodes).map(([code, meaning]) => `### ${code}\n\n${meaning}`).join('\n\n')}
 `
 }
 
-function answerRow ([code, answer]: [string, Answer]): string[] {
-  const { status, detail, challenge } = answer
-  return [`\`${code}\``, String(status), challenge === undefined ? '' : challenge === 'none' ? 'without an error' : `\`${challenge}\``,
-    detail]
+function answerText ([code, { status, detail, challenge }]: [string, Answer]): string {
+  const asked = challenge === undefined ? '' : `, challenge ${challenge === 'none' ? 'without an error' : `\`${challenge}\``}`
+  return `### ${code}\n\nStatus ${status}${asked}. ${detail}`
 }
 
 /** A table in Markdown. */

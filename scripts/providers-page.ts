@@ -23,6 +23,11 @@ Options that read the tokens of these providers, put under \`auth\` or into an e
 ${providerSamples.map(providerText).join('\n')}`
 }
 
+/** Placeholders such as `<realm>` would be elements outside of code. */
+function withCode (text: string): string {
+  return text.replace(/https:\/\/(?:<[^>]*>|[^\s<,])+(?<!\.)/g, url => url.includes('<') ? `\`${url}\`` : url)
+}
+
 function providerText ({ name, documentation, note, options, header, claims, principal, refused }: ProviderSample): string {
   return `### ${name}
 
@@ -41,7 +46,7 @@ function section (name: string, preset: Preset): string {
   const samples = presetSamples.filter(sample => sample.preset === name)
   return `## \`${name}\`
 
-[Documentation of these tokens](${preset.documentation}). ${preset.issuerHint}
+[Documentation of these tokens](${preset.documentation}). ${withCode(preset.issuerHint)}
 
 ${table(['what', 'where'], facts(preset))}
 
