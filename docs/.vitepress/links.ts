@@ -11,8 +11,12 @@ interface Token {
   attrs: unknown
 }
 
+interface Environment {
+  readonly relativePath?: string
+}
+
 interface Markdown {
-  readonly core: { readonly ruler: { push (name: string, rule: (state: { tokens: Token[], env: { relativePath?: string } }) => void): void } }
+  readonly core: { readonly ruler: { push (name: string, rule: (state: { tokens: Token[], env: Environment }) => void): void } }
 }
 
 /**
