@@ -1,5 +1,6 @@
 import { configurationCodes } from '../lib/config/index.ts'
 import { answers, type Answer } from '../lib/http/index.ts'
+import { table } from './markdown.ts'
 
 /** The text of docs/errors.md, from the two tables in which every code stands. */
 export function errorsPage (): string {
@@ -31,9 +32,4 @@ function answerRow ([code, answer]: [string, Answer]): string[] {
   const { status, detail, challenge } = answer
   return [`\`${code}\``, String(status), challenge === undefined ? '' : challenge === 'none' ? 'without an error' : `\`${challenge}\``,
     detail]
-}
-
-/** A table in Markdown. */
-export function table (head: readonly string[], rows: ReadonlyArray<readonly string[]>): string {
-  return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`).join('\n')
 }
