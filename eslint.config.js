@@ -4,7 +4,7 @@ export default [
   ...neostandard({ ts: true, ignores: ['dist/**', '.build/**', 'node_modules/**', '.tap/**', 'coverage/**'] }),
   {
     rules: {
-      '@stylistic/max-len': ['error', { code: 140, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true, ignoreUrls: true }]
+      '@stylistic/max-len': ['error', { code: 140, ignoreUrls: true }]
     }
   }
 ]

@@ -30,7 +30,8 @@ try {
   const title = `${values.variant}, ${group.title}: where the processor's time goes`
   writeFileSync(values.out ?? new URL('../docs/performance-flame.svg', import.meta.url), flameGraph(root, title))
   console.log(table(['whose', 'part'], byKind(root).map(({ label, part }) => [label, percent(part)])))
-  console.log(`\n${table(['function', 'where', 'self'], selfTimes(root).slice(0, 40).map(({ name, place, part }) => [name, place, percent(part)]))}`)
+  const longest = selfTimes(root).slice(0, 40).map(({ name, place, part }) => [name, place, percent(part)])
+  console.log(`\n${table(['function', 'where', 'self'], longest)}`)
 } finally {
   await server.stop()
   await around.stop()

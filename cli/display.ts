@@ -1,5 +1,10 @@
 /** Unicode 16 East Asian Width W and F, as blocks: what a terminal shows two columns wide. */
-const wide = /[\u{1100}-\u{115f}\u{2e80}-\u{303e}\u{3041}-\u{33ff}\u{3400}-\u{4dbf}\u{4e00}-\u{9fff}\u{a000}-\u{a4cf}\u{a960}-\u{a97c}\u{ac00}-\u{d7a3}\u{f900}-\u{faff}\u{fe30}-\u{fe6f}\u{ff00}-\u{ff60}\u{ffe0}-\u{ffe6}\u{1f300}-\u{1f64f}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}|\u{fe0f}/u
+const wideBlocks = [
+  '\\u{1100}-\\u{115f}', '\\u{2e80}-\\u{303e}', '\\u{3041}-\\u{33ff}', '\\u{3400}-\\u{4dbf}', '\\u{4e00}-\\u{9fff}',
+  '\\u{a000}-\\u{a4cf}', '\\u{a960}-\\u{a97c}', '\\u{ac00}-\\u{d7a3}', '\\u{f900}-\\u{faff}', '\\u{fe30}-\\u{fe6f}',
+  '\\u{ff00}-\\u{ff60}', '\\u{ffe0}-\\u{ffe6}', '\\u{1f300}-\\u{1f64f}', '\\u{1f900}-\\u{1f9ff}', '\\u{20000}-\\u{3fffd}'
+]
+const wide = new RegExp(`[${wideBlocks.join('')}]|\\p{Emoji_Presentation}|\\u{fe0f}`, 'u')
 
 const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' })
 

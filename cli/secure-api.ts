@@ -58,7 +58,8 @@ async function load (name: string): Promise<Command> {
   if (find !== undefined) return await find()
   const what = name.startsWith('-') ? 'option' : 'command'
   const meant = suggest(name, Object.keys(commands))
-  throw new UsageError(`there is no ${what} ${JSON.stringify(name)}${meant === undefined ? '' : `; did you mean \`${meant}\`?`}\nTry: secure-api --help`)
+  const hint = meant === undefined ? '' : `; did you mean \`${meant}\`?`
+  throw new UsageError(`there is no ${what} ${JSON.stringify(name)}${hint}\nTry: secure-api --help`)
 }
 
 /** What `parseArgs` throws is a mistake in the arguments too. */

@@ -43,7 +43,7 @@ export function layersOf (folders: readonly Folder[]): Folder[][] {
   const placed = new Set<string>()
   while (placed.size < folders.length) {
     const layer = folders.filter(({ name, uses }) => !placed.has(name) && uses.every(used => placed.has(used)))
-    if (layer.length === 0) throw new Error(`circle among ${folders.filter(({ name }) => !placed.has(name)).map(({ name }) => name).join(', ')}`)
+    if (layer.length === 0) throw new Error(`circle among ${folders.flatMap(({ name }) => placed.has(name) ? [] : [name]).join(', ')}`)
     for (const { name } of layer) placed.add(name)
     layers.push(layer)
   }
@@ -57,8 +57,14 @@ export function architecturePicture (root: string, phases: readonly string[], co
   const rows = phases.map((phase, index) => phaseRow(root, phase, controls.filter(control => control.phase === phase), index))
   const layers = layersOf(foldersOf(root)).reverse().flatMap(rowsOf)
   const height = Math.max(phases.length * 44, layers.length * 92) + 90
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="1180" height="${height}" viewBox="0 0 1180 ${height}" font-family="system-ui, sans-serif" font-size="13" role="img" aria-label="The order of a request, and the layers of lib">
-<style>text { fill: #1f2328 } .dim { fill: #59636e } rect { fill: #f6f8fa; stroke: #d1d9e0 } .bar { fill: #0969da; stroke: none } @media (prefers-color-scheme: dark) { text { fill: #f0f6fc } .dim { fill: #9198a1 } rect { fill: #151b23; stroke: #3d444d } }</style>
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="1180" height="${height}" viewBox="0 0 1180 ${height}"
+  font-family="system-ui, sans-serif" font-size="13" role="img" aria-label="The order of a request, and the layers of lib">
+<style>
+  text { fill: #1f2328 } .dim { fill: #59636e } rect { fill: #f6f8fa; stroke: #d1d9e0 } .bar { fill: #0969da; stroke: none }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #f0f6fc } .dim { fill: #9198a1 } rect { fill: #151b23; stroke: #3d444d }
+  }
+</style>
 <text x="20" y="32" font-size="17" font-weight="600">The order of a request</text>
 <text class="dim" x="20" y="52">phase, its controls, and the plugin that adds each</text>
 ${rows.join('\n')}
@@ -97,9 +103,12 @@ function layerRow (layer: readonly Folder[], index: number): string {
   const width = 520 / layer.length - 8
   return layer.map(({ name, uses }, column) => {
     const x = 640 + column * (width + 8)
+    const left = (x + 8).toFixed(1)
+    const used = wrapped(uses, width).map((text, line) =>
+      `<text class="dim" font-size="10.5" x="${left}" y="${y + 40 + line * 13}">${text}</text>`)
     return `<rect x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="80" rx="6"/>
-<text x="${(x + 8).toFixed(1)}" y="${y + 22}" font-weight="600">${name}</text>
-${wrapped(uses, width).map((text, line) => `<text class="dim" font-size="10.5" x="${(x + 8).toFixed(1)}" y="${y + 40 + line * 13}">${text}</text>`).join('\n')}`
+<text x="${left}" y="${y + 22}" font-weight="600">${name}</text>
+${used.join('\n')}`
   }).join('\n')
 }
 

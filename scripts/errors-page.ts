@@ -31,8 +31,3 @@ function answerText ([code, { status, detail, challenge }]: [string, Answer]): s
   const asked = challenge === undefined ? '' : `, challenge ${challenge === 'none' ? 'without an error' : `\`${challenge}\``}`
   return `### ${code}\n\nStatus ${status}${asked}. ${detail}`
 }
-
-/** A table in Markdown. */
-export function table (head: readonly string[], rows: ReadonlyArray<readonly string[]>): string {
-  return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`).join('\n')
-}

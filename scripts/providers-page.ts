@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { presets, type Preset } from '../lib/tokens/index.ts'
 import { presetSamples, type PresetSample } from '../test/fixtures/preset-samples.ts'
 import { providerSamples, type ProviderSample } from '../test/fixtures/provider-samples.ts'
-import { table } from './errors-page.ts'
+import { paragraph, table } from './markdown.ts'
 
 /** The text of docs/providers.md, from the presets and their sample tokens. */
 export function providersPage (): string {
@@ -31,14 +31,14 @@ function withCode (text: string): string {
 function providerText ({ name, documentation, note, options, header, claims, principal, refused }: ProviderSample): string {
   return `### ${name}
 
-[Documentation of these tokens](${documentation}). ${note}
+${paragraph(`[Documentation of these tokens](${documentation}). ${note}`)}
 
 \`\`\`js
 const auth = ${inspect(options, { depth: null, breakLength: 120, compact: 2 })}
 \`\`\`
 
 ${becomes({ header, claims, principal })}
-Refused: ${refused.map(({ what, code }) => `${what} (\`${code}\`)`).join('; ')}.
+${paragraph(`Refused: ${refused.map(({ what, code }) => `${what} (\`${code}\`)`).join('; ')}.`)}
 `
 }
 
@@ -46,7 +46,7 @@ function section (name: string, preset: Preset): string {
   const samples = presetSamples.filter(sample => sample.preset === name)
   return `## \`${name}\`
 
-[Documentation of these tokens](${preset.documentation}). ${withCode(preset.issuerHint)}
+${paragraph(`[Documentation of these tokens](${preset.documentation}). ${withCode(preset.issuerHint)}`)}
 
 ${table(['what', 'where'], facts(preset))}
 
@@ -64,7 +64,7 @@ function facts ({ algorithms, scopeClaims, roleClaims, audienceClaim, tokenUse }
 }
 
 function sampleText ({ name, issuer, audience, header, claims, principal }: PresetSample): string {
-  return `**${name}**, with \`issuer: '${issuer}'\` and \`audience: '${audience}'\`:
+  return `${paragraph(`**${name}**, with \`issuer: '${issuer}'\` and \`audience: '${audience}'\`:`)}
 
 ${becomes({ header, claims, principal })}`
 }

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { table } from './errors-page.ts'
+import { paragraph, table } from './markdown.ts'
 import { SchemaSources, type OptionDoc } from './option-docs.ts'
 
 interface Chapter {
@@ -90,10 +90,13 @@ function schemaFiles (root: string): string[] {
 
 function chapter (level: string, { title, note, schema, prefix = '', like }: Chapter, sources: SchemaSources): string {
   const own = sources.options(schema).filter(({ text }) => text !== '')
-  if (like === undefined) return [`${level} ${title}`, ...note === undefined ? [] : [note], optionTable(prefix, own)].join('\n\n')
+  if (like === undefined) {
+    return [`${level} ${title}`, ...note === undefined ? [] : [paragraph(note)], optionTable(prefix, own)].join('\n\n')
+  }
   const common = sources.options(like.schema).filter(option => own.some(({ path, text }) => path === option.path && text === option.text))
   const changed = own.filter(option => !common.some(({ path }) => path === option.path))
-  return `${level} ${title}\n\nLaid over ${like.title} of the application, for this route: ${listed(common)}.\nIts own:\n\n${optionTable(prefix, changed)}`
+  const inherited = paragraph(`Laid over ${like.title} of the application, for this route: ${listed(common)}.`)
+  return [`${level} ${title}`, inherited, 'Its own:', optionTable(prefix, changed)].join('\n\n')
 }
 
 function listed (options: readonly OptionDoc[]): string {

@@ -8,5 +8,6 @@ import { fileURLToPath } from 'node:url'
  */
 const built = readFileSync(fileURLToPath(import.meta.resolve('@tapjs/test/built')), 'utf8')
 if (built.includes('@tapjs/mock')) {
-  execFileSync(process.execPath, [fileURLToPath(new URL('../node_modules/tap/dist/esm/run.mjs', import.meta.url)), 'build'], { stdio: 'inherit' })
+  const tap = fileURLToPath(new URL('../node_modules/tap/dist/esm/run.mjs', import.meta.url))
+  execFileSync(process.execPath, [tap, 'build'], { stdio: 'inherit' })
 }

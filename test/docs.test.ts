@@ -147,8 +147,10 @@ t.test('every option that a page names is in the reference', async t => {
     path.replaceAll(/\[\]|\.<name>/g, '')))
   const isKnown = (path: string) => [path, path.replace('auth.', 'auth.issuers.')].some(name => known.has(name))
   t.ok(isKnown('auth.keys.refresh') && isKnown('rateLimit.policies') && !isKnown('cors.allowedOrigins'))
+  const sections = ['auth', 'authorization', 'rateLimit', 'headers', 'cors', 'audit', 'openapi', 'tls']
+  const option = new RegExp(`\`((?:${sections.join('|')})(?!\\.test\\b)(?:\\.\\w+)+)(?::[^\`]*)?\``, 'g')
   for (const page of all) {
-    const named = new Set([...text(page).matchAll(/`((?:auth|authorization|rateLimit|headers|cors|audit|openapi|tls)(?!\.test\b)(?:\.\w+)+)(?::[^`]*)?`/g)].map(([, path = '']) => path))
+    const named = new Set([...text(page).matchAll(option)].map(([, path = '']) => path))
     for (const path of named) t.ok(isKnown(path), `${page}: ${path}`)
   }
 })
@@ -175,6 +177,18 @@ t.test('every page is reached from the index', async t => {
     index.has(dirname(page)), page)
   }
 })
+
+t.test('16.11: no line of a page is longer than 140 characters', async t => {
+  const others = ['CHANGELOG.md', 'bench/README.md', 'create-secure-api/README.md', 'templates/common/README.md']
+  for (const page of [...all, ...others]) t.strictSame(longLines(text(page)), [], page)
+  const [long, word] = ['a '.repeat(71), 'a'.repeat(141)]
+  t.strictSame(longLines(`| ${long} |\n  ${word}\n${'a'.repeat(140)}\n${long}`), ['4'])
+})
+
+/** The numbers of the lines that could be shorter: rows of tables, and words that stand alone (URLs, tokens), cannot. */
+function longLines (page: string): string[] {
+  return page.split('\n').flatMap((line, index) => line.length > 140 && !/^\s*\||^\s*\S+$/.test(line) ? [String(index + 1)] : [])
+}
 
 async function commandOf (name: string): Promise<Command> {
   const module = await import(`../cli/${name}.ts`) as Record<string, Command>

@@ -126,7 +126,9 @@ export function callerToken (kind: CallerKind, caller: TestCaller, audience: str
 } {
   const shape = preset === undefined ? standard : shapes[preset]
   for (const name of shape.lacks?.[kind] ?? []) {
-    if (caller[name] !== undefined) throw new Error(`${preset} puts no ${name} into the token of a ${kind}; give them in \`claims\`, or take another preset`)
+    if (caller[name] !== undefined) {
+      throw new Error(`${preset} puts no ${name} into the token of a ${kind}; give them in \`claims\`, or take another preset`)
+    }
   }
   const named = nameOf(kind, caller, shape.client === 'audience' ? String([audience].flat()[0]) : 'test-client')
   return { claims: { ...shape.common(named), ...shape[kind](named), ...caller.claims }, typ: shape.typ }

@@ -67,7 +67,9 @@ class MovableClock implements TestClock {
   }
 
   async advance (by: Duration): Promise<void> {
-    if (!this.#used) throw new Error('no application uses this clock: make the clock first, then build the application and await app.ready()')
+    if (!this.#used) {
+      throw new Error('no application uses this clock: make the clock first, then build the application and await app.ready()')
+    }
     if (this.#moving) throw new Error('the clock is still moving: await the advance() before')
     const target = this.#ahead + milliseconds(by)
     this.#moving = true

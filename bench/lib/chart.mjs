@@ -59,13 +59,17 @@ function valuesOf ({ pairs }) {
 }
 
 function legend (series) {
-  return series.map(({ label, colour }, index) => `<rect class="${colour}" x="${16 + index * 190}" y="36" width="12" height="12"/><text x="${34 + index * 190}" y="47">${label}</text>`).join('\n')
+  return series.map(({ label, colour }, index) => {
+    const x = 16 + index * 190
+    return `<rect class="${colour}" x="${x}" y="36" width="12" height="12"/><text x="${x + 18}" y="47">${label}</text>`
+  }).join('\n')
 }
 
 function grid (scale, height) {
   return [0, 0.25, 0.5, 0.75, 1].map(at => {
     const x = size.left + scale(at)
-    return `<line class="grid" x1="${x}" x2="${x}" y1="${size.top}" y2="${height - 26}"/><text class="value" x="${x}" y="${height - 12}" text-anchor="middle">${at}</text>`
+    return `<line class="grid" x1="${x}" x2="${x}" y1="${size.top}" y2="${height - 26}"/>` +
+      `<text class="value" x="${x}" y="${height - 12}" text-anchor="middle">${at}</text>`
   }).join('\n')
 }
 
@@ -75,9 +79,13 @@ function bars (name, top, series, scale) {
     const value = values.get(name)
     if (value === undefined) return []
     const [y, width] = [top + index * size.bar, Math.max(1, scale(Math.min(value, 1.05)))]
-    return [`<rect class="${colour}" x="${size.left}" y="${y}" width="${width.toFixed(1)}" height="${size.bar - 1}"/><text class="value" x="${(size.left + width + 4).toFixed(1)}" y="${y + size.bar - 2}">${ratio(value)}</text>`]
+    return [
+      `<rect class="${colour}" x="${size.left}" y="${y}" width="${width.toFixed(1)}" height="${size.bar - 1}"/>`,
+      `<text class="value" x="${(size.left + width + 4).toFixed(1)}" y="${y + size.bar - 2}">${ratio(value)}</text>`
+    ]
   })
-  return `<text x="${size.left - 8}" y="${middle + 4}" text-anchor="end">${escape(variants[name].title.replaceAll('`', ''))}</text>${drawn.join('')}`
+  const title = escape(variants[name].title.replaceAll('`', ''))
+  return `<text x="${size.left - 8}" y="${middle + 4}" text-anchor="end">${title}</text>${drawn.join('')}`
 }
 
 function escape (text) {

@@ -25,7 +25,9 @@ export async function check ({ baseline, only }, say) {
   }
   if (!existsSync(file)) throw new Error('bench/baseline.json is missing; --baseline writes it')
   const committed = JSON.parse(readFileSync(file, 'utf8'))
-  if (committed.node.split('.')[0] !== process.version.split('.')[0]) say(`The baseline is of Node ${committed.node}, this is ${process.version}: figures of other versions differ.`)
+  if (committed.node.split('.')[0] !== process.version.split('.')[0]) {
+    say(`The baseline is of Node ${committed.node}, this is ${process.version}: figures of other versions differ.`)
+  }
   const found = compare(figures, committed)
   say(table(['case', 'figure', 'now', 'baseline', 'allowed', ''],
     found.map(({ name, figure, now, then, allowed, worse }) => [name, figure, now.toFixed(2), then.toFixed(2), allowed.toFixed(2), worse

@@ -116,10 +116,16 @@ export function flameGraph (root, title) {
 </style>
 <rect class="page" width="100%" height="100%"/>
 <text class="legend" x="10" y="20">${escape(title)}</text>
-${Object.entries(colours).map(([kind, colour], index) => `<rect x="${10 + index * 150}" y="31" width="12" height="12" fill="${colour}"/><text class="legend" x="${27 + index * 150}" y="42">${labels[kind]}</text>`).join('\n')}
+${Object.keys(colours).map(legendEntry).join('\n')}
 ${boxes.map(box => draw(box, height)).join('\n')}
 </svg>
 `
+}
+
+function legendEntry (kind, index) {
+  const x = 10 + index * 150
+  return `<rect x="${x}" y="31" width="12" height="12" fill="${colours[kind]}"/>` +
+    `<text class="legend" x="${x + 17}" y="42">${labels[kind]}</text>`
 }
 
 function layOut (frame, level, left, whole, boxes) {
@@ -139,7 +145,9 @@ function draw ({ frame, level, left, width }, height) {
   const y = height - 8 - (level + 1) * size.row
   const fits = Math.floor((wide - 6) / 6.7)
   const label = fits >= 3 ? `<text class="box" x="${(x + 3).toFixed(1)}" y="${y + 12}">${escape(shorten(frame.name, fits))}</text>` : ''
-  return `<g><title>${escape(`${frame.name} ${frame.place}`)} ${(width * 100).toFixed(1)} %</title><rect x="${x.toFixed(1)}" y="${y}" width="${wide.toFixed(1)}" height="${size.row - 1}" fill="${colours[kindOf(frame)]}"/>${label}</g>`
+  const title = `<title>${escape(`${frame.name} ${frame.place}`)} ${(width * 100).toFixed(1)} %</title>`
+  const box = `x="${x.toFixed(1)}" y="${y}" width="${wide.toFixed(1)}" height="${size.row - 1}"`
+  return `<g>${title}<rect ${box} fill="${colours[kindOf(frame)]}"/>${label}</g>`
 }
 
 function shorten (text, length) {

@@ -56,7 +56,8 @@ const goals = [
 export function goalTable (results) {
   const rows = goals.map(goal => ({ ...goal, value: goal.read(results) })).filter(({ value }) => Number.isFinite(value))
   if (rows.length === 0) return undefined
-  return `### Goals\n\n${table(['what', 'measured', 'goal'], rows.map(row => [row.what, met(row) ? shown(row.value) : `**${shown(row.value)}**`, goalOf(row)]))}`
+  const measured = row => met(row) ? shown(row.value) : `**${shown(row.value)}**`
+  return `### Goals\n\n${table(['what', 'measured', 'goal'], rows.map(row => [row.what, measured(row), goalOf(row)]))}`
 }
 
 function met ({ value, least = -Infinity, most = Infinity }) {

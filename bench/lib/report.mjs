@@ -25,8 +25,10 @@ function intro ({ node, openssl, processor, cores, memoryGb, kernel, pinned, dat
   const where = pinned
     ? 'The server had one core to itself, everything else the other.'
     : 'Server and load shared the cores: nothing could be pinned here.'
-  return `Measured on ${date} with Node ${node}, OpenSSL ${openssl}, Linux ${kernel}, ${cores} cores (${processor}), ${memoryGb} GB. ${where}
-Each figure is the median of ${launches} launches of every server, ${rounds} rounds of ${seconds} s each, in turn, always beside a bare Fastify of that moment.`
+  return `Measured on ${date} with Node ${node}, OpenSSL ${openssl}, Linux ${kernel}, ${cores} cores (${processor}), ${memoryGb} GB.
+${where}
+Each figure is the median of ${launches} launches of every server, ${rounds} rounds of ${seconds} s each, in turn, always
+beside a bare Fastify of that moment.`
 }
 
 /** One load and all servers under it. */
@@ -71,7 +73,8 @@ function latencyTable (rows) {
     return [variants[name].title, of(row => row.ratio), of(row => row.p99), of(row => row.bareP99), of(row => row.p50),
       of(row => row.bareP50), of(row => row.p999), own.reduce((sum, row) => sum + row.unanswered, 0)]
   })
-  return `### Latency at 3,000 requests a second\n\n${table(['server', 'p99 ÷ bare', 'p99 ms', 'p99 bare', 'p50 ms', 'p50 bare', 'p99.9 ms', 'unanswered'], body)}`
+  const heads = ['server', 'p99 ÷ bare', 'p99 ms', 'p99 bare', 'p50 ms', 'p50 bare', 'p99.9 ms', 'unanswered']
+  return `### Latency at 3,000 requests a second\n\n${table(heads, body)}`
 }
 
 function floodTable (rows) {
@@ -81,7 +84,9 @@ function floodTable (rows) {
       median(own.map(row => row.badRate)).toFixed(0), statusesOf(own, 'goodStatuses'), statusesOf(own, 'badStatuses'),
       Math.max(...own.map(row => row.fetches))]
   })
-  return `### 2,000 good requests a second beside 5,000 forged ones\n\n${table(['server, algorithm: attack from', 'p99 ÷ without attack', 'p99 ms', 'p50 ms', 'busy', 'forged answered a second', 'good answers', 'forged answers', 'fetches of keys'], body)}`
+  const heads = ['server, algorithm: attack from', 'p99 ÷ without attack', 'p99 ms', 'p50 ms', 'busy', 'forged answered a second',
+    'good answers', 'forged answers', 'fetches of keys']
+  return `### 2,000 good requests a second beside 5,000 forged ones\n\n${table(heads, body)}`
 }
 
 function statusesOf (rows, key) {
@@ -103,7 +108,9 @@ function startTable (rows) {
     ratio(of(own, row => row.firstMs) / of(reference, row => row.firstMs)),
     of(own, row => row.secondMs).toFixed(1)
   ])
-  return `### Starting\n\n${table(['server', 'ready ms, with imports', 'over bare', 'CPU ms since spawn', 'RSS MB', 'over bare', 'first request ms', '÷ bare', 'second request ms'], body)}`
+  const heads = ['server', 'ready ms, with imports', 'over bare', 'CPU ms since spawn', 'RSS MB', 'over bare', 'first request ms',
+    '÷ bare', 'second request ms']
+  return `### Starting\n\n${table(heads, body)}`
 }
 
 function memoryTable (rows) {

@@ -133,7 +133,12 @@ const banner: Check = async ({ ask, findings, first }) => {
 }
 
 /** What only a program's inside looks like: a frame of a stack, a file of a package, a query that failed. */
-const inside = /\n\s+at \S+.*:\d+:\d+|node_modules[/\\]|"stack"\s*:|(?:\/home|\/usr\/src|\/var|[A-Z]:\\)[\w/\\.-]+\.(?:js|ts|mjs|cjs)\b|SQLITE_|ER_[A-Z]+_ERROR/
+const inside = new RegExp([
+  /\n\s+at \S+.*:\d+:\d+|"stack"\s*:/,
+  /node_modules[/\\]/,
+  /(?:\/home|\/usr\/src|\/var|[A-Z]:\\)[\w/\\.-]+\.(?:js|ts|mjs|cjs)\b/,
+  /SQLITE_|ER_[A-Z]+_ERROR/
+].map(({ source }) => source).join('|'))
 
 const leak: Check = async ({ ask, findings, first }) => {
   const answers = [first, await ask({ path: '/%zz' }), await ask({ headers: { authorization: 'Bearer .' } }),
@@ -229,9 +234,12 @@ const own: Check = async ({ ask, findings, origins }) => {
 
 function originFaults (origin: string, preflight: Answer, plain: Answer): string[] {
   const faults: string[] = []
+  const allowedHeaders = String(preflight.headers['access-control-allow-headers'])
   const allows = ({ headers }: Answer) => [origin, '*'].includes(String(headers['access-control-allow-origin']))
   if (preflight.status >= 300 || !allows(preflight)) faults.push(`the preflight is answered ${preflight.status} without allowing it`)
-  else if (!/(?:^|[\s,])authorization(?:$|[\s,])/i.test(String(preflight.headers['access-control-allow-headers']))) faults.push('the preflight does not allow the header authorization')
+  else if (!/(?:^|[\s,])authorization(?:$|[\s,])/i.test(allowedHeaders)) {
+    faults.push('the preflight does not allow the header authorization')
+  }
   if (!allows(plain)) faults.push(`the answer to GET (${plain.status}) cannot be read`)
   else if (plain.headers['access-control-allow-origin'] !== '*' &&
     !/origin/i.test(String(plain.headers.vary))) faults.push('Vary lacks Origin, so caches mix up origins')

@@ -212,7 +212,8 @@ function describe ({ asymmetricKeyType, asymmetricKeyDetails: { modulusLength, n
 }
 
 const hosts: ReadonlyArray<readonly [PresetName, RegExp]> = [
-  ['entra', /^https:\/\/(?:login\.microsoftonline\.(?:com|us)|sts\.windows\.net|login\.partner\.microsoftonline\.cn|[^/]+\.ciamlogin\.com)\//],
+  ['entra', /^https:\/\/login\.(?:microsoftonline\.(?:com|us)|partner\.microsoftonline\.cn)\//],
+  ['entra', /^https:\/\/(?:sts\.windows\.net|[^/]+\.ciamlogin\.com)\//],
   ['auth0', /^https:\/\/[^/]+\.auth0\.com\/?$/],
   ['keycloak', /^https:\/\/.+\/realms\/[^/]+\/?$/],
   ['okta', /^https:\/\/[^/]+\.okta(?:preview)?\.com\//],

@@ -169,7 +169,9 @@ const script: Check = async (client, findings, _facts, keyPrefix) => {
 }
 
 /** As docs/recipes/redis-cluster.md gives them. */
-const rights = (keyPrefix: string) => `Allow the user: ~${keyPrefix}* +evalsha +eval +time +get +set +del +pexpire +pttl +zadd +zcard +zrem +zremrangebyscore; give --key-prefix if the API has another \`keyPrefix\`.`
+const commands = '+evalsha +eval +time +get +set +del +pexpire +pttl +zadd +zcard +zrem +zremrangebyscore'
+const rights = (keyPrefix: string) =>
+  `Allow the user: ~${keyPrefix}* ${commands}; give --key-prefix if the API has another \`keyPrefix\`.`
 
 const scriptFixes: Readonly<Record<string, (keyPrefix: string) => string>> = {
   READONLY: () => 'This is a replica: give the address of the primary.',

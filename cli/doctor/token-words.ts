@@ -39,7 +39,13 @@ const explanations: Partial<Record<TokenFailureCode, Explain>> = {
     entry => [entry.issuer])}`,
     fix: 'Configure `issuer` exactly as it stands in the token; every character counts.'
   }),
-  SECURE_API_TOKEN_AUDIENCE: ({ claims, rules }) => ({ what: `${audienceClaim(rules)} is ${show(claims[audienceClaim(rules)])}; accepted: ${accepted(rules, entry => [...entry.audience])}`, fix: 'Have the client ask for a token for this API (scope, audience or resource parameter), or correct `audience`.' }),
+  SECURE_API_TOKEN_AUDIENCE: ({ claims, rules }) => {
+    const claim = audienceClaim(rules)
+    return {
+      what: `${claim} is ${show(claims[claim])}; accepted: ${accepted(rules, entry => [...entry.audience])}`,
+      fix: 'Have the client ask for a token for this API (scope, audience or resource parameter), or correct `audience`.'
+    }
+  },
   SECURE_API_TOKEN_AUDIENCE_MISSING: ({ rules }) =>
     ({
       what: `it has no ${audienceClaim(rules)}; accepted: ${accepted(rules, entry => [...entry.audience])}`,
@@ -92,10 +98,10 @@ function faultsOf ({ header, claims, rules, now }: Situation): string[] {
   if (first === undefined) return []
   const fits = sound(now)
   const fails = (changed: Record<string, unknown>) => {
-    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
     const relaxed = { ...first, tokenUse: undefined, profile: 'any', tenant: undefined } as const
     const audience = { [first.audienceClaim]: [...first.audience][0] }
-    const token = `${part({ alg: first.algorithms[0], typ: 'at+jwt', ...(typeof header.kid === 'string' ? { kid: header.kid } : undefined) })}.${part({ iss: first.issuer, ...changed, ...audience })}.AA`
+    const kid = typeof header.kid === 'string' ? { kid: header.kid } : undefined
+    const token = unsigned({ alg: first.algorithms[0], typ: 'at+jwt', ...kid }, { iss: first.issuer, ...changed, ...audience })
     const result = createGate(new Map([[first.issuer, relaxed]]), token.length)(token, now)
     return (typeof result === 'string' ? result : checkSigned({ ...result, rules: first })) === 'SECURE_API_TOKEN_CLAIMS'
   }
@@ -103,6 +109,12 @@ function faultsOf ({ header, claims, rules, now }: Situation): string[] {
     const { [name]: _sound, ...others } = fits
     return fails(Object.hasOwn(claims, name) ? { ...others, [name]: claims[name] } : others)
   }).map(name => Object.hasOwn(claims, name) ? `${name} is ${JSON.stringify(claims[name])}` : `${name} is absent`)
+}
+
+/** A token whose signature is of the right form only. */
+function unsigned (header: object, claims: object): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  return `${part(header)}.${part(claims)}.AA`
 }
 
 /** Microsoft Graph, by its name and by its id. */
@@ -117,7 +129,8 @@ export function isForGraph ({ header, claims: { aud, iss } }: DecodedToken): boo
 
 export const graph: Explanation = {
   what: 'it is a token for Microsoft Graph: its signature can be checked by Graph only, and every API of your own refuses it',
-  fix: 'Have the client ask for a scope of this API, `api://<client id>/<scope>` or `api://<client id>/.default`, instead of `User.Read` or another one of Graph.'
+  fix: 'Have the client ask for a scope of this API, `api://<client id>/<scope>` or `api://<client id>/.default`, ' +
+    'instead of `User.Read` or another one of Graph.'
 }
 
 export function explain (code: TokenFailureCode, situation: Situation): Explanation {

@@ -7,6 +7,7 @@ type Scripts = Readonly<Record<string, string>>
 
 /** Ten seconds for requests that are under way when the process is told to end; half a second is fastify-cli's own. */
 const start = 'fastify start -o -l info -g 10000'
+const watch = '--watch-path=src --watch-preserve-output'
 /** Of files that were renamed the compiled ones would go on serving routes. */
 const clean = "node -e \"require('node:fs').rmSync('dist', { recursive: true, force: true })\""
 
@@ -22,7 +23,7 @@ const scripts: Readonly<Record<Language, (run: string) => Scripts>> = {
     account: 'node scripts/account.mjs'
   }),
   js: () => ({
-    dev: 'node --env-file=.env.development --watch-path=src --watch-preserve-output node_modules/fastify-cli/cli.js start -o -P -l info src/app.js',
+    dev: `node --env-file=.env.development ${watch} node_modules/fastify-cli/cli.js start -o -P -l info src/app.js`,
     start: `${start} src/app.js`,
     test: 'node --test test/*.test.js',
     try: 'node scripts/try.mjs',

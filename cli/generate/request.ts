@@ -56,7 +56,8 @@ export function complete (wishes: Wishes & { readonly folder: string }, env: Rea
 
 export function checkName (name: string): string {
   if (isPackageName(name)) return name
-  throw new UsageError(`${JSON.stringify(name)} is not a valid package name: use lower-case letters, digits, \`-\`, \`.\` and \`_\`, not that of a dependency, and @scope/ before it if you like`)
+  throw new UsageError(`${JSON.stringify(name)} is not a valid package name: use lower-case letters, digits, \`-\`, \`.\` and \`_\`, ` +
+    'not that of a dependency, and @scope/ before it if you like')
 }
 
 export function checkLanguage (language: string): Language {

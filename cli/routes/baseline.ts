@@ -26,7 +26,9 @@ export function readBaseline (file: string): readonly Accepted[] {
     : undefined
   if (!Array.isArray(accepted)) throw new Error(`${file} is no baseline: it needs "version": 1 and a list "accepted"`)
   const wrong = accepted.findIndex(entry => !isAccepted(entry))
-  if (wrong !== -1) throw new Error(`${file}: entry ${wrong + 1} of "accepted" needs texts "code" and "detail", and may have "route" and "why"`)
+  if (wrong !== -1) {
+    throw new Error(`${file}: entry ${wrong + 1} of "accepted" needs texts "code" and "detail", and may have "route" and "why"`)
+  }
   return accepted
 }
 

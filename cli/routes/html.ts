@@ -21,7 +21,7 @@ export function html (report: Report, cwd: string): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src '${hashOf(style)}'; script-src '${hashOf(script)}'; img-src data:; base-uri 'none'; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="${pagePolicy()}">
 <link rel="icon" href="data:,">
 <title>Routes of ${text(report.file)}</title>
 <style>${style}</style>
@@ -40,6 +40,17 @@ ${routes(page)}
 </body>
 </html>
 `
+}
+
+function pagePolicy (): string {
+  return [
+    "default-src 'none'",
+    `style-src '${hashOf(style)}'`,
+    `script-src '${hashOf(script)}'`,
+    'img-src data:',
+    "base-uri 'none'",
+    "form-action 'none'"
+  ].join('; ')
 }
 
 function hashOf (source: string): string {
@@ -84,10 +95,11 @@ function tiles ({ rows, findings, accepted }: Page): string {
 
 function findings ({ findings, accepted, rows, cwd }: Page): string {
   const list = (of: readonly Finding[]) => `<ol class="findings">${of.map(finding => findingItem(finding, rows, cwd)).join('')}</ol>`
+  const summary = `<summary>${counted(accepted.length, 'finding')} accepted by the baseline</summary>`
   return `<section aria-labelledby="findings">
 <h2 id="findings">Findings</h2>
 ${findings.length === 0 ? '<p>None.</p>' : list(findings)}
-${accepted.length === 0 ? '' : `<details><summary>${counted(accepted.length, 'finding')} accepted by the baseline</summary>${list(accepted)}</details>`}
+${accepted.length === 0 ? '' : `<details>${summary}${list(accepted)}</details>`}
 </section>`
 }
 
@@ -142,15 +154,19 @@ ${rows.map((row, index) => routeRow(row, index, page)).join('\n')}
 function filters (rows: readonly Row[]): string {
   const methods = [...new Set(rows.flatMap(({ methods }) => methods))]
   const present = new Set(rows.map(({ access }) => accessGroup(access)))
-  const option = (value: string, name: string) => `<option value="${text(value)}">${text(name)}</option>`
   return `<form class="filters" role="search" hidden>
 <label>Search <input type="search" name="search" autocomplete="off" spellcheck="false" placeholder="path, scope, policy…"></label>
-<label>Method <select name="method">${option('', 'All')}${methods.map(method => option(method, method)).join('')}</select></label>
-<label>Access <select name="access">${option('', 'All')}${accessNames.filter(([value]) => present.has(value)).map(([value, name]) => option(value, name)).join('')}</select></label>
+<label>Method ${select('method', methods.map(method => [method, method]))}</label>
+<label>Access ${select('access', accessNames.filter(([value]) => present.has(value)))}</label>
 <label class="check"><input type="checkbox" name="found"> With findings only</label>
 <button type="reset">Reset</button>
 <output role="status"></output>
 </form>`
+}
+
+function select (name: string, options: ReadonlyArray<readonly [value: string, name: string]>): string {
+  const entries = [['', 'All'] as const, ...options].map(([value, name]) => `<option value="${text(value)}">${text(name)}</option>`)
+  return `<select name="${name}">${entries.join('')}</select>`
 }
 
 function routeRow (row: Row, index: number, { findings, cwd }: Page): string {
@@ -158,17 +174,25 @@ function routeRow (row: Row, index: number, { findings, cwd }: Page): string {
   const severity = gravest(findings, nameOf(row))
   const searched = [...methods, url, accessText(access), limitText(row), limitNames(row), ...statements(cors), ...statements(headers),
     auditText(row)].join(' ').toLowerCase()
+  const place = source === undefined
+    ? ''
+    : `<span class="more">${breakable(relative(cwd, source.file))}:${source.line}</span>`
   const cells: ReadonlyArray<readonly [title: string, content: string]> = [
-    ['Method', `<span class="methods">${methods.length > 6 ? 'any' : methods.map(method => `<span class="method ${text(method.toLowerCase())}">${text(method)}</span>`).join(' ')}</span>`],
-    ['Path', `<code class="path">${breakable(url)}</code>${severity === undefined ? '' : ` ${badge(severity)}`}${source === undefined ? '' : `<span class="more">${breakable(relative(cwd, source.file))}:${source.line}</span>`}`],
+    ['Method', `<span class="methods">${methods.length > 6 ? 'any' : methods.map(methodMark).join(' ')}</span>`],
+    ['Path', `<code class="path">${breakable(url)}</code>${severity === undefined ? '' : ` ${badge(severity)}`}${place}`],
     ['Access', `<span class="access ${accessGroup(access)}">${text(accessText(access))}</span>`],
     ['Limit', `${muted(limitText(row), [])}${more(limitNames(row) === '' ? [] : [limitNames(row)])}`],
     ['CORS', `${muted(corsText(row), ['default'])}${more(statements(cors))}`],
     ['Headers', `${muted(headersText(row), ['default'])}${more(statements(headers))}`],
     ['Audit', typeof audit === 'string' ? `<code>${text(audit)}</code>` : muted(auditText(row), ['on'])]
   ]
-  const data = `data-methods="${text(methods.join(' '))}" data-access="${accessGroup(access)}" data-found="${severity ?? ''}" data-text="${text(searched)}"`
+  const data = `data-methods="${text(methods.join(' '))}" data-access="${accessGroup(access)}" ` +
+    `data-found="${severity ?? ''}" data-text="${text(searched)}"`
   return `<tr role="row" id="route-${index}" tabindex="-1" ${data}>${cells.map(cell).join('')}</tr>`
+}
+
+function methodMark (method: string): string {
+  return `<span class="method ${text(method.toLowerCase())}">${text(method)}</span>`
 }
 
 /** A cell that says nothing special gives its room away on a phone. */

@@ -25,7 +25,9 @@ export async function loadApplication ({ file, options }: LoadOptions): Promise<
   checkFile(file)
   const exported = await importModule(file)
   if (isServer(exported.app)) return exported.app
-  if (!isCallable(exported.app)) throw new Error(`${file} exports neither a plugin nor a server; export default async function app (fastify, options) { ... }`)
+  if (!isCallable(exported.app)) {
+    throw new Error(`${file} exports neither a plugin nor a server; export default async function app (fastify, options) { ... }`)
+  }
   return exported.app.length === 0 ? await made(exported.app, file) : hosted(exported.app, options ? exported.options : {}, file)
 }
 

@@ -3,12 +3,14 @@ export const style = `
 :root {
   color-scheme: light dark;
   --page: #f5f6f8; --card: #ffffff; --text: #1b1f24; --dim: #59636e; --line: #d9dee4; --link: #0b57b0; --focus: #0b57b0;
-  --good: #0f5f2c; --good-back: #dcf5e3; --bad: #9c1127; --bad-back: #fde7e8; --warn: #724800; --warn-back: #fdf0cf; --info: #0a4687; --info-back: #dfeefd;
+  --good: #0f5f2c; --good-back: #dcf5e3; --bad: #9c1127; --bad-back: #fde7e8;
+  --warn: #724800; --warn-back: #fdf0cf; --info: #0a4687; --info-back: #dfeefd;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #0e1217; --card: #161b22; --text: #e7eaee; --dim: #a2acb8; --line: #2d343d; --link: #8cc2ff; --focus: #8cc2ff;
-    --good: #82dfa2; --good-back: #12301d; --bad: #ffaaa8; --bad-back: #43171c; --warn: #f2cb72; --warn-back: #382a07; --info: #a1ccff; --info-back: #10294a;
+    --good: #82dfa2; --good-back: #12301d; --bad: #ffaaa8; --bad-back: #43171c;
+    --warn: #f2cb72; --warn-back: #382a07; --info: #a1ccff; --info-back: #10294a;
   }
 }
 * { box-sizing: border-box }
@@ -35,15 +37,24 @@ a { color: var(--link); text-underline-offset: .18em }
 .tiles .warning { background: var(--warn-back); color: var(--warn); border-color: transparent }
 .tiles .note { background: var(--info-back); color: var(--info); border-color: transparent }
 
-.findings { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr)); gap: .75rem; margin: 0; padding: 0; list-style: none }
-.findings li { display: flex; flex-direction: column; gap: .3rem; padding: .8rem 1rem; background: var(--card); border: 1px solid var(--line); border-left: 4px solid var(--edge); border-radius: 6px }
+.findings {
+  display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr)); gap: .75rem;
+  margin: 0; padding: 0; list-style: none
+}
+.findings li {
+  display: flex; flex-direction: column; gap: .3rem; padding: .8rem 1rem; background: var(--card);
+  border: 1px solid var(--line); border-left: 4px solid var(--edge); border-radius: 6px
+}
 .findings .error { --edge: var(--bad) }
 .findings .warning { --edge: var(--warn) }
 .findings .note { --edge: var(--info) }
 .what { display: flex; flex-wrap: wrap; align-items: center; gap: .15rem .5rem; font-weight: 600 }
 .what .source { font-weight: 400; font-size: .85rem }
 .fix::before { content: '→ '; color: var(--dim) }
-.code { margin-top: auto; padding-top: .2rem; color: var(--dim); font: .78rem/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere }
+.code {
+  margin-top: auto; padding-top: .2rem; color: var(--dim);
+  font: .78rem/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere
+}
 details { margin-top: 1rem }
 summary { cursor: pointer; color: var(--link); padding: .25rem 0 }
 details .findings { margin-top: .75rem }
@@ -55,14 +66,20 @@ details .findings { margin-top: .75rem }
 .filters { display: flex; flex-wrap: wrap; align-items: end; gap: .75rem 1rem; margin-bottom: 1rem }
 .filters label { display: grid; gap: .2rem; font-size: .85rem; color: var(--dim) }
 .filters label:first-child { flex: 1 1 16rem; max-width: 26rem }
-.filters input[type=search], .filters select, .filters button { width: 100%; min-height: 2.6rem; padding: .35rem .7rem; border: 1px solid #7b8794; border-radius: 6px; background: var(--card); color: var(--text); font: inherit; font-size: 1rem }
+.filters input[type=search], .filters select, .filters button {
+  width: 100%; min-height: 2.6rem; padding: .35rem .7rem; border: 1px solid #7b8794; border-radius: 6px;
+  background: var(--card); color: var(--text); font: inherit; font-size: 1rem
+}
 .filters ::placeholder { color: var(--dim); opacity: 1 }
 .filters .check { display: flex; align-items: center; gap: .5rem; min-height: 2.6rem; font-size: .95rem; color: var(--text) }
 .filters .check input { width: 1.15rem; height: 1.15rem; accent-color: var(--link) }
 .filters button { width: auto; cursor: pointer }
 .filters output { min-height: 2.6rem; display: flex; align-items: center; color: var(--dim) }
 
-table { width: 100%; border-collapse: separate; border-spacing: 0; background: var(--card); border: 1px solid var(--line); border-radius: 8px }
+table {
+  width: 100%; border-collapse: separate; border-spacing: 0;
+  background: var(--card); border: 1px solid var(--line); border-radius: 8px
+}
 th, td { padding: .6rem .8rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); overflow-wrap: anywhere }
 th { position: sticky; top: 0; z-index: 1; background: var(--card); font-size: .85rem; color: var(--dim); white-space: nowrap }
 th:first-child { border-top-left-radius: 8px }
@@ -96,7 +113,10 @@ main { padding-bottom: 3rem }
   tbody { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); gap: .75rem }
   tr { padding: .7rem .9rem; background: var(--card); border: 1px solid var(--line); border-radius: 8px }
   tr:target { background: var(--info-back) }
-  td:nth-child(n) { display: grid; grid-template-columns: 5.2rem minmax(0, 1fr); gap: 0 .75rem; width: auto; min-width: 0; padding: .18rem 0; border: 0 }
+  td:nth-child(n) {
+    display: grid; grid-template-columns: 5.2rem minmax(0, 1fr); gap: 0 .75rem;
+    width: auto; min-width: 0; padding: .18rem 0; border: 0
+  }
   td::before { content: attr(data-title); color: var(--dim); font-size: .85rem; line-height: 1.75 }
   td > * { grid-column: 2; justify-self: start }
   td:nth-child(1), td:nth-child(2) { display: inline }
@@ -113,7 +133,12 @@ main { padding-bottom: 3rem }
 
 @media print {
   @page { size: landscape; margin: 12mm }
-  :root { color-scheme: light; --page: #fff; --card: #fff; --text: #000; --dim: #444; --line: #999; --link: #000; --good: #000; --bad: #7a0016; --warn: #4d3100; --info: #06305e; --good-back: #fff; --bad-back: #fff; --warn-back: #fff; --info-back: #fff }
+  :root {
+    color-scheme: light;
+    --page: #fff; --card: #fff; --text: #000; --dim: #444; --line: #999; --link: #000;
+    --good: #000; --bad: #7a0016; --warn: #4d3100; --info: #06305e;
+    --good-back: #fff; --bad-back: #fff; --warn-back: #fff; --info-back: #fff
+  }
   body { font-size: 9.5pt }
   header, main { max-width: none; padding-left: 0; padding-right: 0 }
   .filters, .skip { display: none }

@@ -83,7 +83,9 @@ const LONGEST = 366 * DAY
 
 function seconds (lifetime: string): number {
   const ms = parseDuration(lifetime)
-  if (ms === undefined) throw new UsageError(`--lifetime ${JSON.stringify(lifetime)} is not a duration; write '1 hour', '30 minutes' or '90s'`)
+  if (ms === undefined) {
+    throw new UsageError(`--lifetime ${JSON.stringify(lifetime)} is not a duration; write '1 hour', '30 minutes' or '90s'`)
+  }
   if (ms < 1000 || ms > LONGEST * 1000) throw new UsageError('--lifetime is from 1 second to 366 days')
   return Math.floor(ms / 1000)
 }

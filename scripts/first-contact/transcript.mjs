@@ -22,5 +22,11 @@ function transcript ({ generated, tried }) {
     .replace(/^added \d+ packages.*$/m, 'added ... packages')
     .replace(/^It depends on the fastify-secure-api of this machine.*\n/m, '')
     .split('\n').filter((line, index, lines) => line !== '' || lines[index - 1] !== '').join('\n').trim()
-  return `$ npx --package fastify-secure-api secure-api generate my-api\n${first}\n\n$ cd my-api && npm run try\n${tried.split('\n').filter(line => line !== '' && !line.startsWith('>')).map(line => line.trimEnd()).join('\n')}\n`
+  const second = tried.split('\n').filter(line => line !== '' && !line.startsWith('>')).map(line => line.trimEnd()).join('\n')
+  return `$ npx --package fastify-secure-api secure-api generate my-api
+${first}
+
+$ cd my-api && npm run try
+${second}
+`
 }

@@ -405,7 +405,8 @@ t.test('every check is in the documentation', t => {
 function tokenOf (claims: object, header: object = {}): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const now = Math.floor(Date.now() / 1000)
-  return `${part({ alg: 'RS256', typ: 'at+jwt', kid: 'k', ...header })}.${part({ sub: 'alice', client_id: 'web', aud: 'api://orders', iat: now, exp: now + 600, ...claims })}.AA`
+  const usual = { sub: 'alice', client_id: 'web', aud: 'api://orders', iat: now, exp: now + 600 }
+  return `${part({ alg: 'RS256', typ: 'at+jwt', kid: 'k', ...header })}.${part({ ...usual, ...claims })}.AA`
 }
 
 t.test('15 C3: doctor token says nothing is accepted that a server refuses, and names preset and claim', async t => {
@@ -442,10 +443,11 @@ t.test('15 C3: doctor token says nothing is accepted that a server refuses, and 
 })
 
 t.test('15 C5: doctor redis takes the key prefix, and passes the rights that our recipe gives', async t => {
-  const recipe = /^user limits on >secret (.+)$/m.exec(readFileSync(new URL('../../docs/recipes/redis-cluster.md', import.meta.url),
-    'utf8'))?.[1] ?? ''
-  const redis = await startRedis('--maxmemory', '50mb', '--maxmemory-policy', 'volatile-ttl', '--user', 'limits', 'on', '>secret',
-    ...recipe.split(' '))
+  const page = readFileSync(new URL('../../docs/recipes/redis-cluster.md', import.meta.url), 'utf8')
+  const [, recipe = ''] = /^redis-cli ACL SETUSER (.+?)^```$/ms.exec(page) ?? []
+  const user = recipe.replaceAll(/['\\]/g, '').trim().split(/\s+/)
+  t.match(user.slice(0, 3), ['limits', 'on', '>secret'])
+  const redis = await startRedis('--maxmemory', '50mb', '--maxmemory-policy', 'volatile-ttl', '--user', ...user)
   t.teardown(() => redis.close())
   const url = `redis://limits:secret@127.0.0.1:${redis.port}`
   t.strictSame((await examine(['redis', url, '--key-prefix', 'orders:'])).bad, [])
@@ -454,7 +456,16 @@ t.test('15 C5: doctor redis takes the key prefix, and passes the rights that our
 })
 
 t.test('15 C5: doctor api knows answers that nginx makes itself', async t => {
-  const page = (status: string) => `<html>\r\n<head><title>${status}</title></head>\r\n<body>\r\n<center><h1>${status}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n`
+  const page = (status: string) => [
+    '<html>',
+    `<head><title>${status}</title></head>`,
+    '<body>',
+    `<center><h1>${status}</h1></center>`,
+    '<hr><center>nginx</center>',
+    '</body>',
+    '</html>',
+    ''
+  ].join('\r\n')
   const app = Fastify(secureServer({ environment: 'development' }))
   t.teardown(() => app.close())
   const issuer = await startIssuer(t)

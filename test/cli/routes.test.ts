@@ -31,7 +31,8 @@ async function postureFrom (t: Test, source: string, { name = 'app.mjs', options
   return postureOf(takeInventory(app))
 }
 
-const register = "await app.register(suite, { auth: { issuer: 'https://login.invalid', audience: 'api://x', startup: 'lazy' }, audit: { sink () {} } })"
+const auth = "{ issuer: 'https://login.invalid', audience: 'api://x', startup: 'lazy' }"
+const register = `await app.register(suite, { auth: ${auth}, audit: { sink () {} } })`
 const plugin = (body: string, head = '') =>
   `import suite from '${suite}'\n${head}\nexport default async function plugin (app, options) {\n${body}\n}\n`
 const told = ({ rows }: Posture) => rows.map(({ methods, url, coverage, access }) => [`${methods.join()} ${url}`, coverage, access.kind])
@@ -54,7 +55,8 @@ t.test('CommonJS, plain and compiled from ESM; a server; functions that make one
     ['options.cjs', commonjs('module.exports = app\nmodule.exports.options = { skipOverride: true }')],
     ['compiled.cjs', commonjs("Object.defineProperty(exports, '__esModule', { value: true })\nexports.default = app")],
     ['server.mjs', `${made}const app = Fastify()\n${register}\n${orders}\nexport default app`],
-    ['factory.mjs', `${made}export default async function build (options = {}) {\nconst app = Fastify(options)\n${register}\n${orders}\nreturn app\n}`]
+    ['factory.mjs', `${made}export default async function build (options = {}) {
+const app = Fastify(options)\n${register}\n${orders}\nreturn app\n}`]
   ]
   for (const [name, source] of modules) {
     t.strictSame(told(await postureFrom(t, source, { name })), [['GET /orders', 'suite', 'rule']], name)
@@ -78,7 +80,8 @@ t.test('a suite in a child scope is found; what lies beside it is outside', asyn
 })
 
 t.test('routes that were declared before the suite: guarded or not, they are told', async t => {
-  const early = await postureFrom(t, plugin(`app.get('/early', async () => 1)\nawait app.register(async app => { app.get('/before/:id', async () => 1) })\n${register}\n${orders}`, skip))
+  const first = "app.get('/early', async () => 1)\nawait app.register(async app => { app.get('/before/:id', async () => 1) })"
+  const early = await postureFrom(t, plugin(`${first}\n${register}\n${orders}`, skip))
   const coverage = Object.fromEntries(early.rows.map(({ url, coverage }) => [url, coverage]))
   t.match(coverage, { '/orders': 'suite' })
   t.not(coverage['/early'], 'outside', 'the instance hooks guard it')
@@ -108,7 +111,11 @@ t.test('a server from before the watch is read from its router', async t => {
 })
 
 t.test('HEAD follows GET, and is told where it differs', async t => {
-  const posture = await postureFrom(t, plugin(`${register}\n${orders}\napp.head('/own', { config: { public: true } }, async () => 1)\napp.get('/own', { exposeHeadRoute: false, config: { scope: 'a' } }, async () => 1)`, skip))
+  const own = [
+    "app.head('/own', { config: { public: true } }, async () => 1)",
+    "app.get('/own', { exposeHeadRoute: false, config: { scope: 'a' } }, async () => 1)"
+  ].join('\n')
+  const posture = await postureFrom(t, plugin(`${register}\n${orders}\n${own}`, skip))
   t.strictSame(told(posture).map(([name]) => name), ['GET /orders', 'GET /own', 'HEAD /own'])
 })
 

@@ -15,8 +15,8 @@ export interface Wanted {
  */
 export function program (wanted: Wanted): string {
   const found = find(wanted) ?? install(wanted)
-  if (found === undefined) throw new Error(`These tests need ${wanted.names.join(' or ')} on the PATH: install the package ${wanted.package}.`)
-  return found
+  if (found !== undefined) return found
+  throw new Error(`These tests need ${wanted.names.join(' or ')} on the PATH: install the package ${wanted.package}.`)
 }
 
 function find ({ names }: Wanted): string | undefined {

@@ -10,7 +10,9 @@ const stranger = [401, 'SECURE_API_UNAUTHENTICATED']
 const forbidden = [403, 'SECURE_API_FORBIDDEN']
 
 const config = { scope: 'a' } as const
-const route = (app: FastifyInstance, url: string, more: Partial<RouteOptions> = {}) => { app.route({ method: 'GET', url, config, handler: async () => 'open', ...more }) }
+const route = (app: FastifyInstance, url: string, more: Partial<RouteOptions> = {}) => {
+  app.route({ method: 'GET', url, config, handler: async () => 'open', ...more })
+}
 const child = (url: string, own?: (app: FastifyInstance) => void): FastifyPluginAsync => async app => { own?.(app); route(app, url) }
 
 /** Every place where a route can be declared. The register of the suite is not awaited. */

@@ -36,7 +36,10 @@ async function open (t: { teardown (ended: () => Promise<void>): void }, options
   const [complaints, foreign]: [string[], string[]] = [[], []]
   page.on('console', message => { if (message.type() === 'error') complaints.push(message.text()) })
   page.on('pageerror', error => { complaints.push(error.message) })
-  page.on('request', request => { if (!request.url().startsWith(origin) && !request.url().startsWith('data:')) foreign.push(request.url()) })
+  page.on('request', request => {
+    const url = request.url()
+    if (!url.startsWith(origin) && !url.startsWith('data:')) foreign.push(url)
+  })
   await page.goto(`${origin}${path}`, { waitUntil: 'load' })
   return { page, complaints, foreign }
 }

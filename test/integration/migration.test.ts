@@ -131,7 +131,8 @@ async function refusesShared (t: Test): Promise<void> {
   t.not((await stopped(t, closed, withOwn('a shared secret of thirty-two bytes'))).length, 0, 'a secret is no private key')
   const { app } = await api(t, closed, { suite: withOwn(keyOf('ec')) })
   const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const input = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ iss: 'https://api.example.com', aud: 'api://orders', sub: 'alice', exp: 4_102_444_800 })}`
+  const claims = { iss: 'https://api.example.com', aud: 'api://orders', sub: 'alice', exp: 4_102_444_800 }
+  const input = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode(claims)}`
   const token = `${input}.${createHmac('sha256', 'a shared secret of thirty-two bytes').update(input).digest('base64url')}`
   t.strictSame(await statuses(app, { url: '/', headers: { authorization: `Bearer ${token}` } }), [401], 'callers sign in once more')
 }
@@ -797,7 +798,9 @@ for (const [page, checks] of Object.entries(pages)) {
 }
 
 t.test('15 C8: a row without a test is seen', async t => {
-  const rows = rowsOf('| before | after |\n| --- | --- |\n| `a` | `b` |\n\n```js\n| no | row |\n```\n| x | y | z |\n| --- | --- | --- |\n| c | d | e |\n')
+  const two = '| before | after |\n| --- | --- |\n| `a` | `b` |\n'
+  const three = '| x | y | z |\n| --- | --- | --- |\n| c | d | e |\n'
+  const rows = rowsOf(`${two}\n\`\`\`js\n| no | row |\n\`\`\`\n${three}`)
   t.strictSame(rows, [{ name: '`a`', advice: '`b`' }, { name: 'c', advice: 'e' }])
 })
 
@@ -909,7 +912,8 @@ t.test('15 C8: the steps of hand-made.md: what is left registered stops the boot
       }
     })
     t.strictSame(await statuses(app, { url: '/' }, by(), by(), by()), [401, 200, 200, 200])
-    t.match(app.secureApi.routes(), [{ url: '/', access: 'none', accessByDefault: 'authenticated' }], 'the list tells which routes have none')
+    t.match(app.secureApi.routes(), [{ url: '/', access: 'none', accessByDefault: 'authenticated' }],
+      'the list tells which routes have none')
   })
 
 t.test('15 C8: what differs from Express: tokens elsewhere, DPoP, and the names on `request`', async t => {

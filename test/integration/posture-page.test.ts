@@ -73,7 +73,8 @@ for (const [name, options] of looks) {
 /** In the page: texts whose contrast with what is behind them is below 4.5 (WCAG 2.2 §1.4.3), or 3 when large. */
 const lowContrast = `(() => {
   const parse = color => color.match(/[\\d.]+/g).map(Number)
-  const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0)
+  const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4
+  const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255)
   const behind = element => {
     for (let at = element; at; at = at.parentElement) {
       const [r, g, b, a = 1] = parse(getComputedStyle(at).backgroundColor)
@@ -82,13 +83,15 @@ const lowContrast = `(() => {
     }
     throw new Error('no background')
   }
-  const texts = [...document.querySelectorAll('body *')].filter(element => element.checkVisibility() && [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim() !== ''))
+  const hasText = element => [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim() !== '')
+  const texts = [...document.querySelectorAll('body *')].filter(element => element.checkVisibility() && hasText(element))
   if (texts.length < 100) throw new Error('only ' + texts.length + ' texts were looked at')
   return texts.flatMap(element => {
     const { color, fontSize } = getComputedStyle(element)
     const [a, b] = [light(parse(color)), light(behind(element))]
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)
-    return ratio < (parseFloat(fontSize) >= 24 ? 3 : 4.5) ? [element.className + ' ' + element.textContent.slice(0, 30) + ' ' + ratio.toFixed(2)] : []
+    if (ratio >= (parseFloat(fontSize) >= 24 ? 3 : 4.5)) return []
+    return [element.className + ' ' + element.textContent.slice(0, 30) + ' ' + ratio.toFixed(2)]
   })
 })()`
 

@@ -516,6 +516,7 @@ t.test('16: without the authorization plugin a rule stops the boot, since every 
   t.strictSame(await mistakesOf(async () => await (await alone({ scopes: 'a' })).ready()), ['SECURE_API_OPTION_UNKNOWN'])
   t.strictSame(await answersOf(await alone({ authenticated: true }), getWith(issuer)), [200])
   for (const guarded of ['around', 'inside'] as const) {
-    t.strictSame(await answersOf(await alone({ scope: 'a' }, guarded), getWith(issuer), getWith(issuer, { scope: 'a' })), [[403, 'SECURE_API_FORBIDDEN'], 200], guarded)
+    const answers = await answersOf(await alone({ scope: 'a' }, guarded), getWith(issuer), getWith(issuer, { scope: 'a' }))
+    t.strictSame(answers, [[403, 'SECURE_API_FORBIDDEN'], 200], guarded)
   }
 })

@@ -43,7 +43,9 @@ function routes (app: FastifyInstance): void {
     throw Object.assign(new Error('We are back at five.'),
       { statusCode: 503, expose: true })
   })
-  app.get('/sold-out', { config: open }, async () => { throw Object.assign(new Error('The item is sold out.'), { statusCode: 409, code: 'SOLD_OUT' }) })
+  app.get('/sold-out', { config: open }, async () => {
+    throw Object.assign(new Error('The item is sold out.'), { statusCode: 409, code: 'SOLD_OUT' })
+  })
   app.get('/file', { config: open },
     async () => {
       throw Object.assign(new Error("ENOENT: no such file or directory, open '/srv/keys/a.pem'"),

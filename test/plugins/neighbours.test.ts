@@ -40,7 +40,10 @@ t.test('14 A11: @fastify/cors and @fastify/helmet are noticed without their name
   /** As Nest runs @fastify/cors. */
   const proxied = fp((app: FastifyInstance, _options: object, done: () => void) => {
     fastifyCors(new Proxy(app, {
-      get: (target, name) => { const value = Reflect.get(target, name, target); return typeof value === 'function' ? value.bind(target) : value }
+      get: (target, name) => {
+        const value = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      }
     }), { origin },
     done)
   }, { fastify: '5.x', name: 'nest-like' })

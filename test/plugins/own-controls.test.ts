@@ -86,7 +86,8 @@ t.test('a control whose compile yields nothing that runs stops the boot instead 
 })
 
 t.test('a handler that returns anything but a refusal answers 500, at once or later, and never lets anybody through', async t => {
-  const odd = [true, false, 0, 'no', null, {}, new Error('x'), Symbol('x'), () => closed, { then () {} }, { ...closed, status: 200 }, { ...closed, body: {} }]
+  const odd = [true, false, 0, 'no', null, {}, new Error('x'), Symbol('x'), () => closed, { then () {} },
+    { ...closed, status: 200 }, { ...closed, body: {} }]
   for (const value of odd) {
     for (const handler of [() => value, ...(typeof value === 'object' && value !== null && 'then' in value ? [] : [async () => value])]) {
       for (const hook of ['onRequest', 'preHandler']) {
@@ -99,13 +100,14 @@ t.test('a handler that returns anything but a refusal answers 500, at once or la
 })
 
 t.test('the reply that a handler has sent, and returns, is left alone', async t => {
-  for (const handler of [(_request: unknown, reply: FastifyReply) => reply.code(418).send('tea'), async (_request: unknown, reply: FastifyReply) => reply.code(418).send('tea')]) {
+  const sends = (_request: unknown, reply: FastifyReply) => reply.code(418).send('tea')
+  for (const handler of [sends, async (request: unknown, reply: FastifyReply) => sends(request, reply)]) {
     const answer = await (await appWith([step(handler)])).inject('/x')
     t.strictSame([answer.statusCode, answer.body], [418, 'tea'])
   }
 })
 
-t.test('a control that fails on a route from before the suite closes it, with the headers of a refusal, and the posture can be read', async t => {
+t.test('a control that fails on a route from before the suite closes it: headers of a refusal, and a posture to read', async t => {
   const late: Readonly<Record<string, object>> = {
     compile: { compile ({ route }: { route: RouteInfo }) { if (route.early) throw new Error('boom') } },
     refine: {
@@ -163,13 +165,16 @@ t.test('an instance of a class with private members is a control', async t => {
 })
 
 t.test('an option that is none, that another control has, or that Fastify writes itself stops the boot', async t => {
-  const mistakes = (...options: unknown[]) => mistakesOf(() => appWith(options.map((option, index) => ({ ...shop, name: `own-${index}`, option }))))
+  const mistakes = (...options: unknown[]) =>
+    mistakesOf(() => appWith(options.map((option, index) => ({ ...shop, name: `own-${index}`, option }))))
   for (const option of [null, {}, 'shop', Type.Boolean(), { schemas: null, parse: () => true }, { schemas: {} }]) {
     t.strictSame(await mistakes(option), ['SECURE_API_OPTION_TYPE controls[0].option'])
   }
   const of = (key: string) => routeOption({ key, schema: Type.Any(), refine: value => value })
   t.strictSame(await mistakes(of('shop'), of('shop')), ['SECURE_API_OPTION_CONFLICT controls[1].option'])
-  for (const key of ['url', 'method', '__proto__', 'public']) t.strictSame(await mistakes(of(key)), ['SECURE_API_OPTION_CONFLICT controls[0].option'], key)
+  for (const key of ['url', 'method', '__proto__', 'public']) {
+    t.strictSame(await mistakes(of(key)), ['SECURE_API_OPTION_CONFLICT controls[0].option'], key)
+  }
   const shared = of('shop')
   t.strictSame(await mistakes(shared, shared, of('constructor')), [])
 })
@@ -202,8 +207,14 @@ t.test('a schema with a keyword that is not checked stops the boot, on whatever 
   for (const [name, schema] of Object.entries(unkept)) {
     t.strictSame(await mistakesOf(() => appWith([option(schema)])), ['SECURE_API_OPTION_VALUE controls[0].option'], name)
   }
-  const kept = [Type.Any(), Type.Boolean({ description: 'x' }), Type.Integer({ minimum: 1, maximum: 2 }), Type.Record(Type.String(), Type.String({ pattern: '^a' })),
-    Type.Union([Type.Literal('a'), Type.Object({ b: Type.Optional(Type.Array(Type.Number(), { minItems: 1 })) }, { additionalProperties: false })])]
+  const nested = Type.Object({ b: Type.Optional(Type.Array(Type.Number(), { minItems: 1 })) }, { additionalProperties: false })
+  const kept = [
+    Type.Any(),
+    Type.Boolean({ description: 'x' }),
+    Type.Integer({ minimum: 1, maximum: 2 }),
+    Type.Record(Type.String(), Type.String({ pattern: '^a' })),
+    Type.Union([Type.Literal('a'), nested])
+  ]
   for (const schema of kept) t.strictSame(await mistakesOf(() => appWith([option(schema)])), [])
 })
 
@@ -213,18 +224,24 @@ t.test('an option that is parsed by a promise, or by an exception, stops the boo
     const mistakes = await mistakesOf(async () => await (await appWith([control])).ready())
     t.ok(mistakes.includes('SECURE_API_OPTION_VALUE route GET /x: config.shop'))
   }
-  const unprepared = routeOption({ key: 'shop', schema: Type.Boolean(), prepare: async () => { throw new Error('boom') }, refine: () => true })
-  t.strictSame(await mistakesOf(async () => await (await appWith([{ ...shop, option: unprepared }])).ready()), ['SECURE_API_OPTION_VALUE config.shop'])
+  const prepare = async () => { throw new Error('boom') }
+  const unprepared = { ...shop, option: routeOption({ key: 'shop', schema: Type.Boolean(), prepare, refine: () => true }) }
+  const mistakes = await mistakesOf(async () => await (await appWith([unprepared])).ready())
+  t.strictSame(mistakes, ['SECURE_API_OPTION_VALUE config.shop'])
 })
 
 t.test('a refusal of one\'s own has a code of one\'s own, and refuses', t => {
   t.throws(() => ownRefusal({ code: 'SECURE_API_FORBIDDEN', status: 403, detail: 'x' }), TypeError)
   t.throws(() => ownRefusal({ code: 'closed', status: 503, detail: 'x' }), TypeError)
   const sound = { code: 'SHOP_CLOSED', status: 503, detail: 'x' }
-  for (const status of [200, 302, 399, 600, 503.5, NaN, '503']) t.throws(() => ownRefusal({ ...sound, status: status as number }), TypeError)
+  for (const status of [200, 302, 399, 600, 503.5, NaN, '503']) {
+    t.throws(() => ownRefusal({ ...sound, status: status as number }), TypeError)
+  }
   for (const detail of ['', ' ', undefined]) t.throws(() => ownRefusal({ ...sound, detail: detail as string }), TypeError)
-  const headers: readonly object[] = [{ 'x-a': 'a\r\nb: c' }, { 'bad name': 'x' }, { 'x-a': 'ü€' }, { 'x-a': 5 }, { 'x-a': undefined }, { Connection: 'close' },
-    { 'content-length': '0' }, { 'transfer-encoding': 'chunked' }, { 'Content-Type': 'text/html' }, { 'Cache-Control': 'public' }]
+  const headers: readonly object[] = [
+    { 'x-a': 'a\r\nb: c' }, { 'bad name': 'x' }, { 'x-a': 'ü€' }, { 'x-a': 5 }, { 'x-a': undefined }, { Connection: 'close' },
+    { 'content-length': '0' }, { 'transfer-encoding': 'chunked' }, { 'Content-Type': 'text/html' }, { 'Cache-Control': 'public' }
+  ]
   for (const given of headers) {
     t.throws(() => ownRefusal({ ...sound, headers: given as Record<string, string> }), TypeError,
       JSON.stringify(given))
@@ -234,7 +251,8 @@ t.test('a refusal of one\'s own has a code of one\'s own, and refuses', t => {
 })
 
 t.test('the posture of a control says nothing of what the suite does', async t => {
-  const boastful: Control = { name: 'boastful', phase: 'guard', compile: () => undefined, posture: () => ({ access: 'closed', rateLimit: false, own: 1 }) }
+  const posture = () => ({ access: 'closed', rateLimit: false, own: 1 })
+  const boastful: Control = { name: 'boastful', phase: 'guard', compile: () => undefined, posture }
   const app = await appWith([boastful])
   await app.ready()
   const [route] = app.secureApi.routes()

@@ -168,8 +168,10 @@ t.test('without Redis the limiter counts here, says so, and comes back', async t
   t.strictSame(await answersOf(app, ...Array(4).fill(by('bob'))), [200, 200, limited, limited])
   t.match(app.secureApi.status(), { rateLimit: { store: 'redis', state: 'unavailable' } })
   await own.restart()
-  await until(async () => { await app.inject({ url: '/health' }); return JSON.stringify(app.secureApi.status()).includes('"state":"available"') },
-    'the return of Redis')
+  await until(async () => {
+    await app.inject({ url: '/health' })
+    return JSON.stringify(app.secureApi.status()).includes('"state":"available"')
+  }, 'the return of Redis')
 })
 
 t.test("the application's own client is used and left open; so is app.redis", async t => {

@@ -101,5 +101,6 @@ function eventText (event: AuditEvent): string {
 
 function plain (value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value)
-  return `{${Object.entries(value).filter(([name]) => name !== 'issuer').map(([name, member]) => `${name}: ${typeof member === 'object' ? JSON.stringify(member) : String(member)}`).join(', ')}}`
+  const shown = Object.entries(value).filter(([name]) => name !== 'issuer')
+  return `{${shown.map(([name, member]) => `${name}: ${typeof member === 'object' ? JSON.stringify(member) : String(member)}`).join(', ')}}`
 }

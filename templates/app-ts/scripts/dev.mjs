@@ -6,7 +6,8 @@ import { createRequire } from 'node:module'
 process.loadEnvFile('.env.development')
 const { resolve } = createRequire(import.meta.url)
 const compile = [resolve('typescript/bin/tsc'), '--watch', '--preserveWatchOutput', '--locale', 'en']
-const serve = ['--watch-path=dist/src', '--watch-preserve-output', resolve('fastify-cli/cli.js'), 'start', '-o', '-P', '-l', 'info', 'dist/src/app.js', ...process.argv.slice(2)]
+const watch = ['--watch-path=dist/src', '--watch-preserve-output']
+const start = [resolve('fastify-cli/cli.js'), 'start', '-o', '-P', '-l', 'info', 'dist/src/app.js', ...process.argv.slice(2)]
 
 rmSync('dist', { recursive: true, force: true })
 const compiler = spawn(process.execPath, compile, { stdio: ['inherit', 'pipe', 'inherit'] })
@@ -19,6 +20,6 @@ compiler.on('exit', () => server?.kill())
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => compiler.kill())
 
 function serveFromNowOn () {
-  server = spawn(process.execPath, serve, { stdio: 'inherit' })
+  server = spawn(process.execPath, [...watch, ...start], { stdio: 'inherit' })
   server.on('exit', () => compiler.kill())
 }

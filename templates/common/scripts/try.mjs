@@ -9,14 +9,19 @@ process.loadEnvFile('.env.development')
 const { resolve } = createRequire(import.meta.url)
 const port = await freePort()
 const url = `http://127.0.0.1:${port}`
-const server = spawn(process.execPath, [resolve('fastify-cli/cli.js'), 'start', '-o', '-l', 'error', '-a', '127.0.0.1', '-p', String(port), '{{sources}}/app.js'], { stdio: ['ignore', 'ignore', 'inherit'] })
+const start = [resolve('fastify-cli/cli.js'), 'start', '-o', '-l', 'error', '-a', '127.0.0.1', '-p', String(port), '{{sources}}/app.js']
+const server = spawn(process.execPath, start, { stdio: ['ignore', 'ignore', 'inherit'] })
 const exit = once(server, 'exit')
 
 try {
   await listening()
   const reader = bearer('api.read')
   const writer = bearer('api.write')
-  const order = { method: 'POST', headers: { ...writer, 'content-type': 'application/json' }, body: JSON.stringify({ item: 'tea', quantity: 2 }) }
+  const order = {
+    method: 'POST',
+    headers: { ...writer, 'content-type': 'application/json' },
+    body: JSON.stringify({ item: 'tea', quantity: 2 })
+  }
   await show('GET  /health', '/health', {}, 200)
   await show('GET  /orders', '/orders', {}, 401)
   await show('GET  /orders   token for api.write', '/orders', { headers: writer }, 403)
@@ -43,7 +48,9 @@ async function show (title, path, options, expected) {
 /** The header of a caller, with a token as `{{run}} token` prints it. */
 function bearer (scope) {
   const command = join(dirname(resolve('fastify-secure-api/package.json')), 'dist/cli/main.js')
-  return { authorization: `Bearer ${execFileSync(process.execPath, [command, 'token', scope], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()}` }
+  const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }
+  const token = execFileSync(process.execPath, [command, 'token', scope], options).trim()
+  return { authorization: `Bearer ${token}` }
 }
 
 /** Waits for the first answer, ten seconds at most. */

@@ -178,7 +178,8 @@ for (const order of orders) {
   t.test(`14 A2: a handshake behind a request that is not answered yet ends the connection; suite ${order} the plugin`, async t => {
     const { app, url, events } = await start(t, order)
     const { hostname, port } = new URL(url)
-    const handshake = 'GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+    const handshake = 'GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
     const socket = connect(Number(port), hostname, () => { socket.write(`GET /never HTTP/1.1\r\nHost: x\r\n\r\n${handshake}`) })
     socket.on('error', () => {})
     await once(socket, 'close')
@@ -254,12 +255,17 @@ async function startNginx (t: Test, upstream: string): Promise<string> {
 daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;
 events {}
 http {
-  access_log off; client_body_temp_path ${folder}/a; proxy_temp_path ${folder}/b; fastcgi_temp_path ${folder}/c; uwsgi_temp_path ${folder}/d; scgi_temp_path ${folder}/e;
+  access_log off;
+  client_body_temp_path ${folder}/a; proxy_temp_path ${folder}/b;
+  fastcgi_temp_path ${folder}/c; uwsgi_temp_path ${folder}/d; scgi_temp_path ${folder}/e;
   map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
   upstream api { server ${new URL(upstream).host}; keepalive 32; }
   server {
     listen 127.0.0.1:${port};
-    location / { proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade; proxy_read_timeout 5s; }
+    location / {
+      proxy_pass http://api; proxy_http_version 1.1; proxy_read_timeout 5s;
+      proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
+    }
   }
 }`)
   const nginx = spawn('nginx', ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')], { stdio: 'ignore' })

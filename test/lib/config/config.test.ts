@@ -186,7 +186,9 @@ t.test('keys whose private half is printed somewhere', async t => {
     t.equal(place?.split(' ').slice(0, 2).join(' '), name.split(' ').slice(0, 2).join(' '), name)
   }
   const pem = (base64: string) => createPublicKey(`-----BEGIN PUBLIC KEY-----\n${base64}\n-----END PUBLIC KEY-----\n`)
-  t.equal(publishedIn(pem('MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==')), 'jwt.io, ES256')
+  const jwtIo = 'MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgU' +
+    'g2R9q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg=='
+  t.equal(publishedIn(pem(jwtIo)), 'jwt.io, ES256')
   t.equal(publishedIn(generateKeyPairSync('ed25519').publicKey), undefined)
 })
 

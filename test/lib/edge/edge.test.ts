@@ -4,6 +4,7 @@ import http2 from 'node:http2'
 import net, { type AddressInfo } from 'node:net'
 import { execFileSync } from 'node:child_process'
 import dns from 'node:dns'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
@@ -160,7 +161,9 @@ t.test('a claimed response is left alone, also when it looked suspicious', async
 
 t.test('headers that are there are kept', async t => {
   const { app, port } = await start(t, {}, {}, '127.0.0.1')
-  app.server.prependListener('request', (_: http.IncomingMessage, response: http.ServerResponse) => { response.setHeader('x-frame-options', 'SAMEORIGIN') })
+  app.server.prependListener('request', (_: http.IncomingMessage, response: http.ServerResponse) => {
+    response.setHeader('x-frame-options', 'SAMEORIGIN')
+  })
   const raw = parse(await exchange(() => net.connect(port, '127.0.0.1'), get('/%zz')))
   t.same(named(raw, 'x-frame-options'), ['x-frame-options: sameorigin'])
 })
@@ -273,7 +276,8 @@ t.test('HTTP/2', async t => {
   const ask = async (session: http2.ClientHttp2Session, path: string, headers: object = {}) => {
     const stream = session.request({ ':path': path, ...headers })
     stream.resume()
-    return await new Promise<http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader>((resolve, reject) => { stream.on('response', resolve).on('error', reject) })
+    const [head] = await once(stream, 'response') as [http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader]
+    return head
   }
   for (const address of addresses(app)) {
     const session = http2.connect(`https://${address.includes(':') ? `[${address}]` : address}:${port}`, { rejectUnauthorized: false })
@@ -283,7 +287,8 @@ t.test('HTTP/2', async t => {
       for (const name of [...names, 'cache-control', 'strict-transport-security']) t.ok(answer[name], `${address} ${path} ${name}`)
     }
     t.equal((await ask(session, '/'))['x-frame-options'], undefined)
-    t.match(JSON.parse(await read(session.request({ ':path': '/', expect: 'foo' }))), { status: 417, code: 'SECURE_API_REQUEST_EXPECTATION' })
+    t.match(JSON.parse(await read(session.request({ ':path': '/', expect: 'foo' }))),
+      { status: 417, code: 'SECURE_API_REQUEST_EXPECTATION' })
     session.close()
     const raw = parse(await exchange(() => tls.connect({ port, host: address, rejectUnauthorized: false }), get('/%zz')))
     carries(t, raw, `${address} HTTP/1.1 on the same port`)

@@ -149,7 +149,10 @@ t.test('14 A3: a response whose `headersSent` somebody replaced still gets our h
 })
 
 t.test('15 B6: a response that shared caches must not keep, whatever case its Cache-Control is written in', async t => {
-  const values = async (write: Answer) => (await answers(response => { setHead(response, { ...plan, isPrivate: true }); write(response) })).map(answer => answer['cache-control'])
+  const values = async (write: Answer) => {
+    const written = await answers(response => { setHead(response, { ...plan, isPrivate: true }); write(response) })
+    return written.map(answer => answer['cache-control'])
+  }
   const stated = 'public, max-age=60'
   const table: Record<string, Answer> = {
     'lower case': response => { response.writeHead(200, { 'cache-control': stated }).end() },

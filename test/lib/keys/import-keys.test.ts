@@ -222,7 +222,11 @@ t.test('14 B3: RSA keys with the fingerprint of CVE-2017-15361 are dropped, and 
   const modulus = prime(11n) * prime(29n)
   const n = Buffer.from(modulus.toString(16).padStart(512, '0'), 'hex').toString('base64url')
   t.equal(importKeys({ keys: [{ ...rsa, n }] }, algorithms).dropped[0]?.reason, 'roca')
-  const ordinary = Array.from({ length: 200 }, () => { const bytes = randomBytes(256); bytes[0] = 0xc1; return { ...rsa, n: bytes.toString('base64url') } })
+  const ordinary = Array.from({ length: 200 }, () => {
+    const bytes = randomBytes(256)
+    bytes[0] = 0xc1
+    return { ...rsa, n: bytes.toString('base64url') }
+  })
   t.same(importKeys({ keys: ordinary.slice(0, 100) }, algorithms).dropped, [])
   t.same(importKeys({ keys: ordinary.slice(100) }, algorithms).dropped, [])
   t.end()

@@ -133,7 +133,10 @@ t.test('the given document stays as it is, and what is no operation is left alon
   }
   const before = structuredClone(document)
   const found: string[] = []
-  const secured = secureDocument(document, ({ method, path }) => { found.push(`${method} ${path}`); return { access: 'public', steps: [] } }, options)
+  const secured = secureDocument(document, ({ method, path }) => {
+    found.push(`${method} ${path}`)
+    return { access: 'public', steps: [] }
+  }, options)
   t.strictSame(document, before)
   t.strictSame(found, ['GET /', 'QUERY /', 'PURGE /'])
   t.match(secured, {

@@ -92,7 +92,8 @@ t.test('a policy that gives no answer has refused after five seconds', async t =
   const errors: unknown[] = []
   let answer: boolean | undefined
   const late: { permit?: (yes: boolean) => void } = {}
-  Promise.resolve(ask({ hangs: () => new Promise<boolean>(resolve => { late.permit = resolve }) }, 'hangs', errors)).then(said => { answer = said })
+  const hangs = () => new Promise<boolean>(resolve => { late.permit = resolve })
+  Promise.resolve(ask({ hangs }, 'hangs', errors)).then(said => { answer = said })
   mock.timers.tick(4999)
   await settle()
   t.equal(answer, undefined)

@@ -235,16 +235,18 @@ t.test('refusals before any hook have the house format, without the suite', asyn
 t.test('requests that are none of them go through', async t => {
   const port = await start(t, {})
   const connect = () => net.connect(port, '127.0.0.1')
+  const post = (body: string, length = body.length, more = '') =>
+    `POST / HTTP/1.1\r\nhost: x\r\n${more}connection: close\r\ncontent-length: ${length}\r\ncontent-type: application/json\r\n\r\n${body}`
   const answers = await Promise.all([
     get('/'),
     'GET / HTTP/1.0\r\n\r\n',
-    'POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\nconnection: close\r\ncontent-length: 2\r\ncontent-type: application/json\r\n\r\n{}'
+    post('{}', 2, 'expect: 100-continue\r\n')
   ].map(bytes => exchange(connect, bytes)))
   for (const answer of answers) t.match(answer, /HTTP\/1.1 200 OK[^]*ok$/)
-  const large = await exchange(connect, `POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 262145\r\ncontent-type: application/json\r\n\r\n"${'x'.repeat(1000)}`)
+  const large = await exchange(connect, post(`"${'x'.repeat(1000)}`, 262_145))
   t.match(large, /^HTTP\/1.1 413 /)
   const poisoned = '{"__proto__":{"admin":true}}'
-  t.match(await exchange(connect, `POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${poisoned.length}\r\ncontent-type: application/json\r\n\r\n${poisoned}`), /^HTTP\/1.1 400 /)
+  t.match(await exchange(connect, post(poisoned)), /^HTTP\/1.1 400 /)
 })
 
 t.test('Host is not required by the application: its own answer stays whole', async t => {

@@ -17,7 +17,10 @@ const login: FastifyPluginAsync = async app => {
   if (!app.hasDecorator('jwt')) return app.log.info('no POST /login: LOGIN_KEY is not set')
   const guard = app.loginGuard()
 
-  app.post<{ Body: Credentials }>('/', { config: { public: true, audit: 'login' }, schema: { body: credentials } }, async (request, reply) => {
+  app.post<{ Body: Credentials }>('/', {
+    config: { public: true, audit: 'login' },
+    schema: { body: credentials }
+  }, async (request, reply) => {
     const { user, password } = request.body
     const account = await guard(request, user, () => signIn(user, password))
     reply.header('cache-control', 'no-store')

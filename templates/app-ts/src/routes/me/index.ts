@@ -1,7 +1,9 @@
 import type { FastifyPluginAsync } from 'fastify'
 
 const me: FastifyPluginAsync = async app => {
-  app.get('/', { config: { authenticated: true } }, async ({ auth }) => ({ kind: auth.kind, subject: auth.subject, scopes: [...auth.scopes] }))
+  app.get('/', { config: { authenticated: true } }, async ({ auth: { kind, subject, scopes } }) => {
+    return { kind, subject, scopes: [...scopes] }
+  })
 }
 
 export default me

@@ -15,7 +15,10 @@ const orders: FastifyPluginAsync = async app => {
     return store.find(params.id) ?? reply.callNotFound()
   })
 
-  app.post<{ Body: NewOrder }>('/', { config: { scope: 'api.write', audit: 'orders.create' }, schema: { body: newOrder } }, async ({ auth, body }, reply) => {
+  app.post<{ Body: NewOrder }>('/', {
+    config: { scope: 'api.write', audit: 'orders.create' },
+    schema: { body: newOrder }
+  }, async ({ auth, body }, reply) => {
     return reply.code(201).send(store.add(auth.subject, body))
   })
 }
