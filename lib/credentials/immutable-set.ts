@@ -1,9 +1,8 @@
 import { inspect } from 'node:util'
 
 /**
- * A set that really cannot be changed. `Object.freeze(new Set())` still has a working `add`, and a `ReadonlySet` is
- * only a promise to the compiler: a handler that widens its own scopes would widen them for every request that
- * shares the cached principal.
+ * A set that really cannot be changed. `Object.freeze(new Set())` still has a working `add`, and a `ReadonlySet` is only a promise to the
+ * compiler: a handler that widens its own scopes would widen them for every request that shares the cached principal.
  */
 class ImmutableSet<T> implements ReadonlySet<T> {
   readonly #values: Set<T>

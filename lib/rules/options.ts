@@ -80,10 +80,7 @@ export const AuthorizationOptionsSchema = Type.Object({
   policies: Type.Optional(Type.Record(Type.String(), Type.Union([
     RuleSchema, Type.Unsafe<PolicyFunction>(Type.Function([], Type.Any()))
   ]))),
-  /**
-   * What happens on a route without a rule: refuse everyone, or let every authenticated caller in.
-   * @default 'deny'
-   */
+  /** What happens on a route without a rule: refuse everyone, or let every authenticated caller in. @default 'deny' */
   default: Type.Optional(Type.Union([Type.Literal('deny'), Type.Literal('authenticated')])),
   /**
    * When rules that need only claims are checked. `'onRequest'` refuses before the body is read; policy functions

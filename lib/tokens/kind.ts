@@ -21,9 +21,8 @@ function isUse (claims: UncheckedClaims, { claim, accepted }: NonNullable<Issuer
 }
 
 /**
- * Marks of signed tokens that are not access tokens: ID tokens (OpenID Connect Core §2, §3.3.2.11; FAPI `s_hash`),
- * logout and security event tokens (RFC 8417 §2.2). Any issuer may also name another kind in a claim, as Cognito and
- * Keycloak do.
+ * Marks of signed tokens that are not access tokens: ID tokens (OpenID Connect Core §2, §3.3.2.11; FAPI `s_hash`), logout and security
+ * event tokens (RFC 8417 §2.2). Any issuer may also name another kind in a claim, as Cognito and Keycloak do.
  */
 function isOtherKind (claims: UncheckedClaims, rules: IssuerRules): boolean {
   if (foreignMarks.some(name => Object.hasOwn(claims, name)) || !mayCarryNonce(claims, rules)) return true

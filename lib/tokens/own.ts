@@ -22,10 +22,7 @@ export const OwnTokensSchema = Type.Object({
    * @default '15 minutes'
    */
   expiresIn: Type.Optional(DurationSchema),
-  /**
-   * Claims that hold scopes, as a list or separated by spaces. Several add up.
-   * @default `scope` and `scp`
-   */
+  /** Claims that hold scopes, as a list or separated by spaces. Several add up. @default `scope` and `scp` */
   scopeClaims: IssuerOptionsSchema.properties.scopeClaims,
   /**
    * Claims that hold roles: a list, or one as text. `{audience}` in a path stands for the audience. Several add up.

@@ -109,9 +109,8 @@ export const presets = {
     isService: isClientItself
   },
   /**
-   * Google. Its access tokens are opaque; what a service can verify are the ID tokens that Google signs for calls
-   * between services, whose `aud` is the address of the service. Those of a sign-in carry `at_hash` or `nonce` and
-   * are refused, as everywhere.
+   * Google. Its access tokens are opaque; what a service can verify are the ID tokens that Google signs for calls between services, whose
+   * `aud` is the address of the service. Those of a sign-in carry `at_hash` or `nonce` and are refused, as everywhere.
    */
   google: {
     documentation: 'https://cloud.google.com/run/docs/authenticating/service-to-service',
