@@ -16,7 +16,7 @@ import { decorating } from './decorators.ts'
 import { loadKeys, ownKey, Rings, trust, trustOwnTokens } from './issuers.ts'
 import { signOwnTokens, type Decide } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
-import type { FailureBudget, Frame } from './ports.ts'
+import type { Frame } from './ports.ts'
 import { contextOf } from './fastify-internals.ts'
 
 declare module 'fastify' {
@@ -25,8 +25,7 @@ declare module 'fastify' {
     authenticate: ReturnType<typeof guardHook>
   }
   interface FastifyRequest {
-    /** Who calls. On public routes, and on 404, a principal of the kind `anonymous`,
-     * unless the route says `authentication: 'optional'` and a token was sent. Frozen. */
+    /** Who calls. On public routes and on 404 `anonymous`, unless the route says `authentication: 'optional'` and a token came. Frozen. */
     readonly auth: Principal
   }
 }
@@ -50,15 +49,12 @@ export const authenticationSection = defineSection<AuthenticationOptions, readon
   key: 'auth',
   schema: AuthenticationOptionsSchema,
   always: true,
-  rules: (options, path, problems, { environment }) => validateAuthentication(options, path, problems,
-    { development: environment === 'development' }),
+  rules: (options, path, problems, { environment }) =>
+    validateAuthentication(options, path, problems, { development: environment === 'development' }),
   compile: options => issuersOf(options).map(issuer => ({ issuer, rules: compileIssuer(issuer) }))
 })
 
-interface CompiledIssuer {
-  readonly issuer: IssuerOptions
-  readonly rules: IssuerRules[]
-}
+interface CompiledIssuer { readonly issuer: IssuerOptions, readonly rules: IssuerRules[] }
 
 const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (app, { environment, ...given }) => {
   const context = contextOf(app, environment)
@@ -73,11 +69,12 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   const authenticator = new TokenAuthenticator({
     issuers,
     claims: { after: development ? 10 : 100, onUnmatched: unmatched => logUnmatched(app, unmatched) },
-    ...(options.maxTokenBytes === undefined ? undefined : { maxTokenBytes: options.maxTokenBytes }),
-    ...(clock === undefined ? undefined : { now: clock.now }),
-    ...(options.tokenCache === undefined ? undefined : { cache: options.tokenCache }),
-    ...revocationOf(options)
+    maxTokenBytes: options.maxTokenBytes,
+    now: clock?.now,
+    cache: options.tokenCache,
+    revocation: revocationOf(options)
   })
+  const desk: Desk = { authenticator, pipeline }
   pipeline.report('issuers', () => rings.status())
   pipeline.report('tokens', () => ({ cached: authenticator.size, bytes: authenticator.bytes }))
   const option = credentialOption(pipeline)
@@ -87,7 +84,7 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
     option,
     compile: ({ own }) => own === 'ignored'
       ? undefined
-      : { hook: 'onRequest', handler: request => authenticate(authenticator, pipeline.ports.failures, request, own === 'optional') },
+      : { hook: 'onRequest', handler: request => authenticate(desk, request, own === 'optional') },
     posture: own => own === 'optional' ? { authentication: own } : {}
   })
   pipeline.add({
@@ -96,40 +93,35 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
     option,
     compile: ({ route, own }) => own === 'ignored' || route.methods.every(method => bodiless.includes(method))
       ? undefined
-      : { hook: 'preHandler', handler: request => refuseFormToken(request, pipeline.ports.failures) }
+      : { hook: 'preHandler', handler: request => refuseFormToken(desk, request) }
   })
-  decorate(app, authenticator, pipeline)
-  if (own !== undefined) await signOwnTokens(app, own.options, own.key, decisionOf(authenticator, pipeline))
+  decorate(app, desk)
+  if (own !== undefined) await signOwnTokens(app, own.options, own.key, decisionOf(desk))
   app.addHook('onReady', () => loadKeys(rings.list, options.startup))
   app.addHook('onReady', async () => warnOfHeaderLimit(app, options.maxTokenBytes))
   app.addHook('onClose', async () => rings.list.forEach(ring => ring.close()))
 }
 
-function refuseFormToken (request: FastifyRequest, failures: FailureBudget | undefined): Verdict {
-  return hasFormToken(request.headers['content-type'], request.body)
-    ? countFailure(failures, request, prepared.SECURE_API_CREDENTIAL_AMBIGUOUS)
-    : undefined
+/** What a decision about a token needs. The failure budget is a port, read each time: its plugin may be registered later. */
+interface Desk { readonly authenticator: TokenAuthenticator, readonly pipeline: Frame }
+
+function refuseFormToken (desk: Desk, request: FastifyRequest): Verdict {
+  const given = hasFormToken(request.headers['content-type'], request.body)
+  return given ? countFailure(desk, request, prepared.SECURE_API_CREDENTIAL_AMBIGUOUS) : undefined
 }
 
 /** For `request.jwtVerify()`: the decision of the guard, which on a guarded route has been made. */
-function decisionOf (authenticator: TokenAuthenticator, pipeline: Frame): Decide {
+function decisionOf (desk: Desk): Decide {
   return async request => {
-    const verdict = request.auth.kind === 'anonymous' ? await authenticate(authenticator, pipeline.ports.failures, request) : undefined
+    const verdict = request.auth.kind === 'anonymous' ? await authenticate(desk, request) : undefined
     if (verdict !== undefined && verdict !== answered) throw new RefusalError(verdict)
     return request.auth
   }
 }
 
-function revocationOf ({ isRevoked, revocation = {} }: AuthenticationOptions): Pick<TokenAuthenticatorOptions, 'revocation'> {
-  if (isRevoked === undefined) return {}
+function revocationOf ({ isRevoked, revocation = {} }: AuthenticationOptions): TokenAuthenticatorOptions['revocation'] {
   const { timeout, onFailure } = revocation
-  return {
-    revocation: {
-      isRevoked,
-      ...(timeout === undefined ? undefined : { timeout: milliseconds(timeout) }),
-      ...(onFailure === undefined ? undefined : { onFailure })
-    }
-  }
+  return isRevoked && { isRevoked, timeout: timeout === undefined ? undefined : milliseconds(timeout), onFailure }
 }
 
 function logUnmatched (app: FastifyInstance, unmatched: UnmatchedClaim): void {
@@ -147,12 +139,10 @@ function warnOfHeaderLimit ({ log, server }: FastifyInstance, maxTokenBytes: num
     'secure-api: tokens of this size do not fit into the headers that the server accepts; raise `maxHeaderSize` of secureServer()')
 }
 
-function decorate (app: FastifyInstance, authenticator: TokenAuthenticator, pipeline: Frame): void {
+function decorate (app: FastifyInstance, desk: Desk): void {
   app.decorateRequest(kPrincipal, null)
   decorating(app).decorateRequest('auth', { getter: principalOf })
-  decorating(app).decorate('authenticate', guardHook(request => request.auth.kind === 'anonymous'
-    ? authenticate(authenticator, pipeline.ports.failures, request)
-    : undefined))
+  decorating(app).decorate('authenticate', guardHook(request => request.auth.kind === 'anonymous' ? authenticate(desk, request) : undefined))
 }
 
 function principalOf (this: FastifyRequest): Principal {
@@ -180,15 +170,14 @@ function credentialOption (pipeline: Frame): RouteOption<'needed' | 'optional' |
 }
 
 /** A token seen before is only looked up: no cryptography, no promise. */
-function authenticate (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest,
-  optional = false): Verdict | Promise<Verdict> {
+function authenticate (desk: Desk, request: FastifyRequest, optional = false): Verdict | Promise<Verdict> {
   const { raw, headers } = request
   const credential = readBearer(raw.rawHeaders, headers.authorization, raw.url ?? '')
   if (credential === 'none') return optional ? undefined : prepared.SECURE_API_UNAUTHENTICATED
-  if (typeof credential === 'string') return countFailure(failures, request, prepared[credential])
-  const known = authenticator.lookup(credential.token, connectionOf(raw))
-  if (known instanceof Promise) return known.then(verification => conclude(verification, failures, request))
-  return known.kind === 'unknown' ? verifyNew(authenticator, failures, request, known) : conclude(known, failures, request)
+  if (typeof credential === 'string') return countFailure(desk, request, prepared[credential])
+  const known = desk.authenticator.lookup(credential.token, connectionOf(raw))
+  if (known instanceof Promise) return known.then(verification => conclude(desk, request, verification))
+  return known.kind === 'unknown' ? verifyNew(desk, request, known) : conclude(desk, request, known)
 }
 
 /** The socket, where it belongs to one caller at a time; over HTTP/2 it is a façade that many streams share. */
@@ -202,27 +191,26 @@ const verifying = new Marks<FastifyRequest, Promise<Verdict>>()
  * Guards by hand may ask twice at once. A request holds one reservation of the failure budget: a second one would take
  * its place, and every later caller of the address would wait for the lost one without end.
  */
-function verifyNew (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest,
-  token: UnknownToken): Promise<Verdict> {
-  return verifying.ofOr(request, () => verify(authenticator, failures, request, token).finally(() => { verifying.take(request) }))
+function verifyNew (desk: Desk, request: FastifyRequest, token: UnknownToken): Promise<Verdict> {
+  return verifying.ofOr(request, () => verify(desk, request, token).finally(() => { verifying.take(request) }))
 }
 
 /** Cryptography is for addresses that have not used up their failures; tokens in the cache never come here. */
-async function verify (authenticator: TokenAuthenticator, failures: FailureBudget | undefined, request: FastifyRequest,
-  token: UnknownToken): Promise<Verdict> {
+async function verify (desk: Desk, request: FastifyRequest, token: UnknownToken): Promise<Verdict> {
+  const { authenticator, pipeline: { ports: { failures } } } = desk
   const refused = await failures?.enter(request)
   if (refused !== undefined) return refused
   try {
-    return conclude(await authenticator.authenticate(token), failures, request)
+    return conclude(desk, request, await authenticator.authenticate(token))
   } finally {
     failures?.leave(request)
   }
 }
 
-function conclude (verification: Verification, failures: FailureBudget | undefined, request: FastifyRequest): Verdict {
+function conclude (desk: Desk, request: FastifyRequest, verification: Verification): Verdict {
   switch (verification.kind) {
     case 'verified': return admit(request, verification.principal)
-    case 'failed': return countFailure(failures, request, prepared[verification.code])
+    case 'failed': return countFailure(desk, request, prepared[verification.code])
     case 'unavailable':
       request.log.warn({ err: verification.cause }, 'secure-api: a token could not be checked')
       return refusal(verification.code, { headers: { 'retry-after': String(Math.max(1, Math.ceil(verification.retryAfter / 1000))) } })
@@ -236,8 +224,8 @@ function admit (request: FastifyRequest, principal: Principal): undefined {
   target.user = principal.claims
 }
 
-function countFailure (failures: FailureBudget | undefined, request: FastifyRequest, answer: Refusal): Refusal {
-  failures?.count(request)
+function countFailure ({ pipeline }: Desk, request: FastifyRequest, answer: Refusal): Refusal {
+  pipeline.ports.failures?.count(request)
   return answer
 }
 

@@ -53,7 +53,7 @@ ${table(['what', 'where'], facts(preset))}
 ${samples.map(sampleText).join('\n')}`
 }
 
-function facts ({ algorithms, scopeClaims, roleClaims, audienceClaim, tokenUse }: Preset): string[][] {
+function facts ({ algorithms, scopeClaims, roleClaims, audienceClaim = 'aud', tokenUse }: Preset): string[][] {
   const paths = (list: Preset['scopeClaims']) => list.map(path => `\`${path.join('.')}\``).join(', ') || 'none'
   const use = tokenUse === undefined
     ? []

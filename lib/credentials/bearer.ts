@@ -1,23 +1,21 @@
 /** What the request offers as a bearer token: the token, nothing, or why it cannot be read. */
-export type Bearer = { readonly token: string } | 'none' | 'SECURE_API_CREDENTIAL_AMBIGUOUS' | 'SECURE_API_CREDENTIAL_DPOP'
+type Bearer = { readonly token: string } | 'none' | 'SECURE_API_CREDENTIAL_AMBIGUOUS' | 'SECURE_API_CREDENTIAL_DPOP'
 
 /** Not exactly one token: none, several, or something that is not a token. */
 const ambiguous = 'SECURE_API_CREDENTIAL_AMBIGUOUS'
 const scheme = 'bearer'
 const parameter = 'access_token'
 const SPACE = 0x20
+const form = 'application/x-www-form-urlencoded'
 
 /**
  * Reads the one bearer token of a request (RFC 6750 §2.1). Only the header counts: a token in the query alone is no
  * credential (RFC 9700 §4.3.2), and beside the header it makes two methods, which RFC 6750 §2 forbids.
- *
- * The characters of the token are not checked here, except for spaces, which separate credentials: a cached token has
- * passed, and for others `isBearerToken` says whether a refusal is the header's fault.
+ * The characters of the token are not checked here, except for spaces: a cached token has passed, and for others `isBearerToken` says
+ * whether a refusal is the header's fault.
  *
  * @param rawHeaders names and values as Node received them, since `headers` hides a second Authorization header; absent
  *   from requests of `app.injectWS()`
- * @param authorization the header's value in `headers`
- * @param url the request's target
  */
 export function readBearer (rawHeaders: readonly string[] | undefined, authorization: string | undefined, url: string): Bearer {
   if (authorization === undefined) return 'none'
@@ -55,13 +53,9 @@ function repeated (rawHeaders: readonly string[]): boolean {
 /** RFC 9110 §11.1: schemes are case-insensitive. `Bearertoken` is another scheme; `Bearer:x` and a tab are mistakes in this one. */
 function isBearerScheme (authorization: string): boolean {
   const next = authorization.charCodeAt(scheme.length)
-  if (next !== SPACE && isTokenCharacter(authorization[scheme.length])) return false
+  // RFC 9110 §5.6.2 tchar.
+  if (next !== SPACE && /[\w!#$%&'*+\-.^`|~]/.test(authorization.charAt(scheme.length))) return false
   return authorization.slice(0, scheme.length).toLowerCase() === scheme
-}
-
-/** RFC 9110 §5.6.2 tchar. */
-function isTokenCharacter (character: string | undefined): boolean {
-  return character !== undefined && /[\w!#$%&'*+\-.^`|~]/.test(character)
 }
 
 /**
@@ -80,4 +74,17 @@ function hasQueryToken (url: string): boolean {
   if (start === -1) return false
   const query = url.slice(start + 1)
   return (query.includes(parameter) || query.includes('%')) && queryToken.test(query)
+}
+
+/**
+ * Whether a form carries a token (RFC 6750 §2.2). Beside the header that makes two methods, which §2 forbids.
+ *
+ * @param body as the application's parser left it: an object, a string, bytes, or `URLSearchParams`
+ */
+export function hasFormToken (contentType: string | undefined, body: unknown): boolean {
+  if (contentType?.slice(0, form.length).toLowerCase() !== form || body === undefined || body === null) return false
+  if (typeof body === 'string') return new URLSearchParams(body).has(parameter)
+  if (Buffer.isBuffer(body)) return new URLSearchParams(body.toString('latin1')).has(parameter)
+  if (typeof body !== 'object') return false
+  return body instanceof URLSearchParams || body instanceof Map ? body.has(parameter) : Object.hasOwn(body, parameter)
 }

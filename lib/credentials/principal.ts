@@ -1,3 +1,5 @@
+import { immutableSet } from './immutable.ts'
+
 /** Who calls: what `request.auth` holds. Frozen; its members are too, so that requests can share one. */
 export interface Principal<Claims extends object = Readonly<Record<string, unknown>>> {
   readonly kind: 'user' | 'service' | 'api-key' | 'anonymous'
@@ -13,3 +15,15 @@ export interface Principal<Claims extends object = Readonly<Record<string, unkno
   /** Milliseconds since the epoch, or Infinity where nothing expires. */
   readonly expiresAt: number
 }
+
+/** Who calls a public route without a credential. */
+export const anonymous: Principal = Object.freeze({
+  kind: 'anonymous',
+  subject: undefined,
+  client: undefined,
+  issuer: undefined,
+  scopes: immutableSet<string>([]),
+  roles: immutableSet<string>([]),
+  claims: Object.freeze({}),
+  expiresAt: Infinity
+})

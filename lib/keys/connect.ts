@@ -76,22 +76,20 @@ interface Tunnel {
 }
 
 /** RFC 9110 §9.3.6. The proxy sees the name of the provider and ciphertext. `use` runs at once: nothing of the socket is missed. */
-function throughTunnel (
-  { target, proxy, trust, connections }: Tunnel, use: (tunnel: Socket) => Promise<IncomingMessage>
-): Promise<IncomingMessage> {
-  const authority = `${target.hostname}:${target.port === '' ? 443 : target.port}`
+function throughTunnel ({ target, proxy, trust, connections }: Tunnel, use: (tunnel: Socket) => Promise<IncomingMessage>) {
+  const authority = `${target.hostname}:${portOf(target)}`
   const { request } = proxy.protocol === 'https:' ? https : http
   const connecting = connections.add(request({
     // The name for TLS is stated: Node would take that of the `host` field, which is the target's.
     ...nameOf(proxy),
-    ...trust,
     port: portOf(proxy),
+    ...trust,
     method: 'CONNECT',
     path: authority,
-    agent: false,
-    headers: { host: authority, ...authorization(proxy) }
+    headers: { host: authority, ...authorization(proxy) },
+    agent: false
   }))
-  return new Promise((resolve, reject) => {
+  return new Promise<IncomingMessage>((resolve, reject) => {
     connecting.on('error', cause => reject(new FetchFailure('proxy', { cause })))
     connecting.once('close', () => reject(new FetchFailure('proxy')))
     connecting.once('connect', ({ statusCode = 0 }, socket, head) => {

@@ -8,7 +8,7 @@ export interface DiscoveryOptions {
   readonly timeout: number
   readonly allowLoopback: boolean
   /** Further hosts that may be asked over http; only in development. */
-  readonly insecureHosts?: readonly string[]
+  readonly insecureHosts?: readonly string[] | undefined
   readonly signal?: AbortSignal
 }
 
@@ -43,10 +43,10 @@ export function plainHosts ({ allowLoopback, insecureHosts = [] }: Pick<Discover
   return { loopback: allowLoopback, names: insecureHosts }
 }
 
-async function fetchMetadata (
-  issuer: string, { fetch, allowLoopback, insecureHosts, ...limits }: DiscoveryOptions
-): Promise<Record<string, unknown>> {
-  if (!isSecureUrl(issuer, plainHosts({ allowLoopback, ...(insecureHosts && { insecureHosts }) }))) throw new FetchFailure('url')
+async function fetchMetadata (issuer: string, options: DiscoveryOptions): Promise<Record<string, unknown>> {
+  if (!isSecureUrl(issuer, plainHosts(options))) throw new FetchFailure('url')
+  const { fetch, timeout, signal } = options
+  const limits = { timeout, signal }
   const [oidc, oauth] = metadataUrls(issuer)
   try {
     return asRecord(await fetch(oidc, limits))

@@ -21,7 +21,7 @@ export class FetchFailure extends Error {
   /** What was asked, where that is not what was asked last. */
   url: string | undefined
 
-  constructor (reason: FailureReason, { status, cause, found }: { status?: number, cause?: unknown, found?: string } = {}) {
+  constructor (reason: FailureReason, { status, cause, found }: { status?: number, cause?: unknown, found?: string | undefined } = {}) {
     super(status === undefined ? reason : `${reason} ${status}`, cause === undefined ? undefined : { cause })
     this.name = 'FetchFailure'
     this.reason = reason
@@ -44,4 +44,32 @@ function networkCode (cause: unknown): string | undefined {
 /** Any error as a failure. One without a reason is a failure of the transport. */
 export function asFailure (error: unknown): FetchFailure {
   return error instanceof FetchFailure ? error : new FetchFailure('transport', { cause: error })
+}
+
+/** Why keys could not be fetched, and where. Holds no key material and no query of a URL that somebody else wrote. */
+export type KeyFailure = Readonly<Pick<FetchFailure, 'reason' | 'url' | 'status' | 'found'>>
+
+export function failedAt ({ reason, status, found, url }: FetchFailure, asked: string | undefined): KeyFailure {
+  return { reason, url: url ?? asked, status, found }
+}
+
+const explanations: Readonly<Record<FailureReason, (failure: KeyFailure, issuer: string) => string>> = {
+  timeout: () => 'gave no answer in time',
+  transport: ({ found }) => `could not be asked (${found ?? 'the connection was closed'})`,
+  status: ({ status }) => `answered ${status}`,
+  redirect: ({ status, found }) => `answered ${status}, a redirect to ${found ?? 'nowhere'}, which is not followed`,
+  oversize: () => 'is larger than any key set',
+  parse: () => 'is no JSON object',
+  proxy: ({ status, found }) => status === undefined
+    ? `could not be asked: the proxy could not be reached (${found ?? 'the connection was closed'})`
+    : `could not be asked: the proxy answered ${status}`,
+  url: ({ found }) => `names ${found ?? 'an address'} for its keys, which is no https address`,
+  issuer: ({ found }, issuer) => `names the issuer ${found}, and ${issuer} is configured; they must be equal, character by character`,
+  metadata: () => 'has no jwks_uri',
+  empty: () => 'has no key that may be used'
+}
+
+/** One sentence for a log or a message: which URL, what it said, and what shows more. */
+export function explainFailure (failure: KeyFailure, issuer: string): string {
+  return `${failure.url ?? issuer} ${explanations[failure.reason](failure, issuer)}; \`secure-api doctor issuer ${issuer}\` shows more`
 }

@@ -1,6 +1,23 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { hasRocaFingerprint } from '../config/index.ts'
-import type { Algorithm } from './types.ts'
+import { hasRocaFingerprint, publishedIn, type Problems } from '../config/index.ts'
+import { algorithms as allAlgorithms, type Algorithm } from './types.ts'
+
+/** What the owner of an inline set does about a key that is not used. */
+const fixes = {
+  malformed: 'Give a JWK with public members of the right type (RFC 7517).',
+  symmetric: 'Remove it: a shared secret cannot verify access tokens here; use an asymmetric key.',
+  private: 'Give the public half only, and replace the key if this configuration was stored anywhere.',
+  use: 'Remove it, or give a key with `use: "sig"`.',
+  'key-ops': 'Remove it, or give a key whose `key_ops` has "verify".',
+  type: 'Give a key of type RSA, EC or OKP.',
+  curve: 'Give a key on P-256, P-384, P-521 or Ed25519.',
+  algorithm: 'Correct its `alg`, or leave it out.',
+  'rsa-size': 'Use an RSA key of 2048 to 8192 bits.',
+  'rsa-exponent': 'Use an RSA key with the exponent 65537.',
+  roca: 'Replace it: its private half can be computed (CVE-2017-15361). Make one with a current OpenSSL.',
+  'not-configured': 'Add its algorithm to `algorithms`, or remove the key.',
+  'too-many': 'Keep 100 keys at most.'
+}
 
 /**
  * Why a key of a set is not used.
@@ -16,9 +33,7 @@ import type { Algorithm } from './types.ts'
  * - `not-configured`: sound, but not for an algorithm that is accepted here.
  * - `too-many`: the set has more than 100 entries; stands once for all that were not read.
  */
-export type DropReason =
-  | 'malformed' | 'symmetric' | 'private' | 'use' | 'key-ops' | 'type' | 'curve' | 'algorithm'
-  | 'rsa-size' | 'rsa-exponent' | 'roca' | 'not-configured' | 'too-many'
+export type DropReason = keyof typeof fixes
 
 export interface ImportedKey {
   readonly kid: string | undefined
@@ -153,4 +168,25 @@ function rsaFault (key: KeyObject): DropReason | undefined {
 
 function isMembers (value: unknown): value is Members {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Checks a key set in the configuration, where every unusable key is a mistake. The messages hold no key material. */
+export function checkInlineKeys (jwks: unknown, accepted: readonly Algorithm[], path: string, problems: Problems): void {
+  const { keys, dropped } = importKeys(jwks, accepted)
+  for (const { index, reason } of dropped) {
+    problems.add('SECURE_API_JWKS_KEY', `${path}.keys[${index}]`, `this key cannot be used (${reason})`, fixes[reason])
+  }
+  if (keys.length === 0) {
+    problems.add('SECURE_API_JWKS_EMPTY', path, 'the key set has no key that may verify tokens', 'Give a JWK set: { keys: [ … ] }.')
+  }
+}
+
+/** Reports keys with which anyone can sign. Not for development, where tokens of jwt.io are handy. */
+export function checkPublishedKeys (jwks: unknown, path: string, problems: Problems): void {
+  for (const { key } of importKeys(jwks, allAlgorithms).keys) {
+    const place = publishedIn(key)
+    if (place === undefined) continue
+    problems.add('SECURE_API_KEY_PUBLISHED', path,
+      `the private half of one of its keys is printed in ${place}, and anyone can make tokens with it`, 'Replace it with a key of the issuer.')
+  }
 }

@@ -1,23 +1,22 @@
 import { scheduleTimer, withDeadline } from '../async/index.ts'
-import { KeyReporter } from './events.ts'
-import { failedAt, type KeyFailure } from './explain.ts'
-import { asFailure, FetchFailure } from './failure.ts'
-import { importKeys } from './import-keys.ts'
+import { asFailure, failedAt, FetchFailure, type KeyFailure } from './failure.ts'
+import { fetchDocument } from './fetch.ts'
+import { importKeys, type DroppedKey } from './import-keys.ts'
 import { KeySet } from './key-set.ts'
 import { KeySetLoader, type KeyLoader } from './loader.ts'
-import type { KeyRingOptions, KeyRingStatus } from './ring-options.ts'
+import type { KeyNews, KeyRingOptions, KeyRingStatus } from './ring-options.ts'
 import { SourceLoader } from './source.ts'
 import { Cooldown, refreshDelay, retryDelay } from './timing.ts'
-import { fetchDocument } from './fetch.ts'
 import { KeysUnavailable, type Algorithm, type KeySource, type VerificationKey } from './types.ts'
+
+type RingOptions = KeyRingOptions & { [Name in 'now' | 'random' | 'schedule' | 'onEvent']: NonNullable<KeyRingOptions[Name]> }
 
 /** How many requests may wait for one attempt; the others are answered from what is known. */
 const MAX_WAITING = 1000
 
 /**
- * The keys of one issuer, kept fresh in the background. Under failure:
- * a removed key ends with the next good document, a failure never removes one before `maxStale`, and requests cause
- * at most one attempt for each `cooldown`, whatever they ask for.
+ * The keys of one issuer, kept fresh in the background. Under failure: a removed key ends with the next good document, a failure never
+ * removes one before `maxStale`, and requests cause at most one attempt for each `cooldown`, whatever they ask for.
  *
  * @example
  * const ring = new KeyRing({ issuer, source: 'discovery', algorithms: ['RS256'], allowLoopback: false, ...resolveKeysOptions() })
@@ -26,12 +25,13 @@ const MAX_WAITING = 1000
  * const keys = known === undefined || known.length === 0 ? await ring.find(kid, 'RS256') : known
  */
 export class KeyRing implements KeySource {
-  readonly #options: Required<Omit<KeyRingOptions, 'fetch'>>
+  readonly #options: RingOptions
   /** Undefined for an inline set, which is never fetched. */
   readonly #loader: KeyLoader | undefined
   readonly #cooldown: Cooldown
-  readonly #report: KeyReporter
   #set: KeySet | undefined
+  /** What the document before held of keys that are not used. */
+  #dropped: ReadonlySet<string> = new Set()
   #running: Promise<boolean> | undefined
   #abort = new AbortController()
   #waiting = 0
@@ -45,11 +45,10 @@ export class KeyRing implements KeySource {
   #cancelRefresh = () => {}
   #cancelExpiry = () => {}
 
-  constructor ({ fetch = fetchDocument, ...options }: KeyRingOptions) {
-    this.#options = { insecureHosts: [], now: Date.now, random: Math.random, schedule: scheduleTimer, onEvent: () => {}, ...options }
+  constructor (options: KeyRingOptions) {
+    const { source, fetch = fetchDocument, now = Date.now, random = Math.random, schedule = scheduleTimer, onEvent = () => {} } = options
+    this.#options = { ...options, now, random, schedule, onEvent }
     this.#cooldown = new Cooldown(options.cooldown)
-    this.#report = new KeyReporter(options.issuer, this.#options.onEvent)
-    const { source } = options
     if (source !== 'discovery' && 'jwks' in source) this.#adoptInline(source.jwks)
     else if (source !== 'discovery' && 'askFor' in source) this.#loader = new SourceLoader(options.issuer, source.askFor)
     else this.#loader = new KeySetLoader({ ...options, source, fetch })
@@ -71,10 +70,6 @@ export class KeyRing implements KeySource {
     return kid === undefined && this.#loader?.byKid === true ? [] : this.#usable()?.select(kid, algorithm)
   }
 
-  /**
-   * Asks the issuer unless it was asked within the cooldown, then looks again. Call it when `peek` did not help.
-   * Waits `timeout` at most. Rejects with `KeysUnavailable`.
-   */
   async find (kid: string | undefined, algorithm: Algorithm): Promise<readonly VerificationKey[]> {
     if (kid !== undefined) this.#loader?.want(kid, algorithm)
     if (this.#loader !== undefined && this.#mayAsk()) {
@@ -167,14 +162,16 @@ export class KeyRing implements KeySource {
    */
   #adopt (document: unknown): void {
     const { keys, dropped } = importKeys(document, this.#options.algorithms)
-    this.#report.dropped(dropped)
+    this.#tellDropped(dropped)
     if (keys.length === 0 && this.#loader?.byKid !== true) throw new FetchFailure('empty')
     const previous = this.#usable()
     const next = new KeySet(keys, previous)
     previous?.retire(next)
     this.#set = next
-    if (previous === undefined || this.#failures > 0) this.#report.loaded(next.keys)
-    if (previous !== undefined) this.#report.changed(next.change)
+    if (previous === undefined || this.#failures > 0) this.#tell({ type: 'keys.loaded', kids: kids(next.keys) })
+    const added = kids(next.change.added)
+    const removed = kids(next.change.removed)
+    if (previous !== undefined && added.length + removed.length > 0) this.#tell({ type: 'keys.changed', added, removed })
     this.#planAfterSuccess()
   }
 
@@ -196,7 +193,7 @@ export class KeyRing implements KeySource {
     const told = failedAt(failure, loader.asked)
     this.#lastFailure = { at: now(), ...told }
     this.#cooldown.start(startedAt)
-    this.#report.failed(told, usable)
+    this.#tell({ type: 'keys.failed', ...told, usable })
     this.#plan(retryDelay({ cooldown, refresh, failures: this.#failures, usable }, random()))
   }
 
@@ -210,11 +207,28 @@ export class KeyRing implements KeySource {
     this.#cancelExpiry()
     this.#set?.retire()
     this.#set = undefined
-    this.#report.expired(this.#lastSuccess ?? 0)
+    this.#tell({ type: 'keys.expired', lastSuccess: this.#lastSuccess ?? 0 })
   }
 
   /** When the cooldown ends; without one, the queue of waiting requests was full. */
   #retryAfter (): number {
     return this.#cooldown.left(this.#options.now()) || Math.min(this.#options.cooldown, 1000)
   }
+
+  #tellDropped (dropped: readonly DroppedKey[]): void {
+    const before = this.#dropped
+    this.#dropped = new Set(dropped.map(({ kid, reason }) => `${reason} ${kid}`))
+    for (const { kid, reason } of dropped) if (!before.has(`${reason} ${kid}`)) this.#tell({ type: 'keys.dropped', kid, reason })
+  }
+
+  /** A listener that throws must not cost the keys. */
+  #tell (news: KeyNews): void {
+    try {
+      this.#options.onEvent({ issuer: this.#options.issuer, ...news })
+    } catch {}
+  }
+}
+
+function kids (keys: readonly VerificationKey[]): ReadonlyArray<string | undefined> {
+  return keys.map(({ kid }) => kid)
 }

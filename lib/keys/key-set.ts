@@ -1,4 +1,3 @@
-import type { KeyObject } from 'node:crypto'
 import type { ImportedKey } from './import-keys.ts'
 import type { Algorithm, VerificationKey } from './types.ts'
 
@@ -7,37 +6,20 @@ const MAX_CANDIDATES = 4
 
 const none: readonly VerificationKey[] = Object.freeze([])
 
-class RingKey implements VerificationKey {
-  readonly kid: string | undefined
-  readonly key: KeyObject
-  readonly algorithms: readonly Algorithm[]
-  readonly identity: string
-  active = true
-
-  constructor ({ kid, key, algorithms, identity }: ImportedKey) {
-    this.kid = kid
-    this.key = key
-    this.algorithms = algorithms
-    this.identity = identity
-  }
-}
-
-/** The difference between two sets. */
-export interface KeyChange {
-  readonly added: readonly VerificationKey[]
-  readonly removed: readonly VerificationKey[]
-}
+/** One object for as long as the key is published. */
+type RingKey = ImportedKey & { active: boolean }
 
 /** The keys of one document, found without allocating. A key that was in the set before keeps its object. */
 export class KeySet {
   readonly keys: readonly VerificationKey[]
-  readonly change: KeyChange
+  /** The difference to the set before. */
+  readonly change: { readonly added: readonly VerificationKey[], readonly removed: readonly VerificationKey[] }
   readonly #byIdentity: ReadonlyMap<string, RingKey>
   readonly #byAlgorithm = new Map<Algorithm, Candidates>()
 
   constructor (imported: readonly ImportedKey[], previous?: KeySet) {
     const before = previous === undefined ? new Map<string, RingKey>() : previous.#byIdentity
-    this.#byIdentity = new Map(imported.map(key => [key.identity, before.get(key.identity) ?? new RingKey(key)]))
+    this.#byIdentity = new Map(imported.map(key => [key.identity, before.get(key.identity) ?? { ...key, active: true }]))
     this.keys = Object.freeze([...this.#byIdentity.values()])
     this.change = {
       added: this.keys.filter(key => previous?.keys.includes(key) !== true),

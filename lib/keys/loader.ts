@@ -1,6 +1,5 @@
-import { discoverKeySetUrl, plainHosts } from './discovery.ts'
+import { discoverKeySetUrl, plainHosts, type DiscoveryOptions } from './discovery.ts'
 import { asFailure, FetchFailure } from './failure.ts'
-import type { FetchDocument } from './fetch.ts'
 import type { Algorithm, VerificationKey } from './types.ts'
 import { isSecureUrl } from './url.ts'
 
@@ -18,13 +17,9 @@ export interface KeyLoader {
   doubt (): void
 }
 
-export interface LoaderOptions {
+type LoaderOptions = Omit<DiscoveryOptions, 'signal'> & {
   readonly issuer: string
   readonly source: { readonly jwksUri: string } | 'discovery'
-  readonly timeout: number
-  readonly allowLoopback: boolean
-  readonly insecureHosts?: readonly string[]
-  readonly fetch: FetchDocument
 }
 
 /**
@@ -36,19 +31,14 @@ export class KeySetLoader implements KeyLoader {
   readonly #options: LoaderOptions
   #url: string | undefined
   #doubted = false
-  /** The URL requested last: where an attempt failed. */
   asked: string | undefined
 
   constructor (options: LoaderOptions) {
-    const { fetch } = options
-    this.#options = {
-      ...options,
-      fetch: (url, limits) => {
-        this.asked = url
-        return fetch(url, limits)
-      }
+    const fetch: LoaderOptions['fetch'] = (url, limits) => {
+      this.asked = url
+      return options.fetch(url, limits)
     }
-    if (options.source !== 'discovery') this.#url = options.source.jwksUri
+    this.#options = { ...options, fetch }
   }
 
   /** One to three requests, one after the other. Rejects with `FetchFailure`. */
@@ -61,7 +51,6 @@ export class KeySetLoader implements KeyLoader {
 
   want (): void {}
 
-  /** Has the address looked up again next time. */
   doubt (): void {
     this.#doubted = true
   }
@@ -75,20 +64,16 @@ export class KeySetLoader implements KeyLoader {
 
   /** While metadata cannot be fetched, the known address stays in use; metadata with another address replaces it. */
   async #discover (signal: AbortSignal, known: string | undefined): Promise<string> {
-    const { issuer, fetch, timeout, allowLoopback, insecureHosts = [] } = this.#options
     // Half of the time, so that the known address can still be requested within the attempt.
-    const limit = known === undefined ? timeout : timeout / 2
+    const timeout = known === undefined ? this.#options.timeout : this.#options.timeout / 2
     try {
-      const url = await discoverKeySetUrl(issuer, { fetch, timeout: limit, allowLoopback, insecureHosts, signal })
+      const url = await discoverKeySetUrl(this.#options.issuer, { ...this.#options, timeout, signal })
       this.#doubted = false
       return url
     } catch (error) {
-      if (known === undefined || contradicts(error)) throw error
+      const contradicts = ['issuer', 'metadata', 'url'].includes(asFailure(error).reason)
+      if (known === undefined || contradicts) throw error
       return known
     }
   }
-}
-
-function contradicts (error: unknown): boolean {
-  return ['issuer', 'metadata', 'url'].includes(asFailure(error).reason)
 }

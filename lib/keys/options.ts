@@ -1,13 +1,12 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { DurationSchema, milliseconds, parseDuration, type Problems } from '../config/index.ts'
 import { checkRoute } from './route.ts'
-import type { JwkSource } from './source.ts'
+import type { JwkSource } from './ring-options.ts'
 
 export const KeysOptionsSchema = Type.Object({
   /**
-   * How old a key set may get before it counts as stale. It is fetched again in the background after about 80 % of
-   * that. A shorter period makes a key that the provider removed end sooner, and asks the provider more often. 10 seconds
-   * to 24 hours.
+   * How old a key set may get before it counts as stale. It is fetched again in the background after about 80 % of that. A shorter period
+   * makes a key that the provider removed end sooner, and asks the provider more often. 10 seconds to 24 hours.
    * @default '10 minutes'
    */
   refresh: Type.Optional(DurationSchema),

@@ -1,28 +1,11 @@
 import { FetchFailure } from './failure.ts'
 import type { KeyLoader } from './loader.ts'
+import type { JwkSource } from './ring-options.ts'
 import type { Algorithm, VerificationKey } from './types.ts'
-
-interface Cache {
-  delete (key: string): unknown
-}
-
-/** An instance of `get-jwks`, or any object with its `getJwk`. */
-export interface JwkSource {
-  /** The public JWK of that `kid`; undefined, or a rejection with the code `JWK_NOT_FOUND`, when the issuer has none. */
-  getJwk (wanted: { domain: string, alg: string, kid: string }): Promise<unknown>
-  /** The caches of `get-jwks`: without them, an answer may be as old as the source likes. */
-  generateCacheKey? (alg: string, kid: string, domain: string): string
-  readonly cache?: Cache
-  readonly staleCache?: Cache
-}
 
 interface Question {
   readonly kid: string
   readonly algorithm: Algorithm
-}
-
-interface Wanted extends Question {
-  times: number
 }
 
 /** How many unknown `kid`s one attempt asks for, and how many are remembered until then. */
@@ -40,7 +23,7 @@ export class SourceLoader implements KeyLoader {
   readonly asked = undefined
   readonly #issuer: string
   readonly #source: JwkSource
-  readonly #wanted = new Map<string, Wanted>()
+  readonly #wanted = new Map<string, Question & { times: number }>()
 
   constructor (issuer: string, source: JwkSource) {
     this.#issuer = issuer
@@ -51,11 +34,8 @@ export class SourceLoader implements KeyLoader {
   want (kid: string, algorithm: Algorithm): void {
     const slot = `${algorithm} ${kid}`
     const known = this.#wanted.get(slot)
-    if (known !== undefined) known.times++
-    else {
-      if (this.#wanted.size >= MAX_WANTED) this.#dropLeastWanted()
-      this.#wanted.set(slot, { kid, algorithm, times: 1 })
-    }
+    if (known === undefined && this.#wanted.size >= MAX_WANTED) this.#dropLeastWanted()
+    this.#wanted.set(slot, { kid, algorithm, times: (known?.times ?? 0) + 1 })
   }
 
   /** The keys that the issuer has now, of those in use and those wanted. Rejects when one question has no answer. */
@@ -92,7 +72,7 @@ export class SourceLoader implements KeyLoader {
       // Any other answer is no key, and is reported as such.
       return jwk.kid === kid ? jwk : { kid }
     } catch (error) {
-      if (codeOf(error) === 'JWK_NOT_FOUND') return undefined
+      if (error instanceof Error && 'code' in error && error.code === 'JWK_NOT_FOUND') return undefined
       throw asSourceFailure(error)
     }
   }
@@ -113,10 +93,6 @@ export class SourceLoader implements KeyLoader {
 
 function questionFor ({ kid, algorithms: [algorithm] }: VerificationKey): readonly Question[] {
   return kid === undefined || algorithm === undefined ? [] : [{ kid, algorithm }]
-}
-
-function codeOf (error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
 }
 
 /** `fetch` hides the network's error in `cause`. */

@@ -2,17 +2,12 @@
 const LONGEST_RETRY = 300_000
 const LONGEST_RETRY_WITHOUT_KEYS = 60_000
 
-/**
- * When to refresh after a success: 75 to 85 % of the period, so that a set is renewed before it counts as stale, and
- * the processes of a deployment that started together do not stay together.
- *
- * @param random from 0 to 1
- */
+/** 75 to 85 % of the period: before the set counts as stale, and not together with processes that started together. `random` is 0 to 1. */
 export function refreshDelay (refresh: number, random: number): number {
   return Math.round(refresh * (0.75 + random / 10))
 }
 
-export interface RetrySituation {
+interface RetrySituation {
   readonly cooldown: number
   readonly refresh: number
   /** Failures since the last success, this one included. */
@@ -22,10 +17,8 @@ export interface RetrySituation {
 }
 
 /**
- * When to try again after a failure: the cooldown, doubled with each failure, up to five minutes, or to the refresh
- * period where that is shorter; spread by 10 % in both directions, but never less than the cooldown. Without any keys one minute is the
- * limit, because
- * the server is not ready before and no request may come that could ask.
+ * When to try again after a failure: the cooldown, doubled with each failure, up to `LONGEST_RETRY` or `refresh`; spread by 10 % in both
+ * directions, but never less than the cooldown. Without keys the limit is lower: the server is not ready, so no request may come and ask.
  */
 export function retryDelay ({ cooldown, refresh, failures, usable }: RetrySituation, random: number): number {
   const longest = usable ? Math.min(LONGEST_RETRY, refresh) : LONGEST_RETRY_WITHOUT_KEYS

@@ -19,9 +19,8 @@ export interface KeySource {
   /** Keys known now, without any I/O: empty when no key fits, undefined when there is no usable set at all. */
   peek (kid: string | undefined, algorithm: Algorithm): readonly VerificationKey[] | undefined
   /**
-   * Asks the issuer, if it was not asked within the cooldown, and answers as `peek` does then: empty when the key is
-   * not known, or a new one is not available. Call it when `peek` did not help; it may wait for `timeout`.
-   * Rejects with `KeysUnavailable`.
+   * Asks the issuer, if it was not asked within the cooldown, and answers as `peek` does then: empty when the key is not known, or a new
+   * one is not available. Call it when `peek` did not help; it may wait for `timeout`. Rejects with `KeysUnavailable`.
    */
   find (kid: string | undefined, algorithm: Algorithm): Promise<readonly VerificationKey[]>
 }

@@ -2,9 +2,6 @@ import type { Problems } from '../config/index.ts'
 
 const ipv4Loopback = /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/
 
-/** What is wrong with an address; undefined when nothing is. */
-export type UrlFault = 'syntax' | 'scheme' | 'insecure' | 'credentials' | 'query'
-
 /** Which hosts may be asked over http: this machine, and those that the configuration names. */
 export interface PlainHosts {
   readonly loopback: boolean
@@ -15,34 +12,31 @@ export interface PlainHosts {
 type Plain = boolean | PlainHosts
 
 /**
- * True for an https URL, and for an http one whose host may be asked so.
- * URLs that carry credentials are never secure: they end in logs.
+ * True for an https URL, and for an http one whose host may be asked so. URLs that carry credentials are never secure: they end in logs.
  */
 export function isSecureUrl (url: string, plain: Plain): boolean {
   return urlFault(url, plain) === undefined
 }
 
 /** As {@link isSecureUrl}, with the reason. */
-export function urlFault (url: string, plain: Plain): UrlFault | undefined {
-  const parsed = parse(url)
-  if (parsed === undefined) return 'syntax'
+function urlFault (url: string, plain: Plain): UrlFault | undefined {
+  // Not `URL.parse`: that came with Node 22.1.
+  if (!URL.canParse(url)) return 'syntax'
+  const parsed = new URL(url)
   if (parsed.protocol !== 'https:' && parsed.protocol !== 'http:') return 'scheme'
   if (parsed.username !== '' || parsed.password !== '') return 'credentials'
   return parsed.protocol === 'https:' || isPlainHost(parsed.hostname, plain) ? undefined : 'insecure'
 }
 
+/** The host of a parsed URL: `URL` has brought other spellings of an address (`127.1`, `0x7f000001`) into this form. */
 function isPlainHost (hostname: string, plain: Plain): boolean {
   const { loopback, names } = hostsOf(plain)
-  return (loopback && isLoopback(hostname)) || names.some(name => name.toLowerCase() === hostname)
+  const isLoopback = hostname === 'localhost' || hostname === '[::1]' || ipv4Loopback.test(hostname)
+  return (loopback && isLoopback) || names.some(name => name.toLowerCase() === hostname)
 }
 
 function hostsOf (plain: Plain): PlainHosts {
   return typeof plain === 'boolean' ? { loopback: plain, names: [] } : plain
-}
-
-/** As {@link urlFault}; an issuer identifier has neither query nor fragment besides (RFC 8414 §2). */
-export function issuerFault (issuer: string, plain: Plain): UrlFault | undefined {
-  return urlFault(issuer, plain) ?? (/[?#]/.test(issuer) ? 'query' : undefined)
 }
 
 /**
@@ -50,7 +44,7 @@ export function issuerFault (issuer: string, plain: Plain): UrlFault | undefined
  * Issuers are compared as exact strings everywhere: `https://a.example` and `https://a.example/` are two issuers.
  */
 export function checkIssuerUrl (issuer: string, plain: Plain, path: string, problems: Problems): void {
-  report(issuerFault(issuer, plain), plain, path, problems,
+  report(urlFault(issuer, plain) ?? (/[?#]/.test(issuer) ? 'query' : undefined), plain, path, problems,
     ' If that is the `iss` of the tokens, give `jwksUri` or `jwks` beside it: nothing is fetched from the issuer then.')
 }
 
@@ -73,31 +67,23 @@ export function checkKeySetUrl (url: string, plain: Plain, path: string, problem
 function report (fault: UrlFault | undefined, plain: Plain, path: string, problems: Problems, otherwise = ''): void {
   if (fault === undefined) return
   const [why, fix] = explanations[fault]
-  const code = fault === 'insecure' ? 'SECURE_API_URL_INSECURE' : 'SECURE_API_URL_INVALID'
+  if (fault !== 'insecure') return problems.add('SECURE_API_URL_INVALID', path, why, `${fix}${otherwise}`)
   const inDevelopment = hostsOf(plain).loopback
     ? ' In development `keys.insecureHosts` names hosts that may be asked over http.'
     : ' When `environment` is development, loopback addresses and those in `keys.insecureHosts` may use http.'
-  problems.add(code, path, why, `${fix}${fault === 'insecure' ? inDevelopment : ''}${otherwise}`)
+  problems.add('SECURE_API_URL_INSECURE', path, why, `${fix}${inDevelopment}${otherwise}`)
 }
 
-const explanations: Readonly<Record<UrlFault, readonly [why: string, fix: string]>> = {
+type UrlFault = keyof typeof explanations
+
+const explanations = {
   syntax: ['this is not an absolute URL', 'Write it in full: https://login.example.com.'],
   scheme: ['only https addresses can be asked for keys', 'Write an https address.'],
   insecure: ['keys fetched over http can be replaced on the way, and with them every token', 'Use https.'],
   credentials: ['a URL with credentials in it ends in logs', 'Remove what stands before the @.'],
   query: ['an issuer identifier has no query and no fragment (RFC 8414 §2)',
     'Copy `iss` from a token, or `issuer` from the provider\'s metadata.']
-}
-
-/** The host of a parsed URL: `URL` has brought other spellings of an address (`127.1`, `0x7f000001`) into this form. */
-function isLoopback (hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || ipv4Loopback.test(hostname)
-}
-
-/** Not `URL.parse`: that came with Node 22.1. */
-function parse (url: string): URL | undefined {
-  return URL.canParse(url) ? new URL(url) : undefined
-}
+} as const
 
 /** For logs: without user and password, and without the query, as a redirect to a login page carries state in it. */
 export function withoutSecrets (url: string): string {

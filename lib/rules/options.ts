@@ -52,10 +52,7 @@ export const RouteRuleSchema = Type.Object({
   authenticated: Type.Optional(Type.Literal(true)),
   /** No authentication; rate limits still apply. Not together with a rule. */
   public: Type.Optional(Type.Literal(true)),
-  /**
-   * With `public`: a token, if sent, is verified and fills `request.auth`; a bad one is answered 401. Without a token the
-   * caller is anonymous.
-   */
+  /** With `public`: a token, if sent, is verified and fills `request.auth`; a bad one is 401. Without one the caller is anonymous. */
   authentication: Type.Optional(Type.Literal('optional')),
   /** Overrides `authorization.phase` for this route. */
   authorization: Type.Optional(Type.Object({
@@ -65,7 +62,6 @@ export const RouteRuleSchema = Type.Object({
 export type RouteRule = Static<typeof RouteRuleSchema>
 
 const ofOtherControls = Type.Optional(Type.Unsafe({}))
-
 /** Route options by path: a rule, and the options of other controls, which check them with the route. */
 export const PathOptionsSchema = Type.Object({
   ...RouteRuleSchema.properties,
@@ -77,13 +73,8 @@ export const PathOptionsSchema = Type.Object({
 
 export const AuthorizationOptionsSchema = Type.Object({
   /** Named policies for `config.policy`, `app.requirePolicy` and `request.authorize`: rules, or functions of the request. */
-  policies: Type.Optional(Type.Record(Type.String(), Type.Union([
-    RuleSchema, Type.Unsafe<PolicyFunction>(Type.Function([], Type.Any()))
-  ]))),
-  /**
-   * What happens on a route without a rule: refuse everyone, or let every authenticated caller in.
-   * @default 'deny'
-   */
+  policies: Type.Optional(Type.Record(Type.String(), Type.Union([RuleSchema, Type.Unsafe<PolicyFunction>(Type.Function([], Type.Any()))]))),
+  /** What happens on a route without a rule: refuse everyone, or let every authenticated caller in. @default 'deny' */
   default: Type.Optional(Type.Union([Type.Literal('deny'), Type.Literal('authenticated')])),
   /**
    * When rules that need only claims are checked. `'onRequest'` refuses before the body is read; policy functions

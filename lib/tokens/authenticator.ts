@@ -23,13 +23,10 @@ export interface Verified {
 }
 
 /** The token is bad. */
-export interface Failed {
-  readonly kind: 'failed'
-  readonly code: TokenFailureCode | 'SECURE_API_CREDENTIAL_AMBIGUOUS'
-}
+interface Failed { readonly kind: 'failed', readonly code: TokenFailureCode | 'SECURE_API_CREDENTIAL_AMBIGUOUS' }
 
 /** The token cannot be verified now. */
-export interface Unavailable {
+interface Unavailable {
   readonly kind: 'unavailable'
   readonly code: Extract<AnswerCode, 'SECURE_API_KEYS_UNAVAILABLE' | 'SECURE_API_REVOCATION_UNAVAILABLE'>
   /** In milliseconds. */
@@ -39,38 +36,30 @@ export interface Unavailable {
 }
 
 /** A token that is not in the cache, with the digest by which it was looked up there. */
-export interface UnknownToken {
-  readonly kind: 'unknown'
-  readonly token: string
-  readonly digest?: string
-}
+export interface UnknownToken { readonly kind: 'unknown', readonly token: string, readonly digest?: string }
 
 /** An issuer whose tokens are accepted, and where its keys are. */
-export interface TrustedIssuer {
-  readonly rules: IssuerRules
-  readonly keys: KeySource
-}
+export interface TrustedIssuer { readonly rules: IssuerRules, readonly keys: KeySource }
 
 export interface TokenAuthenticatorOptions {
   /** Each exact `iss` once. The keys of one issuer are never asked about tokens of another. */
   readonly issuers: readonly TrustedIssuer[]
   /** @default 10,000 tokens and 64 MiB */
-  readonly cache?: Partial<TokenCacheLimits> | false
+  readonly cache?: Partial<TokenCacheLimits> | false | undefined
   /** @default none; the time limit is 1 second, and a failure denies */
-  readonly revocation?: Partial<RevocationCheckOptions> & Pick<RevocationCheckOptions, 'isRevoked'>
+  readonly revocation?: RevocationCheckOptions | undefined
   /** Called once for each configured claim that yielded nothing in `after` verified tokens. @default nobody */
   readonly claims?: { readonly after: number, readonly onUnmatched: (unmatched: UnmatchedClaim) => void }
   /** In bytes. @default 8192 */
-  readonly maxTokenBytes?: number
+  readonly maxTokenBytes?: number | undefined
   /** Milliseconds since the epoch. @default Date.now */
-  readonly now?: () => number
+  readonly now?: (() => number) | undefined
 }
 
 /** An object that lives as long as a connection, such as its socket. */
 export interface Connection { [last: symbol]: { token: string, slot: Slot<Verified> } | undefined }
 
 const defaultLimits: TokenCacheLimits = { max: 10_000, maxBytes: 64 * 1024 * 1024 }
-const REVOCATION_TIMEOUT = 1000
 /** When to ask again after a failure that does not say so itself, in milliseconds. */
 const RETRY_AFTER = 1000
 
@@ -105,7 +94,7 @@ export class TokenAuthenticator {
     this.#gate = createGate(rules, maxTokenBytes)
     this.#sources = new Map(issuers.map(entry => [entry.rules, entry.keys]))
     this.#cache = cache === false ? undefined : new TokenCache({ ...defaultLimits, ...cache })
-    this.#revocation = revocation && createRevocationCheck({ timeout: REVOCATION_TIMEOUT, onFailure: 'deny', ...revocation })
+    this.#revocation = revocation && createRevocationCheck(revocation)
     this.#watch = claims && new ClaimWatch(claims.after, claims.onUnmatched)
     this.#now = now
   }

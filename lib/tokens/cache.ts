@@ -32,10 +32,9 @@ const NEWCOMERS = 0.1
 const MAX_SPARED = 32
 
 /**
- * The identity of a token: SHA-256 of its text. The gate admits only one spelling of a token, so another text is another
- * token. (Anyone can turn an ECDSA signature (r, s) into (r, n − s), which is valid too; issuers emit both forms, so
- * neither can be refused. Such a twin is verified and cached separately, but has the same claims. That is why revocation
- * goes by `jti`, `sid` and `sub`, never by text.)
+ * The identity of a token: SHA-256 of its text. The gate admits only one spelling of a token, so another text is another token. (Anyone can
+ * turn an ECDSA signature (r, s) into (r, n − s), which is valid too; issuers emit both forms, so neither can be refused. Such a twin is
+ * verified and cached separately, but has the same claims. That is why revocation goes by `jti`, `sid` and `sub`, never by text.)
  */
 export function tokenDigest (token: string): string {
   return hash('sha256', token, 'base64url')

@@ -39,11 +39,6 @@ export function textClaim (claims: UncheckedClaims, name: string): string | unde
   return typeof value === 'string' ? value : undefined
 }
 
-/** The claims of a token that passed the gate. The one place where unchecked becomes checked. */
-export function checkedClaims (claims: UncheckedClaims): AccessTokenClaims {
-  return claims as AccessTokenClaims
-}
-
 /** `'a.b'` as names. A string with a slash or of the form `urn:…` is one name, since the dots of a host are not a path. */
 export function parseClaimPath (path: string | readonly string[]): ClaimPath {
   if (typeof path !== 'string') return path

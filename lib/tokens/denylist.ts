@@ -27,9 +27,7 @@ export interface DenylistOptions {
 
 /** What is revoked: one token, all tokens of one session, or all that a subject was given so far. */
 export type Revocation = (
-  | { readonly jti: string }
-  | { readonly sid: string }
-  | {
+  { readonly jti: string } | { readonly sid: string } | {
     readonly sub: string
     /**
      * Milliseconds since the epoch, or a date, taken exactly. `iat` has whole seconds: tokens of the same second stay
@@ -73,8 +71,7 @@ export interface Denylist {
   readonly size: number
 }
 
-type Kind = 'jti' | 'sid' | 'sub'
-const kinds: readonly Kind[] = ['jti', 'sid', 'sub']
+const kinds = ['jti', 'sid', 'sub'] as const
 
 /** Tokens live on after `exp` for the clock tolerance, which is 5 minutes at most; entries do too. */
 const GRACE = 300_000
@@ -184,9 +181,7 @@ class StoredDenylist implements Denylist {
 
   #prune (): void {
     const now = this.#now()
-    for (const [name, { until }] of this.#entries) {
-      if (until <= now) this.#entries.delete(name)
-    }
+    for (const [name, { until }] of this.#entries) if (until <= now) this.#entries.delete(name)
   }
 
   #isListed (name: string, token: AccessTokenClaims): boolean {
@@ -227,6 +222,6 @@ function namesOf (token: AccessTokenClaims): string[] {
   })
 }
 
-function nameOf (kind: Kind, issuer: string, value: string): string {
+function nameOf (kind: typeof kinds[number], issuer: string, value: string): string {
   return JSON.stringify([kind, issuer, value])
 }

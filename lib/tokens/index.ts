@@ -2,17 +2,11 @@ export {
   TokenAuthenticator,
   type Connection, type TokenAuthenticatorOptions, type TrustedIssuer, type UnknownToken, type Verification, type Verified
 } from './authenticator.ts'
-export type { TokenCacheLimits } from './cache.ts'
 export type { UnmatchedClaim } from './claim-watch.ts'
 export type { AccessTokenClaims } from './claims.ts'
-export {
-  createDenylist, DenylistFull, DenylistLocalOnly, type Denylist, type DenylistOptions, type DenylistRedis, type Revocation
-} from './denylist.ts'
+export { createDenylist, DenylistFull, type Denylist, type DenylistRedis, type Revocation } from './denylist.ts'
 export { createGate, readHeader, readPayload, splitCompact } from './gate.ts'
-export {
-  IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema,
-  type IssuerOptions, type RevocationOptions, type TokenCacheOptions, type TokenForm
-} from './options.ts'
+export { IssuerOptionsSchema, type IssuerOptions, type TokenForm } from './options.ts'
 export { ownLifetime, readOwnKey, type OwnKey, type OwnTokensOptions } from './own.ts'
 export { presets, type Preset, type PresetName } from './presets.ts'
 export { checkSigned } from './principal.ts'

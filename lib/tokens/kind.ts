@@ -2,10 +2,8 @@ import { claimAt, type UncheckedClaims } from './claims.ts'
 import type { IssuerRules } from './rules.ts'
 
 /**
- * Whether a token says that it is an access token (RFC 9068 §4, RFC 8725 §3.11): by the type in its header, or by the
- * claim in which its issuer writes the kind. Without either, it must not look like a token of another kind.
- *
- * @param typ lower case, without `application/`
+ * Whether a token says that it is an access token (RFC 9068 §4, RFC 8725 §3.11): by the type in its header, or by the claim in which its
+ * issuer writes the kind. Without either, it must not look like a token of another kind. `typ` is lower case, without `application/`.
  */
 export function isAccessToken (typ: string | undefined, claims: UncheckedClaims, rules: IssuerRules): boolean {
   if (rules.tokenUse !== undefined && !isUse(claims, rules.tokenUse)) return false
@@ -21,9 +19,8 @@ function isUse (claims: UncheckedClaims, { claim, accepted }: NonNullable<Issuer
 }
 
 /**
- * Marks of signed tokens that are not access tokens: ID tokens (OpenID Connect Core §2, §3.3.2.11; FAPI `s_hash`),
- * logout and security event tokens (RFC 8417 §2.2). Any issuer may also name another kind in a claim, as Cognito and
- * Keycloak do.
+ * Marks of signed tokens that are not access tokens: ID tokens (OpenID Connect Core §2, §3.3.2.11; FAPI `s_hash`), logout and security
+ * event tokens (RFC 8417 §2.2). Any issuer may also name another kind in a claim, as Cognito and Keycloak do.
  */
 function isOtherKind (claims: UncheckedClaims, rules: IssuerRules): boolean {
   if (foreignMarks.some(name => Object.hasOwn(claims, name)) || !mayCarryNonce(claims, rules)) return true

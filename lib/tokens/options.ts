@@ -28,15 +28,13 @@ export type TokenForm = Static<typeof TokenFormSchema>
 
 export const IssuerOptionsSchema = Type.Object({
   /**
-   * The exact `iss` of the tokens; a slash at the end counts. With `jwksUri` or `jwks` it may be any text, otherwise it
-   * is the https address where the provider's metadata is found. For Entra ID it may hold `{tenantid}`, with `tenants`
-   * listing those that may call.
+   * The exact `iss` of the tokens; a slash at the end counts. With `jwksUri` or `jwks` it may be any text, otherwise it is the https
+   * address where the provider's metadata is found. For Entra ID it may hold `{tenantid}`, with `tenants` listing those that may call.
    */
   issuer: Type.String(),
   /**
-   * Who the tokens are for: this API's name at the provider, one or several. A token whose `aud` holds none of them is
-   * refused. Required, since a token for any other API of the same provider would be accepted without. With the preset
-   * `cognito` these are app client ids.
+   * Who the tokens are for: this API's name at the provider, one or several. A token whose `aud` holds none of them is refused. Required,
+   * since a token for any other API of the same provider would be accepted without. With the preset `cognito` these are app client ids.
    */
   audience: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })]),
   /**
@@ -45,9 +43,8 @@ export const IssuerOptionsSchema = Type.Object({
    */
   preset: Type.Optional(literals(presetNames)),
   /**
-   * The claim that is compared with `audience`, for a provider whose tokens have no `aud`: `'client_id'`, `'azp'`. With
-   * `'iss'` every token of the issuer is accepted: only where each application has an issuer of its own, which
-   * `audience` then repeats.
+   * The claim that is compared with `audience`, for a provider whose tokens have no `aud`: `'client_id'`, `'azp'`. With `'iss'` every token
+   * of the issuer is accepted: only where each application has an issuer of its own, which `audience` then repeats.
    * @default that of the preset, else `aud`
    */
   audienceClaim: Type.Optional(Type.String()),
@@ -55,10 +52,7 @@ export const IssuerOptionsSchema = Type.Object({
   tokens: Type.Optional(TokenFormSchema),
   /** The tenant ids that stand for `{tenantid}` in `issuer`. Needed with it: every Entra ID customer can get tokens otherwise. */
   tenants: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
-  /**
-   * The address of the key set, for a provider without metadata.
-   * @default discovery
-   */
+  /** The address of the key set, for a provider without metadata. @default discovery */
   jwksUri: Type.Optional(Type.String()),
   /** The key set itself, public keys only. It never changes, so that no key can be withdrawn without a restart. */
   jwks: Type.Optional(Type.Unsafe<object>({})),
@@ -80,10 +74,7 @@ export const IssuerOptionsSchema = Type.Object({
    * @default 'any', as most providers do not keep to RFC 9068 yet
    */
   profile: Type.Optional(literals(['at+jwt', 'any'])),
-  /**
-   * Claims that hold scopes, as a list or separated by spaces. Several add up.
-   * @default those of the preset, else `scope` and `scp`
-   */
+  /** Claims that hold scopes, as a list or separated by spaces. Several add up. @default those of the preset, else `scope` and `scp` */
   scopeClaims: Type.Optional(Type.Array(ClaimPathSchema)),
   /**
    * Claims that hold roles: a list, one as text, an object whose keys are the roles, or `true` for a role of the claim's
@@ -92,15 +83,11 @@ export const IssuerOptionsSchema = Type.Object({
    */
   roleClaims: Type.Optional(Type.Array(ClaimPathSchema)),
   /**
-   * How far clocks may differ. Tokens live that much longer; without any, tokens fail that were issued a moment ago.
-   * At most 5 minutes.
+   * How far clocks may differ. Tokens live that much longer; without any, tokens fail that were issued a moment ago. At most 5 minutes.
    * @default '60 seconds'
    */
   clockTolerance: Type.Optional(DurationSchema),
-  /**
-   * The greatest age of a token by `iat`, which it must have then, whatever its `exp` says. At least a minute.
-   * @default no limit
-   */
+  /** The greatest age of a token by `iat`, which it must have then, whatever its `exp` says. At least a minute. @default no limit */
   maxTokenAge: Type.Optional(DurationSchema),
   /** When keys are fetched, and for how long they hold without. */
   keys: Type.Optional(KeysOptionsSchema)
@@ -121,20 +108,14 @@ export const TokenCacheOptionsSchema = Type.Object({
    * @default 10_000
    */
   max: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
-  /**
-   * About how many bytes of memory they may take.
-   * @default 67_108_864 (64 MiB)
-   */
+  /** About how many bytes of memory they may take. @default 67_108_864 (64 MiB) */
   maxBytes: Type.Optional(Type.Integer({ minimum: 65_536 }))
 }, { additionalProperties: false })
 
 export type TokenCacheOptions = Static<typeof TokenCacheOptionsSchema>
 
 export const RevocationOptionsSchema = Type.Object({
-  /**
-   * How long `isRevoked` may take.
-   * @default '1 second'
-   */
+  /** How long `isRevoked` may take. @default '1 second' */
   timeout: Type.Optional(DurationSchema),
   /**
    * What happens when it fails or takes too long: `'deny'` answers 503, `'allow'` lets the token pass unchecked, so

@@ -22,10 +22,7 @@ export const OwnTokensSchema = Type.Object({
    * @default '15 minutes'
    */
   expiresIn: Type.Optional(DurationSchema),
-  /**
-   * Claims that hold scopes, as a list or separated by spaces. Several add up.
-   * @default `scope` and `scp`
-   */
+  /** Claims that hold scopes, as a list or separated by spaces. Several add up. @default `scope` and `scp` */
   scopeClaims: IssuerOptionsSchema.properties.scopeClaims,
   /**
    * Claims that hold roles: a list, or one as text. `{audience}` in a path stands for the audience. Several add up.
@@ -71,33 +68,30 @@ export function readOwnKey (pem: string): OwnKey | undefined {
 }
 
 export function validateOwnTokens (options: OwnTokensOptions, path: string, problems: Problems): void {
+  const { expiresIn = SHORTEST, privateKey } = options
   checkClaimPaths(options, path, problems)
-  checkLifetime(options, path, problems)
-  checkPrivateKey(options, path, problems)
-}
-
-function checkLifetime ({ expiresIn = SHORTEST }: OwnTokensOptions, path: string, problems: Problems): void {
   const ms = typeof expiresIn === 'string' || typeof expiresIn === 'number' ? parseDuration(expiresIn) : undefined
-  if (ms === undefined || (ms >= SHORTEST && ms <= LONGEST)) return
-  problems.add('SECURE_API_OPTION_RANGE', `${path}.expiresIn`,
-    `access tokens do not live ${ms} milliseconds`, "Give 1 second to 30 days, with a unit: '15 minutes'.")
+  if (ms !== undefined && (ms < SHORTEST || ms > LONGEST)) {
+    problems.add('SECURE_API_OPTION_RANGE', `${path}.expiresIn`,
+      `access tokens do not live ${ms} milliseconds`, "Give 1 second to 30 days, with a unit: '15 minutes'.")
+  }
+  if (typeof privateKey === 'string') checkPrivateKey(readOwnKey(privateKey), `${path}.privateKey`, problems)
 }
 
-function checkPrivateKey ({ privateKey }: OwnTokensOptions, path: string, problems: Problems): void {
-  if (typeof privateKey !== 'string') return
-  const key = readOwnKey(privateKey)
-  const place = key && publishedIn(createPublicKey(key.publicPem))
+function checkPrivateKey (key: OwnKey | undefined, path: string, problems: Problems): void {
+  if (key === undefined) {
+    return problems.add('SECURE_API_OPTION_VALUE', path, 'this is not a private key that can sign tokens',
+      'Give the PEM of an RSA key of 2048 bits or more, of P-256 or P-384, or of Ed25519, without a passphrase.')
+  }
+  const fix = 'Make one: openssl genpkey -algorithm ed25519'
+  const publicKey = createPublicKey(key.publicPem)
+  const place = publishedIn(publicKey)
   if (place !== undefined) {
-    problems.add('SECURE_API_KEY_PUBLISHED', `${path}.privateKey`,
-      `this key is printed in ${place}, and anyone can make your tokens with it`, 'Make one: openssl genpkey -algorithm ed25519')
+    problems.add('SECURE_API_KEY_PUBLISHED', path, `this key is printed in ${place}, and anyone can make your tokens with it`, fix)
   }
-  if (key !== undefined && key.publicJwk.kty === 'RSA' && hasRocaFingerprint(createPublicKey(key.publicPem))) {
-    problems.add('SECURE_API_OPTION_VALUE', `${path}.privateKey`,
-      'anyone can compute this key from its public half (CVE-2017-15361)', 'Make one: openssl genpkey -algorithm ed25519')
+  if (key.publicJwk.kty === 'RSA' && hasRocaFingerprint(publicKey)) {
+    problems.add('SECURE_API_OPTION_VALUE', path, 'anyone can compute this key from its public half (CVE-2017-15361)', fix)
   }
-  if (key !== undefined) return
-  problems.add('SECURE_API_OPTION_VALUE', `${path}.privateKey`, 'this is not a private key that can sign tokens',
-    'Give the PEM of an RSA key of 2048 bits or more, of P-256 or P-384, or of Ed25519, without a passphrase.')
 }
 
 function parse (pem: string): KeyObject | undefined {

@@ -12,8 +12,8 @@ export interface Preset {
   readonly scopeClaims: readonly ClaimPath[]
   /** `{audience}` stands for each configured audience. */
   readonly roleClaims: readonly ClaimPath[]
-  /** The claim that is matched against `audience`. */
-  readonly audienceClaim: string
+  /** The claim that is matched against `audience`. @default 'aud' */
+  readonly audienceClaim?: string
   /** A claim by which the provider says what kind of token this is. */
   readonly tokenUse?: TokenUse
   /** True for a token that an application got for itself (RFC 6749 §4.4), false for one that stands for a user. */
@@ -50,7 +50,6 @@ export const presets = {
     algorithms: ['RS256'],
     scopeClaims: [['scp']],
     roleClaims: [['roles']],
-    audienceClaim: 'aud',
     /** `idtyp` is optional in configuration; application tokens never have `scp`. */
     isService: claims => claims.idtyp === 'app' || (claims.idtyp === undefined && claims.scp === undefined)
   },
@@ -65,7 +64,6 @@ export const presets = {
     algorithms: ['RS256', 'RS512', 'PS256'],
     scopeClaims: [['scope']],
     roleClaims: [['permissions']],
-    audienceClaim: 'aud',
     isService: claims => claims.gty === 'client-credentials' || text(claims, 'sub')?.endsWith('@clients') === true
   },
   /**
@@ -79,7 +77,6 @@ export const presets = {
     algorithms: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
     scopeClaims: [['scope']],
     roleClaims: [['realm_access', 'roles'], ['resource_access', '{audience}', 'roles']],
-    audienceClaim: 'aud',
     tokenUse: { claim: 'typ', accepted: ['Bearer'], required: true },
     /** The account of a client has no session, and bears the client's name. */
     isService: claims => claims.sid === undefined && claims.session_state === undefined &&
@@ -93,7 +90,6 @@ export const presets = {
     algorithms: ['RS256'],
     scopeClaims: [['scp']],
     roleClaims: [['groups']],
-    audienceClaim: 'aud',
     isService: claims => claims.uid === undefined && isClientItself(claims)
   },
   /** Amazon Cognito user pools. Access tokens have no `aud`: `audience` lists the app client ids that may call. */
@@ -109,9 +105,8 @@ export const presets = {
     isService: isClientItself
   },
   /**
-   * Google. Its access tokens are opaque; what a service can verify are the ID tokens that Google signs for calls
-   * between services, whose `aud` is the address of the service. Those of a sign-in carry `at_hash` or `nonce` and
-   * are refused, as everywhere.
+   * Google. Its access tokens are opaque; what a service can verify are the ID tokens that Google signs for calls between services, whose
+   * `aud` is the address of the service. Those of a sign-in carry `at_hash` or `nonce` and are refused, as everywhere.
    */
   google: {
     documentation: 'https://cloud.google.com/run/docs/authenticating/service-to-service',
@@ -120,7 +115,6 @@ export const presets = {
     algorithms: ['RS256'],
     scopeClaims: [],
     roleClaims: [],
-    audienceClaim: 'aud',
     isService: claims => claims.email_verified === true && text(claims, 'email')?.endsWith('.gserviceaccount.com') === true
   }
 } as const satisfies Record<string, Preset>

@@ -1,6 +1,6 @@
 import { deepFreeze, immutableSet, type Principal } from '../credentials/index.ts'
 import type { TokenFailureCode } from '../http/index.ts'
-import { checkedClaims, claimAt, textClaim, type AccessTokenClaims, type ClaimPath, type UncheckedClaims } from './claims.ts'
+import { claimAt, textClaim, type AccessTokenClaims, type ClaimPath, type UncheckedClaims } from './claims.ts'
 import { isFilled, type Candidate } from './gate.ts'
 import type { IssuerRules } from './rules.ts'
 
@@ -19,12 +19,13 @@ const clientClaims = ['client_id', 'azp', 'cid', 'appid'] as const
 
 /** Who a verified token stands for. Frozen, claims included, so that requests can share it. */
 export function buildPrincipal (unchecked: UncheckedClaims, rules: IssuerRules): Principal<AccessTokenClaims> {
-  const claims = checkedClaims(unchecked)
+  // The gate has checked them: the one place where unchecked becomes checked.
+  const claims = unchecked as AccessTokenClaims
   const tenant = rules.tenant ?? textClaim(claims, 'tid')
   return Object.freeze({
     kind: rules.isService(claims) ? 'service' : 'user',
     subject: claims.sub,
-    client: firstText(claims, clientClaims),
+    client: clientClaims.map(name => textClaim(claims, name)).find(isName),
     issuer: claims.iss,
     ...(tenant === undefined ? undefined : { tenant }),
     scopes: immutableSet(rules.scopeClaims.flatMap(path => scopesAt(claims, path))),
@@ -32,14 +33,6 @@ export function buildPrincipal (unchecked: UncheckedClaims, rules: IssuerRules):
     claims: deepFreeze(claims),
     expiresAt: claims.exp * 1000
   })
-}
-
-function firstText (claims: AccessTokenClaims, names: readonly string[]): string | undefined {
-  for (const name of names) {
-    const value = textClaim(claims, name)
-    if (value !== undefined && value !== '') return value
-  }
-  return undefined
 }
 
 /** RFC 6749 §3.3: scopes are separated by spaces. Members of a list that are not strings are ignored. */

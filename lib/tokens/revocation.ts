@@ -9,9 +9,10 @@ export type RevocationAnswer = 'good' | 'revoked' | { readonly unknown: unknown 
 
 export interface RevocationCheckOptions {
   readonly isRevoked: IsRevoked
-  /** Milliseconds. */
-  readonly timeout: number
-  readonly onFailure: 'deny' | 'allow'
+  /** In milliseconds. @default 1000 */
+  readonly timeout?: number | undefined
+  /** @default 'deny' */
+  readonly onFailure?: 'deny' | 'allow' | undefined
 }
 
 export type RevocationCheck = (token: AccessTokenClaims) => RevocationAnswer | Promise<RevocationAnswer>
@@ -21,15 +22,14 @@ export type RevocationCheck = (token: AccessTokenClaims) => RevocationAnswer | P
  * `timeout`. A function that answers at once is answered at once, without a promise. Only `false` is a no: an
  * `undefined` from a forgotten `return` must not bring back every revoked token, whatever `onFailure` says.
  */
-export function createRevocationCheck ({ isRevoked, timeout, onFailure }: RevocationCheckOptions): RevocationCheck {
+export function createRevocationCheck ({ isRevoked, timeout = 1000, onFailure = 'deny' }: RevocationCheckOptions): RevocationCheck {
   const failed = (cause: unknown): RevocationAnswer => onFailure === 'allow' ? 'good' : { unknown: cause }
   return token => {
     try {
       const answer: unknown = isRevoked(token)
-      return isThenable(answer)
-        ? withDeadline(answer,
-          { ms: timeout, late: () => new Error(`isRevoked did not answer within ${timeout} ms`) }).then(read, failed)
-        : read(answer)
+      if (!isThenable(answer)) return read(answer)
+      const late = () => new Error(`isRevoked did not answer within ${timeout} ms`)
+      return withDeadline(answer, { ms: timeout, late }).then(read, failed)
     } catch (error) {
       return failed(error)
     }

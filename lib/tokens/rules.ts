@@ -36,7 +36,7 @@ export interface StatedClaim {
   readonly paths: readonly ClaimPath[]
 }
 
-/** The placeholder in the issuers of Entra ID, as its metadata writes it. */
+/** In issuers of Entra ID, as its metadata writes it. */
 export const TENANT = '{tenantid}'
 
 /** The `iss` of tokens for development. Nobody can own a name under `.invalid` (RFC 2606 §2, RFC 6761 §6.4). */
@@ -49,13 +49,7 @@ export function isDevelopmentIssuer (issuer: string): boolean {
 
 type Defaults = Omit<Preset, 'documentation' | 'issuerForm' | 'issuerHint'>
 
-const generic: Defaults = {
-  algorithms,
-  scopeClaims: [['scope'], ['scp']],
-  roleClaims: [['roles']],
-  audienceClaim: 'aud',
-  isService: isClientItself
-}
+const generic: Defaults = { algorithms, scopeClaims: [['scope'], ['scp']], roleClaims: [['roles']], isService: isClientItself }
 
 const guid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
 
@@ -64,10 +58,7 @@ export function tenantsOf ({ tenants = [] }: Pick<IssuerOptions, 'tenants'>): st
   return [...new Set(tenants.map(tenant => guid.test(tenant) ? tenant.toLowerCase() : tenant))]
 }
 
-/**
- * The rules of a validated entry of `issuers`: one set for each exact issuer, so that at run time a tenant template is
- * a list of names, not a pattern.
- */
+/** The rules of a validated entry: one set for each exact issuer, so that at run time a template is a list of names, not a pattern. */
 export function compileIssuer (options: IssuerOptions): IssuerRules[] {
   const stated = statedClaims(options)
   if (!options.issuer.includes(TENANT)) return [compileExact(options, options.issuer, undefined, stated)]
@@ -101,7 +92,7 @@ function compileExact (options: IssuerOptions, issuer: string, tenant: string | 
     issuer,
     tenant,
     audience: new Set(audiences),
-    audienceClaim: options.audienceClaim ?? defaults.audienceClaim,
+    audienceClaim: options.audienceClaim ?? defaults.audienceClaim ?? 'aud',
     nonce: options.tokens?.nonce ?? 'with-scope',
     algorithms: options.algorithms ?? defaults.algorithms,
     profile,

@@ -73,8 +73,12 @@ export function validateAuthentication (
       'it has no effect without `isRevoked`', 'Add `isRevoked`, or leave `revocation` out.')
   }
   validateEntries(options, direct, path, problems, context)
-  if (fetched(options.issuers ?? [direct])) checkProxyVariable(problems)
-  if (options.startup === 'required' && entriesOf(options.issuers ?? [direct]).some(({ keys }) => keys?.source !== undefined)) {
+  const list: unknown = options.issuers ?? [direct]
+  const entries: ReadonlyArray<Partial<IssuerOptions>> = Array.isArray(list) ? list.filter(isObject) : []
+  // Whether the keys of any issuer are fetched through the proxy that the environment names.
+  const overProxy = entries.some(({ jwks, keys }) => jwks === undefined && keys?.proxy === undefined && keys?.source === undefined)
+  if (overProxy) checkProxyVariable(problems)
+  if (options.startup === 'required' && entries.some(({ keys }) => keys?.source !== undefined)) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.startup`,
       '`keys.source` gives one key at a time, when a token names it: none can be there at start',
       "Use `startup: 'warm'`, or leave `source` out.")
@@ -92,22 +96,11 @@ function validateEntries (
   for (const { code, path: at, why, fix } of found.list()) problems.add(code, at.replace(`${path}[0]`, path), why, fix)
 }
 
-/** Whether the keys of any issuer are fetched through the proxy that the environment names. */
-function fetched (issuers: unknown): boolean {
-  return entriesOf(issuers).some(({ jwks, keys }) => jwks === undefined && keys?.proxy === undefined && keys?.source === undefined)
-}
-
-function entriesOf (issuers: unknown): ReadonlyArray<Partial<IssuerOptions>> {
-  return Array.isArray(issuers) ? issuers.filter(isObject) : []
-}
-
 function requireIssuer (direct: Partial<IssuerOptions>, path: string, problems: Problems): void {
   for (const name of ['issuer', 'audience'] as const) {
-    if (!(name in direct)) {
-      problems.add('SECURE_API_OPTION_MISSING', `${path}.${name}`,
-        'without it nothing says which tokens are meant for this API',
-        `Add \`${name}\`, or \`issuers\` with an entry for each provider.`)
-    }
+    if (name in direct) continue
+    problems.add('SECURE_API_OPTION_MISSING', `${path}.${name}`,
+      'without it nothing says which tokens are meant for this API', `Add \`${name}\`, or \`issuers\` with an entry for each provider.`)
   }
 }
 

@@ -15,12 +15,7 @@ export interface ValidationContext {
 
 type Rule = (options: IssuerOptions, path: string, problems: Problems, context: ValidationContext) => void
 
-/**
- * Reports mistakes that the schema of an issuer cannot express. Options that the schema refused may be passed too: each
- * rule looks only at values of the right type, so that all mistakes are reported at once.
- *
- * @param path of the entry: `auth.issuers[0]`
- */
+/** Reports what the schema cannot express. Options that it refused may be passed too: each rule looks only at values of the right type. */
 export function validateIssuer (options: IssuerOptions, path: string, problems: Problems, context: ValidationContext): void {
   for (const rule of rules) rule(options, path, problems, context)
 }
@@ -33,11 +28,10 @@ export function validateIssuers (list: readonly IssuerOptions[], path: string, p
     validateIssuer(options, at, problems, context)
     for (const name of exactNames(options)) {
       const first = seen.get(name)
-      if (first !== undefined) {
-        problems.add('SECURE_API_ISSUER_DUPLICATE', `${at}.issuer`,
-          `tokens of ${name} already belong to ${first}`, 'Make it one entry; `audience` takes a list.')
-      }
       seen.set(name, at)
+      if (first === undefined) continue
+      problems.add('SECURE_API_ISSUER_DUPLICATE', `${at}.issuer`,
+        `tokens of ${name} already belong to ${first}`, 'Make it one entry; `audience` takes a list.')
     }
   })
 }
@@ -55,7 +49,6 @@ const issuerUrl: Rule = ({ issuer, jwksUri, jwks, keys }, path, problems, { deve
   else checkIssuerUrl(issuer.replace(TENANT, 'tenant'), plainHosts(keys, development), `${path}.issuer`, problems)
 }
 
-/** In development those of this machine too. */
 function plainHosts (keys: IssuerOptions['keys'], development: boolean): PlainHosts {
   return { loopback: development, names: development ? texts(keys?.insecureHosts) : [] }
 }
@@ -97,11 +90,10 @@ const audience: Rule = ({ audience, preset }, path, problems) => {
       problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audience`,
         'audiences are compared literally: * is not a wildcard', 'List every name of this API.')
     }
-    if (preset === 'google' && value.endsWith('.apps.googleusercontent.com')) {
-      problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audience`,
-        'a token for a client id is an ID token: it says who signed in there, not who may call here',
-        'Give the address of this service, and let callers ask for a token for it.')
-    }
+    if (preset !== 'google' || !value.endsWith('.apps.googleusercontent.com')) continue
+    problems.add('SECURE_API_ISSUER_AUDIENCE', `${path}.audience`,
+      'a token for a client id is an ID token: it says who signed in there, not who may call here',
+      'Give the address of this service, and let callers ask for a token for it.')
   }
 }
 
@@ -125,10 +117,9 @@ const template: Rule = ({ issuer, tenants }, path, problems) => {
 /** A tenant becomes part of a URL: anything but a name could turn that into another issuer. */
 const tenantNames: Rule = ({ tenants }, path, problems) => {
   for (const [index, tenant] of texts(tenants).entries()) {
-    if (!/^[\w.-]+$/.test(tenant) || ['common', 'organizations', 'consumers'].includes(tenant.toLowerCase())) {
-      problems.add('SECURE_API_ISSUER_TENANTS', `${path}.tenants[${index}]`,
-        'this is not a tenant id as tokens carry it', 'Give the id: 8eaef023-2b34-4da1-9baa-8bc8c9d6a490.')
-    }
+    if (/^[\w.-]+$/.test(tenant) && !['common', 'organizations', 'consumers'].includes(tenant.toLowerCase())) continue
+    problems.add('SECURE_API_ISSUER_TENANTS', `${path}.tenants[${index}]`,
+      'this is not a tenant id as tokens carry it', 'Give the id: 8eaef023-2b34-4da1-9baa-8bc8c9d6a490.')
   }
 }
 
@@ -167,10 +158,9 @@ export function checkClaimPaths (options: Pick<IssuerOptions, 'scopeClaims' | 'r
     if (!Array.isArray(list)) continue
     for (const [index, claim] of list.entries()) {
       const fault = isText(claim) || (Array.isArray(claim) && claim.every(isText)) ? claimPathFault(claim) : undefined
-      if (fault !== undefined) {
-        problems.add('SECURE_API_ISSUER_CLAIM_PATH', `${path}.${name}[${index}]`,
-          fault, "Write 'scp', 'realm_access.roles', 'example.com/roles', or a list of names: ['resource_access', 'my.api', 'roles'].")
-      }
+      if (fault === undefined) continue
+      problems.add('SECURE_API_ISSUER_CLAIM_PATH', `${path}.${name}[${index}]`,
+        fault, "Write 'scp', 'realm_access.roles', 'example.com/roles', or a list of names: ['resource_access', 'my.api', 'roles'].")
     }
   }
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isDirect } from '../../../lib/keys/no-proxy.ts'
+import { isDirect } from '../../../lib/keys/route.ts'
 
 t.test('15 A6: NO_PROXY as curl and Go read it', async t => {
   const cases: ReadonlyArray<readonly [noProxy: string, url: string, direct: boolean]> = [

@@ -1,9 +1,8 @@
 import { inspect } from 'node:util'
 
 /**
- * A set that really cannot be changed. `Object.freeze(new Set())` still has a working `add`, and a `ReadonlySet` is
- * only a promise to the compiler: a handler that widens its own scopes would widen them for every request that
- * shares the cached principal.
+ * A set that really cannot be changed. `Object.freeze(new Set())` still has a working `add`, and a `ReadonlySet` is only a promise to the
+ * compiler: a handler that widens its own scopes would widen them for every request that shares the cached principal.
  */
 class ImmutableSet<T> implements ReadonlySet<T> {
   readonly #values: Set<T>
@@ -69,4 +68,19 @@ const empty: ReadonlySet<never> = new ImmutableSet<never>([])
 /** An immutable set of these values. All empty ones are the same object. */
 export function immutableSet<T> (values: readonly T[]): ReadonlySet<T> {
   return values.length === 0 ? empty : new ImmutableSet(values)
+}
+
+/**
+ * Freezes a JSON value and everything in it, in place. Iterative: a signed token may nest thousands of arrays in
+ * 8 KiB, and a stack overflow would be an exception that the caller can cause.
+ */
+export function deepFreeze<T> (value: T): T {
+  const pending: unknown[] = [value]
+  while (pending.length > 0) {
+    const next = pending.pop()
+    if (typeof next !== 'object' || next === null || Object.isFrozen(next)) continue
+    Object.freeze(next)
+    pending.push(...Object.values(next))
+  }
+  return value
 }
