@@ -1,16 +1,16 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { defineSection, type ConfigurationCode, type Environment, type Problems } from '../lib/config/index.ts'
+import { defineSection, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import {
   actual, compileCors, CorsOptionsSchema, createPreflightEngine, engineOptions, explain, isPreflight, loadPublicSuffixes, mergeCors,
   needsPublicSuffixes, preflight, preflightVary, publicSuffixes, refuses, RouteCorsSchema, validateCors, type ActualRequest,
-  type CorsOptions, type CorsPolicy, type CorsValidationContext, type Preflight, type PreflightRefusal, type RouteCors
+  type CorsOptions, type CorsPolicy, type CorsValidationContext, type Preflight, type RouteCors
 } from '../lib/cors/index.ts'
 import { addPairToHead, addToHead, refusal, type Refusal } from '../lib/http/index.ts'
 import { rateLimitHeaderNames } from '../lib/limits/index.ts'
 import { answered, routeOption, type CompiledRoute, type Handler, type RouteInfo, type RouteOption } from '../lib/pipeline/index.ts'
 import type { Misspelt } from './misspelt.ts'
-import { methodsOfRoutes, neighbours, refuseBeside } from './neighbours.ts'
+import { methodsOfRoutes, refuseBeside } from './neighbours.ts'
 import { pipelineOf } from './pipeline.ts'
 import { contextOf } from './fastify-internals.ts'
 
@@ -26,8 +26,8 @@ export type CorsPluginOptions = CorsOptions & {
   environment?: Environment
 }
 
-/** Headers the suite sends that scripts must be able to read. */
-const exposed = [...rateLimitHeaderNames, 'WWW-Authenticate', 'X-Request-Id']
+/** With the headers that the suite sends and scripts must be able to read. */
+const compiled = (options: CorsOptions) => compileCors(options, { exposed: [...rateLimitHeaderNames, 'WWW-Authenticate', 'X-Request-Id'] })
 const refused = refusal('SECURE_API_CORS_REFUSED')
 
 export const corsSection = defineSection<CorsOptions, CorsPolicy>({
@@ -36,23 +36,18 @@ export const corsSection = defineSection<CorsOptions, CorsPolicy>({
   always: true,
   prepare: loadFor,
   rules: (options, path, problems, { environment }) => validateCors(options, path, problems, contextFor(environment)),
-  compile: options => compileCors(options, { exposed })
+  compile: compiled
 })
 
 const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment: stated, ...given }) => {
   const context = contextOf(app, stated)
   const { environment } = context
   const { options, compiled: base } = await corsSection.open(given, context)
-  refuseBeside(app, neighbours.cors, {
-    code: 'SECURE_API_CORS_DUPLICATE',
-    path: 'cors',
-    why: '@fastify/cors is registered in the same scope and would answer preflights that this policy refuses',
-    fix: 'Remove it, or set `cors: false`.'
-  })
+  refuseBeside(app, 'cors')
   const pipeline = pipelineOf(app)
   const option = corsOption(options, base, environment)
   const policyOf = ({ own }: CompiledRoute) => (own.get(option) as OwnCors | undefined)?.policy
-  /** Of a route that was declared before the suite, and not called yet, it is known that it exists, and not what its policy is. */
+  // Of a route that was declared before the suite, and not called yet, it is known that it exists, and not what its policy is.
   const policiesAt: PoliciesAt = (method, url) => {
     const routes = pipeline.routesAt(method, url)
     if (routes.length > 0) return routes.map(policyOf)
@@ -82,10 +77,11 @@ function corsOption (options: CorsOptions, base: CorsPolicy, environment: Enviro
     schema: RouteCorsSchema,
     prepare: async stated => { for (const own of stated) if (own !== false) await loadFor({ ...options, ...own }) },
     refine (stated, { path, problems }) {
-      if (stated === undefined || stated === false) return { stated: stated ?? 'default', policy: stated === false ? undefined : base }
-      let policy: CorsPolicy | undefined
-      const isSound = problems.clean(found => { policy = mergeAndCompile(options, stated, path, found, environment) })
-      return { stated, policy: isSound ? policy : undefined }
+      if (stated === undefined) return { stated: 'default', policy: base }
+      if (stated === false) return { stated, policy: undefined }
+      let merged = options
+      const isSound = problems.clean(found => { merged = mergeCors(options, stated, path, found, contextFor(environment)) })
+      return { stated, policy: isSound ? compiled(merged) : undefined }
     }
   })
 }
@@ -96,26 +92,17 @@ interface OwnCors {
   readonly policy: CorsPolicy | undefined
 }
 
-/**
- * What the routes under this method and URL allow: none when there is no such route. Routes that differ only by a
- * constraint (host, version) are all asked: a preflight must please each of them.
- */
+/** What the routes under this method and URL allow. Those that differ only by a constraint are all asked: a preflight must please each. */
 type PoliciesAt = (method: string, url: string) => readonly (CorsPolicy | undefined)[]
 
 function contextFor (environment: Environment): CorsValidationContext {
   const isPublicSuffix = publicSuffixes()
-  return { environment, ...(isPublicSuffix === undefined ? undefined : { isPublicSuffix }) }
+  return { environment, ...(isPublicSuffix && { isPublicSuffix }) }
 }
 
 /** The list of public suffixes is large, and only patterns with credentials need it. */
 async function loadFor (options: Parameters<typeof needsPublicSuffixes>[0]): Promise<void> {
   if (needsPublicSuffixes(options)) await loadPublicSuffixes()
-}
-
-function mergeAndCompile (base: CorsOptions, own: Exclude<RouteCors, false>, path: string, problems: Problems,
-  environment: Environment): CorsPolicy | undefined {
-  const merged = mergeCors(base, own, path, problems, contextFor(environment))
-  return problems.any ? undefined : compileCors(merged, { exposed })
 }
 
 /** Methods of a route that pages of other origins may call in general, but not with this method. */
@@ -139,10 +126,7 @@ function warnOfMethods (app: FastifyInstance, stated: readonly string[], uncalla
   }
 }
 
-/**
- * Before everything that can refuse, so that the page of an allowed origin can read the refusal too. In the head of the raw
- * response, where hijacked replies keep it.
- */
+/** Before all that can refuse: the page of an allowed origin can read the refusal too. In the raw head, where hijacked replies keep it. */
 function actualHandler (policy: CorsPolicy): Handler {
   return (request, { raw }) => {
     const { method, headers } = request
@@ -152,15 +136,8 @@ function actualHandler (policy: CorsPolicy): Handler {
   }
 }
 
-function actualRequest ({ method, headers }: FastifyRequest): ActualRequest {
-  const fetchSite = headers['sec-fetch-site']
-  return {
-    method,
-    origin: headers.origin,
-    host: headers.host,
-    fetchSite: typeof fetchSite === 'string' ? fetchSite : undefined,
-    upgrade: headers.upgrade !== undefined
-  }
+function actualRequest ({ method, headers: { origin, host, upgrade, 'sec-fetch-site': site } }: FastifyRequest): ActualRequest {
+  return { method, origin, host, fetchSite: typeof site === 'string' ? site : undefined, upgrade: upgrade !== undefined }
 }
 
 /** Answers preflights. @fastify/cors writes those that the target route's policy allows; the others learn nothing. */
@@ -171,9 +148,9 @@ function preflightHandler (policiesAt: PoliciesAt, debug: boolean): Handler {
     if (!isPreflight(request.method, headers)) return undefined
     const asked = preflightOf(headers)
     const candidates = policiesAt(asked.method, raw.url ?? '')
-    const reason = refusalReason(candidates, asked)
+    const why = refusalReason(candidates, asked)
     const [policy] = candidates
-    if (reason !== undefined || policy === undefined) return refusePreflight(reply, explanation(reason, policy, asked), debug)
+    if (why !== undefined || policy === undefined) return refusePreflight(reply, why, debug)
     engine({ headers, policy, asked }, reply, () => {})
     return answered
   }
@@ -190,25 +167,20 @@ function preflightOf (headers: FastifyRequest['headers']): Preflight {
   return { origin, method: String(method), headers: names === undefined ? undefined : String(names) }
 }
 
-function refusalReason (candidates: readonly (CorsPolicy | undefined)[], asked: Preflight): PreflightRefusal | 'route' | undefined {
-  if (candidates.length === 0) return 'route'
+/** Why the preflight is refused; undefined: it is allowed. */
+function refusalReason (candidates: readonly (CorsPolicy | undefined)[], asked: Preflight): string | undefined {
+  const noRoute = `there is no route for ${asked.method} here that other origins may call`
   for (const policy of candidates) {
-    if (policy === undefined) return 'route'
+    if (policy === undefined) return noRoute
     const decision = preflight(policy, asked)
-    if (!decision.allowed) return decision.reason
+    if (!decision.allowed) return explain(decision.reason, candidates[0] ?? policy, asked)
   }
-  return undefined
+  return candidates.length === 0 ? noRoute : undefined
 }
 
-function explanation (reason: PreflightRefusal | 'route' | undefined, policy: CorsPolicy | undefined, asked: Preflight): string {
-  return reason === undefined || reason === 'route' || policy === undefined
-    ? `there is no route for ${asked.method} here that other origins may call`
-    : explain(reason, policy, asked)
-}
-
-function refusePreflight ({ raw }: FastifyReply, why: string, debug: boolean): Refusal {
+function refusePreflight ({ raw }: FastifyReply, why: string | undefined, debug: boolean): Refusal {
   addPairToHead(raw, 'vary', preflightVary)
-  return debug ? refusal('SECURE_API_CORS_REFUSED', { reason: why, extensions: { debug: why } }) : refused
+  return debug && why !== undefined ? refusal('SECURE_API_CORS_REFUSED', { reason: why, extensions: { debug: why } }) : refused
 }
 
 export default fp(cors, { fastify: '5.x', name: 'secure-api-cors' })

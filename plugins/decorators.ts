@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { ConfigurationError } from '../lib/config/index.ts'
+import { mistake } from '../lib/config/index.ts'
 
 type Decorators = Pick<FastifyInstance, 'decorate' | 'decorateRequest' | 'decorateReply'>
 
@@ -21,10 +21,7 @@ const replacements: Readonly<Record<string, string>> = {
   'reply.cspNonce': 'Remove it, or set `headers: false`'
 }
 
-/**
- * The way to every decorator of ours that has a public name. Where the name is taken, Fastify would only say that it is:
- * this says whose it probably is, and what to do.
- */
+/** For decorators with a public name. Where the name is taken, Fastify only says so: this says whose it probably is, and what to do. */
 export function decorating (app: FastifyInstance): Decorators {
   return {
     decorate: checked(app, 'app', app.decorate),
@@ -35,39 +32,30 @@ export function decorating (app: FastifyInstance): Decorators {
 
 /** Stops the boot where one of the names is taken, each with its target: for decorators that a plugin makes for us. */
 export function refuseTaken (app: FastifyInstance, decorators: readonly `${Target}.${string}`[]): void {
-  const [first] = decorators.filter(decorator => {
+  for (const decorator of decorators) {
     const [target, name = ''] = decorator.split('.') as [Target, string?]
-    return has[target](app, name)
-  })
-  if (first !== undefined) throw taken(app, first)
+    refuse(app, target, name)
+  }
 }
 
 type Target = 'app' | 'request' | 'reply'
-
-const has: Readonly<Record<Target, (app: FastifyInstance, name: string) => boolean>> = {
-  app: (app, name) => app.hasDecorator(name),
-  request: (app, name) => app.hasRequestDecorator(name),
-  reply: (app, name) => app.hasReplyDecorator(name)
-}
+const hasBy = { app: 'hasDecorator', request: 'hasRequestDecorator', reply: 'hasReplyDecorator' } as const
 
 /** A proxy keeps the signatures of Fastify's method: only the name is looked at. */
 function checked <Decorate extends (...parts: never[]) => unknown> (app: FastifyInstance, target: Target, decorate: Decorate): Decorate {
   return new Proxy(decorate, {
     apply (method, _self, parts: [name: string, ...unknown[]]) {
-      const [name] = parts
-      if (has[target](app, name)) throw taken(app, `${target}.${name}`)
+      refuse(app, target, parts[0])
       return Reflect.apply(method, app, parts)
     }
   })
 }
 
-function taken (app: FastifyInstance, decorator: string): ConfigurationError {
+function refuse (app: FastifyInstance, target: Target, name: string): void {
+  if (!app[hasBy[target]](name)) return
+  const decorator = `${target}.${name}`
   const found = (owners[decorator] ?? []).filter(name => app.hasPlugin(name))
   const owner = found.length > 0 ? found.join(' or ') : 'the application, or a plugin that was registered before'
-  return new ConfigurationError([{
-    code: 'SECURE_API_DECORATOR_TAKEN',
-    path: decorator,
-    why: `the suite adds a decorator of this name, which ${owner} has added already`,
-    fix: `${replacements[decorator] ?? 'Rename the other decorator'}; or register it in a child scope that does not use the suite's.`
-  }])
+  throw mistake('SECURE_API_DECORATOR_TAKEN', decorator, `the suite adds a decorator of this name, which ${owner} has added already`,
+    `${replacements[decorator] ?? 'Rename the other decorator'}; or register it in a child scope that does not use the suite's.`)
 }

@@ -93,12 +93,17 @@ function layUnder (app: FastifyInstance, handler: ErrorHandler): (request: Fasti
   // Fastify binds those of applications, and its own not.
   if (own.name !== 'defaultErrorHandler') setAnother(app, own)
   else allowAnotherErrorHandler(app)
+  return relink(handler => ours === undefined ? handler : above(ours, handler))
+}
+
+/** Changes the handlers of a route at its first request. */
+function relink (change: (handler: ErrorHandlerLink) => ErrorHandlerLink): (request: FastifyRequest) => void {
   const seen = new Marks<object, true>()
   return request => {
     const context = routeContextOf(request)
-    if (context?.errorHandler === undefined || ours === undefined || seen.of(context) === true) return
+    if (context?.errorHandler === undefined || seen.of(context) === true) return
     seen.set(context, true)
-    context.errorHandler = above(ours, context.errorHandler)
+    context.errorHandler = change(context.errorHandler)
   }
 }
 
@@ -115,19 +120,14 @@ function above (ours: ErrorHandlerLink, handler: ErrorHandlerLink): ErrorHandler
  * go on the reply before that handler is called.
  */
 function layOver (): (request: FastifyRequest) => void {
-  const seen = new Marks<object, true>()
-  return request => {
-    const context = routeContextOf(request)
-    const next = context?.errorHandler
-    if (context === undefined || next === undefined || seen.of(context) === true) return
-    seen.set(context, true)
+  return relink(next => {
     const carryFirst: ErrorHandler = (error, ...rest) => {
       if (error instanceof RefusalError) carryHeaders(rest[1], error.refusal)
       return (next.func as ErrorHandler)(error, ...rest)
     }
     // What the application's handler throws goes to the one below it, as before.
-    context.errorHandler = Object.assign(Object.create(Object.getPrototypeOf(next)), { func: carryFirst })
-  }
+    return Object.assign(Object.create(Object.getPrototypeOf(next)), { func: carryFirst })
+  })
 }
 
 function setAnother (app: FastifyInstance, handler: Parameters<FastifyInstance['setErrorHandler']>[0]): void {
@@ -139,18 +139,14 @@ const notFound = refusal('SECURE_API_NOT_FOUND', { headers: { 'cache-control': '
 
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
 
-/**
- * In the place of Fastify's own 404, which repeats path and query, in the log too. A handler of the application, which it has bound, is
- * left to answer.
- */
+/** Fastify's own 404 repeats path and query, in the log too. A handler of the application, which it has bound, is left to answer. */
 function isDefaultNotFound (request: FastifyRequest): boolean {
   return request.is404 && (request.routeOptions as { handler?: { name: string } }).handler?.name === 'basic404'
 }
 
 const sendNotFound: Hook = (request, reply, done) => {
-  if (!isDefaultNotFound(request)) return done()
-  const { status, headers, body } = notFound
-  reply.code(status).headers(headers).send(body)
+  if (isDefaultNotFound(request)) reply.code(notFound.status).headers(notFound.headers).send(notFound.body)
+  else done()
 }
 
 /** `errors: 'throw'`: the application's error handler decides what it looks like. */

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, onSendHookHandler } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, onSendHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { defineSection, type Environment } from '../lib/config/index.ts'
 import { claim, type OverTls } from '../lib/edge/index.ts'
@@ -11,7 +11,7 @@ import { routeOption, type Handler, type RouteInfo } from '../lib/pipeline/index
 import { decorating } from './decorators.ts'
 import edge from './edge.ts'
 import type { Misspelt } from './misspelt.ts'
-import { neighbours, refuseBeside } from './neighbours.ts'
+import { refuseBeside } from './neighbours.ts'
 import { warnOfBlankPages } from './openapi-pages.ts'
 import { pipelineOf } from './pipeline.ts'
 import { collectReports } from './reports.ts'
@@ -42,20 +42,14 @@ export const headersSection = defineSection<HeadersOptions, HeadersOptions>({
   schema: HeadersOptionsSchema,
   rules: validateHeaders,
   /** Browsers are told the whole path of the collector. */
-  compile: (options, { prefix }) => options.reports
-    ? { ...options, reports: { ...options.reports, path: prefix + options.reports.path } }
-    : options
+  compile: (options, { prefix }) =>
+    options.reports ? { ...options, reports: { ...options.reports, path: prefix + options.reports.path } } : options
 })
 
 const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environment, ...written }) => {
   const context = contextOf(app, environment)
   const { options: given, compiled: options } = await headersSection.open(written, context)
-  refuseBeside(app, neighbours.helmet, {
-    code: 'SECURE_API_HEADERS_DUPLICATE',
-    path: 'headers',
-    why: '@fastify/helmet is registered in the same scope and would write the same headers again',
-    fix: 'Remove it, or set `headers: false`.'
-  })
+  refuseBeside(app, 'headers')
   const pipeline = pipelineOf(app)
   const table = compileHeaders(options, context)
   const isSecure = overTlsOf(app)
@@ -82,7 +76,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
   if (given.profile === undefined && given.contentSecurityPolicy === undefined) warnOfBlankPages(app, pipeline)
   app.decorateReply(kNonce, null)
   decorating(app).decorateReply('cspNonce', { getter: nonceOf })
-  if (isHttp2(app)) app.addHook('onSend', finishHttp2)
+  if ((app.initialConfig.http2 as boolean | undefined) === true) app.addHook('onSend', finishHttp2)
   if (given.reports) await collectReports(app, given.reports, pipeline)
 }
 
@@ -92,16 +86,10 @@ interface Stated {
   readonly effective: EffectiveHeaders | undefined
 }
 
-/**
- * Headers wait for the head of the raw response: there they are part of an answer that never comes back to Fastify too
- * (`reply.hijack()`, streams written to `reply.raw`).
- */
+/** Headers wait in the raw response: there, `reply.hijack()` and streams written to `reply.raw` send them too. */
 function writer (table: HeaderTable, { kind, config }: RouteInfo, isGuarded: boolean, isSecure: OverTls): Handler {
-  const { http, https } = headSets(table, {
-    isPublic: config.public === true && config.authentication === undefined,
-    isRoute: kind === 'route',
-    isGuarded
-  })
+  const isPublic = config.public === true && config.authentication === undefined
+  const { http, https } = headSets(table, { isPublic, isRoute: kind === 'route', isGuarded })
   const withNonce = table.nonces.length > 0 ? compileNonceTable(table) : undefined
   return (request, reply) => {
     const { raw } = reply
@@ -130,12 +118,8 @@ const finishHttp2: onSendHookHandler = (_request, reply, payload, done) => {
   done(null, payload)
 }
 
-function isHttp2 ({ initialConfig }: FastifyInstance): boolean {
-  return initialConfig.http2 === true
-}
-
-function nonceOf (this: FastifyReply): { script: string, style: string } | null {
-  const nonce = (this as WithNonce)[kNonce] ?? null
+function nonceOf (this: WithNonce): FastifyReply['cspNonce'] {
+  const nonce = this[kNonce] ?? null
   return nonce === null ? null : { script: nonce, style: nonce }
 }
 

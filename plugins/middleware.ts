@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { ConfigurationError } from '../lib/config/index.ts'
+import { mistake, type ConfigurationError } from '../lib/config/index.ts'
 import { keptAround, scopesOf } from './fastify-internals.ts'
 
 export interface MiddlewareOptions {
@@ -9,16 +9,16 @@ export interface MiddlewareOptions {
 }
 
 /**
- * Connect middleware, as @fastify/middie and @fastify/express run it, answers on the raw response, without asking which
- * route the request would meet: no rule can be held against it. Where this scope or one inside it has any, the boot
- * stops; Nest registers @fastify/middie in every application, which alone does nothing.
+ * Connect middleware answers on the raw response, without asking which route the request would meet: no rule can be held against it.
+ * Where this scope or one inside it has any, the boot stops. Nest always registers @fastify/middie, which alone does nothing.
  */
 const middleware: FastifyPluginAsync<MiddlewareOptions> = async (app, { dangerouslyAllowMiddleware = false }) => {
   if (dangerouslyAllowMiddleware) return
   app.addHook('onReady', async function refuseMiddleware () {
     const scopes = scopesOf(app)
     if (scopes === undefined ? runsMiddleware(app) : scopes.some(hasMiddleware)) throw unguarded()
-    for (const scope of scopes ?? []) refuseLater(scope)
+    // Both take middleware while the server runs, too.
+    for (const scope of scopes ?? []) if (Object.hasOwn(scope, 'use')) Object.assign(scope, { use () { throw unguarded() } })
   })
 }
 
@@ -38,19 +38,11 @@ function runsMiddleware (app: FastifyInstance): boolean {
   return /"(?:runMiddie|runMiddieWithPayload|runConnect)\(\)"/.test(app.printRoutes({ includeHooks: true, commonPrefix: false }))
 }
 
-/** Both take middleware while the server runs, too. */
-function refuseLater (scope: FastifyInstance): void {
-  if (Object.hasOwn(scope, 'use')) Object.assign(scope, { use () { throw unguarded() } })
-}
-
 function unguarded (): ConfigurationError {
-  return new ConfigurationError([{
-    code: 'SECURE_API_MIDDLEWARE_UNGUARDED',
-    path: 'app.use',
-    why: 'middleware of @fastify/middie or @fastify/express is registered, and its answers are not guarded: strangers get them too',
-    fix: "Write a route that hands over: app.all('/admin/*', { config: { role: 'admin' } }, (request, reply) => { reply.hijack(); " +
-      'middleware(request.raw, reply.raw) }). For middleware that never answers state `dangerouslyAllowMiddleware: true`.'
-  }])
+  return mistake('SECURE_API_MIDDLEWARE_UNGUARDED', 'app.use',
+    'middleware of @fastify/middie or @fastify/express is registered, and its answers are not guarded: strangers get them too',
+    "Write a route that hands over: app.all('/admin/*', { config: { role: 'admin' } }, (request, reply) => { reply.hijack(); " +
+      'middleware(request.raw, reply.raw) }). For middleware that never answers state `dangerouslyAllowMiddleware: true`.')
 }
 
 export default fp(middleware, { fastify: '5.x', name: 'secure-api-middleware' })

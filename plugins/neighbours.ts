@@ -1,24 +1,33 @@
 import type { FastifyInstance } from 'fastify'
-import { ConfigurationError, type ConfigurationCode, type Problem } from '../lib/config/index.ts'
+import { mistake, type ConfigurationCode } from '../lib/config/index.ts'
 import { pluginsOf } from './fastify-internals.ts'
 
-/** An official plugin, and what it leaves behind: it may run through a proxy or a wrapper, where its name is not seen. */
-interface Neighbour {
-  readonly name: string
-  leaves (app: FastifyInstance): boolean
-}
-
-export const neighbours = {
-  cors: { name: '@fastify/cors', leaves: app => app.hasRequestDecorator('corsPreflightEnabled') },
-  helmet: { name: '@fastify/helmet', leaves: app => app.hasReplyDecorator('helmet') }
-} as const satisfies Record<string, Neighbour>
+/** Official plugins, and what each leaves behind: it may run through a proxy or a wrapper, where its name is not seen. */
+const neighbours = {
+  cors: {
+    name: '@fastify/cors',
+    code: 'SECURE_API_CORS_DUPLICATE',
+    does: 'answer preflights that this policy refuses',
+    leaves: (app: FastifyInstance) => app.hasRequestDecorator('corsPreflightEnabled')
+  },
+  headers: {
+    name: '@fastify/helmet',
+    code: 'SECURE_API_HEADERS_DUPLICATE',
+    does: 'write the same headers again',
+    leaves: (app: FastifyInstance) => app.hasReplyDecorator('helmet')
+  }
+} as const
 
 /**
  * Stops the boot where a plugin of others does in this scope what one of ours does, whichever came first: their headers
  * would be sent twice, or one would undo the other. In a child scope it is left alone: a page may want its own.
  */
-export function refuseBeside (app: FastifyInstance, { name, leaves }: Neighbour, problem: Problem): void {
-  const refuse = () => { if (app.hasPlugin(name) || leaves(app)) throw new ConfigurationError([problem]) }
+export function refuseBeside (app: FastifyInstance, key: keyof typeof neighbours): void {
+  const { name, code, does, leaves } = neighbours[key]
+  const refuse = () => {
+    if (!app.hasPlugin(name) && !leaves(app)) return
+    throw mistake(code, key, `${name} is registered in the same scope and would ${does}`, `Remove it, or set \`${key}: false\`.`)
+  }
   refuse()
   app.addHook('onReady', async () => refuse())
 }

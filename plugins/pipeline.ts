@@ -8,13 +8,8 @@ import { checkHooksBefore, hooksBefore, urlsOf } from './neighbours.ts'
 import type { Frame, Ports } from './ports.ts'
 import { tendUpgrades } from './upgrades.ts'
 
-const kPipeline = Symbol.for('fastify-secure-api.pipeline')
-
-interface WithPipeline { [kPipeline]?: Frame }
-
 /** On each server, by scope: a parent cannot see what was registered in its children. */
 const kPipelines = Symbol.for('fastify-secure-api.pipelines')
-
 interface WithPipelines { [kPipelines]?: Map<FastifyInstance, Frame> }
 
 /**
@@ -23,34 +18,26 @@ interface WithPipelines { [kPipelines]?: Map<FastifyInstance, Frame> }
  * children, HEAD, OPTIONS and 404.
  */
 export function pipelineOf (app: FastifyInstance): Frame {
-  const existing = (app as WithPipeline)[kPipeline]
-  if (existing !== undefined && Object.hasOwn(app, kPipeline)) return existing
   const server: FastifyInstance['server'] & WithPipelines = app.server
   const scopes = server[kPipelines] ??= new Map<FastifyInstance, Frame>()
-  const pipeline = new Pipeline<Ports>(() => [...scopes].filter(([scope]) => overlap(scope, app)).map(([, other]) => other),
-    routerOptions(app))
+  const existing = scopes.get(app)
+  if (existing !== undefined) return existing
+  const overlapping = () => [...scopes].filter(([scope]) => overlap(scope, app)).map(([, other]) => other)
+  const pipeline = new Pipeline<Ports>(overlapping, routerOptions(app))
   scopes.set(app, pipeline)
-  app.decorate(kPipeline, pipeline)
   addHooks(app, pipeline)
   return pipeline
 }
 
 /** The table of routes must read URLs as Fastify's own router does. */
 function routerOptions ({ initialConfig }: FastifyInstance): RouterOptions {
-  const {
-    caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, useSemicolonDelimiter, maxParamLength,
-    allowUnsafeRegex
-  } = { ...initialConfig, ...initialConfig.routerOptions }
-  return Object.fromEntries(Object.entries({
-    caseSensitive,
-    ignoreTrailingSlash,
-    ignoreDuplicateSlashes,
-    useSemicolonDelimiter,
-    maxParamLength,
-    allowUnsafeRegex
-  })
-    .filter(([, value]) => value !== undefined))
+  const options = Object.entries({ ...initialConfig, ...initialConfig.routerOptions })
+  return Object.fromEntries(options.filter(([name, value]) => routing.includes(name) && value !== undefined))
 }
+
+const routing = [
+  'caseSensitive', 'ignoreTrailingSlash', 'ignoreDuplicateSlashes', 'useSemicolonDelimiter', 'maxParamLength', 'allowUnsafeRegex'
+]
 
 /** A child scope has its parent as its prototype. */
 function overlap (one: object, other: object): boolean {
@@ -103,8 +90,8 @@ function routeOf (pipeline: Frame, request: FastifyRequest): CompiledRoute {
   pipeline.ports.onFirst?.(request)
   if (url === undefined) return pipeline.unknown
   return pipeline.admit({ config, url, method }, (label, problems) => {
-    request.log.error({ problems: problems.list() },
-      `secure-api: ${label} was declared before the suite and is misconfigured, so it is closed`)
+    const text = `secure-api: ${label} was declared before the suite and is misconfigured, so it is closed`
+    request.log.error({ problems: problems.list() }, text)
   })
 }
 

@@ -4,31 +4,37 @@ import type { Problems } from './problems.ts'
 import { suggest } from './suggest.ts'
 
 /**
- * Checks a value against a TypeBox schema and explains each mistake so that a person can fix it.
- *
- * TypeBox' own `Value.Errors` reports every branch of a union, suggests no spelling and takes 25 ms to load. Schemas here use a small
- * part of JSON Schema; `unsupportedIn` names the rest, and stops the boot for a control of the application. The value of a schema with
- * `secret: true` is never shown.
+ * Checks a value against a TypeBox schema and explains each mistake so that a person can fix it. TypeBox' own `Value.Errors` reports
+ * every branch of a union, suggests no spelling and takes 25 ms to load. `unsupportedIn` names the parts of JSON Schema that are not
+ * checked. The value of a schema with `secret: true` is never shown.
  */
 export function check (schema: TSchema, value: unknown, path: string, problems: Problems): void {
   if (schema.anyOf !== undefined) return checkUnion(schema, value, path, problems)
-  if (schema.const !== undefined) return checkConstant(schema, value, path, problems)
-  const checker = checkers[typeName(schema)]
-  if (checker === undefined) throw new TypeError(`unsupported schema at ${path}`)
-  checker(schema, value, path, problems)
+  if (schema.const !== undefined && value !== schema.const) return notOneOf(schema, [schema], value, path, problems)
+  if (schema.const !== undefined) return
+  const kind = kinds[typeName(schema)]
+  if (kind === undefined) throw new TypeError(`unsupported schema at ${path}`)
+  if (kind.is(value)) kind.more?.(schema, value, path, problems)
+  else wrongType(schema, kind.name, value, path, problems)
 }
 
-type Checker = (schema: TSchema, value: unknown, path: string, problems: Problems) => void
+/** What a value of a type is called and known by, and what else is checked of it. */
+interface Kind {
+  readonly name: string
+  is (value: unknown): boolean
+  more? (schema: TSchema, value: unknown, path: string, problems: Problems): void
+}
 
-const checkers: Readonly<Record<string, Checker>> = {
-  any: () => {},
-  function: (schema, value, path, problems) => { if (typeof value !== 'function') wrongType(schema, 'a function', value, path, problems) },
-  boolean: (schema, value, path, problems) => { if (typeof value !== 'boolean') wrongType(schema, 'true or false', value, path, problems) },
-  integer: checkNumber,
-  number: checkNumber,
-  string: checkString,
-  array: checkArray,
-  object: checkObject
+const isNumber = (value: unknown) => typeof value === 'number'
+const kinds: Readonly<Record<string, Kind>> = {
+  any: { name: 'a value', is: () => true },
+  function: { name: 'a function', is: value => typeof value === 'function' },
+  boolean: { name: 'true or false', is: value => typeof value === 'boolean' },
+  integer: { name: 'a number', is: isNumber, more: checkNumber },
+  number: { name: 'a number', is: isNumber, more: checkNumber },
+  string: { name: 'a string', is: value => typeof value === 'string', more: checkString },
+  array: { name: 'a list', is: Array.isArray, more: checkArray },
+  object: { name: 'an object', is: isRecord, more: checkObject }
 }
 
 /** TypeBox marks functions by `type` too. Only a schema that says nothing at all (`Type.Unsafe({})`) means any value. */
@@ -40,8 +46,8 @@ function typeName (schema: TSchema): string {
 
 const unsupported = ['allOf', 'not', '$ref', 'enum']
 
-function checkNumber (schema: TSchema, value: unknown, path: string, problems: Problems): void {
-  if (typeof value !== 'number' || !Number.isFinite(value)) return wrongType(schema, 'a number', value, path, problems)
+function checkNumber (schema: TSchema, value: number, path: string, problems: Problems): void {
+  if (!Number.isFinite(value)) return wrongType(schema, 'a number', value, path, problems)
   if (schema.type === 'integer' && !Number.isSafeInteger(value)) return wrongType(schema, 'a whole number', value, path, problems)
   const { minimum = -Infinity, maximum = Infinity } = schema
   if (value < minimum || value > maximum) {
@@ -54,8 +60,7 @@ function range (minimum: number, maximum: number): string {
   return minimum === -Infinity ? `of at most ${maximum}` : `from ${minimum} to ${maximum}`
 }
 
-function checkString (schema: TSchema, value: unknown, path: string, problems: Problems): void {
-  if (typeof value !== 'string') return wrongType(schema, 'a string', value, path, problems)
+function checkString (schema: TSchema, value: string, path: string, problems: Problems): void {
   if (value.trim() === '') {
     return problems.add('SECURE_API_OPTION_EMPTY', path, 'the string is empty', 'Give a value; check that its environment variable is set.')
   }
@@ -68,8 +73,7 @@ function checkString (schema: TSchema, value: unknown, path: string, problems: P
   }
 }
 
-function checkArray (schema: TSchema, value: unknown, path: string, problems: Problems): void {
-  if (!Array.isArray(value)) return wrongType(schema, 'a list', value, path, problems)
+function checkArray (schema: TSchema, value: readonly unknown[], path: string, problems: Problems): void {
   if (value.length < (schema.minItems ?? 0)) {
     return problems.add('SECURE_API_OPTION_EMPTY', path, 'the list is empty', 'List at least one, or omit the option.')
   }
@@ -78,28 +82,24 @@ function checkArray (schema: TSchema, value: unknown, path: string, problems: Pr
 }
 
 function checkMember (schema: TSchema, value: unknown, path: string, problems: Problems): void {
-  if (value === undefined) undefinedOption(path, problems)
-  else check(schema, value, path, problems)
+  if (value !== undefined) return check(schema, value, path, problems)
+  problems.add('SECURE_API_OPTION_UNDEFINED', path, 'the value is undefined',
+    'Omit the key if you do not want it; otherwise check that its environment variable is set.')
 }
 
-function checkObject (schema: TSchema, value: unknown, path: string, problems: Problems): void {
-  if (!isRecord(value)) return wrongType(schema, 'an object', value, path, problems)
+function checkObject (schema: TSchema, value: Readonly<Record<string, unknown>>, path: string, problems: Problems): void {
   const known: Record<string, TSchema> = schema.properties ?? {}
   const pattern: TSchema | undefined = Object.values<TSchema>(schema.patternProperties ?? {})[0]
   for (const name of schema.required ?? []) {
     if (!(name in value)) problems.add('SECURE_API_OPTION_MISSING', join(path, name), 'this option is required', 'Add it.')
   }
-  for (const name of namesIn(value, Object.keys(known))) {
+  // Inherited ones too: a getter of a class counts as an option.
+  for (const name of new Set([...Object.keys(value), ...Object.keys(known).filter(name => name in value)])) {
     const at = join(path, name)
     const memberSchema = Object.hasOwn(known, name) ? known[name] : pattern
     if (memberSchema === undefined) unknownOption(name, Object.keys(known), at, problems)
     else checkMember(memberSchema, value[name], at, problems)
   }
-}
-
-/** Own and inherited names: a getter of a class counts as an option. */
-function namesIn (value: Record<string, unknown>, known: readonly string[]): Set<string> {
-  return new Set([...Object.keys(value), ...known.filter(name => name in value)])
 }
 
 /** Reports an unknown option, with the likely spelling. */
@@ -109,20 +109,11 @@ export function unknownOption (name: string, known: readonly string[], path: str
   problems.add('SECURE_API_OPTION_UNKNOWN', path, `unknown option \`${path}\``, fix)
 }
 
-function undefinedOption (path: string, problems: Problems): void {
-  problems.add('SECURE_API_OPTION_UNDEFINED', path, 'the value is undefined',
-    'Omit the key if you do not want it; otherwise check that its environment variable is set.')
-}
-
-function checkConstant (schema: TSchema, value: unknown, path: string, problems: Problems): void {
-  if (value !== schema.const) notOneOf(schema, [schema], value, path, problems)
-}
-
 /** Reports only the branch of the value's kind (list, object, string, …). */
 function checkUnion (schema: TSchema, value: unknown, path: string, problems: Problems): void {
   const branches = branchesOf(schema)
   if (branches.some(branch => branch.const !== undefined && branch.const === value)) return
-  const meant = closest(branches.filter(branch => branch.const === undefined && accepts(branch, value)), value)
+  const meant = closest(branches.filter(branch => branch.const === undefined && kinds[typeName(branch)]?.is(value) === true), value)
   if (schema.refuseList === true && Array.isArray(value)) return bareList(value, path, problems)
   if (meant === undefined) return notOneOf(schema, branches, value, path, problems)
   check(isSecret(schema) ? { ...meant, secret: true } : meant, value, path, problems)
@@ -150,17 +141,6 @@ function closest (branches: readonly TSchema[], value: unknown): TSchema | undef
   return others.reduce((best, branch) => shared(branch) > shared(best) ? branch : best, first)
 }
 
-function accepts (branch: TSchema, value: unknown): boolean {
-  const type: string = typeof value
-  switch (typeName(branch)) {
-    case 'any': return true
-    case 'array': return Array.isArray(value)
-    case 'object': return isRecord(value)
-    case 'integer': return type === 'number'
-    default: return type === typeName(branch)
-  }
-}
-
 function notOneOf (schema: TSchema, branches: readonly TSchema[], value: unknown, path: string, problems: Problems): void {
   const known = branches.map(branch => branch.const).filter(known => typeof known === 'string')
   const meant = typeof value === 'string' ? suggest(value, known) : undefined
@@ -168,14 +148,10 @@ function notOneOf (schema: TSchema, branches: readonly TSchema[], value: unknown
   problems.add('SECURE_API_OPTION_VALUE', path, `${show(value, schema)} is not allowed here`, fix)
 }
 
-const kinds: Readonly<Record<string, string>> = {
-  array: 'a list', object: 'an object', integer: 'a whole number', boolean: 'true or false', any: 'a value'
-}
-
 function describe (branch: TSchema): string {
   if (branch.const !== undefined) return show(branch.const, branch)
   const type = typeName(branch)
-  return kinds[type] ?? `a ${type}`
+  return type === 'integer' ? 'a whole number' : kinds[type]?.name ?? `a ${type}`
 }
 
 function wrongType (schema: TSchema, wanted: string, value: unknown, path: string, problems: Problems): void {
@@ -192,7 +168,8 @@ function show (value: unknown, schema: TSchema): string {
   if (typeof value === 'string') return `'${printable(value)}'`
   if (value === null || shownWhole.includes(typeof value)) return String(value)
   if (Array.isArray(value)) return 'a list'
-  return typeof value === 'object' ? nameOf(value) : `a ${typeof value}`
+  const kind = typeof value === 'object' ? tagOf(value) : typeof value
+  return kind === 'Object' ? 'an object' : `a ${kind}`
 }
 
 function printable (text: string): string {
@@ -208,11 +185,6 @@ function isSecret (schema: TSchema): boolean {
 /** Plain objects and instances of an application's classes. Not a `Map` or a forgotten `Promise`, whose options would read as absent. */
 export function isRecord (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && ['Object', 'Module'].includes(tagOf(value))
-}
-
-function nameOf (value: object): string {
-  const tag = tagOf(value)
-  return tag === 'Object' ? 'an object' : `a ${tag}`
 }
 
 function tagOf (value: object): string {

@@ -1,5 +1,5 @@
 import type { Environment } from './environment.ts'
-import { ConfigurationError } from './problems.ts'
+import { mistake } from './problems.ts'
 
 /** Time under the control of a test. */
 export interface Clock {
@@ -19,10 +19,7 @@ export function moveTime (clock: Clock | undefined): void {
   moved = clock
 }
 
-/**
- * The clock of a test; undefined means system time. Read once, when a plugin is registered. Throws in production: a moved clock
- * would accept expired tokens.
- */
+/** The clock of a test; undefined means system time. Read once, when a plugin is registered. Throws in production. */
 export function movedClock (environment: Environment = byNodeEnv()): Clock | undefined {
   if (moved !== undefined) refuseInProduction(environment)
   return moved
@@ -35,10 +32,6 @@ function byNodeEnv (): Environment {
 
 function refuseInProduction (environment: Environment): void {
   if (environment !== 'production') return
-  throw new ConfigurationError([{
-    code: 'SECURE_API_CLOCK_TEST',
-    path: 'environment',
-    why: 'a test clock is in use and would accept expired tokens',
-    fix: "Use createTestClock() in tests only, with `environment: 'development'` or NODE_ENV=test."
-  }])
+  throw mistake('SECURE_API_CLOCK_TEST', 'environment', 'a test clock is in use and would accept expired tokens',
+    "Use createTestClock() in tests only, with `environment: 'development'` or NODE_ENV=test.")
 }

@@ -1,21 +1,11 @@
 import { Type, type Static } from '@sinclair/typebox'
 
 const units: Readonly<Record<string, number>> = {
-  ms: 1,
-  millisecond: 1,
-  milliseconds: 1,
-  s: 1000,
-  second: 1000,
-  seconds: 1000,
-  m: 60_000,
-  minute: 60_000,
-  minutes: 60_000,
-  h: 3_600_000,
-  hour: 3_600_000,
-  hours: 3_600_000,
-  d: 86_400_000,
-  day: 86_400_000,
-  days: 86_400_000
+  ...{ ms: 1, millisecond: 1, milliseconds: 1 },
+  ...{ s: 1000, second: 1000, seconds: 1000 },
+  ...{ m: 60_000, minute: 60_000, minutes: 60_000 },
+  ...{ h: 3_600_000, hour: 3_600_000, hours: 3_600_000 },
+  ...{ d: 86_400_000, day: 86_400_000, days: 86_400_000 }
 }
 
 const written = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/

@@ -20,9 +20,6 @@ export const environmentVariables = {
   redis: 'SECURE_API_REDIS_URL'
 } as const
 
-/** Those that hold a password. */
-const secrets: ReadonlySet<string> = new Set([environmentVariables.redis])
-
 type Variables = { -readonly [Name in keyof typeof environmentVariables]?: string }
 
 /**
@@ -38,24 +35,16 @@ export function readEnvironment (problems: Problems, env: NodeJS.ProcessEnv = pr
     const value = readVariable(variable, env, problems)
     if (value !== undefined) found[name] = value
   }
-  for (const name of ['issuer', 'audience'] as const) {
-    if (!isSet(environmentVariables[name], env)) missing(environmentVariables[name], problems)
+  for (const variable of [environmentVariables.issuer, environmentVariables.audience]) {
+    if (env[variable] !== undefined || env[`${variable}_FILE`] !== undefined) continue
+    problems.add('SECURE_API_ENVIRONMENT_MISSING', variable, 'secure-api is registered without options and this variable is not set',
+      `Set ${variable} or ${variable}_FILE, or pass options to register().`)
   }
   return found
 }
 
-function isSet (variable: string, env: NodeJS.ProcessEnv): boolean {
-  return env[variable] !== undefined || env[`${variable}_FILE`] !== undefined
-}
-
-function missing (variable: string, problems: Problems): void {
-  problems.add('SECURE_API_ENVIRONMENT_MISSING', variable, 'secure-api is registered without options and this variable is not set',
-    `Set ${variable} or ${variable}_FILE, or pass options to register().`)
-}
-
 function readVariable (variable: string, env: NodeJS.ProcessEnv, problems: Problems): string | undefined {
-  const direct = env[variable]
-  const file = env[`${variable}_FILE`]
+  const { [variable]: direct, [`${variable}_FILE`]: file } = env
   if (direct !== undefined && file !== undefined) {
     problems.add('SECURE_API_ENVIRONMENT_BOTH_SET', variable, `both ${variable} and ${variable}_FILE are set`, 'Keep one of them.')
     return undefined
@@ -72,24 +61,21 @@ function readVariable (variable: string, env: NodeJS.ProcessEnv, problems: Probl
 function checkMode (name: string, env: NodeJS.ProcessEnv, problems: Problems): void {
   const variable = `${name}_FILE`
   const path = env[variable]
-  const secret = secrets.has(name)
-  const fault = path === undefined ? undefined : (secret ? secretFileFault : trustFileFault)(path)
-  const code = secret ? 'SECURE_API_SECRET_FILE_MODE' : 'SECURE_API_TRUST_FILE_MODE'
+  // A URL of Redis usually has a password.
+  const isSecret = name === environmentVariables.redis
+  const fault = path === undefined ? undefined : (isSecret ? secretFileFault : trustFileFault)(path)
+  const code = isSecret ? 'SECURE_API_SECRET_FILE_MODE' : 'SECURE_API_TRUST_FILE_MODE'
   if (fault !== undefined) problems.add(code, variable, `its file: ${fault.why}`, fault.fix)
 }
 
 function readFile (variable: string, path: string, problems: Problems): string | undefined {
-  const value = contentOf(path)
-  if (value !== undefined && value !== '') return value
-  const why = `its file ${value === '' ? 'is empty' : 'cannot be read'}`
+  let why = 'its file is empty'
+  try {
+    const value = readFileSync(path, 'utf8').trim()
+    if (value !== '') return value
+  } catch {
+    why = 'its file cannot be read'
+  }
   problems.add('SECURE_API_ENVIRONMENT_FILE', variable, why, 'Check the path and its permissions.')
   return undefined
-}
-
-function contentOf (path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8').trim()
-  } catch {
-    return undefined
-  }
 }

@@ -1,6 +1,13 @@
 import type { TSchema } from '@sinclair/typebox'
 import { branchesOf, isRecord } from './check.ts'
 
+/** Any object but a list. */
+export type Fields = Readonly<Record<string, unknown>>
+
+export function isFields (value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 /**
  * Options without anything from a polluted `Object.prototype`: each object of the schema is copied to one that inherits nothing.
  * Accessors of an application's own classes are read. Everything else (a Redis client, a function) is passed through.
@@ -29,10 +36,11 @@ function ownValue (schema: TSchema, value: unknown): unknown {
 
 /** Own names, and known options inherited from anything but `Object.prototype`. */
 function namesIn (value: object, known: readonly string[]): Set<string> {
-  return new Set([...Object.keys(value), ...known.filter(name => isInherited(value, name))])
+  return new Set([...Object.keys(value), ...known.filter(name => hasBelowObject(value, name))])
 }
 
-function isInherited (value: object, name: string): boolean {
+/** Own or inherited; what somebody put on `Object.prototype` is nobody's statement. */
+export function hasBelowObject (value: object, name: string): boolean {
   for (let at: object | null = value; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
     if (Object.hasOwn(at, name)) return true
   }

@@ -46,6 +46,11 @@ export class ConfigurationError extends AggregateError {
   }
 }
 
+/** For the one mistake after which nothing else can be checked. */
+export function mistake (code: ConfigurationCode, path: string, why: string, fix: string): ConfigurationError {
+  return new ConfigurationError([{ code, path, why, fix }])
+}
+
 /** Collects mistakes, so that all are reported at once. */
 export class Problems {
   readonly #found: Problem[] = []
@@ -76,7 +81,7 @@ export class Problems {
 }
 
 function summary (errors: readonly ProblemError[]): string {
-  const lines = errors.map(({ code, message }) => `  ${code} ${message}`)
   const count = errors.length === 1 ? 'a mistake' : `${errors.length} mistakes`
-  return `secure-api found ${count} in its configuration and does not start:\n${lines.join('\n')}`
+  const lines = errors.map(({ code, message }) => `\n  ${code} ${message}`)
+  return `secure-api found ${count} in its configuration and does not start:${lines.join('')}`
 }

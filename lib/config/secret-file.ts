@@ -1,4 +1,4 @@
-import { realpathSync, statSync } from 'node:fs'
+import { realpathSync, statSync, type Stats } from 'node:fs'
 
 /** What is wrong with the permissions of a file, and the fix. */
 interface FileFault {
@@ -16,50 +16,30 @@ const group = { write: 0o020, read: 0o040 }
  * @returns undefined if the permissions are fine, unknown, or meaningless (Windows).
  */
 export function secretFileFault (path: string): FileFault | undefined {
-  const found = process.platform === 'win32' ? undefined : look(path)
-  if (found === undefined || isKept(found)) return undefined
-  return {
-    why: `its mode is ${(found.mode & 0o777).toString(8)}, so other users of this machine can read or replace it`,
-    fix: 'Run `chmod 600` on it; in Kubernetes set `defaultMode: 0400` or 0440 on the volume, and `fsGroup`; with Docker `mode: 0400`.'
-  }
+  return faultOf(path, isSecret, 'read or replace',
+    'Run `chmod 600` on it; in Kubernetes set `defaultMode: 0400` or 0440 on the volume, and `fsGroup`; with Docker `mode: 0400`.')
 }
 
-/**
- * Whether other users of the machine can replace a file that decides whom to trust. Anyone may read it.
- *
- * @returns undefined if the permissions are fine, unknown, or meaningless (Windows).
- */
+/** Whether other users of the machine can replace a file that decides whom to trust. Anyone may read it. */
 export function trustFileFault (path: string): FileFault | undefined {
-  const found = process.platform === 'win32' ? undefined : look(path)
-  if (found === undefined || (found.mode & (others.write | group.write)) === 0) return undefined
-  return {
-    why: `its mode is ${(found.mode & 0o777).toString(8)}, so other users of this machine can replace it`,
-    fix: 'Run `chmod go-w` on it; in Kubernetes set `defaultMode: 0444` on the volume.'
-  }
+  return faultOf(path, ({ mode }) => (mode & (others.write | group.write)) === 0, 'replace',
+    'Run `chmod go-w` on it; in Kubernetes set `defaultMode: 0444` on the volume.')
 }
 
-interface Found {
-  readonly mode: number
-  readonly owner: number
-  readonly path: string
-}
-
-function look (path: string): Found | undefined {
+function faultOf (path: string, isKept: (file: Stats, real: string) => boolean, what: string, fix: string): FileFault | undefined {
+  if (process.platform === 'win32') return undefined
   try {
     const real = realpathSync(path)
-    const { mode, uid } = statSync(real)
-    return { mode, owner: uid, path: real }
+    const file = statSync(real)
+    if (isKept(file, real)) return undefined
+    return { why: `its mode is ${(file.mode & 0o777).toString(8)}, so other users of this machine can ${what} it`, fix }
   } catch {
     return undefined
   }
 }
 
-function isKept ({ mode, owner, path }: Found): boolean {
-  const open = mode & (others.any | group.write | (owner === 0 ? 0 : group.read))
-  return open === 0 || (open === others.read && isOfContainer(path))
-}
-
-/** Docker mounts secrets there with mode 444, in memory, visible to the container only. */
-function isOfContainer (path: string): boolean {
-  return path.startsWith('/run/secrets/')
+function isSecret ({ mode, uid }: Stats, path: string): boolean {
+  const open = mode & (others.any | group.write | (uid === 0 ? 0 : group.read))
+  // Docker mounts secrets there with mode 444, in memory, visible to the container only.
+  return open === 0 || (open === others.read && path.startsWith('/run/secrets/'))
 }

@@ -27,9 +27,7 @@ export interface SectionParts<Options extends object, Compiled> {
   compile (options: Options, context: SectionContext): Compiled
 }
 
-export interface Section<Options extends object = object, Compiled = unknown> {
-  readonly key: string
-  readonly schema: TSchema
+export interface Section<Options extends object = object, Compiled = unknown> extends Pick<SectionParts<Options, Compiled>, 'key' | 'schema'> {
   /** Reports every mistake. */
   check (options: Options, problems: Problems, context: SectionContext): Promise<void>
   /** Checks and compiles; throws a ConfigurationError with all mistakes. */

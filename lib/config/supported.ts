@@ -1,3 +1,5 @@
+import { isFields, type Fields } from './own.ts'
+
 /** What says nothing about a value. */
 const annotations = ['type', 'title', 'description', 'default', 'examples', 'deprecated', '$comment', '$id', 'hint', 'secret', 'refuseList']
 
@@ -13,23 +15,18 @@ const keywords: Readonly<Record<string, readonly string[]>> = {
   object: ['properties', 'required', 'additionalProperties', 'patternProperties']
 }
 
-type Schema = Readonly<Record<string, unknown>>
-
 /** What a keyword may say. An empty string is refused anyway, unknown members too, and names of members are not looked at. */
 const limits: Readonly<Record<string, (value: unknown) => boolean>> = {
   format: value => value === 'duration',
   minLength: value => value === 0 || value === 1,
   items: value => !Array.isArray(value),
   additionalProperties: value => value === false,
-  patternProperties: value => isSchema(value) && Object.keys(value).join() === '^(.*)$'
+  patternProperties: value => isFields(value) && Object.keys(value).join() === '^(.*)$'
 }
 
-/**
- * The first part of a schema that `check` does not keep: a promise that nobody keeps, where a schema is not ours. Undefined where all of
- * it is kept.
- */
+/** The first part of a schema, which is not ours, that `check` does not keep: a promise that nobody keeps. Undefined: all of it is kept. */
 export function unsupportedIn (schema: unknown): string | undefined {
-  if (!isSchema(schema)) return 'what is no schema'
+  if (!isFields(schema)) return 'what is no schema'
   if (Array.isArray(schema['anyOf'])) return first(schema['anyOf'])
   if ('const' in schema) return typeof schema['const'] === 'object' ? '`const` with an object' : undefined
   const { type = 'any' } = schema
@@ -40,15 +37,11 @@ export function unsupportedIn (schema: unknown): string | undefined {
   return strange === undefined ? first(membersOf(schema)) : `\`${strange}\``
 }
 
-function membersOf ({ type, items, properties, patternProperties }: Schema): unknown[] {
+function membersOf ({ type, items, properties, patternProperties }: Fields): unknown[] {
   if (type === 'array') return [items]
-  return type === 'object' ? [properties, patternProperties].flatMap(members => isSchema(members) ? Object.values(members) : []) : []
+  return type === 'object' ? [properties, patternProperties].flatMap(members => isFields(members) ? Object.values(members) : []) : []
 }
 
 function first (schemas: readonly unknown[]): string | undefined {
   return schemas.map(unsupportedIn).find(found => found !== undefined)
-}
-
-function isSchema (value: unknown): value is Schema {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

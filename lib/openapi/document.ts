@@ -34,9 +34,7 @@ export function isOpenApi3 (document: unknown): document is Fields {
  * A copy of the document with security schemes and, for each operation, its requirements and refusals. Adds only what is absent.
  * Operations unknown to `factsOf` stay unchanged.
  */
-export function secureDocument (
-  document: Fields, factsOf: (operation: Operation) => RouteFacts | undefined, options: DocumentOptions
-): Fields {
+export function secureDocument (document: Fields, factsOf: (found: Operation) => RouteFacts | undefined, options: DocumentOptions): Fields {
   const schemes = options.authenticates ? schemesFor(document, options) : undefined
   const paths = mapOperations(document, found => {
     const facts = factsOf(found)
@@ -46,12 +44,11 @@ export function secureDocument (
 }
 
 function secureOperation (operation: Fields, facts: RouteFacts, schemes: Schemes | undefined, options: DocumentOptions): Fields {
-  const { responses, bodies } = options
   return {
     ...(schemes && { security: securityOf(facts.access, schemes) }),
     [extension]: extensionOf(facts),
     ...operation,
-    responses: { ...(responses && responsesOf(facts, bodies)), ...fieldsOf(operation.responses) }
+    responses: { ...(options.responses && responsesOf(facts, options.bodies)), ...fieldsOf(operation.responses) }
   }
 }
 

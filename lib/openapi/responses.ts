@@ -28,14 +28,12 @@ const refusals: Readonly<Record<Status, () => readonly Refusal[]>> = {
   400: () => [refusal('SECURE_API_CREDENTIAL_AMBIGUOUS')],
   401: () => (Object.keys(answers) as AnswerCode[]).filter(code => answers[code].status === 401).map(code => refusal(code)),
   403: () => [forbidden()],
-  429: () => [overLimit()],
+  429: () => {
+    const policy = compilePolicy('read', defaultPolicies.read, 'local')
+    return [rateLimited([unplanned(policy, 0)], policy.header)]
+  },
   503: () => (['SECURE_API_KEYS_UNAVAILABLE', 'SECURE_API_REVOCATION_UNAVAILABLE'] as const)
     .map(code => refusal(code, { headers: { 'retry-after': '30' } }))
-}
-
-function overLimit (): Refusal {
-  const policy = compilePolicy('read', defaultPolicies.read, 'local')
-  return rateLimited([unplanned(policy, 0)], policy.header)
 }
 
 const text: Fields = { type: 'string' }

@@ -11,11 +11,8 @@ export interface Schemes {
   readonly added: Fields
 }
 
-export interface SchemeOptions {
-  readonly bearer: string
-  /** Addresses of provider metadata. */
-  readonly openIdConnect: readonly string[]
-}
+/** `openIdConnect`: addresses of provider metadata. */
+export type SchemeOptions = Pick<Schemes, 'bearer' | 'openIdConnect'>
 
 const bearerScheme: Fields = Object.freeze({
   type: 'http',
@@ -51,10 +48,8 @@ export function securityOf (access: Access, { bearer, openIdConnect, bearerScope
   if (access === 'optional') return [{}, ...securityOf('authenticated', { bearer, openIdConnect, bearerScopes })]
   const groups = typeof access === 'string' ? [[]] : alternatives(access)
   const withBearer = bearerScopes ? groups : [[]]
-  return [
-    ...withBearer.map(scopes => ({ [bearer]: scopes })),
-    ...openIdConnect.flatMap(name => groups.map(scopes => ({ [name]: scopes })))
-  ]
+  const others = openIdConnect.flatMap(name => groups.map(scopes => ({ [name]: scopes })))
+  return [...withBearer.map(scopes => ({ [bearer]: scopes })), ...others]
 }
 
 /** The sets of scopes of which one is needed. Clients cannot request roles and policies. */

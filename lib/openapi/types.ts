@@ -1,7 +1,7 @@
+import { isFields, type Fields } from '../config/index.ts'
 import type { Rule } from '../rules/index.ts'
 
-/** Any object of a document. */
-export type Fields = Readonly<Record<string, unknown>>
+export type { Fields }
 
 /** Who may call a route. `optional`: anyone; a token, if sent, is verified. `unknown`: declared before the suite, `config` not seen yet. */
 export type Access = 'public' | 'optional' | 'authenticated' | 'none' | 'unknown' | Rule
@@ -13,10 +13,6 @@ export interface RouteFacts {
   readonly steps: readonly string[]
   /** As in `app.secureApi.routes()`. */
   readonly rateLimit?: unknown
-}
-
-export function isFields (value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 export function fieldsOf (value: unknown): Fields {

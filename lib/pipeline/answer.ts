@@ -32,16 +32,10 @@ export function noteRefusal (request: FastifyRequest, refusal: Refusal): void {
   refusals.set(request, refusal)
 }
 
-/** `errors: 'problem'`: the RFC 9457 document is sent here and now. */
-export const sendProblem: Answerer = (request, reply, refusal) => {
-  writeProblem(request, reply, refusal)
-}
-
 /** `errors: 'throw'`: the application's error handler decides what the body looks like. */
 export const throwProblem: Answerer = (request, reply, refusal, done) => {
-  noteRefusal(request, refusal)
   carryHeaders(reply, refusal)
-  done(new RefusalError(refusal))
+  throwRefusal(request, reply, refusal, done)
 }
 
 /** For guards used by hand: another guard, or the handler, may still let the request through. */
@@ -58,6 +52,7 @@ export function carryHeaders (reply: FastifyReply, { headers }: Refusal): void {
   for (const name in headers) if (carried.test(name)) reply.header(name, headers[name])
 }
 
+/** `errors: 'problem'`: the RFC 9457 document is sent here and now. */
 export function writeProblem (request: FastifyRequest, reply: FastifyReply, refusal: Refusal): void {
   noteRefusal(request, refusal)
   reply.code(refusal.status).headers(refusal.headers).send(refusal.body)

@@ -1,8 +1,6 @@
 import type { Problems } from '../config/index.ts'
 import { refusal } from '../http/index.ts'
-import { checkKeys } from './misspelt.ts'
-import { readOptions, type OwnOptions, type RouteOption } from './option.ts'
-import { phaseOrder } from './phases.ts'
+import { checkKeys, keysOf, readOptions, type OwnOptions } from './option.ts'
 import type { RouteInfo } from './route-info.ts'
 import type { CompiledRoute, CompiledStep, Control } from './types.ts'
 
@@ -57,24 +55,11 @@ function isStep (value: unknown): value is CompiledStep {
     'handler' in value && typeof value.handler === 'function'
 }
 
-export function keysOf (options: readonly RouteOption[]): string[] {
-  return options.flatMap(({ schemas }) => Object.keys(schemas))
-}
-
-export function inOrder (controls: readonly Control[]): Control[] {
-  return [...controls].sort((a, b) => phaseOrder(a.phase) - phaseOrder(b.phase))
-}
-
 function assemble (info: RouteInfo, own: OwnOptions, chain: readonly Named[]): CompiledRoute {
-  const of = (...hooks: CompiledStep['hook'][]) => hooks.flatMap(hook => chain.filter(([, step]) => step.hook === hook))
-  const [onRequest, preHandler] = [of('begin', 'onRequest'), of('preHandler')]
+  const at = (hook: CompiledStep['hook']) => chain.filter(([, step]) => step.hook === hook)
+  const [onRequest, preHandler] = [[...at('begin'), ...at('onRequest')], at('preHandler')]
   const handlers = (steps: readonly Named[]) => Object.freeze(steps.map(([, step]) => step.handler))
   const names = (steps: readonly Named[]) => Object.freeze(steps.map(([name]) => name))
-  return Object.freeze({
-    info,
-    own,
-    onRequest: handlers(onRequest),
-    preHandler: handlers(preHandler),
-    names: Object.freeze({ onRequest: names(onRequest), preHandler: names(preHandler) })
-  })
+  const named = Object.freeze({ onRequest: names(onRequest), preHandler: names(preHandler) })
+  return Object.freeze({ info, own, onRequest: handlers(onRequest), preHandler: handlers(preHandler), names: named })
 }

@@ -1,6 +1,6 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import { isThenable } from '../async/index.ts'
-import { check, Problems } from '../config/index.ts'
+import { check, editDistance, Problems } from '../config/index.ts'
 import type { Config, RouteInfo } from './route-info.ts'
 
 /** What a control reads from the `config` of a route. */
@@ -30,11 +30,10 @@ export interface OptionParts<Value, Own> {
 export function routeOption<Value, Own> ({ key, schema, prepare, refine }: OptionParts<Value, Own>): RouteOption<Own> {
   return Object.freeze({
     schemas: { [key]: schema },
-    parse: (stated: Config, route: RouteInfo, problems: Problems) => refine(stated[key] as Value | undefined,
-      { route, path: `${route.label}: config.${key}`, problems }),
+    parse: (stated: Config, route: RouteInfo, problems: Problems) =>
+      refine(stated[key] as Value | undefined, { route, path: `${route.label}: config.${key}`, problems }),
     ...(prepare && {
-      prepare: (stated: readonly Config[]) =>
-        prepare(stated.filter(values => key in values).map(values => values[key] as Value))
+      prepare: (stated: readonly Config[]) => prepare(stated.filter(values => key in values).map(values => values[key] as Value))
     })
   })
 }
@@ -79,4 +78,30 @@ export function statedOf ({ schemas }: RouteOption, config: Config): Record<stri
   const stated: Record<string, unknown> = Object.create(null)
   for (const key of Object.keys(schemas)) if (Object.hasOwn(config, key)) stated[key] = config[key]
   return stated
+}
+
+export function keysOf (options: readonly RouteOption[]): string[] {
+  return options.flatMap(({ schemas }) => Object.keys(schemas))
+}
+
+/** What people write who know the official plugins. */
+const foreign: Readonly<Record<string, string>> = { helmet: 'headers' }
+
+/**
+ * `scopes` beside no `scope` would close a route without anybody knowing why; `ratelimit` is one without its limit. Only a slip of one
+ * character, of the number or of a capital is reported: `config` belongs to every plugin, and `roleId` may be somebody else's.
+ */
+export function checkKeys ({ config, label }: RouteInfo, keys: readonly string[], problems: Problems): void {
+  for (const name of Object.keys(config)) {
+    const meant = keys.includes(name) ? undefined : keys.find(key => isSlip(name, key))
+    if (meant === undefined || meant in config) continue
+    problems.add('SECURE_API_OPTION_UNKNOWN', `${label}: config.${name}`, `unknown route option \`${name}\``, `Did you mean \`${meant}\`?`)
+  }
+}
+
+function isSlip (name: string, key: string): boolean {
+  if (Object.hasOwn(foreign, name)) return foreign[name] === key
+  const [lower, meant] = [name.toLowerCase(), key.toLowerCase()]
+  const plural = meant.endsWith('y') ? `${meant.slice(0, -1)}ies` : `${meant}s`
+  return editDistance(lower, meant) <= 1 || lower === plural
 }

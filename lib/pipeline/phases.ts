@@ -8,7 +8,3 @@ export const phases = [
 ] as const
 
 export type Phase = typeof phases[number]
-
-export function phaseOrder (phase: Phase): number {
-  return phases.indexOf(phase)
-}

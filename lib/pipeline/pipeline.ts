@@ -1,24 +1,21 @@
 import { Type, type TObject } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { ConfigurationError, Problems } from '../config/index.ts'
+import { Problems } from '../config/index.ts'
 import { Marks } from '../marks/index.ts'
-import { sendProblem, throwProblem } from './answer.ts'
-import { compileRoute, inOrder, keysOf } from './compile.ts'
-import { statedOf, type RouteOption } from './option.ts'
+import { throwProblem, writeProblem } from './answer.ts'
+import { compileRoute } from './compile.ts'
+import { keysOf, statedOf, type RouteOption } from './option.ts'
 import type { PathRules } from './path-rules.ts'
+import { phases } from './phases.ts'
 import { sameConfig, type Declaration, type RouteInfo } from './route-info.ts'
 import { RouteTable, type RouterOptions } from './route-table.ts'
 import type { Answerer } from './run.ts'
 import { Slot, type Under } from './slot.ts'
 import type { CompiledRoute, Control } from './types.ts'
 
+const nothing = Object.freeze(Object.create(null))
 const unknownRoute: RouteInfo = Object.freeze({
-  kind: 'unknown',
-  early: false,
-  methods: [],
-  url: '',
-  config: Object.freeze(Object.create(null)),
-  label: 'unknown route'
+  kind: 'unknown', early: false, methods: [], url: '', config: nothing, label: 'unknown route'
 })
 
 /** It inherits nothing: a polluted `Object.prototype.paths` lays no rule under any route. */
@@ -41,12 +38,12 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   readonly #mark = Symbol('secure-api.route')
   readonly #claims = new Set<string>()
   #controls: readonly Control[] = []
-  #ports: Readonly<Partial<Ports>> = Object.freeze(Object.create(null))
+  #ports: Readonly<Partial<Ports>> = nothing
   readonly #slots: Slot[] = []
   readonly #copies = new Marks<object, object>()
   readonly #reports = new Map<string, () => unknown>()
   readonly #overlapping: () => readonly Pipeline<Ports>[]
-  readonly #table: RouteTable<Slot>
+  readonly #table: RouteTable
   #unknown: CompiledRoute | undefined
   #ready = false
   /** URLs of routes that were declared before the suite. */
@@ -73,37 +70,32 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   /** Offers something to the other controls, each port once, until everything is ready. */
   offer (ports: Partial<Ports>): void {
     const taken = Object.keys(ports).filter(name => name in this.#ports)
-    if (this.#ready || taken.length > 0) {
-      throw new TypeError(this.#ready
-        ? 'ports are offered before the application is ready'
-        : `offered twice: ${taken.join(', ')}`)
-    }
+    if (this.#ready) throw new TypeError('ports are offered before the application is ready')
+    if (taken.length > 0) throw new TypeError(`offered twice: ${taken.join(', ')}`)
     this.#ports = bare({ ...this.#ports, ...ports })
   }
 
   get answer (): Answerer {
-    return this.#ports.answers === 'throw' ? throwProblem : sendProblem
+    return this.#ports.answers === 'throw' ? throwProblem : writeProblem
   }
 
   get sendsProblems (): boolean {
-    return this.answer === sendProblem
+    return this.#ports.answers !== 'throw'
   }
 
   add <Own> (control: Control<Own>): void {
     this.claim(control.name)
-    this.#controls = inOrder([...this.#controls, bare(control as Control)])
+    this.#controls = [...this.#controls, bare(control as Control)].sort((a, b) => phases.indexOf(a.phase) - phases.indexOf(b.phase))
   }
 
   /** Refuses a second plugin of this name, here and in every scope around or inside. */
   claim (name: string): void {
+    const problems = new Problems()
     if ([this, ...this.#overlapping()].some(pipeline => pipeline.has(name))) {
-      throw new ConfigurationError([{
-        code: 'SECURE_API_ALREADY_REGISTERED',
-        path: name,
-        why: 'it is already registered, here or in an enclosing or enclosed scope, and would run twice',
-        fix: 'Register it once, at the root.'
-      }])
+      problems.add('SECURE_API_ALREADY_REGISTERED', name,
+        'it is already registered, here or in an enclosing or enclosed scope, and would run twice', 'Register it once, at the root.')
     }
+    problems.throwIfAny()
     this.#claims.add(name)
   }
 
@@ -111,7 +103,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
     return this.#claims.has(name)
   }
 
-  /** Whether requests to this route meet a control of this name, be it one of an enclosing or enclosed scope. */
+  /** Whether requests to this route meet a control of this name, here or in an enclosing or enclosed scope. */
   isMetBy (name: string, { url, methods }: RouteInfo): boolean {
     return this.has(name) || this.#overlapping().some(other => other !== this && other.has(name) &&
       other.#slots.some(({ info }) => info.url === url && String(info.methods) === String(methods)))
@@ -137,7 +129,6 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
     return Type.Object(Object.fromEntries(schemas))
   }
 
-  /** The route options that the controls read. */
   get keys (): readonly string[] {
     return keysOf(this.#options)
   }
@@ -159,14 +150,12 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   /** From `onRoute`. The hooks behind it may still change the route: its options are read, and judged, when everything is ready. */
   declare (declaration: Declaration): void {
-    const slot = this.#add(new Slot(declaration, this.#under))
-    slot.follow()
-    queueMicrotask(() => { slot.hold() })
+    this.#add(new Slot(declaration, this.#under)).follow()
   }
 
   /** The route that was declared with this object, as far as it is known. */
   declared (declaration: object): CompiledRoute | undefined {
-    const slot = this.#slots.find(known => known.isDeclaredBy(declaration))
+    const slot = this.#slots.find(known => known.declaration === declaration)
     return slot && this.#compiled(slot)
   }
 
@@ -177,10 +166,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   async compile (problems: Problems, earlier: readonly string[] = []): Promise<void> {
     this.#ready = true
     this.#earlier = earlier
-    for (const slot of this.#slots) {
-      slot.settle(this.keys, this.#copies, problems)
-      this.#list(slot)
-    }
+    for (const slot of this.#slots) this.#settle(slot, problems)
     for (const option of new Set(this.#options)) await this.#prepare(option, problems)
     for (const slot of this.#slots) {
       const found = this.#repeats(slot) ? new Problems() : problems
@@ -224,9 +210,8 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   /** What every control does on a route. */
   posture ({ info, own }: CompiledRoute): Readonly<Record<string, unknown>> {
-    return Object.assign({}, ...this.#controls.map(control => control.option && !own.has(control.option)
-      ? undefined
-      : control.posture?.(control.option && own.get(control.option), info)))
+    const parsed = this.#controls.filter(({ option }) => option === undefined || own.has(option))
+    return Object.assign({}, ...parsed.map(control => control.posture?.(control.option && own.get(control.option), info)))
   }
 
   get #options (): readonly RouteOption[] {
@@ -240,9 +225,8 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   #compileLate (slot: Slot, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
     const problems = new Problems()
-    slot.settle(this.keys, this.#copies, problems)
+    this.#settle(slot, problems)
     slot.check(problems, this.keys)
-    this.#list(slot)
     slot.compiled = compileRoute(slot.info, this.#controls, problems)
     if (problems.any) onMistake(slot.info.label, problems)
     return slot.compiled
@@ -271,13 +255,13 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   #refuseUnmatched (problems: Problems, earlier: readonly string[]): void {
     const urls = [...this.#slots.flatMap(({ urls }) => [...urls]), ...earlier]
     for (const pattern of this.#ports.paths?.unmatched(urls) ?? []) {
-      problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', `authorization.routes['${pattern}']`,
-        'no route has this path, so the rule guards nothing',
+      problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', `authorization.routes['${pattern}']`, 'no route has this path, so the rule guards nothing',
         'Write the path as the route was declared, with its prefix and parameters (`/orders/:id`), or end it in `/*` for everything below.')
     }
   }
 
-  #list (slot: Slot): void {
+  #settle (slot: Slot, problems: Problems): void {
+    slot.settle(this.keys, this.#copies, problems)
     for (const url of slot.urls) this.#table.add(slot, url)
   }
 

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Marks } from '../marks/index.ts'
 
+export type Config = Readonly<Record<string, unknown>>
+
 /** What a control may know of a route. */
 export interface RouteInfo {
   /** `unknown` is the route of a 404. */
@@ -10,7 +12,7 @@ export interface RouteInfo {
   readonly methods: readonly string[]
   readonly url: string
   /** Own properties alone: it inherits nothing. */
-  readonly config: Readonly<Record<string, unknown>>
+  readonly config: Config
   /** `route GET /orders`, for messages. */
   readonly label: string
   /** Where a part of `config` is written that the route does not state itself: `authorization.routes['/uploads/*']`. */
@@ -24,18 +26,13 @@ export interface Declaration {
   readonly config?: object | undefined
 }
 
-export type Config = Readonly<Record<string, unknown>>
-
 /** What is laid under the `config` of a route that does not state it, and where that is written. */
 export interface Underlay {
   readonly config: Config
   readonly source: string
 }
 
-/**
- * Own properties alone, on an object that inherits nothing: with a polluted `Object.prototype.public` no route becomes public.
- * Symbols belong to others.
- */
+/** Inherits nothing: with a polluted `Object.prototype.public` no route becomes public. Symbols belong to others. */
 export function ownConfig (config: object = {}): Config {
   const own: Record<string, unknown> = Object.create(null)
   for (const key of Object.keys(config)) own[key] = (config as Config)[key]
@@ -46,9 +43,8 @@ export function ownConfig (config: object = {}): Config {
 export type Copies = Marks<object, object>
 
 /**
- * A route whose options inherit nothing, to the bottom: with a polluted `Object.prototype.all`, `{ any: [...] }` would be fulfilled by
- * everybody. Only what the controls read is copied, and frozen: no control changes what another one reads. Options that two routes share
- * are one object here, too.
+ * Inherits nothing, to the bottom: with a polluted `Object.prototype.all` everybody would fulfil `{ any: [...] }`. Copies and freezes
+ * what controls read, so that none changes what another one reads. Options that two routes share stay one object.
  */
 export function ownToTheBottom (info: RouteInfo, keys: readonly string[], copies: Copies): RouteInfo {
   const own: Record<string, unknown> = Object.create(null)
@@ -88,21 +84,10 @@ export function sameConfig (one: Config, other: Config): boolean {
   return keys.length === optionsIn(other).length && keys.every(key => key in other && one[key] === other[key])
 }
 
-function optionsIn (config: Config): string[] {
-  return Object.keys(config).filter(key => key !== 'url' && key !== 'method')
-}
+const optionsIn = (config: Config) => Object.keys(config).filter(key => key !== 'url' && key !== 'method')
 
 export function routeInfo (url: string, method: Declaration['method'], config: Config, early: boolean, under?: Underlay): RouteInfo {
   const methods = typeof method === 'string' ? [method] : [...method]
-  const label = `route ${methods.join(',')} ${url}`
-  if (under === undefined) return Object.freeze({ kind: 'route', early, methods, url, config, label })
-  return Object.freeze({
-    kind: 'route',
-    early,
-    methods,
-    url,
-    config: under.config,
-    label: `${label} (${under.source})`,
-    source: under.source
-  })
+  const known = { kind: 'route', early, methods, url, config, label: `route ${methods.join(',')} ${url}` } as const
+  return Object.freeze(under === undefined ? known : { ...known, ...under, label: `${known.label} (${under.source})` })
 }

@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
-import { refusal } from '../http/index.ts'
-import type { Refusal } from '../http/index.ts'
+import { refusal, type Refusal } from '../http/index.ts'
 import { answered, type Handler, type Verdict } from './types.ts'
 
 /** How a refusal leaves: as problem+json, or to the application's error handler. */

@@ -1,4 +1,4 @@
-import type { Problems } from '../config/index.ts'
+import { hasBelowObject, type Problems } from '../config/index.ts'
 import {
   ownConfig, ownToTheBottom, routeInfo, sameConfig, type Config, type Copies, type Declaration, type Underlay, type RouteInfo
 } from './route-info.ts'
@@ -12,10 +12,10 @@ export type Under = (slot: Slot, own: Config) => Underlay | undefined
  * those of groups run after ours and may replace or change it.
  */
 export class Slot {
-  readonly #declaration: Declaration
-  readonly #under: Under
+  readonly declaration: Declaration
   readonly early: boolean
-  /** As Fastify shows it to requests. For the `/` of a prefix it makes two routes of one declaration, and shows the first URL for both. */
+  readonly #under: Under
+  /** As Fastify shows it to requests: for the `/` of a prefix it makes two routes of one declaration, and shows the first URL for both. */
   readonly #url: string
   #held: Config | undefined
   /** The object that {@link #held} was read from. */
@@ -25,32 +25,32 @@ export class Slot {
   compiled: CompiledRoute | undefined
 
   constructor (declaration: Declaration, under: Under, early = false) {
-    this.#declaration = declaration
+    this.declaration = declaration
     this.#under = under
     this.early = early
     this.#url = declaration.url
   }
 
   /**
-   * To be called from `onRoute`: whoever reads `config` last until {@link hold} is Fastify. The caller of `app.get()` may change the
+   * To be called from `onRoute`: whoever reads `config` last in this turn is Fastify. The caller of `app.get()` may change the
    * object right behind the call, for its next route, and that change counts for nothing here.
    */
   follow (): void {
-    let { config } = this.#declaration
+    let { config } = this.declaration
     const get = () => {
       if (!this.#final) this.#take(config)
       return config
     }
-    Reflect.defineProperty(this.#declaration, 'config',
-      { configurable: true, enumerable: true, get, set: (value: typeof config) => { config = value } })
+    const set = (value: typeof config) => { config = value }
+    Reflect.defineProperty(this.declaration, 'config', { configurable: true, enumerable: true, get, set })
+    queueMicrotask(() => { this.#hold() })
   }
 
-  /** To be called when Fastify has read the declaration. */
-  hold (): void {
+  #hold (): void {
     if (this.#final) return
     this.#final = true
     try {
-      if (this.#held === undefined) this.#take(this.#declaration.config)
+      if (this.#held === undefined) this.#take(this.declaration.config)
     } catch {
       // A getter of `config` threw, in Fastify's hands too: the route has not come about. Nobody waits here who could be told.
     }
@@ -61,12 +61,8 @@ export class Slot {
     this.#held = ownConfig(config)
   }
 
-  isDeclaredBy (declaration: object): boolean {
-    return this.#declaration === declaration
-  }
-
   answers (method: string): boolean {
-    const { method: declared } = this.#declaration
+    const { method: declared } = this.declaration
     return declared === method || (Array.isArray(declared) && declared.includes(method))
   }
 
@@ -77,12 +73,12 @@ export class Slot {
 
   /** The URLs under which Fastify answers: `/admin` and `/admin/` for the `/` of a prefix. */
   get urls (): ReadonlySet<string> {
-    return new Set([this.#url, this.#declaration.url])
+    return new Set([this.#url, this.declaration.url])
   }
 
   /** When everything is ready: from here on the route stays as it is. What cannot be read is reported, and counts as not stated. */
   settle (keys: readonly string[], copies: Copies, problems: Problems): void {
-    this.hold()
+    this.#hold()
     if (this.#settled !== undefined) return
     const info = this.#read()
     try {
@@ -93,7 +89,7 @@ export class Slot {
     }
   }
 
-  /** Reports what Fastify has not read, of what the declaration says. */
+  /** Reports what Fastify has not read of the declaration. */
   check (problems: Problems, keys: readonly string[]): void {
     const { label } = this.info
     for (const key of keys.filter(key => isLost(key, this.#source))) {
@@ -101,7 +97,7 @@ export class Slot {
         'it is inherited or not enumerable; Fastify copies own properties only, so it is lost',
         'Write it as a property of the object: `config: { ... }`.')
     }
-    if (this.#held !== undefined && sameConfig(this.#held, ownConfig(this.#declaration.config))) return
+    if (this.#held !== undefined && sameConfig(this.#held, ownConfig(this.declaration.config))) return
     problems.add('SECURE_API_ROUTE_CONFIG_LATE', label, 'its `config` was changed after Fastify read it, so the change is lost',
       'Change it in an onRoute hook, before the hook returns.')
   }
@@ -113,19 +109,12 @@ export class Slot {
   }
 
   #read (): RouteInfo {
-    const config = this.#held ?? ownConfig(this.#declaration.config)
-    return routeInfo(this.#url, this.#declaration.method, config, this.early, this.#under(this, config))
+    const config = this.#held ?? ownConfig(this.declaration.config)
+    return routeInfo(this.#url, this.declaration.method, config, this.early, this.#under(this, config))
   }
 }
 
-/**
- * Whether the object has the property where `{ ...config }` does not find it. What somebody put on `Object.prototype` is nobody's
- * statement.
- */
+/** Whether the object has the property where `{ ...config }` does not find it. */
 function isLost (key: string, config: object | undefined): boolean {
-  if (config === undefined || Object.prototype.propertyIsEnumerable.call(config, key)) return false
-  for (let at: object | null = config; at !== null && at !== Object.prototype; at = Reflect.getPrototypeOf(at)) {
-    if (Object.hasOwn(at, key)) return true
-  }
-  return false
+  return config !== undefined && !Object.prototype.propertyIsEnumerable.call(config, key) && hasBelowObject(config, key)
 }
