@@ -30,7 +30,7 @@ export function auditedRoute ({ kind, url, methods }: RouteInfo, stated: RouteAu
   })
 }
 
-/** `undefined` for an allowed call of a route that wants none in the trail; refusals are always in it. */
+/** Undefined for an allowed call of a route that wants none in the trail; refusals are always in it. */
 export function requestEvent (route: AuditedRoute, { request }: FastifyReply, status: number, durationMs: number,
   aborted = false): AuditEvent | undefined {
   const outcome = outcomeOf(status, aborted)
@@ -75,54 +75,33 @@ function actionOf ({ method, headers }: FastifyRequest, { action, actions, route
   return action ?? actions.get(method) ?? `${method} ${route ?? 'unknown route'}`
 }
 
-/** Something that was no request: there is no method, no route and no id to name. */
+/** What was no request has no method, no route and no id to name. */
+function withoutRequest (address: string | undefined) {
+  return { time: timestamp(), outcome: 'denied', method: '', requestId: '', address: address ?? '', durationMs: 0 } as const
+}
+
 export function edgeEvent ({ status, address }: EdgeAnswer): AuditEvent {
-  const code = edgeAnswers[status]
-  return {
-    time: timestamp(),
-    event: eventName(status, code),
-    action: 'malformed request',
-    outcome: 'denied',
-    status,
-    reason: code,
-    method: '',
-    requestId: '',
-    address: address ?? '',
-    durationMs: 0
-  }
+  const reason = edgeAnswers[status]
+  return { ...withoutRequest(address), event: eventName(status, reason), action: 'malformed request', status, reason }
 }
 
-/** A connection that never carried a request. */
 export function handshakeEvent ({ error, address, suppressed }: HandshakeFailure): AuditEvent {
-  return {
-    time: timestamp(),
-    event: 'authn_fail',
-    action: 'tls handshake',
-    outcome: 'denied',
-    status: 0,
-    reason: 'client-certificate',
-    method: '',
-    requestId: '',
-    address: address ?? '',
-    durationMs: 0,
-    handshake: { error, suppressed }
-  }
+  const handshake = { error, suppressed }
+  return { ...withoutRequest(address), event: 'authn_fail', action: 'tls handshake', status: 0, reason: 'client-certificate', handshake }
 }
 
-/** Of a policy that is only tried out nothing was blocked. */
+/** A policy that is only tried out blocks nothing. */
 export function violationEvent (request: FastifyRequest, violation: Violation): AuditEvent {
   const { url } = request.routeOptions
   return {
-    time: timestamp(),
+    ...withoutRequest(addressOf(request)),
     event: 'malicious_csp_violation',
     action: 'csp violation',
     outcome: violation.disposition === 'report' ? 'allowed' : 'denied',
     status: 204,
     method: request.method,
-    ...(url === undefined ? undefined : { route: url }),
+    ...(url !== undefined && { route: url }),
     requestId: request.id,
-    address: addressOf(request) ?? '',
-    durationMs: 0,
     violation
   }
 }

@@ -2,7 +2,7 @@ import { isThenable } from '../async/index.ts'
 import type { AuditEvent } from './event.ts'
 import type { AuditSink } from './options.ts'
 
-export interface TrailOptions {
+interface TrailOptions {
   readonly sink: AuditSink
   readonly buffer: number
   /** Called once when the sink begins to fail and once when it works again. */

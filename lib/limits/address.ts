@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { isIPv4 } from 'node:net'
 import { withoutPort } from '../http/index.ts'
 
@@ -108,4 +109,13 @@ function hexadecimal (code: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30
   const lower = code | 0x20
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
+}
+
+/** The key, or its hash if the key is long. A key that looks like a hash is hashed too, so that it cannot pose as one. */
+export function boundedKey (key: string): string {
+  return key.length <= 128 && !key.startsWith('#') ? key : hashedKey(key)
+}
+
+export function hashedKey (key: string): string {
+  return `#${createHash('sha256').update(key).digest('base64url')}`
 }
