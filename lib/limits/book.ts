@@ -91,11 +91,6 @@ export class LimitBook {
     return stateOf(first)
   }
 
-  /** Restores the configuration at start. */
-  restore (name: string): LimitState {
-    return this.change(name, {})
-  }
-
   #unknown (name: string, problems: Problems): ConfigurationError {
     const meant = suggest(name, [...this.#entries.keys()])
     const fix = meant === undefined ? 'See `app.rateLimits.list()`.' : `Did you mean \`${meant}\`?`

@@ -102,14 +102,9 @@ function member (value: unknown, name: string): unknown {
 /** The policy for this caller's plan; undefined for an unknown plan, which must be refused. */
 export function planned (policy: LimitPolicy, request: FastifyRequest): LimitPolicy | undefined {
   if (policy.plans === undefined || request.auth === undefined || request.auth.kind === 'anonymous') return policy
-  const plan = planName(policy, request)
-  return typeof plan === 'string' ? policy.plans.get(plan) : undefined
-}
-
-/** If the application's function fails, the plan is unknown. */
-function planName ({ planOf }: LimitPolicy, request: FastifyRequest): unknown {
   try {
-    return planOf?.(request)
+    const plan = policy.planOf?.(request)
+    return typeof plan === 'string' ? policy.plans.get(plan) : undefined
   } catch (error) {
     request.log.warn({ err: error }, 'secure-api: the plan of a caller is unknown')
     return undefined
@@ -124,10 +119,10 @@ export function quotaExceeded (names: readonly string[]): Refusal {
   })
 }
 
-function windowOf ({ algorithm, window, lease }: Limit): number {
-  if (algorithm === 'concurrency') return milliseconds(lease ?? 300_000)
-  if (window === undefined) throw new TypeError('the limit has no window')
-  return milliseconds(window)
+function windowOf ({ algorithm, window, lease = 300_000 }: Limit): number {
+  const span = algorithm === 'concurrency' ? lease : window
+  if (span === undefined) throw new TypeError('the limit has no window')
+  return milliseconds(span)
 }
 
 /**

@@ -103,8 +103,10 @@ export class RedisStore {
     for (const [group, { operation, charges, mark, lease }] of jobs.entries()) {
       for (const charge of charges) {
         const [policy, key] = charge
+        const cost = costOf(charge)
         keys.push(redisKey(this.#options.keyPrefix, policy, key))
-        args.push(String(group), operation, ...policy.scriptArguments, countedCost(charge), mark ?? markOf(policy, lease))
+        // An uncountable cost is sent as 0, which the script refuses.
+        args.push(String(group), operation, ...policy.scriptArguments, countable(cost) ? String(cost) : '0', mark ?? markOf(policy, lease))
       }
     }
     const { runner } = this.#options
@@ -154,12 +156,6 @@ function numbersOf (reply: unknown, length: number): number[] | undefined {
   if (!Array.isArray(reply) || reply.length !== length) return undefined
   const numbers = reply.map(Number)
   return numbers.every(Number.isFinite) ? numbers : undefined
-}
-
-/** An uncountable cost is sent as 0, which the script refuses. */
-function countedCost (charge: Charge): string {
-  const cost = costOf(charge)
-  return countable(cost) ? String(cost) : '0'
 }
 
 function markOf ({ algorithm, dryRun }: LimitPolicy, lease: number): string {
