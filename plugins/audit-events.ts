@@ -10,21 +10,15 @@ import { refusalOf, type RouteInfo } from '../lib/pipeline/index.ts'
 import type { HandshakeFailure } from '../lib/server/index.ts'
 import type { EdgeAnswer } from './ports.ts'
 
-/** What the trail says of every request of one route. */
-export interface AuditedRoute {
-  readonly route: string | undefined
-  /** The action's name from `config.audit`; undefined: made of the method and the route. */
-  readonly action: string | undefined
-  /** Allowed calls are left out. */
-  readonly refusalsOnly: boolean
-  /** By method, since a route may have several. */
-  readonly actions: ReadonlyMap<string, string>
-}
+export type AuditedRoute = ReturnType<typeof auditedRoute>
 
-export function auditedRoute ({ kind, url, methods }: RouteInfo, stated: RouteAudit | undefined): AuditedRoute {
+/** What the trail says of every request of one route. */
+export function auditedRoute ({ kind, url, methods }: RouteInfo, stated: RouteAudit | undefined) {
   return Object.freeze({
     route: kind === 'unknown' ? undefined : url,
+    /** The action's name from `config.audit`; undefined: made of the method and the route. */
     action: typeof stated === 'string' ? stated : undefined,
+    /** Allowed calls are left out. */
     refusalsOnly: stated === false,
     actions: new Map(methods.map(method => [method, `${method} ${url}`]))
   })
@@ -49,13 +43,13 @@ export function requestEvent (route: AuditedRoute, { request }: FastifyReply, st
     durationMs: Math.round(durationMs * 1000) / 1000
   }
   const reason = aborted ? 'client-aborted' : refused?.code
-  if (reason !== undefined) event.reason = reason
   const denial = refused?.code === 'SECURE_API_FORBIDDEN' ? notedDenial(request) : undefined
+  const limit = limitOf(request)
+  const { auth } = request
+  if (reason !== undefined) event.reason = reason
   if (denial !== undefined) event.denial = denial
   if (route.route !== undefined) event.route = route.route
-  const limit = limitOf(request)
   if (limit !== undefined) event.limit = limit
-  const { auth } = request
   if (auth !== undefined && auth.kind !== 'anonymous') event.principal = auditPrincipal(auth)
   return event
 }

@@ -179,7 +179,9 @@ function switches (app: FastifyInstance, limiter: Limiter, book: LimitBook, watc
 
 /** A URL opens a connection of our own, which we close; an instance, or the application's `app.redis`, stays the application's. */
 async function openLimiter (app: FastifyInstance, { redis, keyPrefix }: RateLimitOptions): Promise<Limiter> {
-  const given = redis ?? sharedRedis(app)
+  // `@fastify/redis` decorates `app.redis` with a client, or with an object of named ones, which says nothing about which to use.
+  const { redis: shared } = app as { redis?: unknown }
+  const given = redis ?? (isRedisLike(shared) ? shared : undefined)
   const connection = typeof given === 'string' ? await connectRedis(given, 'rateLimit.redis') : undefined
   const client = typeof given === 'string' ? connection?.client : given
   const limiter = createLimiter({ redis: client, keyPrefix, now: movedClock()?.elapsed, onEvent: event => logEvent(app, event) })
@@ -222,12 +224,6 @@ const storeFixes: Readonly<Record<StoreFailureReason, string>> = {
 function explained ({ reason, code }: StoreFailed): string {
   const cause = code === undefined ? storeFixes[reason] : `${storeFixes[reason]} (${code})`
   return `${cause}. Until then \`onStoreFailure\` decides, by default each process for itself; \`secure-api doctor redis\` shows more`
-}
-
-/** `@fastify/redis` decorates `app.redis` with a client, or with an object of named ones, which says nothing about which to use. */
-function sharedRedis (app: FastifyInstance): RedisLike | undefined {
-  const { redis } = app as { redis?: unknown }
-  return isRedisLike(redis) ? redis : undefined
 }
 
 function logEvent (app: FastifyInstance, event: LimiterEvent): void {

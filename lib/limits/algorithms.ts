@@ -21,8 +21,6 @@ export interface Counting {
 
 /** Above the rounding errors of a bucket's level, below any relevant amount of units. */
 export const tolerance = 1e-9
-/** A permit may become free at any moment; retrying sooner would be a busy loop. */
-export const permitRetryMs = 1000
 
 /**
  * A log of requests. One at t counts until t + window, so no window, wherever it starts, has more than `limit`. Requests closer
@@ -112,7 +110,7 @@ const concurrency: Counting = {
     return at(chains.used, slot)
   },
   spend: (chains, slot, { windowMs }, cost, now, lease) => chains.append(slot, lease, now + windowMs, cost),
-  retryAfter: () => permitRetryMs,
+  retryAfter: () => 1000, // a permit may become free at any moment; retrying sooner would be a busy loop
   reset: () => 0,
   refund: (chains, slot, { lease, cost }) => giveBack(chains, slot, cost, cell => at(chains.first, cell) === lease)
 }

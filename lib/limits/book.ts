@@ -79,7 +79,12 @@ export class LimitBook {
     }
     const entries = this.#entries.get(name) ?? []
     const [first] = entries
-    if (first === undefined) throw this.#unknown(name, problems)
+    if (first === undefined) {
+      const meant = suggest(name, [...this.#entries.keys()])
+      const fix = meant === undefined ? 'See `app.rateLimits.list()`.' : `Did you mean \`${meant}\`?`
+      problems.add('SECURE_API_OPTION_UNKNOWN', name, 'no rate-limit policy has this name', fix)
+      throw new ConfigurationError(problems.list())
+    }
     const changed = entries.map(entry => ({ entry, limit: { ...entry.configured, ...change } }))
     for (const { limit } of changed) checkChange(limit, change, name, problems)
     problems.throwIfAny()
@@ -89,13 +94,6 @@ export class LimitBook {
     }
     this.#version++
     return stateOf(first)
-  }
-
-  #unknown (name: string, problems: Problems): ConfigurationError {
-    const meant = suggest(name, [...this.#entries.keys()])
-    const fix = meant === undefined ? 'See `app.rateLimits.list()`.' : `Did you mean \`${meant}\`?`
-    problems.add('SECURE_API_OPTION_UNKNOWN', name, 'no rate-limit policy has this name', fix)
-    return new ConfigurationError(problems.list())
   }
 }
 

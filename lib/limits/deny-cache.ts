@@ -12,8 +12,6 @@ interface Refused {
 
 const capacity = 10_000
 const longestUnasked = 5_000
-/** Shorter refusals are not worth an entry. */
-const shortest = 2
 
 /**
  * Cached refusals of Redis: a caller over a limit is refused without asking again, so an attack costs less than normal traffic.
@@ -27,10 +25,10 @@ export class DenyCache {
     this.#now = now
   }
 
-  /** Caches a refusal, unless it is of `concurrency`, which may end at any moment, or of an impossible cost. */
+  /** Caches a refusal, unless it is of `concurrency`, which may end at any moment, of an impossible cost, or shorter than 2 ms. */
   remember (key: string, decision: Decision): void {
     const { policy, cost, retryAfterMs } = decision
-    if (policy.algorithm === 'concurrency' || retryAfterMs < shortest || !countable(cost) || cost > policy.burst) return
+    if (policy.algorithm === 'concurrency' || retryAfterMs < 2 || !countable(cost) || cost > policy.burst) return
     const now = this.#now()
     this.forget(policy, key)
     const [oldest = ''] = this.#refused.keys()

@@ -194,7 +194,8 @@ export class MemoryStore implements Limiter {
     let least = Infinity
     for (let i = 0; i < candidates && least > 0; i++) {
       const slot = Math.floor(Math.random() * this.#keys.length)
-      const share = this.#share(slot, now)
+      const owner = this.#owners[slot]
+      const share = owner === undefined ? 0 : this.#used(owner.policy, slot, now) / owner.policy.burst
       if (share < least) {
         least = share
         victim = slot
@@ -208,12 +209,6 @@ export class MemoryStore implements Limiter {
       this.#onEvent?.({ type: 'memory-saturated', keys: this.#capacity })
     }
     return victim
-  }
-
-  /** How much of a budget is used, 0 to 1. */
-  #share (slot: number, now: number): number {
-    const owner = this.#owners[slot]
-    return owner === undefined ? 0 : this.#used(owner.policy, slot, now) / owner.policy.burst
   }
 }
 

@@ -28,13 +28,12 @@ function sliding.load (key, p)
     at = at + CELL
   end
   local state = { used = used, log = string.sub(raw, at) }
-  if state.log ~= '' then
-    state.first, state.last = struct.unpack('>dd', raw, size - CELL + 1)
-    if state.last > now then
-      state.log = shifted(state.log, state.last - now)
-      state.first, state.last = state.first - (state.last - now), now
-      sliding.save(key, p, state)
-    end
+  if state.log == '' then return state end
+  state.first, state.last = struct.unpack('>dd', raw, size - CELL + 1)
+  if state.last > now then
+    state.log = shifted(state.log, state.last - now)
+    state.first, state.last = state.first - (state.last - now), now
+    sliding.save(key, p, state)
   end
   return state
 end

@@ -12,12 +12,10 @@ interface RedisStoreOptions {
   readonly now: () => number
 }
 
-type Operation = 'take' | 'peek' | 'refund' | 'reset'
-
 /** One call: items that belong together, and its promise. */
 interface Job {
   readonly charges: readonly Charge[]
-  readonly operation: Operation
+  readonly operation: 'take' | 'peek' | 'refund' | 'reset'
   readonly mark: string | undefined
   readonly resolve: (decisions: Decision[]) => void
   readonly reject: (error: unknown) => void
@@ -66,7 +64,7 @@ export class RedisStore {
 
   /** Call it when Redis has answered: releases the orphaned permits. */
   settle (): void {
-    if (this.#orphans.length === 0) return
+    if (this.#orphans.length === 0) return // splicing allocates
     for (const { policy, key, lease } of this.#orphans.splice(0)) {
       this.#enqueue('refund', [[policy, key]], markOf(policy, lease)).catch(() => this.refundLater(policy, key, { lease }))
     }
@@ -81,7 +79,7 @@ export class RedisStore {
     return !this.#options.runner.cluster || charges.every(([, key]) => key === charges[0]?.[1])
   }
 
-  #enqueue (operation: Operation, charges: readonly Charge[], mark?: string): Promise<Decision[]> {
+  #enqueue (operation: Job['operation'], charges: readonly Charge[], mark?: string): Promise<Decision[]> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length === 0) setImmediate(() => this.#flush())
       this.#waiting.push({ operation, charges, mark, resolve, reject, lease: nextLease() })

@@ -146,7 +146,6 @@ export class ResilientLimiter implements Limiter {
     return charges.map(charge => byPolicy.get(charge[0]) ?? this.#open(charge[0], costOf(charge)))
   }
 
-  /** The outcome of a single charge. */
   #only (policy: LimitPolicy, outcome: readonly Decision[] | Unavailable): LimitOutcome {
     return isUnavailable(outcome) ? outcome : outcome[0] ?? this.#unavailable(policy)
   }

@@ -5,14 +5,8 @@ import { LimitSchema, type Limit } from './options.ts'
 import { compilePolicy, type LimitPolicy } from './policy.ts'
 import { validateLimit } from './validate.ts'
 
-/** The result for @fastify/rate-limit, which refuses when `current` is above `max`. */
-interface StoreResult {
-  readonly current: number
-  /** Milliseconds. */
-  readonly ttl: number
-}
-
-type Callback = (error: Error | null, result?: StoreResult) => void
+/** @fastify/rate-limit refuses when `current` is above `max`. `ttl` is in milliseconds. */
+type Callback = (error: Error | null, result?: { readonly current: number, readonly ttl: number }) => void
 
 /** The store API of @fastify/rate-limit 11 (`types/index.d.ts`, and `read`, which its README adds). */
 interface EngineStore {
@@ -53,7 +47,9 @@ export function engineStore (limiter: Limiter): new (params?: object) => EngineS
 
     constructor (params: StoreParams = {}, name: string = 'default') {
       this.#name = name
-      this.#shape = shapeOf(params)
+      const { algorithm, burst } = params
+      const windowed = (['sliding-window', 'fixed-window', 'token-bucket'] as const).find(one => one === algorithm)
+      this.#shape = { ...(windowed && { algorithm: windowed }), ...(typeof burst === 'number' && { burst }) }
       checkEngineOptions({ ...params, policy: name })
     }
 
@@ -66,7 +62,9 @@ export function engineStore (limiter: Limiter): new (params?: object) => EngineS
     }
 
     child (params: StoreParams): EngineStore {
-      checkEngineOptions({ ...params, ...rawOptions(params), policy: nameOf(params) })
+      // The options as written, before @fastify/rate-limit replaces mistakes with its defaults.
+      const raw = params.routeInfo?.config?.rateLimit
+      checkEngineOptions({ ...params, ...(typeof raw === 'object' ? raw : undefined), policy: nameOf(params) })
       const Store = engineStore(limiter) as new (params: object, name?: string) => EngineStore
       return new Store(params, nameOf(params))
     }
@@ -123,17 +121,6 @@ function tell (outcome: LimitOutcome, max: number, callback: Callback): void {
   const { remaining, retryAfterMs, resetMs } = outcome
   if (refusing(outcome)) return callback(null, { current: max + 1, ttl: Math.max(1, Math.ceil(retryAfterMs)) })
   callback(null, { current: Math.max(0, max - remaining), ttl: Math.ceil(resetMs) })
-}
-
-/** The options as written, before @fastify/rate-limit replaces mistakes with its defaults. */
-function rawOptions ({ routeInfo }: StoreParams): object {
-  const raw = routeInfo?.config?.rateLimit
-  return typeof raw === 'object' && raw !== null ? raw : {}
-}
-
-function shapeOf ({ algorithm, burst }: StoreParams): Pick<Limit, 'algorithm' | 'burst'> {
-  const windowed = (['sliding-window', 'fixed-window', 'token-bucket'] as const).find(one => one === algorithm)
-  return { ...(windowed && { algorithm: windowed }), ...(typeof burst === 'number' && { burst }) }
 }
 
 function nameOf ({ policy, groupId, routeInfo }: StoreParams): string {

@@ -116,13 +116,9 @@ function validateReference (name: string, path: string, known: readonly string[]
 function validateRedis (redis: RateLimitOptions['redis'], path: string, problems: Problems): void {
   if (redis === undefined) return
   if (typeof redis === 'string') {
-    if (isRedisUrl(redis)) return
+    if (URL.canParse(redis) && /^rediss?:$/.test(new URL(redis).protocol) && new URL(redis).hostname !== '') return
     problems.add('SECURE_API_OPTION_VALUE', path, 'this is not a Redis URL', 'Write `redis://host:6379`, or `rediss://…` for TLS.')
   } else if (!isRedisLike(redis)) {
     problems.add('SECURE_API_OPTION_TYPE', path, 'this is not a Redis client', 'Give a URL or a client of ioredis, iovalkey or node-redis.')
   }
-}
-
-function isRedisUrl (text: string): boolean {
-  return URL.canParse(text) && ['redis:', 'rediss:'].includes(new URL(text).protocol) && new URL(text).hostname !== ''
 }

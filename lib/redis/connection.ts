@@ -12,8 +12,6 @@ export interface RedisConnection {
   close (): void
 }
 
-const longestWaitAtStart = 1_000
-
 /**
  * Connects to a Redis URL without any queueing, because callers handle an unavailable server themselves. Throws a
  * {@link ConfigurationError} for the option `path` if the optional package ioredis is not installed.
@@ -35,7 +33,7 @@ export async function connectRedis (url: string, path: string): Promise<RedisCon
     client,
     failure: () => cause() === undefined ? undefined : asStoreFailure(cause()),
     ready: new Promise(resolve => {
-      const timer = setTimeout(resolve, longestWaitAtStart, false)
+      const timer = setTimeout(resolve, 1_000, false)
       client.once('ready', () => { clearTimeout(timer); resolve(true) })
       client.once('end', () => { clearTimeout(timer); resolve(false) })
     }),
