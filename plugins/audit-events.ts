@@ -10,27 +10,21 @@ import { refusalOf, type RouteInfo } from '../lib/pipeline/index.ts'
 import type { HandshakeFailure } from '../lib/server/index.ts'
 import type { EdgeAnswer } from './ports.ts'
 
-/** What the trail says of every request of one route. */
-export interface AuditedRoute {
-  readonly route: string | undefined
-  /** The action's name from `config.audit`; undefined: made of the method and the route. */
-  readonly action: string | undefined
-  /** Allowed calls are left out. */
-  readonly refusalsOnly: boolean
-  /** By method, since a route may have several. */
-  readonly actions: ReadonlyMap<string, string>
-}
+export type AuditedRoute = ReturnType<typeof auditedRoute>
 
-export function auditedRoute ({ kind, url, methods }: RouteInfo, stated: RouteAudit | undefined): AuditedRoute {
+/** What the trail says of every request of one route. */
+export function auditedRoute ({ kind, url, methods }: RouteInfo, stated: RouteAudit | undefined) {
   return Object.freeze({
     route: kind === 'unknown' ? undefined : url,
+    /** The action's name from `config.audit`; undefined: made of the method and the route. */
     action: typeof stated === 'string' ? stated : undefined,
+    /** Allowed calls are left out. */
     refusalsOnly: stated === false,
     actions: new Map(methods.map(method => [method, `${method} ${url}`]))
   })
 }
 
-/** `undefined` for an allowed call of a route that wants none in the trail; refusals are always in it. */
+/** Undefined for an allowed call of a route that wants none in the trail; refusals are always in it. */
 export function requestEvent (route: AuditedRoute, { request }: FastifyReply, status: number, durationMs: number,
   aborted = false): AuditEvent | undefined {
   const outcome = outcomeOf(status, aborted)
@@ -49,13 +43,13 @@ export function requestEvent (route: AuditedRoute, { request }: FastifyReply, st
     durationMs: Math.round(durationMs * 1000) / 1000
   }
   const reason = aborted ? 'client-aborted' : refused?.code
-  if (reason !== undefined) event.reason = reason
   const denial = refused?.code === 'SECURE_API_FORBIDDEN' ? notedDenial(request) : undefined
+  const limit = limitOf(request)
+  const { auth } = request
+  if (reason !== undefined) event.reason = reason
   if (denial !== undefined) event.denial = denial
   if (route.route !== undefined) event.route = route.route
-  const limit = limitOf(request)
   if (limit !== undefined) event.limit = limit
-  const { auth } = request
   if (auth !== undefined && auth.kind !== 'anonymous') event.principal = auditPrincipal(auth)
   return event
 }
@@ -75,54 +69,33 @@ function actionOf ({ method, headers }: FastifyRequest, { action, actions, route
   return action ?? actions.get(method) ?? `${method} ${route ?? 'unknown route'}`
 }
 
-/** Something that was no request: there is no method, no route and no id to name. */
+/** What was no request has no method, no route and no id to name. */
+function withoutRequest (address: string | undefined) {
+  return { time: timestamp(), outcome: 'denied', method: '', requestId: '', address: address ?? '', durationMs: 0 } as const
+}
+
 export function edgeEvent ({ status, address }: EdgeAnswer): AuditEvent {
-  const code = edgeAnswers[status]
-  return {
-    time: timestamp(),
-    event: eventName(status, code),
-    action: 'malformed request',
-    outcome: 'denied',
-    status,
-    reason: code,
-    method: '',
-    requestId: '',
-    address: address ?? '',
-    durationMs: 0
-  }
+  const reason = edgeAnswers[status]
+  return { ...withoutRequest(address), event: eventName(status, reason), action: 'malformed request', status, reason }
 }
 
-/** A connection that never carried a request. */
 export function handshakeEvent ({ error, address, suppressed }: HandshakeFailure): AuditEvent {
-  return {
-    time: timestamp(),
-    event: 'authn_fail',
-    action: 'tls handshake',
-    outcome: 'denied',
-    status: 0,
-    reason: 'client-certificate',
-    method: '',
-    requestId: '',
-    address: address ?? '',
-    durationMs: 0,
-    handshake: { error, suppressed }
-  }
+  const handshake = { error, suppressed }
+  return { ...withoutRequest(address), event: 'authn_fail', action: 'tls handshake', status: 0, reason: 'client-certificate', handshake }
 }
 
-/** Of a policy that is only tried out nothing was blocked. */
+/** A policy that is only tried out blocks nothing. */
 export function violationEvent (request: FastifyRequest, violation: Violation): AuditEvent {
   const { url } = request.routeOptions
   return {
-    time: timestamp(),
+    ...withoutRequest(addressOf(request)),
     event: 'malicious_csp_violation',
     action: 'csp violation',
     outcome: violation.disposition === 'report' ? 'allowed' : 'denied',
     status: 204,
     method: request.method,
-    ...(url === undefined ? undefined : { route: url }),
+    ...(url !== undefined && { route: url }),
     requestId: request.id,
-    address: addressOf(request) ?? '',
-    durationMs: 0,
     violation
   }
 }

@@ -2,8 +2,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { scheduleTimer } from '../lib/async/index.ts'
 import {
-  AuditOptionsSchema, Repeats, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RepeatsOptions,
-  type RouteAudit
+  AuditOptionsSchema, Repeats, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RouteAudit
 } from '../lib/audit/index.ts'
 import { defineSection, milliseconds } from '../lib/config/index.ts'
 import { hasEnded, refusal } from '../lib/http/index.ts'
@@ -44,15 +43,14 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
       ? app.log.error({ err: error }, 'secure-api: audit events are being lost')
       : app.log.info('secure-api: audit events are being recorded again')
   })
-  const repeats = new Repeats({ record: event => { trail.record(event) }, ...shareOf(buffer), schedule: scheduleTimer })
+  // First refusals alone never fill the buffer, from however many addresses they come in one window.
+  const [capacity, spare] = [Math.min(1000, Math.ceil(buffer / 2)), Math.floor(buffer / 4)]
+  const repeats = new Repeats({ record: event => { trail.record(event) }, capacity, spare, schedule: scheduleTimer })
   const record: Recorder = event => { if (event !== undefined) repeats.see(event) }
   app.addHook('onClose', async () => {
     repeats.close()
     const left = await trail.drain(closeTimeout)
-    if (left > 0) {
-      app.log.error({ pending: left },
-        'secure-api: the sink did not accept these audit events before the server closed')
-    }
+    if (left > 0) app.log.error({ pending: left }, 'secure-api: the sink did not accept these audit events before the server closed')
   })
   pipeline.report('audit', () => ({ ...trail.status(), collapsed: repeats.collapsed }))
   const option = auditOption(options.requireActions === true)
@@ -74,11 +72,6 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
 /** Takes the event of a request, or of whatever had one; undefined where the route wants none. */
 type Recorder = (event: AuditEvent | undefined) => void
 
-/** First refusals alone never fill the buffer, from however many addresses they come in one window. */
-function shareOf (buffer: number): Pick<RepeatsOptions, 'capacity' | 'spare'> {
-  return { capacity: Math.min(1000, Math.ceil(buffer / 2)), spare: Math.floor(buffer / 4) }
-}
-
 /** On the raw response, whose `close` has to find the reply again. */
 const kReply = Symbol('secure-api.reply')
 const kRoute = Symbol('secure-api.audited')
@@ -98,8 +91,10 @@ function watchRequests (app: FastifyInstance, pipeline: Frame, option: AuditOpti
     if (reply === undefined || route === undefined) return
     record(requestEvent(route, reply, aborted ? 499 : reply.statusCode, since(reply), aborted))
   }
+  // HTTP/2 responses do not say more than that they were ended.
   function onClose (this: WatchedResponse): void {
-    end(this[kReply], !isFinished(this))
+    const { writableFinished = true, writableEnded } = this
+    end(this[kReply], !(writableEnded && writableFinished))
   }
   // Responses of `app.inject()` have no connection that could close; some finish twice.
   function onFinish (this: WatchedResponse): void {
@@ -119,7 +114,7 @@ function watchRequests (app: FastifyInstance, pipeline: Frame, option: AuditOpti
           reply[kRoute] = route
           reply[kStarted] = performance.now()
           raw[kReply] = reply
-          if (handover !== undefined) watchHandover(handover, reply, record)
+          if (handover !== undefined) watchHandover(handover, reply, record, end)
           else if (hasEnded(raw)) end(reply, true) // while a hook before this one waited
           else if ('isLightMyRequest' in raw) raw.on('finish', onFinish)
           else raw.on('close', onClose)
@@ -142,13 +137,9 @@ function since (reply: Watched): number {
 }
 
 /** A socket that is accepted has two events, when it opens and when it ends; whatever else becomes of it has one. */
-function watchHandover (handover: Handover, reply: Watched, record: Recorder): void {
-  const end = (status: number, aborted: boolean) => {
-    const route = take(reply)
-    if (route !== undefined) record(requestEvent(route, reply, status, since(reply), aborted))
-  }
-  handover.onAnswered = () => { end(reply.statusCode, false) }
-  handover.onClose = () => { end(499, true) }
+function watchHandover (handover: Handover, reply: Watched, record: Recorder, end: (reply: Watched, aborted: boolean) => void): void {
+  handover.onAnswered = () => { end(reply, false) }
+  handover.onClose = () => { end(reply, true) }
   handover.onTakenOver = status => {
     const route = take(reply)
     if (route === undefined) return
@@ -157,11 +148,6 @@ function watchHandover (handover: Handover, reply: Watched, record: Recorder): v
     reply[kStarted] = performance.now()
     handover.onClose = () => { record(closedEvent(route, reply, status, since(reply))) }
   }
-}
-
-/** HTTP/2 responses do not say more than that they were ended. */
-function isFinished ({ writableFinished = true, writableEnded }: WatchedResponse): boolean {
-  return writableEnded && writableFinished
 }
 
 type AuditOption = ReturnType<typeof auditOption>

@@ -3,12 +3,6 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { checkEngineOptions, engineStore, type Limiter } from '../lib/limits/index.ts'
 import { decorating } from './decorators.ts'
 
-/** What is used of @fastify/rate-limit. Its own types would declare `config.rateLimit` a second time, with another shape. */
-interface EngineOptions {
-  readonly global: false
-  readonly store: ReturnType<typeof engineStore>
-}
-
 export interface EngineApi {
   /** A hook that limits; the options of @fastify/rate-limit. */
   rateLimit (options?: object): (...args: unknown[]) => Promise<void>
@@ -27,13 +21,13 @@ declare module 'fastify' {
 }
 
 /**
- * Offers `app.rateLimit()` and `app.createRateLimit()` of @fastify/rate-limit, counted by our engine through its store
- * API. The plugin lives in a scope of its own: its `onRoute` would take `config.rateLimit` for its own option, and
- * refuse a policy's name.
+ * Offers `app.rateLimit()` and `app.createRateLimit()` of @fastify/rate-limit, counted by our engine through its store API. The
+ * plugin has a scope of its own: its `onRoute` would take `config.rateLimit` for its own option, and refuse a policy's name.
  */
 export async function serveRateLimitApi (app: FastifyInstance, limiter: Limiter): Promise<void> {
   if (app.hasDecorator('rateLimit')) return
-  const engine: FastifyPluginAsync<EngineOptions> = createRequire(import.meta.url)('@fastify/rate-limit')
+  // Its own types would declare `config.rateLimit` a second time, with another shape.
+  const engine: FastifyPluginAsync<{ global: false, store: ReturnType<typeof engineStore> }> = createRequire(import.meta.url)('@fastify/rate-limit')
   await app.register(async scope => {
     await scope.register(engine, { global: false, store: engineStore(limiter) })
     const { rateLimit, createRateLimit } = scope
@@ -44,10 +38,7 @@ export async function serveRateLimitApi (app: FastifyInstance, limiter: Limiter)
   })
 }
 
-/**
- * Without a name of its own each call is a budget of its own, as with @fastify/rate-limit in memory. It is numbered in the order of the
- * calls, which is the same in all processes of one program, so that in Redis they count together.
- */
+/** A call without a name is a budget of its own. The order of calls is the same in all processes, so in Redis they count together. */
 function numbering (): (options: object | undefined) => object | undefined {
   let calls = 0
   return options => {

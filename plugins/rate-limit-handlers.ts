@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { addPairToHead, hasLeft, refusal, whenEnded } from '../lib/http/index.ts'
 import {
-  addressPartition, isDecision, isRefused, isUnavailable, legacyHeaders, noteDecision, planned, publish, rateLimited, rateLimitField,
+  addressPartition, isDecision, isUnavailable, legacyHeaders, noteDecision, planned, publish, rateLimited, rateLimitField,
   rateLimitPolicyField, rateLimitUnavailable, FailureReservations, refusing, unplanned, type Charge, type Decision, type Entrance,
   type Entry, type Limiter, type MaybePromise, type LimitOutcome, type LimitPolicy, type Reservation
 } from '../lib/limits/index.ts'
@@ -15,7 +15,7 @@ export function failureBudget (limiter: Limiter, entry: Entry, now?: () => numbe
   const held = new Marks<FastifyRequest, Reservation>()
   const settled = (entrance: Entrance, request: FastifyRequest): Verdict => {
     if (entrance === 'crowded') return crowded
-    if (isRefused(entrance)) return judge(entrance.refused, request, false)
+    if ('refused' in entrance) return judge(entrance.refused, request, false)
     held.set(request, entrance)
     return undefined
   }
@@ -113,20 +113,14 @@ function judge (outcome: Charged, request: FastifyRequest, legacy: boolean): Ver
 
 function refuse (decisions: readonly Decision[], request: FastifyRequest, legacy: boolean): Verdict {
   noteDecision(request, decisions)
-  return rateLimited(decisions, fieldOf(decisions), legacy)
-}
-
-function fieldOf (decisions: readonly Decision[]): string {
-  const [only] = decisions
-  if (only !== undefined && decisions.length === 1) return only.dryRun ? '' : only.policy.header
-  return rateLimitPolicyField(decisions.map(({ policy }) => policy))
+  return rateLimited(decisions, rateLimitPolicyField(decisions), legacy)
 }
 
 function announce ({ raw }: FastifyReply, decisions: readonly Decision[], legacy: boolean): void {
   const left = rateLimitField(decisions)
   if (left === '') return // a dry run is not announced
   addPairToHead(raw, 'ratelimit', left)
-  addPairToHead(raw, 'ratelimit-policy', fieldOf(decisions))
+  addPairToHead(raw, 'ratelimit-policy', rateLimitPolicyField(decisions))
   if (!legacy) return
   for (const [name, value] of Object.entries(legacyHeaders(decisions))) addPairToHead(raw, name, value)
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { milliseconds, Problems } from '../lib/config/index.ts'
-import { addressOf, hasLeft, refusal, whenLeft } from '../lib/http/index.ts'
+import { addressOf, hasLeft, refusal, whenLeft, type Refusal } from '../lib/http/index.ts'
 import {
   checkLoginGuard, LoginBudgets, loginDefaults, noteDecision, publish, rateLimited, rateLimitPolicyField, rateLimitUnavailable,
   type Attempt, type Limiter, type LoginGuardOptions, type LimitBook
@@ -12,8 +12,7 @@ import { decorating } from './decorators.ts'
  * Checks a password, or whatever proves who somebody is, within the budgets of the guard.
  *
  * `user` is what the caller typed. More than 256 characters, and what is no text, share one budget. `verify` runs only when the attempt is
- * admitted, and what it returns is returned. A truthy
- * result is a success: the attempt is given back. A falsy result, or an error, leaves it counted.
+ * admitted, and what it returns is returned. A truthy result gives the attempt back; a falsy one, or an error, leaves it counted.
  * Throws what becomes the answer: 429 (a budget is used up), 403 (the challenge was not passed), 503 (Redis is away, under `deny`).
  */
 export type LoginGuard = <Account>(request: FastifyRequest, user: string, verify: () => Account | Promise<Account>) => Promise<Account>
@@ -47,8 +46,8 @@ export function serveLoginGuard (app: FastifyInstance, limiter: Limiter, book: L
     checkLoginGuard(options, 'loginGuard', problems)
     const { name = loginDefaults.name } = options
     if (book.find(name) !== undefined) {
-      problems.add('SECURE_API_OPTION_CONFLICT', 'loginGuard.name',
-        `a policy is called \`${name}\` already`, 'Give the guard another `name`.')
+      const why = `a policy is called \`${name}\` already`
+      problems.add('SECURE_API_OPTION_CONFLICT', 'loginGuard.name', why, 'Give the guard another `name`.')
     }
     problems.throwIfAny()
     return loginGuard(new LoginBudgets(limiter, book, options), options)
@@ -72,53 +71,42 @@ type Hinder = (request: FastifyRequest, user: string, attempt: Attempt) => Promi
 /** What the caller typed may be of any type: a body that no schema checks holds what a stranger wrote. */
 async function admit (budgets: LoginBudgets, request: FastifyRequest, user: unknown, hinder: Hinder): Promise<Attempt> {
   const admission = await budgets.admit(addressOf(request), user)
-  if (admission.verdict === 'unavailable') {
-    publish(admission.outcome, request)
-    throw new RefusalError(rateLimitUnavailable(admission.outcome))
-  }
-  const decisions = admission.verdict === 'refused' ? admission.decisions : admission.attempt.decisions
-  publish(decisions, request)
+  publish('unavailable' in admission ? admission : admission.decisions, request)
+  if ('unavailable' in admission) throw new RefusalError(rateLimitUnavailable(admission))
+  const { decisions, attempt, suspicious } = admission
   noteDecision(request, decisions)
-  if (admission.verdict === 'refused') {
-    throw new RefusalError(rateLimited(decisions, rateLimitPolicyField(decisions.map(({ policy }) => policy))))
-  }
-  if (admission.verdict === 'suspicious') await hinder(request, typeof user === 'string' ? user : '', admission.attempt)
-  return admission.attempt
+  if (attempt === undefined) throw new RefusalError(rateLimited(decisions, rateLimitPolicyField(decisions)))
+  if (suspicious) await hinder(request, typeof user === 'string' ? user : '', attempt)
+  return attempt
 }
 
 /** A captcha that was not passed has not cost the user an attempt: the page asks, and sends the same password again. */
 function challenging (challenge: NonNullable<LoginGuardOptions['challenge']>): Hinder {
   return async (request, user, attempt) => {
-    if (await passes(challenge, request, user)) return
-    await attempt.withdraw()
-    throw new RefusalError(challengeRequired)
-  }
-}
-
-async function passes (challenge: NonNullable<LoginGuardOptions['challenge']>, request: FastifyRequest, user: string): Promise<boolean> {
-  try {
-    return await challenge(request, user) === true
-  } catch (error) {
-    request.log.warn({ err: error }, 'secure-api: a login challenge failed, so the attempt is refused')
-    return false
+    try {
+      if (await challenge(request, user) === true) return
+    } catch (error) {
+      request.log.warn({ err: error }, 'secure-api: a login challenge failed, so the attempt is refused')
+    }
+    await giveUp(attempt, challengeRequired)
   }
 }
 
 function delaying (ms: number): Hinder {
   let waiting = 0
   return async ({ raw }, _user, attempt) => {
-    if (waiting >= mostWaiting) return giveUp(attempt)
+    if (waiting >= mostWaiting) return giveUp(attempt, crowded)
     waiting++
     const stayed = await pause(raw, ms)
     waiting--
-    if (!stayed) await giveUp(attempt)
+    if (!stayed) await giveUp(attempt, crowded)
   }
 }
 
 /** Nothing was checked: the attempt counts for the address alone. */
-async function giveUp (attempt: Attempt): Promise<never> {
+async function giveUp (attempt: Attempt, answer: Refusal): Promise<never> {
   await attempt.withdraw()
-  throw new RefusalError(crowded)
+  throw new RefusalError(answer)
 }
 
 /** False when the caller leaves before the time is over: nobody is there to wait for, and nothing is to be checked. */

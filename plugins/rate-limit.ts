@@ -1,24 +1,21 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { ConfigurationError, defineSection, movedClock } from '../lib/config/index.ts'
+import { ConfigurationError, defineSection, movedClock, type Problems } from '../lib/config/index.ts'
 import {
   createLimiter, defaultKeyPrefix, kDecided, LimitBook, policyNames, probeRedis, ProxyWatch, RateLimitOptionsSchema, RouteRateLimitSchema,
-  validateRateLimit, validateRouteRateLimit, type AddressFinding, type Limit, type LimitChange, type Limiter, type LimiterEvent,
+  validateRateLimit, validateRouteRateLimit, type AddressFinding, type Entry, type Limit, type LimitChange, type Limiter, type LimiterEvent,
   type LimiterStatus, type LimitState, type RateLimitOptions, type RouteRateLimit
 } from '../lib/limits/index.ts'
-import {
-  connectRedis, isRedisLike, StoreFailed, type RedisConnection, type RedisLike, type StoreFailureReason
-} from '../lib/redis/index.ts'
 import { addressOf } from '../lib/http/index.ts'
-import { routeOption, type Handler } from '../lib/pipeline/index.ts'
+import { connectRedis, isRedisLike, StoreFailed, type RedisConnection, type RedisLike, type StoreFailureReason } from '../lib/redis/index.ts'
+import { routeOption, type Handler, type RouteInfo } from '../lib/pipeline/index.ts'
 import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'
 import type { RateLimitName } from './names.ts'
 import { pipelineOf } from './pipeline.ts'
 import { serveRateLimitApi } from './rate-limit-api.ts'
-import { addressHandler, failureBudget, routeHandler } from './rate-limit-handlers.ts'
+import { addressHandler, failureBudget, routeHandler, type Choose } from './rate-limit-handlers.ts'
 import { serveLoginGuard } from './rate-limit-login.ts'
-import { describe, policiesOf } from './rate-limit-routes.ts'
 import { contextOf, serverOptionsOf } from './fastify-internals.ts'
 
 declare module 'fastify' {
@@ -96,6 +93,39 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
   await serveRateLimitApi(app, limiter)
 }
 
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** Which policies count a request of this route. `read` and `write` by its method where it names none. */
+function policiesOf (stated: RouteRateLimit | undefined, { kind, methods, label }: RouteInfo, book: LimitBook,
+  validate: (found: Problems) => void, problems: Problems): Choose | undefined {
+  if (kind === 'unknown' || stated === false) return undefined
+  if (stated === undefined || !problems.clean(validate)) return byMethod(methods, book)
+  if (typeof stated === 'string' || Array.isArray(stated)) return book.select(named([stated].flat(), book))
+  // A limit written at the route is a budget of that route alone. Its HEAD counts as its GET.
+  const name = label.replace(/^route /, '').replace(/^HEAD /, 'GET ').replace(/[^\w./:-]+/g, '_')
+  return book.select([book.define(name, stated)])
+}
+
+function byMethod (methods: readonly string[], book: LimitBook): Choose {
+  const [read, write] = [book.select(named(['read'], book)), book.select(named(['write'], book))]
+  if (methods.every(method => safeMethods.has(method))) return read
+  if (!methods.some(method => safeMethods.has(method))) return write
+  return ({ method }) => safeMethods.has(method) ? read() : write()
+}
+
+function named (names: readonly string[], book: LimitBook): readonly Entry[] {
+  return names.flatMap(name => book.find(name) ?? [])
+}
+
+/** For `app.secureApi.routes()`. */
+function describe (choose: Choose | undefined, { methods }: RouteInfo): unknown {
+  if (choose === undefined) return false
+  const policies = new Set(methods.flatMap(method => choose({ method })))
+  return [...policies].map(({ name, limit, windowMs, algorithm, by, dryRun }) => ({
+    policy: name, limit, windowMs, algorithm, by: typeof by === 'function' ? 'custom' : by, dryRun
+  }))
+}
+
 const findings: Readonly<Record<AddressFinding, string>> = {
   unreadable: 'X-Forwarded-For holds no readable address, so callers of that proxy share one budget; it must send the address alone',
   'forwarded-ignored': 'requests come through a proxy that is not in `trustProxy`, so its callers share one budget; add its address',
@@ -127,14 +157,15 @@ function watched (watch: ProxyWatch, handler: Handler): Handler {
 }
 
 function switches (app: FastifyInstance, limiter: Limiter, book: LimitBook, watch: ProxyWatch): RateLimits {
-  const told = (state: LimitState): LimitState => {
+  const change = (name: string, change: LimitChange): LimitState => {
+    const state = book.change(name, change)
     app.log.warn({ rateLimit: state }, 'secure-api: a rate limit was changed at run time')
     return state
   }
   return Object.freeze({
     list: () => book.list(),
-    change: (name: string, change: LimitChange) => told(book.change(name, change)),
-    restore: (name: string) => told(book.restore(name)),
+    change,
+    restore: (name: string) => change(name, {}),
     status () {
       const changed = book.list().filter(state => state.changed).map(({ name }) => name)
       return {
@@ -148,16 +179,12 @@ function switches (app: FastifyInstance, limiter: Limiter, book: LimitBook, watc
 
 /** A URL opens a connection of our own, which we close; an instance, or the application's `app.redis`, stays the application's. */
 async function openLimiter (app: FastifyInstance, { redis, keyPrefix }: RateLimitOptions): Promise<Limiter> {
-  const clock = movedClock()
-  const settings = {
-    ...(keyPrefix === undefined ? undefined : { keyPrefix }),
-    ...(clock === undefined ? undefined : { now: clock.elapsed }),
-    onEvent: (event: LimiterEvent) => logEvent(app, event)
-  }
-  const given = redis ?? sharedRedis(app)
+  // `@fastify/redis` decorates `app.redis` with a client, or with an object of named ones, which says nothing about which to use.
+  const { redis: shared } = app as { redis?: unknown }
+  const given = redis ?? (isRedisLike(shared) ? shared : undefined)
   const connection = typeof given === 'string' ? await connectRedis(given, 'rateLimit.redis') : undefined
-  const client = connection?.client ?? (typeof given === 'string' ? undefined : given)
-  const limiter = createLimiter({ ...settings, ...(client === undefined ? undefined : { redis: client }) })
+  const client = typeof given === 'string' ? connection?.client : given
+  const limiter = createLimiter({ redis: client, keyPrefix, now: movedClock()?.elapsed, onEvent: event => logEvent(app, event) })
   app.addHook('onClose', async () => {
     await limiter.close()
     connection?.close()
@@ -169,18 +196,13 @@ async function openLimiter (app: FastifyInstance, { redis, keyPrefix }: RateLimi
 /** An instance may connect whenever it likes: it is not waited for. */
 async function tellFailure (app: FastifyInstance, client: RedisLike, keyPrefix: string = defaultKeyPrefix,
   connection?: RedisConnection): Promise<void> {
-  const tell = (failure: StoreFailed | undefined) => {
-    if (failure !== undefined) {
-      app.log.warn({ reason: failure.reason, code: failure.code },
-      `secure-api: the rate-limit store is not usable: ${explained(failure)}`)
-    }
+  const tell = (failure: StoreFailed | undefined): void => {
+    if (failure === undefined) return
+    const { reason, code } = failure
+    app.log.warn({ reason, code }, `secure-api: the rate-limit store is not usable: ${explained(failure)}`)
   }
-  if (connection === undefined) {
-    probeRedis(client, keyPrefix).then(tell)
-    return
-  }
-  const ready = await connection.ready
-  tell(ready ? await probeRedis(client, keyPrefix) : connection.failure() ?? new StoreFailed('timeout'))
+  if (connection === undefined) probeRedis(client, keyPrefix).then(tell)
+  else tell(await connection.ready ? await probeRedis(client, keyPrefix) : connection.failure() ?? new StoreFailed('timeout'))
 }
 
 const storeFixes: Readonly<Record<StoreFailureReason, string>> = {
@@ -202,12 +224,6 @@ const storeFixes: Readonly<Record<StoreFailureReason, string>> = {
 function explained ({ reason, code }: StoreFailed): string {
   const cause = code === undefined ? storeFixes[reason] : `${storeFixes[reason]} (${code})`
   return `${cause}. Until then \`onStoreFailure\` decides, by default each process for itself; \`secure-api doctor redis\` shows more`
-}
-
-/** `@fastify/redis` decorates `app.redis` with a client, or with an object of named ones, which says nothing about which to use. */
-function sharedRedis (app: FastifyInstance): RedisLike | undefined {
-  const { redis } = app as { redis?: unknown }
-  return isRedisLike(redis) ? redis : undefined
 }
 
 function logEvent (app: FastifyInstance, event: LimiterEvent): void {

@@ -34,3 +34,8 @@ export function withDeadline<T> (work: PromiseLike<T>, deadline: Deadline): Prom
     Promise.resolve(work).then(value => settle(() => resolve(value)), (error: unknown) => settle(() => reject(error)))
   })
 }
+
+/** Not `instanceof Promise`: query builders and other realms have their own promises. */
+export function isThenable (value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}

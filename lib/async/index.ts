@@ -1,3 +1,2 @@
-export { withDeadline } from './deadline.ts'
+export { isThenable, withDeadline } from './deadline.ts'
 export { scheduleTimer, type Schedule } from './schedule.ts'
-export { isThenable } from './thenable.ts'

@@ -8,9 +8,6 @@ export const scheduleTimer: Schedule = (callback, ms) => {
   return () => { clearTimeout(timer) }
 }
 
-/** A timer counts as on time up to this delay, in milliseconds. */
-const punctual = 5
-
 /**
  * Real timers that give the work its full time. Timers run before sockets are read, so this one waits for them: an answer that
  * arrived while the process was busy still counts. If the timer fires late, the work gets the lost time back, once.
@@ -21,7 +18,7 @@ export const schedulePatiently: Schedule = (callback, ms) => {
   const end = () => setImmediate(() => { if (!cancelled) callback() })
   let timer = setTimeout(() => {
     const busy = performance.now() - due
-    if (busy < punctual) end()
+    if (busy < 5) end() // on time
     else timer = setTimeout(end, Math.min(busy, ms))
   }, ms)
   return () => {

@@ -11,8 +11,7 @@ export const AuditOptionsSchema = Type.Object({
   /** How many events may wait for an asynchronous sink at once. @default 1000 */
   buffer: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
   /**
-   * What happens when the sink is too slow: `'drop'` the event and count it, or `'deny'` new requests with 503
-   * until there is room.
+   * What happens when the sink is too slow: `'drop'` the event and count it, or `'deny'` new requests with 503 until there is room.
    * @default 'drop'
    */
   onSinkFailure: Type.Optional(Type.Union([Type.Literal('drop'), Type.Literal('deny')])),

@@ -5,13 +5,12 @@ import { timestamp, type AuditEvent } from './event.ts'
 /** How long the repeats of a refusal are counted before they are recorded. */
 export const windowMs = 10_000
 
-export interface RepeatsOptions {
+interface RepeatsOptions {
   readonly record: (event: AuditEvent) => void
   /** How many groups of refusals one window tracks. The rest is counted together. */
   readonly capacity: number
   /** How many refusals per window are recorded individually although they are not the first of their caller. */
   readonly spare: number
-  /** Runs a callback later; returns how to cancel it. */
   readonly schedule: Schedule
 }
 
@@ -85,12 +84,10 @@ export class Repeats {
     const key = keyOf(event)
     const known = this.#groups.get(key)
     if (known !== undefined) return known
-    return this.#groups.size < this.#options.capacity ? this.#open(key, freeOf(event)) : this.#others(event)
-  }
-
-  #others (event: AuditEvent): Group {
-    const key = `others ${reasonOf(event)}`
-    return this.#groups.get(key) ?? this.#open(key, 0)
+    // One event per exceeded limit is enough. Others are useful one by one: a scan, a report of 20 violations, a manual test.
+    if (this.#groups.size < this.#options.capacity) return this.#open(key, event.status === 429 ? 1 : 20)
+    const others = `others ${reasonOf(event)}`
+    return this.#groups.get(others) ?? this.#open(others, 0)
   }
 
   #open (key: string, free: number): Group {
@@ -118,11 +115,6 @@ function collapses ({ status, outcome, reason, principal, violation, handshake }
   if (handshake !== undefined) return false
   if (outcome === 'allowed' || principal !== undefined) return status === 429 || violation !== undefined
   return outcome !== 'failed' || reason !== undefined
-}
-
-/** One event per exceeded limit is enough. Other refusals are useful one by one: a scan, a report of 20 violations, a manual test. */
-function freeOf ({ status }: AuditEvent): number {
-  return status === 429 ? 1 : 20
 }
 
 /** By network for IPv6: one subscriber has a whole /64 (RFC 6177). */

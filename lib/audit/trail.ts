@@ -2,7 +2,7 @@ import { isThenable } from '../async/index.ts'
 import type { AuditEvent } from './event.ts'
 import type { AuditSink } from './options.ts'
 
-export interface TrailOptions {
+interface TrailOptions {
   readonly sink: AuditSink
   readonly buffer: number
   /** Called once when the sink begins to fail and once when it works again. */
@@ -33,13 +33,13 @@ export class Trail {
   }
 
   record (event: AuditEvent): void {
-    if (this.full) return this.#fail(new Error('the audit buffer is full'))
+    if (this.full) return this.#note(true, new Error('the audit buffer is full'))
     try {
       const settling: unknown = this.#options.sink(event)
       if (isThenable(settling)) this.#wait(Promise.resolve(settling))
-      else this.#succeed()
+      else this.#note(false)
     } catch (error) {
-      this.#fail(error)
+      this.#note(true, error)
     }
   }
 
@@ -59,26 +59,16 @@ export class Trail {
 
   #wait (settling: Promise<unknown>): void {
     this.#pending++
-    settling.then(() => this.#succeed(), error => this.#fail(error)).finally(() => this.#settled())
+    settling.then(() => this.#note(false), error => this.#note(true, error)).finally(() => {
+      this.#pending--
+      if (this.#pending > 0) return
+      for (const idle of this.#whenIdle.splice(0)) idle()
+    })
   }
 
-  #settled (): void {
-    this.#pending--
-    if (this.#pending > 0) return
-    for (const idle of this.#whenIdle.splice(0)) idle()
-  }
-
-  #succeed (): void {
-    this.recorded++
-    this.#turn(false)
-  }
-
-  #fail (error: unknown): void {
-    this.dropped++
-    this.#turn(true, error)
-  }
-
-  #turn (failing: boolean, error?: unknown): void {
+  #note (failing: boolean, error?: unknown): void {
+    if (failing) this.dropped++
+    else this.recorded++
     if (this.#failing === failing) return
     this.#failing = failing
     this.#options.onChange(failing, error)

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { isIPv4 } from 'node:net'
 import { withoutPort } from '../http/index.ts'
 
@@ -19,14 +20,8 @@ export function addressKey (address: string | undefined): string {
 /** The groups of the current address. One array is enough, because everything here is synchronous. */
 const groups = new Uint16Array(8)
 
-interface Translation {
-  /** The groups that mark the form. */
-  readonly prefix: readonly number[]
-  /** The group at which the IPv4 address starts. */
-  readonly at: number
-}
-
-const translations: readonly Translation[] = [
+/** The groups that mark a form, and the group at which the IPv4 address starts. */
+const translations: readonly { readonly prefix: readonly number[], readonly at: number }[] = [
   { prefix: [0, 0, 0, 0, 0, 0xffff], at: 6 },       // IPv4-mapped, RFC 4291 §2.5.5.2
   { prefix: [0, 0, 0, 0, 0xffff, 0], at: 6 },       // IPv4-translated, RFC 2765 §2.1
   { prefix: [0x64, 0xff9b, 0, 0, 0, 0], at: 6 },    // NAT64, RFC 6052 §2.1
@@ -35,11 +30,8 @@ const translations: readonly Translation[] = [
 
 function embeddedIPv4 (): string | undefined {
   const form = translations.find(({ prefix }) => prefix.every((group, index) => groups[index] === group))
-  return form === undefined ? compatible() : dotted(form.at)
-}
-
-/** `::a.b.c.d`, RFC 4291 §2.5.5.1. `::` and `::1` have the same form and are no IPv4 addresses. */
-function compatible (): string | undefined {
+  if (form !== undefined) return dotted(form.at)
+  // `::a.b.c.d`, RFC 4291 §2.5.5.1. `::` and `::1` have the same form and are no IPv4 addresses.
   return groups[6] !== 0 && groups.subarray(0, 6).every(group => group === 0) ? dotted(6) : undefined
 }
 
@@ -108,4 +100,13 @@ function hexadecimal (code: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30
   const lower = code | 0x20
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
+}
+
+/** The key, or its hash if the key is long. A key that looks like a hash is hashed too, so that it cannot pose as one. */
+export function boundedKey (key: string): string {
+  return key.length <= 128 && !key.startsWith('#') ? key : hashedKey(key)
+}
+
+export function hashedKey (key: string): string {
+  return `#${createHash('sha256').update(key).digest('base64url')}`
 }

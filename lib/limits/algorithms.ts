@@ -16,13 +16,11 @@ export interface Counting {
   retryAfter (chains: Chains, slot: number, policy: LimitPolicy, excess: number, now: number): number
   /** Milliseconds until nothing is counted. */
   reset (chains: Chains, slot: number, policy: LimitPolicy, now: number): number
-  refund (chains: Chains, slot: number, policy: LimitPolicy, taken: Decision, at: number): void
+  refund (chains: Chains, slot: number, taken: Decision, at: number): void
 }
 
 /** Above the rounding errors of a bucket's level, below any relevant amount of units. */
 export const tolerance = 1e-9
-/** A permit may become free at any moment; retrying sooner would be a busy loop. */
-export const permitRetryMs = 1000
 
 /**
  * A log of requests. One at t counts until t + window, so no window, wherever it starts, has more than `limit`. Requests closer
@@ -40,8 +38,7 @@ const slidingWindow: Counting = {
   spend (chains, slot, { granularityMs }, cost, now) {
     const tail = at(chains.tail, slot)
     if (tail === none || now - at(chains.first, tail) > granularityMs) return chains.append(slot, now, now, cost)
-    chains.merge(tail, now, cost)
-    chains.used[slot] = at(chains.used, slot) + cost
+    chains.merge(slot, tail, now, cost)
   },
   retryAfter (chains, slot, { windowMs }, excess, now) {
     let freed = 0
@@ -55,9 +52,8 @@ const slidingWindow: Counting = {
     const tail = at(chains.tail, slot)
     return tail === none ? 0 : at(chains.last, tail) + windowMs - now
   },
-  refund (chains, slot, _, { cost }, time) {
+  refund: (chains, slot, { cost }, time) =>
     giveBack(chains, slot, cost, cell => at(chains.first, cell) <= time && time <= at(chains.last, cell))
-  }
 }
 
 /** A window that starts at the first request after the last one ended. */
@@ -70,17 +66,14 @@ const fixedWindow: Counting = {
   spend (chains, slot, _, cost, now) {
     const head = at(chains.head, slot)
     if (head === none) return chains.append(slot, now, now, cost)
-    chains.merge(head, now, cost)
-    chains.used[slot] = at(chains.used, slot) + cost
+    chains.merge(slot, head, now, cost)
   },
   retryAfter: (chains, slot, policy, _, now) => fixedWindow.reset(chains, slot, policy, now),
   reset (chains, slot, { windowMs }, now) {
     const head = at(chains.head, slot)
     return head === none ? 0 : at(chains.first, head) + windowMs - now
   },
-  refund (chains, slot, _, { cost }, time) {
-    giveBack(chains, slot, cost, cell => at(chains.first, cell) <= time)
-  }
+  refund: (chains, slot, { cost }, time) => giveBack(chains, slot, cost, cell => at(chains.first, cell) <= time)
 }
 
 /**
@@ -103,9 +96,7 @@ const tokenBucket: Counting = {
   },
   retryAfter: (_chains, _slot, { emissionMs }, excess) => excess * emissionMs,
   reset: (chains, slot, { emissionMs }) => at(chains.used, slot) * emissionMs,
-  refund (chains, slot, _, { cost }) {
-    giveBack(chains, slot, cost, () => true)
-  }
+  refund: (chains, slot, { cost }) => giveBack(chains, slot, cost, () => true)
 }
 
 /** Permits of requests in flight: `first` is the permit's number, `last` its expiry. */
@@ -118,14 +109,10 @@ const concurrency: Counting = {
     }
     return at(chains.used, slot)
   },
-  spend (chains, slot, { windowMs }, cost, now, lease) {
-    chains.append(slot, lease, now + windowMs, cost)
-  },
-  retryAfter: () => permitRetryMs,
+  spend: (chains, slot, { windowMs }, cost, now, lease) => chains.append(slot, lease, now + windowMs, cost),
+  retryAfter: () => 1000, // a permit may become free at any moment; retrying sooner would be a busy loop
   reset: () => 0,
-  refund (chains, slot, _, { lease, cost }) {
-    giveBack(chains, slot, cost, cell => at(chains.first, cell) === lease)
-  }
+  refund: (chains, slot, { lease, cost }) => giveBack(chains, slot, cost, cell => at(chains.first, cell) === lease)
 }
 
 export const counting: Readonly<Record<Algorithm, Counting>> = {

@@ -1,18 +1,15 @@
-import { check, Problems, suggest } from '../config/index.ts'
-import { LimitSchema, type Limit, type RateLimitOptions, type StoreFailure } from './options.ts'
-import { compilePolicies, compilePolicy, type LimitPolicy } from './policy.ts'
+import { check, ConfigurationError, Problems, suggest } from '../config/index.ts'
+import {
+  defaultFailures, defaultPerAddress, defaultPolicies, LimitSchema, type Limit, type RateLimitOptions, type StoreFailure
+} from './options.ts'
+import { compilePolicy, type LimitPolicy } from './policy.ts'
 import { validateLimit } from './validate.ts'
 
 /** What can change at run time: parts of the limit, and whether it applies. */
 export type LimitChange = Partial<Limit> & { readonly disabled?: boolean }
 
 /** The current state of a policy. */
-export interface LimitState {
-  readonly name: string
-  readonly limit: number
-  readonly windowMs: number
-  readonly algorithm: LimitPolicy['algorithm']
-  readonly dryRun: boolean
+export interface LimitState extends Pick<LimitPolicy, 'name' | 'limit' | 'windowMs' | 'algorithm' | 'dryRun'> {
   readonly disabled: boolean
   /** Whether it differs from the configuration at start. */
   readonly changed: boolean
@@ -20,9 +17,7 @@ export interface LimitState {
 
 /** A policy that can change at run time. */
 export interface Entry {
-  readonly name: string
   readonly configured: Limit
-  readonly onStoreFailure: StoreFailure
   policy: LimitPolicy
   /** A list of the policy alone; empty while it is disabled. */
   active: readonly LimitPolicy[]
@@ -37,11 +32,11 @@ export class LimitBook {
   #version = 0
 
   constructor (options: RateLimitOptions) {
-    this.#onStoreFailure = options.onStoreFailure ?? 'local'
-    const { named, perAddress, failures, limits } = compilePolicies(options)
-    for (const [name, policy] of named) this.#add(name, limits.get(name) ?? { limit: 1 }, policy)
-    this.address = perAddress && this.#add('address', limits.get('address') ?? { limit: 1 }, perAddress)
-    this.failures = failures && this.#add('failures', limits.get('failures') ?? { limit: 1 }, failures)
+    const { onStoreFailure = 'local', perAddress = defaultPerAddress, failures = defaultFailures, policies } = options
+    this.#onStoreFailure = onStoreFailure
+    for (const [name, limit] of Object.entries({ ...defaultPolicies, ...policies })) this.define(name, limit)
+    this.address = perAddress ? this.define('address', { ...perAddress, by: 'address' }) : undefined
+    this.failures = failures ? this.define('failures', { ...failures, by: 'address' }) : undefined
   }
 
   find (name: string): Entry | undefined {
@@ -50,8 +45,13 @@ export class LimitBook {
 
   /** The entry of a route's own limit: the same for the same limit and name. */
   define (name: string, limit: Limit): Entry {
-    const known = this.#entries.get(name)?.find(({ configured }) => configured === limit)
-    return known ?? this.#add(name, limit, compilePolicy(name, limit, this.#onStoreFailure))
+    const known = this.#entries.get(name) ?? []
+    const same = known.find(({ configured }) => configured === limit)
+    if (same !== undefined) return same
+    const policy = compilePolicy(name, limit, this.#onStoreFailure)
+    const entry: Entry = { configured: limit, policy, active: [policy] }
+    this.#entries.set(name, [...known, entry])
+    return entry
   }
 
   /** The active policies of these entries. Rebuilt only after a change. */
@@ -74,47 +74,26 @@ export class LimitBook {
   /** Applies a change to the configuration at start. Throws a ConfigurationError and changes nothing if the result is invalid. */
   change (name: string, { disabled = false, ...change }: LimitChange): LimitState {
     const problems = new Problems()
-    const entries = this.#known(name, problems)
     if (typeof disabled !== 'boolean') {
       problems.add('SECURE_API_OPTION_TYPE', `${name}.disabled`, 'this is not true or false', 'Give true or false.')
+    }
+    const entries = this.#entries.get(name) ?? []
+    const [first] = entries
+    if (first === undefined) {
+      const meant = suggest(name, [...this.#entries.keys()])
+      const fix = meant === undefined ? 'See `app.rateLimits.list()`.' : `Did you mean \`${meant}\`?`
+      problems.add('SECURE_API_OPTION_UNKNOWN', name, 'no rate-limit policy has this name', fix)
+      throw new ConfigurationError(problems.list())
     }
     const changed = entries.map(entry => ({ entry, limit: { ...entry.configured, ...change } }))
     for (const { limit } of changed) checkChange(limit, change, name, problems)
     problems.throwIfAny()
-    for (const { entry, limit } of changed) this.#put(entry, compilePolicy(name, limit, entry.onStoreFailure), disabled)
-    return this.#first(name)
-  }
-
-  /** Restores the configuration at start. */
-  restore (name: string): LimitState {
-    return this.change(name, {})
-  }
-
-  #first (name: string): LimitState {
-    const [entry] = this.#entries.get(name) ?? []
-    if (entry === undefined) throw new TypeError('the changed policy does not exist')
-    return stateOf(entry)
-  }
-
-  #known (name: string, problems: Problems): readonly Entry[] {
-    const entries = this.#entries.get(name)
-    if (entries !== undefined) return entries
-    const meant = suggest(name, [...this.#entries.keys()])
-    const fix = meant === undefined ? 'See `app.rateLimits.list()`.' : `Did you mean \`${meant}\`?`
-    problems.add('SECURE_API_OPTION_UNKNOWN', name, 'no rate-limit policy has this name', fix)
-    return []
-  }
-
-  #add (name: string, configured: Limit, policy: LimitPolicy): Entry {
-    const entry: Entry = { name, configured, onStoreFailure: this.#onStoreFailure, policy, active: [policy] }
-    this.#entries.set(name, [...this.#entries.get(name) ?? [], entry])
-    return entry
-  }
-
-  #put (entry: Entry, policy: LimitPolicy, disabled: boolean): void {
-    entry.policy = policy
-    entry.active = disabled ? [] : [policy]
+    for (const { entry, limit } of changed) {
+      entry.policy = compilePolicy(name, limit, this.#onStoreFailure)
+      entry.active = disabled ? [] : [entry.policy]
+    }
     this.#version++
+    return stateOf(first)
   }
 }
 
@@ -125,8 +104,8 @@ function checkChange (limit: Limit, change: Partial<Limit>, path: string, proble
   problems.add('SECURE_API_OPTION_CONFLICT', `${path}.by`, '`by` cannot change at run time', 'Omit it, and restart with the new value.')
 }
 
-function stateOf ({ name, configured, policy, active }: Entry): LimitState {
-  const { limit, windowMs, algorithm, dryRun } = policy
+function stateOf ({ configured, policy, active }: Entry): LimitState {
+  const { name, limit, windowMs, algorithm, dryRun } = policy
   const disabled = active.length === 0
   const original = compilePolicy(name, configured)
   const shown = ['limit', 'windowMs', 'algorithm', 'dryRun', 'burst'] as const

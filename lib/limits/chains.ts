@@ -40,21 +40,23 @@ export class Chains {
 
   /** Counts `count` units at `first`; the algorithm defines `last`. */
   append (slot: number, first: number, last: number, count: number): void {
-    this.used[slot] = at(this.used, slot) + count
     const tail = at(this.tail, slot)
-    if (tail !== none && this.#reserve === 0) return this.merge(tail, last, count)
+    if (tail !== none && this.#reserve === 0) return this.merge(slot, tail, last, count)
     const cell = this.#allocate()
+    this.used[slot] = at(this.used, slot) + count
     this.first[cell] = first
     this.last[cell] = last
     this.count[cell] = count
     this.next[cell] = none
-    if (tail === none) this.head[slot] = cell
-    else this.#link(tail, cell)
     this.tail[slot] = cell
+    if (tail === none) this.head[slot] = cell
+    else this.next[tail] = cell
+    if (tail !== none) this.#reserve--
   }
 
-  /** Adds to a cell, and not to the sum of its slot. */
-  merge (cell: number, last: number, count: number): void {
+  /** Adds to a cell. */
+  merge (slot: number, cell: number, last: number, count: number): void {
+    this.used[slot] = at(this.used, slot) + count
     this.last[cell] = Math.max(last, at(this.last, cell))
     this.count[cell] = at(this.count, cell) + count
   }
@@ -76,19 +78,14 @@ export class Chains {
     this.used[slot] = 0
   }
 
-  #link (tail: number, cell: number): void {
-    this.next[tail] = cell
-    this.#reserve--
-  }
-
   #allocate (): number {
     const cell = this.#freeCell
-    if (cell !== none) {
-      this.#freeCell = at(this.next, cell)
-      return cell
+    if (cell === none) {
+      if (this.#cells === this.next.length) this.#growCells()
+      return this.#cells++
     }
-    if (this.#cells === this.next.length) this.#growCells()
-    return this.#cells++
+    this.#freeCell = at(this.next, cell)
+    return cell
   }
 
   #growCells (): void {

@@ -21,21 +21,14 @@ const decisions = channel('secure-api.rate-limit')
 /** Nearly free without subscribers. */
 export function publish (outcome: LimitOutcome | readonly Decision[], request: FastifyRequest): void {
   if (!decisions.hasSubscribers) return
-  const list: readonly LimitOutcome[] = isDecision(outcome) || isUnavailable(outcome) ? [outcome] : outcome
-  for (const one of list) decisions.publish(messageOf(one, request))
+  for (const one of [outcome].flat()) decisions.publish(messageOf(one, request))
 }
 
 function messageOf (outcome: LimitOutcome, request: FastifyRequest): LimitMessage {
   if (isUnavailable(outcome)) return { policy: outcome.policy.name, result: 'unavailable', retryAfterMs: outcome.retryAfterMs, request }
-  const { policy, allowed, dryRun, source, limit, remaining, retryAfterMs } = outcome
+  const { policy: { name, limit, dryRun }, allowed, source, remaining, retryAfterMs } = outcome
   const result = allowed ? 'allowed' : dryRun ? 'shadow' : 'denied'
-  return { policy: policy.name, result, source, limit, remaining, retryAfterMs, request }
-}
-
-/** The part of a decision for the audit trail. */
-interface DecidedLimit {
-  readonly policy: string
-  readonly remaining: number
+  return { policy: name, result, source, limit, remaining, retryAfterMs, request }
 }
 
 /** The decision of a request. The plugin decorates requests with it, so that they keep their shape. */
@@ -48,11 +41,11 @@ export function noteDecision (request: FastifyRequest, decision: Decision | read
 }
 
 /** The policy that refused the request, else the one closest to its limit, without dry runs. */
-export function limitOf (request: FastifyRequest): DecidedLimit | undefined {
+export function limitOf (request: FastifyRequest): { readonly policy: string, readonly remaining: number } | undefined {
   const noted = (request as Decided)[kDecided]
   if (noted === undefined || noted === null) return undefined
-  if (isDecision(noted)) return noted.dryRun ? undefined : { policy: noted.policy.name, remaining: noted.remaining }
-  const enforced = noted.filter(({ dryRun }) => !dryRun)
+  if (isDecision(noted)) return noted.policy.dryRun ? undefined : { policy: noted.policy.name, remaining: noted.remaining }
+  const enforced = noted.filter(({ policy }) => !policy.dryRun)
   const tightest = enforced.find(({ allowed }) => !allowed) ?? enforced.toSorted((a, b) => a.remaining - b.remaining)[0]
   return tightest && { policy: tightest.policy.name, remaining: tightest.remaining }
 }

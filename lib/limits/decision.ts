@@ -12,7 +12,6 @@ export interface Decision {
   /** The verdict, also of a dry run: {@link refusing} tells what it means for the request. */
   readonly allowed: boolean
   readonly policy: LimitPolicy
-  readonly limit: number
   /** Units left after this request. */
   readonly remaining: number
   /** 0 when allowed; else milliseconds until the same request fits, unless others use the budget first. */
@@ -20,7 +19,6 @@ export interface Decision {
   /** Milliseconds until nothing is counted any more. */
   readonly resetMs: number
   readonly source: Source
-  readonly dryRun: boolean
   readonly cost: number
   /** This process' monotonic time of the decision, for {@link Limiter.refund}. */
   readonly at: number
@@ -94,8 +92,8 @@ export function isUnavailable (outcome: LimitOutcome | readonly Decision[]): out
 }
 
 /** Whether this decision refuses the request. */
-export function refusing (decision: Decision): boolean {
-  return !decision.allowed && !decision.dryRun
+export function refusing ({ allowed, policy }: Decision): boolean {
+  return !allowed && !policy.dryRun
 }
 
 /** The units of a charge. A request in flight is one unit, whatever its cost. */
@@ -117,7 +115,7 @@ export function countable (cost: number): boolean {
 
 /** The refusal of a caller without a known plan; nothing is counted. */
 export function unplanned (policy: LimitPolicy, now: number): Decision {
-  const { limit, windowMs, dryRun, cost } = policy
+  const { windowMs, cost } = policy
   const times = { retryAfterMs: windowMs, resetMs: windowMs, at: now, stamp: now }
-  return { allowed: false, policy, limit, remaining: 0, ...times, source: 'memory', dryRun, cost, lease: 0 }
+  return { allowed: false, policy, remaining: 0, ...times, source: 'memory', cost, lease: 0 }
 }

@@ -1,33 +1,21 @@
 import { isUnavailable, refusing, type Decision, type Limiter, type LimitOutcome } from './decision.ts'
 import type { Entry } from './book.ts'
 import { MemoryStore } from './memory-store.ts'
-import type { LimitPolicy } from './policy.ts'
 
 /** A unit of the budget, held while a verification runs. */
 export interface Reservation {
   readonly key: string
   /** Absent while the policy refuses nobody. */
-  readonly taken?: { readonly policy: LimitPolicy, readonly decision: Decision }
+  readonly taken?: Decision
 }
 
-export type Entrance = Reservation | Refused | 'crowded'
-
-interface Refused { readonly refused: Decision }
-
-export function isRefused (entrance: Reservation | Refused): entrance is Refused {
-  return Object.hasOwn(entrance, 'refused')
-}
-
-interface Waiting {
-  readonly resolve: (entrance: Entrance) => void
-  /** Whether the caller has left. */
-  readonly gone: () => boolean
-}
+export type Entrance = Reservation | { readonly refused: Decision } | 'crowded'
 
 /** The running verifications of one address, and those that wait for a unit. */
 interface Gate {
   running: number
-  readonly waiting: Waiting[]
+  /** `gone` tells whether the caller has left. */
+  readonly waiting: { readonly resolve: (entrance: Entrance) => void, readonly gone: () => boolean }[]
 }
 
 /** At most this many wait per key; more are turned away. */
@@ -47,7 +35,7 @@ export class FailureReservations {
 
   constructor (limiter: Limiter, entry: Entry, now?: () => number) {
     this.#limiter = limiter
-    this.#ledger = limiter instanceof MemoryStore ? limiter : new MemoryStore(now === undefined ? {} : { now })
+    this.#ledger = limiter instanceof MemoryStore ? limiter : new MemoryStore({ now })
     this.#entry = entry
   }
 
@@ -63,19 +51,19 @@ export class FailureReservations {
 
   /** The verification succeeded: the unit goes to the next. */
   giveBack ({ key, taken }: Reservation): void {
-    if (taken !== undefined) this.#ledger.refund(taken.policy, key, taken.decision)
+    if (taken !== undefined) this.#ledger.refund(taken.policy, key, taken)
     this.#end(key)
   }
 
   /** The verification failed: the unit stays taken. */
   spend ({ key, taken }: Reservation): void {
-    if (taken !== undefined) this.#tell(taken.policy, key, taken.decision)
+    if (taken !== undefined) this.#tell(key, taken)
     this.#end(key)
   }
 
   /** Counts a failure that cost no verification. */
   count (key: string): void {
-    for (const policy of this.#entry.active) this.#tell(policy, key, this.#ledger.take(policy, key))
+    for (const policy of this.#entry.active) this.#tell(key, this.#ledger.take(policy, key))
   }
 
   /** Undefined: others hold all units and may give them back. */
@@ -85,8 +73,8 @@ export class FailureReservations {
     const known = this.#limiter.denied(policy, key)
     if (known !== undefined && refusing(known) && this.#limiter !== this.#ledger) return { refused: known }
     const decision = this.#ledger.take(policy, key)
-    if (decision.allowed) return this.#begin(key, { key, taken: { policy, decision } })
-    if (decision.dryRun) return this.#begin(key, { key })
+    if (decision.allowed) return this.#begin(key, { key, taken: decision })
+    if (policy.dryRun) return this.#begin(key, { key })
     return running === 0 ? { refused: decision } : undefined
   }
 
@@ -116,8 +104,9 @@ export class FailureReservations {
   }
 
   /** `onStoreFailure: 'allow'` counts nothing while the store is unavailable. */
-  #tell (policy: LimitPolicy, key: string, reserved: Decision): void {
+  #tell (key: string, reserved: Decision): void {
     if (this.#limiter === this.#ledger) return
+    const { policy } = reserved
     const learn = (outcome: LimitOutcome) => {
       if (isUnavailable(outcome)) return
       if (outcome.source === 'open') this.#ledger.refund(policy, key, reserved)

@@ -1,30 +1,28 @@
 import { refusal, type Refusal } from '../http/index.ts'
 import { refusing, type Decision, type Unavailable } from './decision.ts'
-import { quotaExceeded, type LimitPolicy } from './policy.ts'
+import { quotaExceeded } from './policy.ts'
 
-/** draft-ietf-httpapi-ratelimit-headers-11 §5: a problem type registered with IANA. */
-const reducedCapacity = 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity'
-
-/** The value of `RateLimit-Policy` for the policies of a route. Make it once. If empty (only dry runs), do not send it. */
-export function rateLimitPolicyField (policies: readonly LimitPolicy[]): string {
-  return policies.filter(({ dryRun }) => !dryRun).map(policy => policy.header).join(', ')
+/** The value of `RateLimit-Policy`. If empty (only dry runs), do not send it. */
+export function rateLimitPolicyField (decisions: readonly Pick<Decision, 'policy'>[]): string {
+  const [only] = decisions
+  if (only !== undefined && decisions.length === 1) return only.policy.dryRun ? '' : only.policy.header
+  return enforced(decisions).map(({ policy }) => policy.header).join(', ')
 }
 
 /** The value of `RateLimit`: what is left, and seconds until there is more. Dry runs are not announced: callers would obey them. */
 export function rateLimitField (decisions: readonly Decision[]): string {
   const [only] = decisions
-  if (only !== undefined && decisions.length === 1) return only.dryRun ? '' : item(only)
+  if (only !== undefined && decisions.length === 1) return only.policy.dryRun ? '' : item(only)
   return enforced(decisions).map(item).join(', ')
 }
 
-function enforced (decisions: readonly Decision[]): readonly Decision[] {
-  return decisions.filter(({ dryRun }) => !dryRun)
+function enforced<Of extends Pick<Decision, 'policy'>> (decisions: readonly Of[]): readonly Of[] {
+  return decisions.filter(({ policy }) => !policy.dryRun)
 }
 
 function item (decision: Decision): string {
-  const { policy } = decision
-  const text = `${policy.label};r=${announced(decision)}`
-  return policy.algorithm === 'concurrency' ? text : `${text};t=${secondsLeft(decision)}`
+  const text = `${decision.policy.label};r=${announced(decision)}`
+  return decision.policy.algorithm === 'concurrency' ? text : `${text};t=${secondsLeft(decision)}`
 }
 
 /** At most the quota (draft §3: `r` is what remains of `q`). The burst of a token bucket may be larger. */
@@ -51,7 +49,7 @@ export function legacyHeaders (decisions: readonly Decision[]): Readonly<Record<
   if (first === undefined) return {}
   const tightest = others.reduce((least, next) => announced(next) < announced(least) ? next : least, first)
   return {
-    'x-ratelimit-limit': String(tightest.limit),
+    'x-ratelimit-limit': String(tightest.policy.limit),
     'x-ratelimit-remaining': String(announced(tightest)),
     'x-ratelimit-reset': String(secondsLeft(tightest))
   }
@@ -64,9 +62,8 @@ export const rateLimitHeaderNames: readonly string[] = Object.freeze(['RateLimit
 export function rateLimited (decisions: readonly Decision[], policyField: string, legacy = false): Refusal {
   const violated = decisions.filter(refusing)
   const wait = violated.reduce((longest, { retryAfterMs }) => Math.max(longest, retryAfterMs), 0)
-  const [only] = violated
-  const isOne = only !== undefined && violated.length === 1
-  const prepared = isOne ? only.policy.refusal : quotaExceeded(violated.map(({ policy }) => policy.name))
+  const [only, second] = violated
+  const prepared = only && !second ? only.policy.refusal : quotaExceeded(violated.map(({ policy }) => policy.name))
   const headers = {
     ...prepared.headers,
     'retry-after': String(retryAfterSeconds(wait)),
@@ -80,7 +77,7 @@ export function rateLimited (decisions: readonly Decision[], policyField: string
 /** The 503 while the store is unavailable and the policy says `deny`. */
 export function rateLimitUnavailable ({ policy, retryAfterMs }: Unavailable): Refusal {
   return refusal('SECURE_API_RATE_LIMIT_UNAVAILABLE', {
-    type: reducedCapacity,
+    type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity', // draft-ietf-httpapi-ratelimit-headers-11 §5
     headers: { 'retry-after': String(retryAfterSeconds(retryAfterMs)) },
     extensions: { 'violated-policies': [policy.name] }
   })

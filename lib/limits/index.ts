@@ -1,12 +1,11 @@
 export { addressKey, unknownAddress } from './address.ts'
 export { LimitBook, type Entry, type LimitChange, type LimitState } from './book.ts'
 export { kDecided, limitOf, noteDecision, publish, type LimitMessage } from './channel.ts'
-export { createLimiter } from './create.ts'
 export {
   isDecision, isUnavailable, refusing, unplanned,
   type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MaybePromise, type LimitOutcome
 } from './decision.ts'
-export { FailureReservations, isRefused, type Entrance, type Reservation } from './failures.ts'
+export { FailureReservations, type Entrance, type Reservation } from './failures.ts'
 export {
   legacyHeaders, rateLimited, rateLimitField, rateLimitHeaderNames, rateLimitPolicyField, rateLimitUnavailable, retryAfterSeconds
 } from './headers.ts'
@@ -18,9 +17,9 @@ export {
   type Limit, type RateLimitOptions, type RouteRateLimit
 } from './options.ts'
 export { addressPartition, partitionOf } from './partition.ts'
-export { compilePolicies, compilePolicy, planned, type LimitPolicy } from './policy.ts'
-export { probeRedis } from './probe.ts'
+export { compilePolicy, planned, type LimitPolicy } from './policy.ts'
 export { ProxyWatch, type AddressFinding } from './proxy-watch.ts'
-export { limitScript } from './redis-script.ts'
+export { limitScript, probeRedis } from './redis-script.ts'
+export { createLimiter } from './resilient.ts'
 export { checkEngineOptions, engineStore } from './store-adapter.ts'
 export { policyNames, validateRateLimit, validateRouteRateLimit } from './validate.ts'

@@ -8,25 +8,20 @@ import type { Limit } from './options.ts'
 import { validatePolicyName } from './validate.ts'
 
 const longestBlock = 86_400_000
-const longestDelay = 10_000
-/** Leaves room for the suffixes of the budgets. */
-const longestName = 32
 
-/** Checks the options of a guard. */
+/** Checks the options of a guard. The name leaves room for the suffixes of the budgets. */
 export function checkLoginGuard (options: LoginGuardOptions, path: string, problems: Problems): void {
   if (!problems.clean(found => check(LoginGuardOptionsSchema, options, path, found))) return
   const { name = loginDefaults.name, perUserAndAddress = [], perAddress, perUser, delay = 0, challenge } = options
   validatePolicyName(name, `${path}.name`, problems)
-  if (name.length > longestName) {
-    problems.add('SECURE_API_OPTION_VALUE', `${path}.name`, 'the name is too long', `Use up to ${longestName} characters.`)
-  }
+  if (name.length > 32) problems.add('SECURE_API_OPTION_VALUE', `${path}.name`, 'the name is too long', 'Use up to 32 characters.')
   for (const [index, step] of perUserAndAddress.entries()) {
     checkWindow(step, `${path}.perUserAndAddress[${index}]`, problems)
     checkOrder(perUserAndAddress[index - 1], step, `${path}.perUserAndAddress[${index}]`, problems)
   }
   if (perAddress !== undefined) checkWindow(perAddress, `${path}.perAddress`, problems)
   if (perUser !== undefined) checkWindow(perUser, `${path}.perUser`, problems)
-  if (milliseconds(delay) > longestDelay) {
+  if (milliseconds(delay) > 10_000) {
     problems.add('SECURE_API_OPTION_RANGE', `${path}.delay`, 'requests that wait this long pile up', 'Give 10 seconds at most.')
   }
   if (challenge !== undefined && options.delay !== undefined) {
@@ -46,15 +41,15 @@ function checkOrder (before: LoginStep | undefined, { attempts, window }: LoginS
     'Order the steps from short to long.')
 }
 
-/** Whether an attempt may proceed. */
-type Admission =
-  | { readonly verdict: 'admitted' | 'suspicious', readonly attempt: Attempt }
-  | { readonly verdict: 'refused', readonly decisions: readonly Decision[] }
-  | { readonly verdict: 'unavailable', readonly outcome: Unavailable }
+/** Whether an attempt may proceed: a refused one is undefined. `suspicious`: the user has had too many. */
+interface Admission {
+  readonly decisions: readonly Decision[]
+  readonly attempt: Attempt | undefined
+  readonly suspicious: boolean
+}
 
 /** A counted attempt. */
 export interface Attempt {
-  readonly decisions: readonly Decision[]
   /** The password was right: gives the attempt back and clears the budget of this address and user, and no other. */
   succeed (): Promise<void>
   /** Nothing was checked: gives the attempt back to the user; it stays counted for the address. */
@@ -77,16 +72,15 @@ export class LoginBudgets {
     this.#counted = budgetsOf(options).map(([role, name, limit]) => [role, book.define(name, limit)])
   }
 
-  async admit (address: string | undefined, user: unknown): Promise<Admission> {
+  async admit (address: string | undefined, user: unknown): Promise<Admission | Unavailable> {
     const keys = keysOf(address, user)
     const active = this.#counted.flatMap(([role, { active }]) => active.map(policy => [role, policy] as const))
     const charges = active.map(([role, policy]): Charge => [policy, keys[role]])
     const decisions = await this.#limiter.consume(charges)
-    if (isUnavailable(decisions)) return { verdict: 'unavailable', outcome: decisions }
-    if (decisions.some(refusing)) return { verdict: 'refused', decisions }
+    if (isUnavailable(decisions)) return decisions
     const roles = active.map(([role]) => role)
     const suspicious = decisions.some(({ allowed }, index) => roles[index] === 'user' && !allowed)
-    return { verdict: suspicious ? 'suspicious' : 'admitted', attempt: this.#attempt(decisions, roles, keys) }
+    return { decisions, attempt: decisions.some(refusing) ? undefined : this.#attempt(decisions, roles, keys), suspicious }
   }
 
   #attempt (decisions: readonly Decision[], roles: readonly Role[], keys: Keys): Attempt {
@@ -98,7 +92,6 @@ export class LoginBudgets {
     }
     const refund = (decision: Decision, key: string) => this.#limiter.refund(decision.policy, key, decision)
     return {
-      decisions,
       succeed: () => each((decision, role, key) => role === 'pair' ? this.#limiter.reset(decision.policy, key) : refund(decision, key)),
       withdraw: () => each((decision, role, key) => role === 'address' ? undefined : refund(decision, key))
     }
@@ -123,12 +116,10 @@ function budgetsOf (options: LoginGuardOptions): readonly (readonly [Role, strin
 function keysOf (address: string | undefined, user: unknown): Keys {
   const from = addressKey(address)
   const name = nameOf(user)
-  const who = name === undefined ? nobody : createHash('sha256').update(name).digest('base64url')
+  const who = name === undefined ? '-' : createHash('sha256').update(name).digest('base64url')
   return { pair: `l:${from}:${who}`, address: `la:${from}`, user: `lu:${who}` }
 }
 
-/** Not a possible hash. */
-const nobody = '-'
 /** In UTF-16 units. An e-mail address has 254 at most (RFC 5321 §4.5.3.1.3). */
 const longestUser = 256
 /** One more than UAX #15 §13 (Stream-Safe Text Format) allows: sorting marks takes quadratic time. */

@@ -1,20 +1,18 @@
 import { counting, tolerance } from './algorithms.ts'
 import { at, Chains, none } from './chains.ts'
-import { boundedKey } from './bounded-key.ts'
-import {
-  costOf, countable, nextLease, refusing,
-  type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MemoryStatus, type Source
-} from './decision.ts'
+import { boundedKey } from './address.ts'
+import { costOf, countable, nextLease, refusing, type Charge, type Decision, type Limiter, type LimiterStatus } from './decision.ts'
+import type { LimiterEvent, MemoryStatus, Source } from './decision.ts'
 import type { LimitPolicy } from './policy.ts'
 
 interface MemoryStoreOptions {
   /** Monotonic milliseconds. A change of a wall clock would lock callers out or let them in. @default performance.now */
-  readonly now?: () => number
+  readonly now?: (() => number) | undefined
   /** How many budgets are kept. @default 65536, which is 12 MB at most */
-  readonly capacity?: number
+  readonly capacity?: number | undefined
   /** The `source` of its decisions. */
   readonly source?: Source
-  readonly onEvent?: (event: LimiterEvent) => void
+  readonly onEvent?: ((event: LimiterEvent) => void) | undefined
 }
 
 /** The budgets of one policy. */
@@ -23,7 +21,6 @@ interface Table {
   readonly slots: Map<string, number>
 }
 
-const defaultCapacity = 65_536
 /** Candidates per eviction, and slots that each insertion checks for expiry. */
 const candidates = 8
 const sweptPerInsert = 2
@@ -36,7 +33,7 @@ export class MemoryStore implements Limiter {
   readonly #now: () => number
   readonly #capacity: number
   readonly #source: Source
-  readonly #onEvent: ((event: LimiterEvent) => void) | undefined
+  readonly #onEvent: MemoryStoreOptions['onEvent']
   readonly #chains: Chains
   readonly #tables = new Map<string, Table>()
   readonly #owners: (Table | undefined)[] = []
@@ -46,7 +43,7 @@ export class MemoryStore implements Limiter {
   #evictions = 0
   #saturated = false
 
-  constructor ({ now = () => performance.now(), capacity = defaultCapacity, source = 'memory', onEvent }: MemoryStoreOptions = {}) {
+  constructor ({ now = () => performance.now(), capacity = 65_536, source = 'memory', onEvent }: MemoryStoreOptions = {}) {
     this.#now = now
     this.#capacity = capacity
     this.#source = source
@@ -54,23 +51,20 @@ export class MemoryStore implements Limiter {
     this.#chains = new Chains(capacity)
   }
 
-  take (policy: LimitPolicy, caller: string, units: number = policy.cost): Decision {
+  take (policy: LimitPolicy, key: string, units: number = policy.cost): Decision {
     const now = this.#now()
-    const table = this.#table(policy)
-    const key = boundedKey(caller)
-    const slot = table.slots.get(key) ?? none
+    const slot = this.#find(policy, key)
     const used = this.#used(policy, slot, now)
     const cost = policy.algorithm === 'concurrency' ? 1 : units
     if (!fits(policy, used, cost)) return this.#refuse(policy, slot, used, cost, now)
-    return this.#admit(table, key, slot, cost, now, nextLease())
+    return this.#admit(policy, key, slot, cost, now, nextLease())
   }
 
   consume (charges: readonly Charge[]): readonly Decision[] {
     const decisions = charges.map(charge => this.#evaluate(charge[0], charge[1], costOf(charge)))
     if (decisions.some(refusing)) return decisions
-    return decisions.map((decision, index) => {
-      return decision.allowed ? this.take(decision.policy, charges[index]?.[1] ?? '', decision.cost) : decision
-    })
+    return decisions.map((decision, index) =>
+      decision.allowed ? this.take(decision.policy, charges[index]?.[1] ?? '', decision.cost) : decision)
   }
 
   peek (policy: LimitPolicy, key: string): Decision {
@@ -89,7 +83,7 @@ export class MemoryStore implements Limiter {
     const slot = this.#find(policy, key)
     if (slot === none || !taken.allowed) return
     this.#used(policy, slot, this.#now())
-    counting[policy.algorithm].refund(this.#chains, slot, policy, taken, taken.at)
+    counting[policy.algorithm].refund(this.#chains, slot, taken, taken.at)
   }
 
   reset (policy: LimitPolicy, key: string): void {
@@ -98,13 +92,11 @@ export class MemoryStore implements Limiter {
   }
 
   /** Takes over a decision of another store, so that this one can step in. */
-  mirror (policy: LimitPolicy, caller: string, { allowed, remaining, lease, at: time }: Decision): void {
-    const table = this.#table(policy)
-    const key = boundedKey(caller)
-    const slot = table.slots.get(key) ?? none
+  mirror (policy: LimitPolicy, key: string, { allowed, remaining, lease, at: time }: Decision): void {
+    const slot = this.#find(policy, key)
     const missing = policy.burst - remaining - this.#used(policy, slot, time)
     const cost = policy.algorithm === 'concurrency' ? Number(allowed) : missing
-    if (cost > tolerance) this.#admit(table, key, slot, cost, time, lease)
+    if (cost > tolerance) this.#admit(policy, key, slot, cost, time, lease)
   }
 
   memory (): MemoryStatus {
@@ -124,9 +116,8 @@ export class MemoryStore implements Limiter {
     return fits(policy, used, cost) ? this.#decision(policy, true, slot, used, cost, now) : this.#refuse(policy, slot, used, cost, now)
   }
 
-  #admit (table: Table, key: string, known: number, cost: number, now: number, lease: number): Decision {
-    const { policy } = table
-    const slot = known === none ? this.#insert(table, key, now) : known
+  #admit (policy: LimitPolicy, key: string, known: number, cost: number, now: number, lease: number): Decision {
+    const slot = known === none ? this.#insert(this.#table(policy), boundedKey(key), now) : known
     counting[policy.algorithm].spend(this.#chains, slot, policy, cost, now, lease)
     return this.#decision(policy, true, slot, at(this.#chains.used, slot), cost, now, 0, policy.algorithm === 'concurrency' ? lease : 0)
   }
@@ -144,12 +135,10 @@ export class MemoryStore implements Limiter {
     return {
       allowed,
       policy,
-      limit: policy.limit,
       remaining: Math.max(0, Math.floor(policy.burst - used + tolerance)),
       retryAfterMs,
       resetMs: slot === none ? 0 : counting[policy.algorithm].reset(this.#chains, slot, policy, now),
       source: this.#source,
-      dryRun: policy.dryRun,
       cost,
       at: now,
       stamp: now,
@@ -167,15 +156,10 @@ export class MemoryStore implements Limiter {
 
   /** A policy replaced at run time keeps the counts of its name. */
   #table (policy: LimitPolicy): Table {
-    const table = this.#tables.get(policy.id)
-    if (table === undefined) return this.#addTable(policy)
-    if (table.policy !== policy) table.policy = policy
-    return table
-  }
-
-  #addTable (policy: LimitPolicy): Table {
-    const table: Table = { policy, slots: new Map() }
-    this.#tables.set(policy.id, table)
+    const known = this.#tables.get(policy.id)
+    const table = known ?? { policy, slots: new Map() }
+    if (known === undefined) this.#tables.set(policy.id, table)
+    else if (known.policy !== policy) known.policy = policy
     return table
   }
 
@@ -210,7 +194,8 @@ export class MemoryStore implements Limiter {
     let least = Infinity
     for (let i = 0; i < candidates && least > 0; i++) {
       const slot = Math.floor(Math.random() * this.#keys.length)
-      const share = this.#share(slot, now)
+      const owner = this.#owners[slot]
+      const share = owner === undefined ? 0 : this.#used(owner.policy, slot, now) / owner.policy.burst
       if (share < least) {
         least = share
         victim = slot
@@ -218,21 +203,12 @@ export class MemoryStore implements Limiter {
     }
     this.#release(victim)
     this.#free.pop()
-    if (least > 0) this.#tellSaturation()
+    if (least > 0) this.#evictions++
+    if (least > 0 && !this.#saturated) {
+      this.#saturated = true
+      this.#onEvent?.({ type: 'memory-saturated', keys: this.#capacity })
+    }
     return victim
-  }
-
-  /** How much of a budget is used, 0 to 1. */
-  #share (slot: number, now: number): number {
-    const owner = this.#owners[slot]
-    return owner === undefined ? 0 : this.#used(owner.policy, slot, now) / owner.policy.burst
-  }
-
-  #tellSaturation (): void {
-    this.#evictions++
-    if (this.#saturated) return
-    this.#saturated = true
-    this.#onEvent?.({ type: 'memory-saturated', keys: this.#capacity })
   }
 }
 

@@ -4,41 +4,30 @@ import { DurationSchema } from '../config/index.ts'
 import type { RedisLike } from '../redis/index.ts'
 
 const AlgorithmSchema = Type.Union([
-  Type.Literal('sliding-window'),
-  Type.Literal('fixed-window'),
-  Type.Literal('token-bucket'),
-  Type.Literal('concurrency')
+  Type.Literal('sliding-window'), Type.Literal('fixed-window'), Type.Literal('token-bucket'), Type.Literal('concurrency')
 ])
-
 const StoreFailureSchema = Type.Union([Type.Literal('local'), Type.Literal('deny'), Type.Literal('allow')])
-
+const NameFunctionSchema = Type.Unsafe<(request: FastifyRequest) => string | undefined>(Type.Function([], Type.Any()))
 const PartitionSchema = Type.Union([
-  Type.Literal('principal'),
-  Type.Literal('address'),
-  Type.Literal('api-key'),
-  Type.Literal('client'),
-  Type.Literal('tenant'),
-  Type.Unsafe<(request: FastifyRequest) => string | undefined>(Type.Function([], Type.Any()))
+  Type.Literal('principal'), Type.Literal('address'), Type.Literal('api-key'), Type.Literal('client'), Type.Literal('tenant'),
+  NameFunctionSchema
 ])
-
-const CostSchema = Type.Union([
-  Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
-  Type.Unsafe<(request: FastifyRequest) => number>(Type.Function([], Type.Any()))
-])
+const AmountSchema = Type.Integer({ minimum: 1, maximum: 1_000_000_000 })
+const CostSchema = Type.Union([AmountSchema, Type.Unsafe<(request: FastifyRequest) => number>(Type.Function([], Type.Any()))])
 
 const PlanSchema = Type.Object({
   /** As in the limit. */
-  limit: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
+  limit: AmountSchema,
   /** As in the limit. @default that of the limit */
   window: Type.Optional(DurationSchema),
   /** As in the limit. @default that of the limit, or the plan's own `limit` */
-  burst: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000 }))
+  burst: Type.Optional(AmountSchema)
 }, { additionalProperties: false })
 
 /** One limit: how much, in which time, for whom. */
 export const LimitSchema = Type.Object({
   /** Requests (units, where `cost` is set) per caller and `window`; for `concurrency`, requests at the same time. */
-  limit: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
+  limit: AmountSchema,
   /** The length of the window, 1 ms to 31 days: milliseconds or `'1 minute'`. Required, except for `concurrency`, which has none. */
   window: Type.Optional(DurationSchema),
   /**
@@ -52,7 +41,7 @@ export const LimitSchema = Type.Object({
    */
   algorithm: Type.Optional(AlgorithmSchema),
   /** Only for `token-bucket`: how many are admitted at once. Lower is smoother. @default the value of `limit` */
-  burst: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000 })),
+  burst: Type.Optional(AmountSchema),
   /** Only for `concurrency`: when a permit that was never released (after a crash) becomes free. @default '5 minutes' */
   lease: Type.Optional(DurationSchema),
   /**
@@ -69,10 +58,7 @@ export const LimitSchema = Type.Object({
    */
   plans: Type.Optional(Type.Record(Type.String(), PlanSchema)),
   /** The plan: the path of a claim (`'plan'`, `'app_metadata.plan'`), or a function that returns its name. Required with `plans`. */
-  plan: Type.Optional(Type.Union([
-    Type.String(),
-    Type.Unsafe<(request: FastifyRequest) => string | undefined>(Type.Function([], Type.Any()))
-  ])),
+  plan: Type.Optional(Type.Union([Type.String(), NameFunctionSchema])),
   /** Counts and reports without refusing, to try a limit on real traffic. @default false */
   dryRun: Type.Optional(Type.Boolean()),
   /** What happens while the shared store is unavailable; see `rateLimit.onStoreFailure`. @default the value there */
@@ -118,10 +104,7 @@ export const RateLimitOptionsSchema = Type.Object({
 
 /** `config.rateLimit` of a route: the name of a policy, several (all must admit, or none counts), a limit of its own, or `false`. */
 export const RouteRateLimitSchema = Type.Union([
-  Type.Literal(false),
-  Type.String(),
-  Type.Array(Type.String(), { minItems: 1 }),
-  LimitSchema
+  Type.Literal(false), Type.String(), Type.Array(Type.String(), { minItems: 1 }), LimitSchema
 ])
 
 export type Limit = Static<typeof LimitSchema>

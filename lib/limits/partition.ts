@@ -5,9 +5,7 @@ import { Marks } from '../marks/index.ts'
 import { addressKey } from './address.ts'
 import type { Partition } from './options.ts'
 
-/**
- * The budget key of a request. The issuer's length is part of it, so no name can collide with another caller's key.
- */
+/** The budget key of a request. The issuer's length is part of it, so no name can collide with another caller's key. */
 export function partitionOf (by: Partition): (request: FastifyRequest) => string {
   if (typeof by === 'function') return request => custom(by, request) ?? addressPartition(request)
   if (by === 'address') return addressPartition
@@ -15,18 +13,16 @@ export function partitionOf (by: Partition): (request: FastifyRequest) => string
   return request => read(request.auth) ?? addressPartition(request)
 }
 
-type Reader = (principal: Principal) => string | undefined
-
-const readers: Readonly<Record<Exclude<Extract<Partition, string>, 'address'>, Reader>> = {
+const readers = {
   // A client without a subject is not the user of the same name.
-  principal: principal => key('p', principal.issuer, principal.subject) ?? key('c', principal.issuer, principal.client),
-  client: principal => key('c', principal.issuer, principal.client),
-  tenant: principal => key('t', principal.issuer, principal.tenant),
-  'api-key': principal => principal.kind === 'api-key' ? key('k', principal.issuer, principal.subject) : undefined
+  principal: (principal: Principal) => key('p', principal.issuer, principal.subject) ?? key('c', principal.issuer, principal.client),
+  client: (principal: Principal) => key('c', principal.issuer, principal.client),
+  tenant: (principal: Principal) => key('t', principal.issuer, principal.tenant),
+  'api-key': (principal: Principal) => principal.kind === 'api-key' ? key('k', principal.issuer, principal.subject) : undefined
 }
 
 /** Requests share principals, so each key is made once. */
-function memoized (read: Reader): (principal: Principal | undefined) => string | undefined {
+function memoized (read: (principal: Principal) => string | undefined): (principal: Principal | undefined) => string | undefined {
   const keys = new Marks<Principal, string | undefined>()
   return principal => principal === undefined || principal.kind === 'anonymous' ? undefined : keys.ofOr(principal, read)
 }

@@ -1,10 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { milliseconds } from '../config/index.ts'
 import { refusal, type Refusal } from '../http/index.ts'
-import {
-  defaultFailures, defaultPerAddress, defaultPolicies,
-  type Algorithm, type Limit, type Partition, type RateLimitOptions, type StoreFailure
-} from './options.ts'
+import type { Algorithm, Limit, Partition, StoreFailure } from './options.ts'
 import { partitionOf } from './partition.ts'
 
 /** A compiled limit: everything a decision needs, computed at boot. Frozen. */
@@ -46,7 +43,6 @@ export interface LimitPolicy {
 /** Up to this limit, a sliding window keeps the exact time of each request. */
 const exactUpTo = 100
 const entriesOfAWindow = 100
-const defaultLease = 300_000
 
 /**
  * Compiles a validated limit. `onStoreFailure` is the default. Each plan has its own counts, because states of different windows
@@ -105,43 +101,14 @@ function member (value: unknown, name: string): unknown {
 
 /** The policy for this caller's plan; undefined for an unknown plan, which must be refused. */
 export function planned (policy: LimitPolicy, request: FastifyRequest): LimitPolicy | undefined {
-  if (policy.plans === undefined) return policy
-  if (request.auth === undefined || request.auth.kind === 'anonymous') return policy
-  const plan = planName(policy, request)
-  return typeof plan === 'string' ? policy.plans.get(plan) : undefined
-}
-
-/** If the application's function fails, the plan is unknown. */
-function planName ({ planOf }: LimitPolicy, request: FastifyRequest): unknown {
+  if (policy.plans === undefined || request.auth === undefined || request.auth.kind === 'anonymous') return policy
   try {
-    return planOf?.(request)
+    const plan = policy.planOf?.(request)
+    return typeof plan === 'string' ? policy.plans.get(plan) : undefined
   } catch (error) {
     request.log.warn({ err: error }, 'secure-api: the plan of a caller is unknown')
     return undefined
   }
-}
-
-/** The policies of the rate limiter, by what they are for. */
-interface CompiledPolicies {
-  readonly named: ReadonlyMap<string, LimitPolicy>
-  readonly perAddress: LimitPolicy | undefined
-  readonly failures: LimitPolicy | undefined
-  /** The source of each; those by address as `address` and `failures`. */
-  readonly limits: ReadonlyMap<string, Limit>
-}
-
-/** Compiles all limits of the options and the defaults. */
-export function compilePolicies (options: RateLimitOptions): CompiledPolicies {
-  const { onStoreFailure = 'local', perAddress = defaultPerAddress, failures = defaultFailures } = options
-  const limits = new Map<string, Limit>(Object.entries({ ...defaultPolicies, ...options.policies }))
-  const named = new Map([...limits].map(([name, limit]) => [name, compilePolicy(name, limit, onStoreFailure)]))
-  const byAddress = (name: string, limit: Limit | false): LimitPolicy | undefined => {
-    if (limit === false) return undefined
-    const own: Limit = { ...limit, by: 'address' }
-    limits.set(name, own)
-    return compilePolicy(name, own, onStoreFailure)
-  }
-  return { named, perAddress: byAddress('address', perAddress), failures: byAddress('failures', failures), limits }
 }
 
 /** The 429 with the violated policies. Problem type: draft-ietf-httpapi-ratelimit-headers-11 §5, registered with IANA. */
@@ -152,10 +119,10 @@ export function quotaExceeded (names: readonly string[]): Refusal {
   })
 }
 
-function windowOf ({ algorithm, window, lease }: Limit): number {
-  if (algorithm === 'concurrency') return lease === undefined ? defaultLease : milliseconds(lease)
-  if (window === undefined) throw new TypeError('the limit has no window')
-  return milliseconds(window)
+function windowOf ({ algorithm, window, lease = 300_000 }: Limit): number {
+  const span = algorithm === 'concurrency' ? lease : window
+  if (span === undefined) throw new TypeError('the limit has no window')
+  return milliseconds(span)
 }
 
 /**

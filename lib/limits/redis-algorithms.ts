@@ -4,11 +4,9 @@
  * window, 16 bytes for a fixed window or a bucket; permits are a sorted set by expiry.
  */
 export const algorithms = `
-local function store (key, value, life)
-  redis.call('SET', key, value, 'PX', math.ceil(life / 1000))
-end
+local function store (key, value, life) redis.call('SET', key, value, 'PX', math.ceil(life / 1000)) end
 
-local sliding = {}
+local sliding, fixed, bucket, permits = {}, {}, {}, {}
 
 local function shifted (log, by)
   local moved = {}
@@ -30,13 +28,12 @@ function sliding.load (key, p)
     at = at + CELL
   end
   local state = { used = used, log = string.sub(raw, at) }
-  if state.log ~= '' then
-    state.first, state.last = struct.unpack('>dd', raw, size - CELL + 1)
-    if state.last > now then
-      state.log = shifted(state.log, state.last - now)
-      state.first, state.last = state.first - (state.last - now), now
-      sliding.save(key, p, state)
-    end
+  if state.log == '' then return state end
+  state.first, state.last = struct.unpack('>dd', raw, size - CELL + 1)
+  if state.last > now then
+    state.log = shifted(state.log, state.last - now)
+    state.first, state.last = state.first - (state.last - now), now
+    sliding.save(key, p, state)
   end
   return state
 end
@@ -68,9 +65,7 @@ function sliding.wait (p, state, excess)
   return p.window
 end
 
-function sliding.reset (p, state)
-  return state.log == '' and 0 or state.last + p.window - now
-end
+function sliding.reset (p, state) return state.log == '' and 0 or state.last + p.window - now end
 
 function sliding.refund (key, p)
   local state = sliding.load(key, p)
@@ -86,37 +81,25 @@ function sliding.refund (key, p)
   end
 end
 
-local fixed = {}
-
 function fixed.load (key, p)
   local raw = redis.call('GET', key)
   if not raw then return { used = 0 } end
   local start, used = struct.unpack('>dd', raw)
   if start + p.window <= now then return { used = 0 } end
-  local state = { used = used, start = start }
-  if start > now then
-    state.start = now
-    fixed.save(key, p, state)
-  end
+  local state = { used = used, start = math.min(start, now) }
+  if start > now then fixed.save(key, p, state) end
   return state
 end
 
-function fixed.save (key, p, state)
-  store(key, struct.pack('>dd', state.start, state.used), state.start + p.window - now)
-end
+function fixed.save (key, p, state) store(key, struct.pack('>dd', state.start, state.used), state.start + p.window - now) end
 
 function fixed.spend (key, p, state)
   state.start, state.used = state.start or now, state.used + p.cost
   fixed.save(key, p, state)
 end
 
-function fixed.wait (p, state)
-  return state.start and state.start + p.window - now or p.window
-end
-
-function fixed.reset (p, state)
-  return state.start and state.start + p.window - now or 0
-end
+function fixed.wait (p, state) return state.start and state.start + p.window - now or p.window end
+function fixed.reset (p, state) return state.start and state.start + p.window - now or 0 end
 
 function fixed.refund (key, p)
   local state = fixed.load(key, p)
@@ -124,8 +107,6 @@ function fixed.refund (key, p)
   state.used = math.max(0, state.used - p.cost)
   fixed.save(key, p, state)
 end
-
-local bucket = {}
 
 function bucket.load (key, p)
   local raw = redis.call('GET', key)
@@ -146,21 +127,14 @@ function bucket.spend (key, p, state)
   bucket.save(key, p, state)
 end
 
-function bucket.wait (p, _, excess)
-  return excess * p.detail
-end
-
-function bucket.reset (p, state)
-  return state.used * p.detail
-end
+function bucket.wait (p, _, excess) return excess * p.detail end
+function bucket.reset (p, state) return state.used * p.detail end
 
 function bucket.refund (key, p)
   local state = bucket.load(key, p)
   state.used = math.max(0, state.used - p.cost)
   bucket.save(key, p, state)
 end
-
-local permits = {}
 
 function permits.load (key)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
@@ -173,15 +147,7 @@ function permits.spend (key, p, state)
   state.used = state.used + 1
 end
 
-function permits.wait ()
-  return 1000000
-end
-
-function permits.reset ()
-  return 0
-end
-
-function permits.refund (key, p)
-  redis.call('ZREM', key, p.mark)
-end
+function permits.wait () return 1000000 end
+function permits.reset () return 0 end
+function permits.refund (key, p) redis.call('ZREM', key, p.mark) end
 `

@@ -1,4 +1,4 @@
-import { script } from '../redis/index.ts'
+import { asStoreFailure, CircuitBreaker, script, scriptRunner, type RedisLike, type StoreFailed } from '../redis/index.ts'
 import { algorithms } from './redis-algorithms.ts'
 
 /**
@@ -33,10 +33,6 @@ local function item (index)
   }
 end
 
-local function fits (p)
-  return p.cost >= 1 and p.state.used + p.cost <= p.burst + TOLERANCE
-end
-
 local function wait (p)
   if p.cost < 1 or p.cost > p.burst then return p.window end
   return p.kind.wait(p, p.state, p.state.used + p.cost - p.burst)
@@ -44,11 +40,11 @@ end
 
 local reply = {}
 
-local function answer (p, allowed)
+local function answer (p)
   local size = #reply
-  reply[size + 1] = allowed and 1 or 0
+  reply[size + 1] = p.allowed and 1 or 0
   reply[size + 2] = math.max(0, math.floor(p.burst - p.state.used + TOLERANCE))
-  reply[size + 3] = allowed and 0 or math.ceil(wait(p))
+  reply[size + 3] = p.allowed and 0 or math.ceil(wait(p))
   reply[size + 4] = math.ceil(p.kind.reset(p, p.state))
 end
 
@@ -56,18 +52,13 @@ local function decide (group)
   local refused = false
   for _, p in ipairs(group) do
     p.state = p.kind.load(p.key, p)
-    p.allowed = fits(p)
+    p.allowed = p.cost >= 1 and p.state.used + p.cost <= p.burst + TOLERANCE
     refused = refused or p.operation == 'take' and not p.allowed and string.sub(p.mark, 1, 3) ~= 'dry'
   end
   for _, p in ipairs(group) do
     if p.operation == 'take' and p.allowed and not refused then p.kind.spend(p.key, p, p.state) end
-    answer(p, p.allowed)
+    answer(p)
   end
-end
-
-local function correct (p)
-  if p.operation == 'reset' then redis.call('DEL', p.key) else p.kind.refund(p.key, p) end
-  for _ = 1, 4 do reply[#reply + 1] = 0 end
 end
 
 local index, total = 1, #KEYS
@@ -82,10 +73,25 @@ while index <= total do
     end
     decide(group)
   else
-    correct(p)
+    if p.operation == 'reset' then redis.call('DEL', p.key) else p.kind.refund(p.key, p) end
+    for _ = 1, 4 do reply[#reply + 1] = 0 end
     index = index + 1
   end
 end
 reply[#reply + 1] = now
 return reply
 `)
+
+/** Runs the script at boot, to report a wrong setup before limits fail. Counts nothing, never rejects; undefined if all is well. */
+export async function probeRedis (client: RedisLike, keyPrefix: string): Promise<StoreFailed | undefined> {
+  const breaker = new CircuitBreaker({ runner: scriptRunner(client), deadline: 1000 })
+  // Two keys in different slots: every node of a cluster refuses them.
+  const keys = [`${keyPrefix}{boot-a}`, `${keyPrefix}{boot-b}`].slice(0, breaker.cluster ? 1 : 2)
+  try {
+    const args = keys.flatMap((_key, index) => [String(index), 'peek', 'fixed-window', '1', '1000000', '0', '1', ''])
+    await breaker.run(limitScript, keys, args)
+    return undefined
+  } catch (error) {
+    return asStoreFailure(error)
+  }
+}

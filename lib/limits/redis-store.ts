@@ -1,32 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import { StoreFailed, type ScriptRunner } from '../redis/index.ts'
-import { boundedKey, hashedKey } from './bounded-key.ts'
+import { boundedKey, hashedKey } from './address.ts'
 import { costOf, countable, nextLease, type Charge, type Decision } from './decision.ts'
 import type { LimitPolicy } from './policy.ts'
 import { limitScript } from './redis-script.ts'
 
-export interface RedisStoreOptions {
+interface RedisStoreOptions {
   readonly runner: ScriptRunner
   readonly keyPrefix: string
   /** Monotonic milliseconds of this process. */
   readonly now: () => number
 }
 
-type Operation = 'take' | 'peek' | 'refund' | 'reset'
-
 /** One call: items that belong together, and its promise. */
 interface Job {
   readonly charges: readonly Charge[]
-  readonly operation: Operation
+  readonly operation: 'take' | 'peek' | 'refund' | 'reset'
   readonly mark: string | undefined
   readonly resolve: (decisions: Decision[]) => void
   readonly reject: (error: unknown) => void
-  readonly lease: number
-}
-
-interface Orphan {
-  readonly policy: LimitPolicy
-  readonly key: string
   readonly lease: number
 }
 
@@ -42,17 +34,13 @@ const process = randomUUID()
  * deadlines and fallbacks are up to the caller.
  */
 export class RedisStore {
-  readonly #runner: ScriptRunner
-  readonly #prefix: string
-  readonly #now: () => number
+  readonly #options: RedisStoreOptions
   #waiting: Job[] = []
   /** Permits that Redis may still count: released or taken while it was unreachable. */
-  #orphans: Orphan[] = []
+  readonly #orphans: { readonly policy: LimitPolicy, readonly key: string, readonly lease: number }[] = []
 
-  constructor ({ runner, keyPrefix, now }: RedisStoreOptions) {
-    this.#runner = runner
-    this.#prefix = keyPrefix
-    this.#now = now
+  constructor (options: RedisStoreOptions) {
+    this.#options = options
   }
 
   /** Takes from all budgets or none. In a cluster, all must have the same key: others live on other nodes. */
@@ -76,10 +64,8 @@ export class RedisStore {
 
   /** Call it when Redis has answered: releases the orphaned permits. */
   settle (): void {
-    if (this.#orphans.length === 0) return
-    const orphans = this.#orphans
-    this.#orphans = []
-    for (const { policy, key, lease } of orphans) {
+    if (this.#orphans.length === 0) return // splicing allocates
+    for (const { policy, key, lease } of this.#orphans.splice(0)) {
       this.#enqueue('refund', [[policy, key]], markOf(policy, lease)).catch(() => this.refundLater(policy, key, { lease }))
     }
   }
@@ -90,10 +76,10 @@ export class RedisStore {
 
   /** Whether one call can take from all these budgets. */
   together (charges: readonly Charge[]): boolean {
-    return !this.#runner.cluster || charges.every(([, key]) => key === charges[0]?.[1])
+    return !this.#options.runner.cluster || charges.every(([, key]) => key === charges[0]?.[1])
   }
 
-  #enqueue (operation: Operation, charges: readonly Charge[], mark?: string): Promise<Decision[]> {
+  #enqueue (operation: Job['operation'], charges: readonly Charge[], mark?: string): Promise<Decision[]> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length === 0) setImmediate(() => this.#flush())
       this.#waiting.push({ operation, charges, mark, resolve, reject, lease: nextLease() })
@@ -105,25 +91,25 @@ export class RedisStore {
     const jobs = this.#waiting
     if (jobs.length === 0) return
     this.#waiting = []
-    if (!this.#runner.cluster) return this.#send(jobs)
+    if (!this.#options.runner.cluster) return this.#send(jobs)
     for (const job of jobs) this.#send([job])
   }
 
   #send (jobs: readonly Job[]): void {
     const keys: string[] = []
     const args: string[] = []
-    for (const [group, job] of jobs.entries()) this.#write(job, String(group), keys, args)
-    this.#runner.run(limitScript, keys, args).then(
-      reply => this.#deliver(jobs, keys.length, reply),
-      (error: unknown) => this.#fail(jobs, error))
-  }
-
-  #write ({ operation, charges, mark, lease }: Job, group: string, keys: string[], args: string[]): void {
-    for (const charge of charges) {
-      const [policy, key] = charge
-      keys.push(redisKey(this.#prefix, policy, key))
-      args.push(group, operation, ...policy.scriptArguments, countedCost(charge), mark ?? markOf(policy, lease))
+    for (const [group, { operation, charges, mark, lease }] of jobs.entries()) {
+      for (const charge of charges) {
+        const [policy, key] = charge
+        const cost = costOf(charge)
+        keys.push(redisKey(this.#options.keyPrefix, policy, key))
+        // An uncountable cost is sent as 0, which the script refuses.
+        args.push(String(group), operation, ...policy.scriptArguments, countable(cost) ? String(cost) : '0', mark ?? markOf(policy, lease))
+      }
     }
+    const { runner } = this.#options
+    runner.run(limitScript, keys, args).then(
+      reply => this.#deliver(jobs, keys.length, reply), (error: unknown) => this.#fail(jobs, error))
   }
 
   /** A call that failed here may have succeeded in Redis. */
@@ -138,7 +124,7 @@ export class RedisStore {
     const numbers = numbersOf(reply, items * fieldsPerItem + 1)
     if (numbers === undefined) return this.#fail(jobs, new StoreFailed('reply'))
     const stamp = numbers[numbers.length - 1] ?? 0
-    const now = this.#now()
+    const now = this.#options.now()
     let at = 0
     for (const job of jobs) {
       job.resolve(job.charges.map((charge, index) => decision(charge, job.lease, numbers, at + index * fieldsPerItem, now, stamp)))
@@ -152,12 +138,10 @@ function decision (charge: Charge, lease: number, numbers: readonly number[], fr
   return {
     allowed: numbers[from] === 1,
     policy,
-    limit: policy.limit,
     remaining: numbers[from + 1] ?? 0,
     retryAfterMs: (numbers[from + 2] ?? 0) / 1000,
     resetMs: (numbers[from + 3] ?? 0) / 1000,
     source: 'redis',
-    dryRun: policy.dryRun,
     cost: costOf(charge),
     at: now,
     stamp,
@@ -172,19 +156,9 @@ function numbersOf (reply: unknown, length: number): number[] | undefined {
   return numbers.every(Number.isFinite) ? numbers : undefined
 }
 
-/** An uncountable cost is sent as 0, which the script refuses. */
-function countedCost (charge: Charge): string {
-  const cost = costOf(charge)
-  return countable(cost) ? String(cost) : '0'
-}
-
 function markOf ({ algorithm, dryRun }: LimitPolicy, lease: number): string {
   const dry = dryRun ? 'dry' : ''
-  return algorithm === 'concurrency' ? dry + permit(lease) : dry
-}
-
-function permit (lease: number): string {
-  return `${process}.${lease}`
+  return algorithm === 'concurrency' ? `${dry}${process}.${lease}` : dry
 }
 
 const plainKey = /^[\w.:@|/+=-]+$/
@@ -193,7 +167,7 @@ const plainKey = /^[\w.:@|/+=-]+$/
  * The key in Redis. Braces around the caller's key put all its budgets on one node of a cluster (Redis cluster specification, "hash
  * tags"). The key itself has no braces, so no caller can make two budgets collide.
  */
-export function redisKey (prefix: string, { id }: LimitPolicy, key: string): string {
+function redisKey (prefix: string, { id }: LimitPolicy, key: string): string {
   const bounded = boundedKey(key)
   return `${prefix}{${bounded.startsWith('#') || plainKey.test(bounded) ? bounded : hashedKey(bounded)}}${id}`
 }

@@ -1,23 +1,31 @@
-import { CircuitBreaker, type ScriptRunner } from '../redis/index.ts'
+import { CircuitBreaker, scriptRunner, type RedisLike, type ScriptRunner } from '../redis/index.ts'
 import {
   costOf, isUnavailable, refusing,
   type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type LimitOutcome, type MaybePromise, type Unavailable
 } from './decision.ts'
 import { DenyCache } from './deny-cache.ts'
 import { MemoryStore } from './memory-store.ts'
+import { defaultKeyPrefix } from './options.ts'
 import type { LimitPolicy } from './policy.ts'
 import { RedisStore } from './redis-store.ts'
 
-export interface ResilientOptions {
-  readonly runner: ScriptRunner
-  readonly keyPrefix: string
-  readonly now?: () => number
+interface LimiterOptions {
+  readonly keyPrefix?: string | undefined
+  /** Monotonic milliseconds, for tests. */
+  readonly now?: (() => number) | undefined
+  /** How many budgets this process keeps. */
   readonly capacity?: number
+  /** The longest a decision may wait for Redis, in milliseconds. @default 50 */
   readonly deadline?: number
   readonly onEvent?: (event: LimiterEvent) => void
 }
 
-const unavailableSpread = 4000
+/** The limiter over memory (then every method is synchronous), or over Redis with memory behind it. */
+export function createLimiter (options: LimiterOptions & { readonly redis?: never }): MemoryStore
+export function createLimiter (options: LimiterOptions & { readonly redis?: RedisLike | undefined }): Limiter
+export function createLimiter ({ redis, ...options }: LimiterOptions & { readonly redis?: RedisLike | undefined }): Limiter {
+  return redis === undefined ? new MemoryStore(options) : new ResilientLimiter({ ...options, runner: scriptRunner(redis) })
+}
 
 /**
  * Counts in Redis while it answers, otherwise as each policy's `onStoreFailure` says. The memory limiter behind it mirrors every
@@ -30,11 +38,12 @@ export class ResilientLimiter implements Limiter {
   readonly #memory: MemoryStore
   readonly #denials: DenyCache
 
-  constructor ({ runner, keyPrefix, now = () => performance.now(), capacity, deadline, onEvent }: ResilientOptions) {
+  constructor (options: LimiterOptions & { readonly runner: ScriptRunner }) {
+    const { runner, keyPrefix = defaultKeyPrefix, now = () => performance.now(), capacity, deadline, onEvent } = options
     this.#now = now
-    this.#breaker = new CircuitBreaker({ runner, now, ...(onEvent && { onEvent }), ...(deadline !== undefined && { deadline }) })
+    this.#breaker = new CircuitBreaker({ runner, now, onEvent, deadline })
     this.#redis = new RedisStore({ runner: this.#breaker, keyPrefix, now })
-    this.#memory = new MemoryStore({ now, source: 'fallback', ...(capacity !== undefined && { capacity }), ...(onEvent && { onEvent }) })
+    this.#memory = new MemoryStore({ now, source: 'fallback', capacity, onEvent })
     this.#denials = new DenyCache(now)
   }
 
@@ -47,14 +56,18 @@ export class ResilientLimiter implements Limiter {
 
   consume (charges: readonly Charge[]): MaybePromise<readonly Decision[] | Unavailable> {
     const standing = charges.map(charge => this.#denials.find(charge[0], charge[1], costOf(charge)))
-    if (standing.some(decision => decision !== undefined && refusing(decision))) return this.#refusedBy(standing, charges)
+    // One cached refusal is enough; the other budgets are reported as this process knows them.
+    if (standing.some(decision => decision !== undefined && refusing(decision))) {
+      return charges.map(([policy, key], index) => standing[index] ?? this.#memory.peek(policy, key))
+    }
     return this.#redis.together(charges) ? this.#ask(charges) : this.#oneByOne(charges)
   }
 
   peek (policy: LimitPolicy, key: string): MaybePromise<LimitOutcome> {
     const standing = this.denied(policy, key)
     if (standing !== undefined) return standing
-    const alone = () => this.#without(policy, () => this.#memory.peek(policy, key))
+    const alone = () =>
+      policy.onStoreFailure === 'local' ? this.#memory.peek(policy, key) : this.#only(policy, this.#alone([[policy, key]]))
     if (!this.#breaker.admits()) return alone()
     return this.#redis.peek(policy, key).then(decisions => this.#only(policy, decisions), alone)
   }
@@ -77,7 +90,7 @@ export class ResilientLimiter implements Limiter {
   reset (policy: LimitPolicy, key: string): MaybePromise<void> {
     this.#denials.forget(policy, key)
     this.#memory.reset(policy, key)
-    if (!this.#breaker.open) return this.#redis.reset(policy, key).catch(ignore)
+    if (!this.#breaker.open) return this.#redis.reset(policy, key).catch(() => {})
   }
 
   status (): LimiterStatus {
@@ -96,10 +109,8 @@ export class ResilientLimiter implements Limiter {
   }
 
   #ask (charges: readonly Charge[]): MaybePromise<readonly Decision[] | Unavailable> {
-    if (!this.#breaker.admits()) return this.#decideAlone(charges)
-    return this.#redis.take(charges).then(
-      decisions => this.#learn(charges, decisions),
-      () => this.#decideAlone(charges))
+    if (!this.#breaker.admits()) return this.#alone(charges)
+    return this.#redis.take(charges).then(decisions => this.#learn(charges, decisions), () => this.#alone(charges))
   }
 
   #learn (charges: readonly Charge[], decisions: readonly Decision[]): readonly Decision[] {
@@ -120,39 +131,21 @@ export class ResilientLimiter implements Limiter {
       const outcome = await this.take(policy, key, cost)
       if (!isUnavailable(outcome)) decisions.push(outcome)
       if (!isUnavailable(outcome) && !refusing(outcome)) continue
-      await this.#giveBack(charges, decisions)
+      for (const [index, decision] of decisions.entries()) await this.refund(decision.policy, charges[index]?.[1] ?? '', decision)
       return isUnavailable(outcome) ? outcome : decisions
     }
     return decisions
   }
 
-  async #giveBack (charges: readonly Charge[], decisions: readonly Decision[]): Promise<void> {
-    for (const [index, decision] of decisions.entries()) {
-      await this.refund(decision.policy, charges[index]?.[1] ?? '', decision)
-    }
-  }
-
-  /** One cached refusal is enough; the other budgets are reported as this process knows them. */
-  #refusedBy (standing: readonly (Decision | undefined)[], charges: readonly Charge[]): readonly Decision[] {
-    return charges.map(([policy, key], index) => standing[index] ?? this.#memory.peek(policy, key))
-  }
-
   /** Without Redis: one `deny` policy makes the whole unavailable; `allow` policies are not counted. */
-  #decideAlone (charges: readonly Charge[]): readonly Decision[] | Unavailable {
+  #alone (charges: readonly Charge[]): readonly Decision[] | Unavailable {
     const denying = charges.find(([policy]) => policy.onStoreFailure === 'deny' && !policy.dryRun)
     if (denying !== undefined) return this.#unavailable(denying[0])
-    const local = charges.filter(([policy]) => policy.onStoreFailure === 'local')
-    const decided = this.#memory.consume(local)
+    const decided = this.#memory.consume(charges.filter(([policy]) => policy.onStoreFailure === 'local'))
     const byPolicy = new Map(decided.map(decision => [decision.policy, decision]))
     return charges.map(charge => byPolicy.get(charge[0]) ?? this.#open(charge[0], costOf(charge)))
   }
 
-  #without (policy: LimitPolicy, local: () => Decision): LimitOutcome {
-    if (policy.onStoreFailure === 'local') return local()
-    return policy.onStoreFailure === 'deny' ? this.#unavailable(policy) : this.#open(policy, policy.cost)
-  }
-
-  /** The outcome of a single charge. */
   #only (policy: LimitPolicy, outcome: readonly Decision[] | Unavailable): LimitOutcome {
     return isUnavailable(outcome) ? outcome : outcome[0] ?? this.#unavailable(policy)
   }
@@ -162,14 +155,12 @@ export class ResilientLimiter implements Limiter {
    * spread: windows start with each caller's own requests.
    */
   #unavailable (policy: LimitPolicy): Unavailable {
-    return { unavailable: true, policy, retryAfterMs: Math.max(1000, this.#breaker.retryAfter) + Math.random() * unavailableSpread }
+    return { unavailable: true, policy, retryAfterMs: Math.max(1000, this.#breaker.retryAfter) + Math.random() * 4000 }
   }
 
   #open (policy: LimitPolicy, cost: number): Decision {
     const now = this.#now()
     const times = { retryAfterMs: 0, resetMs: 0, at: now, stamp: now }
-    return { allowed: true, policy, limit: policy.limit, remaining: 0, ...times, source: 'open', dryRun: policy.dryRun, cost, lease: 0 }
+    return { allowed: true, policy, remaining: 0, ...times, source: 'open', cost, lease: 0 }
   }
 }
-
-function ignore (): void {}

@@ -1,19 +1,12 @@
-import { unknownAddress } from './address.ts'
 import { check, Problems } from '../config/index.ts'
-import { isUnavailable, type Limiter, type MaybePromise, type LimitOutcome } from './decision.ts'
+import { unknownAddress } from './address.ts'
+import { isUnavailable, refusing, type Limiter, type MaybePromise, type LimitOutcome } from './decision.ts'
 import { LimitSchema, type Limit } from './options.ts'
 import { compilePolicy, type LimitPolicy } from './policy.ts'
 import { validateLimit } from './validate.ts'
 
-/** The result for @fastify/rate-limit, which refuses when `current` is above `max`. */
-interface StoreResult {
-  readonly current: number
-  /** Milliseconds. */
-  readonly ttl: number
-}
-
-type Callback = (error: Error | null, result?: StoreResult) => void
-type Ask = (policy: LimitPolicy) => MaybePromise<LimitOutcome>
+/** @fastify/rate-limit refuses when `current` is above `max`. `ttl` is in milliseconds. */
+type Callback = (error: Error | null, result?: { readonly current: number, readonly ttl: number }) => void
 
 /** The store API of @fastify/rate-limit 11 (`types/index.d.ts`, and `read`, which its README adds). */
 interface EngineStore {
@@ -23,23 +16,12 @@ interface EngineStore {
 }
 
 /** Options of @fastify/rate-limit that reach the store, including those that it passes on. */
-interface StoreParams {
-  readonly max?: unknown
-  readonly timeWindow?: unknown
-  readonly policy?: unknown
-  readonly groupId?: unknown
-  readonly algorithm?: unknown
-  readonly burst?: unknown
-  readonly routeInfo?: {
-    readonly method?: string | readonly string[]
-    readonly url?: string
-    readonly config?: { readonly rateLimit?: unknown }
-  }
+type StoreParams = { readonly [Name in 'max' | 'timeWindow' | 'policy' | 'groupId' | 'algorithm' | 'burst']?: unknown } & {
+  readonly routeInfo?: { readonly method?: unknown, readonly url?: string, readonly config?: { readonly rateLimit?: unknown } }
 }
 
 /** Functions for `max` and `timeWindow` return few values; beyond this many, policies are compiled again. */
 const plansKept = 64
-const rootName = 'default'
 
 /** The error while counting is impossible: @fastify/rate-limit throws it, and Fastify sends its status. */
 class LimitNotCounted extends Error {
@@ -63,9 +45,11 @@ export function engineStore (limiter: Limiter): new (params?: object) => EngineS
     readonly #shape: Pick<Limit, 'algorithm' | 'burst'>
     readonly #plans = new Map<string, LimitPolicy | undefined>()
 
-    constructor (params: StoreParams = {}, name: string = rootName) {
+    constructor (params: StoreParams = {}, name: string = 'default') {
       this.#name = name
-      this.#shape = shapeOf(params)
+      const { algorithm, burst } = params
+      const windowed = (['sliding-window', 'fixed-window', 'token-bucket'] as const).find(one => one === algorithm)
+      this.#shape = { ...(windowed && { algorithm: windowed }), ...(typeof burst === 'number' && { burst }) }
       checkEngineOptions({ ...params, policy: name })
     }
 
@@ -78,12 +62,14 @@ export function engineStore (limiter: Limiter): new (params?: object) => EngineS
     }
 
     child (params: StoreParams): EngineStore {
-      checkEngineOptions({ ...params, ...rawOptions(params), policy: nameOf(params) })
+      // The options as written, before @fastify/rate-limit replaces mistakes with its defaults.
+      const raw = params.routeInfo?.config?.rateLimit
+      checkEngineOptions({ ...params, ...(typeof raw === 'object' ? raw : undefined), policy: nameOf(params) })
       const Store = engineStore(limiter) as new (params: object, name?: string) => EngineStore
       return new Store(params, nameOf(params))
     }
 
-    #answer (callback: Callback, max: number, timeWindow: number, ask: Ask): void {
+    #answer (callback: Callback, max: number, timeWindow: number, ask: (policy: LimitPolicy) => MaybePromise<LimitOutcome>): void {
       const policy = this.#policy(max, timeWindow)
       if (policy === undefined) return callback(new LimitNotCounted())
       const outcome = ask(policy)
@@ -108,12 +94,12 @@ export function engineStore (limiter: Limiter): new (params?: object) => EngineS
  * `ConfigurationError`. A budget needs a name: in Redis, two without one would be the same.
  */
 export function checkEngineOptions (options: object): void {
-  const { max, timeWindow, policy, groupId, algorithm, burst }: StoreParams = options
+  const { max = 1, timeWindow = 1, policy, groupId, algorithm, burst }: StoreParams = options
   const problems = problemsOf({
-    ...(max === undefined || typeof max === 'function' ? { limit: 1 } : { limit: max }),
-    ...(timeWindow === undefined || typeof timeWindow === 'function' ? { window: 1 } : { window: timeWindow }),
-    ...(algorithm === undefined ? undefined : { algorithm }),
-    ...(burst === undefined ? undefined : { burst })
+    limit: typeof max === 'function' ? 1 : max,
+    window: typeof timeWindow === 'function' ? 1 : timeWindow,
+    ...(algorithm !== undefined && { algorithm }),
+    ...(burst !== undefined && { burst })
   })
   const name = policy ?? groupId
   if (typeof name !== 'string' || name === '') {
@@ -132,26 +118,9 @@ function problemsOf (limit: object): Problems {
 
 function tell (outcome: LimitOutcome, max: number, callback: Callback): void {
   if (isUnavailable(outcome)) return callback(new LimitNotCounted())
-  const { allowed, dryRun, remaining, retryAfterMs, resetMs } = outcome
-  if (!allowed && !dryRun) return callback(null, { current: max + 1, ttl: Math.max(1, Math.ceil(retryAfterMs)) })
+  const { remaining, retryAfterMs, resetMs } = outcome
+  if (refusing(outcome)) return callback(null, { current: max + 1, ttl: Math.max(1, Math.ceil(retryAfterMs)) })
   callback(null, { current: Math.max(0, max - remaining), ttl: Math.ceil(resetMs) })
-}
-
-/** The options as written, before @fastify/rate-limit replaces mistakes with its defaults. */
-function rawOptions ({ routeInfo }: StoreParams): object {
-  const raw = routeInfo?.config?.rateLimit
-  return typeof raw === 'object' && raw !== null ? raw : {}
-}
-
-function shapeOf ({ algorithm, burst }: StoreParams): Pick<Limit, 'algorithm' | 'burst'> {
-  return {
-    ...(isWindowed(algorithm) ? { algorithm } : undefined),
-    ...(typeof burst === 'number' ? { burst } : undefined)
-  }
-}
-
-function isWindowed (value: unknown): value is 'sliding-window' | 'fixed-window' | 'token-bucket' {
-  return value === 'sliding-window' || value === 'fixed-window' || value === 'token-bucket'
 }
 
 function nameOf ({ policy, groupId, routeInfo }: StoreParams): string {

@@ -11,8 +11,10 @@ const reservedNames = ['address', 'failures']
 /** Checks {@link RateLimitOptions} beyond their schema. Call it after `check` has found nothing. */
 export function validateRateLimit (options: RateLimitOptions, path: string, problems: Problems): void {
   validateRedis(options.redis, `${path}.redis`, problems)
-  validateAddressLimit(options.perAddress, `${path}.perAddress`, problems)
-  validateAddressLimit(options.failures, `${path}.failures`, problems)
+  for (const option of ['perAddress', 'failures'] as const) {
+    const limit = options[option]
+    if (limit) validateLimit(limit, `${path}.${option}`, problems, addressConflicts)
+  }
   for (const [name, limit] of Object.entries(options.policies ?? {})) {
     validatePolicyName(name, `${path}.policies.${name}`, problems)
     validateLimit(limit, `${path}.policies.${name}`, problems)
@@ -23,7 +25,7 @@ export function validateRateLimit (options: RateLimitOptions, path: string, prob
 export function validateRouteRateLimit (limit: RouteRateLimit, path: string, known: Iterable<string>, problems: Problems): void {
   if (limit === false) return
   if (typeof limit === 'object' && !Array.isArray(limit)) return validateLimit(limit, path, problems)
-  const names = Array.isArray(limit) ? limit : [limit]
+  const names = [limit].flat()
   for (const name of names) validateReference(name, path, [...known], problems)
   if (new Set(names).size === names.length) return
   problems.add('SECURE_API_OPTION_CONFLICT', path, 'a policy is listed twice',
@@ -43,6 +45,7 @@ const conflicts: readonly Conflict[] = [
 
 /** The limits by address run before authentication. */
 const addressConflicts: readonly Conflict[] = [
+  ...conflicts,
   ['by', ({ by }) => by !== undefined && by !== 'address',
     'this limit runs before authentication, so only the address is known', "Remove `by`, or use `'address'`."],
   ['plans', ({ plans }) => plans !== undefined, 'this limit runs before authentication, so no plan is known', 'Use plans in a policy.'],
@@ -50,20 +53,18 @@ const addressConflicts: readonly Conflict[] = [
     'all callers behind one address would wait for its slowest request', 'Use a window here, and `concurrency` in a policy.']
 ]
 
-function validateConflicts (table: readonly Conflict[], limit: Limit, path: string, problems: Problems): void {
+/** Checks for contradictions inside one limit. */
+export function validateLimit (limit: Limit, path: string, problems: Problems, table: readonly Conflict[] = conflicts): void {
+  const { algorithm, window, lease, limit: quota, burst = quota, cost } = limit
   for (const [option, applies, why, fix] of table) {
     if (applies(limit)) problems.add('SECURE_API_OPTION_CONFLICT', `${path}.${option}`, why, fix)
   }
-}
-
-/** Checks for contradictions inside one limit. */
-export function validateLimit (limit: Limit, path: string, problems: Problems): void {
-  const { algorithm, window, lease } = limit
-  validateConflicts(conflicts, limit, path, problems)
   if (algorithm === 'concurrency') validateSpan(lease, `${path}.lease`, problems)
   else if (window !== undefined) validateSpan(window, `${path}.window`, problems)
   else problems.add('SECURE_API_OPTION_MISSING', `${path}.window`, 'a limit needs a window', "Add `window: '1 minute'`.")
-  validateCost(limit, path, problems)
+  if (algorithm !== 'concurrency' && typeof cost === 'number' && cost > burst) {
+    problems.add('SECURE_API_OPTION_RANGE', `${path}.cost`, `a request that costs ${cost} never fits into ${burst}`, `Give 1 to ${burst}.`)
+  }
   validatePlans(limit, path, problems)
 }
 
@@ -96,17 +97,6 @@ function validateSpan (span: Limit['window'], path: string, problems: Problems):
   }
 }
 
-function validateCost ({ algorithm, limit, burst = limit, cost }: Limit, path: string, problems: Problems): void {
-  if (algorithm === 'concurrency' || typeof cost !== 'number' || cost <= burst) return
-  problems.add('SECURE_API_OPTION_RANGE', `${path}.cost`, `a request that costs ${cost} never fits into ${burst}`, `Give 1 to ${burst}.`)
-}
-
-function validateAddressLimit (limit: Limit | false | undefined, path: string, problems: Problems): void {
-  if (limit === undefined || limit === false) return
-  validateLimit(limit, path, problems)
-  validateConflicts(addressConflicts, limit, path, problems)
-}
-
 /** Checks that a name is valid in header fields and keys, and not one of the limiter's own. */
 export function validatePolicyName (name: string, path: string, problems: Problems): void {
   if (!policyName.test(name)) problems.add('SECURE_API_OPTION_VALUE', path, 'the name is used in header fields and keys', nameFix)
@@ -126,13 +116,9 @@ function validateReference (name: string, path: string, known: readonly string[]
 function validateRedis (redis: RateLimitOptions['redis'], path: string, problems: Problems): void {
   if (redis === undefined) return
   if (typeof redis === 'string') {
-    if (isRedisUrl(redis)) return
+    if (URL.canParse(redis) && /^rediss?:$/.test(new URL(redis).protocol) && new URL(redis).hostname !== '') return
     problems.add('SECURE_API_OPTION_VALUE', path, 'this is not a Redis URL', 'Write `redis://host:6379`, or `rediss://…` for TLS.')
   } else if (!isRedisLike(redis)) {
     problems.add('SECURE_API_OPTION_TYPE', path, 'this is not a Redis client', 'Give a URL or a client of ioredis, iovalkey or node-redis.')
   }
-}
-
-function isRedisUrl (text: string): boolean {
-  return URL.canParse(text) && ['redis:', 'rediss:'].includes(new URL(text).protocol) && new URL(text).hostname !== ''
 }

@@ -1,5 +1,5 @@
 import { asStoreFailure, StoreFailed, type StoreFailureReason } from './failure.ts'
-import type { Script, ScriptRunner } from './script.ts'
+import type { Script, ScriptRunner } from './client.ts'
 
 /** Reported once for each change, not for each call. */
 export type StoreEvent =
@@ -9,10 +9,10 @@ export type StoreEvent =
 interface CircuitBreakerOptions {
   readonly runner: ScriptRunner
   /** Monotonic milliseconds. @default `performance.now` */
-  readonly now?: () => number
-  readonly onEvent?: (event: StoreEvent) => void
+  readonly now?: (() => number) | undefined
+  readonly onEvent?: ((event: StoreEvent) => void) | undefined
   /** The longest a call may wait, in milliseconds. @default 50 */
-  readonly deadline?: number
+  readonly deadline?: number | undefined
 }
 
 interface Call {
@@ -23,7 +23,6 @@ interface Call {
   looks: number
 }
 
-const defaultDeadline = 50
 /** Interval of the one timer for all calls, in milliseconds: a timer per call would cost as much as the call. */
 const tick = 5
 /** A busy process checks rarely and must not blame the server for its own delay. An idle one checks nine times in 50 ms. */
@@ -41,17 +40,17 @@ export class CircuitBreaker implements ScriptRunner {
   readonly #runner: ScriptRunner
   readonly #now: () => number
   readonly #deadline: number
-  readonly #onEvent: ((event: StoreEvent) => void) | undefined
+  readonly #onEvent: CircuitBreakerOptions['onEvent']
   #calls: Call[] = []
   #timer: NodeJS.Timeout | undefined
   #consecutive = 0
-  #failures = 0
-  #failure: StoreFailed | undefined
   #openedAt = 0
   #probeAt = 0
-  #open = false
+  open = false
+  failures = 0
+  failure: StoreFailed | undefined
 
-  constructor ({ runner, now = () => performance.now(), onEvent, deadline = defaultDeadline }: CircuitBreakerOptions) {
+  constructor ({ runner, now = () => performance.now(), onEvent, deadline = 50 }: CircuitBreakerOptions) {
     this.cluster = runner.cluster
     this.#runner = runner
     this.#now = now
@@ -61,28 +60,16 @@ export class CircuitBreaker implements ScriptRunner {
 
   /** Whether a call is allowed now. While the breaker is open, each `true` is a probe that the caller must use. */
   admits (): boolean {
-    if (!this.#open) return true
+    if (!this.open) return true
     const now = this.#now()
     if (now < this.#probeAt) return false
     this.#probeAt = now + withJitter(probeEvery)
     return true
   }
 
-  get open (): boolean {
-    return this.#open
-  }
-
-  get failure (): StoreFailed | undefined {
-    return this.#failure
-  }
-
-  get failures (): number {
-    return this.#failures
-  }
-
   /** Milliseconds until the next probe. */
   get retryAfter (): number {
-    return this.#open ? Math.max(0, this.#probeAt - this.#now()) : 0
+    return this.open ? Math.max(0, this.#probeAt - this.#now()) : 0
   }
 
   run (script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
@@ -90,7 +77,8 @@ export class CircuitBreaker implements ScriptRunner {
       const call: Call = { expires: this.#now() + this.#deadline - tick, reject, settled: false, looks: 0 }
       this.#calls.push(call)
       this.#timer ??= setTimeout(() => this.#look(), tick)
-      this.#attempt(script, keys, args).then(
+      const attempt = async () => this.#runner.run(script, keys, args) // a client may throw instead of rejecting
+      attempt().then(
         reply => { if (this.#settle(call)) { this.#succeeded(); resolve(reply) } },
         (error: unknown) => { if (this.#settle(call)) this.#failed(call, asStoreFailure(error)) })
     })
@@ -102,11 +90,6 @@ export class CircuitBreaker implements ScriptRunner {
       if (this.#settle(call)) call.reject(new StoreFailed('connection'))
     }
     this.#calls = []
-  }
-
-  /** A client may throw instead of rejecting. */
-  async #attempt (script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    return this.#runner.run(script, keys, args)
   }
 
   #settle (call: Call): boolean {
@@ -136,27 +119,22 @@ export class CircuitBreaker implements ScriptRunner {
 
   #succeeded (): void {
     this.#consecutive = 0
-    if (!this.#open) return
-    this.#open = false
+    if (!this.open) return
+    this.open = false
     this.#onEvent?.({ type: 'store-restored', downMs: this.#now() - this.#openedAt })
   }
 
   #failed (call: Call, failure: StoreFailed): void {
-    const explained = this.#explained(failure)
-    this.#failures++
-    this.#failure = explained
-    if (++this.#consecutive >= failuresToOpen && !this.#open) this.#trip(explained)
-    call.reject(explained)
-  }
-
-  /** The cause of a lost connection: a disconnected client reports only that it is disconnected. */
-  #explained (failure: StoreFailed): StoreFailed {
+    // A disconnected client reports only that it is disconnected.
     const cause = failure.reason === 'connection' ? this.#runner.lastError?.() : undefined
-    return cause === undefined ? failure : asStoreFailure(cause)
+    this.failures++
+    this.failure = cause === undefined ? failure : asStoreFailure(cause)
+    if (++this.#consecutive >= failuresToOpen && !this.open) this.#trip(this.failure)
+    call.reject(this.failure)
   }
 
   #trip ({ reason, code }: StoreFailed): void {
-    this.#open = true
+    this.open = true
     this.#openedAt = this.#now()
     this.#probeAt = this.#openedAt + withJitter(probeEvery)
     this.#onEvent?.({ type: 'store-unavailable', reason, ...(code === undefined ? undefined : { code }) })

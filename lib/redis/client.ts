@@ -1,4 +1,24 @@
-import type { ScriptRunner } from './script.ts'
+import { hash } from 'node:crypto'
+
+/** A Lua script and its hash. */
+export interface Script {
+  readonly source: string
+  readonly sha: string
+}
+
+/** Make it once: this computes the hash. */
+export function script (source: string): Script {
+  return Object.freeze({ source, sha: hash('sha1', source) })
+}
+
+/** Runs scripts on one Redis. */
+export interface ScriptRunner {
+  /** Whether the keys of one call must share a hash tag. */
+  readonly cluster: boolean
+  run (script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown>
+  /** The last error of the client's connection; undefined once it is ready again. */
+  lastError? (): unknown
+}
 
 /** A client of the application that only has `eval`, as in ioredis. */
 export interface EvalClient {
@@ -15,7 +35,7 @@ export interface IoredisLike extends EvalClient {
 
 /** The used part of node-redis, and of its cluster client, which has `slots`. */
 interface NodeRedisLike {
-  evalSha (sha: string, options: { keys: string[], arguments: string[] }): Promise<unknown>
+  evalSha: NodeRedisLike['eval']
   eval (script: string, options: { keys: string[], arguments: string[] }): Promise<unknown>
   readonly slots?: unknown
 }
@@ -29,11 +49,7 @@ export function isRedisLike (value: unknown): value is RedisLike {
 
 /** Runs scripts over a client of the application. Adds a listener for `error`, which would otherwise end the process. */
 export function scriptRunner (client: RedisLike | EvalClient): ScriptRunner {
-  return { ...(isNodeRedis(client) ? nodeRedis(client) : ioredis(client)), lastError: lastErrorOf(client) }
-}
-
-function isNodeRedis (client: RedisLike | EvalClient): client is NodeRedisLike {
-  return hasMethod(client, 'evalSha')
+  return { ...(client.evalSha === undefined ? ioredis(client) : nodeRedis(client)), lastError: lastErrorOf(client) }
 }
 
 function ioredis (client: IoredisLike | EvalClient): ScriptRunner {
@@ -66,7 +82,8 @@ async function orWithSource (byHash: () => Promise<unknown>, withSource: () => P
   }
 }
 
-function lastErrorOf (client: object): () => unknown {
+/** Undefined while the connection is ready. */
+export function lastErrorOf (client: object): () => unknown {
   let last: unknown
   if (hasMethod(client, 'on')) {
     client.on('error', (error: unknown) => { last = error })

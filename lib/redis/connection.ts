@@ -1,5 +1,5 @@
 import { ConfigurationError } from '../config/index.ts'
-import type { IoredisLike } from './client.ts'
+import { lastErrorOf, type IoredisLike } from './client.ts'
 import { asStoreFailure, type StoreFailed } from './failure.ts'
 
 /** Our own connection, which we close. */
@@ -12,11 +12,6 @@ export interface RedisConnection {
   close (): void
 }
 
-const connectTimeout = 500
-const silentFor = 5_000
-const longestWaitAtStart = 1_000
-const longestRetryDelay = 1_000
-
 /**
  * Connects to a Redis URL without any queueing, because callers handle an unavailable server themselves. Throws a
  * {@link ConfigurationError} for the option `path` if the optional package ioredis is not installed.
@@ -26,22 +21,19 @@ export async function connectRedis (url: string, path: string): Promise<RedisCon
   const client = new Redis(url, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
-    connectTimeout,
-    // Detects a dead connection: an answer is overdue for this long.
-    socketTimeout: silentFor,
+    connectTimeout: 500,
+    socketTimeout: 5_000, // an answer that is overdue for so long means a dead connection
     autoResendUnfulfilledCommands: false,
-    retryStrategy: attempt => Math.min(attempt * 100, longestRetryDelay),
+    retryStrategy: attempt => Math.min(attempt * 100, 1_000),
     // A primary that becomes a replica stays connected; a new connection finds the new primary.
     reconnectOnError: error => error.message.startsWith('READONLY')
   })
-  let cause: unknown
-  client.on('error', error => { cause = error })
-  client.on('ready', () => { cause = undefined })
+  const cause = lastErrorOf(client)
   return {
     client,
-    failure: () => cause === undefined ? undefined : asStoreFailure(cause),
+    failure: () => cause() === undefined ? undefined : asStoreFailure(cause()),
     ready: new Promise(resolve => {
-      const timer = setTimeout(resolve, longestWaitAtStart, false)
+      const timer = setTimeout(resolve, 1_000, false)
       client.once('ready', () => { clearTimeout(timer); resolve(true) })
       client.once('end', () => { clearTimeout(timer); resolve(false) })
     }),

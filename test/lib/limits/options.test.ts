@@ -1,7 +1,7 @@
 import t from 'tap'
 import { check, Problems } from '../../../lib/config/index.ts'
 import {
-  compilePolicies, compilePolicy, LimitSchema, policyNames, RateLimitOptionsSchema, RouteRateLimitSchema, validateRateLimit,
+  compilePolicy, LimitBook, LimitSchema, policyNames, RateLimitOptionsSchema, RouteRateLimitSchema, validateRateLimit,
   validateRouteRateLimit, type RateLimitOptions, type RouteRateLimit
 } from '../../../lib/limits/index.ts'
 
@@ -99,8 +99,8 @@ t.test('routes', async t => {
 })
 
 t.test('compiled policies have the defaults of DESIGN §3', async t => {
-  const { named, perAddress, failures } = compilePolicies({})
-  t.match(named.get('read'), {
+  const book = new LimitBook({})
+  t.match(book.find('read')?.policy, {
     name: 'read',
     limit: 100,
     windowMs: 60_000,
@@ -110,15 +110,15 @@ t.test('compiled policies have the defaults of DESIGN §3', async t => {
     dryRun: false,
     onStoreFailure: 'local'
   })
-  t.match(named.get('write'), { limit: 10, windowMs: 60_000 })
-  t.match(perAddress, { name: 'address', algorithm: 'token-bucket', limit: 1000, by: 'address' })
-  t.match(failures, { name: 'failures', limit: 20, by: 'address' })
-  t.ok(Object.isFrozen(named.get('read')))
+  t.match(book.find('write')?.policy, { limit: 10, windowMs: 60_000 })
+  t.match(book.address?.policy, { name: 'address', algorithm: 'token-bucket', limit: 1000, by: 'address' })
+  t.match(book.failures?.policy, { name: 'failures', limit: 20, by: 'address' })
+  t.ok(Object.isFrozen(book.find('read')?.policy))
 })
 
 t.test('compiled policies take over what the options say', async t => {
   const cost = () => 2
-  const { named, perAddress, failures } = compilePolicies({
+  const book = new LimitBook({
     perAddress: false,
     failures: { limit: 3, window: '1 hour' },
     onStoreFailure: 'deny',
@@ -127,11 +127,11 @@ t.test('compiled policies take over what the options say', async t => {
       search: { limit: 9, window: 1000, cost, algorithm: 'token-bucket', burst: 4 }
     }
   })
-  t.equal(perAddress, undefined)
-  t.match(failures, { limit: 3, windowMs: 3_600_000, by: 'address', onStoreFailure: 'deny' })
-  t.match(named.get('read'), { limit: 7, windowMs: 2000, onStoreFailure: 'allow' })
-  t.match(named.get('search'), { burst: 4, costOf: cost, onStoreFailure: 'deny' })
-  t.equal(named.size, 3)
+  t.equal(book.address, undefined)
+  t.match(book.failures?.policy, { limit: 3, windowMs: 3_600_000, by: 'address', onStoreFailure: 'deny' })
+  t.match(book.find('read')?.policy, { limit: 7, windowMs: 2000, onStoreFailure: 'allow' })
+  t.match(book.find('search')?.policy, { burst: 4, costOf: cost, onStoreFailure: 'deny' })
+  t.same(book.list().map(({ name }) => name).toSorted(), ['failures', 'read', 'search', 'write'])
 })
 
 t.test('a limit that was not validated does not compile', async t => {
