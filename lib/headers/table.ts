@@ -40,9 +40,7 @@ export interface HeadersContext {
 /** Stands for the nonce while helmet checks and writes a policy. Random, so no source equals it. */
 const placeholder = randomUUID()
 
-/**
- * Writes all headers once, at boot, with helmet. Expects options that passed `validateHeaders`; throws on others.
- */
+/** Writes all headers once, at boot, with helmet. Expects options that passed `validateHeaders`; throws on others. */
 export function compileHeaders (options: EffectiveHeaders, context: HeadersContext): HeaderTable {
   const table = buildTable(options, context)
   const [name] = unwritable(table)

@@ -1,4 +1,4 @@
-export { writeBlocks } from './head-block.ts'
+export { writeBlocks } from './house-response.ts'
 export { certificateStoreOf, type CertificateStatus, type CertificateStore } from './certificate-store.ts'
 export { CertificateWatch, type CertificateEvent } from './certificate-watch.ts'
 export { inspect as inspectCertificate } from './certificate.ts'

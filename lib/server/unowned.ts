@@ -70,9 +70,8 @@ export function tendUnowned (request: RawRequest, response: Response, schedule: 
 interface Answering extends Duplex { _httpMessage?: ServerResponse | null }
 
 /**
- * Ends a connection on which a handshake follows an unanswered request (pipelining, RFC 9112 §9.3.2). Node has already given the
- * socket away: the first answer cannot be sent, a listener that assigns the socket to its own response would throw, and nobody would
- * close it.
+ * Ends a connection on which a handshake follows an unanswered request (pipelining, RFC 9112 §9.3.2). Node has already given the socket
+ * away: the first answer cannot be sent, a listener that assigns the socket to its own response would throw, and nobody would close it.
  */
 export function endPipelined (socket: Answering): void {
   const { _httpMessage: first } = socket
