@@ -35,18 +35,7 @@ const ReportOnlySchema = Type.Object({
   directives: DirectivesSchema
 }, { additionalProperties: false })
 
-const literals = <const T extends readonly string[]>(values: T) =>
-  Type.Union([off, ...values.map(value => Type.Literal(value as T[number]))])
-
-const frameOptions = literals(['deny', 'sameorigin'])
-const openerPolicy = literals(['same-origin', 'same-origin-allow-popups', 'noopener-allow-popups', 'unsafe-none'])
-const embedderPolicy = literals(['require-corp', 'credentialless', 'unsafe-none'])
-const resourcePolicy = literals(['same-origin', 'same-site', 'cross-origin'])
-const permittedPolicies = literals(['none', 'master-only', 'by-content-type', 'all'])
-const referrerPolicies = literals([
-  'no-referrer', 'no-referrer-when-downgrade', 'same-origin', 'origin', 'strict-origin', 'origin-when-cross-origin',
-  'strict-origin-when-cross-origin', 'unsafe-url'
-])
+const literals = <const T extends string>(values: readonly T[]) => Type.Union([off, ...values.map(value => Type.Literal(value))])
 
 /** Options of the application and of routes; a route's are laid over the application's. */
 const shared = {
@@ -66,26 +55,29 @@ const shared = {
    * X-Frame-Options, for browsers without `frame-ancestors`.
    * @default follows `frame-ancestors`: `'deny'` for 'none', `'sameorigin'` for 'self', otherwise absent
    */
-  frameOptions: Type.Optional(frameOptions),
+  frameOptions: Type.Optional(literals(['deny', 'sameorigin'])),
   /** X-Content-Type-Options: nosniff. Costs of turning it off: browsers guess what a response is, and may run it. @default true */
   contentTypeOptions: Type.Optional(Type.Boolean()),
   /** Referrer-Policy. @default 'no-referrer' */
-  referrerPolicy: Type.Optional(referrerPolicies),
+  referrerPolicy: Type.Optional(literals([
+    'no-referrer', 'no-referrer-when-downgrade', 'same-origin', 'origin', 'strict-origin', 'origin-when-cross-origin',
+    'strict-origin-when-cross-origin', 'unsafe-url'
+  ])),
   /**
    * Permissions-Policy: who may use each browser feature (`[]` for nobody, `'self'`, `'*'` or origins), laid over a default that denies 28
    * features and keeps sync-xhr for the same origin. `false` omits a feature. @default the OWASP Secure Headers list
    */
   permissionsPolicy: Type.Optional(Type.Union([off, Type.Record(Type.String(), Type.Union([off, Type.Array(Type.String())]))])),
   /** Cross-Origin-Opener-Policy. @default 'same-origin' */
-  crossOriginOpenerPolicy: Type.Optional(openerPolicy),
+  crossOriginOpenerPolicy: Type.Optional(literals(['same-origin', 'same-origin-allow-popups', 'noopener-allow-popups', 'unsafe-none'])),
   /** Cross-Origin-Embedder-Policy. Costs on a page: foreign images and scripts must consent (CORP or CORS). @default 'require-corp' */
-  crossOriginEmbedderPolicy: Type.Optional(embedderPolicy),
+  crossOriginEmbedderPolicy: Type.Optional(literals(['require-corp', 'credentialless', 'unsafe-none'])),
   /**
    * Cross-Origin-Resource-Policy. It does not affect CORS requests; `'cross-origin'` is for public files in `<img>`. @default 'same-origin'
    */
-  crossOriginResourcePolicy: Type.Optional(resourcePolicy),
+  crossOriginResourcePolicy: Type.Optional(literals(['same-origin', 'same-site', 'cross-origin'])),
   /** X-Permitted-Cross-Domain-Policies, for old PDF and Flash readers. @default 'none' */
-  permittedCrossDomainPolicies: Type.Optional(permittedPolicies),
+  permittedCrossDomainPolicies: Type.Optional(literals(['none', 'master-only', 'by-content-type', 'all'])),
   /** X-DNS-Prefetch-Control: whether a browser may resolve the links of a page in advance. @default 'off' */
   dnsPrefetchControl: Type.Optional(literals(['off', 'on'])),
   /**
