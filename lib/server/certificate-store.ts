@@ -189,15 +189,12 @@ export class CertificateStore {
   }
 
   status (): CertificateStatus {
-    const { subject, issuer, names, fingerprint, notBefore, notAfter } = this.certificate
+    const { notBefore, notAfter, lifetime, ...described } = this.certificate
     const now = this.now()
-    const expiry = expiryStage(this.certificate, now)
+    const expiry = expiryStage({ notAfter, lifetime }, now)
     return {
       ok: expiry !== 'expired' && this.#rejected.length === 0,
-      subject,
-      issuer,
-      names,
-      fingerprint,
+      ...described,
       notBefore: new Date(notBefore).toISOString(),
       notAfter: new Date(notAfter).toISOString(),
       daysLeft: Math.floor((notAfter - now) / 86_400_000),
