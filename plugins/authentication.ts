@@ -142,7 +142,8 @@ function warnOfHeaderLimit ({ log, server }: FastifyInstance, maxTokenBytes: num
 function decorate (app: FastifyInstance, desk: Desk): void {
   app.decorateRequest(kPrincipal, null)
   decorating(app).decorateRequest('auth', { getter: principalOf })
-  decorating(app).decorate('authenticate', guardHook(request => request.auth.kind === 'anonymous' ? authenticate(desk, request) : undefined))
+  decorating(app).decorate('authenticate',
+    guardHook(request => request.auth.kind === 'anonymous' ? authenticate(desk, request) : undefined))
 }
 
 function principalOf (this: FastifyRequest): Principal {

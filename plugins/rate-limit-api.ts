@@ -27,7 +27,8 @@ declare module 'fastify' {
 export async function serveRateLimitApi (app: FastifyInstance, limiter: Limiter): Promise<void> {
   if (app.hasDecorator('rateLimit')) return
   // Its own types would declare `config.rateLimit` a second time, with another shape.
-  const engine: FastifyPluginAsync<{ global: false, store: ReturnType<typeof engineStore> }> = createRequire(import.meta.url)('@fastify/rate-limit')
+  const engine: FastifyPluginAsync<{ global: false, store: ReturnType<typeof engineStore> }> =
+    createRequire(import.meta.url)('@fastify/rate-limit')
   await app.register(async scope => {
     await scope.register(engine, { global: false, store: engineStore(limiter) })
     const { rateLimit, createRateLimit } = scope

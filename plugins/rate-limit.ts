@@ -7,7 +7,9 @@ import {
   type LimiterStatus, type LimitState, type RateLimitOptions, type RouteRateLimit
 } from '../lib/limits/index.ts'
 import { addressOf } from '../lib/http/index.ts'
-import { connectRedis, isRedisLike, StoreFailed, type RedisConnection, type RedisLike, type StoreFailureReason } from '../lib/redis/index.ts'
+import {
+  connectRedis, isRedisLike, StoreFailed, type RedisConnection, type RedisLike, type StoreFailureReason
+} from '../lib/redis/index.ts'
 import { routeOption, type Handler, type RouteInfo } from '../lib/pipeline/index.ts'
 import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'

@@ -1,9 +1,9 @@
-export { mergeCors } from './merge.ts'
 export { CorsOptionsSchema, RouteCorsSchema, type CorsOptions, type RouteCors } from './options.ts'
 export { isFault, parseOrigin, type OriginPattern } from './origins.ts'
 export { compileOrigins } from './matcher.ts'
 export { actual, compileCors, refuses, type ActualRequest, type CorsPolicy } from './policy.ts'
-export { explain, isPreflight, preflight, preflightVary, type Preflight, type PreflightRefusal } from './preflight.ts'
-export { createPreflightEngine, engineOptions } from './preflight-engine.ts'
+export {
+  createPreflightEngine, engineOptions, explain, isPreflight, preflight, preflightVary, type Preflight, type PreflightRefusal
+} from './preflight.ts'
 export { loadPublicSuffixes, needsPublicSuffixes, publicSuffixes } from './public-suffixes.ts'
-export { validateCors, type CorsValidationContext } from './validate.ts'
+export { mergeCors, validateCors, type CorsValidationContext } from './validate.ts'

@@ -5,9 +5,7 @@ export type OriginMatcher = (origin: string) => boolean
 /** Longer than any http(s) origin: scheme, 253 octets of host, port. */
 const longest = 300
 
-/**
- * Compiles origins to one look-up, then an in-place comparison per pattern. No regular expression ever runs on a caller's text.
- */
+/** Compiles origins to one look-up, then an in-place comparison per pattern. No regular expression ever runs on a caller's text. */
 export function compileOrigins (patterns: readonly OriginPattern[]): OriginMatcher {
   if (patterns.some(({ any }) => any)) return () => true
   const exact = new Set(patterns.filter(isExact).map(({ text }) => text))

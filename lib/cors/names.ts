@@ -30,11 +30,6 @@ export function isForbiddenRequestHeader (name: string): boolean {
   return forbiddenRequestHeaders.has(name) || name.startsWith('proxy-') || name.startsWith('sec-')
 }
 
-/** CORS response headers. */
-export function isResponseOnly (name: string): boolean {
-  return name.startsWith('access-control-')
-}
-
 /** Fetch §2.2.2, forbidden response-header name. */
 export const forbiddenResponseHeaders: ReadonlySet<string> = new Set(['set-cookie', 'set-cookie2'])
 
@@ -42,8 +37,3 @@ export const forbiddenResponseHeaders: ReadonlySet<string> = new Set(['set-cooki
 export const safelistedResponseHeaders: ReadonlySet<string> = new Set([
   'cache-control', 'content-language', 'content-length', 'content-type', 'expires', 'last-modified', 'pragma'
 ])
-
-/** RFC 9110 §5.6.2. */
-export function isToken (text: string): boolean {
-  return /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text)
-}

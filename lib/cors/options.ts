@@ -5,15 +5,13 @@ const origins = Type.Array(Type.String(), { minItems: 1 })
 
 const shared = {
   /**
-   * Let browsers send cookies and client certificates, and read the response. Bearer tokens in `Authorization` do not
-   * need it. Costs: every allowed origin can act on behalf of the signed-in user.
-   * @default false
+   * Let browsers send cookies and client certificates, and read the response. Bearer tokens in `Authorization` do not need it. Costs: every
+   * allowed origin can act on behalf of the signed-in user. @default false
    */
   credentials: Type.Optional(Type.Boolean()),
   /**
-   * Methods that other origins may use, in capitals. GET, HEAD and POST are always allowed (Fetch §2.2.1). A preflight
-   * succeeds only if the route supports the method.
-   * @default ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+   * Methods that other origins may use, in capitals. GET, HEAD and POST are always allowed (Fetch §2.2.1). A preflight succeeds only if the
+   * route supports the method. @default ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
    */
   methods: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
   /**
@@ -22,43 +20,30 @@ const shared = {
    * @default ['authorization', 'content-type', 'idempotency-key', 'if-match', 'if-none-match', 'x-request-id']
    */
   requestHeaders: Type.Optional(Type.Array(Type.String())),
-  /**
-   * Response headers that scripts of other origins may read, besides those the suite sends itself.
-   * @default []
-   */
+  /** Response headers that scripts of other origins may read, besides those the suite sends itself. @default [] */
   responseHeaders: Type.Optional(Type.Array(Type.String())),
   /**
-   * How long a browser may cache a preflight: whole seconds up to a day; 0 disables caching. Costs of a long one:
-   * a withdrawn permission stays in effect for that time.
-   * @default '10 minutes'
+   * How long a browser may cache a preflight: whole seconds up to a day; 0 disables caching. Costs of a long one: a withdrawn permission
+   * stays in effect for that time. @default '10 minutes'
    */
   maxAge: Type.Optional(DurationSchema),
   /**
-   * Answer 403 to unsafe methods and WebSocket upgrades from a foreign origin, instead of only hiding the response.
-   * Same-origin requests and callers without an Origin are not affected.
-   * @default false
+   * Answer 403 to unsafe methods and WebSocket upgrades from a foreign origin, instead of only hiding the response. Same-origin requests
+   * and callers without an Origin are not affected. @default false
    */
   enforceOrigin: Type.Optional(Type.Boolean()),
-  /**
-   * In development, explain a refused preflight in its body. No effect in production.
-   * @default false
-   */
+  /** In development, explain a refused preflight in its body. No effect in production. @default false */
   debug: Type.Optional(Type.Boolean()),
-  /**
-   * Accept the origin `'*'`: any web page may read the responses of this API.
-   * @default false
-   */
+  /** Accept the origin `'*'`: any web page may read the responses of this API. @default false */
   dangerouslyAllowAnyOrigin: Type.Optional(Type.Boolean()),
   /**
-   * Accept `http://` origins together with credentials, and http://localhost in production. Costs: anyone on the
-   * network path, or any program on the user's machine, can use the user's session.
-   * @default false
+   * Accept `http://` origins together with credentials, and http://localhost in production. Costs: anyone on the network path, or any
+   * program on the user's machine, can use the user's session. @default false
    */
   dangerouslyAllowInsecureOrigins: Type.Optional(Type.Boolean()),
   /**
-   * Accept `https://*.` patterns with credentials for a domain of the public suffix list, where strangers can register
-   * names, such as co.uk and github.io.
-   * @default false
+   * Accept `https://*.` patterns with credentials for a domain of the public suffix list, where strangers can register names, such as co.uk
+   * and github.io. @default false
    */
   dangerouslyAllowPublicSuffixes: Type.Optional(Type.Boolean())
 }
@@ -77,10 +62,7 @@ export const CorsOptionsSchema = Type.Object({
 export const RouteCorsSchema = Type.Union([
   Type.Literal(false),
   Type.Object({
-    /**
-     * The origins of this route instead of the application's.
-     * @default the application's
-     */
+    /** The origins of this route instead of the application's. @default the application's */
     origins: Type.Optional(origins),
     ...shared
   }, { additionalProperties: false })

@@ -91,7 +91,9 @@ const defaultPorts: Readonly<Record<string, string>> = { http: '80', https: '443
 
 function portFault (text: string, scheme: string, port: string | undefined): OriginFault | undefined {
   if (port === undefined || port === '*') return undefined
-  if (!isPort(port)) return invalid(`${JSON.stringify(port)} is not a port`, 'Write 1 to 65535 without leading zeros, or omit the colon.')
+  if (!/^[1-9][0-9]{0,4}$/.test(port) || Number(port) > 65535) {
+    return invalid(`${JSON.stringify(port)} is not a port`, 'Write 1 to 65535 without leading zeros, or omit the colon.')
+  }
   if (defaultPorts[scheme] !== port) return undefined
   return invalid(`browsers omit the default port of ${scheme}`, `Write '${text.slice(0, -port.length - 1)}'.`)
 }
@@ -119,10 +121,6 @@ function addressFault (host: string): OriginFault | undefined {
   const written = URL.canParse(url) ? new URL(url).hostname : undefined
   if (written === host) return undefined
   return invalid(`browsers do not write the address ${host} this way`, written === undefined ? 'Correct it.' : `Write '${written}'.`)
-}
-
-function isPort (text: string): boolean {
-  return /^[1-9][0-9]{0,4}$/.test(text) && Number(text) <= 65535
 }
 
 function isHost (host: string): boolean {

@@ -28,16 +28,14 @@ export interface CorsPolicy {
   readonly foreign: HeadPart
 }
 
-interface CorsContext {
-  /** The suite's response headers that scripts may read. */
-  readonly exposed: readonly string[]
-}
-
-/** Prepares a policy from options that passed `validateCors`; throws on an invalid origin. */
-export function compileCors (options: CorsOptions, { exposed }: CorsContext): CorsPolicy {
+/**
+ * Prepares a policy from options that passed `validateCors`; throws on an invalid origin. `exposed` are the suite's response headers
+ * that scripts may read.
+ */
+export function compileCors (options: CorsOptions, { exposed }: { readonly exposed: readonly string[] }): CorsPolicy {
   const patterns = options.origins.map(usable)
   const { methods = defaultMethods } = options
-  const requestHeaders = lowerCased(options.requestHeaders ?? defaultRequestHeaders)
+  const requestHeaders = [...new Set((options.requestHeaders ?? defaultRequestHeaders).map(name => name.toLowerCase()))]
   const policy = {
     matches: compileOrigins(patterns),
     anyOrigin: patterns.some(({ any }) => any),
@@ -64,10 +62,6 @@ function usable (text: string) {
   const parsed = parseOrigin(text)
   if (isFault(parsed)) throw new TypeError(`${text}: ${parsed.why}`)
   return parsed
-}
-
-function lowerCased (names: readonly string[]): string[] {
-  return [...new Set(names.map(name => name.toLowerCase()))]
 }
 
 function exposeText (names: readonly string[]): string | undefined {

@@ -1,6 +1,7 @@
 import { parseDuration, type ConfigurationCode, type Problems } from '../config/index.ts'
-import { forbiddenMethods, forbiddenResponseHeaders, isForbiddenRequestHeader, isResponseOnly, isToken, knownMethods } from './names.ts'
-import type { CorsOptions } from './options.ts'
+import { compileOrigins } from './matcher.ts'
+import { forbiddenMethods, forbiddenResponseHeaders, isForbiddenRequestHeader, knownMethods } from './names.ts'
+import type { CorsOptions, RouteCors } from './options.ts'
 import { isFault, isLoopback, parseOrigin, type OriginPattern } from './origins.ts'
 import type { IsPublicSuffix } from './public-suffixes.ts'
 
@@ -28,7 +29,8 @@ export function validateCors (options: CorsOptions, path: string, problems: Prob
   authorization(subject)
   entries('responseHeaders', responseHeaderRules, subject)
   maxAge(subject)
-  enforcement(subject)
+  if (options.enforceOrigin !== true || !texts(options.origins).some(([text]) => text === '*')) return
+  report('SECURE_API_OPTION_CONFLICT', 'enforceOrigin', "with origins ['*'] there is nothing to enforce", 'Remove it, or list the origins.')
 }
 
 /** The strings of a list; `check` reports the others. */
@@ -119,16 +121,17 @@ function entries (option: List, rules: readonly EntryRule[], { options, report }
   }
 }
 
-const noToken = (name: string) => !isToken(name)
+/** RFC 9110 §5.6.2. */
+const noToken = (name: string) => !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)
 const noHeaderName = (name: string) => `'${shorten(name)}' is not a header name`
 const isLiteralStar = (name: string, { credentials }: CorsOptions) => name === '*' && credentials === true
 const literalStar = () => "with credentials, browsers take '*' as a header of that name"
-const isCorsHeader = (name: string) => isResponseOnly(name.toLowerCase())
+const isCorsHeader = (name: string) => name.toLowerCase().startsWith('access-control-')
 const sentAnyway = 'Remove it; the suite sends it where needed.'
 const oneName = 'Write one header name per entry.'
 
 const methodRules: readonly EntryRule[] = [
-  [name => !isToken(name) || name === '*', 'SECURE_API_CORS_METHOD_INVALID',
+  [name => noToken(name) || name === '*', 'SECURE_API_CORS_METHOD_INVALID',
     name => `'${shorten(name)}' is not a method`, 'List each method, in capitals.'],
   [name => forbiddenMethods.has(name.toUpperCase()), 'SECURE_API_CORS_METHOD_FORBIDDEN',
     name => `browsers never send ${name}`, 'Remove it.'],
@@ -171,7 +174,31 @@ function maxAge ({ options, report }: Subject): void {
   report('SECURE_API_CORS_MAX_AGE', 'maxAge', why, "Write it with a unit: '10 minutes'; at most '24 hours'.")
 }
 
-function enforcement ({ options, report }: Subject): void {
-  if (options.enforceOrigin !== true || !texts(options.origins).some(([text]) => text === '*')) return
-  report('SECURE_API_OPTION_CONFLICT', 'enforceOrigin', "with origins ['*'] there is nothing to enforce", 'Remove it, or list the origins.')
+/**
+ * A route's options laid over the application's and checked together: options that are valid apart can conflict.
+ * `base` is undefined when the application allows no other origin; the route then lists its own.
+ */
+export function mergeCors (
+  base: CorsOptions | undefined, route: Exclude<RouteCors, false>, path: string, problems: Problems, context: CorsValidationContext
+): CorsOptions {
+  const merged: CorsOptions = Object.assign(Object.create(null), base, route, { origins: route.origins ?? base?.origins ?? [] })
+  if (merged.origins.length === 0) {
+    problems.add('SECURE_API_OPTION_MISSING', `${path}.origins`, 'neither the route nor the application lists an origin',
+      'Add the origins, or remove `cors` from the route.')
+  }
+  validateCors(merged, path, problems, context)
+  if (widensSilently(base, route)) {
+    problems.add('SECURE_API_CORS_ROUTE_OVERRIDE', `${path}.origins`,
+      "the application's `credentials: true` would apply to origins that the application does not allow",
+      'State `credentials` on the route as well, true or false.')
+  }
+  return merged
+}
+
+/** Inherited credentials were meant for the application's own origins. */
+function widensSilently (base: CorsOptions | undefined, route: Exclude<RouteCors, false>): boolean {
+  if (base?.credentials !== true || route.credentials !== undefined || route.origins === undefined) return false
+  const parsed = base.origins.map(parseOrigin).filter((origin): origin is OriginPattern => !isFault(origin))
+  const allowed = compileOrigins(parsed)
+  return route.origins.some(origin => !base.origins.includes(origin) && !allowed(origin))
 }

@@ -5,9 +5,8 @@ import { Server as HttpsServer } from 'node:https'
 import { Server as TlsServer } from 'node:tls'
 import { isHeadSent, refusal, type HeaderPair, type Refusal } from '../http/index.ts'
 import { Marks } from '../marks/index.ts'
-import { createClientErrorHandler, type ClientErrorEvent } from './client-error.ts'
+import { createClientErrorHandler, edgePairsBy, type ClientErrorEvent, type EdgeHeaders } from './client-error.ts'
 import { overTls, type OverTls } from './over-tls.ts'
-import { edgePairsBy, type EdgeHeaders } from './response.ts'
 
 type NodeServer = HttpServer | HttpsServer | Http2Server
 type NodeRequest = IncomingMessage | Http2ServerRequest
@@ -39,20 +38,13 @@ export interface Edge {
 interface EdgeState {
   readonly options: EdgeOptions
   readonly handlers: ReadonlySet<unknown>
-  readonly servers: Map<object, ServerState>
+  /** Each server, with how to leave it as it was. */
+  readonly servers: Map<NodeServer, () => void>
   /** Other servers, checked once. */
   readonly strangers: Marks<object, true>
-  closing: boolean
-}
-
-/** State of one server. */
-interface ServerState {
-  readonly edge: EdgeState
-  readonly server: NodeServer
-  readonly pairs: (secure: boolean) => readonly HeaderPair[]
+  readonly pairsBy: (secure: boolean) => readonly HeaderPair[]
   readonly overTls: OverTls
-  readonly maxParamLength: number
-  detach (): void
+  closing: boolean
 }
 
 /**
@@ -62,8 +54,15 @@ interface ServerState {
  * Requests that only a route can answer cost one check of the URL and two headers.
  */
 export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
-  const handlers = new Set(server.listeners('request'))
-  const edge: EdgeState = { options, handlers, servers: new Map(), strangers: new Marks(), closing: false }
+  const edge: EdgeState = {
+    options,
+    handlers: new Set(server.listeners('request')),
+    servers: new Map(),
+    strangers: new Marks(),
+    pairsBy: edgePairsBy(options.table),
+    overTls: options.overTls ?? overTls(false),
+    closing: false
+  }
   const onSocket = (message: unknown) => { findSibling(edge, message) }
   const onRequestStart = (message: unknown) => { guardRequest(edge, message) }
   subscribe('net.server.socket', onSocket)
@@ -72,7 +71,7 @@ export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
   return {
     closing: () => { edge.closing = true },
     dispose () {
-      for (const { detach } of edge.servers.values()) detach()
+      for (const detach of edge.servers.values()) detach()
       edge.servers.clear()
       unsubscribe('net.server.socket', onSocket)
       unsubscribe('http.server.request.start', onRequestStart)
@@ -80,29 +79,30 @@ export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
   }
 }
 
-/** A new connection, before its first byte: the moment to detect a second server. */
+/**
+ * A new connection, before its first byte: the moment to detect a second server. Fastify gives it only the handler of the first.
+ * Listeners that tools add to all servers prove nothing.
+ */
 function findSibling (edge: EdgeState, message: unknown): void {
   const { server } = (message as { socket: { server?: NodeServer } }).socket
   if (server === undefined || edge.servers.has(server) || edge.strangers.of(server) === true) return
-  if (isSibling(edge, server.listeners('request'))) attach(server, edge)
+  const handlers = server.listeners('request')
+  if (handlers.length > 0 && handlers.every(handler => edge.handlers.has(handler))) attach(server, edge)
   else edge.strangers.set(server, true)
-}
-
-/** Fastify gives its second server only the handler of the first. Listeners that tools add to all servers prove nothing. */
-function isSibling ({ handlers }: EdgeState, others: readonly unknown[]): boolean {
-  return others.length > 0 && others.every(handler => handlers.has(handler))
 }
 
 /** HTTP/1 only. Runs before Node's own refusals: missing Host, 417, too many requests on a socket. */
 function guardRequest (edge: EdgeState, message: unknown): void {
-  const { request, response, server } = message as { request: IncomingMessage, response: ServerResponse, server: object }
-  const state = edge.servers.get(server)
-  if (state !== undefined && mayMissHooks(state, request)) guard(response, pairsFor(state, request), state.edge)
+  const { request, response, server } = message as { request: IncomingMessage, response: ServerResponse, server: NodeServer }
+  if (!edge.servers.has(server)) return
+  const { host, expect } = request.headers
+  const limitsRequests = 'maxRequestsPerSocket' in server && (server.maxRequestsPerSocket ?? 0) > 0
+  if (host === undefined || expect !== undefined || limitsRequests || mayMissHooks(edge, server, request)) guard(response, request, edge)
 }
 
-function mayMissHooks ({ edge, server, maxParamLength }: ServerState, { url = '', headers }: NodeRequest): boolean {
-  return isClosing(edge) || !server.listening || url.length > maxParamLength || url.includes('%') ||
-    headers.host === undefined || headers.expect !== undefined || limitsRequests(server)
+/** For either version of HTTP. An HTTP/2 request has its host in `:authority`, and Node itself refuses none. */
+function mayMissHooks (edge: EdgeState, { listening }: NodeServer, { url = '' }: NodeRequest): boolean {
+  return isClosing(edge) || !listening || url.length > (edge.options.maxParamLength ?? 100) || url.includes('%')
 }
 
 /** Hooks of the application may run before the one that calls `closing()`. */
@@ -110,13 +110,8 @@ function isClosing ({ closing, options }: EdgeState): boolean {
   return closing || options.isClosing?.() === true
 }
 
-function limitsRequests (server: NodeServer): boolean {
-  return 'maxRequestsPerSocket' in server && (server.maxRequestsPerSocket ?? 0) > 0
-}
-
-function pairsFor ({ edge, pairs, overTls }: ServerState, request: NodeRequest): readonly HeaderPair[] {
-  const { originHeaders = () => [] } = edge.options
-  return [...pairs(overTls(request)), ...originHeaders(request.headers.origin)]
+function pairsFor ({ options, pairsBy, overTls }: EdgeState, request: NodeRequest): readonly HeaderPair[] {
+  return [...pairsBy(overTls(request)), ...options.originHeaders?.(request.headers.origin) ?? []]
 }
 
 /** Marks responses whose headers the edge still decides. */
@@ -124,7 +119,8 @@ const guarded = Symbol('secure-api.edge')
 type Guarded = { [guarded]?: boolean }
 
 /** Adds the headers when the head is written, unless a hook has claimed the response. */
-function guard (response: NodeResponse & Guarded, pairs: readonly HeaderPair[], edge: EdgeState): void {
+function guard (response: NodeResponse & Guarded, request: NodeRequest, edge: EdgeState): void {
+  const pairs = pairsFor(edge, request)
   // Only ever called with the arguments it passes on.
   const writeHead = response.writeHead as (...parts: unknown[]) => NodeResponse
   response[guarded] = true
@@ -135,7 +131,7 @@ function guard (response: NodeResponse & Guarded, pairs: readonly HeaderPair[], 
     const answer = isClosing(edge) && parts[0] === closing.status ? closing : houseAnswer(response, parts)
     if (answer === undefined) return writeHead.apply(response, parts)
     if (Array.isArray(parts[1])) response.setHeader('connection', 'close') // as Node does with the 400 for a missing Host
-    return say(answer, response, writeHead)
+    return say(answer, response, writeHead, [answer.status])
   } as typeof response.writeHead
 }
 
@@ -152,22 +148,23 @@ const byNode: ByStatus = { 400: refusal('SECURE_API_REQUEST_HOST'), 417: expecta
  */
 function houseAnswer (response: NodeResponse, [status, given]: readonly unknown[]): Refusal | undefined {
   if (typeof status !== 'number' || response.hasHeader('content-type')) return undefined
-  if (isRecord(given) && given['Content-Type'] === 'application/json') return byFastify[status]
+  const { 'Content-Type': type } = Object(given) as { readonly 'Content-Type'?: unknown }
+  if (type === 'application/json') return byFastify[status]
   return given === undefined || (Array.isArray(given) && String(given) === 'Connection,close') ? byNode[status] : undefined
 }
 
-function isRecord (value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
+type WriteHead<Response> = (...parts: unknown[]) => Response
 
-/** Replaces the router's body too: the router passes its length to `writeHead`, where it would override any header. */
-function say (answer: Refusal, response: NodeResponse, writeHead: (...parts: unknown[]) => NodeResponse): NodeResponse {
+/** Replaces the body of an answer too: the router passes its length to `writeHead`, where it would override any header. */
+export function say <R extends NodeResponse> (
+  { headers, body }: Pick<Refusal, 'headers' | 'body'>, response: R, writeHead: WriteHead<R>, parts: readonly unknown[]
+): R {
   // Only ever called with the arguments it passes on.
-  const end = response.end as (...parts: unknown[]) => NodeResponse
-  for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value)
-  response.setHeader('content-length', Buffer.byteLength(answer.body))
-  response.end = (() => end.call(response, answer.body, 'utf8')) as typeof response.end
-  return writeHead.call(response, answer.status)
+  const end = response.end as WriteHead<R>
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+  response.setHeader('content-length', Buffer.byteLength(body))
+  response.end = (() => end.call(response, body, 'utf8')) as typeof response.end
+  return writeHead.apply(response, [...parts])
 }
 
 function setMissing (response: NodeResponse, pairs: readonly HeaderPair[]): void {
@@ -183,56 +180,32 @@ export function claim (response: object): void {
 }
 
 function attach (server: NodeServer, edge: EdgeState): void {
-  const { table, maxParamLength = 100, onClientError } = edge.options
-  const pairs = edgePairsBy(table)
-  const onError = createClientErrorHandler(server, pairs(server instanceof TlsServer), onClientError)
-  const state: ServerState = {
-    edge,
-    server,
-    pairs,
-    overTls: edge.options.overTls ?? overTls(false),
-    maxParamLength,
-    detach () {
-      server.removeListener('clientError', onError)
-      detachHttp2()
-    }
-  }
-  edge.servers.set(server, state)
+  const onError = createClientErrorHandler(server, edge.pairsBy(server instanceof TlsServer), edge.options.onClientError)
   server.prependListener('clientError', onError)
-  const detachHttp2 = isHttp1(server) ? () => {} : attachHttp2(server, state)
-}
-
-function isHttp1 (server: NodeServer): boolean {
-  return server instanceof HttpServer || server instanceof HttpsServer
+  const detachHttp2 = server instanceof HttpServer || server instanceof HttpsServer ? () => {} : attachHttp2(server, edge)
+  edge.servers.set(server, () => {
+    server.removeListener('clientError', onError)
+    detachHttp2()
+  })
 }
 
 /** The request channel has no HTTP/2 requests, but the HTTP/1 requests of the same server (`allowHTTP1`). */
-function attachHttp2 (server: NodeServer, state: ServerState): () => void {
+function attachHttp2 (server: NodeServer, edge: EdgeState): () => void {
   const onRequest = (request: NodeRequest, response: NodeResponse) => {
-    if (request.httpVersionMajor > 1 && mayMissHooks2(state, request)) guard(response, pairsFor(state, request), state.edge)
+    if (request.httpVersionMajor > 1 && mayMissHooks(edge, server, request)) guard(response, request, edge)
   }
-  server.prependListener('request', onRequest)
-  const detachExpectation = server.listenerCount('checkExpectation') > 0 ? () => {} : answerExpectation(server, state)
-  return () => {
-    server.removeListener('request', onRequest)
-    detachExpectation()
-  }
-}
-
-/** An HTTP/2 request has its host in `:authority`, and Node itself refuses none. */
-function mayMissHooks2 ({ edge, server, maxParamLength }: ServerState, { url = '' }: NodeRequest): boolean {
-  return isClosing(edge) || !server.listening || url.length > maxParamLength || url.includes('%')
-}
-
-/** In place of Node's empty answer (RFC 9110 §10.1.1). */
-function answerExpectation (server: NodeServer, state: ServerState): () => void {
+  /** In place of Node's empty answer (RFC 9110 §10.1.1). */
   const onExpectation = (request: NodeRequest, response: NodeResponse) => {
     const { status, headers, body } = expectation
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-    setMissing(response, pairsFor(state, request))
+    setMissing(response, pairsFor(edge, request))
     response.statusCode = status
     response.end(body)
   }
-  server.on('checkExpectation', onExpectation)
-  return () => { server.removeListener('checkExpectation', onExpectation) }
+  server.prependListener('request', onRequest)
+  if (server.listenerCount('checkExpectation') === 0) server.on('checkExpectation', onExpectation)
+  return () => {
+    server.removeListener('request', onRequest)
+    server.removeListener('checkExpectation', onExpectation)
+  }
 }

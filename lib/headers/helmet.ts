@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import helmet from 'helmet'
-import { withNonceSource, type Policy } from './csp.ts'
 import type { HeaderPair } from '../http/index.ts'
 import type { EffectiveHeaders } from './options.ts'
-import type { Resolved } from './resolve.ts'
+import type { Policy, Resolved } from './resolve.ts'
 
 /**
  * Lets helmet check and write its headers once, on a fake response. At request time it would rebuild its chain for each response
@@ -13,8 +12,8 @@ export function helmetHeaders (resolved: Resolved, options: EffectiveHeaders, no
   const headers = run(helmet(helmetOptions(resolved, options, nonce)))
   if (resolved.reportOnly === undefined) return headers
   // helmet writes a single policy, enforced or not (helmetjs/helmet#351): the second needs its own run.
-  const policy = nonceable(resolved, resolved.reportOnly, nonce)
-  return [...headers, ...run(helmet.contentSecurityPolicy({ useDefaults: false, reportOnly: true, directives: toDirectives(policy) }))]
+  const directives = directivesOf(resolved, resolved.reportOnly, nonce)
+  return [...headers, ...run(helmet.contentSecurityPolicy({ useDefaults: false, reportOnly: true, directives }))]
 }
 
 type Middleware = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void
@@ -35,8 +34,7 @@ function helmetOptions (resolved: Resolved, options: EffectiveHeaders, nonce: st
     permittedCrossDomainPolicies = 'none', dnsPrefetchControl = 'off'
   } = options
   return {
-    contentSecurityPolicy:
-      policy !== undefined && { useDefaults: false as const, directives: toDirectives(nonceable(resolved, policy, nonce)) },
+    contentSecurityPolicy: policy !== undefined && { useDefaults: false as const, directives: directivesOf(resolved, policy, nonce) },
     crossOriginEmbedderPolicy: crossOriginEmbedderPolicy && { policy: crossOriginEmbedderPolicy },
     crossOriginOpenerPolicy: crossOriginOpenerPolicy && { policy: crossOriginOpenerPolicy },
     crossOriginResourcePolicy: crossOriginResourcePolicy && { policy: crossOriginResourcePolicy },
@@ -53,10 +51,12 @@ function helmetOptions (resolved: Resolved, options: EffectiveHeaders, nonce: st
   }
 }
 
-function nonceable ({ nonces }: Resolved, policy: Policy, nonce: string): Policy {
-  return nonces ? withNonceSource(policy, `'nonce-${nonce}'`) : policy
-}
-
-function toDirectives (policy: Policy): Record<string, readonly string[]> {
-  return Object.fromEntries(policy)
+/** With nonces, the nonce is a source of scripts and styles. */
+function directivesOf ({ nonces }: Resolved, policy: Policy, nonce: string): Record<string, readonly string[]> {
+  const directives = Object.fromEntries(policy)
+  for (const name of nonces ? ['script-src', 'style-src'] : []) {
+    const listed = policy.get(name) ?? policy.get('default-src') ?? []
+    directives[name] = [...listed.filter(source => source !== "'none'"), `'nonce-${nonce}'`]
+  }
+  return directives
 }

@@ -16,11 +16,6 @@ export interface Violation {
 export type ReportKind = 'application/csp-report' | 'application/reports+json'
 export const reportTypes: readonly ReportKind[] = ['application/csp-report', 'application/reports+json']
 
-export interface ReadOptions {
-  readonly max: number
-  readonly sample: boolean
-}
-
 type Members = Readonly<Record<string, unknown>>
 
 /** Report types besides Content-Security-Policy violations. */
@@ -38,7 +33,7 @@ interface Reports {
 }
 
 /** Reads reports; undefined if the text is not of this kind. */
-export function readReports (kind: ReportKind, text: string, { max, sample }: ReadOptions): Reports | undefined {
+export function readReports (kind: ReportKind, text: string, { max, sample }: { max: number, sample: boolean }): Reports | undefined {
   const reports = reportsOf[kind](parse(text))?.slice(0, max).filter(isMembers)
   if (reports === undefined) return undefined
   return {
@@ -86,11 +81,8 @@ function violation (body: Members, withSample: boolean): Violation {
 /** The first of these members that is a string: the two envelopes name them differently. */
 function text (body: Members, ...names: readonly string[]): string {
   const found = names.map(name => Object.hasOwn(body, name) ? body[name] : undefined).find(value => typeof value === 'string')
-  return typeof found === 'string' ? found.slice(0, longestRead) : ''
+  return typeof found === 'string' ? found.slice(0, 2000) : '' // far longer than what is kept
 }
-
-/** Far longer than what is kept. */
-const longestRead = 2000
 
 /** Older browsers send the directive with its sources. */
 function directive (stated: string): string {

@@ -1,7 +1,9 @@
 import { milliseconds } from '../config/index.ts'
-import { directiveName, layer, type Policy } from './csp.ts'
 import type { Directives, EffectiveHeaders, HeadersOptions, RouteHeaders } from './options.ts'
 import { directives, permissions } from './profiles.ts'
+
+/** Directives by kebab-case name, each with its sources; empty for a directive without a value. */
+export type Policy = ReadonlyMap<string, readonly string[]>
 
 /** Every header with defaults filled in, not yet serialized. `undefined`: the header is not sent. */
 export interface Resolved {
@@ -15,42 +17,55 @@ export interface Resolved {
   readonly originAgentCluster: boolean
 }
 
+/** The name of the collector in `Reporting-Endpoints`. */
+export const collectorName = 'csp'
+
 export function resolve (options: EffectiveHeaders): Resolved {
-  const { profile = 'api', contentSecurityPolicy: csp, reportingEndpoints } = options
-  const base = layer(follow(layer(new Map(), directives[profile]), options), reporting(options))
-  const policy = csp === false ? undefined : layer(base, csp?.directives)
+  const { profile = 'api', contentSecurityPolicy: csp, contentSecurityPolicyReportOnly: candidate, reports, hsts = {} } = options
+  const { maxAge = '365 days', includeSubDomains = true, preload = false } = hsts || {}
+  // An X-Frame-Options laxer than the profile relaxes `frame-ancestors` too, unless that is stated.
+  const followed = options.frameOptions === 'sameorigin' ? { 'frame-ancestors': ["'self'"] } : undefined
+  // Browsers that support `report-to` ignore `report-uri` (CSP3 §6.5.1); Firefox and Safari added it late.
+  const reporting = reports ? { 'report-to': [collectorName], 'report-uri': [reports.path] } : undefined
+  const policy = csp === false ? undefined : layer(new Map(), directives[profile], followed, reporting, csp?.directives)
   return {
     policy,
     nonces: csp !== false && csp?.nonces === true,
-    reportOnly: reportOnly(policy ?? layer(new Map(), reporting(options)), options),
+    reportOnly: candidate ? layer(policy ?? new Map(), policy === undefined ? reporting : undefined, candidate.directives) : undefined,
     frameOptions: frameOptions(policy, options),
     permissions: features(options),
-    endpoints: new Map(Object.entries({ ...collector(options), ...reportingEndpoints || {} })),
-    hsts: strictTransport(options),
+    endpoints: new Map(Object.entries({ ...collector(options), ...options.reportingEndpoints || {} })),
+    hsts: hsts === false ? undefined : { maxAge: Math.floor(milliseconds(maxAge) / 1000), includeSubDomains, preload },
     originAgentCluster: options.originAgentCluster ?? profile === 'html'
   }
 }
 
-/** An X-Frame-Options laxer than the profile relaxes `frame-ancestors` too, unless that is stated. */
-function follow (policy: Policy, { frameOptions }: EffectiveHeaders): Policy {
-  return frameOptions === 'sameorigin' ? layer(policy, { 'frame-ancestors': ["'self'"] }) : policy
+/** Lays directives over a policy one by one; the others stay (helmetjs/helmet#487). */
+function layer (base: Policy, ...layers: ReadonlyArray<Directives | undefined>): Policy {
+  const policy = new Map(base)
+  for (const [name, value] of layers.flatMap(directives => Object.entries(directives ?? {}))) {
+    if (value === false) policy.delete(directiveName(name))
+    else policy.set(directiveName(name), value === true ? [] : sources(value))
+  }
+  return policy
 }
 
-/** The name of the collector in `Reporting-Endpoints`. */
-export const collectorName = 'csp'
+/** `imgSrc` and `img-src` are the same directive. */
+export function directiveName (name: string): string {
+  return name.replace(/[A-Z]/g, capital => `-${capital.toLowerCase()}`)
+}
+
+/** Sources of a directive as a list; a string may contain several, separated by spaces as in the header. */
+export function sources (value: string | readonly string[]): readonly string[] {
+  return [value].flat().flatMap(source => source.split(' ')).filter(source => source !== '')
+}
 
 /**
  * Reports that no header requests (deprecations, interventions, crashes, Permissions-Policy violations) go to the endpoint
  * `default` (Reporting §3.4). Only pages cause them.
  */
 function collector ({ reports, profile }: EffectiveHeaders): Readonly<Record<string, string>> {
-  if (!reports) return {}
-  return { [collectorName]: reports.path, ...(profile === 'html' && { default: reports.path }) }
-}
-
-/** Browsers that support `report-to` ignore `report-uri` (CSP3 §6.5.1); Firefox and Safari added it late. */
-function reporting ({ reports }: EffectiveHeaders): Directives {
-  return reports ? { 'report-to': [collectorName], 'report-uri': [reports.path] } : {}
+  return reports ? { [collectorName]: reports.path, ...(profile === 'html' && { default: reports.path }) } : {}
 }
 
 /** X-Frame-Options equivalent to `frame-ancestors`; a list of origins has none. */
@@ -59,11 +74,6 @@ function frameOptions (policy: Policy | undefined, { frameOptions: stated }: Eff
   const ancestors = policy?.get('frame-ancestors')?.join(' ') ?? "'none'"
   if (ancestors === "'none'") return 'deny'
   return ancestors === "'self'" ? 'sameorigin' : undefined
-}
-
-function reportOnly (policy: Policy, { contentSecurityPolicyReportOnly: candidate }: EffectiveHeaders): Policy | undefined {
-  if (candidate === undefined || candidate === false) return undefined
-  return layer(policy, candidate.directives)
 }
 
 function features ({ permissionsPolicy: stated }: EffectiveHeaders): Resolved['permissions'] {
@@ -76,27 +86,18 @@ function features ({ permissionsPolicy: stated }: EffectiveHeaders): Resolved['p
   return result.size === 0 ? undefined : result
 }
 
-function strictTransport ({ hsts }: EffectiveHeaders): Resolved['hsts'] {
-  if (hsts === false) return undefined
-  const { maxAge = '365 days', includeSubDomains = true, preload = false } = hsts ?? {}
-  return { maxAge: Math.floor(milliseconds(maxAge) / 1000), includeSubDomains, preload }
-}
-
 /**
  * A route's options laid over the application's. Directives, features and lists of the application that the route does
  * not mention stay in force.
  */
 export function mergeHeaders (base: HeadersOptions, route: RouteHeaders): EffectiveHeaders {
+  const { permissionsPolicy: features } = route
   return Object.assign(Object.create(null), base, route, {
-    ...member('contentSecurityPolicy', mergePolicy(base.contentSecurityPolicy, route.contentSecurityPolicy)),
-    ...member('contentSecurityPolicyReportOnly', mergePolicy(base.contentSecurityPolicyReportOnly, route.contentSecurityPolicyReportOnly)),
-    ...member('permissionsPolicy', mergeRecord(base.permissionsPolicy, route.permissionsPolicy)),
-    ...(route.cacheControl === undefined ? undefined : { routeCacheControl: true })
+    contentSecurityPolicy: mergePolicy(base.contentSecurityPolicy, route.contentSecurityPolicy),
+    contentSecurityPolicyReportOnly: mergePolicy(base.contentSecurityPolicyReportOnly, route.contentSecurityPolicyReportOnly),
+    permissionsPolicy: features ? { ...base.permissionsPolicy || {}, ...features } : features ?? base.permissionsPolicy,
+    ...(route.cacheControl !== undefined && { routeCacheControl: true })
   })
-}
-
-function member <K extends string, V> (name: K, value: V | undefined): Partial<Record<K, V>> {
-  return value === undefined ? {} : { [name]: value } as Record<K, V>
 }
 
 type Stated<P> = P | false | undefined
@@ -109,9 +110,4 @@ function mergePolicy <P extends { directives?: object }> (base: Stated<P>, route
 
 function kebab (directives: object = {}): object {
   return Object.fromEntries(Object.entries(directives).map(([name, value]) => [directiveName(name), value]))
-}
-
-function mergeRecord <R extends object> (base: Stated<R>, route: Stated<R>): Stated<R> {
-  if (!base || !route) return route ?? base
-  return { ...base, ...route }
 }

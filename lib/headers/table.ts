@@ -1,14 +1,11 @@
-import { randomUUID } from 'node:crypto'
-import { writable, type HeaderPair } from '../http/index.ts'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { headPart, writable, type HeaderPair, type HeadSet } from '../http/index.ts'
 import { helmetHeaders } from './helmet.ts'
 import type { EffectiveHeaders } from './options.ts'
 import { resolve, type Resolved } from './resolve.ts'
 
 /** A header whose value is its segments, joined by the nonce. */
-export interface NonceHeader {
-  readonly name: string
-  readonly segments: readonly string[]
-}
+type NonceHeader = readonly [name: string, segments: readonly string[]]
 
 /** All headers of a route's responses, ready to write. Frozen. */
 export interface HeaderTable {
@@ -16,19 +13,12 @@ export interface HeaderTable {
   readonly headers: readonly HeaderPair[]
   /** For responses over https; undefined where it must not be sent. */
   readonly hsts: HeaderPair | undefined
-  /** Cache-Control, for responses whose handler did not set it. */
-  readonly cache: CacheTable
+  /** Cache-Control, for responses whose handler did not set it. `Authorization` alone does not prevent shared caching (RFC 9111 §3.5). */
+  readonly cache: Readonly<Record<'authenticated' | 'anonymous' | 'error', HeaderPair | undefined>>
   /** Headers with a fresh nonce for each response: see `compileNonceTable()`. Empty without nonces. */
   readonly nonces: readonly NonceHeader[]
   /** Names of headers to remove. */
   readonly remove: readonly string[]
-}
-
-/** An Authorization header alone does not prevent shared caching (RFC 9111 §3.5). */
-interface CacheTable {
-  readonly authenticated: HeaderPair | undefined
-  readonly anonymous: HeaderPair | undefined
-  readonly error: HeaderPair | undefined
 }
 
 export interface HeadersContext {
@@ -40,9 +30,7 @@ export interface HeadersContext {
 /** Stands for the nonce while helmet checks and writes a policy. Random, so no source equals it. */
 const placeholder = randomUUID()
 
-/**
- * Writes all headers once, at boot, with helmet. Expects options that passed `validateHeaders`; throws on others.
- */
+/** Writes all headers once, at boot, with helmet. Expects options that passed `validateHeaders`; throws on others. */
 export function compileHeaders (options: EffectiveHeaders, context: HeadersContext): HeaderTable {
   const table = buildTable(options, context)
   const [name] = unwritable(table)
@@ -52,31 +40,24 @@ export function compileHeaders (options: EffectiveHeaders, context: HeadersConte
 
 /** Names of headers whose value would split the response (RFC 9112 §11.1) or be refused by Node. */
 export function unwritable ({ headers, hsts, cache, nonces }: HeaderTable): string[] {
-  const joined = nonces.map(({ name, segments }): HeaderPair => [name, segments.join('')])
-  const pairs = [...headers, hsts, ...Object.values<HeaderPair | undefined>({ ...cache }), ...joined]
+  const joined = nonces.map(([name, segments]): HeaderPair => [name, segments.join('')])
+  const pairs = [...headers, hsts, ...Object.values(cache), ...joined]
   return pairs.flatMap(pair => pair === undefined || writable(pair[1]) ? [] : [pair[0]])
 }
 
 export function buildTable (options: EffectiveHeaders, { environment, secure }: HeadersContext): HeaderTable {
   const resolved = resolve(options)
   const written = [...helmetHeaders(resolved, options, placeholder), ...ownHeaders(resolved, options)]
-  const hsts = written.find(isHsts)
-  const sent = written.filter(pair => !isHsts(pair))
+  const hsts = written.find(([name]) => name === 'strict-transport-security')
+  const sent = written.filter(pair => pair !== hsts)
+  const nonced = sent.filter(([, value]) => value.includes(placeholder))
   return Object.freeze({
-    headers: Object.freeze(sent.filter(([, value]) => !value.includes(placeholder)).map(pair => Object.freeze(pair))),
+    headers: Object.freeze(sent.filter(pair => !nonced.includes(pair)).map(pair => Object.freeze(pair))),
     hsts: environment === 'production' && secure ? hsts : undefined,
     cache: cacheTable(options),
-    nonces: Object.freeze(sent.filter(([, value]) => value.includes(placeholder)).map(nonceHeader)),
+    nonces: Object.freeze(nonced.map(([name, value]) => Object.freeze([name, Object.freeze(value.split(placeholder))] as const))),
     remove: Object.freeze((options.remove ?? ['x-powered-by', 'server']).map(name => name.toLowerCase()))
   })
-}
-
-function isHsts ([name]: HeaderPair): boolean {
-  return name === 'strict-transport-security'
-}
-
-function nonceHeader ([name, value]: HeaderPair): NonceHeader {
-  return Object.freeze({ name, segments: Object.freeze(value.split(placeholder)) })
 }
 
 /** Headers that helmet does not write. `Clear-Site-Data` has no spaces, as the OWASP Secure Headers validator expects. */
@@ -85,7 +66,8 @@ function ownHeaders ({ permissions, endpoints }: Resolved, { clearSiteData }: Ef
   const add = (name: string, items: readonly string[], separator: string) => headers.push([name, items.join(separator)])
   if (permissions !== undefined) add('permissions-policy', [...permissions].map(([feature, who]) => `${feature}=${allowlist(who)}`), ', ')
   if (endpoints.size > 0) add('reporting-endpoints', [...endpoints].map(([name, url]) => `${name}="${url}"`), ', ')
-  if (clearSiteData) add('clear-site-data', cleared(clearSiteData).map(kind => `"${kind}"`), ',')
+  const cleared = clearSiteData === true ? ['cache', 'cookies', 'storage'] : clearSiteData
+  if (cleared) add('clear-site-data', cleared.map(kind => `"${kind}"`), ',')
   return headers
 }
 
@@ -95,13 +77,60 @@ function allowlist (who: readonly string[]): string {
   return `(${who.map(entry => entry === 'self' || entry === 'src' ? entry : `"${entry}"`).join(' ')})`
 }
 
-function cleared (what: true | readonly string[]): readonly string[] {
-  return what === true ? ['cache', 'cookies', 'storage'] : what
-}
-
-function cacheTable ({ cacheControl, routeCacheControl }: EffectiveHeaders): CacheTable {
+function cacheTable ({ cacheControl, routeCacheControl }: EffectiveHeaders): HeaderTable['cache'] {
   if (cacheControl === false) return Object.freeze({ authenticated: undefined, anonymous: undefined, error: undefined })
   const noStore: HeaderPair = Object.freeze(['cache-control', 'no-store, max-age=0'] as const)
   const stated: HeaderPair | undefined = cacheControl === undefined ? undefined : Object.freeze(['cache-control', cacheControl] as const)
   return Object.freeze({ authenticated: stated ?? noStore, anonymous: routeCacheControl === true ? stated : undefined, error: noStore })
+}
+
+/** What decides caching, apart from the status. */
+interface Audience {
+  /** The route needs no credential. */
+  readonly isPublic: boolean
+  /** The route is guarded and does not state its own caching. */
+  readonly isGuarded?: boolean
+  /** The request matches a route; a page of a 404 handler is not cached, even with status 200. */
+  readonly isRoute: boolean
+}
+
+/** A route's header table, ready for the response's head: one set for plain HTTP, one with HSTS. */
+export function headSets (
+  { headers, hsts, cache, remove }: HeaderTable, { isPublic, isRoute, isGuarded = false }: Audience
+): Readonly<Record<'http' | 'https', HeadSet>> {
+  const stored = isPublic ? cache.anonymous : cache.authenticated
+  const partOf = (pair: HeaderPair | undefined) => headPart(pair === undefined ? [] : [pair])
+  const common = {
+    success: partOf(isRoute ? stored : cache.error),
+    error: partOf(cache.error),
+    remove: new Set(remove),
+    isPrivate: isGuarded && !isPublic && isRoute
+  }
+  const http = Object.freeze({ always: headPart(headers), ...common })
+  return Object.freeze({ http, https: hsts === undefined ? http : Object.freeze({ ...common, always: headPart([...headers, hsts]) }) })
+}
+
+const bytes = 16 // CSP3 §7.1: at least 128 bits
+const batch = 256
+
+/** Cuts nonces from a larger draw: a call of `randomBytes` costs more than its bytes. */
+export function createNonceSource (): () => string {
+  let pool = Buffer.alloc(0)
+  let offset = 0
+  return () => {
+    if (offset >= pool.length) {
+      pool = randomBytes(bytes * batch)
+      offset = 0
+    }
+    offset += bytes
+    return pool.toString('base64', offset - bytes, offset)
+  }
+}
+
+/** Makes the headers of each response with a nonce, and the nonce they allow; joins text that was split at boot. */
+export function compileNonceTable ({ nonces }: HeaderTable, next = createNonceSource()): () => { nonce: string, headers: HeaderPair[] } {
+  return () => {
+    const nonce = next()
+    return { nonce, headers: nonces.map(([name, segments]) => [name, segments.join(nonce)]) }
+  }
 }

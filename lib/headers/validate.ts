@@ -1,9 +1,8 @@
 import { milliseconds, suggest, type ConfigurationCode, type Problems } from '../config/index.ts'
 import { writable } from '../http/index.ts'
-import { directiveName, scriptSources, sources } from './csp.ts'
 import type { Directives, EffectiveHeaders, HeadersOptions, RouteHeaders } from './options.ts'
 import { directiveNames, keywords, permissions } from './profiles.ts'
-import { collectorName, mergeHeaders, resolve, type Resolved } from './resolve.ts'
+import { collectorName, directiveName, mergeHeaders, resolve, sources, type Resolved } from './resolve.ts'
 import { buildTable, unwritable, type HeadersContext } from './table.ts'
 
 interface Subject {
@@ -14,7 +13,6 @@ interface Subject {
 }
 
 type Report = (code: ConfigurationCode, option: string, why: string, fix: string) => void
-type Policies = ReadonlyArray<readonly [option: 'contentSecurityPolicy' | 'contentSecurityPolicyReportOnly', rules: Resolved['policy']]>
 
 /** Checks beyond the schema, for options that passed `check`. */
 export function validateHeaders (options: EffectiveHeaders, path: string, problems: Problems, context: HeadersContext): void {
@@ -78,8 +76,8 @@ function needsQuotes (source: string, name: string): boolean {
   return keywords.has(source) || /^(nonce|sha256|sha384|sha512)-/.test(source)
 }
 
-function resolvedPolicies ({ policy, reportOnly }: Resolved): Policies {
-  return [['contentSecurityPolicy', policy], ['contentSecurityPolicyReportOnly', reportOnly]]
+function resolvedPolicies ({ policy, reportOnly }: Resolved) {
+  return [['contentSecurityPolicy', policy], ['contentSecurityPolicyReportOnly', reportOnly]] as const
 }
 
 function defaultSource ({ resolved, report }: Subject): void {
@@ -92,7 +90,7 @@ function defaultSource ({ resolved, report }: Subject): void {
 
 function unsafeScripts ({ options, resolved: { policy, nonces }, report }: Subject): void {
   if (policy === undefined || options.dangerouslyAllowUnsafeScripts === true) return
-  const allowed = scriptSources(policy)
+  const allowed = policy.get('script-src') ?? policy.get('default-src') ?? []
   const guarded = nonces || allowed.some(source => /^'(nonce|sha256|sha384|sha512)-/.test(source))
   const unsafe = allowed.find(source => source === "'unsafe-inline'" ? !guarded : unsafeSource.test(source))
   if (unsafe === undefined) return
@@ -164,33 +162,28 @@ function isAllowed (entry: string): boolean {
   return ['self', 'src', '*'].includes(entry) || /^https?:\/\/(\*\.)?[a-z0-9.-]+(:\d+)?$/.test(entry)
 }
 
-function statedHsts ({ options: { hsts } }: Subject) {
-  return hsts === undefined || hsts === false ? undefined : hsts
-}
-
-function hstsAge (subject: Subject): void {
-  const maxAge = statedHsts(subject)?.maxAge
-  if (maxAge === undefined || milliseconds(maxAge) === 0 || (typeof maxAge === 'string' && milliseconds(maxAge) >= 1000)) return
-  if (typeof maxAge === 'number' && milliseconds(maxAge) >= day) return
-  subject.report('SECURE_API_HEADERS_HSTS_MAX_AGE', 'hsts.maxAge',
+function hstsAge ({ options: { hsts }, report }: Subject): void {
+  const maxAge = hsts ? hsts.maxAge : undefined
+  const ms = maxAge === undefined ? 0 : milliseconds(maxAge)
+  // A small number is most often a count of seconds.
+  if (maxAge === undefined || ms === 0 || ms >= (typeof maxAge === 'number' ? day : 1000)) return
+  report('SECURE_API_HEADERS_HSTS_MAX_AGE', 'hsts.maxAge',
     `${maxAge} ms protects nobody; the header counts seconds, this option milliseconds`, "Write it with a unit: '365 days'.")
 }
 
 const day = 86_400_000
 const year = 365 * day
 
-function hstsPreload (subject: Subject): void {
-  const { hsts } = subject.resolved
+function hstsPreload ({ resolved: { hsts }, report }: Subject): void {
   if (hsts?.preload !== true || (hsts.includeSubDomains && hsts.maxAge >= year / 1000)) return
-  subject.report('SECURE_API_HEADERS_HSTS_PRELOAD', 'hsts.preload', 'browsers accept it only with a maxAge of a year and includeSubDomains',
+  report('SECURE_API_HEADERS_HSTS_PRELOAD', 'hsts.preload', 'browsers accept it only with a maxAge of a year and includeSubDomains',
     "Set `maxAge: '365 days'` and `includeSubDomains: true`, or omit `preload`.")
 }
 
 /** For explicit options only: the default is just not sent where browsers ignore it. */
-function hstsTransport (subject: Subject): void {
-  const { environment, secure } = subject.context
-  if (statedHsts(subject) === undefined || environment !== 'production' || secure) return
-  subject.report('SECURE_API_HEADERS_HSTS_NO_TLS', 'hsts',
+function hstsTransport ({ options: { hsts }, context: { environment, secure }, report }: Subject): void {
+  if (!hsts || environment !== 'production' || secure) return
+  report('SECURE_API_HEADERS_HSTS_NO_TLS', 'hsts',
     'browsers ignore it over http, and neither https nor a trusted proxy is configured',
     'Configure `https`, or Fastify\'s `trustProxy` when a proxy terminates TLS, or set `hsts: false`.')
 }

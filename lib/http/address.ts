@@ -11,11 +11,9 @@ type Read = Pick<FastifyRequest, 'ip'> & { [kAddress]?: string | null }
  * Fastify parses X-Forwarded-For each time. `request.ip` throws for a request without a socket (`app.injectWS()`).
  */
 export function addressOf (request: Pick<FastifyRequest, 'ip'>): string | undefined {
-  const known = (request as Read)[kAddress]
-  if (known !== undefined) return known ?? undefined
-  const read = readAddress(request);
-  (request as Read)[kAddress] = read ?? null
-  return read
+  const read: Read = request
+  if (read[kAddress] === undefined) read[kAddress] = readAddress(request) ?? null
+  return read[kAddress] ?? undefined
 }
 
 function readAddress (request: Pick<FastifyRequest, 'ip'>): string | undefined {

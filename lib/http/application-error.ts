@@ -1,14 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { answers, type AnswerCode } from './answers.ts'
 import { writable } from './head.ts'
-
-/** The answer to an error of the application. */
-interface ErrorAnswer {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  /** The RFC 9457 document, ready to send. */
-  readonly body: string
-}
+import type { Refusal } from './refusal.ts'
 
 interface ErrorContext {
   /** The status set before the error. */
@@ -18,9 +11,6 @@ interface ErrorContext {
   /** Whether the message of a failure may be shown, as in development. */
   readonly reveal: boolean
 }
-
-/** As on other errors, where the header table sets it, which may be switched off. */
-const noStore = 'no-store, max-age=0'
 
 /** Errors of Fastify whose message repeats the input or does not help a caller. */
 const ofFastify: Readonly<Record<string, AnswerCode>> = {
@@ -45,32 +35,26 @@ const byStatus: Readonly<Record<number, AnswerCode>> = {
  * `expose: true` (as in http-errors) and in development. Below 500 it shows the message, unless the error has `expose: false` or comes
  * from the operating system.
  */
-export function errorAnswer (error: unknown, context: ErrorContext): ErrorAnswer {
-  const status = statusOf(error, context.status)
+export function errorAnswer (error: unknown, context: ErrorContext): Pick<Refusal, 'status' | 'headers' | 'body'> {
+  // As in Fastify: the status of the error, else of the reply, else 500.
+  const status = [member(error, 'statusCode'), member(error, 'status'), context.status].find(isErrorStatus) ?? 500
   const { requestId } = context
   const members = { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, ...describe(error, status, context.reveal) }
   const body = JSON.stringify({ ...members, ...(typeof requestId === 'string' && { requestId: bounded(requestId, 128) }) })
-  const headers = { ...headersOf(error), 'content-type': 'application/problem+json; charset=utf-8', 'cache-control': noStore }
-  return { status, headers, body }
-}
-
-/** As in Fastify: the status of the error, else of the reply, else 500. */
-function statusOf (error: unknown, given: number): number {
-  return [member(error, 'statusCode'), member(error, 'status'), given].find(isErrorStatus) ?? 500
+  // `no-store` as on other errors, where the header table sets it, which may be switched off.
+  const fixed = { 'content-type': 'application/problem+json; charset=utf-8', 'cache-control': 'no-store, max-age=0' }
+  return { status, headers: { ...headersOf(error), ...fixed }, body }
 }
 
 function isErrorStatus (status: unknown): status is number {
   return typeof status === 'number' && Number.isInteger(status) && status >= 400 && status <= 599
 }
 
-interface Description {
-  readonly detail: string
-  readonly code?: string
-  readonly errors?: readonly Place[]
-}
-
-function describe (error: unknown, status: number, reveal: boolean): Description {
-  if (status >= 500) return failure(error, reveal)
+function describe (error: unknown, status: number, reveal: boolean): { detail: string, code?: string, errors?: readonly Place[] } {
+  if (status >= 500) {
+    const shown = reveal || member(error, 'expose') === true ? messageOf(error) : undefined
+    return { ...tabled('SECURE_API_APPLICATION_FAILED'), ...(shown !== undefined && { detail: shown }) }
+  }
   const code = codeOf(error)
   const known = isValidation(error)
     ? 'SECURE_API_REQUEST_INVALID'
@@ -79,11 +63,6 @@ function describe (error: unknown, status: number, reveal: boolean): Description
   if (isForCallers(error)) return { detail: messageOf(error) ?? phrase(status), ...(code !== undefined && { code }) }
   const general = byStatus[status]
   return general === undefined ? { detail: phrase(status) } : tabled(general)
-}
-
-function failure (error: unknown, reveal: boolean): Description {
-  const { code, detail } = tabled('SECURE_API_APPLICATION_FAILED')
-  return { detail: (reveal || member(error, 'expose') === true ? messageOf(error) : undefined) ?? detail, code }
 }
 
 function tabled (code: AnswerCode): { readonly detail: string, readonly code: AnswerCode } {
@@ -123,8 +102,6 @@ interface Place {
   readonly detail: string
 }
 
-const mostPlaces = 10
-const longestPointer = 200
 const parts: Readonly<Record<string, string>> = { body: 'body', params: 'path', querystring: 'query', headers: 'header' }
 
 function isValidation (error: unknown): boolean {
@@ -136,7 +113,7 @@ function places (error: unknown): { readonly errors?: readonly Place[] } {
   if (!Array.isArray(found) || found.length === 0) return {}
   const where = parts[String(member(error, 'validationContext'))] ?? 'body'
   const detailOf = (entry: unknown) => messageOf(entry)?.slice(0, 200) ?? 'is not valid'
-  return { errors: found.slice(0, mostPlaces).map(entry => ({ in: where, pointer: pointerOf(entry), detail: detailOf(entry) })) }
+  return { errors: found.slice(0, 10).map(entry => ({ in: where, pointer: pointerOf(entry), detail: detailOf(entry) })) }
 }
 
 /** Points at a missing member, not at the object that lacks it. Names come from the caller: they are cut and escaped. */
@@ -144,10 +121,7 @@ function pointerOf (entry: unknown): string {
   const path = member(entry, 'instancePath')
   const missing = member(member(entry, 'params'), 'missingProperty')
   const last = typeof missing === 'string' ? `/${missing.replaceAll('~', '~0').replaceAll('/', '~1')}` : ''
-  return fragment(`${typeof path === 'string' ? path : ''}${last}`.slice(0, longestPointer))
-}
-
-function fragment (pointer: string): string {
+  const pointer = `${typeof path === 'string' ? path : ''}${last}`.slice(0, 200)
   try {
     return `#${encodeURI(pointer).replaceAll('#', '%23')}`
   } catch {

@@ -1,14 +1,5 @@
 import { Marks } from '../marks/index.ts'
 
-/** The part of a response that tells whether it has ended, over either version of HTTP. */
-export interface Ending {
-  readonly closed?: boolean
-  readonly destroyed?: boolean
-  /** HTTP/2: the response itself does not tell. */
-  readonly stream?: Carrier | null
-  once (event: 'close', listener: () => void): unknown
-}
-
 /** What carries a request: its stream over HTTP/2, else the connection. */
 interface Carrier {
   readonly closed?: boolean
@@ -16,9 +7,12 @@ interface Carrier {
   once (event: 'close', listener: () => void): unknown
 }
 
+/** The part of a response that tells whether it has ended: over HTTP/2, its stream tells. */
+type Ending = Carrier & { readonly stream?: Carrier | null }
+
 /** Whether a response has ended (answered, destroyed, or its caller left): `close` is not emitted again. */
 export function hasEnded (response: Ending): boolean {
-  return isOver(response) || (response.stream !== undefined && response.stream !== null && isOver(response.stream))
+  return isOver(response) || isOver(response.stream)
 }
 
 /**
@@ -31,15 +25,14 @@ export function whenEnded (response: Ending, call: () => void): void {
 }
 
 /** The part of a raw request that shows whether its caller is still there. */
-export interface Arrival {
+interface Arrival {
   readonly stream?: Carrier | null
   readonly socket?: Carrier | null
 }
 
 /** Whether the caller of a request has left. */
 export function hasLeft (request: Arrival): boolean {
-  const carrier = request.stream ?? request.socket
-  return carrier !== undefined && carrier !== null && isOver(carrier)
+  return isOver(request.stream ?? request.socket)
 }
 
 /** One listener per connection: pipelined requests share it. */
@@ -60,6 +53,6 @@ function watch (carrier: Carrier): Set<() => void> {
   return calls
 }
 
-function isOver ({ closed, destroyed }: Pick<Ending, 'closed' | 'destroyed'>): boolean {
-  return closed === true || destroyed === true
+function isOver (carrier: Carrier | null | undefined): boolean {
+  return carrier?.closed === true || carrier?.destroyed === true
 }

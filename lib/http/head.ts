@@ -26,9 +26,9 @@ export interface HeadSet {
   readonly isPrivate?: boolean
 }
 
-type Value = number | string | readonly string[] | undefined
 /** Headers for `writeHead`: names with values, or names and values in turn. */
-type Given = Readonly<Record<string, Value>> | readonly unknown[] | undefined
+type Own = Readonly<Record<string, number | string | readonly string[] | undefined>> | undefined
+type Given = Own | readonly unknown[]
 type Write = (this: ServerResponse, status: number, reason?: unknown, headers?: unknown) => ServerResponse
 
 const kHead = Symbol('secure-api.head')
@@ -38,19 +38,14 @@ const kSet = Symbol('secure-api.head-set')
 type Response = ServerResponse & { [kHead]?: Head, [kSet]?: HeadSet, [kBlock]?: string }
 
 /** Headers that wait until the head is written. */
-class Head {
+interface Head {
   set: HeadSet
   /** The previous `writeHead`. */
   readonly write: Write
-  readonly parts: HeadPart[] = []
+  readonly parts: HeadPart[]
   /** Headers of this response alone: names and values in turn. */
-  readonly flat: string[] = []
-  written = false
-
-  constructor (set: HeadSet, write: Write) {
-    this.set = set
-    this.write = write
-  }
+  readonly flat: string[]
+  written: boolean
 }
 
 /** Whether RFC 9110 §5.5 allows the value; obsolete octets above ASCII are refused. */
@@ -78,14 +73,13 @@ const emptyPlan: HeadSet = Object.freeze({ always: none, success: none, error: n
  * because eleven calls of `setHeader` cost more than all checks. A header of the application replaces ours, except `Vary`, which
  * lists the names of both.
  */
-export function setHead (raw: ServerResponse, set: HeadSet): void {
+export function setHead (raw: Response, set: HeadSet): void {
   const head = headOf(raw)
-  if (head !== undefined) head.set = set
-  else writeNow(raw, set)
-}
-
-/** For HTTP/2, where not every response goes through one function that writes the head. */
-function writeNow (raw: Response, set: HeadSet): void {
+  if (head !== undefined) {
+    head.set = set
+    return
+  }
+  // HTTP/2, where not every response goes through one function that writes the head.
   raw[kSet] = set
   for (const [name, value] of [...set.always.pairs, ...set.error.pairs]) raw.setHeader(name, value)
   if (set.isPrivate === true) keepPrivate(raw)
@@ -101,7 +95,7 @@ function keepPrivate (raw: Response): void {
 
 function privately (given: unknown): unknown {
   if (typeof given !== 'object' || given === null) return given
-  if (!Array.isArray(given)) return unshared({ isPrivate: true }, given as Readonly<Record<string, Value>>)
+  if (!Array.isArray(given)) return unshared({ isPrivate: true }, given as Own)
   return pairwise(given).flatMap(([name, value]) => [name, isCacheControl(name) ? withoutSharing(String(value)) : value])
 }
 
@@ -114,14 +108,14 @@ export function headSetOf (raw: Response): HeadSet | undefined {
 export function addToHead (raw: ServerResponse, part: HeadPart): void {
   const head = headOf(raw)
   if (head !== undefined) head.parts.push(part)
-  else for (const [name, value] of part.pairs) setBeside(raw, name, value)
+  else for (const [name, value] of part.pairs) addPairToHead(raw, name, value)
 }
 
 /** Adds one header with a value for this response, which must be {@link writable}. */
 export function addPairToHead (raw: ServerResponse, name: string, value: string): void {
   const head = headOf(raw)
   if (head !== undefined) head.flat.push(name, value)
-  else setBeside(raw, name, value)
+  else raw.setHeader(name, withVary(name, value, raw.getHeader(name)))
 }
 
 /** Undefined for HTTP/2: `end` does not always call `writeHead`. */
@@ -131,22 +125,15 @@ function headOf (raw: Response): Head | undefined {
 
 /** Another `writeHead` on this response is kept and called with our headers. */
 function open (raw: Response): Head {
-  const head = new Head(emptyPlan, raw.writeHead as Write)
+  const head: Head = { set: emptyPlan, write: raw.writeHead as Write, parts: [], flat: [], written: false }
   raw[kHead] = head
   raw.writeHead = writeHead as typeof raw.writeHead
   return head
 }
 
-function setBeside (raw: ServerResponse, name: string, value: string): void {
-  const present = name === 'vary' ? raw.getHeader('vary') : undefined
-  raw.setHeader(name, present === undefined ? value : addVary(String(present), value))
-}
-
 const sentGetter = Object.getOwnPropertyDescriptor(OutgoingMessage.prototype, 'headersSent')?.get
 
-/**
- * Whether Node has sent the head. @fastify/express overrides `headersSent` so that it is true after `send`, so this uses Node's getter.
- */
+/** Whether Node has sent the head. @fastify/express overrides `headersSent` so that it is true after `send`, so this uses Node's getter. */
 export function isHeadSent (raw: { readonly headersSent: boolean }): boolean {
   return raw instanceof OutgoingMessage && sentGetter !== undefined ? sentGetter.call(raw) === true : raw.headersSent
 }
@@ -173,26 +160,24 @@ function writeHead (this: Response, status: number, reason?: unknown, headers?: 
 /** The headers to write instead of the given ones. */
 function complete (raw: Response, head: Head, status: number, given: Given): Given {
   if (Array.isArray(given) || raw.getHeaderNames().length > 0) return besideOthers(raw, head, status, given)
-  const own = unshared(head.set, given as Readonly<Record<string, Value>> | undefined)
-  const cache = cacheFor(head.set, status, own)
-  if (raw[kBlock] !== undefined && !overlaps(head, cache, own)) return asBlock(raw, head, cache, own)
-  return merged(head, cache, own)
+  const own = unshared(head.set, given as Own)
+  // Refusals and many handlers set their own Cache-Control.
+  const cache = own?.['cache-control'] !== undefined ? none : cacheFor(head.set, status)
+  if (overlaps(head, cache, own)) return merged(head, cache, own)
+  return raw[kBlock] === undefined ? inTurn(head, cache, own) : asBlock(raw, head, cache, own)
 }
 
-function unshared ({ isPrivate }: Pick<HeadSet, 'isPrivate'>, own: Readonly<Record<string, Value>> | undefined): Readonly<Record<string,
-  Value>> | undefined {
-  const name = isPrivate === true ? cacheControlIn(own) : undefined
-  if (own === undefined || name === undefined) return own
-  const value = withoutSharing(String(own[name]))
-  return value === own[name] ? own : { ...own, [name]: value }
+function unshared ({ isPrivate }: Pick<HeadSet, 'isPrivate'>, own: Own): Own {
+  if (isPrivate !== true) return own
+  for (const name in own) {
+    if (!isCacheControl(name)) continue
+    const value = withoutSharing(String(own[name]))
+    return value === own[name] ? own : { ...own, [name]: value }
+  }
+  return own
 }
 
 /** `reply.raw` allows any case. The length is compared first: this runs for each header of each response. */
-function cacheControlIn (own: Readonly<Record<string, Value>> | undefined): string | undefined {
-  for (const name in own) if (isCacheControl(name)) return name
-  return undefined
-}
-
 function isCacheControl (name: string): boolean {
   return name.length === 13 && name.toLowerCase() === 'cache-control'
 }
@@ -210,9 +195,7 @@ export function withoutSharing (value: string): string {
 
 const sharing: ReadonlySet<string> = new Set(['public', 's-maxage', 'must-revalidate', 'proxy-revalidate'])
 
-/** Refusals and many handlers set their own Cache-Control. */
-function cacheFor ({ success, error }: HeadSet, status: number, own: Readonly<Record<string, Value>> | undefined): HeadPart {
-  if (own?.['cache-control'] !== undefined) return none
+function cacheFor ({ success, error }: HeadSet, status: number): HeadPart {
   return status < 400 ? success : error
 }
 
@@ -226,7 +209,7 @@ function asBlock (raw: Response, { set, parts, flat }: Head, cache: HeadPart, ow
 }
 
 /** Whether a given header replaces one of ours or must be removed, which rules out the fast path. */
-function overlaps ({ set, parts, flat }: Head, cache: HeadPart, own: Readonly<Record<string, Value>> | undefined): boolean {
+function overlaps ({ set, parts, flat }: Head, cache: HeadPart, own: Own): boolean {
   for (const key in own) {
     const name = key.toLowerCase()
     if (set.always.names.has(name) || cache.names.has(name) || set.remove.has(name)) return true
@@ -237,19 +220,19 @@ function overlaps ({ set, parts, flat }: Head, cache: HeadPart, own: Readonly<Re
 }
 
 /** Names and values in turn: Node then does not copy them one by one. */
-function merged (head: Head, cache: HeadPart, own: Readonly<Record<string, Value>> | undefined): unknown[] {
-  const { set, parts, flat } = head
-  if (!overlaps(head, cache, own)) {
-    const all: unknown[] = [...set.always.flat, ...cache.flat]
-    for (const part of parts) all.push(...part.flat)
-    all.push(...flat)
-    for (const key in own) all.push(key, own[key])
-    return all
-  }
+function inTurn ({ set, parts, flat }: Head, cache: HeadPart, own: Own): unknown[] {
+  const all: unknown[] = [...set.always.flat, ...cache.flat]
+  for (const part of parts) all.push(...part.flat)
+  all.push(...flat)
+  for (const key in own) all.push(key, own[key])
+  return all
+}
+
+function merged (head: Head, cache: HeadPart, own: Own): unknown[] {
   const names = new Map<string, unknown>(pairsOf(head, cache))
   for (const [key, value] of Object.entries(own ?? {})) {
     const name = key.toLowerCase()
-    if (!set.remove.has(name)) names.set(name, withVary(name, value, names.get(name)))
+    if (!head.set.remove.has(name)) names.set(name, withVary(name, value, names.get(name)))
   }
   return [...names].flat(1)
 }
@@ -257,7 +240,7 @@ function merged (head: Head, cache: HeadPart, own: Readonly<Record<string, Value
 /** The raw response has headers of its own: ours are set beside them. */
 function besideOthers (raw: Response, head: Head, status: number, given: Given): Given {
   const { set } = head
-  for (const [name, value] of pairsOf(head, status < 400 ? set.success : set.error)) {
+  for (const [name, value] of pairsOf(head, cacheFor(set, status))) {
     const present = raw.getHeader(name)
     if (present === undefined || name === 'vary') raw.setHeader(name, withVary(name, present ?? value, value) as string)
   }
@@ -267,14 +250,12 @@ function besideOthers (raw: Response, head: Head, status: number, given: Given):
   if (given === undefined) return undefined
   const list: readonly (readonly [string, unknown])[] = Array.isArray(given) ? pairwise(given) : Object.entries(given)
   return list.filter(([key]) => !set.remove.has(key.toLowerCase()))
-    .flatMap(([key, value]) => [key, besideOurs(set, key.toLowerCase(), value, raw.getHeader(key))])
+    .flatMap(([key, value]) => [key, set.isPrivate === true && isCacheControl(key)
+      ? withoutSharing(String(value))
+      : withVary(key.toLowerCase(), value, raw.getHeader(key))])
 }
 
-function besideOurs ({ isPrivate }: HeadSet, name: string, value: unknown, ours: unknown): unknown {
-  return isPrivate === true && name === 'cache-control' ? withoutSharing(String(value)) : withVary(name, value, ours)
-}
-
-function withVary (name: string, value: unknown, ours: unknown): unknown {
+function withVary <V> (name: string, value: V, ours: unknown): V | string {
   return name === 'vary' && ours !== undefined ? addVary(String(ours), String(value)) : value
 }
 
@@ -287,7 +268,7 @@ function pairwise (list: readonly unknown[]): (readonly [string, unknown])[] {
 /** Our headers; `vary`, which several parts set, is joined. */
 function pairsOf ({ set, parts, flat }: Head, cache: HeadPart): Map<string, string> {
   const all = new Map<string, string>()
-  const add = (name: string, value: string) => all.set(name, withVary(name, value, all.get(name)) as string)
+  const add = (name: string, value: string) => all.set(name, withVary(name, value, all.get(name)))
   for (const part of [set.always, cache, ...parts]) for (const [name, value] of part.pairs) add(name, value)
   for (let index = 0; index < flat.length; index += 2) add(flat[index] ?? '', flat[index + 1] ?? '')
   return all

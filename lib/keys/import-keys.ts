@@ -187,6 +187,7 @@ export function checkPublishedKeys (jwks: unknown, path: string, problems: Probl
     const place = publishedIn(key)
     if (place === undefined) continue
     problems.add('SECURE_API_KEY_PUBLISHED', path,
-      `the private half of one of its keys is printed in ${place}, and anyone can make tokens with it`, 'Replace it with a key of the issuer.')
+      `the private half of one of its keys is printed in ${place}, and anyone can make tokens with it`,
+      'Replace it with a key of the issuer.')
   }
 }

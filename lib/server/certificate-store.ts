@@ -1,12 +1,48 @@
-import type { Server as TlsServer } from 'node:tls'
+import { constants } from 'node:crypto'
+import { createSecureContext, type SecureContextOptions, type Server as TlsServer } from 'node:tls'
+import { isDeepStrictEqual } from 'node:util'
 import { scheduleTimer, withDeadline } from '../async/index.ts'
 import type { ConfigurationCode } from '../config/index.ts'
 import { Marks } from '../marks/index.ts'
-import { inspect, type Certificate, type Finding, type Material } from './certificate.ts'
-import { expiryStage, type ExpiryStage } from './expiry.ts'
+import { expiryStage, inspect, type Certificate, type ExpiryStage, type Finding, type Material } from './certificate.ts'
 import { keyFileFindings, readAgain } from './material.ts'
 import type { TlsOptions } from './options.ts'
-import { tlsContext, tryContext, type TlsContext } from './tls-context.ts'
+
+/** Mozilla's intermediate list (5.7) without DHE, which would need parameters: forward secrecy and AEAD only. */
+const ciphers = [
+  'TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'
+].join(':')
+
+/**
+ * Renegotiation serves only attackers (RFC 9325 §3.4). The server's order applies, but clients without AES hardware, which put
+ * ChaCha20 first, get ChaCha20.
+ */
+const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_PRIORITIZE_CHACHA
+
+type TlsContext = SecureContextOptions & { readonly cert: Buffer }
+
+/**
+ * Everything that `setSecureContext` needs: it replaces the whole context, so anything omitted is lost (the CA for client
+ * certificates, for one). Versions are stated because `--tls-min-v1.0` in NODE_OPTIONS changes the default.
+ */
+function tlsContext ({ cert, ...others }: Material, { minVersion = 'TLSv1.2' }: TlsOptions): TlsContext {
+  return { ...others, cert: Buffer.from(cert), minVersion, maxVersion: 'TLSv1.3', ciphers, honorCipherOrder: true, secureOptions }
+}
+
+/** What OpenSSL objects to. Its error codes reveal nothing of the content. */
+function tryContext (context: TlsContext): Finding | undefined {
+  try {
+    createSecureContext(context)
+    return undefined
+  } catch (error) {
+    const { code } = error as { code?: unknown }
+    const why = `OpenSSL rejects it: ${String(code ?? 'no reason given')}`
+    return { code: 'SECURE_API_TLS_REFUSED', why, fix: 'Check the files with `openssl x509`, `openssl pkey` and `openssl crl`.' }
+  }
+}
 
 /** A pair that can be served. */
 interface Pair {
@@ -16,12 +52,12 @@ interface Pair {
   readonly warnings: readonly Finding[]
 }
 
-export type Judged = { readonly pair: Pair } | { readonly refused: readonly Finding[] }
+type Judged = { readonly pair: Pair } | { readonly refused: readonly Finding[] }
 
 /** The result of a refresh. */
 export type Refreshed =
   | { readonly type: 'same' }
-  | { readonly type: 'replaced', readonly certificate: Certificate }
+  | { readonly type: 'replaced' }
   | { readonly type: 'rejected', readonly codes: readonly ConfigurationCode[] }
 
 /** `certificates` of `app.secureApi.status()`. Times are ISO 8601. */
@@ -46,7 +82,7 @@ export interface CertificateStatus {
   readonly servers: number
 }
 
-export interface StoreOptions {
+interface StoreOptions {
   readonly tls: TlsOptions
   readonly pair: Pair
   readonly now: () => number
@@ -62,7 +98,7 @@ const stores = new Marks<object, CertificateStore>()
 
 /** The store behind a server made with `secureServer()`; undefined for every other. */
 export function certificateStoreOf (server: object): CertificateStore | undefined {
-  const { cert } = server as { cert?: unknown }
+  const cert = certOf(server)
   return typeof cert === 'object' && cert !== null ? stores.of(cert) : undefined
 }
 
@@ -128,26 +164,23 @@ export class CertificateStore {
   }
 
   async #refresh (): Promise<Refreshed> {
-    const material = await this.#read()
+    const material = await this.#read().catch(() => undefined)
     if (material === undefined) return this.#reject(['SECURE_API_TLS_UNREADABLE'])
-    if (sameMaterial(material, this.#pair.material)) {
-      this.#rejected = []
-      return { type: 'same' }
-    }
-    const judged = judge(material, this.options, this.now())
+    const same = isDeepStrictEqual(material, this.#pair.material)
+    const judged = same ? { pair: this.#pair } : judge(material, this.options, this.now())
     if ('refused' in judged) return this.#reject(judged.refused.map(({ code }) => code))
-    this.#replace(judged.pair)
-    return { type: 'replaced', certificate: judged.pair.certificate }
+    this.#rejected = []
+    if (same) return { type: 'same' }
+    this.#pair = judged.pair
+    stores.set(this.context.cert, this)
+    for (const server of this.#servers) server.setSecureContext(this.context)
+    return { type: 'replaced' }
   }
 
-  async #read (): Promise<Material | undefined> {
-    try {
-      const controller = new AbortController()
-      const late = () => new Error('time is up')
-      return await withDeadline(readAgain(this.options, controller.signal), { ms: READ_TIMEOUT, late, controller, schedule: scheduleTimer })
-    } catch {
-      return undefined
-    }
+  #read (): Promise<Material> {
+    const controller = new AbortController()
+    const late = () => new Error('time is up')
+    return withDeadline(readAgain(this.options, controller.signal), { ms: READ_TIMEOUT, late, controller, schedule: scheduleTimer })
   }
 
   #reject (codes: readonly ConfigurationCode[]): Refreshed {
@@ -155,23 +188,13 @@ export class CertificateStore {
     return { type: 'rejected', codes: this.#rejected }
   }
 
-  #replace (pair: Pair): void {
-    this.#pair = pair
-    this.#rejected = []
-    stores.set(pair.context.cert, this)
-    for (const server of this.#servers) server.setSecureContext(pair.context)
-  }
-
   status (): CertificateStatus {
-    const { subject, issuer, names, fingerprint, notBefore, notAfter } = this.certificate
+    const { notBefore, notAfter, lifetime, ...described } = this.certificate
     const now = this.now()
-    const expiry = expiryStage(this.certificate, now)
+    const expiry = expiryStage({ notAfter, lifetime }, now)
     return {
       ok: expiry !== 'expired' && this.#rejected.length === 0,
-      subject,
-      issuer,
-      names,
-      fingerprint,
+      ...described,
       notBefore: new Date(notBefore).toISOString(),
       notAfter: new Date(notAfter).toISOString(),
       daysLeft: Math.floor((notAfter - now) / 86_400_000),
@@ -183,10 +206,6 @@ export class CertificateStore {
   }
 }
 
-function certOf (server: TlsServer): unknown {
+function certOf (server: object): unknown {
   return (server as { cert?: unknown }).cert
-}
-
-function sameMaterial (one: Material, other: Material): boolean {
-  return one.cert === other.cert && one.key === other.key && one.ca === other.ca && one.crl === other.crl
 }

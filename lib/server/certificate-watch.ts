@@ -1,8 +1,7 @@
 import { scheduleTimer, type Schedule } from '../async/index.ts'
 import { milliseconds, type ConfigurationCode } from '../config/index.ts'
-import type { Certificate } from './certificate.ts'
+import type { ExpiryStage } from './certificate.ts'
 import type { CertificateStore, Refreshed } from './certificate-store.ts'
-import { ExpiryWatch, type ExpiryStage } from './expiry.ts'
 
 /** Events for the log and the metrics. Without keys. */
 export type CertificateEvent =
@@ -31,11 +30,12 @@ export class CertificateWatch {
   readonly #store: CertificateStore
   readonly #listener: (event: CertificateEvent) => void
   readonly #schedule: Schedule
-  readonly #expiry = new ExpiryWatch()
   #cancel = () => {}
   #running = false
   #looks = 0
   #told = ''
+  #stage: ExpiryStage = 'valid'
+  #stageOf = ''
 
   constructor (store: CertificateStore, listener: (event: CertificateEvent) => void, schedule: Schedule = scheduleTimer) {
     this.#store = store
@@ -75,11 +75,11 @@ export class CertificateWatch {
   /** Reports changes; returns milliseconds until the next check. */
   #report (refreshed: Refreshed): number {
     if (refreshed.type === 'rejected') return this.#rejected(refreshed.codes)
-    const recovered = this.#told !== ''
+    const { subject, fingerprint, notAfter } = this.#store.status()
+    if (refreshed.type === 'replaced') this.#tell({ type: 'certificate.replaced', subject, fingerprint, notAfter })
+    else if (this.#told !== '') this.#tell({ type: 'certificate.recovered' })
     this.#looks = 0
     this.#told = ''
-    if (refreshed.type === 'replaced') this.#tell({ type: 'certificate.replaced', ...summary(refreshed.certificate) })
-    else if (recovered) this.#tell({ type: 'certificate.recovered' })
     return this.#period
   }
 
@@ -99,16 +99,12 @@ export class CertificateWatch {
     } catch {}
   }
 
+  /** Each stage once per certificate. */
   #checkExpiry (): void {
-    const { certificate, now } = this.#store
-    const time = now()
-    const stage = this.#expiry.next(certificate, time)
-    if (stage === undefined) return
-    const { subject, notAfter } = summary(certificate)
-    this.#tell({ type: 'certificate.expiring', stage, subject, notAfter, daysLeft: Math.floor((certificate.notAfter - time) / 86_400_000) })
+    const { subject, fingerprint, notAfter, daysLeft, expiry: stage } = this.#store.status()
+    const before = this.#stageOf === fingerprint ? this.#stage : 'valid'
+    this.#stageOf = fingerprint
+    this.#stage = stage
+    if (stage !== before && stage !== 'valid') this.#tell({ type: 'certificate.expiring', stage, subject, notAfter, daysLeft })
   }
-}
-
-function summary ({ subject, fingerprint, notAfter }: Certificate): { subject: string, fingerprint: string, notAfter: string } {
-  return { subject, fingerprint, notAfter: new Date(notAfter).toISOString() }
 }

@@ -32,7 +32,7 @@ export interface Certificate {
   readonly lifetime: number
 }
 
-export interface Inspection {
+interface Inspection {
   readonly certificate: Certificate | undefined
   /** What stops a start or a reload. */
   readonly refused: readonly Finding[]
@@ -102,24 +102,13 @@ function strengthFindings (certificate: X509Certificate): Finding[] {
   const { asymmetricKeyType: type, asymmetricKeyDetails: { modulusLength = 0, namedCurve = '' } = {} } = certificate.publicKey
   if (type?.startsWith('rsa') === true && modulusLength < 2048) findings.push(`an RSA key of ${modulusLength} bits`)
   if (type === 'dsa') findings.push('a DSA key')
-  if (type === 'ec' && (bitsOf(namedCurve) < 224)) findings.push(`a key on ${namedCurve}`)
-  if (hasWeakSignature(certificate.raw) && !isRoot(certificate)) findings.push('a signature with SHA-1 or MD5')
+  // Names of curves contain their size: prime256v1, secp384r1, brainpoolP256r1, sect163k1.
+  if (type === 'ec' && Number(/\d{3}/.exec(namedCurve)?.[0] ?? 0) < 224) findings.push(`a key on ${namedCurve}`)
+  // Nobody checks the signature of a trust anchor (RFC 5280 §6.1). A server's own certificate is not one.
+  const isRoot = certificate.ca && certificate.checkIssued(certificate)
+  if (!isRoot && hasWeakSignature(certificate.raw)) findings.push('a signature with SHA-1 or MD5')
   const fix = 'Reissue it with RSA of at least 2048 bits or P-256, and SHA-256.'
   return findings.map(what => finding('SECURE_API_TLS_WEAK', `${nameOf(certificate)} has ${what}`, fix))
-}
-
-/** Names of curves contain their size: prime256v1, secp384r1, brainpoolP256r1, sect163k1. */
-function bitsOf (curve: string): number {
-  return Number(/\d{3}/.exec(curve)?.[0] ?? 0)
-}
-
-/** Nobody checks the signature of a trust anchor (RFC 5280 §6.1). A server's own certificate is not one. */
-function isRoot (certificate: X509Certificate): boolean {
-  return certificate.ca && selfIssued(certificate)
-}
-
-function selfIssued (certificate: X509Certificate): boolean {
-  return certificate.checkIssued(certificate)
 }
 
 /** id-kp-serverAuth and anyExtendedKeyUsage (RFC 5280 §4.2.1.12). Without the extension every purpose is allowed. */
@@ -150,17 +139,14 @@ function chainFindings (chain: readonly X509Certificate[]): Finding[] {
   const broken = chain.slice(0, -1).some((certificate, index) => !certificate.checkIssued(chain[index + 1] ?? certificate))
   if (broken) return [incomplete('a certificate of the chain did not issue the one before it')]
   const [leaf] = chain
-  if (chain.length > 1 || leaf === undefined || selfIssued(leaf) || issuedByPublicRoot(leaf)) return []
+  if (chain.length > 1 || leaf === undefined || leaf.checkIssued(leaf)) return []
+  if (rootCertificates.some(root => leaf.checkIssued(new X509Certificate(root)))) return []
   return [incomplete('the server\'s certificate comes alone, and no public root issued it')]
 }
 
 function incomplete (why: string): Finding {
   return finding('SECURE_API_TLS_CHAIN_INCOMPLETE', why,
     'Put the intermediates after the certificate (fullchain.pem) or in `chain`. Ignore this if a private root issues servers directly.')
-}
-
-function issuedByPublicRoot (leaf: X509Certificate): boolean {
-  return rootCertificates.some(root => leaf.checkIssued(new X509Certificate(root)))
 }
 
 function describe (leaf: X509Certificate, chain: readonly X509Certificate[]): Certificate {
@@ -191,4 +177,25 @@ function oneLine (name: string | undefined): string {
 
 function date (time: number): string {
   return new Date(time).toISOString().slice(0, 10)
+}
+
+const day = 86_400_000
+
+/** Days before the end, or a share of the validity where that is shorter (for 6 days: 2 days, 1 day, 12 hours, 96 minutes). */
+const thresholds: ReadonlyArray<{ readonly stage: ExpiryStage, readonly days: number, readonly share: number }> = [
+  { stage: 'renew', days: 30, share: 1 / 3 },
+  { stage: 'soon', days: 14, share: 1 / 6 },
+  { stage: 'urgent', days: 7, share: 1 / 12 },
+  { stage: 'last-day', days: 1, share: 1 / 90 },
+  { stage: 'expired', days: 0, share: 0 }
+]
+
+/** How close a certificate is to its end, in words, so that alerts need no arithmetic. */
+export type ExpiryStage = 'valid' | 'renew' | 'soon' | 'urgent' | 'last-day' | 'expired'
+
+/** The last passed threshold: 30, 14, 7 or 1 days before the end, or a share of a shorter lifetime. */
+export function expiryStage ({ notAfter, lifetime }: Pick<Certificate, 'notAfter' | 'lifetime'>, now: number): ExpiryStage {
+  const left = notAfter - now
+  const passed = thresholds.filter(({ days, share }) => left <= Math.min(days * day, lifetime * share))
+  return passed.at(-1)?.stage ?? 'valid'
 }

@@ -18,15 +18,15 @@ interface HandshakeStatus {
   readonly refused: number
 }
 
-export interface HandshakeOptions {
+interface HandshakeOptions {
   readonly tell: (failure: HandshakeFailure) => void
   /** Epoch milliseconds. */
   readonly now: () => number
-  /** How many are reported per minute; the others are counted. @default 60 */
-  readonly perMinute?: number
 }
 
 const MINUTE = 60_000
+/** How many are reported per minute; the others are counted. */
+const perMinute = 60
 /** OpenSSL's code for a client without a certificate. Other causes are on the socket. */
 const noCertificate = 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE'
 
@@ -53,33 +53,24 @@ export class HandshakeWatch {
     return { failed: this.#failed, refused: this.#refused }
   }
 
-  #failure ({ code }: NodeJS.ErrnoException, socket: TLSSocket): void {
+  #failure ({ code }: NodeJS.ErrnoException, socket: TLSSocket & { readonly _parent?: Socket | null }): void {
     this.#failed++
-    const error = code === noCertificate ? code : findingOf(socket)
-    if (error === undefined) return
+    // Declared as an Error, but Node sets its code.
+    const error: unknown = code === noCertificate ? code : socket.authorizationError
+    if (typeof error !== 'string') return
     this.#refused++
     if (this.#mayTell()) {
-      this.#options.tell({ error, address: addressOf(socket), suppressed: this.#suppressed })
+      this.#options.tell({ error, address: socket.remoteAddress ?? socket._parent?.remoteAddress, suppressed: this.#suppressed })
       this.#suppressed = 0
     } else this.#suppressed++
   }
 
   #mayTell (): boolean {
-    const { now, perMinute = 60 } = this.#options
-    const time = now()
+    const time = this.#options.now()
     if (time - this.#since >= MINUTE) {
       this.#since = time
       this.#told = 0
     }
     return this.#told++ < perMinute
   }
-}
-
-/** Declared as an Error, but Node sets its code. */
-function findingOf ({ authorizationError }: { readonly authorizationError: unknown }): string | undefined {
-  return typeof authorizationError === 'string' ? authorizationError : undefined
-}
-
-function addressOf (socket: TLSSocket & { readonly _parent?: Socket | null }): string | undefined {
-  return socket.remoteAddress ?? socket._parent?.remoteAddress
 }

@@ -4,19 +4,13 @@ import { secretFileFault, trustFileFault, type Problems } from '../config/index.
 import type { Finding, Material } from './certificate.ts'
 import type { CertificateMaterial, TlsOptions } from './options.ts'
 
-/** Where each part comes from: the path of a file, or PEM text. */
-interface Sources {
-  readonly cert?: string
-  readonly key?: string
-  readonly chain?: string
-  readonly ca?: string
-  readonly crl?: string
-}
-type Texts = { -readonly [Part in keyof Sources]?: string }
+type Part = 'cert' | 'key' | 'chain' | 'ca' | 'crl'
+type Texts = Partial<Record<Part, string>>
 
-function sourcesOf ({ cert, key, chain, clientCertificates }: TlsOptions): Sources {
+/** Where each part comes from: the path of a file, or PEM text. */
+function sourcesOf ({ cert, key, chain, clientCertificates }: TlsOptions): Array<[Part, string]> {
   const { ca, crl } = clientCertificates ?? {}
-  return Object.fromEntries(Object.entries({ cert, key, chain, ca, crl }).filter(([, source]) => source !== undefined))
+  return Object.entries({ cert, key, chain, ca, crl }).filter((entry): entry is [Part, string] => entry[1] !== undefined)
 }
 
 /** Reads everything at start. Reports unreadable parts and then returns undefined. */
@@ -24,10 +18,11 @@ export function readNow (options: TlsOptions, path: string, problems: Problems):
   const texts: Texts = {}
   const isSound = problems.clean(found => {
     if (options.cert === undefined) Object.assign(texts, askNow(options, path, found))
-    for (const [part, source] of parts(sourcesOf(options))) {
-      const text = isPem(source) ? unescaped(source) : fileNow(source)
-      if (text !== undefined) texts[part] = text
-      else found.add('SECURE_API_TLS_UNREADABLE', pathOf(path, part), 'the file is unreadable or empty', 'Check its path and permissions.')
+    for (const [part, source] of sourcesOf(options)) {
+      texts[part] = isPem(source) ? unescaped(source) : attempt(() => readFileSync(source, 'utf8')) ?? ''
+      const option = part === 'ca' || part === 'crl' ? `${path}.clientCertificates.${part}` : `${path}.${part}`
+      if (texts[part] !== '') continue
+      found.add('SECURE_API_TLS_UNREADABLE', option, 'the file is unreadable or empty', 'Check its path and permissions.')
     }
   })
   return isSound ? assemble(texts, options) : undefined
@@ -37,11 +32,12 @@ export function readNow (options: TlsOptions, path: string, problems: Problems):
 export async function readAgain (options: TlsOptions, signal: AbortSignal): Promise<Material> {
   const { provider } = options
   const texts: Texts = {}
-  for (const [part, source] of parts(sourcesOf(options))) {
-    texts[part] = isPem(source) ? unescaped(source) : await fileLater(source, signal)
+  for (const [part, source] of sourcesOf(options)) {
+    texts[part] = isPem(source) ? unescaped(source) : await readFile(source, { encoding: 'utf8', signal })
+    // An empty file is still being written; an empty revocation list would revoke nothing.
+    if (texts[part] === '') throw new Error('the file is empty')
   }
-  if (provider === undefined) return assemble(texts, options)
-  return assemble({ ...texts, ...pairOf(await provider(signal)) }, options)
+  return assemble(provider === undefined ? texts : { ...texts, ...pairOf(await provider(signal)) }, options)
 }
 
 /** Whether other users can read the private key file or replace the CA file. PEM text has no permissions. */
@@ -50,23 +46,13 @@ export function keyFileFindings ({ key, clientCertificates, dangerouslyAllowOpen
   const open = ca === undefined || isPem(ca) ? undefined : trustFileFault(ca)
   const fault = key === undefined || isPem(key) || dangerouslyAllowOpenKeyFile ? undefined : secretFileFault(key)
   return [
-    ...(fault === undefined ? [] : [{ code: 'SECURE_API_SECRET_FILE_MODE', ...fault } as const]),
-    ...(open === undefined ? [] : [{ code: 'SECURE_API_TRUST_FILE_MODE', ...open } as const])
-  ]
+    fault && { code: 'SECURE_API_SECRET_FILE_MODE' as const, ...fault },
+    open && { code: 'SECURE_API_TRUST_FILE_MODE' as const, ...open }
+  ].filter(finding => finding !== undefined)
 }
 
-function parts (sources: Sources): Array<[keyof Sources, string]> {
-  return Object.entries(sources) as Array<[keyof Sources, string]>
-}
-
-function assemble ({ cert = '', key = '', chain = '', ca, crl }: Texts, { passphrase }: TlsOptions): Material {
-  return {
-    cert: chain === '' ? cert : `${cert}\n${chain}`,
-    key,
-    ...(passphrase === undefined ? undefined : { passphrase }),
-    ...(ca === undefined ? undefined : { ca }),
-    ...(crl === undefined ? undefined : { crl })
-  }
+function assemble ({ cert = '', key = '', chain = '', ...authority }: Texts, { passphrase }: TlsOptions): Material {
+  return { ...authority, cert: chain === '' ? cert : `${cert}\n${chain}`, key, ...(passphrase !== undefined && { passphrase }) }
 }
 
 function askNow ({ provider }: TlsOptions, path: string, problems: Problems): CertificateMaterial | undefined {
@@ -101,25 +87,10 @@ function unescaped (pem: string): string {
   return pem.replaceAll('\\n', '\n')
 }
 
-function fileNow (path: string): string | undefined {
-  return attempt(() => readFileSync(path, 'utf8')) || undefined
-}
-
-/** An empty file is still being written; an empty revocation list would revoke nothing. */
-async function fileLater (path: string, signal: AbortSignal): Promise<string> {
-  const text = await readFile(path, { encoding: 'utf8', signal })
-  if (text === '') throw new Error('the file is empty')
-  return text
-}
-
 function attempt <T> (work: () => T): T | undefined {
   try {
     return work()
   } catch {
     return undefined
   }
-}
-
-function pathOf (path: string, part: keyof Sources): string {
-  return part === 'ca' || part === 'crl' ? `${path}.clientCertificates.${part}` : `${path}.${part}`
 }

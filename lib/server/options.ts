@@ -46,9 +46,8 @@ const TlsOptionsSchema = Type.Object({
     required: Type.Optional(Type.Boolean())
   }, { additionalProperties: false })),
   /**
-   * How often files and provider are checked for a new certificate, at least 1 second; `false` for never. Open connections
-   * keep their certificate.
-   * @default '1 minute'
+   * How often files and provider are checked for a new certificate, at least 1 second; `false` for never. Open connections keep their
+   * certificate. @default '1 minute'
    */
   reload: Type.Optional(Type.Union([Type.Literal(false), DurationSchema]))
 }, { additionalProperties: false })
@@ -60,9 +59,8 @@ export const SecureServerOptionsSchema = Type.Object({
   /** HTTP/2, with HTTP/1.1 for clients that know no other; needs `tls`. @default false */
   http2: Type.Optional(Type.Boolean()),
   /**
-   * Addresses and networks (`'10.0.0.0/8'`, `'::1'`, `'loopback'`) of the proxies whose `X-Forwarded-…` headers are trusted.
-   * A number and `true` are refused: they trust any caller.
-   * @default false
+   * Addresses and networks (`'10.0.0.0/8'`, `'::1'`, `'loopback'`) of the proxies whose `X-Forwarded-…` headers are trusted. A number and
+   * `true` are refused: they trust any caller. @default false
    */
   trustProxy: Type.Optional(Type.Unsafe<false | string | string[]>({})),
   /** Allows plain HTTP without a proxy in production, so that tokens travel unencrypted. @default false */
@@ -78,9 +76,8 @@ export const SecureServerOptionsSchema = Type.Object({
   /** How long a client may take to send the whole request. Large uploads over slow lines need more. @default '30 seconds' */
   requestTimeout: Type.Optional(DurationSchema),
   /**
-   * How long a connection may be idle during a request, including an unread response and a silent handler. Must be longer
-   * than the slowest handler.
-   * @default '2 minutes'
+   * How long a connection may be idle during a request, including an unread response and a silent handler. Must be longer than the slowest
+   * handler. @default '2 minutes'
    */
   connectionTimeout: Type.Optional(DurationSchema),
   /** How long an idle connection is kept. Longer than the load balancer's timeout, or requests are lost. @default '72 seconds' */
@@ -88,9 +85,8 @@ export const SecureServerOptionsSchema = Type.Object({
   /** When a handler is given up and answered 503; a route can set its own. @default no limit but `connectionTimeout` */
   handlerTimeout: Type.Optional(DurationSchema),
   /**
-   * The header with the request id of a trusted proxy, such as `'x-request-id'`. Accepted from proxies in `trustProxy` only, and
-   * only 1 to 128 letters, digits, `.`, `_`, `:`, `-`.
-   * @default none: each request gets a random UUID
+   * The header with the request id of a trusted proxy, such as `'x-request-id'`. Accepted from proxies in `trustProxy` only, and only 1 to
+   * 128 letters, digits, `.`, `_`, `:`, `-`. @default none: each request gets a random UUID
    */
   requestIdHeader: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9-]+$', hint: "Write a header name, such as 'x-request-id'." })),
   /** Answers 503 to requests on open connections while the server closes; `false` still serves them. @default true */

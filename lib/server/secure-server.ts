@@ -12,8 +12,7 @@ import { CertificateStore, judge } from './certificate-store.ts'
 import { clientErrorHandler, frameworkErrors, houseResponse } from './house-response.ts'
 import { keyFileFindings, readNow } from './material.ts'
 import { SecureServerOptionsSchema, type SecureServerOptions, type TlsOptions } from './options.ts'
-import { requestIds } from './request-id.ts'
-import { withoutQuery } from './request-log.ts'
+import { requestIds, withoutQuery } from './request-log.ts'
 import { validateServer } from './validate.ts'
 
 type WithTls = SecureServerOptions & { tls: TlsOptions }
@@ -44,21 +43,26 @@ export function createServerOptions (options: SecureServerOptions, now: () => nu
   const pairs = edgePairsBy(compileHeaders({}, { environment: environmentOf(options.environment), secure }))
   const http = { ...limits, ServerResponse: houseResponse(pairs, overTls(trustProxy)) }
   const handlers = { frameworkErrors: frameworkErrors(pairs), clientErrorHandler: clientErrorHandler(pairs(tls !== undefined)) }
-  const common = { ...fastifyOptions(options), ...handlers }
+  const common = { ...fastifyOptions(options, limits), ...handlers }
   if (tls === undefined || store === undefined) return { ...common, http }
-  if (http2) return { ...common, http2: true, https: { ...tlsServer(tls, store), ...http2Limits(limits.maxHeaderSize) } }
-  return { ...common, https: { ...tlsServer(tls, store), ...http } }
+  if (!http2) return { ...common, https: { ...tlsServer(tls, store), ...http } }
+  // 100 streams per client, and headers as large as over HTTP/1. nghttp2 limits resets (CVE-2023-44487).
+  const settings = { maxConcurrentStreams: 100, maxHeaderListSize: limits.maxHeaderSize, enablePush: false }
+  return { ...common, http2: true, https: { ...tlsServer(tls, store), allowHTTP1: true, settings } }
 }
 
-function fastifyOptions (options: SecureServerOptions): FastifyServerOptions {
+type Limits = ReturnType<typeof limitsOf>
+
+function fastifyOptions (options: SecureServerOptions, { requestTimeout, keepAliveTimeout }: Limits): FastifyServerOptions {
   const { trustProxy = false, handlerTimeout, requestIdHeader } = options
   const proxies = proxiesOf(trustProxy)
   return {
     bodyLimit: options.bodyLimit ?? 262_144,
-    routerOptions: { maxParamLength: options.maxParamLength ?? 100, querystringParser: boundedQuery },
+    // Fastify reads the whole query before any hook runs, and 15 KB of `%&` cost a stranger nothing (docs/decisions/cost-of-a-stranger.md).
+    routerOptions: { maxParamLength: options.maxParamLength ?? 100, querystringParser: text => parse(text, '&', '=', { maxKeys: 1000 }) },
     connectionTimeout: ms(options.connectionTimeout, 120_000),
-    requestTimeout: ms(options.requestTimeout, 30_000),
-    keepAliveTimeout: ms(options.keepAliveTimeout, 72_000),
+    requestTimeout,
+    keepAliveTimeout,
     ...(handlerTimeout === undefined ? undefined : { handlerTimeout: milliseconds(handlerTimeout) }),
     // Fastify's defaults, stated: a body with `__proto__` or `constructor.prototype` in it is refused, not cleaned.
     onProtoPoisoning: 'error',
@@ -69,16 +73,6 @@ function fastifyOptions (options: SecureServerOptions): FastifyServerOptions {
     childLoggerFactory: withoutQuery,
     trustProxy: proxies.length === 0 ? false : [...proxies]
   }
-}
-
-/**
- * A query is read up to here. Fastify reads all of it before any hook runs, and 15 KB of `%&` cost a stranger nothing
- * (docs/decisions/cost-of-a-stranger.md).
- */
-const maxKeys = 1000
-
-function boundedQuery (text: string): Record<string, unknown> {
-  return parse(text, '&', '=', { maxKeys })
 }
 
 /** No limit on requests per connection: it slows good clients down, and bad ones open another connection. */
@@ -94,13 +88,6 @@ function limitsOf (options: SecureServerOptions) {
   }
 }
 
-type Limits = ReturnType<typeof limitsOf>
-
-/** 100 streams per client, and headers as large as over HTTP/1. nghttp2 limits resets (CVE-2023-44487). */
-function http2Limits (maxHeaderSize: number): Http2Options {
-  return { allowHTTP1: true, settings: { maxConcurrentStreams: 100, maxHeaderListSize: maxHeaderSize, enablePush: false } }
-}
-
 function tlsServer ({ clientCertificates, handshakeTimeout }: TlsOptions, { context }: CertificateStore): HttpsOptions {
   return {
     ...context,
@@ -113,7 +100,7 @@ function tlsServer ({ clientCertificates, handshakeTimeout }: TlsOptions, { cont
 function certificates (options: SecureServerOptions, now: () => number): CertificateStore | undefined {
   const problems = new Problems()
   check(SecureServerOptionsSchema, options, '', problems)
-  if (!problems.any) validateServer(options, '', problems)
+  if (!problems.any) validateServer(options, problems)
   const store = problems.any || options.tls === undefined ? undefined : openStore(options, options.tls, now, problems)
   problems.throwIfAny()
   return store
@@ -125,7 +112,9 @@ function openStore (options: SecureServerOptions, tls: TlsOptions, now: () => nu
   if (material === undefined) return undefined
   const judged = judge(material, tls, now())
   if ('pair' in judged) {
-    return new CertificateStore({ tls, pair: judged.pair, now, ...(options.http2 === true && { prepare: limitHttp1(limitsOf(options)) }) })
+    // For HTTP/1 clients, Node's HTTP/2 server reads these from its own properties, not from its options.
+    const prepare = (server: TlsServer) => { if (options.http2 === true) Object.assign(server, limitsOf(options)) }
+    return new CertificateStore({ tls, pair: judged.pair, now, prepare })
   }
   report(judged.refused, problems)
   return undefined
@@ -141,11 +130,6 @@ const places: Readonly<Record<string, string>> = {
   SECURE_API_TLS_KEY: 'tls.key',
   SECURE_API_TLS_KEY_MISMATCH: 'tls.key',
   SECURE_API_TLS_CLIENT_CA: 'tls.clientCertificates.ca'
-}
-
-/** For HTTP/1 clients, Node's HTTP/2 server reads these from its own properties, not from its options. */
-function limitHttp1 (limits: Limits): (server: TlsServer) => void {
-  return server => { Object.assign(server, limits) }
 }
 
 function ms (value: Duration | undefined, fallback: number): number {

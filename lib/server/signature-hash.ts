@@ -6,9 +6,7 @@ interface Element { readonly tag: number, readonly content: Buffer, readonly end
 
 /** Identifiers (contents of the OID, in hex) of signatures over MD2, MD4, MD5 and SHA-1. */
 const weak: ReadonlySet<string> = new Set([
-  ...['02', '03', '04', '05'].map(last => `2a864886f70d0101${last}`),
-  '2a8648ce3d0401',
-  '2a8648ce380403'
+  '2a864886f70d010102', '2a864886f70d010103', '2a864886f70d010104', '2a864886f70d010105', '2a8648ce3d0401', '2a8648ce380403'
 ])
 const pss = '2a864886f70d01010a'
 const sequence = 0x30
@@ -22,12 +20,8 @@ export function hasWeakSignature (der: Buffer): boolean {
   if (algorithm.tag !== sequence) return true
   const identifier = read(algorithm.content, 0)
   const name = identifier.content.toString('hex')
-  return weak.has(name) || (name === pss && pssHashIsDefault(read(algorithm.content, identifier.end)))
-}
-
-/** RSASSA-PSS without a hash in its parameters means SHA-1 (RFC 8017 A.2.3). */
-function pssHashIsDefault (parameters: Element): boolean {
-  return parameters.content[0] !== contextTag0
+  // RSASSA-PSS without a hash in its parameters means SHA-1 (RFC 8017 A.2.3).
+  return weak.has(name) || (name === pss && read(algorithm.content, identifier.end).content[0] !== contextTag0)
 }
 
 /** One element with a definite length (X.690 §8.1.3), the only form of DER. */

@@ -18,17 +18,13 @@ const kHandover = Symbol('secure-api.handover')
 type Response = ServerResponse & { [kHandover]?: Handover }
 
 /** A connection that the HTTP server has handed to an upgrade listener. Node no longer manages it. */
-export class Handover {
+export interface Handover {
   /** Called when the response is sent, before the connection ends. */
-  onAnswered: () => void = () => {}
+  onAnswered: () => void
   /** Called once if a head is written without the response: 101 for an accepted socket, else the status of a refusal. */
-  onTakenOver: (status: number) => void = () => {}
+  onTakenOver: (status: number) => void
   /** Called when the connection is closed. */
-  onClose: () => void = () => {}
-
-  constructor (socket: Duplex) {
-    finished(socket, () => { this.onClose() })
-  }
+  onClose: () => void
 }
 
 /**
@@ -53,11 +49,13 @@ export function tendUnowned (request: RawRequest, response: Response, schedule: 
   const socket = response.socket ?? request.socket
   if (!isDuplex(socket)) return
   fillIn(request, socket)
-  const handover = new Handover(socket)
+  const handover: Handover = { onAnswered () {}, onTakenOver () {}, onClose () {} }
   response[kHandover] = handover
+  finished(socket, () => { handover.onClose() })
   // Node then sends `connection: close`, so proxies do not reuse the connection.
   response.shouldKeepAlive = false
-  response.once(lastEvent(socket), () => {
+  // The last write on a socket of `app.injectWS()` never finishes, because it does not track `cork` in the stream's state.
+  response.once(socket instanceof Socket ? 'finish' : 'prefinish', () => {
     handover.onAnswered()
     endConnection(socket, schedule)
   })
@@ -70,9 +68,8 @@ export function tendUnowned (request: RawRequest, response: Response, schedule: 
 interface Answering extends Duplex { _httpMessage?: ServerResponse | null }
 
 /**
- * Ends a connection on which a handshake follows an unanswered request (pipelining, RFC 9112 §9.3.2). Node has already given the
- * socket away: the first answer cannot be sent, a listener that assigns the socket to its own response would throw, and nobody would
- * close it.
+ * Ends a connection on which a handshake follows an unanswered request (pipelining, RFC 9112 §9.3.2). Node has already given the socket
+ * away: the first answer cannot be sent, a listener that assigns the socket to its own response would throw, and nobody would close it.
  */
 export function endPipelined (socket: Answering): void {
   const { _httpMessage: first } = socket
@@ -85,11 +82,6 @@ export function endPipelined (socket: Answering): void {
 
 function isDuplex (socket: unknown): socket is Duplex {
   return typeof socket === 'object' && socket !== null && 'once' in socket && 'write' in socket && 'destroy' in socket
-}
-
-/** The last write on a socket of `app.injectWS()` never finishes, because it does not track `cork` in the stream's state. */
-function lastEvent (socket: Duplex): 'finish' | 'prefinish' {
-  return socket instanceof Socket ? 'finish' : 'prefinish'
 }
 
 /** Adds what controls may read of a request and a test double lacks. */
@@ -122,27 +114,21 @@ function endConnection (socket: Duplex, schedule: Schedule): void {
  * methods are restored.
  */
 function watchHead (socket: Duplex, response: ServerResponse, handover: Handover): void {
+  const methods = ['write', 'end'] as const
   const own = { write: socket.write, end: socket.end }
   const look = (chunk: unknown) => {
     const status = response.headersSent ? 0 : statusOf(chunk)
     if (status === undefined) return
-    restore(socket, own)
+    for (const name of methods) Reflect.deleteProperty(socket, name)
+    if (methods.some(name => socket[name] !== own[name])) Object.assign(socket, own)
     if (status !== 0) handover.onTakenOver(status)
   }
-  socket.write = function (this: Duplex, ...given: unknown[]) {
-    look(given[0])
-    return Reflect.apply(own.write, this, given)
+  for (const name of methods) {
+    socket[name] = function (this: Duplex, ...given: unknown[]) {
+      look(given[0])
+      return Reflect.apply(own[name], this, given)
+    }
   }
-  socket.end = function (this: Duplex, ...given: unknown[]) {
-    look(given[0])
-    return Reflect.apply(own.end, this, given)
-  }
-}
-
-function restore (socket: Duplex, own: Pick<Duplex, 'write' | 'end'>): void {
-  Reflect.deleteProperty(socket, 'write')
-  Reflect.deleteProperty(socket, 'end')
-  if (socket.write !== own.write || socket.end !== own.end) Object.assign(socket, own)
 }
 
 /** Undefined before the head: nothing yet, or an interim response (RFC 9110 §15.2). Other protocols have no status. */

@@ -10,6 +10,19 @@ import {
 
 const exposed = ['RateLimit', 'Retry-After', 'WWW-Authenticate', 'Content-Type']
 const origin = 'https://app.example.com'
+
+/** What an allowed preflight must be answered with, written without the engine. */
+function preflightHeaders (policy: CorsPolicy, from: string): Array<readonly [name: string, value: string]> {
+  return [
+    ['vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers'],
+    ['access-control-allow-origin', policy.anyOrigin ? '*' : from],
+    ...policy.credentials ? [['access-control-allow-credentials', 'true'] as const] : [],
+    ['access-control-allow-methods', policy.allowMethods],
+    ['access-control-allow-headers', policy.allowHeaders],
+    ['access-control-max-age', String(policy.maxAge)]
+  ]
+}
+
 const compile = (options: Partial<CorsOptions> = {}) => compileCors({ origins: [origin], ...options }, { exposed })
 
 function codes (options: unknown, context: CorsValidationContext = { environment: 'production' }): string[] {
@@ -247,7 +260,7 @@ t.test('@fastify/cors writes exactly what the policy decided', async t => {
       t.equal(response.body, '')
       const { date, connection, 'content-length': length, ...headers } = response.headers
       t.equal(length, '0')
-      t.same(headers, Object.fromEntries(decision.headers))
+      t.same(headers, Object.fromEntries(preflightHeaders(policy, origin)))
     }
     await app.close()
   }
@@ -289,7 +302,9 @@ t.test('properties of whatever passes validation', async t => {
     accepted++
     const policy = compileCors(candidate, { exposed })
     const decision = preflight(policy, { origin: caller, method: 'GET', headers: undefined })
-    const answers = [...actual(policy, caller).pairs.filter(([name]) => name !== 'vary'), ...decision.allowed ? decision.headers : []]
+    const answers = [
+      ...actual(policy, caller).pairs.filter(([name]) => name !== 'vary'), ...decision.allowed ? preflightHeaders(policy, caller) : []
+    ]
     const values = new Map(answers)
     const listed = candidate.origins.includes(caller) || candidate.origins.some(text => text.includes('*'))
     return answers.every(([name, value]) => /^[\t\x20-\x7e]*$/.test(name + value)) &&

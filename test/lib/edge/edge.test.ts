@@ -12,7 +12,9 @@ import { text as read } from 'node:stream/consumers'
 import tls from 'node:tls'
 import t, { type Test } from 'tap'
 import { compileHeaders } from '../../../lib/headers/index.ts'
-import { claim, edgePairs, edgeResponse, installEdge, type ClientErrorEvent, type Edge, type EdgeOptions } from '../../../lib/edge/index.ts'
+import {
+  claim, edgePairsBy, edgeResponse, installEdge, type ClientErrorEvent, type Edge, type EdgeOptions
+} from '../../../lib/edge/index.ts'
 
 const table = compileHeaders({}, { environment: 'production', secure: true })
 const names = table.headers.map(([name]) => name)
@@ -298,11 +300,11 @@ t.test('HTTP/2', async t => {
 })
 
 t.test('the raw answer', async t => {
-  const text = edgeResponse(431, edgePairs(table, true))(new Date(0))
+  const text = edgeResponse(431, edgePairsBy(table)(true))(new Date(0))
   const raw = parse(text)
   t.equal(raw.status, 431)
   t.same(named(raw, 'date'), ['date: thu, 01 jan 1970 00:00:00 gmt'])
   t.same(named(raw, 'connection'), ['connection: close'])
   t.equal(named(raw, 'strict-transport-security').length, 1)
-  t.same(edgePairs({ headers: [], hsts: ['h', '1'], cache: { error: undefined } }, false), [])
+  t.same(edgePairsBy({ headers: [], hsts: ['h', '1'], cache: { error: undefined } })(false), [])
 })

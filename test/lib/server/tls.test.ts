@@ -5,10 +5,9 @@ import { join } from 'node:path'
 import { createServer, type Server } from 'node:tls'
 import t from 'tap'
 import type { ConfigurationError } from '../../../lib/config/index.ts'
-import { inspect, type Material } from '../../../lib/server/certificate.ts'
+import { expiryStage, inspect, type Material } from '../../../lib/server/certificate.ts'
 import { certificateStoreOf, CertificateStore, judge } from '../../../lib/server/certificate-store.ts'
 import { CertificateWatch, type CertificateEvent } from '../../../lib/server/certificate-watch.ts'
-import { expiryStage, ExpiryWatch } from '../../../lib/server/expiry.ts'
 import { createServerOptions } from '../../../lib/server/index.ts'
 import type { TlsOptions } from '../../../lib/server/options.ts'
 import { hasWeakSignature } from '../../../lib/server/signature-hash.ts'
@@ -143,11 +142,6 @@ t.test('stages before the end', async t => {
     ['valid', 'valid', 'renew', 'renew', 'soon', 'soon', 'urgent', 'urgent', 'last-day', 'last-day', 'expired', 'expired'])
   t.strictSame([6, 2.1, 2, 1, 0.5, 0.06, 0].map(six), ['valid', 'valid', 'renew', 'soon', 'urgent', 'last-day', 'expired'],
     'a short-lived one is not always in its last week')
-  const watch = new ExpiryWatch()
-  const certificate = { fingerprint: 'a', notAfter: 90 * day, lifetime: 90 * day }
-  t.strictSame([0, 61, 62, 77, 89.5, 91, 92].map(at => watch.next(certificate, at * day)),
-    [undefined, 'renew', undefined, 'soon', 'last-day', 'expired', undefined])
-  t.equal(watch.next({ ...certificate, fingerprint: 'b' }, 61 * day), 'renew', 'another certificate begins anew')
 })
 
 interface Clockwork {
@@ -247,6 +241,18 @@ t.test('the end comes nearer', async t => {
   t.match(events, ['renew', 'soon', 'urgent', 'last-day', 'expired'].map(stage => ({ type: 'certificate.expiring', stage })))
   t.equal(events.length, 5)
   t.match(store.status(), { ok: false, expiry: 'expired', daysLeft: -2 })
+})
+
+t.test('another certificate begins anew', async t => {
+  write(good)
+  const { events, watch, tick } = clockwork(live)
+  watch.start()
+  await tick(60.5 * day)
+  await tick()
+  write(other)
+  await tick()
+  t.match(events, ['expiring', 'replaced', 'expiring'].map(type => ({ type: `certificate.${type}` })))
+  t.equal(events.length, 3, 'each stage is told once for each certificate')
 })
 
 t.test('a provider', async t => {
