@@ -2,8 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { addPairToHead, hasLeft, refusal, whenEnded } from '../lib/http/index.ts'
 import {
   addressPartition, isDecision, isUnavailable, legacyHeaders, noteDecision, planned, publish, rateLimited, rateLimitField,
-  rateLimitPolicyField, rateLimitUnavailable, FailureReservations, refusing, unplanned, type Charge, type Decision, type Entrance,
-  type Entry, type Limiter, type MaybePromise, type LimitOutcome, type LimitPolicy, type Reservation
+  rateLimitPolicyField, rateLimitUnavailable, FailureReservations, refusing, unplanned, isRefused, type Charge, type Decision,
+  type Entrance, type Entry, type Limiter, type MaybePromise, type LimitOutcome, type LimitPolicy, type Reservation
 } from '../lib/limits/index.ts'
 import { Marks } from '../lib/marks/index.ts'
 import type { Handler, Verdict } from '../lib/pipeline/index.ts'
@@ -15,7 +15,7 @@ export function failureBudget (limiter: Limiter, entry: Entry, now?: () => numbe
   const held = new Marks<FastifyRequest, Reservation>()
   const settled = (entrance: Entrance, request: FastifyRequest): Verdict => {
     if (entrance === 'crowded') return crowded
-    if ('refused' in entrance) return judge(entrance.refused, request, false)
+    if (isRefused(entrance)) return judge(entrance.refused, request, false)
     held.set(request, entrance)
     return undefined
   }

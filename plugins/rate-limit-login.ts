@@ -2,8 +2,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { milliseconds, Problems } from '../lib/config/index.ts'
 import { addressOf, hasLeft, refusal, whenLeft, type Refusal } from '../lib/http/index.ts'
 import {
-  checkLoginGuard, LoginBudgets, loginDefaults, noteDecision, publish, rateLimited, rateLimitPolicyField, rateLimitUnavailable,
-  type Attempt, type Limiter, type LoginGuardOptions, type LimitBook
+  checkLoginGuard, isUnavailable, LoginBudgets, loginDefaults, noteDecision, publish, rateLimited, rateLimitPolicyField,
+  rateLimitUnavailable, type Attempt, type Limiter, type LoginGuardOptions, type LimitBook
 } from '../lib/limits/index.ts'
 import { RefusalError } from '../lib/pipeline/index.ts'
 import { decorating } from './decorators.ts'
@@ -71,8 +71,8 @@ type Hinder = (request: FastifyRequest, user: string, attempt: Attempt) => Promi
 /** What the caller typed may be of any type: a body that no schema checks holds what a stranger wrote. */
 async function admit (budgets: LoginBudgets, request: FastifyRequest, user: unknown, hinder: Hinder): Promise<Attempt> {
   const admission = await budgets.admit(addressOf(request), user)
-  publish('unavailable' in admission ? admission : admission.decisions, request)
-  if ('unavailable' in admission) throw new RefusalError(rateLimitUnavailable(admission))
+  publish(isUnavailable(admission) ? admission : admission.decisions, request)
+  if (isUnavailable(admission)) throw new RefusalError(rateLimitUnavailable(admission))
   const { decisions, attempt, suspicious } = admission
   noteDecision(request, decisions)
   if (attempt === undefined) throw new RefusalError(rateLimited(decisions, rateLimitPolicyField(decisions)))

@@ -87,7 +87,7 @@ export function isDecision (outcome: LimitOutcome | readonly Decision[]): outcom
   return Object.hasOwn(outcome, 'allowed')
 }
 
-export function isUnavailable (outcome: LimitOutcome | readonly Decision[]): outcome is Unavailable {
+export function isUnavailable (outcome: object): outcome is Unavailable {
   return Object.hasOwn(outcome, 'unavailable')
 }
 

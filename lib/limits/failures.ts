@@ -9,7 +9,13 @@ export interface Reservation {
   readonly taken?: Decision
 }
 
-export type Entrance = Reservation | { readonly refused: Decision } | 'crowded'
+export type Entrance = Reservation | Refused | 'crowded'
+
+interface Refused { readonly refused: Decision }
+
+export function isRefused (entrance: Reservation | Refused): entrance is Refused {
+  return Object.hasOwn(entrance, 'refused')
+}
 
 /** The running verifications of one address, and those that wait for a unit. */
 interface Gate {

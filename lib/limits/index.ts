@@ -5,7 +5,7 @@ export {
   isDecision, isUnavailable, refusing, unplanned,
   type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MaybePromise, type LimitOutcome
 } from './decision.ts'
-export { FailureReservations, type Entrance, type Reservation } from './failures.ts'
+export { FailureReservations, isRefused, type Entrance, type Reservation } from './failures.ts'
 export {
   legacyHeaders, rateLimited, rateLimitField, rateLimitHeaderNames, rateLimitPolicyField, rateLimitUnavailable, retryAfterSeconds
 } from './headers.ts'
