@@ -156,11 +156,7 @@ function preflightHandler (policiesAt: PoliciesAt, debug: boolean): Handler {
   }
 }
 
-interface PreflightRequest {
-  readonly headers: FastifyRequest['headers']
-  readonly policy: CorsPolicy
-  readonly asked: Preflight
-}
+interface PreflightRequest extends Pick<FastifyRequest, 'headers'> { readonly policy: CorsPolicy, readonly asked: Preflight }
 
 function preflightOf (headers: FastifyRequest['headers']): Preflight {
   const { origin = '', 'access-control-request-method': method = '', 'access-control-request-headers': names } = headers

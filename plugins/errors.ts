@@ -1,21 +1,14 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { environmentOf, type Environment } from '../lib/config/index.ts'
+import type { Environment } from '../lib/config/index.ts'
 import { errorAnswer, isHeadSent, refusal } from '../lib/http/index.ts'
 import { Marks } from '../lib/marks/index.ts'
 import { carryHeaders, RefusalError, writeProblem } from '../lib/pipeline/index.ts'
 import { allowAnotherErrorHandler, errorHandlerOf, quietOf, routeContextOf, type ErrorHandlerLink } from './fastify-internals.ts'
 import { pipelineOf } from './pipeline.ts'
 
-export interface ErrorsPluginOptions {
-  /** @default NODE_ENV, and production when that is unset */
-  environment?: Environment
-  /**
-   * What becomes of an error: a problem document, or what it was, for the application's handler.
-   * @default 'problem'
-   */
-  errors?: 'problem' | 'throw'
-}
+/** What becomes of an error: a problem document, or what it was, for the application's handler. */
+interface ErrorsPluginOptions { environment: Environment, mode: 'problem' | 'throw' }
 
 type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void
 
@@ -23,10 +16,10 @@ type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyRepl
  * Errors of the application as RFC 9457 documents. Handlers of the application come first, whenever they are set: only what
  * they throw, or send as an error, comes here.
  */
-const errors: FastifyPluginAsync<ErrorsPluginOptions> = async (app, { environment, errors: mode = 'problem' }) => {
+const errors: FastifyPluginAsync<ErrorsPluginOptions> = async (app, { environment, mode }) => {
   // A hook of its own: after `reply.callNotFound()` a request still has the chain of its route.
   app.addHook('preHandler', mode === 'problem' ? sendNotFound : throwNotFound)
-  const onFirst = mode === 'problem' ? layUnder(app, problemHandler(app, environmentOf(environment) === 'development')) : layOver()
+  const onFirst = mode === 'problem' ? layUnder(app, problemHandler(app, environment === 'development')) : layOver()
   pipelineOf(app).offer({ onFirst })
 }
 

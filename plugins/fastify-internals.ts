@@ -61,10 +61,7 @@ export function quietOf (app: FastifyInstance): (request: FastifyRequest) => boo
   return request => typeof isLogDisabled === 'function' && Reflect.apply(isLogDisabled, controller, [request]) === true
 }
 
-/**
- * Whether the application has begun to close. From that moment its router answers 503 by itself, which may be before any
- * `preClose` hook of ours.
- */
+/** Whether the application has begun to close: its router then answers 503 by itself, maybe before any `preClose` hook of ours. */
 export function closingOf (app: FastifyInstance): () => boolean {
   const state = keptBy(rootOf(app), 'fastify.state')
   if (typeof state !== 'object' || state === null) return () => false
@@ -96,14 +93,12 @@ export function pluginsOf (app: FastifyInstance): string[] {
 /** What Fastify keeps of a handler of errors: the next one, for what it throws, is its prototype. */
 export interface ErrorHandlerLink { readonly func: (...parts: never[]) => unknown }
 
-export function errorHandlerOf (app: FastifyInstance): ErrorHandlerLink | undefined {
-  return keptBy(app, 'fastify.errorHandler') as ErrorHandlerLink | undefined
-}
+export const errorHandlerOf = (app: FastifyInstance) => keptBy(app, 'fastify.errorHandler') as ErrorHandlerLink | undefined
 
-/** What a request's route keeps of its handlers. */
-export function routeContextOf (request: FastifyRequest): { errorHandler?: ErrorHandlerLink } | undefined {
-  return keptBy(request, 'fastify.context') as { errorHandler?: ErrorHandlerLink } | undefined
-}
+/** What a route keeps of its handlers. */
+interface RouteContext { errorHandler?: ErrorHandlerLink }
+
+export const routeContextOf = (request: FastifyRequest) => keptBy(request, 'fastify.context') as RouteContext | undefined
 
 /** Fastify warns of a second handler in one scope, or refuses it (`allowErrorHandlerOverride`): ours is not the application's first. */
 export function allowAnotherErrorHandler (scope: FastifyInstance): void {

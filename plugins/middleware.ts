@@ -3,17 +3,11 @@ import fp from 'fastify-plugin'
 import { mistake, type ConfigurationError } from '../lib/config/index.ts'
 import { keptAround, scopesOf } from './fastify-internals.ts'
 
-export interface MiddlewareOptions {
-  /** Accepts middleware beside the suite. What it answers is not guarded. @default false */
-  dangerouslyAllowMiddleware?: boolean
-}
-
 /**
  * Connect middleware answers on the raw response, without asking which route the request would meet: no rule can be held against it.
  * Where this scope or one inside it has any, the boot stops. Nest always registers @fastify/middie, which alone does nothing.
  */
-const middleware: FastifyPluginAsync<MiddlewareOptions> = async (app, { dangerouslyAllowMiddleware = false }) => {
-  if (dangerouslyAllowMiddleware) return
+const middleware: FastifyPluginAsync = async app => {
   app.addHook('onReady', async function refuseMiddleware () {
     const scopes = scopesOf(app)
     if (scopes === undefined ? runsMiddleware(app) : scopes.some(hasMiddleware)) throw unguarded()

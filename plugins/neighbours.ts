@@ -18,10 +18,7 @@ const neighbours = {
   }
 } as const
 
-/**
- * Stops the boot where a plugin of others does in this scope what one of ours does, whichever came first: their headers
- * would be sent twice, or one would undo the other. In a child scope it is left alone: a page may want its own.
- */
+/** Stops the boot where a plugin of others does in this scope what one of ours does. In a child scope a page may want its own. */
 export function refuseBeside (app: FastifyInstance, key: keyof typeof neighbours): void {
   const { name, code, does, leaves } = neighbours[key]
   const refuse = () => {
@@ -32,29 +29,28 @@ export function refuseBeside (app: FastifyInstance, key: keyof typeof neighbours
   app.addHook('onReady', async () => refuse())
 }
 
-/** Warns of entries of `hooksBefore` that name no hook and no plugin that runs before the suite. */
-export function checkHooksBefore (app: FastifyInstance, accepted: readonly string[]): void {
-  const found = new Set([...namesBefore(app, 'secureApiOnRequest'), ...pluginsBefore(app)])
-  const entries = accepted.filter(name => !found.has(name))
-  const code = 'SECURE_API_HOOKS_BEFORE_UNKNOWN' satisfies ConfigurationCode
-  if (entries.length === 0) return
-  app.log.warn({ code, entries, found: [...found] },
-    'secure-api: these entries of hooksBefore match no hook or plugin that runs before the suite')
-}
-
 /**
- * Names of `onRequest` hooks that run before this one on some route, as Fastify prints them, without those that are
- * accepted. A hook without a name may belong to any plugin that was registered before: those are named instead. Whether
- * such a hook ever replies cannot be known; what it replies carries none of our headers.
+ * Warns of `onRequest` hooks that run before this one on some route and are not accepted, and of accepted names that match nothing.
+ * A hook without a name may belong to any plugin that was registered before: those are named instead. Whether such a hook ever replies
+ * cannot be known; what it replies carries none of our headers.
  */
-export function hooksBefore (app: FastifyInstance, name: string, acceptedNames: readonly string[]): string[] {
-  const accepted = new Set(acceptedNames)
-  const plugins = pluginsBefore(app)
-  const others = plugins.filter(plugin => !accepted.has(plugin))
-  const owned = plugins.length > 0 && others.length === 0
-  return namesBefore(app, name)
-    .filter(hook => !accepted.has(hook) && !(hook === nameless && owned))
+export function checkHooksBefore (app: FastifyInstance, ours: string, accepted: readonly string[]): void {
+  const [names, plugins] = [namesBefore(app, ours), pluginsBefore(app)]
+  const others = plugins.filter(plugin => !accepted.includes(plugin))
+  const isOwned = plugins.length > 0 && others.length === 0
+  const hooks = names.filter(hook => !accepted.includes(hook) && !(hook === nameless && isOwned))
     .map(hook => hook === nameless && others.length > 0 ? `${nameless}, one of: ${[...others, 'the application'].join(', ')}` : hook)
+  const found = [...new Set([...names, ...plugins])]
+  const entries = accepted.filter(name => !found.includes(name))
+  const codes = ['SECURE_API_HOOK_ORDER', 'SECURE_API_HOOKS_BEFORE_UNKNOWN'] as const satisfies ConfigurationCode[]
+  if (hooks.length > 0) {
+    app.log.warn({ code: codes[0], hooks },
+      'secure-api: these onRequest hooks run first; their answers get no headers and no limit. Register the suite before them')
+  }
+  if (entries.length > 0) {
+    app.log.warn({ code: codes[1], entries, found },
+      'secure-api: these entries of hooksBefore match no hook or plugin that runs before the suite')
+  }
 }
 
 /** What Fastify prints for a function without a name. */
@@ -82,8 +78,7 @@ export function methodsOfRoutes (app: FastifyInstance): ReadonlySet<string> {
 }
 
 /**
- * URLs of all routes of the server, as they were declared, those before the suite too: the lines of a tree, each deeper by four
- * characters.
+ * URLs of all routes of the server, as they were declared, those before the suite too: the lines of a tree, each deeper by four characters.
  */
 export function urlsOf (app: FastifyInstance): string[] {
   const above: string[] = []

@@ -3,12 +3,12 @@ import fp from 'fastify-plugin'
 import { defineSection, type ConfigurationCode } from '../lib/config/index.ts'
 import { metadataUrls } from '../lib/keys/index.ts'
 import {
-  basePaths, extension, extensionOf, isOpenApi3, OpenApiOptionsSchema, secureDocument, templateOf, toYaml, type Access,
+  basePaths, extension, extensionOf, fieldsOf, isOpenApi3, OpenApiOptionsSchema, secureDocument, templateOf, toYaml, type Access,
   type DocumentOptions, type Fields, type OpenApiOptions, type Operation, type RouteFacts
 } from '../lib/openapi/index.ts'
 import { Marks } from '../lib/marks/index.ts'
 import type { CompiledRoute } from '../lib/pipeline/index.ts'
-import { compileIssuer, issuersOf, type AuthenticationOptions } from '../lib/tokens/index.ts'
+import { compileIssuer, issuersOf, type AuthenticationOptions, type IssuerOptions } from '../lib/tokens/index.ts'
 import { pageConfigs, ruleForPages } from './openapi-pages.ts'
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
@@ -16,8 +16,7 @@ import { contextOf } from './fastify-internals.ts'
 
 /** The decorator of @fastify/swagger. */
 type Generate = (options?: { yaml?: boolean }) => unknown
-type Document = Fields
-type Describe = (generate: Generate) => Document | undefined
+type Describe = (generate: Generate) => Fields | undefined
 
 type Settings = Omit<DocumentOptions, 'authenticates' | 'bodies'>
 
@@ -25,12 +24,11 @@ export const openApiSection = defineSection<OpenApiOptions, Settings>({
   key: 'openapi',
   schema: OpenApiOptionsSchema,
   rules (options, path, problems) {
-    metadataOf(options).forEach((url, index) => {
-      if (!URL.canParse(url)) {
-        problems.add('SECURE_API_URL_INVALID', `${path}.openIdConnect[${index}]`, 'this is not a URL',
-          'Give the whole address of the metadata, https://…/.well-known/openid-configuration.')
-      }
-    })
+    for (const [index, url] of metadataOf(options).entries()) {
+      if (URL.canParse(url)) continue
+      problems.add('SECURE_API_URL_INVALID', `${path}.openIdConnect[${index}]`, 'this is not a URL',
+        'Give the whole address of the metadata, https://…/.well-known/openid-configuration.')
+    }
     if (options.ui === undefined || Object.keys(options.ui).some(name => name !== 'path')) return
     problems.add('SECURE_API_OPTION_MISSING', `${path}.ui`, 'it does not say who may read the documentation',
       'Add `public: true`, or a rule.')
@@ -47,10 +45,11 @@ const openapi: FastifyPluginAsync<OpenApiOptions> = async (app, given) => {
   const scopes = [app]
   const document = describer(app, pipeline, routes, settings)
   const wrap = () => scopes.flatMap(scope => (options.decorators ?? ['swagger']).map(name => wrapDecorator(scope, name, document)))
-  app.addHook('onRoute', function documentRoute (route) { routes.declare(route) })
+  app.addHook('onRoute', function documentRoute (route) { routes.declared.push(route) })
   app.addHook('onRegister', function documentScope (scope) { scopes.push(scope) })
   app.addHook('onReady', async function documentAll () {
-    if (!wrap().includes(true)) routes.forget()
+    // An application that has no document after all.
+    if (!wrap().includes(true)) routes.declared.length = 0
     scopes.length = 0
   })
   wrap()
@@ -58,44 +57,31 @@ const openapi: FastifyPluginAsync<OpenApiOptions> = async (app, given) => {
 
 /** The metadata of the issuers whose keys are found by discovery: what `openIdConnect` is unless it is stated. */
 export function discoveredBy (auth: AuthenticationOptions): string[] {
-  return issuersOf(auth)
-    .filter(({ discovery, jwks, jwksUri, keys }) => discovery ?? (jwks === undefined && jwksUri === undefined &&
-      keys?.source === undefined))
-    .flatMap(issuer => compileIssuer(issuer)).map(({ issuer }) => metadataUrls(issuer)[0])
+  const isFound = ({ discovery, jwks, jwksUri, keys }: IssuerOptions) =>
+    discovery ?? [jwks, jwksUri, keys?.source].every(given => given === undefined)
+  return issuersOf(auth).filter(isFound).flatMap(issuer => compileIssuer(issuer)).map(({ issuer }) => metadataUrls(issuer)[0])
 }
 
-function metadataOf ({ openIdConnect = false }: OpenApiOptions): readonly string[] {
-  return openIdConnect === false ? [] : openIdConnect
-}
+const metadataOf = ({ openIdConnect }: OpenApiOptions): readonly string[] => openIdConnect || []
 
 /** The routes that @fastify/swagger may have in its list, whichever of the two was registered first. */
 class DocumentedRoutes {
   readonly #app: FastifyInstance
   readonly #pipeline: Frame
-  #declared: RouteOptions[] = []
   readonly #facts = new Marks<object, RouteFacts>()
+  readonly declared: RouteOptions[] = []
 
   constructor (app: FastifyInstance, pipeline: Frame) {
     this.#app = app
     this.#pipeline = pipeline
   }
 
-  declare (route: RouteOptions): void {
-    this.#declared.push(route)
-  }
-
-  /** For an application that has no document after all. */
-  forget (): void {
-    this.#declared = []
-  }
-
   /**
-   * Marks each route for the operation that is made of it, by an object that @fastify/swagger copies from its schema.
-   * It keeps the same options object as we do and reads it when the document is made; Fastify has read it long before,
-   * so that nothing changes in how the route validates and answers.
+   * Marks each route for the operation that is made of it, by an object that @fastify/swagger copies from its schema when the document
+   * is made. Fastify has read the schema long before, so nothing changes in how the route validates and answers.
    */
   mark (): void {
-    for (const route of this.#declared.splice(0)) {
+    for (const route of this.declared.splice(0)) {
       const compiled = this.#pipeline.declared(route)
       if (compiled === undefined || Object.hasOwn(route.schema ?? {}, extension)) continue
       const facts = this.#factsOf(compiled)
@@ -106,13 +92,12 @@ class DocumentedRoutes {
   }
 
   /** Finds the facts of an operation by its mark; by its path where a transform of the application dropped that. */
-  finder (document: Document): (operation: Operation) => RouteFacts | undefined {
+  finder (document: Fields): (operation: Operation) => RouteFacts | undefined {
     const bases = basePaths(document)
     const byPath = new Map(this.#pipeline.routes.flatMap(route =>
       route.info.methods.map(method => [`${method} ${templateOf(route.info.url)}`, route])))
     return ({ method, path, operation }) => {
-      const mark = operation[extension]
-      const marked = typeof mark === 'object' && mark !== null ? this.#facts.of(mark) : undefined
+      const marked = this.#facts.of(fieldsOf(operation[extension]))
       if (marked !== undefined) return marked
       const route = bases.map(base => byPath.get(`${method} ${base}${path}`)).find(route => route !== undefined)
       return route === undefined ? this.#unknown(method, path) : this.#factsOf(route)
@@ -152,36 +137,31 @@ function isServed (app: FastifyInstance, method: string, path: string): boolean 
 
 /** Makes the secured document of one that @fastify/swagger made; again only when there is a new one, or when a route was seen first. */
 function describer (app: FastifyInstance, pipeline: Frame, routes: DocumentedRoutes, settings: Settings): Describe {
-  const made = new Marks<object, { readonly routes: number, readonly secured: Document }>()
+  const made = new Marks<object, { readonly routes: number, readonly secured: Fields }>()
   let warned = false
   return generate => {
     routes.mark()
     const document = generate()
     if (!isOpenApi3(document)) {
-      if (!warned) warnOfVersion(app)
+      if (!warned) app.log.warn({ code: 'SECURE_API_OPENAPI_VERSION' satisfies ConfigurationCode }, swagger2)
       warned = true
       return undefined
     }
     const known = made.of(document)
     if (known?.routes === pipeline.routes.length) return known.secured
-    const secured = secureDocument(document, routes.finder(document),
-      { ...settings, authenticates: pipeline.has('authentication'), bodies: pipeline.sendsProblems })
+    const options = { ...settings, authenticates: pipeline.has('authentication'), bodies: pipeline.sendsProblems }
+    const secured = secureDocument(document, routes.finder(document), options)
     made.set(document, { routes: pipeline.routes.length, secured })
     return secured
   }
 }
 
-function warnOfVersion (app: FastifyInstance): void {
-  app.log.warn({ code: 'SECURE_API_OPENAPI_VERSION' satisfies ConfigurationCode },
-    'secure-api: the API description is Swagger 2.0, which has no bearer tokens; register @fastify/swagger with the option `openapi`')
-}
+const swagger2 =
+  'secure-api: the API description is Swagger 2.0, which has no bearer tokens; register @fastify/swagger with the option `openapi`'
 
 const wrapped = new Marks<object, Set<unknown>>()
 
-/**
- * Replaces the decorator where it stands, in this scope or around it, so that everybody who asks gets the secured document. False: there
- * is none.
- */
+/** Replaces the decorator where it stands, here or in a scope around, so that everybody gets the secured document. False: there is none. */
 function wrapDecorator (scope: FastifyInstance, name: string, document: Describe): boolean {
   const owner = ownerOf(scope, name)
   const generate: unknown = owner && Reflect.get(owner, name)

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
-import { Problems, type ConfigurationCode } from '../lib/config/index.ts'
+import { Problems } from '../lib/config/index.ts'
 import {
   carryHeaders, Pipeline, RefusalError, run, throwRefusal, writeProblem, type CompiledRoute, type RouterOptions
 } from '../lib/pipeline/index.ts'
 import { isUnowned, tendUnowned } from '../lib/server/index.ts'
-import { checkHooksBefore, hooksBefore, urlsOf } from './neighbours.ts'
+import { checkHooksBefore, urlsOf } from './neighbours.ts'
 import type { Frame, Ports } from './ports.ts'
 import { tendUpgrades } from './upgrades.ts'
 
@@ -13,9 +13,8 @@ const kPipelines = Symbol.for('fastify-secure-api.pipelines')
 interface WithPipelines { [kPipelines]?: Map<FastifyInstance, Frame> }
 
 /**
- * The pipeline of this scope, never that of a parent: a plugin registered in a child guards that child. The first plugin
- * that asks creates it and adds the instance hooks; they see every route of the scope: those declared earlier, those of
- * children, HEAD, OPTIONS and 404.
+ * The pipeline of this scope, never that of a parent: a plugin registered in a child guards that child. The first plugin that asks creates
+ * it and adds the instance hooks; they see every route of the scope: those declared earlier, those of children, HEAD, OPTIONS and 404.
  */
 export function pipelineOf (app: FastifyInstance): Frame {
   const server: FastifyInstance['server'] & WithPipelines = app.server
@@ -54,7 +53,7 @@ function addHooks (app: FastifyInstance, pipeline: Frame): void {
     const problems = new Problems()
     await pipeline.compile(problems, urlsOf(app))
     problems.throwIfAny()
-    warnOfEarlierHooks(app, pipeline.ports.hooksBefore ?? [])
+    checkHooksBefore(app, 'secureApiOnRequest', pipeline.ports.hooksBefore ?? [])
   })
   // Looking a route up takes an object of twelve members: it is done once, and kept on the request.
   const kRoute = Symbol('secure-api.compiled')
@@ -71,16 +70,6 @@ function addHooks (app: FastifyInstance, pipeline: Frame): void {
     if (preHandler.length === 0) done()
     else run(preHandler, 0, request, reply, pipeline.answer, done)
   })
-}
-
-function warnOfEarlierHooks (app: FastifyInstance, accepted: readonly string[]): void {
-  const hooks = hooksBefore(app, 'secureApiOnRequest', accepted)
-  const code = 'SECURE_API_HOOK_ORDER' satisfies ConfigurationCode
-  if (hooks.length > 0) {
-    app.log.warn({ code, hooks },
-      'secure-api: these onRequest hooks run first; their answers get no headers and no limit. Register the suite before them')
-  }
-  checkHooksBefore(app, accepted)
 }
 
 function routeOf (pipeline: Frame, request: FastifyRequest): CompiledRoute {

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { EdgeHeaders, EdgeStatus } from '../lib/edge/index.ts'
+import type { ClientErrorEvent, EdgeHeaders } from '../lib/edge/index.ts'
 import type { Violation } from '../lib/headers/index.ts'
 import type { HeaderPair } from '../lib/http/index.ts'
 import type { FramePorts, Pipeline, Verdict } from '../lib/pipeline/index.ts'
@@ -8,9 +8,8 @@ import type { HandshakeFailure } from '../lib/server/index.ts'
 /** The budget of failed authentications of one address. */
 export interface FailureBudget {
   /**
-   * Asked before a credential costs any cryptography: the 429 of an address that has used its budget up. Of one address
-   * only so many are let in at once, the others wait, so that a burst cannot overrun the budget. Ends with `leave`,
-   * unless it is refused.
+   * Asked before a credential costs any cryptography: the 429 of an address that has used its budget up. Of one address only so many are
+   * let in at once, the others wait, so that a burst cannot overrun the budget. Ends with `leave`, unless it is refused.
    */
   enter (request: FastifyRequest): Verdict | Promise<Verdict>
   leave (request: FastifyRequest): void
@@ -19,10 +18,7 @@ export interface FailureBudget {
 }
 
 /** An answer to something that never became a request: no hook sees it. */
-export interface EdgeAnswer {
-  readonly status: EdgeStatus
-  readonly address: string | undefined
-}
+export type EdgeAnswer = Pick<ClientErrorEvent, 'status' | 'address'>
 
 /** What controls offer each other. Each is absent where its control is. */
 export interface Ports extends FramePorts {

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { AuditOptions } from '../lib/audit/index.ts'
 import {
-  check, EnvironmentSchema, ownOptions, Problems, readEnvironment, type Environment, type Section, type SectionContext
+  check, EnvironmentSchema, isFields, ownOptions, Problems, readEnvironment, type Environment, type Section, type SectionContext
 } from '../lib/config/index.ts'
 import type { CorsOptions } from '../lib/cors/index.ts'
 import type { HeadersOptions } from '../lib/headers/index.ts'
@@ -152,11 +152,8 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   const context = contextOf(app, options.environment)
   const { environment } = context
   await checkOptions(options, context)
-  const {
-    auth = false, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false,
-    errors: answers = 'problem'
-  } = options
-  const { methodNotAllowed = true, audit: trail = {}, openapi: description = {}, dangerouslyAllowMiddleware = false } = options
+  const { auth = false, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false } = options
+  const { methodNotAllowed = true, audit: trail = {}, openapi: description = {}, errors: answers = 'problem' } = options
   pipeline.offer({ answers, hooksBefore: options.hooksBefore ?? [] })
   for (const control of unkept(app, options)) pipeline.add(control)
   if (auth !== false) {
@@ -170,24 +167,21 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   if (methodNotAllowed) await app.register(method)
   if (trail !== false) await app.register(audit, trail)
   if (description !== false) await app.register(openapi, { ...(auth && { openIdConnect: discoveredBy(auth) }), ...description })
-  await app.register(errors, { environment, errors: answers })
+  await app.register(errors, { environment, mode: answers })
   await app.register(tls, { environment })
-  await app.register(middleware, { dangerouslyAllowMiddleware })
+  if (options.dangerouslyAllowMiddleware !== true) await app.register(middleware)
   addOwnControls(pipeline, options.controls ?? [])
-  decorating(app).decorate('secureApi', Object.freeze({ routes: () => pipeline.routes.map(posture), status: () => pipeline.status() }))
+  const postureOf = (route: CompiledRoute): RoutePosture =>
+    ({ methods: route.info.methods, url: route.info.url, steps: route.names, ...plain(pipeline.posture(route)) })
+  decorating(app).decorate('secureApi', Object.freeze({ routes: () => pipeline.routes.map(postureOf), status: () => pipeline.status() }))
   if (!Object.hasOwn(app, 'server')) guardNarrowScope(app)
-
-  function posture (route: CompiledRoute): RoutePosture {
-    const { info: { methods, url }, names: steps } = route
-    return { methods, url, steps, ...plain(pipeline.posture(route)) }
-  }
 }
 
 /** Copies whose objects inherit as usual: those inside the suite inherit nothing, and `String()` of them throws. */
 function plain <Value> (value: Value): Value
 function plain (value: unknown): unknown {
   if (Array.isArray(value)) return value.map(item => plain(item))
-  if (!isSection(value)) return value
+  if (!isFields(value)) return value
   const prototype: unknown = Reflect.getPrototypeOf(value)
   if (prototype !== null && prototype !== Object.prototype) return value
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, plain(member)]))
@@ -212,13 +206,9 @@ function unkept (app: FastifyInstance, options: SecureApiOptions): Control[] {
     }),
     compile: () => undefined
   })
-  return [
-    ...(limits === false ? [off('rateLimit', '@fastify/rate-limit')] : []),
-    ...(table === false ? [off('headers')] : []),
-    ...(origins === false ? [off('cors', '@fastify/cors')] : []),
-    ...(trail === false ? [off('audit')] : []),
-    ...(auth === false ? [rulesOff] : [])
-  ]
+  const controls = [limits === false && off('rateLimit', '@fastify/rate-limit'), table === false && off('headers'),
+    origins === false && off('cors', '@fastify/cors'), trail === false && off('audit'), auth === false && rulesOff]
+  return controls.filter(control => control !== false)
 }
 
 const rulesOff: Control = Object.freeze<Control<void>>({
@@ -241,20 +231,16 @@ async function checkOptions (options: SecureApiOptions, context: SectionContext)
   const problems = new Problems()
   check(suite, options, '', problems)
   const { auth, authorization } = options
-  if (auth === false && isSection(authorization) && Object.keys(authorization).length > 0) {
+  if (auth === false && isFields(authorization) && Object.keys(authorization).length > 0) {
     problems.add('SECURE_API_OPTION_CONFLICT', 'authorization', 'nobody is authenticated, so no rule can be enforced',
       'Configure `auth`, or remove this section.')
   }
   for (const section of sections) {
     const given = (options as Readonly<Record<string, unknown>>)[section.key]
-    if (isSection(given)) await section.check(given, problems, context)
+    if (isFields(given)) await section.check(given, problems, context)
     else refuseOther(section.key, given, problems)
   }
   problems.throwIfAny()
-}
-
-function isSection (value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function refuseOther (key: string, value: unknown, problems: Problems): void {

@@ -1,16 +1,8 @@
 /** The candidate that `name` is probably a misspelling of. */
 export function suggest (name: string, candidates: readonly string[]): string | undefined {
-  const lower = name.toLowerCase()
-  let best: string | undefined
-  let least = Infinity
-  for (const candidate of candidates) {
-    const distance = similarity(lower, candidate.toLowerCase())
-    if (distance < least) {
-      least = distance
-      best = candidate
-    }
-  }
-  return best !== undefined && least <= Math.max(1, Math.floor(best.length / 3)) ? best : undefined
+  const measured = candidates.map(candidate => ({ candidate, distance: similarity(name.toLowerCase(), candidate.toLowerCase()) }))
+  const [best] = measured.sort((one, other) => one.distance - other.distance)
+  return best !== undefined && best.distance <= Math.max(1, Math.floor(best.candidate.length / 3)) ? best.candidate : undefined
 }
 
 /** Edit distance; a name that merely wraps the candidate (`allowedOrigins`, `origins`) counts as one edit. */

@@ -1,5 +1,5 @@
 export { extension, extensionOf, isOpenApi3, secureDocument, type DocumentOptions } from './document.ts'
 export { OpenApiOptionsSchema, type OpenApiOptions, type Pages } from './options.ts'
 export { basePaths, templateOf, type Operation } from './paths.ts'
-export type { Access, Fields, RouteFacts } from './types.ts'
+export { fieldsOf, type Access, type Fields, type RouteFacts } from './types.ts'
 export { toYaml } from './yaml.ts'

@@ -255,8 +255,8 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   #refuseUnmatched (problems: Problems, earlier: readonly string[]): void {
     const urls = [...this.#slots.flatMap(({ urls }) => [...urls]), ...earlier]
     for (const pattern of this.#ports.paths?.unmatched(urls) ?? []) {
-      problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', `authorization.routes['${pattern}']`,
-        'no route has this path, so the rule guards nothing',
+      const path = `authorization.routes['${pattern}']`
+      problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', path, 'no route has this path, so the rule guards nothing',
         'Write the path as the route was declared, with its prefix and parameters (`/orders/:id`), or end it in `/*` for everything below.')
     }
   }
