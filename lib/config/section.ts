@@ -27,7 +27,9 @@ export interface SectionParts<Options extends object, Compiled> {
   compile (options: Options, context: SectionContext): Compiled
 }
 
-export interface Section<Options extends object = object, Compiled = unknown> extends Pick<SectionParts<object, unknown>, 'key' | 'schema'> {
+export interface Section<Options extends object = object, Compiled = unknown> {
+  readonly key: string
+  readonly schema: TSchema
   /** Reports every mistake. */
   check (options: Options, problems: Problems, context: SectionContext): Promise<void>
   /** Checks and compiles; throws a ConfigurationError with all mistakes. */
