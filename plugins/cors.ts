@@ -87,10 +87,7 @@ function corsOption (options: CorsOptions, base: CorsPolicy, environment: Enviro
 }
 
 /** What a route states, and the policy that results; undefined where no other origin may call. */
-interface OwnCors {
-  readonly stated: RouteCors | 'default'
-  readonly policy: CorsPolicy | undefined
-}
+interface OwnCors { readonly stated: RouteCors | 'default', readonly policy: CorsPolicy | undefined }
 
 /** What the routes under this method and URL allow. Those that differ only by a constraint are all asked: a preflight must please each. */
 type PoliciesAt = (method: string, url: string) => readonly (CorsPolicy | undefined)[]

@@ -1,8 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { mistake } from '../lib/config/index.ts'
 
-type Decorators = Pick<FastifyInstance, 'decorate' | 'decorateRequest' | 'decorateReply'>
-
 /** Plugins that are known to make a decorator of ours. */
 const owners: Readonly<Record<string, readonly string[]>> = {
   'app.authenticate': ['fastify-jwt-jwks', 'fastify-auth0-verify'],
@@ -22,7 +20,7 @@ const replacements: Readonly<Record<string, string>> = {
 }
 
 /** For decorators with a public name. Where the name is taken, Fastify only says so: this says whose it probably is, and what to do. */
-export function decorating (app: FastifyInstance): Decorators {
+export function decorating (app: FastifyInstance): Pick<FastifyInstance, 'decorate' | 'decorateRequest' | 'decorateReply'> {
   return {
     decorate: checked(app, 'app', app.decorate),
     decorateRequest: checked(app, 'request', app.decorateRequest),

@@ -6,10 +6,7 @@ import { pipelineOf } from './pipeline.ts'
 
 const noHeaders: EdgeHeaders = Object.freeze({ headers: [], hsts: undefined, cache: { error: undefined } })
 
-/**
- * Answers that no hook sees: malformed HTTP, bad URL, 414, 431, missing Host, 503 while closing. It stands in no chain: what it answers
- * never comes to one. Register it after the header plugin, at the root: the server belongs to no other scope.
- */
+/** Answers that no hook sees: malformed HTTP, 414, 431, missing Host, 503 while closing. Register it at the root, after `headers`. */
 const edge: FastifyPluginAsync = async app => {
   if (!Object.hasOwn(app, 'server')) return
   const pipeline = pipelineOf(app)

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Environment } from '../lib/config/index.ts'
 import { errorAnswer, isHeadSent, refusal } from '../lib/http/index.ts'
@@ -12,13 +12,10 @@ interface ErrorsPluginOptions { environment: Environment, mode: 'problem' | 'thr
 
 type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void
 
-/**
- * Errors of the application as RFC 9457 documents. Handlers of the application come first, whenever they are set: only what
- * they throw, or send as an error, comes here.
- */
+/** Errors of the application as RFC 9457 documents. Its own handlers come first, whenever they are set: what they throw comes here. */
 const errors: FastifyPluginAsync<ErrorsPluginOptions> = async (app, { environment, mode }) => {
   // A hook of its own: after `reply.callNotFound()` a request still has the chain of its route.
-  app.addHook('preHandler', mode === 'problem' ? sendNotFound : throwNotFound)
+  app.addHook('preHandler', notFoundHook(mode))
   const onFirst = mode === 'problem' ? layUnder(app, problemHandler(app, environment === 'development')) : layOver()
   pipelineOf(app).offer({ onFirst })
 }
@@ -43,10 +40,7 @@ function problemHandler (app: FastifyInstance, reveal: boolean): ErrorHandler {
 
 const failed = refusal('SECURE_API_APPLICATION_FAILED', { headers: { 'cache-control': 'no-store, max-age=0' } })
 
-/**
- * Below ours: where it fails too, because a hook fails on every answer or a getter of the error throws, Fastify's own would send
- * the message. No hook and no serializer runs here.
- */
+/** Below ours, where a hook fails on every answer or a getter of the error throws: Fastify's own would send the message. */
 const lastResort: ErrorHandler = (error, _request, reply) => {
   const { raw } = reply
   reply.hijack()
@@ -108,10 +102,7 @@ function above (ours: ErrorHandlerLink, handler: ErrorHandlerLink): ErrorHandler
   return Object.assign(Object.create(above(ours, next as ErrorHandlerLink)), { func: handler.func })
 }
 
-/**
- * `errors: 'throw'`: what a guard by hand refuses on a route that was declared before the suite, whose handler we never saw. The headers
- * go on the reply before that handler is called.
- */
+/** `errors: 'throw'`: a route declared before the suite has a handler that we never saw. The headers go on the reply before its call. */
 function layOver (): (request: FastifyRequest) => void {
   return relink(next => {
     const carryFirst: ErrorHandler = (error, ...rest) => {
@@ -130,22 +121,14 @@ function setAnother (app: FastifyInstance, handler: Parameters<FastifyInstance['
 
 const notFound = refusal('SECURE_API_NOT_FOUND', { headers: { 'cache-control': 'no-store, max-age=0' } })
 
-type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
-
-/** Fastify's own 404 repeats path and query, in the log too. A handler of the application, which it has bound, is left to answer. */
-function isDefaultNotFound (request: FastifyRequest): boolean {
-  return request.is404 && (request.routeOptions as { handler?: { name: string } }).handler?.name === 'basic404'
-}
-
-const sendNotFound: Hook = (request, reply, done) => {
-  if (isDefaultNotFound(request)) reply.code(notFound.status).headers(notFound.headers).send(notFound.body)
-  else done()
-}
-
-/** `errors: 'throw'`: the application's error handler decides what it looks like. */
-const throwNotFound: Hook = (request, _reply, done) => {
-  if (isDefaultNotFound(request)) done(new RefusalError(notFound))
-  else done()
+/** In the place of Fastify's own 404, which repeats path and query, in the log too. Handlers of the application are bound, and answer. */
+function notFoundHook (mode: ErrorsPluginOptions['mode']): preHandlerHookHandler {
+  return function answerNotFound (request, reply, done) {
+    const { handler } = request.routeOptions as { handler?: { name: string } }
+    if (!request.is404 || handler?.name !== 'basic404') return done()
+    if (mode === 'throw') done(new RefusalError(notFound))
+    else reply.code(notFound.status).headers(notFound.headers).send(notFound.body)
+  }
 }
 
 export default fp(errors, { fastify: '5.x', name: 'secure-api-errors' })

@@ -3,10 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { environmentOf, type Environment, type SectionContext } from '../lib/config/index.ts'
 import { overTls, type OverTls } from '../lib/edge/index.ts'
 
-/**
- * What Fastify tells nowhere in public is read here, and in no other file, from the symbols under which it keeps it. Where one is not
- * found any more, the answer is undefined, and each caller has another way.
- */
+/** What Fastify does not tell in public is read here alone, by its symbols. Where one is gone, each caller has another way. */
 function keptBy (holder: object, description: string): unknown {
   const symbol = Object.getOwnPropertySymbols(holder).find(known => known.description === description)
   return symbol && Reflect.get(holder, symbol)
@@ -25,12 +22,7 @@ export function rootOf (app: object): object {
 }
 
 /** What the application gave to `Fastify()`, as far as it matters here. */
-export interface ServerOptions {
-  readonly trustProxy?: unknown
-  readonly https?: unknown
-}
-
-export function serverOptionsOf (app: FastifyInstance): ServerOptions | undefined {
+export function serverOptionsOf (app: FastifyInstance): { readonly trustProxy?: unknown, readonly https?: unknown } | undefined {
   const options = keptBy(rootOf(app), 'fastify.options')
   return typeof options === 'object' && options !== null ? options : undefined
 }

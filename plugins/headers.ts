@@ -81,10 +81,7 @@ const headers: FastifyPluginAsync<HeadersPluginOptions> = async (app, { environm
 }
 
 /** What a route states, and what results when it is laid over the application's. */
-interface Stated {
-  readonly stated: RouteHeaders | undefined
-  readonly effective: EffectiveHeaders | undefined
-}
+interface Stated { readonly stated: RouteHeaders | undefined, readonly effective: EffectiveHeaders | undefined }
 
 /** Headers wait in the raw response: there, `reply.hijack()` and streams written to `reply.raw` send them too. */
 function writer (table: HeaderTable, { kind, config }: RouteInfo, isGuarded: boolean, isSecure: OverTls): Handler {

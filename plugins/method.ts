@@ -5,10 +5,7 @@ import type { Handler } from '../lib/pipeline/index.ts'
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
 
-/**
- * 405 with `Allow` where the path has routes, but none for this method (RFC 9110 §15.5.6). Fastify answers 404 there.
- * Only requests that match no route come here: catch-alls are never in the way.
- */
+/** 405 with `Allow` where the path has routes, but none for this method (RFC 9110 §15.5.6). Only requests without a route come here. */
 const method: FastifyPluginAsync = async app => {
   const pipeline = pipelineOf(app)
   pipeline.add({
@@ -35,10 +32,7 @@ function refuseMethod (app: FastifyInstance, pipeline: Frame): Handler {
   }
 }
 
-/**
- * Fastify finds the routes declared before the suite too, but does not say which they are: of those, a wildcard may be
- * a catch-all, which knows no paths. In one order, so that the same routes give the same text.
- */
+/** Of routes declared before the suite, a wildcard may be a catch-all, which knows no paths. Sorted: equal routes give equal text. */
 function methodsAt (app: FastifyInstance, pipeline: Frame, url: string): string[] {
   const known = pipeline.methodsAt(url)
   const [path] = url.split('?', 1)

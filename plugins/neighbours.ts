@@ -1,6 +1,6 @@
-import type { FastifyInstance } from 'fastify'
-import { mistake, type ConfigurationCode } from '../lib/config/index.ts'
-import { pluginsOf } from './fastify-internals.ts'
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import { mistake, Problems, type ConfigurationCode } from '../lib/config/index.ts'
+import { pluginsOf, rootOf } from './fastify-internals.ts'
 
 /** Official plugins, and what each leaves behind: it may run through a proxy or a wrapper, where its name is not seen. */
 const neighbours = {
@@ -77,9 +77,7 @@ export function methodsOfRoutes (app: FastifyInstance): ReadonlySet<string> {
   return new Set(lists.flatMap(([, methods = '']) => methods.split(', ')))
 }
 
-/**
- * URLs of all routes of the server, as they were declared, those before the suite too: the lines of a tree, each deeper by four characters.
- */
+/** URLs of all routes of the server, as declared, those before the suite too: lines of a tree, each deeper by four characters. */
 export function urlsOf (app: FastifyInstance): string[] {
   const above: string[] = []
   const urls: string[] = []
@@ -93,4 +91,26 @@ export function urlsOf (app: FastifyInstance): string[] {
     if (routed !== undefined) urls.push(url)
   }
   return urls
+}
+
+/** A rule outside the child scope stops the boot, since nobody would keep it. Routes declared before show their options to no one. */
+export function guardNarrowScope (app: FastifyInstance): void {
+  app.log.warn({ prefix: app.prefix },
+    'secure-api: registered in a child scope: only routes of this scope are guarded, and 404s outside it carry no security headers')
+  const outside: RouteOptions[] = []
+  const root = rootOf(app) as FastifyInstance
+  root.addHook('onRoute', function noteOutside (route) {
+    if (this !== app && !Object.prototype.isPrototypeOf.call(app, this)) outside.push(route)
+  })
+  app.addHook('onReady', async function refuseOutside () {
+    const problems = new Problems()
+    for (const { method, url, config = {} } of outside) {
+      const stated = ['scope', 'role', 'policy', 'authenticated'].filter(key => Object.hasOwn(config, key))
+      if (stated.length === 0 || method === 'HEAD') continue
+      problems.add('SECURE_API_ROUTE_OUTSIDE', `route ${String(method)} ${url}: config.${stated.join(', config.')}`,
+        'the suite is registered in a child scope without this route, so nobody enforces its rule',
+        'Register the suite at the root, or move the route into that scope.')
+    }
+    problems.throwIfAny()
+  })
 }

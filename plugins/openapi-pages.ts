@@ -5,8 +5,6 @@ import { Marks } from '../lib/marks/index.ts'
 import type { Pages } from '../lib/openapi/index.ts'
 import type { Frame } from './ports.ts'
 
-type OpenerPolicy = NonNullable<RouteHeaders['crossOriginOpenerPolicy']>
-
 type ConfigOf = (route: RouteOptions) => FastifyContextConfig | undefined
 
 /** Lays the rule of the documentation under the `config` of its pages. */
@@ -58,10 +56,7 @@ function isPage ({ url, schema, config = {} }: RouteOptions, path: string): bool
   return hidden && (url === path || url.startsWith(`${path}/`)) && !ruleKeys.some(key => key in config)
 }
 
-/**
- * The one inline style of swagger-ui 5: its own logo, which @fastify/swagger-ui replaces. Of another release the browser would report it,
- * and show the same page.
- */
+/** The one inline style of swagger-ui 5: its logo, which @fastify/swagger-ui replaces. Another release shows the same page. */
 const logoStyle = "'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='"
 
 /**
@@ -72,7 +67,7 @@ const logoStyle = "'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='"
 export function pageConfigs ({ path = '/documentation', ...rule }: Pages, metadata: readonly string[]): ConfigOf {
   const origins = [...new Set(metadata.map(url => new URL(url).origin))]
   const contentSecurityPolicy = { directives: { 'style-src': ["'self'", logoStyle], 'connect-src': ["'self'", ...origins] } }
-  const configWith = (opener: OpenerPolicy): FastifyContextConfig => {
+  const configWith = (opener: NonNullable<RouteHeaders['crossOriginOpenerPolicy']>): FastifyContextConfig => {
     const crossOriginOpenerPolicy = origins.length === 0 ? 'same-origin' : opener
     return { ...rule, headers: { profile: 'html', contentSecurityPolicy, crossOriginOpenerPolicy } }
   }

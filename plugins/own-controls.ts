@@ -61,14 +61,12 @@ function bound (control: Control): Control {
     phase,
     compile: given => compile.call(control, given),
     ...(option && { option }),
-    ...(posture && { posture: (own, route) => withoutOurs(posture.call(control, own, route)) })
+    ...(posture && {
+      posture: (own, route) => Object.fromEntries(Object.entries(posture.call(control, own, route)).filter(([key]) => !ours.includes(key)))
+    })
   })
 }
 
 /** What the suite tells of a route, which no control of the application can say otherwise. */
 const ours = ['methods', 'url', 'steps', 'access', 'accessByDefault', 'authentication', 'source', 'rateLimit', 'cors', 'corsApplication',
   'headers', 'audit']
-
-function withoutOurs (posture: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(Object.entries(posture).filter(([key]) => !ours.includes(key)))
-}

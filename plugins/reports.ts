@@ -6,10 +6,7 @@ import type { Frame } from './ports.ts'
 
 const malformed = refusal('SECURE_API_REPORT_MALFORMED')
 
-/**
- * The route that browsers send reports to: public, of two media types and no other, counted for each address by itself,
- * so that a flood of reports takes nothing from the callers of the API.
- */
+/** The public route that browsers send reports to. Limited by address, so that a flood takes nothing from the callers of the API. */
 export async function collectReports (app: FastifyInstance, reports: ReportsOptions, pipeline: Frame): Promise<void> {
   const { path, maxBytes = 16_384, perMinute = 60 } = reports
   const counts: Counts = { 'csp-violation': 0 }

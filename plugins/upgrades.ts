@@ -9,10 +9,7 @@ interface Root {
   [kTended]?: true
 }
 
-/**
- * Upgrade listeners hand their requests to `app.routing`, ordinary requests do not come by there. What Fastify answers
- * before any hook (a bad URL, 503 while it closes) ends its connection too.
- */
+/** Upgrade listeners hand requests to `app.routing`, ordinary requests do not. What Fastify answers before any hook ends its connection. */
 export function tendUpgrades (app: FastifyInstance): void {
   const root = rootOf(app) as Root
   if (root[kTended]) return

@@ -1,7 +1,4 @@
-/**
- * Every mistake that stops the boot, by its stable code. `docs/errors.md` is checked against this table.
- * A code is never reused for another meaning.
- */
+/** Every mistake that stops the boot, by its stable code, which is never reused. `docs/errors.md` is checked against this table. */
 export const configurationCodes = {
   SECURE_API_OPTION_UNKNOWN: 'An option or route option does not exist; usually a misspelling.',
   SECURE_API_OPTION_MISSING: 'A required option is absent.',

@@ -22,11 +22,7 @@ export const environmentVariables = {
 
 type Variables = { -readonly [Name in keyof typeof environmentVariables]?: string }
 
-/**
- * Reads the variables; issuer and audience are required, lists are separated by commas.
- *
- * @param warnings receives what stops the boot in production only.
- */
+/** Issuer and audience are required, lists separated by commas. `warnings` receives what stops the boot in production only. */
 export function readEnvironment (problems: Problems, env: NodeJS.ProcessEnv = process.env, warnings = new Problems()): Variables {
   const found: Variables = {}
   const modes = environmentOf(undefined, env) === 'production' ? problems : warnings

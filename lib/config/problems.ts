@@ -28,8 +28,7 @@ export class ProblemError extends Error {
 }
 
 /**
- * Thrown once, with every mistake that was found. Its `code` is that of the only mistake,
- * or `SECURE_API_CONFIGURATION` when there are several; `errors` holds each of them.
+ * Thrown once. Its `code` is that of the only mistake, or `SECURE_API_CONFIGURATION` when there are several; `errors` holds each of them.
  *
  * @example
  * app.ready().catch(error => error.errors?.forEach(({ code, path }) => console.error(code, path)))

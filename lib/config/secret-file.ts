@@ -1,10 +1,8 @@
 import { realpathSync, statSync, type Stats } from 'node:fs'
+import type { Problem } from './problems.ts'
 
 /** What is wrong with the permissions of a file, and the fix. */
-interface FileFault {
-  readonly why: string
-  readonly fix: string
-}
+type FileFault = Pick<Problem, 'why' | 'fix'>
 
 const others = { any: 0o007, read: 0o004, write: 0o002 }
 const group = { write: 0o020, read: 0o040 }

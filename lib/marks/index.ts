@@ -1,7 +1,4 @@
-/**
- * State attached to an object that is not ours: a request, a socket, a server, a function of the application. It lives as long as
- * the object. All such state uses this class, so one search finds it.
- */
+/** State attached to an object that is not ours, for as long as that lives. All such state uses this class, so one search finds it. */
 export class Marks<On extends object, Value> {
   readonly #values = new WeakMap<On, Value>()
 

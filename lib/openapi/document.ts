@@ -30,10 +30,7 @@ export function isOpenApi3 (document: unknown): document is Fields {
   return /^3\.\d/.test(String(fieldsOf(document).openapi))
 }
 
-/**
- * A copy of the document with security schemes and, for each operation, its requirements and refusals. Adds only what is absent.
- * Operations unknown to `factsOf` stay unchanged.
- */
+/** A copy of the document with what is absent: schemes, requirements, refusals. Operations unknown to `factsOf` stay unchanged. */
 export function secureDocument (document: Fields, factsOf: (found: Operation) => RouteFacts | undefined, options: DocumentOptions): Fields {
   const schemes = options.authenticates ? schemesFor(document, options) : undefined
   const paths = mapOperations(document, found => {

@@ -24,11 +24,7 @@ function pathOf (url: string): string {
 
 const methods: ReadonlySet<string> = new Set(['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace', 'query'])
 
-export interface Operation {
-  readonly method: string
-  readonly path: string
-  readonly operation: Fields
-}
+export interface Operation { readonly method: string, readonly path: string, readonly operation: Fields }
 
 /** The paths of the document with every operation mapped by `change`. */
 export function mapOperations (document: Fields, change: (operation: Operation) => Fields): Fields {

@@ -11,10 +11,7 @@ const misconfigured = refusal('SECURE_API_FORBIDDEN', { reason: 'route-misconfig
 /** For a route whose own options are wrong and that was first seen by a request: nobody passes. */
 const closed: Named = ['closed', { hook: 'onRequest', handler: () => misconfigured }]
 
-/**
- * Compiles the chain of one route from all controls, which come in the order of the phases. What goes wrong is reported, and closes the
- * route: it may be a request that waits, which must not be told what would stop the boot.
- */
+/** `controls` come in the order of the phases. A mistake closes the route: the request that waits must not be told what stops a boot. */
 export function compileRoute (info: RouteInfo, controls: readonly Control[], problems: Problems): CompiledRoute {
   const options = controls.flatMap(({ option }) => option ?? [])
   let own: OwnOptions = new Map()
@@ -27,10 +24,7 @@ export function compileRoute (info: RouteInfo, controls: readonly Control[], pro
   return assemble(info, own, isSound ? chain : [...chain, closed])
 }
 
-/**
- * A step that nobody would run is a control that guards nothing: a promise of one, a hook that does not exist. At `begin` there are no
- * headers yet, so nothing may answer there; the trail alone looks on.
- */
+/** A step that cannot run would guard nothing. At `begin` there are no headers yet, so nothing answers there: the trail alone looks on. */
 function stepOf (control: Control, route: RouteInfo, own: OwnOptions, problems: Problems): Named[] {
   const { name, phase, option } = control
   // Its option could not be parsed, and that has been reported.

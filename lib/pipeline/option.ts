@@ -43,10 +43,7 @@ export type OwnOptions = ReadonlyMap<RouteOption, unknown>
 
 const nothing: Config = Object.freeze(Object.create(null))
 
-/**
- * Parses a route's `config`, each key and each option once. An option with a value that is wrong counts as not stated; one that cannot be
- * parsed even then is absent.
- */
+/** Parses each key and each option once. A wrong value counts as not stated; an option that cannot be parsed even then is absent. */
 export function readOptions (route: RouteInfo, options: Iterable<RouteOption>, problems: Problems): OwnOptions {
   const sound = new Map<string, boolean>()
   const isSound = (key: string, schema: TSchema): boolean => {

@@ -61,10 +61,7 @@ export class PathRules {
   }
 }
 
-interface Pattern {
-  readonly written: string
-  readonly config: Config
-}
+interface Pattern { readonly written: string, readonly config: Config }
 
 /** All spellings under which the router knows the URL of a route, in one form for all that it takes for the same. */
 function readerOf ({ caseSensitive, ignoreDuplicateSlashes, ignoreTrailingSlash }: RouterOptions): (url: string) => readonly string[] {

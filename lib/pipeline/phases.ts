@@ -1,7 +1,4 @@
-/**
- * The order in which a request meets the controls, whatever order the plugins were registered in. What the edge answers reaches
- * no other phase. The audit trail comes last: it writes when the request has ended.
- */
+/** The order in which a request meets the controls. What the edge answers reaches no other phase; the trail writes at the end. */
 export const phases = [
   'edge', 'headers', 'cors', 'address-limit', 'audit-gate', 'preflight', 'method', 'authentication', 'rate-limit', 'credential', 'guard',
   'audit'

@@ -52,10 +52,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   /** How the application's router reads URLs. */
   readonly router: RouterOptions
 
-  /**
-   * @param overlapping the pipelines that requests of this one meet too: those of enclosing and of enclosed scopes.
-   * @param router the router options of the application.
-   */
+  /** `overlapping`: the pipelines that requests of this one meet too, those of enclosing and of enclosed scopes. */
   constructor (overlapping: () => readonly Pipeline<Ports>[] = () => [], router: RouterOptions = {}) {
     this.#overlapping = overlapping
     this.router = router
@@ -159,10 +156,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
     return slot && this.#compiled(slot)
   }
 
-  /**
-   * When every plugin is registered: compiles all declared routes, so that requests only look their chain up.
-   * @param earlier URLs of routes that were declared before the suite.
-   */
+  /** When all plugins are registered: compiles the declared routes. `earlier`: URLs of routes that were declared before the suite. */
   async compile (problems: Problems, earlier: readonly string[] = []): Promise<void> {
     this.#ready = true
     this.#earlier = earlier

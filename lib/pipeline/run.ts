@@ -7,10 +7,7 @@ export type Answerer = (request: FastifyRequest, reply: FastifyReply, refusal: R
 
 const internal = refusal('SECURE_API_INTERNAL')
 
-/**
- * Runs handlers one after the other without leaving the current turn, until one of them answers or has to wait.
- * An exception ends the request: nothing behind it runs, and its message stays in the log.
- */
+/** Does not leave the current turn until a handler answers or waits. An exception ends the request; its message stays in the log. */
 export function run (handlers: readonly Handler[], from: number, request: FastifyRequest, reply: FastifyReply, answer: Answerer,
   done: HookHandlerDoneFunction): void {
   for (let index = from; index < handlers.length; index++) {

@@ -7,10 +7,7 @@ import type { CompiledRoute } from './types.ts'
 /** What rules by path lay under the `config` of a slot. */
 export type Under = (slot: Slot, own: Config) => Underlay | undefined
 
-/**
- * A route of the pipeline. Its `config` counts as Fastify has read it, which is when the `onRoute` hooks are through:
- * those of groups run after ours and may replace or change it.
- */
+/** A route. Its `config` counts as Fastify reads it, behind all `onRoute` hooks: those of groups run after ours and may change it. */
 export class Slot {
   readonly declaration: Declaration
   readonly early: boolean

@@ -19,10 +19,7 @@ export interface CompiledStep {
   readonly handler: Handler
 }
 
-/**
- * A control: one concern, in one phase. The frame parses its route option once for each route, when the route's `config` is final,
- * and hands over the result as `own`.
- */
+/** One concern, in one phase. The frame parses its option once a route, when `config` is final, and hands the result over as `own`. */
 export interface Control<Own = unknown> {
   readonly name: string
   readonly phase: Phase
