@@ -13,6 +13,7 @@ import type { Misspelt } from './misspelt.ts'
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
 import { contextOf } from './fastify-internals.ts'
+import { warn } from './warn.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig extends Misspelt<'audit'> {
@@ -40,7 +41,7 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
     sink: options.sink ?? defaultSink(app),
     buffer,
     onChange: (failing, error) => failing
-      ? app.log.error({ err: error }, 'secure-api: audit events are being lost')
+      ? warn(app, { err: error }, 'secure-api: audit events are being lost', 'error')
       : app.log.info('secure-api: audit events are being recorded again')
   })
   // First refusals alone never fill the buffer, from however many addresses they come in one window.
@@ -50,7 +51,7 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
   app.addHook('onClose', async () => {
     repeats.close()
     const left = await trail.drain(closeTimeout)
-    if (left > 0) app.log.error({ pending: left }, 'secure-api: the sink did not accept these audit events before the server closed')
+    if (left > 0) warn(app, { pending: left }, 'secure-api: the sink did not accept these audit events before the server closed', 'error')
   })
   pipeline.report('audit', () => ({ ...trail.status(), collapsed: repeats.collapsed }))
   const option = auditOption(options.requireActions === true)

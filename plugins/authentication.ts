@@ -18,6 +18,7 @@ import { signOwnTokens, type Decide } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
 import { contextOf } from './fastify-internals.ts'
+import { warn } from './warn.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -125,17 +126,17 @@ function revocationOf ({ isRevoked, revocation = {} }: AuthenticationOptions): T
 }
 
 function logUnmatched (app: FastifyInstance, unmatched: UnmatchedClaim): void {
-  app.log.warn({ code: 'SECURE_API_ISSUER_CLAIM_UNMATCHED' satisfies ConfigurationCode, ...unmatched },
+  warn(app, { code: 'SECURE_API_ISSUER_CLAIM_UNMATCHED' satisfies ConfigurationCode, ...unmatched },
     'secure-api: no token so far has a value in this claim. Is it misspelt, or is the dot part of its name?')
 }
 
 /** What else stands in the headers of a request, at most, as a rule. */
 const OTHER_HEADERS = 2048
 
-function warnOfHeaderLimit ({ log, server }: FastifyInstance, maxTokenBytes: number | undefined): void {
-  const { maxHeaderSize = http.maxHeaderSize } = server as { maxHeaderSize?: number }
+function warnOfHeaderLimit (app: FastifyInstance, maxTokenBytes: number | undefined): void {
+  const { maxHeaderSize = http.maxHeaderSize } = app.server as { maxHeaderSize?: number }
   if (maxTokenBytes === undefined || maxHeaderSize >= maxTokenBytes + OTHER_HEADERS) return
-  log.warn({ code: 'SECURE_API_TOKEN_HEADER_LIMIT' satisfies ConfigurationCode, maxTokenBytes, maxHeaderSize },
+  warn(app, { code: 'SECURE_API_TOKEN_HEADER_LIMIT' satisfies ConfigurationCode, maxTokenBytes, maxHeaderSize },
     'secure-api: tokens of this size do not fit into the headers that the server accepts; raise `maxHeaderSize` of secureServer()')
 }
 

@@ -14,6 +14,7 @@ import type { Misspelt } from './misspelt.ts'
 import type { Named, PolicyName, RoleName, ScopeName } from './names.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 import { contextOf } from './fastify-internals.ts'
+import { warn } from './warn.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig extends Misspelt<keyof RouteRule> {
@@ -211,8 +212,10 @@ function describe (access: RouteAccess): unknown {
 function warnOfClosedRoutes (app: FastifyInstance, routes: readonly RouteInfo[], fallback: AuthorizationOptions['default']): void {
   if (fallback === 'authenticated') return
   const closed = routes.filter(({ config }) => !accessKeys.some(key => key in config))
+    .filter(({ methods, url }, _, all) =>
+      methods.join() !== 'HEAD' || !all.some(other => other.url === url && other.methods.includes('GET')))
   if (closed.length === 0) return
-  app.log.warn({ routes: closed.map(({ label }) => label) },
+  warn(app, { routes: closed.map(({ label }) => label) },
     'secure-api: these routes state no rule and refuse everybody; add `scope`, `role`, `policy`, `authenticated` or `public`')
 }
 

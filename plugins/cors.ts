@@ -13,6 +13,7 @@ import type { Misspelt } from './misspelt.ts'
 import { methodsOfRoutes, refuseBeside } from './neighbours.ts'
 import { pipelineOf } from './pipeline.ts'
 import { contextOf } from './fastify-internals.ts'
+import { warn } from './warn.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -116,9 +117,9 @@ function warnOfMethods (app: FastifyInstance, stated: readonly string[], uncalla
   const routed = methodsOfRoutes(app)
   const unrouted = stated.filter(method => !routed.has(method))
   const code = 'SECURE_API_CORS_METHOD_UNROUTED' satisfies ConfigurationCode
-  if (unrouted.length > 0) app.log.warn({ code, methods: unrouted }, 'secure-api: cors.methods lists methods that no route has')
+  if (unrouted.length > 0) warn(app, { code, methods: unrouted }, 'secure-api: cors.methods lists methods that no route has')
   if (uncallable.length > 0) {
-    app.log.warn({ code, routes: uncallable },
+    warn(app, { code, routes: uncallable },
       'secure-api: allowed origins cannot call these routes. Add the methods to cors.methods, or set cors: false on the routes')
   }
 }

@@ -7,6 +7,7 @@ import {
   compileOwn, ownLifetime, readOwnKey, type AuthenticationOptions, type IssuerOptions, type IssuerRules, type OwnKey,
   type OwnTokensOptions, type TrustedIssuer
 } from '../lib/tokens/index.ts'
+import { warn } from './warn.ts'
 
 /** The key rings of all issuers. Issuers whose keys come from the same address in the same way share one. */
 export class Rings {
@@ -103,10 +104,15 @@ function reasonOf (ring: KeyRing): string {
   return lastFailure === undefined ? issuer : explainFailure(lastFailure, issuer)
 }
 
+function unfetched (event: Extract<KeyEvent, { type: 'keys.failed' }>): string {
+  const meanwhile = event.usable ? 'keys fetched earlier stay in use' : 'protected routes answer 503'
+  return `secure-api: cannot fetch the signing keys of ${event.issuer}; ${meanwhile}. ${explainFailure(event, event.issuer)}`
+}
+
 const quiet: readonly KeyEvent['type'][] = ['keys.loaded', 'keys.changed']
 
 function logKeys (app: FastifyInstance, event: KeyEvent): void {
   if (quiet.includes(event.type)) app.log.info(event, 'secure-api: signing keys')
-  else if (event.type === 'keys.failed') app.log.warn(event, `secure-api: no signing keys: ${explainFailure(event, event.issuer)}`)
-  else app.log.warn(event, 'secure-api: signing keys')
+  else if (event.type === 'keys.failed') warn(app, event, unfetched(event))
+  else warn(app, event, 'secure-api: signing keys')
 }

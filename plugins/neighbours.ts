@@ -1,6 +1,7 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { mistake, Problems, type ConfigurationCode } from '../lib/config/index.ts'
 import { pluginsOf, rootOf } from './fastify-internals.ts'
+import { warn } from './warn.ts'
 
 /** Official plugins, and what each leaves behind: it may run through a proxy or a wrapper, where its name is not seen. */
 const neighbours = {
@@ -44,11 +45,11 @@ export function checkHooksBefore (app: FastifyInstance, ours: string, accepted: 
   const entries = accepted.filter(name => !found.includes(name))
   const codes = ['SECURE_API_HOOK_ORDER', 'SECURE_API_HOOKS_BEFORE_UNKNOWN'] as const satisfies ConfigurationCode[]
   if (hooks.length > 0) {
-    app.log.warn({ code: codes[0], hooks },
+    warn(app, { code: codes[0], hooks },
       'secure-api: these onRequest hooks run first; their answers get no headers and no limit. Register the suite before them')
   }
   if (entries.length > 0) {
-    app.log.warn({ code: codes[1], entries, found },
+    warn(app, { code: codes[1], entries, found },
       'secure-api: these entries of hooksBefore match no hook or plugin that runs before the suite')
   }
 }
@@ -95,7 +96,7 @@ export function urlsOf (app: FastifyInstance): string[] {
 
 /** A rule outside the child scope stops the boot, since nobody would keep it. Routes declared before show their options to no one. */
 export function guardNarrowScope (app: FastifyInstance): void {
-  app.log.warn({ prefix: app.prefix },
+  warn(app, { prefix: app.prefix },
     'secure-api: registered in a child scope: only routes of this scope are guarded, and 404s outside it carry no security headers')
   const outside: RouteOptions[] = []
   const root = rootOf(app) as FastifyInstance

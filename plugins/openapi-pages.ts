@@ -4,6 +4,7 @@ import type { RouteHeaders } from '../lib/headers/index.ts'
 import { Marks } from '../lib/marks/index.ts'
 import type { Pages } from '../lib/openapi/index.ts'
 import type { Frame } from './ports.ts'
+import { warn } from './warn.ts'
 
 type ConfigOf = (route: RouteOptions) => FastifyContextConfig | undefined
 
@@ -24,7 +25,7 @@ export function warnOfBlankPages (app: FastifyInstance, pipeline: Frame): void {
   app.addHook('onReady', async function findBlankPages () {
     const blank = declared.filter(route => !allowsPages(pipeline.declared(route)?.info.config.headers)).map(({ url }) => url)
     if (blank.length === 0) return
-    app.log.warn({ code: 'SECURE_API_HEADERS_PAGE_BLANK' satisfies ConfigurationCode, routes: [...new Set(blank)] },
+    warn(app, { code: 'SECURE_API_HEADERS_PAGE_BLANK' satisfies ConfigurationCode, routes: [...new Set(blank)] },
       "secure-api: these pages stay blank under the API's Content-Security-Policy. Set `openapi.ui`, or `profile: 'html'`")
   })
 }

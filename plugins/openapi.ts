@@ -13,6 +13,7 @@ import { pageConfigs, ruleForPages } from './openapi-pages.ts'
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
 import { contextOf } from './fastify-internals.ts'
+import { warn } from './warn.ts'
 
 /** The decorator of @fastify/swagger. */
 type Generate = (options?: { yaml?: boolean }) => unknown
@@ -114,7 +115,7 @@ class DocumentedRoutes {
   /** Registered at the root the suite guards routes too that were declared before it; their `config` shows with the first request. */
   #unknown (method: string, path: string): RouteFacts | undefined {
     if (!Object.hasOwn(this.#app, 'server') || !isServed(this.#app, method, path)) return undefined
-    this.#app.log.warn({ code: 'SECURE_API_OPENAPI_ROUTE_UNKNOWN' satisfies ConfigurationCode, method, path },
+    warn(this.#app, { code: 'SECURE_API_OPENAPI_ROUTE_UNKNOWN' satisfies ConfigurationCode, method, path },
       'secure-api: this operation is documented as protected: its route was declared before the suite, or a transform changed its path')
     return { access: 'unknown', steps: this.#pipeline.controls.map(({ name }) => name) }
   }
@@ -143,7 +144,7 @@ function describer (app: FastifyInstance, pipeline: Frame, routes: DocumentedRou
     routes.mark()
     const document = generate()
     if (!isOpenApi3(document)) {
-      if (!warned) app.log.warn({ code: 'SECURE_API_OPENAPI_VERSION' satisfies ConfigurationCode }, swagger2)
+      if (!warned) warn(app, { code: 'SECURE_API_OPENAPI_VERSION' satisfies ConfigurationCode }, swagger2)
       warned = true
       return undefined
     }

@@ -19,6 +19,7 @@ import { serveRateLimitApi } from './rate-limit-api.ts'
 import { addressHandler, failureBudget, routeHandler, type Choose } from './rate-limit-handlers.ts'
 import { serveLoginGuard } from './rate-limit-login.ts'
 import { contextOf, serverOptionsOf } from './fastify-internals.ts'
+import { warn } from './warn.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig extends Misspelt<'rateLimit'> {
@@ -68,7 +69,7 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
   refuseBlindTrust(app)
   const pipeline = pipelineOf(app)
   const limiter = await openLimiter(app, options)
-  const watch = new ProxyWatch(finding => app.log.warn({ finding }, `secure-api: ${findings[finding]}`))
+  const watch = new ProxyWatch(finding => warn(app, { finding }, `secure-api: ${findings[finding]}`))
   const { address, failures } = book
   pipeline.report('rateLimit', () => app.rateLimits.status())
   pipeline.add({
@@ -138,7 +139,7 @@ const findings: Readonly<Record<AddressFinding, string>> = {
 function refuseBlindTrust (app: FastifyInstance): void {
   const trusted = serverOptionsOf(app)?.trustProxy
   if (trusted === true) {
-    return app.log.warn({ code: 'SECURE_API_SERVER_TRUST_PROXY' },
+    return warn(app, { code: 'SECURE_API_SERVER_TRUST_PROXY' },
       'secure-api: trustProxy: true accepts any X-Forwarded-For, so callers evade limits; name the proxies by address or network')
   }
   if (typeof trusted !== 'number') return
@@ -161,7 +162,7 @@ function watched (watch: ProxyWatch, handler: Handler): Handler {
 function switches (app: FastifyInstance, limiter: Limiter, book: LimitBook, watch: ProxyWatch): RateLimits {
   const change = (name: string, change: LimitChange): LimitState => {
     const state = book.change(name, change)
-    app.log.warn({ rateLimit: state }, 'secure-api: a rate limit was changed at run time')
+    warn(app, { rateLimit: state }, 'secure-api: a rate limit was changed at run time')
     return state
   }
   return Object.freeze({
@@ -201,7 +202,7 @@ async function tellFailure (app: FastifyInstance, client: RedisLike, keyPrefix: 
   const tell = (failure: StoreFailed | undefined): void => {
     if (failure === undefined) return
     const { reason, code } = failure
-    app.log.warn({ reason, code }, `secure-api: the rate-limit store is not usable: ${explained(failure)}`)
+    warn(app, { reason, code }, `secure-api: the rate-limit store is not usable: ${explained(failure)}`)
   }
   if (connection === undefined) probeRedis(client, keyPrefix).then(tell)
   else tell(await connection.ready ? await probeRedis(client, keyPrefix) : connection.failure() ?? new StoreFailed('timeout'))
@@ -230,8 +231,8 @@ function explained ({ reason, code }: StoreFailed): string {
 
 function logEvent (app: FastifyInstance, event: LimiterEvent): void {
   if (event.type === 'store-restored') app.log.info(event, 'secure-api: the rate-limit store is available again')
-  else if (event.type === 'memory-saturated') app.log.warn(event, 'secure-api: there are more callers than the limiter can track')
-  else app.log.warn(event, `secure-api: the rate-limit store is unavailable: ${explained(new StoreFailed(event.reason, event.code))}`)
+  else if (event.type === 'memory-saturated') warn(app, event, 'secure-api: there are more callers than the limiter can track')
+  else warn(app, event, `secure-api: the rate-limit store is unavailable: ${explained(new StoreFailed(event.reason, event.code))}`)
 }
 
 export default fp(rateLimit, { fastify: '5.x', name: 'secure-api-rate-limit' })

@@ -29,6 +29,7 @@ import { addOwnControls, OwnControlsSchema } from './own-controls.ts'
 import { pipelineOf } from './pipeline.ts'
 import rateLimit, { rateLimitSection } from './rate-limit.ts'
 import tls from './tls.ts'
+import { warn } from './warn.ts'
 
 /** Options of the suite: each section is its plugin's options, or `false` to leave that control out. */
 export interface SecureApiOptions {
@@ -256,7 +257,7 @@ function fromEnvironment (app: FastifyInstance): SecureApiOptions {
   const [problems, warnings] = [new Problems(), new Problems()]
   const { issuer = '', audience = '', origins, redis } = readEnvironment(problems, process.env, warnings)
   problems.throwIfAny()
-  for (const { code, path, why, fix } of warnings.list()) app.log.warn({ code, path }, `secure-api: ${why}. ${fix}`)
+  for (const { code, path, why, fix } of warnings.list()) warn(app, { code, path }, `secure-api: ${why}. ${fix}`)
   return {
     auth: { issuer, audience: listed(audience) },
     ...(origins === undefined ? undefined : { cors: { origins: listed(origins) } }),

@@ -10,6 +10,7 @@ import {
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
 import { bindingsOf, canBeSecure, serverOptionsOf } from './fastify-internals.ts'
+import { warn } from './warn.ts'
 
 export interface TlsPluginOptions {
   /** Runs a callback later. @default a timer that keeps no process alive */
@@ -41,7 +42,7 @@ const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule, enviro
   const watch = new CertificateWatch(store, event => { tell(app, event) }, schedule)
   app.addHook('onListen', async function watchCertificate () {
     adoptAll(app, store)
-    for (const { code, why, fix } of store.warnings) app.log.warn({ code }, `secure-api: ${why}. ${fix}`)
+    for (const { code, why, fix } of store.warnings) warn(app, { code }, `secure-api: ${why}. ${fix}`)
     watch.start()
   })
   app.addHook('onClose', async () => { watch.stop() })
@@ -49,7 +50,7 @@ const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule, enviro
 
 function foreignCertificate (app: FastifyInstance): void {
   refuseNone(app)
-  app.log.warn('secure-api: the certificate does not come from secureServer(), so it is neither reloaded nor watched')
+  warn(app, {}, 'secure-api: the certificate does not come from secureServer(), so it is neither reloaded nor watched')
 }
 
 /** `Fastify({ https: {} })` listens, and every handshake fails. */
@@ -72,7 +73,7 @@ function warnOfPlaintext (app: FastifyInstance, environment: Environment | undef
   app.addHook('onListen', async function () {
     const addresses: readonly unknown[] = app.addresses()
     if (addresses.every(isLocal)) return
-    app.log.warn({ code },
+    warn(app, { code },
       'secure-api: plain HTTP without a trusted proxy: tokens travel in the clear. Use secureServer({ tls }), or set `trustProxy`')
   })
 }
@@ -94,8 +95,7 @@ function adoptAll (app: FastifyInstance, store: CertificateStore): void {
   const { servers } = store.status()
   const listening = app.addresses().length
   if (servers < listening) {
-    app.log.error({ servers, listening },
-      'secure-api: some listening sockets keep this certificate until the next start')
+    warn(app, { servers, listening }, 'secure-api: some listening sockets keep this certificate until the next start', 'error')
   }
 }
 
@@ -119,7 +119,7 @@ function tell (app: FastifyInstance, event: CertificateEvent): void {
 /** The trail has it; where there is none, the log. */
 function tellFailure (app: FastifyInstance, pipeline: Frame, failure: HandshakeFailure): void {
   const { onHandshakeFailure } = pipeline.ports
-  if (onHandshakeFailure === undefined) app.log.warn({ handshake: failure }, 'secure-api: a client certificate was refused')
+  if (onHandshakeFailure === undefined) warn(app, { handshake: failure }, 'secure-api: a client certificate was refused')
   else onHandshakeFailure(failure)
 }
 

@@ -71,5 +71,5 @@ const explanations: Readonly<Record<FailureReason, (failure: KeyFailure, issuer:
 
 /** One sentence for a log or a message: which URL, what it said, and what shows more. */
 export function explainFailure (failure: KeyFailure, issuer: string): string {
-  return `${failure.url ?? issuer} ${explanations[failure.reason](failure, issuer)}; \`secure-api doctor issuer ${issuer}\` shows more`
+  return `${failure.url ?? issuer} ${explanations[failure.reason](failure, issuer)}. Run \`npx secure-api doctor issuer ${issuer}\``
 }

@@ -1,0 +1,24 @@
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { Marks } from '../lib/marks/index.ts'
+
+/** What an application without a logger has been told, by its server. */
+const told = new Marks<FastifyInstance['server'], Set<string>>()
+
+/**
+ * Logs what an operator has to know. `Fastify()` without a logger would swallow it: there it is a warning of the process, on
+ * stderr, once for each text. A logger of a level above `warn` is the application's choice.
+ */
+export function warn (app: FastifyInstance, about: object, text: string, level: 'warn' | 'error' = 'warn'): void {
+  if (!isAbsent(app.log)) return app.log[level](about, text)
+  const texts = told.ofOr(app.server, () => new Set())
+  if (texts.has(text)) return
+  texts.add(text)
+  const { code, ...rest } = { code: 'SECURE_API_WARNING', ...about }
+  const detail = JSON.stringify(rest, (_, value: unknown) => value instanceof Error ? value.message : value)
+  process.emitWarning(text, { type: 'SecureApiWarning', code, ...(detail !== '{}' && { detail }) })
+}
+
+/** abstract-logging, which Fastify uses where it is given no logger: it has no level, and all its methods are one. */
+function isAbsent (log: FastifyBaseLogger): boolean {
+  return !('level' in log && log.level !== undefined) && log.info === log.warn
+}

@@ -1,0 +1,63 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { warn } from '../../plugins/warn.ts'
+import secureApi, { type SecureApiOptions } from '../../plugins/index.ts'
+
+type Told = Error & { code?: string, detail?: string }
+
+/** Warnings of the process while this test runs. */
+function warnings (t: Test): Told[] {
+  const told: Told[] = []
+  const keep = (warning: Told) => { if (warning.name === 'SecureApiWarning') told.push(warning) }
+  process.on('warning', keep)
+  t.teardown(() => process.off('warning', keep))
+  return told
+}
+
+const settled = async () => { await new Promise(resolve => setImmediate(resolve)) }
+const quiet: SecureApiOptions = { auth: false, environment: 'development', audit: false, rateLimit: false }
+
+const open = (app: FastifyInstance) => { app.get('/', { config: { public: true } }, async () => '') }
+
+async function started (t: Test, options: SecureApiOptions, routes = open, server?: object): Promise<FastifyInstance> {
+  const app = Fastify(server)
+  t.teardown(() => app.close())
+  await app.register(secureApi, options)
+  routes(app)
+  await app.ready()
+  await settled()
+  return app
+}
+
+t.test('17.1: without a logger a warning is one of the process, with its code and details', async t => {
+  const told = warnings(t)
+  const auth = { issuers: [{ issuer: 'http://127.0.0.1:9', audience: 'api://orders' }] }
+  await started(t, { ...quiet, auth, hooksBefore: ['nobody'] }, app => { app.get('/orders', async () => []) })
+  const byText = (text: RegExp) => told.filter(({ message }) => text.test(message))
+  t.match(byText(/state no rule/)[0], { code: 'SECURE_API_WARNING', detail: '{"routes":["route GET /orders"]}' })
+  t.match(byText(/cannot fetch the signing keys of http:\/\/127\.0\.0\.1:9; protected routes answer 503/)[0]?.message,
+    /ECONNREFUSED.*Run `npx secure-api doctor issuer http:\/\/127\.0\.0\.1:9`/)
+  t.match(byText(/hooksBefore/)[0], { code: 'SECURE_API_HOOKS_BEFORE_UNKNOWN' })
+})
+
+t.test('17.1: each text is told once for each application', async t => {
+  const told = warnings(t)
+  for (const applications of [1, 2]) {
+    const app = await started(t, { ...quiet, hooksBefore: ['nobody'] })
+    warn(app, {}, 'the same once more')
+    warn(app, {}, 'the same once more')
+    await settled()
+    t.equal(told.length, 2 * applications)
+  }
+})
+
+t.test('17.1: a logger gets the warnings, whatever its level, and the process none', async t => {
+  const told = warnings(t)
+  for (const level of ['warn', 'error', 'silent']) {
+    const lines: string[] = []
+    const logger = { level, stream: { write: (line: string) => { lines.push(line) } } }
+    await started(t, { ...quiet, hooksBefore: ['nobody'] }, open, { logger })
+    t.equal(lines.some(line => line.includes('SECURE_API_HOOKS_BEFORE_UNKNOWN')), level === 'warn', level)
+  }
+  t.strictSame(told, [])
+})
