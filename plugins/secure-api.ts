@@ -3,7 +3,8 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { AuditOptions } from '../lib/audit/index.ts'
 import {
-  check, EnvironmentSchema, isFields, ownOptions, Problems, readEnvironment, type Environment, type Section, type SectionContext
+  check, EnvironmentSchema, isFields, ownOptions, Problems, readEnvironment, sectionAdvice, type Environment, type Section,
+  type SectionContext
 } from '../lib/config/index.ts'
 import type { CorsOptions } from '../lib/cors/index.ts'
 import type { HeadersOptions } from '../lib/headers/index.ts'
@@ -248,7 +249,7 @@ function refuseOther (key: string, value: unknown, problems: Problems): void {
   if (value === undefined || (value === false && key !== 'authorization')) return
   const [why, fix] = key === 'authorization'
     ? ['this section cannot be switched off', 'Give an object, or `auth: false` for an API without authentication.']
-    : ['a section is an object of options', `Give an object, or \`${key}: false\` to leave this control out.`]
+    : ['a section is an object of options', sectionAdvice(key, value) ?? `Give an object, or \`${key}: false\` to leave this control out.`]
   problems.add('SECURE_API_OPTION_TYPE', key, why, fix)
 }
 

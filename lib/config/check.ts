@@ -1,4 +1,5 @@
 import { type TSchema } from '@sinclair/typebox'
+import { adviceFor } from './advice.ts'
 import { parseDuration } from './duration.ts'
 import type { Problems } from './problems.ts'
 import { suggest } from './suggest.ts'
@@ -105,7 +106,8 @@ function checkObject (schema: TSchema, value: Readonly<Record<string, unknown>>,
 /** Reports an unknown option, with the likely spelling. */
 export function unknownOption (name: string, known: readonly string[], path: string, problems: Problems): void {
   const meant = suggest(name, known)
-  const fix = meant === undefined ? `Remove it; the options here are ${known.join(', ') || 'none'}.` : `Did you mean \`${meant}\`?`
+  const likely = meant === undefined ? `Remove it; the options here are ${known.join(', ') || 'none'}.` : `Did you mean \`${meant}\`?`
+  const fix = adviceFor(path) ?? likely
   problems.add('SECURE_API_OPTION_UNKNOWN', path, `unknown option \`${path}\``, fix)
 }
 

@@ -71,7 +71,7 @@ export const configurationCodes = {
   SECURE_API_CORS_ROUTE_OVERRIDE: 'A route lets more origins use credentials without stating `credentials`.',
   SECURE_API_CORS_DUPLICATE: '@fastify/cors is registered in the same scope.',
   SECURE_API_CORS_METHOD_UNROUTED: 'Warning only: cors.methods lists a method that no route has, or lacks one that a route has.',
-  SECURE_API_ISSUER_FORM: 'An issuer does not match its preset: usually a bare domain, a shared endpoint or a missing slash.',
+  SECURE_API_ISSUER_FORM: 'An issuer is the address of a metadata document, or does not match its preset, such as a bare domain.',
   SECURE_API_ISSUER_AUDIENCE: 'An audience can never match, or would let ID tokens in.',
   SECURE_API_ISSUER_TEMPLATE: 'An issuer holds a placeholder other than {tenantid}.',
   SECURE_API_ISSUER_TENANTS: 'The tenants of an issuer with {tenantid} are missing or not tenant ids.',

@@ -1,4 +1,5 @@
 import type { ConfigurationCode } from './codes.ts'
+import { pageOf } from './documentation.ts'
 
 /** One mistake in the configuration. */
 export interface Problem {
@@ -24,6 +25,7 @@ export class ProblemError extends Error {
     this.code = code
     this.path = path
     this.fix = fix
+    printAs(this, code)
   }
 }
 
@@ -42,7 +44,17 @@ export class ConfigurationError extends AggregateError {
     super(errors, summary(errors))
     this.name = 'ConfigurationError'
     this.code = errors.length === 1 && errors[0] !== undefined ? errors[0].code : 'SECURE_API_CONFIGURATION'
+    printAs(this, `${this.name}: ${this.message}`)
   }
+}
+
+/**
+ * Node prints the stack and every member of what ends a process, and of each of its `errors`. The frames are those of the start of
+ * plugins and lead nowhere, and the message of the whole has each mistake already: without both, a crash fits a screen.
+ */
+function printAs (error: ProblemError | ConfigurationError, text: string): void {
+  for (const name of Object.keys(error)) Object.defineProperty(error, name, { enumerable: false })
+  Object.defineProperty(error, 'stack', { value: text, writable: true, configurable: true, enumerable: false })
 }
 
 /** For the one mistake after which nothing else can be checked. */
@@ -81,6 +93,6 @@ export class Problems {
 
 function summary (errors: readonly ProblemError[]): string {
   const count = errors.length === 1 ? 'a mistake' : `${errors.length} mistakes`
-  const lines = errors.map(({ code, message }) => `\n  ${code} ${message}`)
+  const lines = errors.map(({ code, message }) => `\n  ${code} ${message} See ${pageOf(code)}`)
   return `secure-api found ${count} in its configuration and does not start:${lines.join('')}`
 }

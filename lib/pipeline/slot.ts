@@ -94,6 +94,10 @@ export class Slot {
         'it is inherited or not enumerable; Fastify copies own properties only, so it is lost',
         'Write it as a property of the object: `config: { ... }`.')
     }
+    for (const key of keys.filter(key => Object.hasOwn(this.declaration, key))) {
+      problems.add('SECURE_API_OPTION_UNKNOWN', `${label}: ${key}`, `\`${key}\` stands beside \`config\`, where nothing reads it`,
+        `Move it into \`config\`: \`{ config: { ${key}: ... } }\`.`)
+    }
     if (this.#held !== undefined && sameConfig(this.#held, ownConfig(this.declaration.config))) return
     problems.add('SECURE_API_ROUTE_CONFIG_LATE', label, 'its `config` was changed after Fastify read it, so the change is lost',
       'Change it in an onRoute hook, before the hook returns.')

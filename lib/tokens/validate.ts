@@ -62,6 +62,11 @@ const developmentIssuer: Rule = ({ issuer }, path, problems, { development }) =>
 }
 
 const issuerForm: Rule = ({ issuer, preset, keys }, path, problems, { development }) => {
+  const [, before] = (isText(issuer) && /^(https?:.*?)\/*\/\.well-known\//.exec(issuer)) || []
+  if (before !== undefined) {
+    return problems.add('SECURE_API_ISSUER_FORM', `${path}.issuer`, 'this is the address of a metadata document, and no `iss` of a token',
+      `Write its member \`issuer\`, probably '${before}'.`)
+  }
   const known = isText(issuer) && preset !== undefined && Object.hasOwn(presets, preset) ? presets[preset] : undefined
   if (known === undefined || known.issuerForm.test(issuer)) return
   if (issuer.startsWith('http:') && isSecureUrl(issuer, plainHosts(keys, development))) return
