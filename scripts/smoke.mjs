@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -44,6 +44,7 @@ const folder = mkdtempSync(join(tmpdir(), 'secure-api-smoke-'))
 try {
   install(folder)
   for (const [name, source] of Object.entries(programs)) run(folder, name, source)
+  followReadme(join(folder, 'node_modules/fastify-secure-api'))
   await serveReadme(folder)
   compileReadme(folder)
 } finally {
@@ -60,6 +61,15 @@ function run (folder, name, source) {
   writeFileSync(join(folder, name), source)
   execFileSync(process.execPath, [join(folder, name)], { cwd: folder, stdio: 'inherit', timeout: 30_000 })
   console.log(`ok ${name}`)
+}
+
+/** Where npm has put the package, and on its page, every link of the README has to lead somewhere. */
+function followReadme (folder) {
+  const links = [...readFileSync(join(folder, 'README.md'), 'utf8').matchAll(/\]\(([^)\s#]+)[^)]*\)/g)].map(([, link]) => link)
+  const own = links.filter(link => !/^https:/.test(link))
+  const dead = own.filter(link => !existsSync(join(folder, link)))
+  if (own.length === 0 || dead.length > 0) throw new Error(`README: of ${own.length} links these lead nowhere: ${dead.join(', ')}`)
+  console.log(`ok ${own.length} links`)
 }
 
 /** The usage snippet of the README as pasted, asked over HTTP. */

@@ -47,9 +47,7 @@ export function engineStore (limiter: Limiter): new (params?: object) => EngineS
 
     constructor (params: StoreParams = {}, name: string = 'default') {
       this.#name = name
-      const { algorithm, burst } = params
-      const windowed = (['sliding-window', 'fixed-window', 'token-bucket'] as const).find(one => one === algorithm)
-      this.#shape = { ...(windowed && { algorithm: windowed }), ...(typeof burst === 'number' && { burst }) }
+      this.#shape = shapeOf(params)
       checkEngineOptions({ ...params, policy: name })
     }
 
@@ -72,9 +70,7 @@ export function engineStore (limiter: Limiter): new (params?: object) => EngineS
     #answer (callback: Callback, max: number, timeWindow: number, ask: (policy: LimitPolicy) => MaybePromise<LimitOutcome>): void {
       const policy = this.#policy(max, timeWindow)
       if (policy === undefined) return callback(new LimitNotCounted())
-      const outcome = ask(policy)
-      if (!(outcome instanceof Promise)) return tell(outcome, max, callback)
-      outcome.then(decided => tell(decided, max, callback), () => callback(new LimitNotCounted()))
+      tellWhenDecided(ask(policy), max, callback)
     }
 
     #policy (max: number, timeWindow: number): LimitPolicy | undefined {
@@ -87,6 +83,16 @@ export function engineStore (limiter: Limiter): new (params?: object) => EngineS
       return policy
     }
   }
+}
+
+function shapeOf ({ algorithm, burst }: StoreParams): Pick<Limit, 'algorithm' | 'burst'> {
+  const windowed = (['sliding-window', 'fixed-window', 'token-bucket'] as const).find(one => one === algorithm)
+  return { ...(windowed && { algorithm: windowed }), ...(typeof burst === 'number' && { burst }) }
+}
+
+function tellWhenDecided (outcome: MaybePromise<LimitOutcome>, max: number, callback: Callback): void {
+  if (!(outcome instanceof Promise)) return tell(outcome, max, callback)
+  outcome.then(decided => tell(decided, max, callback), () => callback(new LimitNotCounted()))
 }
 
 /**
