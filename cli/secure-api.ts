@@ -6,6 +6,7 @@ import { painter } from './terminal.ts'
 /** Each command's module is loaded when it is asked for: `routes` alone needs an application beside it. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   generate: async () => (await import('./generate.ts')).generate,
+  init: async () => (await import('./init.ts')).init,
   routes: async () => (await import('./routes.ts')).routes,
   token: async () => (await import('./token.ts')).token,
   doctor: async () => (await import('./doctor.ts')).doctor

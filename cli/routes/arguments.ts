@@ -87,7 +87,7 @@ function failOn (check: boolean, value: string | undefined): Severity | undefine
 
 const defaultTimeout = '60'
 
-function timeout (value = defaultTimeout): number {
+export function timeout (value = defaultTimeout): number {
   const seconds = Number(value)
   if (!Number.isInteger(seconds) || seconds < 1 ||
     seconds > 3600) throw new UsageError(`--timeout takes whole seconds from 1 to 3600; not ${JSON.stringify(value)}`)

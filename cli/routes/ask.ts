@@ -4,8 +4,7 @@ import { extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UsageError, type Terminal } from '../command.ts'
 import type { Inventory } from './inventory.ts'
-import type { LoadOptions } from './load.ts'
-import type { Answer } from './probe.ts'
+import type { Answer, Wish } from './probe.ts'
 
 export interface Question {
   readonly file: string
@@ -19,8 +18,21 @@ export interface Question {
 const program = fileURLToPath(new URL(`./probe${extname(import.meta.url)}`, import.meta.url))
 
 /** Starts the application in a process of its own, and takes stock of its routes there. */
-export async function askApplication ({ file, options, envFile, timeoutMs }: Question, terminal: Terminal): Promise<Inventory> {
-  const question: LoadOptions = { file: resolve(terminal.cwd, file), options }
+export async function askApplication (question: Question, terminal: Terminal): Promise<Inventory> {
+  return (await ask(question, terminal, false)).inventory
+}
+
+/** The same, with all that `init` has to know. */
+export async function askStock (question: Question, terminal: Terminal): Promise<Required<Known>> {
+  const { inventory, stock } = await ask(question, terminal, true)
+  if (stock === undefined) throw new Error('the application told nothing of its plugins')
+  return { inventory, stock }
+}
+
+type Known = Extract<Answer, { readonly inventory: Inventory }>
+
+async function ask ({ file, options, envFile, timeoutMs }: Question, terminal: Terminal, stock: boolean): Promise<Known> {
+  const question: Wish = { file: resolve(terminal.cwd, file), options, stock }
   if (!existsSync(question.file)) throw new UsageError(`there is no file ${question.file}`)
   const child = fork(program, [], {
     cwd: terminal.cwd,
@@ -56,8 +68,8 @@ async function answerOf (child: ChildProcess, timeoutMs: number): Promise<Answer
   })
 }
 
-function unpack (answer: Answer): Inventory {
-  if ('inventory' in answer) return answer.inventory
+function unpack (answer: Answer): Known {
+  if ('inventory' in answer) return answer
   const { message, stack } = answer.failure
   throw Object.assign(new Error(message), { stack })
 }

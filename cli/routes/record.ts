@@ -52,13 +52,26 @@ function declared (route: RouteOptions): Declared {
   }
 }
 
-const framework = /[\\/]node_modules[\\/](fastify|avvio|@fastify[\\/]autoload)[\\/]|^node:|[\\/]cli[\\/]routes[\\/]record\.[jt]s$/
+const framework = new RegExp([
+  /[\\/]node_modules[\\/](fastify|avvio|@fastify[\\/]autoload)[\\/]|^node:/,
+  /[\\/]cli[\\/](routes[\\/]record|init[\\/]watch)\.[jt]s$/
+].map(({ source }) => source).join('|'))
+
+/** A place with its column, for programs that edit what stands there. */
+export interface Place extends Source {
+  readonly column: number
+}
 
 /** The first frame that is neither this file nor the framework's: source maps are on, so that it names what people wrote. */
-export function sourceOf (stack: string): Source | undefined {
-  for (const [, location = '', line] of stack.matchAll(/\(?((?:file:\/\/|node:|[A-Za-z]:[\\/]|\/)[^()\n]*?):(\d+):\d+\)?$/gm)) {
+export function placeOf (stack: string): Place | undefined {
+  for (const [, location = '', line, column] of stack.matchAll(/\(?((?:file:\/\/|node:|[A-Za-z]:[\\/]|\/)[^()\n]*?):(\d+):(\d+)\)?$/gm)) {
     const file = location.startsWith('file:') ? fileURLToPath(location) : location
-    if (!framework.test(file)) return { file, line: Number(line) }
+    if (!framework.test(file)) return { file, line: Number(line), column: Number(column) }
   }
   return undefined
+}
+
+export function sourceOf (stack: string): Source | undefined {
+  const place = placeOf(stack)
+  return place && { file: place.file, line: place.line }
 }

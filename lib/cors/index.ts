@@ -1,5 +1,5 @@
 export { CorsOptionsSchema, RouteCorsSchema, type CorsOptions, type RouteCors } from './options.ts'
-export { isFault, parseOrigin, type OriginPattern } from './origins.ts'
+export { isFault, isLoopback, parseOrigin, type OriginPattern } from './origins.ts'
 export { compileOrigins } from './matcher.ts'
 export { actual, compileCors, refuses, type ActualRequest, type CorsPolicy } from './policy.ts'
 export {
