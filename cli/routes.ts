@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { UsageError, type Command, type Terminal } from './command.ts'
 import { annotations } from './routes/annotations.ts'
-import { readArguments, type Format, type Settings } from './routes/arguments.ts'
+import { grammar, readArguments, type Format, type Settings } from './routes/arguments.ts'
 import { askApplication } from './routes/ask.ts'
 import { baselineBefore, judge, readBaseline, writtenBaseline, type Accepted } from './routes/baseline.ts'
 import { check } from './routes/check.ts'
@@ -46,6 +46,7 @@ Loading
 
 In GitHub Actions --check also writes annotations, at the lines where the routes are declared.
 `.trimStart(),
+  grammar,
   run
 })
 

@@ -59,7 +59,8 @@ async function load (name: string): Promise<Command> {
   const what = name.startsWith('-') ? 'option' : 'command'
   const meant = suggest(name, Object.keys(commands))
   const hint = meant === undefined ? '' : `; did you mean \`${meant}\`?`
-  throw new UsageError(`there is no ${what} ${JSON.stringify(name)}${hint}\nTry: secure-api --help`)
+  // An address may hold a password.
+  throw new UsageError(`there is no ${what}${name.includes('://') ? '' : ` ${JSON.stringify(name)}`}${hint}\nTry: secure-api --help`)
 }
 
 /** What `parseArgs` throws is a mistake in the arguments too. */
@@ -101,10 +102,10 @@ function version (): string {
   return version
 }
 
-/** One plain line for people; the stack is for whoever sets DEBUG. */
+/** In the one voice of all commands, a plain line for people; the stack is for whoever sets DEBUG. */
 function report (error: unknown, terminal: Terminal): number {
   const { message, stack = message } = error instanceof Error ? error : new Error(String(error))
   const text = terminal.env['DEBUG'] ? stack : message
-  terminal.stderr.write(`${painter(terminal)('red', 'secure-api')} ${text}\n`)
+  terminal.stderr.write(`${painter(terminal)('red', 'secure-api:')} ${text}\n`)
   return isUsage(error) ? exitCodes.usage : exitCodes.failed
 }

@@ -1,13 +1,13 @@
 import { resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { environmentOf, ProblemError } from '../lib/config/index.ts'
 import { DevelopmentStore } from '../testing/development-store.ts'
+import { parseArguments, type Options } from './arguments.ts'
 import { UsageError, type Command, type Terminal } from './command.ts'
 import { painter } from './terminal.ts'
 import { audienceFor } from './token/audience.ts'
 import { makeToken } from './token/make.ts'
 import { TokenRecords } from './token/records.ts'
-import { readRequest } from './token/request.ts'
+import { kinds, options, outputs, readRequest } from './token/request.ts'
 import { summary, table, written } from './token/show.ts'
 
 const usage = `Makes access tokens for an application on this machine that uses developmentIssuer().
@@ -53,6 +53,14 @@ export const token: Command = {
   name: 'token',
   summary: 'makes access tokens for development',
   usage,
+  grammar: {
+    options,
+    get subcommands () {
+      const others = Object.keys(subcommands).map(name => [name, directoryOption] as const)
+      return { ...Object.fromEntries(others), create: options, list: listOptions }
+    },
+    values: { kind: kinds, output: outputs }
+  },
   async run (args, terminal) {
     refuseInProduction(terminal)
     const [first = ''] = args
@@ -85,10 +93,7 @@ const create: Subcommand = async (args, terminal) => {
 }
 
 const list: Subcommand = async (args, terminal) => {
-  const { values: { directory, json = false } } = parseArgs({
-    args: [...args],
-    options: { directory: { type: 'string' }, json: { type: 'boolean' } }
-  })
+  const { directory, json = false } = takesNothing(args, listOptions)
   const { records, store } = projectOf(directory, terminal)
   const found = await records.list()
   if (json) return print(terminal, JSON.stringify(found, undefined, 2))
@@ -132,16 +137,25 @@ const rotate: Subcommand = async (args, terminal) => {
 
 const subcommands: Readonly<Record<string, Subcommand>> = { create, list, print: printOne, remove, clear, keys }
 
+const directoryOption = { directory: { type: 'string' } } as const
+const listOptions = { ...directoryOption, json: { type: 'boolean' } } as const
+
 function withArgument (args: readonly string[], terminal: Terminal, name: string): Project & { readonly argument: string } {
-  const { values, positionals } = parseArgs({ args: [...args], options: { directory: { type: 'string' } }, allowPositionals: true })
+  const { values, positionals } = parseArguments(args, directoryOption)
   const [argument] = positionals
   if (argument === undefined || positionals.length > 1) throw new UsageError(`${name} takes one id, or the beginning of one`)
   return { ...projectOf(values.directory, terminal), argument }
 }
 
 function withoutArgument (args: readonly string[], terminal: Terminal): Project {
-  const { values } = parseArgs({ args: [...args], options: { directory: { type: 'string' } } })
-  return projectOf(values.directory, terminal)
+  const { directory } = takesNothing(args, directoryOption)
+  return projectOf(directory, terminal)
+}
+
+function takesNothing <const Own extends Options> (args: readonly string[], options: Own) {
+  const { values, positionals: [first] } = parseArguments(args, options)
+  if (first !== undefined) throw new UsageError(`${JSON.stringify(first)} is one word too many`)
+  return values
 }
 
 function projectOf (given: string | undefined, terminal: Terminal): Project {

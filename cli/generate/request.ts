@@ -1,5 +1,5 @@
-import { parseArgs } from 'node:util'
-import { UsageError } from '../command.ts'
+import { parseArguments } from '../arguments.ts'
+import { UsageError, type Grammar } from '../command.ts'
 import { languages, type Application, type Language } from './application.ts'
 import { isPackageName, nameOf } from './name.ts'
 import { callingPackageManager, packageManagerNames } from './package-managers.ts'
@@ -21,20 +21,21 @@ export interface Wishes {
   readonly force: boolean
 }
 
+const options = {
+  name: { type: 'string' },
+  lang: { type: 'string' },
+  'package-manager': { type: 'string' },
+  redis: { type: 'boolean' },
+  openapi: { type: 'boolean' },
+  'no-install': { type: 'boolean' },
+  force: { type: 'boolean' }
+} as const
+
+export const grammar: Grammar = { options, values: { lang: languages, 'package-manager': packageManagerNames }, takes: 'folder' }
+
 /** @throws UsageError, or what `parseArgs` throws */
 export function readArguments (args: readonly string[]): Wishes {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    strict: true,
-    options: {
-      name: { type: 'string' },
-      lang: { type: 'string' },
-      'package-manager': { type: 'string' },
-      'no-install': { type: 'boolean' },
-      force: { type: 'boolean' }
-    }
-  })
+  const { values, positionals } = parseArguments(args, options)
   const [folder, second] = positionals
   if (second !== undefined) throw new UsageError(`one folder is enough; ${JSON.stringify(second)} is a second one`)
   if (folder === '') throw new UsageError('the name of the folder is empty')

@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
+import { failureOf, type Failure } from './failure.ts'
 import { takeInventory, type Inventory } from './inventory.ts'
 import { loadApplication, type LoadOptions } from './load.ts'
 import { recordRoutes } from './record.ts'
@@ -6,7 +7,7 @@ import { recordRoutes } from './record.ts'
 /** What the process of the application answers. */
 export type Answer =
   | { readonly inventory: Inventory }
-  | { readonly failure: { readonly message: string, readonly stack: string } }
+  | { readonly failure: Failure }
 
 /** How long an application may take to close, in milliseconds; nobody waits for what it says then. */
 const patience = 2000
@@ -27,8 +28,7 @@ async function probe (options: LoadOptions): Promise<void> {
     await answer({ inventory: takeInventory(app) })
     await Promise.race([app.close(), setTimeout(patience)])
   } catch (error) {
-    const { message, stack = message } = error instanceof Error ? error : new Error(String(error))
-    await answer({ failure: { message, stack } })
+    await answer({ failure: failureOf(error, process.cwd()) })
   }
 }
 

@@ -49,12 +49,23 @@ t.test('what is misspelt is suggested, with exit code 2', async t => {
     [['rotues'], /`routes`/],
     [['genrate', '--help'], /`generate`/],
     [['routes', '--jsno', 'app.js'], /--json/],
-    [['routes', 'app.js', '--otput=x'], /--output/]
+    [['routes', 'app.js', '--otput=x'], /--output/],
+    [['routes', 'app.js', '-json'], /no option -json; did you mean --json/],
+    [['generate', 'x', '--packagemanager', 'npm'], /--package-manager/],
+    [['generate', 'x', '--lnag', 'js'], /--lang/],
+    [['token', '--scop', 'a'], /--scope/],
+    [['token', 'list', '--jsno'], /--json/],
+    [['token', 'remove', 'abc', '--dirctory=x'], /--directory/],
+    [['token', 'clear', 'all'], /"all" is one word too many/],
+    [['doctor', 'token', '--audiense', 'x'], /--audience/],
+    [['doctor', '--jsn'], /--json/],
+    [['doctor', 'redis', '--preset', 'x'], /--preset; it belongs to `doctor issuer`, `doctor token`/]
   ]
   for (const [args, hint] of cases) {
     const { code, stdout, stderr } = await call(args)
     t.strictSame([code, stdout], [2, ''], args.join(' '))
     t.match(stderr, hint)
+    t.match(stderr, /^secure-api: .*\nTry: secure-api .*--help\n$/, 'one voice')
   }
   for (const args of [['constructor'], ['__proto__'], ['--what']]) t.equal((await call(args)).code, 2, args.join(' '))
 })
@@ -179,7 +190,12 @@ export default async function app (fastify, options) {
 
   t.test('routes: an application that fails, ends or hangs is told of', async t => {
     const broken: ReadonlyArray<readonly [name: string, source: string, why: RegExp]> = [
-      ['fails.mjs', "export default async function app (fastify, options) { throw new Error('no database') }", /no database/],
+      ['fails.mjs', "export default async function app (fastify, options) { throw new Error('no database') }",
+        /^secure-api: fails\.mjs:1: no database$/m],
+      ['wraps.mjs', "const cause = new Error('refused')\nconst error = new Error('no database', { cause })\n" +
+        "error.stack = ''\nexport default async () => { throw error }", /^secure-api: wraps\.mjs:1: no database$/m],
+      ['imports.mjs', "export const a = 1\nimport { nothing } from './wraps.mjs'", /^secure-api: imports\.mjs:2: /m],
+      ['syntax.cjs', 'module.exports = 1\nconst x = = 2', /^secure-api: syntax\.cjs:2: Unexpected token/m],
       ['ends.mjs', 'process.exit(3)', /ended with code 3/],
       ['hangs.mjs', 'setInterval(() => {}, 1000)\nawait new Promise(() => {})', /not ready within 1 second/]
     ]
