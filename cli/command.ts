@@ -23,7 +23,9 @@ export interface Grammar {
   readonly subcommands?: Readonly<Record<string, Options>>
   /** What an option takes, where it is one of few. */
   readonly values?: Readonly<Record<string, readonly string[]>>
-  /** What else it takes. */
+  /** Options that take a path. */
+  readonly paths?: readonly string[]
+  /** What else the command takes. */
   readonly takes?: 'file' | 'folder'
 }
 

@@ -39,10 +39,13 @@ Options
   --jwks <file>            token: the key set to check the signature with
   --fetch-keys             token: ask the issuer for its keys
 
+Examples
+  secure-api doctor issuer https://login.example.com --audience api://orders
+  secure-api doctor api https://api.example.com/orders --origin https://app.example.com
+  secure-api token api.read | secure-api doctor token --audience api://development
+
 A token is read from standard input, never from the arguments, which others can see. It is sent nowhere, and its
 signature is never printed. The exit code is 1 when there is an error.
-
-  secure-api token api.read | secure-api doctor token --audience api://development
 `
 
 type Values = Readonly<Record<string, string | boolean | Array<string | boolean> | undefined>>
@@ -113,7 +116,8 @@ export const doctor: Command = {
   grammar: {
     options: json,
     subcommands: Object.fromEntries(Object.entries(subjects).map(([name, { options }]) => [name, { ...options, ...json }])),
-    values: { preset: Object.keys(presets), profile: profiles, algorithms }
+    values: { preset: Object.keys(presets), profile: profiles, algorithms },
+    paths: ['jwks']
   },
   async run (args, terminal) {
     const [name, subject] = subjectOf(args)

@@ -5,7 +5,7 @@ import { applicationFiles } from './generate/files.ts'
 import { install } from './generate/install.ts'
 import { originOf, packageRoot } from './generate/origin.ts'
 import { packageManagers } from './generate/package-managers.ts'
-import { complete, readArguments, type Request } from './generate/request.ts'
+import { complete, grammar, readArguments, type Request } from './generate/request.ts'
 import { checkFolder, writeFiles } from './generate/write.ts'
 import { painter } from './terminal.ts'
 
@@ -31,6 +31,7 @@ export const generate: Command = {
   name: 'generate',
   summary: 'writes an application for `fastify start`',
   usage,
+  grammar,
   async run (args, terminal) {
     const request = await requestOf(args, terminal)
     const folder = resolve(terminal.cwd, request.folder)

@@ -8,7 +8,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   generate: async () => (await import('./generate.ts')).generate,
   routes: async () => (await import('./routes.ts')).routes,
   token: async () => (await import('./token.ts')).token,
-  doctor: async () => (await import('./doctor.ts')).doctor
+  doctor: async () => (await import('./doctor.ts')).doctor,
+  completion: async () => (await import('./completion.ts')).completionOf(loadAll)
 }
 
 export const exitCodes = Object.freeze({ done: 0, failed: 1, usage: 2 })
@@ -68,14 +69,20 @@ function isUsage (error: unknown): error is Error {
   return error instanceof UsageError || (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS_'))
 }
 
+async function loadAll (): Promise<Command[]> {
+  return await Promise.all(Object.values(commands).map(async find => await find()))
+}
+
+const exitCodesText = 'Exit code  0 all is well, 1 there are findings or something failed, 2 the command was called wrongly'
+
 async function printUsage (name: string, { stdout }: Terminal): Promise<number> {
   const { usage } = await load(name)
-  return print(stdout, usage.trimEnd())
+  return print(stdout, `${usage.trimEnd()}\n\n${exitCodesText}`)
 }
 
 async function printHelp (stream: Terminal['stdout'], terminal: Terminal, exitCode: number): Promise<number> {
   const paint = painter(terminal)
-  const loaded = await Promise.all(Object.values(commands).map(async find => await find()))
+  const loaded = await loadAll()
   const width = Math.max(...loaded.map(({ name }) => name.length))
   const lines = loaded.map(({ name, summary }) => `  ${paint('cyan', name.padEnd(width))}  ${summary}`)
   print(stream, [
@@ -86,7 +93,13 @@ async function printHelp (stream: Terminal['stdout'], terminal: Terminal, exitCo
     paint('bold', 'Commands'),
     ...lines,
     '',
-    'secure-api <command> --help says more about one. --version prints the version.'
+    paint('bold', 'Examples'),
+    '  secure-api generate my-api',
+    '  secure-api routes src/app.ts --check',
+    '  secure-api doctor issuer https://login.example.com',
+    '',
+    'secure-api <command> --help says more about one. --version prints the version.',
+    exitCodesText
   ].join('\n'))
   return exitCode
 }

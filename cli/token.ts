@@ -31,13 +31,14 @@ Options of create
   --output, -o <form>      token, header (a line for curl -H) or json. Default: token
   --directory <folder>     the project's folder, for every subcommand. Default: the working directory
 
-Only the token goes to standard output:
-
+Examples
+  secure-api token api.read api.write --role admin
+  secure-api token --kind service --subject nightly --lifetime '10 minutes' api.read
   curl -H "Authorization: Bearer $(secure-api token api.read)" http://localhost:3000/orders
 
-The key lies in .secure-api/key.pem of the project, which git ignores. Of the tokens only the claims are kept, never
-a token that could be used. remove and clear forget them; the tokens work until they end, or until \`keys rotate\` and
-a new start of the application. Refused when NODE_ENV is production.
+Only the token goes to standard output. The key lies in .secure-api/key.pem of the project, which git ignores. Of the
+tokens only the claims are kept, never a token that could be used. remove and clear forget them; the tokens work until
+they end, or until \`keys rotate\` and a new start of the application. Refused when NODE_ENV is production.
 `
 
 interface Project {
@@ -59,7 +60,8 @@ export const token: Command = {
       const others = Object.keys(subcommands).map(name => [name, directoryOption] as const)
       return { ...Object.fromEntries(others), create: options, list: listOptions }
     },
-    values: { kind: kinds, output: outputs }
+    values: { kind: kinds, output: outputs },
+    paths: ['directory']
   },
   async run (args, terminal) {
     refuseInProduction(terminal)

@@ -32,7 +32,7 @@ const known = {
   timeout: { type: 'string' }
 } as const
 
-export const grammar: Grammar = { options: known, values: { 'fail-on': severities }, takes: 'file' }
+export const grammar: Grammar = { options: known, values: { 'fail-on': severities }, paths: ['output', 'baseline', 'env'], takes: 'file' }
 
 /** Reads the arguments of `secure-api routes`; throws a UsageError that says what to write instead. */
 export function readArguments (args: readonly string[]): Settings {

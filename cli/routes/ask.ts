@@ -6,6 +6,7 @@ import { UsageError, type Terminal } from '../command.ts'
 import type { Inventory } from './inventory.ts'
 import type { LoadOptions } from './load.ts'
 import type { Answer } from './probe.ts'
+import { typescriptOptions } from './typescript.ts'
 
 export interface Question {
   readonly file: string
@@ -22,10 +23,11 @@ const program = fileURLToPath(new URL(`./probe${extname(import.meta.url)}`, impo
 export async function askApplication ({ file, options, envFile, timeoutMs }: Question, terminal: Terminal): Promise<Inventory> {
   const question: LoadOptions = { file: resolve(terminal.cwd, file), options }
   if (!existsSync(question.file)) throw new UsageError(`there is no file ${question.file}`)
+  const loaders = typescriptOptions(question.file, [terminal.env['NODE_OPTIONS'], ...process.execArgv].join(' '))
   const child = fork(program, [], {
     cwd: terminal.cwd,
     env: { ...terminal.env },
-    execArgv: [...process.execArgv, '--enable-source-maps', ...environment(envFile, terminal.cwd)],
+    execArgv: [...process.execArgv, '--enable-source-maps', ...loaders, ...environment(envFile, terminal.cwd)],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc']
   })
   child.stdout?.pipe(terminal.stderr, { end: false })
