@@ -4,12 +4,15 @@ import { UsageError } from './command.ts'
 
 export type Options = NonNullable<ParseArgsConfig['options']>
 
+type Parsed<Own extends Options> =
+  ReturnType<typeof parseArgs<{ args: string[], options: Own, allowPositionals: true, strict: true }>>
+
 /**
  * `parseArgs` that names the option which was probably meant.
  * @param elsewhere options of neighbouring subcommands, with the name of each that takes them
  * @throws UsageError, or what `parseArgs` throws
  */
-export function parseArguments <const Own extends Options> (args: readonly string[], options: Own, elsewhere: Elsewhere = {}) {
+export function parseArguments <const Own extends Options> (args: readonly string[], options: Own, elsewhere: Elsewhere = {}): Parsed<Own> {
   refuseUnknown([...args], options, elsewhere)
   return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
 }
