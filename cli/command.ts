@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
+import type { Options } from './arguments.ts'
 
 /** What a command may touch of the process that runs it; tests give their own. */
 export interface Terminal {
@@ -15,6 +16,19 @@ export interface Terminal {
   readonly interactive: boolean
 }
 
+/** What may stand behind the name of a command, for whoever completes a line. */
+export interface Grammar {
+  readonly options: Options
+  /** Words that may come first, each with its options. */
+  readonly subcommands?: Readonly<Record<string, Options>>
+  /** What an option takes, where it is one of few. */
+  readonly values?: Readonly<Record<string, readonly string[]>>
+  /** Options that take a path. */
+  readonly paths?: readonly string[]
+  /** What else the command takes. */
+  readonly takes?: 'file' | 'folder'
+}
+
 /** One sub-command of `secure-api`. */
 export interface Command {
   readonly name: string
@@ -22,6 +36,7 @@ export interface Command {
   readonly summary: string
   /** Help text, printed as it is by `secure-api <name> --help`. */
   readonly usage: string
+  readonly grammar?: Grammar
   /** @returns the exit code: 0 done, 1 findings or failure, 2 wrong usage (thrown as UsageError) */
   run (args: readonly string[], terminal: Terminal): Promise<number>
 }

@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { Problems, readEnvironment, suggest } from '../lib/config/index.ts'
 import { algorithms, type KeysLocation } from '../lib/keys/index.ts'
 import { isDevelopmentIssuer, presets, validateIssuer } from '../lib/tokens/index.ts'
 import { DevelopmentStore } from '../testing/development-store.ts'
+import { parseArguments, type Options } from './arguments.ts'
 import { UsageError, type Command, type Terminal } from './command.ts'
+import { credentialFault } from './doctor/address.ts'
 import { examineApi } from './doctor/api.ts'
 import { examineEnvironment } from './doctor/environment.ts'
 import type { Examination } from './doctor/finding.ts'
@@ -38,13 +39,15 @@ Options
   --jwks <file>            token: the key set to check the signature with
   --fetch-keys             token: ask the issuer for its keys
 
+Examples
+  secure-api doctor issuer https://login.example.com --audience api://orders
+  secure-api doctor api https://api.example.com/orders --origin https://app.example.com
+  secure-api token api.read | secure-api doctor token --audience api://development
+
 A token is read from standard input, never from the arguments, which others can see. It is sent nowhere, and its
 signature is never printed. The exit code is 1 when there is an error.
-
-  secure-api token api.read | secure-api doctor token --audience api://development
 `
 
-type Options = NonNullable<ParseArgsConfig['options']>
 type Values = Readonly<Record<string, string | boolean | Array<string | boolean> | undefined>>
 
 interface Subject {
@@ -54,6 +57,7 @@ interface Subject {
   examine (values: Values, positionals: readonly string[], terminal: Terminal): Promise<readonly Examination[]>
 }
 
+const profiles = ['at+jwt', 'any'] as const
 const json = { json: { type: 'boolean' } } as const
 const text = { type: 'string' } as const
 const texts = { type: 'string', multiple: true } as const
@@ -99,17 +103,26 @@ const subjects: Readonly<Record<string, Subject>> = {
   }
 }
 
+/** Which subjects take an option. */
+const owners = Object.entries(subjects).reduce<Record<string, string[]>>((found, [subject, { options }]) => {
+  for (const option of Object.keys(options)) (found[option] ??= []).push(`doctor ${subject}`)
+  return found
+}, {})
+
 export const doctor: Command = {
   name: 'doctor',
   summary: 'looks at an issuer, a Redis, a running API or a token, and says what is wrong',
   usage,
+  grammar: {
+    options: json,
+    subcommands: Object.fromEntries(Object.entries(subjects).map(([name, { options }]) => [name, { ...options, ...json }])),
+    values: { preset: Object.keys(presets), profile: profiles, algorithms },
+    paths: ['jwks']
+  },
   async run (args, terminal) {
     const [name, subject] = subjectOf(args)
-    const { values, positionals } = parseArgs({
-      args: name === undefined ? [...args] : args.slice(1),
-      options: { ...subject.options, ...json },
-      allowPositionals: true
-    })
+    const options: Options = { ...subject.options, ...json }
+    const { values, positionals } = parseArguments(name === undefined ? args : args.slice(1), options, owners)
     checkCount(name, positionals, subject.takes)
     const examinations = await subject.examine(values, positionals, terminal)
     terminal.stdout.write(`${values.json === true ? asJson(examinations) : asText(examinations, terminal)}\n`)
@@ -121,6 +134,7 @@ function subjectOf ([first]: readonly string[]): readonly [name: string | undefi
   if (first === undefined || first.startsWith('-')) return [undefined, environment]
   const subject = Object.hasOwn(subjects, first) ? subjects[first] : undefined
   if (subject !== undefined) return [first, subject]
+  if (first.includes(':')) throw new UsageError('say what the address is: `doctor issuer`, `doctor redis` or `doctor api`')
   const meant = suggest(first, Object.keys(subjects))
   throw new UsageError(`unknown subject ${JSON.stringify(first)}${meant === undefined ? '' : `; did you mean \`${meant}\`?`}`)
 }
@@ -188,9 +202,12 @@ function redisOf ({ env }: Terminal): string {
   return redis
 }
 
+/** The address stays out of the message: it may hold a password. */
 function httpUrl (url: string): string {
+  const fault = credentialFault(url)
+  if (fault !== undefined) throw new UsageError(`this address cannot be read as it was meant. ${fault}`)
   if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url
-  throw new UsageError(`${JSON.stringify(url)} is not an http or https URL`)
+  throw new UsageError('this is not an http or https URL; write https://api.example.com/orders')
 }
 
 function keyPrefix (value: Values[string]): string | undefined {
@@ -204,7 +221,7 @@ function presetName (value: Values[string]) {
 }
 
 function profileName (value: Values[string]) {
-  return oneOf('--profile', ['at+jwt', 'any'] as const, textOf(value))
+  return oneOf('--profile', profiles, textOf(value))
 }
 
 function algorithmNames (value: Values[string]) {

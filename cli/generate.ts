@@ -5,7 +5,7 @@ import { applicationFiles } from './generate/files.ts'
 import { install } from './generate/install.ts'
 import { originOf, packageRoot } from './generate/origin.ts'
 import { packageManagers } from './generate/package-managers.ts'
-import { complete, readArguments, type Request } from './generate/request.ts'
+import { complete, grammar, readArguments, type Request } from './generate/request.ts'
 import { checkFolder, writeFiles } from './generate/write.ts'
 import { painter } from './terminal.ts'
 
@@ -18,12 +18,15 @@ Options
   --lang ts|js                    TypeScript or JavaScript (ts)
   --package-manager npm|pnpm|yarn  (the one that started this command, or npm)
   --name NAME                     name of the package (made from the folder's)
+  --redis                         limits that all processes share: ioredis, and SECURE_API_REDIS_URL in production
+  --openapi                       GET /openapi.json: @fastify/swagger, with the rules of the routes
   --no-install                    leave the installation of the dependencies to you
   --force                         also into a folder that is not empty: files of the same names are replaced
 
 Examples
   secure-api generate my-api
   secure-api generate . --lang js --no-install
+  secure-api generate orders --redis --openapi --package-manager pnpm
 `
 
 /** Writes an application into a new folder. */
@@ -31,6 +34,7 @@ export const generate: Command = {
   name: 'generate',
   summary: 'writes an application for `fastify start`',
   usage,
+  grammar,
   async run (args, terminal) {
     const request = await requestOf(args, terminal)
     const folder = resolve(terminal.cwd, request.folder)
@@ -56,23 +60,30 @@ async function requestOf (args: readonly string[], terminal: Terminal): Promise<
 async function installInto (folder: string, { packageManager }: Request, terminal: Terminal): Promise<boolean> {
   const { install: command } = packageManagers[packageManager]
   terminal.stdout.write(`${command} ...\n`)
-  return await install(command, folder, terminal)
+  const installed = await install(command, folder, terminal)
+  if (!installed) terminal.stderr.write(`${painter(terminal)('red', 'secure-api:')} ${command} failed; the files are there\n`)
+  return installed
+}
+
+/** As a shell reads it, where the path has blanks or other characters that mean something there. */
+function quoted (path: string): string {
+  if (/^[\w./\\:@+~-]+$/.test(path)) return path
+  return process.platform === 'win32' ? `"${path}"` : `'${path.replaceAll("'", "'\\''")}'`
 }
 
 /** What to type next, which is what the README of the application begins with. */
-function nextSteps (folder: string, { packageManager, install }: Request, installed: boolean, terminal: Terminal): string {
+function nextSteps (folder: string, { packageManager }: Request, installed: boolean, terminal: Terminal): string {
   const paint = painter(terminal)
   const manager = packageManagers[packageManager]
   const path = relative(terminal.cwd, folder)
   const steps = [
-    path === '' ? undefined : `cd ${path}`,
+    path === '' ? undefined : `cd ${quoted(path)}`,
     installed ? undefined : manager.install,
     `${manager.run} try`,
     `${manager.run} dev`
   ].filter(step => step !== undefined)
-  const failed = install && !installed ? `${paint('red', `${manager.install} failed; the files are there.`)}\n` : ''
   const local = originOf(packageRoot()).local
     ? 'It depends on the fastify-secure-api of this machine: change that in package.json before others build it.\n'
     : ''
-  return `${failed}${local}\nNext:\n\n${steps.map(step => `  ${paint('cyan', step)}\n`).join('')}`
+  return `${local}\nNext:\n\n${steps.map(step => `  ${paint('cyan', step)}\n`).join('')}`
 }

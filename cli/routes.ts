@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { UsageError, type Command, type Terminal } from './command.ts'
 import { annotations } from './routes/annotations.ts'
-import { readArguments, type Format, type Settings } from './routes/arguments.ts'
+import { grammar, readArguments, type Format, type Settings } from './routes/arguments.ts'
 import { askApplication } from './routes/ask.ts'
 import { baselineBefore, judge, readBaseline, writtenBaseline, type Accepted } from './routes/baseline.ts'
 import { check } from './routes/check.ts'
@@ -16,7 +16,7 @@ import { findingsText, tableText } from './routes/text.ts'
 
 export const routes: Command = Object.freeze({
   name: 'routes',
-  summary: 'show and check what guards every route of an application',
+  summary: 'shows and checks what guards every route of an application',
   usage: `
 Usage: secure-api routes <app> [options]
 
@@ -24,7 +24,7 @@ Loads the application as \`fastify start -o\` does, without listening, and shows
 how often, from which web origins, with which headers and under which name in the audit trail.
 
 <app> is a module that exports a plugin \`(fastify, options)\`, a Fastify server, or a function without arguments
-that returns one. TypeScript must be built first, unless Node or a loader in NODE_OPTIONS can load it.
+that returns one. TypeScript needs no build: tsx loads it where the application has it installed, else Node from 22.6 on.
 
 Output
   (none)               a table for the terminal
@@ -44,8 +44,14 @@ Loading
   --no-options         ignore the module's \`export const options\`, as \`fastify start\` without -o does
   --timeout SECONDS    how long the application may take to be ready (default: 60)
 
+Examples
+  secure-api routes src/app.ts
+  secure-api routes dist/app.js --check --fail-on warning
+  secure-api routes dist/app.js --html --output routes.html
+
 In GitHub Actions --check also writes annotations, at the lines where the routes are declared.
 `.trimStart(),
+  grammar,
   run
 })
 

@@ -9,7 +9,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   init: async () => (await import('./init.ts')).init,
   routes: async () => (await import('./routes.ts')).routes,
   token: async () => (await import('./token.ts')).token,
-  doctor: async () => (await import('./doctor.ts')).doctor
+  doctor: async () => (await import('./doctor.ts')).doctor,
+  completion: async () => (await import('./completion.ts')).completionOf(loadAll)
 }
 
 export const exitCodes = Object.freeze({ done: 0, failed: 1, usage: 2 })
@@ -60,7 +61,8 @@ async function load (name: string): Promise<Command> {
   const what = name.startsWith('-') ? 'option' : 'command'
   const meant = suggest(name, Object.keys(commands))
   const hint = meant === undefined ? '' : `; did you mean \`${meant}\`?`
-  throw new UsageError(`there is no ${what} ${JSON.stringify(name)}${hint}\nTry: secure-api --help`)
+  // An address may hold a password.
+  throw new UsageError(`there is no ${what}${name.includes('://') ? '' : ` ${JSON.stringify(name)}`}${hint}\nTry: secure-api --help`)
 }
 
 /** What `parseArgs` throws is a mistake in the arguments too. */
@@ -68,14 +70,20 @@ function isUsage (error: unknown): error is Error {
   return error instanceof UsageError || (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS_'))
 }
 
+async function loadAll (): Promise<Command[]> {
+  return await Promise.all(Object.values(commands).map(async find => await find()))
+}
+
+const exitCodesText = 'Exit code  0 all is well, 1 there are findings or something failed, 2 the command was called wrongly'
+
 async function printUsage (name: string, { stdout }: Terminal): Promise<number> {
   const { usage } = await load(name)
-  return print(stdout, usage.trimEnd())
+  return print(stdout, `${usage.trimEnd()}\n\n${exitCodesText}`)
 }
 
 async function printHelp (stream: Terminal['stdout'], terminal: Terminal, exitCode: number): Promise<number> {
   const paint = painter(terminal)
-  const loaded = await Promise.all(Object.values(commands).map(async find => await find()))
+  const loaded = await loadAll()
   const width = Math.max(...loaded.map(({ name }) => name.length))
   const lines = loaded.map(({ name, summary }) => `  ${paint('cyan', name.padEnd(width))}  ${summary}`)
   print(stream, [
@@ -86,7 +94,13 @@ async function printHelp (stream: Terminal['stdout'], terminal: Terminal, exitCo
     paint('bold', 'Commands'),
     ...lines,
     '',
-    'secure-api <command> --help says more about one. --version prints the version.'
+    paint('bold', 'Examples'),
+    '  secure-api generate my-api',
+    '  secure-api routes src/app.ts --check',
+    '  secure-api doctor issuer https://login.example.com',
+    '',
+    'secure-api <command> --help says more about one. --version prints the version.',
+    exitCodesText
   ].join('\n'))
   return exitCode
 }
@@ -102,10 +116,10 @@ function version (): string {
   return version
 }
 
-/** One plain line for people; the stack is for whoever sets DEBUG. */
+/** In the one voice of all commands, a plain line for people; the stack is for whoever sets DEBUG. */
 function report (error: unknown, terminal: Terminal): number {
   const { message, stack = message } = error instanceof Error ? error : new Error(String(error))
   const text = terminal.env['DEBUG'] ? stack : message
-  terminal.stderr.write(`${painter(terminal)('red', 'secure-api')} ${text}\n`)
+  terminal.stderr.write(`${painter(terminal)('red', 'secure-api:')} ${text}\n`)
   return isUsage(error) ? exitCodes.usage : exitCodes.failed
 }

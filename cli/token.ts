@@ -1,13 +1,13 @@
 import { resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { environmentOf, ProblemError } from '../lib/config/index.ts'
 import { DevelopmentStore } from '../testing/development-store.ts'
+import { parseArguments, type Options } from './arguments.ts'
 import { UsageError, type Command, type Terminal } from './command.ts'
 import { painter } from './terminal.ts'
 import { audienceFor } from './token/audience.ts'
 import { makeToken } from './token/make.ts'
 import { TokenRecords } from './token/records.ts'
-import { readRequest } from './token/request.ts'
+import { kinds, options, outputs, readRequest } from './token/request.ts'
 import { summary, table, written } from './token/show.ts'
 
 const usage = `Makes access tokens for an application on this machine that uses developmentIssuer().
@@ -31,13 +31,14 @@ Options of create
   --output, -o <form>      token, header (a line for curl -H) or json. Default: token
   --directory <folder>     the project's folder, for every subcommand. Default: the working directory
 
-Only the token goes to standard output:
-
+Examples
+  secure-api token api.read api.write --role admin
+  secure-api token --kind service --subject nightly --lifetime '10 minutes' api.read
   curl -H "Authorization: Bearer $(secure-api token api.read)" http://localhost:3000/orders
 
-The key lies in .secure-api/key.pem of the project, which git ignores. Of the tokens only the claims are kept, never
-a token that could be used. remove and clear forget them; the tokens work until they end, or until \`keys rotate\` and
-a new start of the application. Refused when NODE_ENV is production.
+Only the token goes to standard output. The key lies in .secure-api/key.pem of the project, which git ignores. Of the
+tokens only the claims are kept, never a token that could be used. remove and clear forget them; the tokens work until
+they end, or until \`keys rotate\` and a new start of the application. Refused when NODE_ENV is production.
 `
 
 interface Project {
@@ -53,6 +54,15 @@ export const token: Command = {
   name: 'token',
   summary: 'makes access tokens for development',
   usage,
+  grammar: {
+    options,
+    get subcommands () {
+      const others = Object.keys(subcommands).map(name => [name, directoryOption] as const)
+      return { ...Object.fromEntries(others), create: options, list: listOptions }
+    },
+    values: { kind: kinds, output: outputs },
+    paths: ['directory']
+  },
   async run (args, terminal) {
     refuseInProduction(terminal)
     const [first = ''] = args
@@ -85,10 +95,7 @@ const create: Subcommand = async (args, terminal) => {
 }
 
 const list: Subcommand = async (args, terminal) => {
-  const { values: { directory, json = false } } = parseArgs({
-    args: [...args],
-    options: { directory: { type: 'string' }, json: { type: 'boolean' } }
-  })
+  const { directory, json = false } = takesNothing(args, listOptions)
   const { records, store } = projectOf(directory, terminal)
   const found = await records.list()
   if (json) return print(terminal, JSON.stringify(found, undefined, 2))
@@ -132,16 +139,25 @@ const rotate: Subcommand = async (args, terminal) => {
 
 const subcommands: Readonly<Record<string, Subcommand>> = { create, list, print: printOne, remove, clear, keys }
 
+const directoryOption = { directory: { type: 'string' } } as const
+const listOptions = { ...directoryOption, json: { type: 'boolean' } } as const
+
 function withArgument (args: readonly string[], terminal: Terminal, name: string): Project & { readonly argument: string } {
-  const { values, positionals } = parseArgs({ args: [...args], options: { directory: { type: 'string' } }, allowPositionals: true })
+  const { values, positionals } = parseArguments(args, directoryOption)
   const [argument] = positionals
   if (argument === undefined || positionals.length > 1) throw new UsageError(`${name} takes one id, or the beginning of one`)
   return { ...projectOf(values.directory, terminal), argument }
 }
 
 function withoutArgument (args: readonly string[], terminal: Terminal): Project {
-  const { values } = parseArgs({ args: [...args], options: { directory: { type: 'string' } } })
-  return projectOf(values.directory, terminal)
+  const { directory } = takesNothing(args, directoryOption)
+  return projectOf(directory, terminal)
+}
+
+function takesNothing <const Own extends Options> (args: readonly string[], options: Own) {
+  const { values, positionals: [first] } = parseArguments(args, options)
+  if (first !== undefined) throw new UsageError(`${JSON.stringify(first)} is one word too many`)
+  return values
 }
 
 function projectOf (given: string | undefined, terminal: Terminal): Project {

@@ -41,7 +41,8 @@ export function withoutTypes (source: string): string {
 }
 
 function editsOf (node: ts.Node): Edit[] {
-  if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) return [{ start: node.pos, end: node.end }]
+  if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node) ||
+    ts.isModuleDeclaration(node)) return [{ start: node.pos, end: node.end }]
   if (ts.isImportDeclaration(node)) return importEdits(node)
   if (ts.isAsExpression(node) || ts.isSatisfiesExpression(node) ||
     ts.isNonNullExpression(node)) return [{ start: node.expression.end, end: node.end }]

@@ -5,6 +5,7 @@ import {
   type Algorithm, type DropReason, type ImportedKey
 } from '../../lib/keys/index.ts'
 import { presets, type PresetName } from '../../lib/tokens/index.ts'
+import { credentialFault } from './address.ts'
 import { exchange } from './exchange.ts'
 import { Findings, type Examination } from './finding.ts'
 import { examineTls, tlsTarget } from './tls.ts'
@@ -25,6 +26,11 @@ const SLOW = 1000
 /** Asks an issuer what the suite would ask it, and says what it would make of the answers. */
 export async function examineIssuer ({ issuer, preset = presetOf(issuer), audience }: IssuerQuestion): Promise<Examination> {
   const findings = new Findings()
+  const fault = credentialFault(issuer)
+  if (fault !== undefined) {
+    findings.error('ISSUER_URL', 'this address has a password in it, which breaks it apart', 'Remove what stands before the last @.')
+    return { title: 'issuer', findings: findings.list }
+  }
   const title = `issuer ${withoutSecrets(issuer)}`
   if (!checkUrl(issuer, findings)) return { title, findings: findings.list }
   const target = tlsTarget(new URL(issuer))

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { defaultKeyPrefix, limitScript } from '../../lib/limits/index.ts'
 import { scriptRunner } from '../../lib/redis/index.ts'
+import { redisCredentialFault } from './address.ts'
 import { Findings, type Examination } from './finding.ts'
 import { examineTls, tlsTarget } from './tls.ts'
 
@@ -36,6 +37,11 @@ export async function examineRedis (text: string, keyPrefix: string = defaultKey
 }
 
 function readUrl (text: string, findings: Findings): URL | undefined {
+  const fault = redisCredentialFault(text)
+  if (fault !== undefined) {
+    findings.error('REDIS_URL', 'this address cannot be read as it was meant: something stands behind the host', fault)
+    return undefined
+  }
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url !== undefined && ['redis:', 'rediss:'].includes(url.protocol) && url.hostname !== '') return url
   findings.error('REDIS_URL', 'this is not a Redis URL', 'Write redis://host:6379 or rediss://user:password@host:6380/0.')

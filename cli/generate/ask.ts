@@ -1,9 +1,10 @@
+import { resolve } from 'node:path'
 import { createInterface, type Interface } from 'node:readline/promises'
 import { UsageError, type Terminal } from '../command.ts'
 import { painter, type Paint } from '../terminal.ts'
-import { languages } from './application.ts'
 import { callingPackageManager, packageManagerNames } from './package-managers.ts'
 import { checkLanguage, checkPackageManager, type Wishes } from './request.ts'
+import { checkFolder } from './write.ts'
 
 type Asked = Wishes & { readonly folder: string }
 
@@ -12,10 +13,14 @@ export async function ask (wishes: Wishes, terminal: Terminal): Promise<Asked> {
   const lines = createInterface({ input: terminal.stdin, output: terminal.stdout })
   const closed = new AbortController()
   lines.once('close', () => closed.abort())
+  const checkNew = async (folder: string) => {
+    await checkFolder(resolve(terminal.cwd, folder), wishes.force)
+    return folder
+  }
   const dialogue = new Dialogue(lines, painter(terminal), terminal, closed.signal)
   try {
-    const folder = wishes.folder ?? await dialogue.text('Folder', 'my-api')
-    const language = wishes.language ?? await dialogue.choice(`Language (${languages.join(', ')})`, 'ts', checkLanguage)
+    const folder = wishes.folder ?? await dialogue.choice('Folder', 'my-api', checkNew)
+    const language = wishes.language ?? await dialogue.choice('Language (TypeScript, JavaScript)', 'TypeScript', checkLanguage)
     const packageManager = wishes.packageManager ?? await dialogue.choice(`Package manager (${packageManagerNames.join(', ')})`,
       callingPackageManager(terminal.env), checkPackageManager)
     const install = wishes.install ?? await dialogue.choice('Install the dependencies (yes, no)', 'yes', checkYes)
@@ -44,11 +49,11 @@ class Dialogue {
   }
 
   /** Asks again until the answer is one. */
-  async choice <Value> (question: string, usual: string, check: (answer: string) => Value): Promise<Value> {
+  async choice <Value> (question: string, usual: string, check: (answer: string) => Value | Promise<Value>): Promise<Value> {
     for (;;) {
       const answer = await this.text(question, usual)
       try {
-        return check(answer)
+        return await check(answer)
       } catch (error) {
         this.#terminal.stdout.write(`${error instanceof Error ? error.message : String(error)}\n`)
       }
@@ -64,5 +69,5 @@ function left (): never {
 function checkYes (answer: string): boolean {
   if (/^y(es)?$/i.test(answer)) return true
   if (/^no?$/i.test(answer)) return false
-  throw new UsageError('yes or no?')
+  throw new UsageError(`${JSON.stringify(answer)} is neither yes nor no`)
 }

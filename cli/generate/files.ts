@@ -23,7 +23,9 @@ export function applicationFiles (root: string, application: Application): Files
   const words = wordsOf(application, manager)
   const files = new Map<string, string>()
   for (const layer of layers[application.language]) {
-    for (const [path, text] of readLayer(join(root, 'templates', layer))) files.set(path, fill(path, text, words))
+    for (const [path, text] of readLayer(join(root, 'templates', layer))) {
+      if (!isLeftOut(text, words)) files.set(path, fill(path, text, words))
+    }
   }
   if (manager.name === 'npm') files.set('.npmrc', `ignore-scripts=true\n${origin.local ? 'install-links=true\n' : ''}`)
   files.set('package.json', `${JSON.stringify(packageJson(application, origin), null, 2)}\n`)
@@ -39,10 +41,10 @@ function readLayer (folder: string): [path: string, text: string][] {
   })
 }
 
-/** A line whose word is undefined is left out. */
+/** A line whose word is undefined is left out; so is one that ends in `// if word`, and a file where that is a line. */
 type Words = Readonly<Record<string, string | undefined>>
 
-function wordsOf ({ name, language }: Application, manager: PackageManager): Words {
+function wordsOf ({ name, language, features = [] }: Application, manager: PackageManager): Words {
   const typescript = language === 'ts'
   const audience = `api://${shortName(name)}`
   return {
@@ -58,6 +60,8 @@ function wordsOf ({ name, language }: Application, manager: PackageManager): Wor
     imageInstall: typescript ? manager.clean : manager.cleanProduction,
     tsconfig: typescript ? 'tsconfig.json' : undefined,
     compiledTests: typescript ? 'test' : undefined,
+    ...(features.includes('redis') ? {} : { noRedis: '' }),
+    ...Object.fromEntries(features.map(name => [name, ''])),
     nodeImage,
     nodeVersion
   }
@@ -68,7 +72,19 @@ function fill (path: string, text: string, words: Words): string {
   return text.split('\n').flatMap(line => fillLine(path, line, words) ?? []).join('\n')
 }
 
-function fillLine (path: string, line: string, words: Words): string | undefined {
+/** In the comments of each language: `// if redis`, `# if redis`, `<!-- if redis -->`. */
+const condition = / *(?:\/\/|#|<!--) if (\w+)(?: -->)?$/
+
+/** A condition with a line of its own is one for the file. */
+function isLeftOut (text: string, words: Words): boolean {
+  const [, word = ''] = /^(?:\/\/|#|<!--) if (\w+)(?: -->)?$/m.exec(text) ?? []
+  return word !== '' && words[word] === undefined
+}
+
+function fillLine (path: string, text: string, words: Words): string | undefined {
+  const [marker = '', wanted = ''] = condition.exec(text) ?? []
+  if (marker !== '' && (marker === text || words[wanted] === undefined)) return undefined
+  const line = text.slice(0, text.length - marker.length)
   const named = [...line.matchAll(/\{\{(\w+)\}\}/g)].map(([, word = '']) => word)
   const unknown = named.find(word => !Object.hasOwn(words, word))
   if (unknown !== undefined) throw new Error(`the template ${path} has no value for ${unknown}`)

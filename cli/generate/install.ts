@@ -14,7 +14,7 @@ export async function install (command: string, folder: string, { env, stdout, s
     const [code] = await once(child, 'close')
     return code === 0
   } catch (error) {
-    stderr.write(`${program}: ${error instanceof Error ? error.message : String(error)}\n`)
+    stderr.write(`secure-api: ${program}: ${error instanceof Error ? error.message : String(error)}\n`)
     return false
   }
 }

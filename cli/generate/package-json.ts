@@ -23,7 +23,7 @@ const scripts: Readonly<Record<Language, (run: string) => Scripts>> = {
     account: 'node scripts/account.mjs'
   }),
   js: () => ({
-    dev: `node --env-file=.env.development ${watch} node_modules/fastify-cli/cli.js start -o -P -l info src/app.js`,
+    dev: `node --env-file=.env.development ${watch} node_modules/fastify-cli/cli.js start -o -l info src/app.js`,
     start: `${start} src/app.js`,
     test: 'node --test test/*.test.js',
     try: 'node scripts/try.mjs',
@@ -34,7 +34,7 @@ const scripts: Readonly<Record<Language, (run: string) => Scripts>> = {
 }
 
 /** The package.json of a generated application. */
-export function packageJson ({ name, language, packageManager }: Application, origin: Origin): object {
+export function packageJson ({ name, language, packageManager, features = [] }: Application, origin: Origin): object {
   return {
     name,
     version: '0.1.0',
@@ -42,7 +42,8 @@ export function packageJson ({ name, language, packageManager }: Application, or
     type: 'module',
     engines: { node: '>=20.19' },
     scripts: scripts[language](packageManagers[packageManager].run),
-    dependencies: sorted({ ...versions.dependencies, 'fastify-secure-api': origin.specifier }),
+    dependencies: sorted(Object.assign({ 'fastify-secure-api': origin.specifier }, versions.dependencies,
+      ...features.map(name => versions[name]))),
     devDependencies: sorted({ ...versions.development, ...(language === 'ts' ? versions.typescript : undefined) })
   }
 }

@@ -1,6 +1,6 @@
-import { parseArgs } from 'node:util'
-import { UsageError } from '../command.ts'
-import { languages, type Application, type Language } from './application.ts'
+import { parseArguments } from '../arguments.ts'
+import { UsageError, type Grammar } from '../command.ts'
+import { features, languages, type Application, type Feature, type Language } from './application.ts'
 import { isPackageName, nameOf } from './name.ts'
 import { callingPackageManager, packageManagerNames } from './package-managers.ts'
 
@@ -17,24 +17,26 @@ export interface Wishes {
   readonly name: string | undefined
   readonly language: Language | undefined
   readonly packageManager: Application['packageManager'] | undefined
+  readonly features: readonly Feature[]
   readonly install: boolean | undefined
   readonly force: boolean
 }
 
+const options = {
+  name: { type: 'string' },
+  lang: { type: 'string' },
+  'package-manager': { type: 'string' },
+  redis: { type: 'boolean' },
+  openapi: { type: 'boolean' },
+  'no-install': { type: 'boolean' },
+  force: { type: 'boolean' }
+} as const
+
+export const grammar: Grammar = { options, values: { lang: languages, 'package-manager': packageManagerNames }, takes: 'folder' }
+
 /** @throws UsageError, or what `parseArgs` throws */
 export function readArguments (args: readonly string[]): Wishes {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    strict: true,
-    options: {
-      name: { type: 'string' },
-      lang: { type: 'string' },
-      'package-manager': { type: 'string' },
-      'no-install': { type: 'boolean' },
-      force: { type: 'boolean' }
-    }
-  })
+  const { values, positionals } = parseArguments(args, options)
   const [folder, second] = positionals
   if (second !== undefined) throw new UsageError(`one folder is enough; ${JSON.stringify(second)} is a second one`)
   if (folder === '') throw new UsageError('the name of the folder is empty')
@@ -43,6 +45,7 @@ export function readArguments (args: readonly string[]): Wishes {
     name: values.name === undefined ? undefined : checkName(values.name),
     language: values.lang === undefined ? undefined : checkLanguage(values.lang),
     packageManager: values['package-manager'] === undefined ? undefined : checkPackageManager(values['package-manager']),
+    features: features.filter(name => values[name] === true),
     install: values['no-install'] === true ? false : undefined,
     force: values.force ?? false
   }
@@ -50,8 +53,8 @@ export function readArguments (args: readonly string[]): Wishes {
 
 /** Fills in what nobody said. */
 export function complete (wishes: Wishes & { readonly folder: string }, env: Readonly<Record<string, string | undefined>>): Request {
-  const { folder, name = nameOf(folder), language = 'ts', packageManager = callingPackageManager(env), install = true, force } = wishes
-  return { folder, name, language, packageManager, install, force }
+  const { folder, name = nameOf(folder), language = 'ts', packageManager = callingPackageManager(env), install = true } = wishes
+  return { folder, name, language, packageManager, features: wishes.features, install, force: wishes.force }
 }
 
 export function checkName (name: string): string {
@@ -60,16 +63,16 @@ export function checkName (name: string): string {
     'not that of a dependency, and @scope/ before it if you like')
 }
 
+const languageNames: Readonly<Record<Language, readonly string[]>> = { ts: ['ts', 'typescript'], js: ['js', 'javascript'] }
+
 export function checkLanguage (language: string): Language {
-  return oneOf(languages, language, '--lang')
+  const found = Object.entries(languageNames).find(([, names]) => names.includes(language.toLowerCase()))
+  if (found !== undefined) return found[0] as Language
+  throw new UsageError(`${JSON.stringify(language)} is neither TypeScript (ts) nor JavaScript (js)`)
 }
 
 export function checkPackageManager (name: string): Application['packageManager'] {
-  return oneOf(packageManagerNames, name, '--package-manager')
-}
-
-function oneOf <Name extends string> (names: readonly Name[], given: string, option: string): Name {
-  const found = names.find(name => name === given)
-  if (found === undefined) throw new UsageError(`${option} is one of ${names.join(', ')}; ${JSON.stringify(given)} is none`)
-  return found
+  const found = packageManagerNames.find(known => known === name.toLowerCase())
+  if (found !== undefined) return found
+  throw new UsageError(`${JSON.stringify(name)} is not a package manager that is known here: ${packageManagerNames.join(', ')}`)
 }

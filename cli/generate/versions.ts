@@ -8,6 +8,12 @@ export const versions = {
   development: {
     'fastify-plugin': '^6.0.0'
   },
+  redis: {
+    ioredis: '^6.0.0'
+  },
+  openapi: {
+    '@fastify/swagger': '^9.9.3'
+  },
   typescript: {
     '@types/node': '^20.19.43',
     typescript: '~6.0'

@@ -10,7 +10,7 @@ const nothing = new Set(['.git', '.DS_Store', 'Thumbs.db'])
 export async function checkFolder (folder: string, force: boolean): Promise<void> {
   const entries = await entriesOf(folder)
   if (force || entries.every(entry => nothing.has(entry))) return
-  throw new UsageError(`${folder} is not empty; give another folder, or --force, ` +
+  throw new UsageError(`${folder} is not empty; name another one, or use --force, ` +
     'which replaces files of the same names and keeps the others')
 }
 

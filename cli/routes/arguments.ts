@@ -1,6 +1,5 @@
-import { parseArgs } from 'node:util'
-import { suggest } from '../../lib/config/index.ts'
-import { UsageError } from '../command.ts'
+import { parseArguments } from '../arguments.ts'
+import { UsageError, type Grammar } from '../command.ts'
 import { severities, type Severity } from './codes.ts'
 
 export type Format = 'text' | 'json' | 'markdown' | 'html'
@@ -33,10 +32,11 @@ const known = {
   timeout: { type: 'string' }
 } as const
 
+export const grammar: Grammar = { options: known, values: { 'fail-on': severities }, paths: ['output', 'baseline', 'env'], takes: 'file' }
+
 /** Reads the arguments of `secure-api routes`; throws a UsageError that says what to write instead. */
 export function readArguments (args: readonly string[]): Settings {
-  refuseUnknown(args)
-  const { values, positionals } = parseArgs({ args: [...args], options: known, allowPositionals: true, strict: true })
+  const { values, positionals } = parseArguments(args, known)
   const [file, ...more] = positionals
   if (file === undefined) throw new UsageError('name the file of the application, such as `dist/app.js`')
   if (more.length > 0) throw new UsageError(`one application at a time; there is ${JSON.stringify(more[0])} after ${JSON.stringify(file)}`)
@@ -52,16 +52,6 @@ export function readArguments (args: readonly string[]): Settings {
     envFile: stated('env', values.env),
     options: values['no-options'] !== true,
     timeoutMs: timeout(values.timeout)
-  }
-}
-
-function refuseUnknown (args: readonly string[]): void {
-  for (const arg of args) {
-    if (arg === '--') return
-    const [, name = ''] = /^--([^=]+)/.exec(arg) ?? []
-    if (name === '' || name in known) continue
-    const meant = suggest(name, Object.keys(known))
-    throw new UsageError(`there is no option --${name}${meant === undefined ? '' : `; did you mean --${meant}?`}`)
   }
 }
 

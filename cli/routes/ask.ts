@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { UsageError, type Terminal } from '../command.ts'
 import type { Inventory } from './inventory.ts'
 import type { Answer, Wish } from './probe.ts'
+import { typescriptOptions } from './typescript.ts'
 
 export interface Question {
   readonly file: string
@@ -34,10 +35,11 @@ type Known = Extract<Answer, { readonly inventory: Inventory }>
 async function ask ({ file, options, envFile, timeoutMs }: Question, terminal: Terminal, stock: boolean): Promise<Known> {
   const question: Wish = { file: resolve(terminal.cwd, file), options, stock }
   if (!existsSync(question.file)) throw new UsageError(`there is no file ${question.file}`)
+  const loaders = typescriptOptions(question.file, [terminal.env['NODE_OPTIONS'], ...process.execArgv].join(' '))
   const child = fork(program, [], {
     cwd: terminal.cwd,
     env: { ...terminal.env },
-    execArgv: [...process.execArgv, '--enable-source-maps', ...environment(envFile, terminal.cwd)],
+    execArgv: [...process.execArgv, '--enable-source-maps', ...loaders, ...environment(envFile, terminal.cwd)],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc']
   })
   child.stdout?.pipe(terminal.stderr, { end: false })

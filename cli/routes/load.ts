@@ -1,8 +1,8 @@
 import { existsSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { extname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import { explainTypeScript } from './typescript.ts'
 
 export interface LoadOptions {
   /** Absolute path of the application's module. */
@@ -33,18 +33,10 @@ export async function loadApplication ({ file, options }: LoadOptions): Promise<
 
 function checkFile (file: string): void {
   if (!existsSync(file) || !statSync(file).isFile()) throw new Error(`there is no file ${file}`)
-  if (!/^\.[cm]?tsx?$/.test(extname(file)) || canLoadTypeScript()) return
-  throw new Error(`this Node does not load TypeScript; build the application and give the compiled file instead of ${file}`)
-}
-
-/** Node 22.18 and later do; earlier ones with a loader such as tsx. */
-function canLoadTypeScript (): boolean {
-  return Boolean(Reflect.get(process.features, 'typescript')) ||
-    /--(import|loader|experimental-loader|require)\b/.test(`${process.env['NODE_OPTIONS'] ?? ''} ${process.execArgv.join(' ')}`)
 }
 
 async function importModule (file: string): Promise<Exported> {
-  const module: Record<string, unknown> = await import(pathToFileURL(file).href)
+  const module: Record<string, unknown> = await import(pathToFileURL(file).href).catch(error => { throw explainTypeScript(error, file) })
   const main = 'default' in module ? module['default'] : module
   // CommonJS that was compiled from ESM has its default export under `default` once more.
   const app = isObject(main) && !isServer(main) && 'default' in main ? main['default'] : main

@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
+import { failureOf, type Failure } from './failure.ts'
 import { takeInventory, type Inventory } from './inventory.ts'
 import { takeStock } from '../init/stock.ts'
 import type { Stock } from '../init/types.ts'
@@ -9,7 +10,7 @@ import { recordRoutes } from './record.ts'
 /** What the process of the application answers. */
 export type Answer =
   | { readonly inventory: Inventory, readonly stock?: Stock }
-  | { readonly failure: { readonly message: string, readonly stack: string } }
+  | { readonly failure: Failure }
 
 /** What is asked of it: `init` wants to know more than the routes. */
 export interface Wish extends LoadOptions {
@@ -36,8 +37,7 @@ async function probe (options: Wish): Promise<void> {
     await answer({ inventory: takeInventory(app), ...(options.stock && { stock: await takeStock(app) }) })
     await Promise.race([app.close(), setTimeout(patience)])
   } catch (error) {
-    const { message, stack = message } = error instanceof Error ? error : new Error(String(error))
-    await answer({ failure: { message, stack } })
+    await answer({ failure: failureOf(error, process.cwd()) })
   }
 }
 

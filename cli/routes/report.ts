@@ -105,10 +105,14 @@ function accessOf (coverage: Coverage, posture: RoutePosture | undefined): Acces
   return { kind: accessByDefault === 'authenticated' ? 'authenticated-by-default' : 'closed' }
 }
 
-/** HEAD follows GET; its row says something only where it differs. */
+/** HEAD follows GET; its row says something only where it differs. For the root of a prefix Fastify declares HEAD as `/prefix/` alone. */
 function withoutHead (rows: readonly Row[]): Row[] {
   const reads = rows.filter(({ methods }) => methods.includes('GET'))
-  return rows.filter(row => !(row.methods.join() === 'HEAD' && reads.some(read => read.url === row.url && same(read, row))))
+  return rows.filter(row => !(row.methods.join() === 'HEAD' && reads.some(read => sameUrl(read, row) && same(read, row))))
+}
+
+function sameUrl (one: Row, other: Row): boolean {
+  return one.url.replace(/\/$/, '') === other.url.replace(/\/$/, '')
 }
 
 function same (one: Row, other: Row): boolean {

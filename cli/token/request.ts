@@ -1,5 +1,5 @@
-import { parseArgs } from 'node:util'
 import { parseDuration } from '../../lib/config/index.ts'
+import { parseArguments } from '../arguments.ts'
 import { UsageError } from '../command.ts'
 
 export const outputs = ['token', 'json', 'header'] as const
@@ -23,7 +23,9 @@ export interface TokenRequest {
 const list = { type: 'string', multiple: true } as const
 const text = { type: 'string' } as const
 
-const options = {
+export const kinds = ['user', 'service'] as const
+
+export const options = {
   scope: { ...list, short: 's' },
   role: { ...list, short: 'r' },
   audience: { ...list, short: 'a' },
@@ -36,13 +38,13 @@ const options = {
 } as const
 
 export function readRequest (args: readonly string[]): TokenRequest {
-  const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+  const { values, positionals } = parseArguments(args, options)
   return {
     scopes: unique([...positionals, ...values.scope ?? []].flatMap(words)).map(scopeToken),
     roles: unique(values.role ?? []).map(notEmpty('--role')),
     audience: values.audience?.map(notEmpty('--audience')),
     subject: values.subject === undefined ? undefined : notEmpty('--subject')(values.subject),
-    kind: oneOf('--kind', ['user', 'service'], values.kind ?? 'user'),
+    kind: oneOf('--kind', kinds, values.kind ?? 'user'),
     lifetime: seconds(values.lifetime ?? '1 hour'),
     claims: Object.fromEntries((values.claim ?? []).map(readClaim)),
     output: oneOf('--output', outputs, values.output ?? 'token'),

@@ -50,7 +50,7 @@ function tokenFor (app, scope) {
 
 /** Without settings `npm start` ends and says what is missing; with them it answers, and knows no token of development. */
 export async function tryProduction (app) {
-  await refuses(app, {}, 'SECURE_API_SERVER_PLAINTEXT')
+  await refuses(app, {}, 'not set: SECURE_API_ISSUER, TRUST_PROXY')
   await refuses(app, { TRUST_PROXY: '127.0.0.1' }, 'SECURE_API_ISSUER')
   const port = await freePort()
   const settings = {

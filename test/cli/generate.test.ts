@@ -124,6 +124,69 @@ t.test('versions agree with those that the package itself is tested with', async
   }
 })
 
+t.test('issue 17.6: --redis and --openapi add the dependency and what uses it, and nothing of it stays without them', async t => {
+  const plain = filesOf('ts')
+  const both = applicationFiles(root, { name: 'my-api', language: 'ts', packageManager: 'npm', features: ['redis', 'openapi'] })
+  t.match(manifestOf(both).dependencies, { ioredis: versions.redis.ioredis, '@fastify/swagger': versions.openapi['@fastify/swagger'] })
+  t.notMatch(manifestOf(plain).dependencies, { ioredis: /./ })
+  const own = ['src/plugins/openapi.ts', 'src/routes/openapi.json/index.ts']
+  t.strictSame([...both.keys()].filter(path => !plain.has(path)), own)
+  t.match(textOf(both, 'src/settings.ts'), "needed.push('SECURE_API_REDIS_URL')\n")
+  t.notMatch(textOf(plain, 'src/settings.ts'), 'REDIS')
+  t.match(textOf(both, 'README.md'), 'openapi.json')
+  t.notMatch(textOf(plain, 'README.md'), 'openapi')
+  for (const [path, text] of [...plain, ...both]) t.notMatch(text, /(\/\/|#|<!--) if \w+(?: -->)?$/m, path)
+  const cwd = t.testdir({})
+  await call(['x', '--redis', '--openapi', '--no-install', '--lang', 'JavaScript'], { cwd })
+  t.match(readFileSync(join(cwd, 'x/package.json'), 'utf8'), '"ioredis"')
+  t.ok(existsSync(join(cwd, 'x/src/routes/openapi.json/index.js')))
+})
+
+t.test('issue 17.6: in production all missing variables are named at once; development and tests need none', async t => {
+  const files = applicationFiles(root, { name: 'my-api', language: 'js', packageManager: 'npm', features: ['redis'] })
+  const folder = t.testdir({ 'package.json': '{"type":"module"}', 'settings.js': textOf(files, 'src/settings.js') })
+  writeFileSync(join(folder, 'check.js'), "import { checkSettings } from './settings.js'\n" +
+    'try { checkSettings(); console.log("fine") } catch ({ message }) { console.log(message) }\n')
+  const said = (env: Record<string, string>) => execFileSync(process.execPath, ['check.js'], { cwd: folder, env, encoding: 'utf8' }).trim()
+  const advice = '; .env.example says what each is for'
+  t.equal(said({}), `not set: SECURE_API_ISSUER, TRUST_PROXY, SECURE_API_REDIS_URL${advice}`)
+  t.equal(said({ TRUST_PROXY: '10.0.0.1', SECURE_API_REDIS_URL: 'redis://x', LOGIN_KEY: 'k' }),
+    `not set: SECURE_API_ISSUER, PUBLIC_URL${advice}`)
+  for (const name of ['development', 'test']) t.equal(said({ NODE_ENV: name }), 'fine')
+})
+
+t.test('issue 17.6: in development one line for each request', async t => {
+  const folder = t.testdir({
+    'package.json': '{"type":"module"}',
+    'development-log.js': textOf(filesOf('js'), 'src/development-log.js')
+  })
+  const lines = [
+    { level: 30, msg: 'Server listening at http://127.0.0.1:3000' },
+    { level: 30, reqId: 'a', req: { method: 'GET', url: '/orders' }, msg: 'incoming request' },
+    { level: 30, reqId: 'b', req: { method: 'POST', url: '/orders' }, msg: 'incoming request' },
+    { level: 30, reqId: 'a', res: { statusCode: 401 }, responseTime: 4.4717, msg: 'request completed' },
+    { level: 30, audit: { event: 'authn_fail' }, msg: 'audit' },
+    { level: 50, reqId: 'b', req: {}, res: { statusCode: 500 }, err: { stack: 'Error: boom\n    at x' }, msg: 'boom' },
+    { level: 30, reqId: 'b', res: { statusCode: 500 }, responseTime: 7, msg: 'request completed' },
+    { level: 40, msg: 'careful' }
+  ]
+  writeFileSync(join(folder, 'check.js'), "import { developmentLog } from './development-log.js'\n" +
+    `for (const line of ${JSON.stringify(lines)}) developmentLog.stream.write(JSON.stringify(line))\n`)
+  t.equal(execFileSync(process.execPath, ['check.js'], { cwd: folder, encoding: 'utf8' }), `Server listening at http://127.0.0.1:3000
+GET /orders 401 4.5 ms
+ERROR Error: boom
+    at x
+POST /orders 500 7.0 ms
+WARN careful
+`)
+})
+
+t.test('issue 17.6: the folder to go to is quoted as a shell needs it', async t => {
+  const cwd = t.testdir({})
+  t.match((await call(["Bob's API", '--no-install'], { cwd })).stdout, "cd 'Bob'\\''s API'\n")
+  t.match((await call(['plain-api', '--no-install'], { cwd })).stdout, 'cd plain-api\n')
+})
+
 t.test('package.json: scripts name files that are there, and `fastify start` takes the options over', async t => {
   for (const language of languages) {
     const files = filesOf(language)
@@ -269,12 +332,15 @@ t.test('the package manager that runs the command is taken', async t => {
 
 t.test('on a terminal it asks, takes the default for an empty answer, and asks again', async t => {
   const cwd = t.testdir({})
-  const asked = await converse(cwd, ['', 'perl', 'js', '', 'perhaps', 'no'])
+  mkdirSync(join(cwd, 'full/src'), { recursive: true })
+  const asked = await converse(cwd, ['full', '', 'perl', 'JavaScript', 'NPM', 'perhaps', 'no'])
   t.equal(asked.code, 0)
   t.match(readFileSync(join(cwd, 'my-api/package.json'), 'utf8'), '"name": "my-api"')
   t.ok(existsSync(join(cwd, 'my-api/src/app.js')))
   t.equal(asked.stdout.match(/Language/g)?.length, 2)
   t.equal(asked.stdout.match(/Install/g)?.length, 2)
+  t.match(asked.stdout, /full is not empty/)
+  t.notMatch(asked.stdout, /--(lang|package)/, 'an answer is no option')
   await t.rejects(converse(cwd, ['other']), /nothing was generated/)
   t.notOk(existsSync(join(cwd, 'other')))
 })

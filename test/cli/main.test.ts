@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +14,8 @@ import { fakeTerminal } from './terminal.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
 
+const names = ['generate', 'routes', 'token', 'doctor', 'completion']
+
 async function call (args: readonly string[], given: Parameters<typeof fakeTerminal>[0] = {}) {
   const { terminal, stdout, stderr } = fakeTerminal(given)
   const code = await secureApiCommand(args, terminal)
@@ -22,7 +25,7 @@ async function call (args: readonly string[], given: Parameters<typeof fakeTermi
 t.test('help names every command, on request and when nothing is asked', async t => {
   const asked = await call(['--help'])
   t.equal(asked.code, 0)
-  for (const name of ['generate', 'routes', 'token', 'doctor']) t.match(asked.stdout, new RegExp(`^ {2}${name} +\\S`, 'm'))
+  for (const name of names) t.match(asked.stdout, new RegExp(`^ {2}${name} +\\S`, 'm'))
   const silent = await call([])
   t.match(silent, { code: 2, stdout: '', stderr: asked.stdout })
   t.match(await call(['-h']), asked)
@@ -34,10 +37,13 @@ t.test('the version is that of the package', async t => {
 })
 
 t.test('each command tells its usage, wherever --help stands', async t => {
-  for (const name of ['generate', 'routes', 'token', 'doctor']) {
+  for (const name of names) {
     const asked = await call([name, '--help'])
     t.equal(asked.code, 0)
     t.match(asked.stdout, `secure-api ${name}`)
+    const [, examples = ''] = /^Examples\n((?: {2}\S.*\n)+)/m.exec(asked.stdout) ?? []
+    t.ok(examples.trimEnd().split('\n').length >= 2, `${name} has examples`)
+    t.match(asked.stdout, /^Exit code {2}0 .*1 .*2 /m)
     t.strictSame(await call(['help', name]), asked)
     t.strictSame(await call([name, 'x', '-h']), asked)
   }
@@ -49,12 +55,23 @@ t.test('what is misspelt is suggested, with exit code 2', async t => {
     [['rotues'], /`routes`/],
     [['genrate', '--help'], /`generate`/],
     [['routes', '--jsno', 'app.js'], /--json/],
-    [['routes', 'app.js', '--otput=x'], /--output/]
+    [['routes', 'app.js', '--otput=x'], /--output/],
+    [['routes', 'app.js', '-json'], /no option -json; did you mean --json/],
+    [['generate', 'x', '--packagemanager', 'npm'], /--package-manager/],
+    [['generate', 'x', '--lnag', 'js'], /--lang/],
+    [['token', '--scop', 'a'], /--scope/],
+    [['token', 'list', '--jsno'], /--json/],
+    [['token', 'remove', 'abc', '--dirctory=x'], /--directory/],
+    [['token', 'clear', 'all'], /"all" is one word too many/],
+    [['doctor', 'token', '--audiense', 'x'], /--audience/],
+    [['doctor', '--jsn'], /--json/],
+    [['doctor', 'redis', '--preset', 'x'], /--preset; it belongs to `doctor issuer`, `doctor token`/]
   ]
   for (const [args, hint] of cases) {
     const { code, stdout, stderr } = await call(args)
     t.strictSame([code, stdout], [2, ''], args.join(' '))
     t.match(stderr, hint)
+    t.match(stderr, /^secure-api: .*\nTry: secure-api .*--help\n$/, 'one voice')
   }
   for (const args of [['constructor'], ['__proto__'], ['--what']]) t.equal((await call(args)).code, 2, args.join(' '))
 })
@@ -177,9 +194,51 @@ export default async function app (fastify, options) {
     t.match(readFileSync(output, 'utf8'), '5 warnings, 1 note; 4 accepted')
   })
 
+  t.test('issue 17.11: routes loads TypeScript with the tsx of the application, and says what to do without', async t => {
+    const sources = {
+      'src/names.ts': "export enum Scope { read = 'api.read' }",
+      'src/app.ts': `import type { FastifyInstance } from 'fastify'
+import secureApi from ${JSON.stringify(join(folder, 'plugins/index.js'))}
+import { Scope } from './names.js'
+
+interface Options { prefix?: string }
+
+export const options = { skipOverride: true }
+export default async function app (fastify: FastifyInstance, _options: Options): Promise<void> {
+  await fastify.register(secureApi)
+  fastify.get('/orders', { config: { scope: Scope.read } }, async () => [])
+}
+`,
+      'src/fails.ts': 'interface A { a: string }\n\nexport default async function app (_app: object, _options: A): Promise<void> {\n' +
+        "  throw new Error('no database')\n}\n"
+    }
+    const settings = { SECURE_API_ISSUER: 'https://login.invalid', SECURE_API_AUDIENCE: 'api://orders' }
+    // In the repository, which has tsx; and beyond it, where nothing is installed.
+    const place = mkdtempSync(join(folder, 'typescript-'))
+    const bare = mkdtempSync(join(tmpdir(), 'typescript-'))
+    t.teardown(() => rmSync(bare, { recursive: true }))
+    for (const where of [place, bare]) {
+      mkdirSync(join(where, 'src'))
+      writeFileSync(join(where, 'package.json'), '{"type":"module"}')
+      for (const [name, source] of Object.entries(sources)) writeFileSync(join(where, name), source)
+    }
+    const shown = await run(['routes', 'src/app.ts', '--json'], place, settings)
+    t.equal(shown.code, 0, shown.stderr)
+    t.match(JSON.parse(shown.stdout).routes, [{ url: '/orders', access: { scope: 'api.read' }, source: { file: 'src/app.ts', line: 10 } }])
+    const failed = await run(['routes', 'src/fails.ts'], place)
+    t.match(failed, { code: 1, stderr: /^secure-api: src\/fails\.ts:4: no database$/m })
+    const refused = await run(['routes', 'src/app.ts'], bare, settings)
+    t.match(refused, { code: 1, stderr: /npm install --save-dev tsx/ })
+  })
+
   t.test('routes: an application that fails, ends or hangs is told of', async t => {
     const broken: ReadonlyArray<readonly [name: string, source: string, why: RegExp]> = [
-      ['fails.mjs', "export default async function app (fastify, options) { throw new Error('no database') }", /no database/],
+      ['fails.mjs', "export default async function app (fastify, options) { throw new Error('no database') }",
+        /^secure-api: fails\.mjs:1: no database$/m],
+      ['wraps.mjs', "const cause = new Error('refused')\nconst error = new Error('no database', { cause })\n" +
+        "error.stack = ''\nexport default async () => { throw error }", /^secure-api: wraps\.mjs:1: no database$/m],
+      ['imports.mjs', "export const a = 1\nimport { nothing } from './wraps.mjs'", /^secure-api: imports\.mjs:2: /m],
+      ['syntax.cjs', 'module.exports = 1\nconst x = = 2', /^secure-api: syntax\.cjs:2: Unexpected token/m],
       ['ends.mjs', 'process.exit(3)', /ended with code 3/],
       ['hangs.mjs', 'setInterval(() => {}, 1000)\nawait new Promise(() => {})', /not ready within 1 second/]
     ]

@@ -119,6 +119,14 @@ t.test('HEAD follows GET, and is told where it differs', async t => {
   t.strictSame(told(posture).map(([name]) => name), ['GET /orders', 'GET /own', 'HEAD /own'])
 })
 
+t.test('issue 17.6: HEAD follows GET for the root of a prefix too, whose HEAD Fastify declares with a slash', async t => {
+  const prefixed = "await app.register(async app => { app.get('/', { config: { scope: 'a' } }, async () => 1) }, { prefix: '/orders' })"
+  const differs = "app.head('/own/', { config: { public: true } }, async () => 1)\n" +
+    "app.get('/own', { exposeHeadRoute: false, config: { scope: 'a' } }, async () => 1)"
+  const posture = await postureFrom(t, plugin(`${register}\n${prefixed}\n${differs}`, skip))
+  t.strictSame(told(posture).map(([name]) => name), ['GET /orders', 'GET /own', 'HEAD /own/'])
+})
+
 t.test('the place of a declaration is the first frame that people wrote', async t => {
   const stack = ['Error', 'at recordRoute (file:///p/cli/routes/record.js:1:1)',
     'at Object.route (/p/node_modules/fastify/lib/route.js:3:1)', 'at file:///p/src/a%20b.ts:12:5', 'at x (/p/other.js:1:1)'].join('\n    ')

@@ -7,7 +7,7 @@ process.loadEnvFile('.env.development')
 const { resolve } = createRequire(import.meta.url)
 const compile = [resolve('typescript/bin/tsc'), '--watch', '--preserveWatchOutput', '--locale', 'en']
 const watch = ['--watch-path=dist/src', '--watch-preserve-output']
-const start = [resolve('fastify-cli/cli.js'), 'start', '-o', '-P', '-l', 'info', 'dist/src/app.js', ...process.argv.slice(2)]
+const start = [resolve('fastify-cli/cli.js'), 'start', '-o', '-l', 'info', 'dist/src/app.js', ...process.argv.slice(2)]
 
 rmSync('dist', { recursive: true, force: true })
 const compiler = spawn(process.execPath, compile, { stdio: ['inherit', 'pipe', 'inherit'] })

@@ -10,8 +10,18 @@ export function setting (name: string): string | undefined {
 /** The same, where nothing works without it. */
 export function required (name: string): string {
   const value = setting(name)
-  if (value === undefined) throw new Error(`${name} is not set; .env.example says what it is for`)
+  if (value === undefined) throw new Error(`not set: ${name}; .env.example says what it is for`)
   return value
+}
+
+/** All that production needs and that is not set, by name: nobody should find out one start after the other. */
+export function checkSettings (): void {
+  if (developing || process.env['NODE_ENV'] === 'test') return
+  const needed = ['SECURE_API_ISSUER', 'TRUST_PROXY']
+  needed.push('SECURE_API_REDIS_URL') // if redis
+  if (setting('LOGIN_KEY') !== undefined) needed.push('PUBLIC_URL')
+  const missing = needed.filter(name => setting(name) === undefined)
+  if (missing.length > 0) throw new Error(`not set: ${missing.join(', ')}; .env.example says what each is for`)
 }
 
 /** Values that are separated by commas; false where there are none. */

@@ -38,6 +38,14 @@ test('with the scope an order is kept, can be read again, and stands in the audi
   assert.ok(log.some(line => line.includes('"action":"orders.create"') && line.includes('"subject":"alice"')))
 })
 
+test('the order of somebody else: 403, and it is in no list', async () => {
+  const dave = issuer.asUser({ subject: 'dave', scopes: ['api.write'] })
+  const { id } = (await app.inject({ method: 'POST', url: '/orders', ...dave, payload: order })).json()
+  const erin = issuer.asUser({ subject: 'erin', scopes: ['api.read'] })
+  assert.equal((await app.inject({ url: `/orders/${id}`, ...erin })).statusCode, 403)
+  assert.deepEqual((await app.inject({ url: '/orders', ...erin })).json(), [])
+})
+
 test('the eleventh write in a minute: 429', async () => {
   const bob = issuer.asUser({ subject: 'bob', scopes: ['api.write'] })
   const write = async () => await app.inject({ method: 'POST', url: '/orders', ...bob, payload: order })

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
-import secureApi, { type SecureApiOptions } from 'fastify-secure-api'
+import secureApi, { type PolicyContext, type SecureApiOptions } from 'fastify-secure-api'
+import type { Order } from '../orders.ts'
 import { developing, list, required, setting } from '../settings.ts'
 
 const audience = setting('SECURE_API_AUDIENCE') ?? '{{audience}}'
@@ -8,6 +9,7 @@ const origins = list('SECURE_API_CORS_ORIGINS')
 /** @fastify/autoload hands this to the suite. */
 export const autoConfig: SecureApiOptions = {
   auth: { issuers: [await issuer()], ...ownTokens() },
+  authorization: { policies: { owner: isOwner } },
   cors: origins && { origins },
   rateLimit: limits()
 }
@@ -32,7 +34,21 @@ function freshKey (): string {
   return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
+/** An order belongs to who made it: `request.authorize('owner', order)`. */
+function isOwner ({ principal, resource }: PolicyContext): boolean {
+  const { owner } = resource as Order
+  return principal.subject !== undefined && owner === principal.subject
+}
+
 function limits () {
   const redis = setting('SECURE_API_REDIS_URL')
   return redis === undefined ? {} : { redis }
+}
+
+/** The names that rules may use: a misspelt one does not compile. */
+declare module 'fastify-secure-api' {
+  interface Register {
+    scope: 'api.read' | 'api.write'
+    policy: 'owner'
+  }
 }

@@ -9,10 +9,13 @@ const newOrder = {
 }
 
 const orders: FastifyPluginAsync = async app => {
-  app.get('/', { config: { scope: 'api.read' } }, async () => store.list())
+  app.get('/', { config: { scope: 'api.read' } }, async ({ auth }) => store.list(auth.subject))
 
-  app.get<{ Params: { id: string } }>('/:id', { config: { scope: 'api.read' } }, async ({ params }, reply) => {
-    return store.find(params.id) ?? reply.callNotFound()
+  app.get<{ Params: { id: string } }>('/:id', { config: { scope: 'api.read' } }, async (request, reply) => {
+    const order = store.find(request.params.id)
+    if (order === undefined) return reply.callNotFound()
+    await request.authorize('owner', order)
+    return order
   })
 
   app.post<{ Body: NewOrder }>('/', {
