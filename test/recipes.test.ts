@@ -1,13 +1,11 @@
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
-import type { SecureApiOptions } from '../plugins/index.ts'
-import { createSigningKey, signToken, type Json } from './fixtures/forge.ts'
+import type { Json } from './fixtures/forge.ts'
 import { presetSamples } from './fixtures/preset-samples.ts'
 import { providerSamples } from './fixtures/provider-samples.ts'
-import { recipe, runRecipe, withKeys } from './helpers/recipes.ts'
+import { recipe, recipeIssuer, runRecipe } from './helpers/recipes.ts'
 
-const key = createSigningKey()
-const jwks = { keys: [{ ...key.publicKey.export({ format: 'jwk' }), kid: key.kid, alg: key.algorithm, use: 'sig' }] }
+const { suite, token } = recipeIssuer()
 const samples = [...providerSamples, ...presetSamples]
 
 interface Case {
@@ -80,14 +78,10 @@ const cases: readonly Case[] = [
   { page: 'cognito', sample: 'Cognito, for a user', answers: { 'GET /orders': 200, 'DELETE /orders/1': 200 } }
 ]
 
-/** The options of a page with a key of the test, and nothing that is fetched. */
-const suite = ({ auth = false, ...options }: SecureApiOptions): SecureApiOptions =>
-  ({ ...options, auth: auth && withKeys(auth, jwks), environment: 'development', audit: { sink: () => {} } })
-
-async function start (t: Test, page: string) {
+async function start (t: Test, page: string, block = 0) {
   const app = Fastify()
   t.teardown(() => app.close())
-  await runRecipe(recipe(page)[0] ?? '', { app, suite })
+  await runRecipe(recipe(page)[block] ?? '', { app, suite })
   await app.ready()
   return app
 }
@@ -96,12 +90,9 @@ for (const { page, sample: name, answers, changes = [] } of cases) {
   t.test(`17.12: docs/recipes/${page}.md answers tokens of ${name} as its rules say`, async t => {
     const app = await start(t, page)
     const sample = samples.find(sample => sample.name === name)
-    const seconds = Math.floor(Date.now() / 1000)
     const ask = async (route: string, change?: Json) => {
       const [method = '', url = ''] = route.split(' ')
-      const claims = { exp: seconds + 600, iat: seconds, ...sample?.claims, ...change }
-      const token = signToken({ alg: 'RS256', kid: key.kid, ...sample?.header }, claims, key)
-      const headers = change === undefined ? {} : { authorization: `Bearer ${token}` }
+      const headers = change === undefined ? {} : token({ ...sample?.claims, ...change }, sample?.header)
       return (await app.inject({ method: method as 'GET', url, headers })).statusCode
     }
     for (const [route, status] of Object.entries(answers)) {

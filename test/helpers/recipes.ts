@@ -5,6 +5,7 @@ import { runInThisContext } from 'node:vm'
 import type { FastifyInstance } from 'fastify'
 import ts from 'typescript'
 import * as secureApi from '../../plugins/index.ts'
+import { createSigningKey, signToken, type Json } from '../fixtures/forge.ts'
 import { snippets } from './snippets.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -42,7 +43,7 @@ export async function runRecipe (code: string, { app, suite, modules = {}, value
     handler: async () => ({ ok: true }),
     ...values
   }
-  const run = runInThisContext(`(async (${Object.keys(known).join(', ')}) => {${outputText}\n})`) as (...all: unknown[]) => Promise<void>
+  const run = runInThisContext(`(async (${Object.keys(known).join(', ')}) => {{${outputText}\n}})`) as (...all: unknown[]) => Promise<void>
   await run(...Object.values(known))
   return exports
 }
@@ -55,8 +56,26 @@ function withOptions (suite: Surroundings['suite']): Exports {
   return { ...secureApi, __esModule: true, default: Object.assign(plugin, { [Symbol.for('skip-override')]: true }) }
 }
 
+export type Token = (claims: Json, header?: Json) => { authorization: string }
+
+/** A signing key that stands for the provider of a page: options in which nothing is fetched any more, and tokens that they accept. */
+export function recipeIssuer (): { readonly suite: Surroundings['suite'], readonly token: Token, readonly jwks: object } {
+  const key = createSigningKey()
+  const jwks = { keys: [{ ...key.publicKey.export({ format: 'jwk' }), kid: key.kid, alg: key.algorithm, use: 'sig' }] }
+  return {
+    jwks,
+    suite: ({ auth = false, ...options }) =>
+      ({ ...options, auth: auth && withKeys(auth, jwks), environment: 'development', audit: options.audit ?? { sink: () => {} } }),
+    token: (claims, header = {}) => {
+      const seconds = Math.floor(Date.now() / 1000)
+      const dated = { exp: seconds + 600, iat: seconds, ...claims }
+      return { authorization: `Bearer ${signToken({ alg: 'RS256', kid: key.kid, ...header }, dated, key)}` }
+    }
+  }
+}
+
 /** These options with keys that a test has in place of those that the issuers publish. */
-export function withKeys (auth: Auth, jwks: object): Auth {
+function withKeys (auth: Auth, jwks: object): Auth {
   const own = ({ jwksUri, keys, ...issuer }: object & { jwksUri?: string, keys?: unknown }) => ({ ...issuer, jwks })
   return 'issuers' in auth && auth.issuers !== undefined
     ? { ...auth, issuers: auth.issuers.map(own) } as Auth
