@@ -19,6 +19,15 @@ const { suite, token, jwks } = recipeIssuer()
 const common = { iss: 'https://login.example.com', aud: 'api://orders', sub: 'alice' }
 const caller = (scope: string, more: object = {}) => token({ ...common, scope, ...more })
 
+/** As `suite`, with the defaults of production. */
+const production = (more: SecureApiOptions = {}) => (options: SecureApiOptions): SecureApiOptions =>
+  ({ ...suite(options), environment: 'production', ...more })
+
+/** Other keys than those of the page. */
+function withAuth (options: SecureApiOptions, change: object): SecureApiOptions {
+  return { ...options, environment: 'development', auth: { ...options.auth as object, ...change } as NonNullable<SecureApiOptions['auth']> }
+}
+
 async function start (t: Test, page: string, change: (options: SecureApiOptions) => SecureApiOptions = suite) {
   const events: AuditEvent[] = []
   const app = startFastify(t)
@@ -47,8 +56,11 @@ t.test('17.12: docs/recipes/websocket.md: the handshake has a rule and a limit, 
   const accepted = await open(caller('orders.read'))
   t.equal(accepted.status, 101)
   accepted.socket.end(closeFrame)
-  const expired = await app.injectWS('/ticker', { headers: caller('orders.read', { exp: Math.floor(Date.now() / 1000) - 5 }) })
-  t.equal((await once(expired, 'close'))[0], 4401, 'a token within `clockTolerance` of its end')
+  // A token within `clockTolerance` of its end.
+  const expired = await open(caller('orders.read', { exp: Math.floor(Date.now() / 1000) - 5 }))
+  await until(() => expired.socket.bytesRead > expired.head.length + 4, 'the close frame')
+  expired.socket.end(closeFrame)
+  t.match(await expired.ended, '\x11\x31token expired', '4401 and why')
   for (let left = 7; left > 0; left--) (await open(caller('orders.read'))).socket.destroy()
   t.equal((await open(caller('orders.read'))).status, 429)
   await until(async () => await connectionsOf(app.server) === 0, 'the end of all connections')
@@ -57,7 +69,8 @@ t.test('17.12: docs/recipes/websocket.md: the handshake has a rule and a limit, 
 
 t.test('17.12: docs/recipes/mercurius.md: the route has a rule, resolvers see the caller', async t => {
   const { app, url } = await start(t, 'mercurius')
-  const ask = async (query: string, headers: object = {}) => await app.inject({ method: 'POST', url: '/graphql', payload: { query }, headers: headers as {} })
+  const ask = async (query: string, headers: Record<string, string> = {}) =>
+    await app.inject({ method: 'POST', url: '/graphql', payload: { query }, headers })
   const stranger = await ask('{ whoami }')
   t.strictSame([stranger.statusCode, codeOf(stranger)], [401, 'SECURE_API_UNAUTHENTICATED'])
   t.equal((await ask('{ whoami }', caller('other'))).statusCode, 403)
@@ -80,7 +93,8 @@ t.test('17.12: docs/recipes/trpc.md: procedures stand behind one rule, and ask f
   t.equal((await app.inject({ url: '/trpc/whoami' })).statusCode, 401)
   const whoami = await app.inject({ url: '/trpc/whoami', headers: caller('orders.read') })
   t.match(whoami.json(), { result: { data: 'alice' } })
-  const cancel = async (scope: string) => (await app.inject({ method: 'POST', url: '/trpc/cancel', payload: {}, headers: caller(scope) })).statusCode
+  const cancel = async (scope: string) =>
+    (await app.inject({ method: 'POST', url: '/trpc/cancel', payload: {}, headers: caller(scope) })).statusCode
   t.strictSame([await cancel('other'), await cancel('orders.read'), await cancel('orders.read orders.write')], [403, 403, 200])
   const batch = await app.inject({ url: '/trpc/whoami,whoami?batch=1', headers: caller('orders.read') })
   t.equal(batch.json().length, 2)
@@ -96,9 +110,10 @@ t.test('17.12: docs/recipes/nest.md: handlers have rules by RouteConfig', async 
   t.teardown(() => nest.close())
   await nest.init()
   const ask = async (method: 'GET' | 'POST', url: string, headers = {}) => (await nest.inject({ method, url, headers })).statusCode
-  t.strictSame([await ask('GET', '/orders'), await ask('GET', '/orders', caller('orders.read')), await ask('POST', '/orders', caller('orders.read')),
-    await ask('POST', '/orders', caller('', { roles: ['admin'] })), await ask('GET', '/orders/forgotten', caller('orders.read'))],
-  [401, 200, 403, 201, 403])
+  const [reader, admin] = [caller('orders.read'), caller('', { roles: ['admin'] })]
+  t.strictSame([await ask('GET', '/orders'), await ask('GET', '/orders', reader)], [401, 200])
+  t.strictSame([await ask('POST', '/orders', reader), await ask('POST', '/orders', admin)], [403, 201])
+  t.equal(await ask('GET', '/orders/forgotten', reader), 403)
 })
 
 type LambdaHandler = (event: object, context: object) => Promise<{ statusCode: number, headers: Record<string, string>, body: string }>
@@ -110,7 +125,11 @@ const apiGateway = (headers: object = {}, sourceIp = '198.51.100.7', path = '/or
   rawPath: path,
   rawQueryString: '',
   headers: {
-    host: 'id.execute-api.eu-west-1.amazonaws.com', 'x-forwarded-for': sourceIp, 'x-forwarded-port': '443', 'x-forwarded-proto': 'https', ...headers
+    host: 'id.execute-api.eu-west-1.amazonaws.com',
+    'x-forwarded-for': sourceIp,
+    'x-forwarded-port': '443',
+    'x-forwarded-proto': 'https',
+    ...headers
   },
   requestContext: {
     accountId: '123456789012',
@@ -135,19 +154,23 @@ const loadBalancer = (headers: object) => ({
   isBase64Encoded: false
 })
 
-async function startLambda (sink: (event: AuditEvent) => void | Promise<void>, more: SecureApiOptions = {}): Promise<LambdaHandler> {
-  const production = (options: SecureApiOptions): SecureApiOptions => ({ ...suite({ ...options, audit: { sink } }), environment: 'production', ...more })
-  return (await runRecipe(recipe('lambda')[0] ?? '', { app: Fastify(), suite: production })).handler as LambdaHandler
+type Sink = (event: AuditEvent) => void | Promise<void>
+
+async function startLambda (sink: Sink, more: SecureApiOptions = {}): Promise<LambdaHandler> {
+  const inProduction = production({ audit: { sink }, ...more })
+  return (await runRecipe(recipe('lambda')[0] ?? '', { app: Fastify(), suite: inProduction })).handler as LambdaHandler
 }
 
 t.test('17.12: docs/recipes/lambda.md: events of API Gateway and of a load balancer, and the address of their caller', async t => {
   const events: AuditEvent[] = []
-  const handler = await startLambda(event => { events.push(event) }, { rateLimit: { perAddress: { limit: 3, window: '1 minute', by: 'address' } } })
+  const perAddress = { limit: 3, window: '1 minute', by: 'address' } as const
+  const handler = await startLambda(event => { events.push(event) }, { rateLimit: { perAddress } })
   const ask = async (event: object) => await handler(event, {})
   const hsts = 'max-age=31536000; includeSubDomains'
 
   const good = await ask(apiGateway(caller('orders.read')))
-  t.match(good, { statusCode: 200, body: '[{"id":1}]', headers: { 'x-content-type-options': 'nosniff', 'strict-transport-security': hsts } })
+  t.match(good, { statusCode: 200, body: '[{"id":1}]' })
+  t.match(good.headers, { 'x-content-type-options': 'nosniff', 'strict-transport-security': hsts })
   t.equal(events.length, 1, 'a sink that works at once has the event before the answer is out')
   const stranger = await ask(apiGateway())
   t.equal(stranger.statusCode, 401)
@@ -156,7 +179,7 @@ t.test('17.12: docs/recipes/lambda.md: events of API Gateway and of a load balan
   t.equal((await ask(apiGateway({}, '198.51.100.9', '/%zz'))).headers['strict-transport-security'], hsts, 'before any hook')
 
   await ask(apiGateway({ ...caller('orders.read'), 'x-forwarded-for': '203.0.113.9, 198.51.100.7' }))
-  t.strictSame(events.map(({ address }) => address), ['198.51.100.7', '198.51.100.7', '198.51.100.7'], 'what the caller writes does not count')
+  t.strictSame(events.map(({ address }) => address), Array(3).fill('198.51.100.7'), 'what the caller writes does not count')
   t.equal((await ask(apiGateway(caller('orders.read')))).statusCode, 429)
   t.equal((await ask(apiGateway(caller('orders.read'), '198.51.100.8'))).statusCode, 200, 'another address has a budget of its own')
 
@@ -190,16 +213,17 @@ t.test('17.12: docs/recipes/keycloak-containers.md: the issuer is the outer addr
   }))
   const claims = { iss: 'http://localhost:8080/realms/shop', aud: 'orders-api', sub: 'alice', typ: 'Bearer', scope: 'orders.read' }
   const { app } = await start(t, 'keycloak-containers', options => {
-    const { jwksUri, ...auth } = options.auth as { jwksUri: string }
-    return { ...options, auth: { ...auth, jwksUri: jwksUri.replace('http://keycloak:8080', inner) } as NonNullable<SecureApiOptions['auth']> }
+    const { jwksUri } = options.auth as { jwksUri: string }
+    return withAuth(options, { jwksUri: jwksUri.replace('http://keycloak:8080', inner) })
   })
   const ask = async (headers = {}) => (await app.inject({ url: '/orders', headers })).statusCode
-  t.strictSame([await ask(), await ask(token(claims)), await ask(token({ ...claims, iss: 'http://keycloak:8080/realms/shop' }))], [401, 200, 401])
+  const seenInside = { ...claims, iss: 'http://keycloak:8080/realms/shop' }
+  t.strictSame([await ask(), await ask(token(claims)), await ask(token(seenInside))], [401, 200, 401])
   t.strictSame(asked, ['/realms/shop/protocol/openid-connect/certs'], 'no discovery')
-  const production = startFastify(t)
-  await runRecipe(recipe('keycloak-containers')[1] ?? '', { app: production, suite: options => ({ ...suite(options), environment: 'production' }) })
+  const later = startFastify(t)
+  await runRecipe(recipe('keycloak-containers')[1] ?? '', { app: later, suite: production() })
   const outer = token({ ...claims, iss: 'https://sso.example.com/realms/shop' })
-  t.equal((await production.inject({ url: '/orders', headers: outer })).statusCode, 200)
+  t.equal((await later.inject({ url: '/orders', headers: outer })).statusCode, 200)
 })
 
 t.test('17.12: docs/recipes/corporate-proxy.md: keys come through the proxy, over the TLS that the company opened', async t => {
@@ -224,7 +248,7 @@ t.test('17.12: docs/recipes/corporate-proxy.md: keys come through the proxy, ove
   }))
   const { app } = await start(t, 'corporate-proxy', options => {
     t.match(options.auth, { keys: { proxy: 'http://proxy.example.com:3128', ca: '/etc/ssl/company-ca.pem' } })
-    return { ...options, environment: 'development', auth: { ...options.auth as object, keys: { proxy, ca } } as NonNullable<SecureApiOptions['auth']> }
+    return withAuth(options, { keys: { proxy, ca } })
   })
   t.strictSame([(await app.inject({ url: '/orders' })).statusCode,
     (await app.inject({ url: '/orders', headers: caller('orders.read') })).statusCode], [401, 200])
