@@ -67,6 +67,8 @@ function optionsOf (root: string): ts.CompilerOptions {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
   config.compilerOptions.paths = { 'fastify-secure-api': ['./plugins/index.ts'], 'fastify-secure-api/testing': ['./testing/index.ts'] }
   config.compilerOptions.noUnusedLocals = false
+  // Nest's decorators are those before the standard.
+  config.compilerOptions.experimentalDecorators = true
   return ts.parseJsonConfigFileContent({ ...config, include: [], files: ['plugins/index.ts'] }, ts.sys, root).options
 }
 
