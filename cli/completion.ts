@@ -20,20 +20,19 @@ A shell completes \`secure-api\` where it is a command of the PATH: installed gl
 
 const shells: Readonly<Record<string, (lines: readonly Line[]) => string>> = { bash, zsh, fish }
 
-/** @param all every command, this one among them */
-export function completionOf (all: () => Promise<readonly Command[]>): Command {
-  return {
-    name: 'completion',
-    summary: 'writes a script that completes commands and options in a shell',
-    usage,
-    grammar: { options: {}, subcommands: Object.fromEntries(Object.keys(shells).map(name => [name, {} as Options])) },
-    async run (args, { stdout }) {
-      const { positionals: [name = '', more] } = parseArguments(args, {})
-      const write = Object.hasOwn(shells, name) && more === undefined ? shells[name] : undefined
-      if (write === undefined) throw new UsageError(`name one shell: ${Object.keys(shells).join(', ')}${hint(name)}`)
-      stdout.write(write(linesOf(await all())))
-      return 0
-    }
+export const completion: Command = {
+  name: 'completion',
+  summary: 'writes a script that completes commands and options in a shell',
+  usage,
+  grammar: { options: {}, subcommands: Object.fromEntries(Object.keys(shells).map(name => [name, {} as Options])) },
+  async run (args, { stdout }) {
+    const { positionals: [name = '', more] } = parseArguments(args, {})
+    const write = Object.hasOwn(shells, name) && more === undefined ? shells[name] : undefined
+    if (write === undefined) throw new UsageError(`name one shell: ${Object.keys(shells).join(', ')}${hint(name)}`)
+    // When it is asked for: the list of commands names this one.
+    const { loadAll } = await import('./secure-api.ts')
+    stdout.write(write(linesOf(await loadAll())))
+    return 0
   }
 }
 

@@ -10,7 +10,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   routes: async () => (await import('./routes.ts')).routes,
   token: async () => (await import('./token.ts')).token,
   doctor: async () => (await import('./doctor.ts')).doctor,
-  completion: async () => (await import('./completion.ts')).completionOf(loadAll)
+  completion: async () => (await import('./completion.ts')).completion
 }
 
 export const exitCodes = Object.freeze({ done: 0, failed: 1, usage: 2 })
@@ -70,7 +70,7 @@ function isUsage (error: unknown): error is Error {
   return error instanceof UsageError || (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS_'))
 }
 
-async function loadAll (): Promise<Command[]> {
+export async function loadAll (): Promise<Command[]> {
   return await Promise.all(Object.values(commands).map(async find => await find()))
 }
 
