@@ -1,8 +1,6 @@
-import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { parseArgs } from 'node:util'
 import { suggest } from '../lib/config/index.ts'
-import { UsageError } from './command.ts'
-
-export type Options = NonNullable<ParseArgsConfig['options']>
+import { UsageError, type Options } from './command.ts'
 
 type Parsed<Own extends Options> =
   ReturnType<typeof parseArgs<{ args: string[], options: Own, allowPositionals: true, strict: true }>>

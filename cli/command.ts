@@ -1,5 +1,8 @@
 import type { Readable, Writable } from 'node:stream'
-import type { Options } from './arguments.ts'
+import type { ParseArgsConfig } from 'node:util'
+
+/** Options as `parseArgs` takes them. */
+export type Options = NonNullable<ParseArgsConfig['options']>
 
 /** What a command may touch of the process that runs it; tests give their own. */
 export interface Terminal {
@@ -37,8 +40,11 @@ export interface Command {
   /** Help text, printed as it is by `secure-api <name> --help`. */
   readonly usage: string
   readonly grammar?: Grammar
-  /** @returns the exit code: 0 done, 1 findings or failure, 2 wrong usage (thrown as UsageError) */
-  run (args: readonly string[], terminal: Terminal): Promise<number>
+  /**
+   * @param all loads every command
+   * @returns the exit code: 0 done, 1 findings or failure, 2 wrong usage (thrown as UsageError)
+   */
+  run (args: readonly string[], terminal: Terminal, all: () => Promise<readonly Command[]>): Promise<number>
 }
 
 /** A mistake in the arguments: the message says how to mend it; the process exits with 2. */

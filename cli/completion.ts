@@ -1,10 +1,10 @@
 import { suggest } from '../lib/config/index.ts'
-import { parseArguments, type Options } from './arguments.ts'
+import { parseArguments } from './arguments.ts'
 import { bash } from './completion/bash.ts'
 import { fish } from './completion/fish.ts'
 import { linesOf, type Line } from './completion/lines.ts'
 import { zsh } from './completion/zsh.ts'
-import { UsageError, type Command } from './command.ts'
+import { UsageError, type Command, type Options } from './command.ts'
 
 const usage = `Writes a script that completes commands, options and their values in a shell.
 
@@ -25,13 +25,11 @@ export const completion: Command = {
   summary: 'writes a script that completes commands and options in a shell',
   usage,
   grammar: { options: {}, subcommands: Object.fromEntries(Object.keys(shells).map(name => [name, {} as Options])) },
-  async run (args, { stdout }) {
+  async run (args, { stdout }, all) {
     const { positionals: [name = '', more] } = parseArguments(args, {})
     const write = Object.hasOwn(shells, name) && more === undefined ? shells[name] : undefined
     if (write === undefined) throw new UsageError(`name one shell: ${Object.keys(shells).join(', ')}${hint(name)}`)
-    // When it is asked for: the list of commands names this one.
-    const { loadAll } = await import('./secure-api.ts')
-    stdout.write(write(linesOf(await loadAll())))
+    stdout.write(write(linesOf(await all())))
     return 0
   }
 }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import type { Command, Terminal } from './command.ts'
 import { apply } from './init/apply.ts'
-import { readArguments, type Settings } from './init/arguments.ts'
+import { grammar, readArguments, type Settings } from './init/arguments.ts'
 import { faultsOf } from './init/check-options.ts'
 import { unifiedDiff } from './init/diff.ts'
 import { planFor, type Plan } from './init/plan.ts'
@@ -17,7 +17,7 @@ Looks at an existing Fastify application, and proposes what makes it one with fa
 configuration, and a rule for each route. Behaviour is kept where it can be; where it cannot, the report says so.
 The diff goes to standard output, the report to standard error. Nothing is written without --write.
 
-<app> is what \`secure-api routes\` takes: TypeScript must be loadable by Node or by a loader in NODE_OPTIONS.
+<app> is what \`secure-api routes\` takes.
 
 Options
   --write              write the files; on a terminal, without this option, it asks
@@ -26,7 +26,7 @@ Options
   --no-options         ignore the module's \`export const options\`
   --timeout SECONDS    how long the application may take to be ready (default: 60)
 
-Exit code: 0 when nothing is left to do by hand, 1 when something is, 2 for wrong usage.
+Exit code  0 nothing is left to do by hand, 1 something is, 2 the command was called wrongly
 
 Examples
   secure-api init src/app.ts > init.patch
@@ -40,6 +40,7 @@ export const init: Command = {
   name: 'init',
   summary: 'proposes the suite for an existing application, as a diff',
   usage,
+  grammar,
   async run (args, terminal) {
     const settings = readArguments(args)
     const plan = await planOf(settings, terminal)

@@ -49,7 +49,7 @@ function asksForHelp (args: readonly string[]): boolean {
 async function runCommand (name: string, args: readonly string[], terminal: Terminal): Promise<number> {
   const command = await load(name)
   try {
-    return await command.run(args, terminal)
+    return await command.run(args, terminal, loadAll)
   } catch (error) {
     throw isUsage(error) ? new UsageError(`${name}: ${error.message}\nTry: secure-api ${name} --help`) : error
   }
@@ -70,7 +70,7 @@ function isUsage (error: unknown): error is Error {
   return error instanceof UsageError || (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS_'))
 }
 
-export async function loadAll (): Promise<Command[]> {
+async function loadAll (): Promise<Command[]> {
   return await Promise.all(Object.values(commands).map(async find => await find()))
 }
 

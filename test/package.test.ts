@@ -24,16 +24,18 @@ const topOf = (file: string) => file.split('/')[0] ?? ''
 /** `lib/keys` for a file in there. */
 const libFolderOf = (file: string) => /^lib\/[^/]+/.exec(file)?.[0]
 
-const used = new Set([...imports].filter(([file]) => topOf(file) !== 'cli').flatMap(([, names]) => names)
-  .filter(name => !isOurs(name) && !name.startsWith('node:')).map(name => name.split('/', name.startsWith('@') ? 2 : 1).join('/')))
+const packagesOf = (files: typeof imports | ReadonlyArray<readonly [string, string[]]>) => new Set([...files].flatMap(([, names]) => names)
+  .filter(name => !isOurs(name) && !name.startsWith('node:')).map(name => name.split('/', name.startsWith('@') ? 2 : 1).join('/'))
+  .filter(name => name !== 'fastify-secure-api'))
 
 t.test('every dependency is imported by what is published', async t => {
-  for (const name of Object.keys(dependencies ?? {})) t.ok(used.has(name), name)
+  for (const name of Object.keys(dependencies ?? {})) t.ok(packagesOf(imports).has(name), name)
 })
 
 t.test('everything that is imported is a dependency or a peer', async t => {
   const declared = { ...dependencies, ...peerDependencies }
-  for (const name of used) t.ok(name in declared, name)
+  // What the command imports besides is the application's: fastify, tsx.
+  for (const name of packagesOf([...imports].filter(([file]) => topOf(file) !== 'cli'))) t.ok(name in declared, name)
 })
 
 t.test('every peer is also installed for the tests', async t => {

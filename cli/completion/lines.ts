@@ -1,5 +1,4 @@
-import type { Options } from '../arguments.ts'
-import type { Command, Grammar } from '../command.ts'
+import type { Command, Grammar, Options } from '../command.ts'
 
 /** A command, or one with its subcommand, and what may follow. */
 export interface Line {

@@ -1,6 +1,5 @@
-import { parseArgs } from 'node:util'
-import { suggest } from '../../lib/config/index.ts'
-import { UsageError } from '../command.ts'
+import { parseArguments } from '../arguments.ts'
+import { UsageError, type Grammar } from '../command.ts'
 import { timeout } from '../routes/arguments.ts'
 
 export interface Settings {
@@ -20,14 +19,11 @@ const known = {
   timeout: { type: 'string' }
 } as const
 
+export const grammar: Grammar = { options: known, paths: ['env'], takes: 'file' }
+
 /** Reads the arguments of `secure-api init`; throws a UsageError that says what to write instead. */
 export function readArguments (args: readonly string[]): Settings {
-  for (const [, name = ''] of args.map(arg => /^--([^=]+)/.exec(arg) ?? [])) {
-    if (name === '' || name in known) continue
-    const meant = suggest(name, Object.keys(known))
-    throw new UsageError(`there is no option --${name}${meant === undefined ? '' : `; did you mean --${meant}?`}`)
-  }
-  const { values, positionals } = parseArgs({ args: [...args], options: known, allowPositionals: true, strict: true })
+  const { values, positionals } = parseArguments(args, known)
   const [file, ...more] = positionals
   if (file === undefined) throw new UsageError('name the file of the application, such as `src/app.ts`')
   if (more.length > 0) throw new UsageError(`one application at a time; there is ${JSON.stringify(more[0])} after ${JSON.stringify(file)}`)

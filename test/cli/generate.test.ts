@@ -38,7 +38,7 @@ const manifestOf = (files: Files) => JSON.parse(textOf(files, 'package.json')) a
 
 async function call (args: readonly string[], given: Parameters<typeof fakeTerminal>[0] = {}) {
   const { terminal, stdout, stderr } = fakeTerminal(given)
-  const code = await generate.run(args, terminal)
+  const code = await generate.run(args, terminal, async () => [])
   return { code, stdout: stdout(), stderr: stderr() }
 }
 
@@ -356,7 +356,7 @@ async function converse (cwd: string, answers: string[]) {
     if (answer === undefined) stdin.end()
     else stdin.write(`${answer}\n`)
   })
-  const code = await generate.run([], fakeTerminal({ cwd, stdin, stdout, interactive: true }).terminal)
+  const code = await generate.run([], fakeTerminal({ cwd, stdin, stdout, interactive: true }).terminal, async () => [])
   return { code, stdout: said }
 }
 
