@@ -40,26 +40,50 @@ async function main () {${probe}}
 main().catch(error => { console.error(error); process.exitCode = 1 })`
 }
 
+/** How other package managers than npm put the package into a folder, and run a file there. `npm run smoke -- pnpm`. */
+const yarn = ['npx', '--yes', '-p', '@yarnpkg/cli-dist', 'yarn']
+const managers = {
+  pnpm: { add: ['npx', '--yes', 'pnpm', 'add', '--ignore-scripts'], node: [process.execPath] },
+  // Plug'n'Play, the default of yarn from 2 on: there is no node_modules, and what a package does not declare it cannot load.
+  yarn: { add: [...yarn, 'add'], node: [...yarn, 'node'] }
+}
+
+const [other] = process.argv.slice(2)
 const folder = mkdtempSync(join(tmpdir(), 'secure-api-smoke-'))
 try {
-  install(folder)
-  for (const [name, source] of Object.entries(programs)) run(folder, name, source)
-  followReadme(join(folder, 'node_modules/fastify-secure-api'))
-  await serveReadme(folder)
-  compileReadme(folder)
+  if (other !== undefined) useWith(other, folder)
+  else await useWithNpm(folder)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
 
-function install (folder) {
-  const [{ filename }] = JSON.parse(npm(root, 'pack', '--ignore-scripts', '--json', '--pack-destination', folder))
-  writeFileSync(join(folder, 'package.json'), '{ "private": true }\n')
-  npm(folder, 'install', '--no-audit', '--no-fund', '--prefer-offline', join(folder, filename), `fastify@${devDependencies.fastify}`)
+function useWith (name, folder) {
+  const manager = managers[name]
+  if (manager === undefined) throw new Error(`${name} is none of ${Object.keys(managers).join(', ')}`)
+  const tarball = pack(folder)
+  if (name === 'yarn') writeFileSync(join(folder, 'yarn.lock'), '')
+  const [command, ...args] = [...manager.add, `fastify-secure-api@file:${tarball}`, `fastify@${devDependencies.fastify}`]
+  execFileSync(command, args, { cwd: folder, stdio: 'inherit', env: { ...process.env, CI: '' } })
+  for (const [file, source] of Object.entries(programs)) run(folder, file, source, manager.node)
 }
 
-function run (folder, name, source) {
+async function useWithNpm (folder) {
+  npm(folder, 'install', '--no-audit', '--no-fund', '--prefer-offline', pack(folder), `fastify@${devDependencies.fastify}`)
+  for (const [name, source] of Object.entries(programs)) run(folder, name, source)
+  followReadme(join(folder, 'node_modules/fastify-secure-api'))
+  await serveReadme(folder)
+  compileReadme(folder)
+}
+
+function pack (folder) {
+  const [{ filename }] = JSON.parse(npm(root, 'pack', '--ignore-scripts', '--json', '--pack-destination', folder))
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }\n')
+  return join(folder, filename)
+}
+
+function run (folder, name, source, [command, ...args] = [process.execPath]) {
   writeFileSync(join(folder, name), source)
-  execFileSync(process.execPath, [join(folder, name)], { cwd: folder, stdio: 'inherit', timeout: 30_000 })
+  execFileSync(command, [...args, join(folder, name)], { cwd: folder, stdio: 'inherit', timeout: 60_000 })
   console.log(`ok ${name}`)
 }
 

@@ -85,7 +85,12 @@ const explanations = {
     'Copy `iss` from a token, or `issuer` from the provider\'s metadata.']
 } as const
 
-/** For logs: without user and password, and without the query, as a redirect to a login page carries state in it. */
+/**
+ * For logs: without user and password, and without the query, as a redirect to a login page carries state in it. A password may hold
+ * `/` and `#` that nobody encoded: where there is one, all before the last `@` goes.
+ */
 export function withoutSecrets (url: string): string {
-  return url.replace(/[?#].*$/s, '').replace(/\/\/[^/]*@/, '//')
+  const [, authority = ''] = /^[^/]*\/\/([^/?#\\]*)/.exec(url) ?? []
+  const hasSecret = authority.includes('@') || /^(?!\[).*:(?!\d*$)/.test(authority)
+  return (hasSecret ? url.replace(/\/\/.*@/s, '//') : url).replace(/[?#].*$/s, '')
 }

@@ -112,12 +112,19 @@ function validateReference (name: string, path: string, known: readonly string[]
     meant === undefined ? `Add it to \`rateLimit.policies\`, or use one of ${known.join(', ')}.` : `Did you mean \`${meant}\`?`)
 }
 
+/**
+ * At most a user, the number of a database and options. In `redis://:p@ss/w#rd@host` a part of the password would be the host: it
+ * would be looked up in the DNS, and logged.
+ */
+const redisUrl = /^rediss?:\/\/(?:[^/?#\\@]*@)?[^/?#\\@]+(?:\/\d*)?(?:\?[^#@]*)?$/i
+
 /** Messages never contain the URL: it may include a password. */
 function validateRedis (redis: RateLimitOptions['redis'], path: string, problems: Problems): void {
   if (redis === undefined) return
   if (typeof redis === 'string') {
-    if (URL.canParse(redis) && /^rediss?:$/.test(new URL(redis).protocol) && new URL(redis).hostname !== '') return
-    problems.add('SECURE_API_OPTION_VALUE', path, 'this is not a Redis URL', 'Write `redis://host:6379`, or `rediss://…` for TLS.')
+    if (URL.canParse(redis) && redisUrl.test(redis)) return
+    problems.add('SECURE_API_OPTION_VALUE', path, 'this is not a Redis URL',
+      'Write `redis://host:6379`, or `rediss://…` for TLS, with what is no letter or digit of user and password percent-encoded.')
   } else if (!isRedisLike(redis)) {
     problems.add('SECURE_API_OPTION_TYPE', path, 'this is not a Redis client', 'Give a URL or a client of ioredis, iovalkey or node-redis.')
   }

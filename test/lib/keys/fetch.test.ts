@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
   discoverKeySetUrl, FetchFailure, fetchDocument, MAX_DOCUMENT_BYTES, metadataUrls,
-  type FetchDocument
+  withoutSecrets, type FetchDocument
 } from '../../../lib/keys/index.ts'
 import { startIssuer } from './fixtures.ts'
 
@@ -203,4 +203,17 @@ t.test('asks for RFC 8414 metadata only where the server is well', async t => {
   t.equal(await asked(new FetchFailure('status', { status: 503 })), 1)
   t.equal(await asked(new FetchFailure('timeout')), 1)
   t.equal(await asked(new FetchFailure('transport')), 1)
+})
+
+t.test('17.7: no part of a password is left of an address, however it breaks the address apart', async t => {
+  const whole = {
+    'https://user:pass@host/a?b=c#d': 'https://host/a',
+    'https://u:p@ss/w#rd@host/a': 'https://host/a',
+    'https://:pass/w@host/a': 'https://host/a',
+    'https://:pass#w@host': 'https://host',
+    'https://host:8443/login?hint=a@b': 'https://host:8443/login',
+    'https://[::1]:8443/a@b': 'https://[::1]:8443/a@b',
+    'https://host/@me': 'https://host/@me'
+  }
+  for (const [url, shown] of Object.entries(whole)) t.equal(withoutSecrets(url), shown, url)
 })

@@ -76,7 +76,8 @@ t.test('names that could not stand in a header or a key, or that are taken', asy
 
 t.test('a Redis address that is none is refused, and never repeated', async t => {
   const problems = new Problems()
-  for (const redis of ['localhost:6379', 'http://user:hunter2@redis', 'redis://', 'hunter2']) {
+  for (const redis of ['localhost:6379', 'http://user:hunter2@redis', 'redis://', 'hunter2', 'redis://:h@unter2/w#rd@redis',
+    'redis://:hunter2/w@redis:6379', 'redis://:hunter2#@redis', 'redis://redis/zero', 'redis://:hunter2@two@redis']) {
     t.same(mistakes({ redis }), ['SECURE_API_OPTION_VALUE rateLimit.redis'], redis)
     validateRateLimit({ redis }, 'rateLimit', problems)
   }
