@@ -38,11 +38,20 @@ export interface SecureApiOptions {
   auth?: AuthenticationOptions | false
   /** Named policies, and what a route without a rule means. */
   authorization?: AuthorizationOptions
-  /** @default 100 reads and 10 writes a minute for each caller, 1000 requests a minute for each address */
+  /**
+   * Limits by name, by address and for failed authentication; with Redis for several processes.
+   * @default 100 reads and 10 writes a minute for each caller, 1000 requests a minute for each address
+   */
   rateLimit?: RateLimitOptions | false
-  /** @default the API profile */
+  /**
+   * Changes to the security headers, which every answer carries.
+   * @default the API profile
+   */
   headers?: HeadersOptions | false
-  /** @default no other origin */
+  /**
+   * Which web origins may read answers.
+   * @default no other origin
+   */
   cors?: CorsOptions | false
   /**
    * Answer 405 with `Allow` where a path has routes, but none for the method. `false` leaves those requests to the
@@ -50,7 +59,10 @@ export interface SecureApiOptions {
    * @default true
    */
   methodNotAllowed?: boolean
-  /** @default events go to the application's logger */
+  /**
+   * Where the audit trail goes: one event for each request.
+   * @default events go to the application's logger, and to standard output where it has none
+   */
   audit?: AuditOptions | false
   /**
    * What is written into the API description, in an application that has the swagger plugin.
@@ -270,4 +282,13 @@ function listed (text: string): string[] {
   return text.split(',').map(part => part.trim())
 }
 
+/**
+ * The suite: checks access tokens, denies by default, limits callers, sends security headers, answers CORS and keeps an audit trail.
+ * Registered without options it reads `SECURE_API_ISSUER`, `SECURE_API_AUDIENCE` and others of the environment.
+ *
+ * @example
+ * await app.register(secureApi, { auth: { issuer: 'https://login.example.com', audience: 'api://orders' } })
+ * app.get('/orders', { config: { scope: 'api.read' } }, async request => await ordersOf(request.auth.subject))
+ * @throws ConfigurationError with every mistake in the options
+ */
 export default fp(secureApi, { fastify: '5.x', name: 'secure-api' })

@@ -15,6 +15,9 @@ export interface Question {
   readonly timeoutMs: number
 }
 
+/** The application runs without its logger, and what the suite would warn of there is among the findings. */
+const quiet = '--disable-warning=SecureApiWarning'
+
 /** Beside this file, compiled or not. */
 const program = fileURLToPath(new URL(`./probe${extname(import.meta.url)}`, import.meta.url))
 
@@ -39,7 +42,7 @@ async function ask ({ file, options, envFile, timeoutMs }: Question, terminal: T
   const child = fork(program, [], {
     cwd: terminal.cwd,
     env: { ...terminal.env },
-    execArgv: [...process.execArgv, '--enable-source-maps', ...loaders, ...environment(envFile, terminal.cwd)],
+    execArgv: [...process.execArgv, '--enable-source-maps', quiet, ...loaders, ...environment(envFile, terminal.cwd)],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc']
   })
   child.stdout?.pipe(terminal.stderr, { end: false })

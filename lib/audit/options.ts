@@ -28,7 +28,7 @@ export const AuditOptionsSchema = Type.Object({
    */
   requireActions: Type.Optional(Type.Boolean())
 }, { additionalProperties: false })
-export type AuditOptions = Static<typeof AuditOptionsSchema>
+export interface AuditOptions extends Static<typeof AuditOptionsSchema> {}
 
 /** `config.audit` of a route: the name of the action, or `false` to leave successful calls out of the trail. */
 export const RouteAuditSchema = Type.Union([

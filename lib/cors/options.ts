@@ -68,5 +68,5 @@ export const RouteCorsSchema = Type.Union([
   }, { additionalProperties: false })
 ])
 
-export type CorsOptions = Static<typeof CorsOptionsSchema>
+export interface CorsOptions extends Static<typeof CorsOptionsSchema> {}
 export type RouteCors = Static<typeof RouteCorsSchema>

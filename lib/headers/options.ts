@@ -148,7 +148,7 @@ export const RouteHeadersSchema = Type.Object({
   dangerouslyAllowUnsafeScripts: Type.Optional(Type.Boolean())
 }, { additionalProperties: false })
 
-export type HeadersOptions = Static<typeof HeadersOptionsSchema>
+export interface HeadersOptions extends Static<typeof HeadersOptionsSchema> {}
 export type RouteHeaders = Static<typeof RouteHeadersSchema>
 /** The application's options with a route's laid over them: see `mergeHeaders`. */
 export type EffectiveHeaders = HeadersOptions & Pick<RouteHeaders, 'clearSiteData'> & {

@@ -107,8 +107,8 @@ export const RouteRateLimitSchema = Type.Union([
   Type.Literal(false), Type.String(), Type.Array(Type.String(), { minItems: 1 }), LimitSchema
 ])
 
-export type Limit = Static<typeof LimitSchema>
-export type RateLimitOptions = Static<typeof RateLimitOptionsSchema>
+export interface Limit extends Static<typeof LimitSchema> {}
+export interface RateLimitOptions extends Static<typeof RateLimitOptionsSchema> {}
 export type RouteRateLimit = Static<typeof RouteRateLimitSchema>
 export type Algorithm = Static<typeof AlgorithmSchema>
 export type StoreFailure = Static<typeof StoreFailureSchema>

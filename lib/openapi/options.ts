@@ -53,6 +53,6 @@ export const OpenApiOptionsSchema = Type.Object({
   decorators: Type.Optional(Type.Array(Type.String(), { minItems: 1 }))
 }, { additionalProperties: false })
 
-export type OpenApiOptions = Static<typeof OpenApiOptionsSchema>
+export interface OpenApiOptions extends Static<typeof OpenApiOptionsSchema> {}
 /** The rule of the documentation's own pages. */
 export type Pages = Static<typeof PagesSchema>

@@ -90,4 +90,4 @@ export const AuthorizationOptionsSchema = Type.Object({
    */
   routes: Type.Optional(Type.Record(Type.String(), Type.Unsafe<FastifyContextConfig>(PathOptionsSchema)))
 }, { additionalProperties: false })
-export type AuthorizationOptions = Static<typeof AuthorizationOptionsSchema>
+export interface AuthorizationOptions extends Static<typeof AuthorizationOptionsSchema> {}
