@@ -65,8 +65,7 @@ step 'lint' npm run --silent lint
 step 'types, TypeScript 6' npm run --silent types
 step 'types, TypeScript 7' npx --yes -p typescript@7 tsc --noEmit -p .
 for version in ${CHECK_NODE_VERSIONS:-$(major)}; do step "npm test, Node $version" tests "$version" test; done
-step 'documentation as a site, in Chromium' tests "$(major)" test:site
-step 'TLS scan: testssl' tests "$(major)" test:tls
+step 'npm run test:once: TLS scan, pages in Chromium, whole applications for init and generate' tests "$(major)" test:once
 step 'package: build, publint, attw, import and require' npm run --silent smoke
 step 'first contact: both templates from the tarball' node scripts/first-contact.mjs --check
 step 'demo' npm run --silent demo
