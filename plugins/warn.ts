@@ -11,12 +11,17 @@ const told = new Marks<FastifyInstance['server'], Set<string>>()
 export function warn (app: FastifyInstance, about: object, text: string, level: 'warn' | 'error' = 'warn'): void {
   if (!isAbsent(app.log)) return app.log[level](about, text)
   const texts = told.ofOr(app.server, () => new Set())
-  if (texts.has(text)) return
+  if (texts.has(text) || texts.size >= mostTexts) return
   texts.add(text)
-  const { code, ...rest } = { code: 'SECURE_API_WARNING', ...about }
+  const { code, ...rest }: { code?: unknown } = about
   const detail = JSON.stringify(rest, (_, value: unknown) => value instanceof Error ? value.message : value)
-  process.emitWarning(text, { type: 'SecureApiWarning', code, ...(detail !== '{}' && { detail }) })
+  // Node throws at a code that is no text.
+  const named = typeof code === 'string' ? code : 'SECURE_API_WARNING'
+  process.emitWarning(text, { type: 'SecureApiWarning', code: named, ...(detail !== '{}' && { detail }) })
 }
+
+/** Some texts hold what a provider answered, which it can change each time. */
+const mostTexts = 100
 
 /** abstract-logging, which Fastify uses where it is given no logger: it has no level, and all its methods are one. */
 function isAbsent (log: FastifyBaseLogger): boolean {

@@ -1,3 +1,37 @@
+const limitWords = {
+  max: 'Write `limit`.',
+  points: 'Write `limit`.',
+  timeWindow: 'Write `window`.',
+  windowMs: 'Write `window`.',
+  duration: 'Write `window`.',
+  interval: 'Write `window`.',
+  keyGenerator: 'Write `by`: it says who shares a budget.',
+  groupId: 'Give the limit a name in `rateLimit.policies`, and name it at each route.'
+}
+
+const corsWords = {
+  origin: 'Write `origins: [...]`, a list of exact origins.',
+  allowedHeaders: 'Write `requestHeaders`.',
+  allowHeaders: 'Write `requestHeaders`.',
+  exposedHeaders: 'Write `responseHeaders`.',
+  exposeHeaders: 'Write `responseHeaders`.',
+  preflightContinue: 'Leave it out: preflights are answered here.',
+  optionsSuccessStatus: 'Leave it out: preflights are answered with 204.',
+  preflight: 'Leave it out: preflights are answered here.',
+  strictPreflight: 'Leave it out: a malformed preflight is refused.'
+}
+
+const headerWords = {
+  frameguard: 'Write `frameOptions`.',
+  xFrameOptions: 'Write `frameOptions`.',
+  noSniff: 'Write `contentTypeOptions`.',
+  strictTransportSecurity: 'Write `hsts`.',
+  enableCSPNonces: 'Write `contentSecurityPolicy: { nonces: true }`.',
+  csp: 'Write `contentSecurityPolicy`.',
+  hidePoweredBy: 'Write `remove`: a list of headers that are never sent.',
+  xssFilter: 'Leave it out: X-XSS-Protection is off, as browsers want it.'
+}
+
 /**
  * What people write who know the official plugins, or who put an option one level too high: where it stands, and what to write instead.
  * The place is the path without the route, and with `*` for a name or an index.
@@ -53,14 +87,14 @@ const advice: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     keyGenerator: 'Write `by` in a policy: it says who shares a budget.',
     enableDraftSpec: 'Leave it out: the fields of the draft are always sent.'
   },
-  'rateLimit.policies.*': limitWords(),
-  'rateLimit.perAddress': limitWords(),
-  'rateLimit.failures': limitWords(),
-  'config.rateLimit': limitWords(),
-  cors: corsWords(),
-  'config.cors': corsWords(),
-  headers: headerWords(),
-  'config.headers': headerWords(),
+  'rateLimit.policies.*': limitWords,
+  'rateLimit.perAddress': limitWords,
+  'rateLimit.failures': limitWords,
+  'config.rateLimit': limitWords,
+  cors: corsWords,
+  'config.cors': corsWords,
+  headers: headerWords,
+  'config.headers': headerWords,
   audit: { logger: 'Write `sink`.', stream: 'Write `sink: event => stream.write(...)`.', level: 'Leave it out: every request is an event.' }
 }
 
@@ -94,44 +128,4 @@ function shown (value: unknown): string {
 
 function moved (section: string, names: readonly string[]): Record<string, string> {
   return Object.fromEntries(names.map(name => [name, `Move it into \`${section}\`: \`${section}: { ${name}: ... }\`.`]))
-}
-
-function limitWords (): Record<string, string> {
-  return {
-    max: 'Write `limit`.',
-    points: 'Write `limit`.',
-    timeWindow: 'Write `window`.',
-    windowMs: 'Write `window`.',
-    duration: 'Write `window`.',
-    interval: 'Write `window`.',
-    keyGenerator: 'Write `by`: it says who shares a budget.',
-    groupId: 'Give the limit a name in `rateLimit.policies`, and name it at each route.'
-  }
-}
-
-function corsWords (): Record<string, string> {
-  return {
-    origin: 'Write `origins: [...]`, a list of exact origins.',
-    allowedHeaders: 'Write `requestHeaders`.',
-    allowHeaders: 'Write `requestHeaders`.',
-    exposedHeaders: 'Write `responseHeaders`.',
-    exposeHeaders: 'Write `responseHeaders`.',
-    preflightContinue: 'Leave it out: preflights are answered here.',
-    optionsSuccessStatus: 'Leave it out: preflights are answered with 204.',
-    preflight: 'Leave it out: preflights are answered here.',
-    strictPreflight: 'Leave it out: a malformed preflight is refused.'
-  }
-}
-
-function headerWords (): Record<string, string> {
-  return {
-    frameguard: 'Write `frameOptions`.',
-    xFrameOptions: 'Write `frameOptions`.',
-    noSniff: 'Write `contentTypeOptions`.',
-    strictTransportSecurity: 'Write `hsts`.',
-    enableCSPNonces: 'Write `contentSecurityPolicy: { nonces: true }`.',
-    csp: 'Write `contentSecurityPolicy`.',
-    hidePoweredBy: 'Write `remove`: a list of headers that are never sent.',
-    xssFilter: 'Leave it out: X-XSS-Protection is off, as browsers want it.'
-  }
 }

@@ -10,8 +10,8 @@ const shared = {
    */
   credentials: Type.Optional(Type.Boolean()),
   /**
-   * Methods that other origins may use, in capitals. GET, HEAD and POST are always allowed (Fetch §2.2.1). A preflight succeeds only if the
-   * route supports the method. @default ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+   * Methods that other origins may use, in capitals. GET, HEAD and POST are always allowed (Fetch §2.2.1). A preflight succeeds only if
+   * the route supports the method. @default ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
    */
   methods: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
   /**

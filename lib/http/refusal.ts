@@ -83,7 +83,7 @@ function checkedHeader ([written, value]: [string, string]): [string, string] {
   return [name, value]
 }
 
-/** RFC 6750 §3: at least one parameter; no error code when no credential was sent, otherwise the error and a description from the table. */
+/** RFC 6750 §3: at least one parameter; no error code when no credential was sent, else the error and a description from the table. */
 export function bearerChallenge (error: NonNullable<Answer['challenge']>, description: string, scope?: string): string {
   if (error === 'none') return 'Bearer realm="api"' // The same for every API, so it reveals nothing.
   const attributes = [`error=${quoted(error)}`, `error_description=${quoted(description)}`]

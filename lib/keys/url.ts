@@ -92,5 +92,7 @@ const explanations = {
 export function withoutSecrets (url: string): string {
   const [, authority = ''] = /^[^/]*\/\/([^/?#\\]*)/.exec(url) ?? []
   const hasSecret = authority.includes('@') || /^(?!\[).*:(?!\d*$)/.test(authority)
-  return (hasSecret ? url.replace(/\/\/.*@/s, '//') : url).replace(/[?#].*$/s, '')
+  const scheme = url.slice(0, url.indexOf('//') + 2)
+  const shown = hasSecret ? scheme + url.slice(Math.max(url.lastIndexOf('@') + 1, scheme.length)) : url
+  return shown.replace(/[?#].*$/s, '')
 }

@@ -7,6 +7,14 @@ import type { CompiledRoute } from './types.ts'
 /** What rules by path lay under the `config` of a slot. */
 export type Under = (slot: Slot, own: Config) => Underlay | undefined
 
+/** What Fastify itself reads of a route: a control of the application may have a key of this name. */
+const fastifys: ReadonlySet<string> = new Set([
+  'method', 'url', 'path', 'routePath', 'prefix', 'schema', 'attachValidation', 'validatorCompiler', 'serializerCompiler',
+  'schemaErrorFormatter', 'bodyLimit', 'handlerTimeout', 'logLevel', 'logSerializers', 'config', 'version', 'constraints',
+  'prefixTrailingSlash', 'exposeHeadRoute', 'handler', 'errorHandler', 'childLoggerFactory', 'onRequest', 'preParsing', 'preValidation',
+  'preHandler', 'preSerialization', 'onSend', 'onResponse', 'onTimeout', 'onError', 'onRequestAbort'
+])
+
 /** A route. Its `config` counts as Fastify reads it, behind all `onRoute` hooks: those of groups run after ours and may change it. */
 export class Slot {
   readonly declaration: Declaration
@@ -94,7 +102,7 @@ export class Slot {
         'it is inherited or not enumerable; Fastify copies own properties only, so it is lost',
         'Write it as a property of the object: `config: { ... }`.')
     }
-    for (const key of keys.filter(key => Object.hasOwn(this.declaration, key))) {
+    for (const key of keys.filter(key => Object.hasOwn(this.declaration, key) && !fastifys.has(key))) {
       problems.add('SECURE_API_OPTION_UNKNOWN', `${label}: ${key}`, `\`${key}\` stands beside \`config\`, where nothing reads it`,
         `Move it into \`config\`: \`{ config: { ${key}: ... } }\`.`)
     }

@@ -85,7 +85,7 @@ export function splitCompact (token: string): CompactJws | undefined {
 }
 
 /**
- * The bytes, if this is their only encoding: the alphabet of RFC 7515 §2, no padding, no stray bits in the last character. Node accepts all
+ * The bytes, if this is their only encoding: the alphabet of RFC 7515 §2, no padding, no stray bits at the end. Node accepts all
  * of those, and a second spelling of a token would be a second identity for caches and denylists.
  */
 export function decodeBase64url (text: string): Buffer | undefined {

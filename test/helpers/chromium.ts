@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { chromium, type Browser } from 'playwright-core'
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { program } from './programs.ts'
 
@@ -33,4 +33,21 @@ export async function startOrigin (t: Scope): Promise<string> {
   await once(server, 'listening')
   t.teardown(() => { server.close().closeAllConnections() })
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** A page in a window of its own, with everything that it complained of or asked for. */
+export async function openPage (t: Scope, browser: Browser, options: BrowserContextOptions, url: string): Promise<{
+  page: Page,
+  complaints: string[],
+  requests: string[]
+}> {
+  const context = await browser.newContext(options)
+  t.teardown(() => context.close())
+  const page = await context.newPage()
+  const [complaints, requests]: [string[], string[]] = [[], []]
+  page.on('console', message => { complaints.push(message.text()) })
+  page.on('pageerror', error => { complaints.push(error.message) })
+  page.on('request', request => { requests.push(request.url()) })
+  await page.goto(url)
+  return { page, complaints, requests }
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { request, type IncomingHttpHeaders, type IncomingMessage, type Server } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type AddressInfo, type Server as NetServer } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, type InjectOptions, type LightMyRequestResponse } from 'fastify'
@@ -132,4 +133,17 @@ export async function until (right: () => boolean | Promise<boolean>, what: stri
     if (Date.now() > end) throw new Error(`${what} did not come`)
     await setTimeout(10)
   }
+}
+
+/** The port of a server of Node's own, which ends with the test whatever its connections do. */
+export async function listenBare (t: Scope, server: NetServer): Promise<number> {
+  const open = new Set<Duplex>()
+  server.on('connection', (socket: Duplex) => open.add(socket.on('error', () => {})))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    for (const socket of open) socket.destroy()
+    server.close()
+  })
+  return (server.address() as AddressInfo).port
 }

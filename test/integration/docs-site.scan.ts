@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
-import type { BrowserContextOptions, Page } from 'playwright-core'
-import t from 'tap'
+import type { BrowserContextOptions } from 'playwright-core'
+import t, { type Test } from 'tap'
 import { contents } from '../../docs/.vitepress/contents.ts'
-import { startChromium } from '../helpers/chromium.ts'
+import { openPage, startChromium } from '../helpers/chromium.ts'
 
 /** Pictures of the site land here, to be looked at. */
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -25,24 +25,8 @@ const origin = await server.listen({ host: '127.0.0.1', port: 0 })
 t.teardown(() => server.close())
 const browser = await startChromium(t)
 
-async function open (t: { teardown (ended: () => Promise<void>): void }, options: BrowserContextOptions, path: string): Promise<{
-  page: Page,
-  complaints: string[],
-  foreign: string[]
-}> {
-  const context = await browser.newContext(options)
-  t.teardown(() => context.close())
-  const page = await context.newPage()
-  const [complaints, foreign]: [string[], string[]] = [[], []]
-  page.on('console', message => { if (message.type() === 'error') complaints.push(message.text()) })
-  page.on('pageerror', error => { complaints.push(error.message) })
-  page.on('request', request => {
-    const url = request.url()
-    if (!url.startsWith(origin) && !url.startsWith('data:')) foreign.push(url)
-  })
-  await page.goto(`${origin}${path}`, { waitUntil: 'load' })
-  return { page, complaints, foreign }
-}
+const open = async (t: Test, options: BrowserContextOptions, path: string) => await openPage(t, browser, options, `${origin}${path}`)
+const isForeign = (url: string) => !url.startsWith(origin) && !url.startsWith('data:')
 
 const phone = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true } as const
 const looks: ReadonlyArray<readonly [name: string, options: BrowserContextOptions, paths: readonly string[]]> = [
@@ -55,12 +39,12 @@ const looks: ReadonlyArray<readonly [name: string, options: BrowserContextOption
 for (const [name, options, paths] of looks) {
   t.test(`${name}: the pages fit, complain of nothing and ask nobody else`, async t => {
     for (const path of paths) {
-      const { page, complaints, foreign } = await open(t, options, path)
+      const { page, complaints, requests } = await open(t, options, path)
       const [width, room] = await page.evaluate<[number, number]>(
         '[document.documentElement.scrollWidth, document.documentElement.clientWidth]')
       t.ok(width <= room, `${path}: ${width} pixels of content in ${room}`)
       t.strictSame(complaints, [], path)
-      t.strictSame(foreign, [], path)
+      t.strictSame(requests.filter(isForeign), [], path)
       t.equal(await page.evaluate('document.documentElement.classList.contains("dark")'), options.colorScheme === 'dark')
       await page.screenshot({ path: join(pictures, `site-${path === '/' ? 'index' : path.slice(1)}-${name}.png`) })
     }

@@ -2,9 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { BrowserContextOptions, Page } from 'playwright-core'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { compiledCommand } from '../cli/compiled.ts'
-import { startChromium } from '../helpers/chromium.ts'
+import { openPage, startChromium } from '../helpers/chromium.ts'
 
 /** Pictures of the page land here, to be looked at; those in docs/images were taken so. */
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -25,22 +25,7 @@ const written = await writePage('orders.js', '--output', file, '--baseline', bas
 
 const browser = await startChromium(t)
 
-/** The page in a window, with everything that it complained of or asked the network for. */
-async function open (t: { teardown (ended: () => Promise<void>): void }, options: BrowserContextOptions): Promise<{
-  page: Page,
-  complaints: string[],
-  requests: string[]
-}> {
-  const context = await browser.newContext(options)
-  t.teardown(() => context.close())
-  const page = await context.newPage()
-  const [complaints, requests]: [string[], string[]] = [[], []]
-  page.on('console', message => { complaints.push(message.text()) })
-  page.on('pageerror', error => { complaints.push(error.message) })
-  page.on('request', request => { requests.push(request.url()) })
-  await page.goto(pathToFileURL(file).href)
-  return { page, complaints, requests }
-}
+const open = async (t: Test, options: BrowserContextOptions) => await openPage(t, browser, options, pathToFileURL(file).href)
 
 const desktop = { width: 1120, height: 760 }
 const phone = { width: 360, height: 740 }

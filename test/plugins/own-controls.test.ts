@@ -45,6 +45,16 @@ t.test('a control of the application guards by its own route option', async t =>
   t.match(refused.headers, { 'cache-control': /no-store/, 'x-content-type-options': 'nosniff' })
 })
 
+t.test('17.3: its key may be one that Fastify reads of a route; one that stands beside `config` stops the boot', async t => {
+  const named = (key: string): Control => ({
+    ...shop, option: routeOption<string, boolean>({ key, schema: Type.String(), refine: () => false })
+  })
+  for (const key of ['version', 'schema', 'bodyLimit']) await (await appWith([named(key)])).ready()
+  const app = await appWith([shop])
+  app.get('/beside', { config: { public: true }, shop: 'closed' } as object, async () => '')
+  t.strictSame(await mistakesOf(async () => await app.ready()), ['SECURE_API_OPTION_UNKNOWN route GET /beside: shop'])
+})
+
 t.test('its option is checked as those of the suite are: wrong values and slips stop the boot', async t => {
   const ready = async (config: object) => await (await appWith([shop], config)).ready()
   t.strictSame(await mistakesOf(() => ready({ shop: 'ajar' })), ['SECURE_API_OPTION_VALUE route GET /x: config.shop'])

@@ -61,3 +61,16 @@ t.test('17.1: a logger gets the warnings, whatever its level, and the process no
   }
   t.strictSame(told, [])
 })
+
+t.test('17.1: a warning never throws, and what is remembered of them has an end', async t => {
+  const told = warnings(t)
+  const app = await started(t, quiet)
+  const before = told.length
+  for (const code of [undefined, 7, null, {}]) {
+    t.doesNotThrow(() => warn(app, { code, err: new Error('why') }, `code ${typeof code} ${String(code)}`))
+  }
+  for (let text = 0; text < 500; text++) warn(app, {}, `text ${text}`)
+  await settled()
+  t.match(told[before], { code: 'SECURE_API_WARNING', detail: '{"err":"why"}' })
+  t.ok(told.length <= 100, `${told.length} warnings`)
+})

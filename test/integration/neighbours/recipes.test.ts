@@ -1,9 +1,8 @@
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
 import { createRequire } from 'node:module'
-import { connect, type AddressInfo, type Server } from 'node:net'
+import { connect, type Server } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { NestFastifyApplication } from '@nestjs/platform-fastify'
@@ -11,7 +10,7 @@ import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import type { AuditEvent, SecureApiOptions } from '../../../plugins/index.ts'
 import { recipe, recipeIssuer, runRecipe } from '../../helpers/recipes.ts'
-import { codeOf, listen, startFastify, until } from '../../helpers/server.ts'
+import { codeOf, listen, listenBare, startFastify, until } from '../../helpers/server.ts'
 import { closeFrame, connectionsOf, upgrade } from '../../helpers/upgrades.ts'
 import { authority, Certificates } from '../../lib/server/certificates.ts'
 
@@ -36,17 +35,7 @@ async function start (t: Test, page: string, change: (options: SecureApiOptions)
   return { app, url: await listen(app), events }
 }
 
-async function listening (t: Test, server: Server): Promise<string> {
-  const open = new Set<Duplex>()
-  server.on('connection', socket => open.add(socket.on('error', () => {})))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    for (const socket of open) socket.destroy()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
+const listening = async (t: Test, server: Server) => `http://127.0.0.1:${await listenBare(t, server)}`
 
 t.test('17.12: docs/recipes/websocket.md: the handshake has a rule and a limit, and the socket ends with its token', async t => {
   const { app, url, events } = await start(t, 'websocket')

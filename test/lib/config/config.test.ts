@@ -7,7 +7,16 @@ import {
   ConfigurationError, editDistance, environmentOf, milliseconds, parseDuration, ProblemError, Problems, publishedIn, readEnvironment,
   secretFileFault, suggest, unknownOption
 } from '../../../lib/config/index.ts'
+import { pageOf } from '../../../lib/config/documentation.ts'
 import { joseVectors } from '../../fixtures/jose-vectors.ts'
+
+t.test('17.8: a code leads to its page: on the site, in node_modules, and in a bundle that has no package.json', t => {
+  const installed = 'node_modules/fastify-secure-api/docs/errors.md#secure_api_option_type'
+  t.equal(pageOf('SECURE_API_OPTION_TYPE'), installed)
+  t.equal(pageOf('SECURE_API_OPTION_TYPE', () => ({ homepage: 'https://docs.example.com/' })), 'https://docs.example.com/errors#secure_api_option_type')
+  t.equal(pageOf('SECURE_API_OPTION_TYPE', () => { throw new Error('Cannot find module') }), installed)
+  t.end()
+})
 
 t.test('durations', t => {
   const read: [string | number, number | undefined][] = [

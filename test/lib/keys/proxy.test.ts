@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import https from 'node:https'
-import { connect, type AddressInfo, type Server } from 'node:net'
+import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Problems } from '../../../lib/config/index.ts'
 import { checkProxyVariable, fetchOver, validateKeys, type FetchDocument } from '../../../lib/keys/index.ts'
+import { listenBare } from '../../helpers/server.ts'
 import { authority, Certificates } from '../server/certificates.ts'
 
 const certificates = new Certificates(t.testdir({}))
@@ -22,21 +23,9 @@ const jwks = { keys: [] }
 
 type Tunnel = (client: Duplex, head: Buffer) => void
 
-async function listen (t: Test, server: Server): Promise<number> {
-  const open = new Set<Duplex>()
-  server.on('connection', socket => open.add(socket.on('error', () => {})))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    for (const socket of open) socket.destroy()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
-}
-
 const startProvider = (t: Test, { cert, key } = provider,
   answer: http.RequestListener = (_request, response) => { response.end(JSON.stringify(jwks)) }) =>
-  listen(t, https.createServer({ cert, key }, answer))
+  listenBare(t, https.createServer({ cert, key }, answer))
 
 /** Passes bytes on to this port, whatever name is asked for. */
 const passTo = (port: number): Tunnel => client => {
@@ -59,7 +48,7 @@ async function startProxy (t: Test, tunnel: Tunnel, { secured = false } = {}) {
     tunnel(client.on('error', () => {}).on('end', () => client.end()), head)
     if (client.readableFlowing === null) client.resume() // or its end would not be seen
   })
-  const port = await listen(t, server)
+  const port = await listenBare(t, server)
   return { asked, url: `http://127.0.0.1:${port}`, port, server }
 }
 
@@ -96,7 +85,7 @@ t.test('15 A6: a proxy that is reached over TLS', async t => {
   const { cert, key } = certificates.issue({ issuer: company })
   const upstream = passTo(await startProvider(t))
   const server = https.createServer({ cert, key }).on('connect', (_request, client: Duplex, head: Buffer) => upstream(client, head))
-  t.strictSame(await get(fetchOver({ proxy: `https://127.0.0.1:${await listen(t, server)}`, ca: company.cert })), jwks)
+  t.strictSame(await get(fetchOver({ proxy: `https://127.0.0.1:${await listenBare(t, server)}`, ca: company.cert })), jwks)
 })
 
 t.test('15 A6: the variables HTTPS_PROXY and NO_PROXY, and what goes before them', async t => {
@@ -114,7 +103,7 @@ t.test('15 A6: the variables HTTPS_PROXY and NO_PROXY, and what goes before them
   t.equal(await asks({ proxy: proxy.url }, { NO_PROXY: '*' }), true, 'the option is meant for this issuer')
   t.equal(await asks({ proxy: false }, { HTTPS_PROXY: proxy.url }), false)
   t.equal(await asks({}, { HTTP_PROXY: proxy.url, ALL_PROXY: proxy.url }), false)
-  const direct = await listen(t, http.createServer((_request, response) => { response.end('{"a":1}') }))
+  const direct = await listenBare(t, http.createServer((_request, response) => { response.end('{"a":1}') }))
   t.strictSame(await get(fetchOver({ proxy: proxy.url }), `http://127.0.0.1:${direct}/`), { a: 1 },
     'http never leaves this machine by way of a proxy')
 })
