@@ -49,7 +49,7 @@ t.test('17.3: its key may be one that Fastify reads of a route; one that stands 
   const named = (key: string): Control => ({
     ...shop, option: routeOption<string, boolean>({ key, schema: Type.String(), refine: () => false })
   })
-  for (const key of ['url', 'path', 'prefix', 'handler']) await (await appWith([named(key)])).ready()
+  for (const key of ['path', 'prefix', 'handler']) await (await appWith([named(key)])).ready()
   const app = await appWith([shop])
   app.get('/beside', { config: { public: true }, shop: 'closed' } as object, async () => '')
   t.strictSame(await mistakesOf(async () => await app.ready()), ['SECURE_API_OPTION_UNKNOWN route GET /beside: shop'])
