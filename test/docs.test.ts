@@ -14,7 +14,7 @@ import { providersPage } from '../scripts/providers-page.ts'
 import { referencePage } from '../scripts/reference-page.ts'
 import { routeSchema } from '../scripts/route-schema.ts'
 import { anchorsOf, brokenLink, linksOf } from './helpers/links.ts'
-import { commandCalls, pages, snippets, syntaxErrors, typeErrors, type Snippet } from './helpers/snippets.ts'
+import { commandCalls, pages, snippets, syntaxErrors, type Snippet } from './helpers/snippets.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const all = pages(root)
@@ -65,20 +65,6 @@ t.test('docs/reference.md holds every option of the schemas (otherwise: npm run 
     'config.scope']) {
     t.ok(page.includes(`| \`${option}\` |`), option)
   }
-})
-
-t.test('every TypeScript block compiles, and one with a mistake would not', async t => {
-  const wrong = {
-    page: 'nowhere.md',
-    line: 1,
-    language: 'ts',
-    code: "import secureApi from 'fastify-secure-api'\nawait app.register(secureApi, { cors: { allowedOrigins: [] } })\n"
-  }
-  const written = inLanguage('ts')
-  t.ok(written.length > 0, 'there are blocks')
-  const errors = typeErrors(root, [...written, wrong])
-  t.strictSame(errors.filter(error => !error.startsWith('nowhere.md')), [])
-  t.match(errors.filter(error => error.startsWith('nowhere.md')), [/^nowhere\.md:2 /])
 })
 
 t.test('every JavaScript block parses, and one with a mistake would not', async t => {
