@@ -30,9 +30,9 @@ const isForeign = (url: string) => !url.startsWith(origin) && !url.startsWith('d
 
 const phone = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true } as const
 const looks: ReadonlyArray<readonly [name: string, options: BrowserContextOptions, paths: readonly string[]]> = [
-  ['desktop', { viewport: { width: 1280, height: 800 }, colorScheme: 'light' }, ['/', '/getting-started', '/reference', '/architecture']],
+  ['desktop', { viewport: { width: 1280, height: 800 }, colorScheme: 'light' }, ['/', '/architecture']],
   ['desktop-dark', { viewport: { width: 1280, height: 800 }, colorScheme: 'dark' }, ['/getting-started']],
-  ['phone', { ...phone, colorScheme: 'light' }, ['/', '/getting-started', '/reference', '/architecture']],
+  ['phone', { ...phone, colorScheme: 'light' }, ['/getting-started', '/reference', '/architecture']],
   ['phone-dark', { ...phone, colorScheme: 'dark' }, ['/getting-started']]
 ]
 
