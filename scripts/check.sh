@@ -17,7 +17,7 @@ step () {
     printf 'passed: %s (%s s)\n' "$name" $((SECONDS - begun))
   else
     failed=$((failed + 1))
-    printf 'FAILED: %s (%s s)\n' "$name" $((SECONDS - begun))
+    printf 'FAILED: %s (%s s)\n' "$name" $((SECONDS - begun)) | tee -a "$scratch/failures"
   fi
 }
 
@@ -54,6 +54,7 @@ tests () {
   pass=$(count pass)
   fail=$(count fail)
   skip=$(count skip)
+  grep -a -A 12 -E '^ *not ok ' "$scratch/log" | grep -a -v '# SKIP' | tail -n 200 >> "$scratch/failures" || true
   passed=$((passed + ${pass:-0}))
   failed=$((failed + ${fail:-0}))
   [ "${pass:-0}" -gt 0 ] || { echo 'no test ran'; return 1; }
@@ -70,5 +71,7 @@ step 'package: build, publint, attw, import and require' npm run --silent smoke
 step 'first contact: both templates from the tarball' node scripts/first-contact.mjs --check
 step 'demo' npm run --silent demo
 
+# Once more, where a log that is cut in its middle still shows it.
+[ ! -s "$scratch/failures" ] || { printf '\n== what failed\n'; cat "$scratch/failures"; }
 printf '\n%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]

@@ -60,6 +60,8 @@ t.test('search finds a code, and leads to its heading', async t => {
   await page.screenshot({ path: join(pictures, 'site-search-desktop.png') })
   await first.click()
   await page.waitForURL(`${origin}/errors#secure_api_cors_null_origin`)
+  // The address changes before the page of it is drawn.
+  await page.locator('#secure_api_cors_null_origin').waitFor({ state: 'attached' })
   t.equal(await page.locator('#secure_api_cors_null_origin').count(), 1)
 })
 

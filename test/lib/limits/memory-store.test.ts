@@ -8,10 +8,15 @@ const abusers = Array.from({ length: 100 }, (_, i) => `198.51.100.${i}`)
 setFlagsFromString('--expose-gc')
 const collect: () => void = runInNewContext('gc')
 
+// V8 frees the memory of dropped buffers on a thread of its own, after the collection: what is in use is the least that is seen.
 function megabytesInUse (): number {
-  collect()
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return (heapUsed + arrayBuffers) / 1e6
+  let least = Infinity
+  for (let i = 0; i < 5; i++) {
+    collect()
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    least = Math.min(least, (heapUsed + arrayBuffers) / 1e6)
+  }
+  return least
 }
 
 t.test('a million fresh keys push out their own kind, and not those at their limit', async t => {
