@@ -1,5 +1,5 @@
 import type { ConfigurationCode } from './codes.ts'
-import { pageOf } from './documentation.ts'
+import { linked } from './documentation.ts'
 
 /** One mistake in the configuration. */
 export interface Problem {
@@ -20,7 +20,7 @@ export class ProblemError extends Error {
   readonly fix: string
 
   constructor ({ code, path, why, fix }: Problem) {
-    super(`${path}: ${why}. ${fix}`)
+    super(linked(`${path}: ${why}. ${fix}`, code))
     this.name = 'ProblemError'
     this.code = code
     this.path = path
@@ -93,6 +93,6 @@ export class Problems {
 
 function summary (errors: readonly ProblemError[]): string {
   const count = errors.length === 1 ? 'a mistake' : `${errors.length} mistakes`
-  const lines = errors.map(({ code, message }) => `\n  ${code} ${message} See ${pageOf(code)}`)
+  const lines = errors.map(({ code, message }) => `\n  ${code} ${message}`)
   return `secure-api found ${count} in its configuration and does not start:${lines.join('')}`
 }
