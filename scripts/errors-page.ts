@@ -1,6 +1,7 @@
 import { findingCodes, type FindingKind } from '../cli/routes/codes.ts'
 import { configurationCodes } from '../lib/config/index.ts'
 import { answers, type Answer } from '../lib/http/index.ts'
+import { paragraph } from './markdown.ts'
 
 /** What is neither the answer to a request nor a mistake in the configuration. */
 const otherCodes: Readonly<Record<string, string>> = {
@@ -50,11 +51,11 @@ ${Object.entries(findingCodes).map(findingText).join('\n\n')}
 }
 
 function explained (codes: Readonly<Record<string, string>>): string {
-  return Object.entries(codes).map(([code, meaning]) => `### ${code}\n\n${meaning}`).join('\n\n')
+  return Object.entries(codes).map(([code, meaning]) => `### ${code}\n\n${paragraph(meaning)}`).join('\n\n')
 }
 
 function findingText ([code, { severity, meaning, fix }]: [string, FindingKind]): string {
-  return `### ${code}\n\nSeverity ${severity}. ${meaning}. ${fix}`
+  return `### ${code}\n\n${paragraph(`Severity ${severity}. ${meaning}. ${fix}`)}`
 }
 
 function answerText ([code, { status, detail, challenge }]: [string, Answer]): string {

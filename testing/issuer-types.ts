@@ -5,7 +5,10 @@ import type { IssuerFault } from './faults.ts'
 import type { TestAlgorithm } from './keys.ts'
 
 export interface TestIssuerOptions {
-  /** Algorithm of the first key, and of those that `rotate` makes: `'RS256'`, `'PS256'`, `'ES256'`, `'ES384'` or `'EdDSA'`. @default 'RS256' */
+  /**
+   * Algorithm of the first key, and of those that `rotate` makes: `'RS256'`, `'PS256'`, `'ES256'`, `'ES384'` or `'EdDSA'`.
+   * @default 'RS256'
+   */
   readonly alg?: TestAlgorithm
   /** `aud` of the tokens. @default 'api://test' */
   readonly audience?: string | string[]

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import type { ConfigurationCode } from './codes.ts'
 import { linked } from './documentation.ts'
 
@@ -27,6 +28,10 @@ export class ProblemError extends Error {
     this.fix = fix
     printAs(this, code)
   }
+
+  [inspect.custom] (): string {
+    return `${this.code} ${this.message}`
+  }
 }
 
 /**
@@ -40,11 +45,18 @@ export class ConfigurationError extends AggregateError {
   declare errors: ProblemError[]
 
   constructor (problems: readonly Problem[]) {
-    const errors = problems.map(problem => new ProblemError(problem))
+    const errors = distinct(problems).map(problem => new ProblemError(problem))
     super(errors, summary(errors))
     this.name = 'ConfigurationError'
     this.code = errors.length === 1 && errors[0] !== undefined ? errors[0].code : 'SECURE_API_CONFIGURATION'
     printAs(this, `${this.name}: ${this.message}`)
+    // What ends a process is printed without the method below: of a getter Node shows the name only.
+    Object.defineProperty(this, 'errors', { get: () => errors })
+  }
+
+  /** Node would list `errors` below the message, which has each of them. */
+  [inspect.custom] (): string {
+    return `${this.name}: ${this.message}`
   }
 }
 
@@ -55,6 +67,11 @@ export class ConfigurationError extends AggregateError {
 function printAs (error: ProblemError | ConfigurationError, text: string): void {
   for (const name of Object.keys(error)) Object.defineProperty(error, name, { enumerable: false })
   Object.defineProperty(error, 'stack', { value: text, writable: true, configurable: true, enumerable: false })
+}
+
+/** A route is checked when it is declared and again when everything is ready, and its HEAD with it. */
+function distinct (problems: readonly Problem[]): Problem[] {
+  return [...new Map(problems.map(problem => [JSON.stringify([problem.code, problem.path, problem.why, problem.fix]), problem])).values()]
 }
 
 /** For the one mistake after which nothing else can be checked. */

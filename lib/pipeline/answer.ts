@@ -12,7 +12,7 @@ export class RefusalError extends Error {
   readonly headers: Readonly<Record<string, string>>
   readonly refusal: Refusal
   /** Where the code is explained, for whoever reads a log: Fastify sends `message` to the caller, so it does not stand there. */
-  readonly see?: string
+  declare readonly see?: string
 
   constructor (refusal: Refusal) {
     super(refusal.detail)
