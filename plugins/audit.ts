@@ -41,7 +41,7 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
     sink: options.sink ?? defaultSink(app),
     buffer,
     onChange: (failing, error) => failing
-      ? warn(app, { err: error }, 'secure-api: audit events are being lost', 'error')
+      ? warn(app, { err: error, code: unavailable.code }, 'secure-api: audit events are being lost', 'error')
       : app.log.info('secure-api: audit events are being recorded again')
   })
   // First refusals alone never fill the buffer, from however many addresses they come in one window.
@@ -51,7 +51,9 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
   app.addHook('onClose', async () => {
     repeats.close()
     const left = await trail.drain(closeTimeout)
-    if (left > 0) warn(app, { pending: left }, 'secure-api: the sink did not accept these audit events before the server closed', 'error')
+    if (left === 0) return
+    warn(app, { pending: left, code: unavailable.code }, 'secure-api: the sink did not accept these audit events before the server closed',
+      'error')
   })
   pipeline.report('audit', () => ({ ...trail.status(), collapsed: repeats.collapsed }))
   const option = auditOption(options.requireActions === true)

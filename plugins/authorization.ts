@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { check, defineSection, Problems, type Environment } from '../lib/config/index.ts'
+import { check, defineSection, Problems, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import type { Principal } from '../lib/credentials/index.ts'
 import { refusal, type Refusal } from '../lib/http/index.ts'
 import { noteRefusal, PathRules, RefusalError, type CompiledStep, type RouteInfo, type RouteOption } from '../lib/pipeline/index.ts'
@@ -215,7 +215,7 @@ function warnOfClosedRoutes (app: FastifyInstance, routes: readonly RouteInfo[],
     .filter(({ methods, url }, _, all) =>
       methods.join() !== 'HEAD' || !all.some(other => other.url === url && other.methods.includes('GET')))
   if (closed.length === 0) return
-  warn(app, { routes: closed.map(({ label }) => label) },
+  warn(app, { routes: closed.map(({ label }) => label), code: 'SECURE_API_ROUTE_NO_RULE' satisfies ConfigurationCode },
     'secure-api: these routes state no rule and refuse everybody; add `scope`, `role`, `policy`, `authenticated` or `public`')
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { ConfigurationError, type Clock } from '../lib/config/index.ts'
+import type { AnswerCode } from '../lib/http/index.ts'
 import {
   explainFailure, fetchOver, KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions, type KeyRingStatus
 } from '../lib/keys/index.ts'
@@ -109,10 +110,11 @@ function unfetched (event: Extract<KeyEvent, { type: 'keys.failed' }>): string {
   return `secure-api: cannot fetch the signing keys of ${event.issuer}; ${meanwhile}. ${explainFailure(event, event.issuer)}`
 }
 
+const code = 'SECURE_API_KEYS_UNAVAILABLE' satisfies AnswerCode
 const quiet: readonly KeyEvent['type'][] = ['keys.loaded', 'keys.changed']
 
 function logKeys (app: FastifyInstance, event: KeyEvent): void {
   if (quiet.includes(event.type)) app.log.info(event, 'secure-api: signing keys')
-  else if (event.type === 'keys.failed') warn(app, event, unfetched(event))
-  else warn(app, event, 'secure-api: signing keys')
+  else if (event.type === 'keys.failed') warn(app, { ...event, code }, unfetched(event))
+  else warn(app, { ...event, code }, 'secure-api: signing keys')
 }

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
-import { Problems } from '../lib/config/index.ts'
+import { linked, Problems } from '../lib/config/index.ts'
 import {
   carryHeaders, Pipeline, RefusalError, run, throwRefusal, writeProblem, type CompiledRoute, type RouterOptions
 } from '../lib/pipeline/index.ts'
@@ -80,7 +80,7 @@ function routeOf (pipeline: Frame, request: FastifyRequest): CompiledRoute {
   if (url === undefined) return pipeline.unknown
   return pipeline.admit({ config, url, method }, (label, problems) => {
     const text = `secure-api: ${label} was declared before the suite and is misconfigured, so it is closed`
-    request.log.error({ problems: problems.list() }, text)
+    request.log.error({ problems: problems.list() }, linked(text, problems.list()[0]?.code))
   })
 }
 

@@ -6,7 +6,7 @@ import {
   validateRateLimit, validateRouteRateLimit, type AddressFinding, type Entry, type Limit, type LimitChange, type Limiter, type LimiterEvent,
   type LimiterStatus, type LimitState, type RateLimitOptions, type RouteRateLimit
 } from '../lib/limits/index.ts'
-import { addressOf } from '../lib/http/index.ts'
+import { addressOf, type AnswerCode } from '../lib/http/index.ts'
 import {
   connectRedis, isRedisLike, StoreFailed, type RedisConnection, type RedisLike, type StoreFailureReason
 } from '../lib/redis/index.ts'
@@ -202,7 +202,7 @@ async function tellFailure (app: FastifyInstance, client: RedisLike, keyPrefix: 
   const tell = (failure: StoreFailed | undefined): void => {
     if (failure === undefined) return
     const { reason, code } = failure
-    warn(app, { reason, code }, `secure-api: the rate-limit store is not usable: ${explained(failure)}`)
+    warn(app, { reason, cause: code, code: unavailable }, `secure-api: the rate-limit store is not usable: ${explained(failure)}`)
   }
   if (connection === undefined) probeRedis(client, keyPrefix).then(tell)
   else tell(await connection.ready ? await probeRedis(client, keyPrefix) : connection.failure() ?? new StoreFailed('timeout'))
@@ -229,10 +229,16 @@ function explained ({ reason, code }: StoreFailed): string {
   return `${cause}. Until then \`onStoreFailure\` decides, by default each process for itself; \`secure-api doctor redis\` shows more`
 }
 
+const unavailable = 'SECURE_API_RATE_LIMIT_UNAVAILABLE' satisfies AnswerCode
+
 function logEvent (app: FastifyInstance, event: LimiterEvent): void {
   if (event.type === 'store-restored') app.log.info(event, 'secure-api: the rate-limit store is available again')
   else if (event.type === 'memory-saturated') warn(app, event, 'secure-api: there are more callers than the limiter can track')
-  else warn(app, event, `secure-api: the rate-limit store is unavailable: ${explained(new StoreFailed(event.reason, event.code))}`)
+  else {
+    const { reason, code: cause } = event
+    const text = `secure-api: the rate-limit store is unavailable: ${explained(new StoreFailed(reason, cause))}`
+    warn(app, { ...event, cause, code: unavailable }, text)
+  }
 }
 
 export default fp(rateLimit, { fastify: '5.x', name: 'secure-api-rate-limit' })

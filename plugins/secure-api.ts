@@ -94,7 +94,10 @@ export interface SecureApiOptions {
    * @default none
    */
   controls?: readonly Control[]
-  /** @default NODE_ENV, and production when that is unset */
+  /**
+   * `'production'` or `'development'`, which allows addresses on this machine and turns some mistakes into warnings.
+   * @default NODE_ENV, and production when that is unset
+   */
   environment?: Environment
 }
 

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { svg } from './svg.ts'
 
 /**
  * Gives each link whose text is a name in code the line on which its file defines that name:
@@ -57,22 +58,18 @@ export function architecturePicture (root: string, phases: readonly string[], co
   const rows = phases.map((phase, index) => phaseRow(root, phase, controls.filter(control => control.phase === phase), index))
   const layers = layersOf(foldersOf(root)).reverse().flatMap(rowsOf)
   const height = Math.max(phases.length * 44, layers.length * 92) + 90
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="1180" height="${height}" viewBox="0 0 1180 ${height}"
-  font-family="system-ui, sans-serif" font-size="13" role="img" aria-label="The order of a request, and the layers of lib">
-<style>
-  text { fill: #1f2328 } .dim { fill: #59636e } rect { fill: #f6f8fa; stroke: #d1d9e0 } .bar { fill: #0969da; stroke: none }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #f0f6fc } .dim { fill: #9198a1 } rect { fill: #151b23; stroke: #3d444d }
-  }
-</style>
-<text x="20" y="32" font-size="17" font-weight="600">The order of a request</text>
+  const body = `<text x="20" y="32" font-size="17" font-weight="600">The order of a request</text>
 <text class="dim" x="20" y="52">phase, its controls, and the plugin that adds each</text>
 ${rows.join('\n')}
 <text x="640" y="32" font-size="17" font-weight="600">lib</text>
 <text class="dim" x="640" y="52">each folder uses only folders below it, through their index.ts</text>
-${layers.map((layer, index) => layerRow(layer, index)).join('\n')}
-</svg>
-`
+${layers.map((layer, index) => layerRow(layer, index)).join('\n')}`
+  return svg(1180, height, 'The order of a request, and the layers of lib', colours, body)
+}
+
+const colours = {
+  light: '.box { fill: #f6f8fa; stroke: #d1d9e0 } .bar { fill: #0969da }',
+  dark: '.box { fill: #151b23; stroke: #3d444d }'
 }
 
 /** Four boxes fit side by side. */
@@ -106,7 +103,7 @@ function layerRow (layer: readonly Folder[], index: number): string {
     const left = (x + 8).toFixed(1)
     const used = wrapped(uses, width).map((text, line) =>
       `<text class="dim" font-size="10.5" x="${left}" y="${y + 40 + line * 13}">${text}</text>`)
-    return `<rect x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="80" rx="6"/>
+    return `<rect class="box" x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="80" rx="6"/>
 <text x="${left}" y="${y + 22}" font-weight="600">${name}</text>
 ${used.join('\n')}`
   }).join('\n')

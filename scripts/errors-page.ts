@@ -1,13 +1,26 @@
+import { findingCodes, type FindingKind } from '../cli/routes/codes.ts'
 import { configurationCodes } from '../lib/config/index.ts'
 import { answers, type Answer } from '../lib/http/index.ts'
+import { paragraph } from './markdown.ts'
 
-/** The text of docs/errors.md, from the two tables in which every code stands. */
+/** What is neither the answer to a request nor a mistake in the configuration. */
+const otherCodes: Readonly<Record<string, string>> = {
+  SECURE_API_CONFIGURATION: 'The code of a `ConfigurationError` with several mistakes. Each of its `errors` has a code of its own.',
+  SECURE_API_WARNING: 'A warning without a code of its own, on standard error because the application has no logger. ' +
+    'Its text says what to do. With `Fastify({ logger: true })` it goes to the log.',
+  SECURE_API_DENYLIST_FULL: 'Thrown by `revoke()` of a denylist whose memory is full of entries that still count. ' +
+    'Nothing was recorded: raise `max`, and revoke again.',
+  SECURE_API_DENYLIST_LOCAL_ONLY: 'Thrown by `revoke()` when Redis did not record the entry. It counts in this process only: revoke again.'
+}
+
+/** The text of docs/errors.md, from the tables in which every code stands. */
 export function errorsPage (): string {
   return `# Codes
 
-<!-- Made by \`npm run docs\` from lib/http/answers.ts and lib/config/codes.ts; a test compares. -->
+<!-- Made by \`npm run docs\` from the tables of codes; a test compares. -->
 
-Every code is stable: it is never given another meaning. Compare codes, never texts.
+Every code is stable: it is never given another meaning. Compare codes, never texts. What developers see ends
+with a link to its code on this page. A \`RefusalError\` has that link as \`see\`, since its message may reach the caller.
 
 ## Answers
 
@@ -23,8 +36,26 @@ What stops the boot. All mistakes are found first and then thrown once, as a \`C
 \`errors\` has \`code\`, \`path\`, \`message\` and \`fix\`. The error's own \`code\` is that of the only mistake, or
 \`SECURE_API_CONFIGURATION\` when there are several.
 
-${Object.entries(configurationCodes).map(([code, meaning]) => `### ${code}\n\n${meaning}`).join('\n\n')}
+${explained(configurationCodes)}
+
+## Other codes
+
+${explained(otherCodes)}
+
+## Findings
+
+What [\`secure-api routes --check\`](command-line.md#checks) finds.
+
+${Object.entries(findingCodes).map(findingText).join('\n\n')}
 `
+}
+
+function explained (codes: Readonly<Record<string, string>>): string {
+  return Object.entries(codes).map(([code, meaning]) => `### ${code}\n\n${paragraph(meaning)}`).join('\n\n')
+}
+
+function findingText ([code, { severity, meaning, fix }]: [string, FindingKind]): string {
+  return `### ${code}\n\n${paragraph(`Severity ${severity}. ${meaning}. ${fix}`)}`
 }
 
 function answerText ([code, { status, detail, challenge }]: [string, Answer]): string {

@@ -16,6 +16,7 @@ export interface OptionDoc {
  */
 export class SchemaSources {
   readonly #declarations = new Map<string, ts.Expression>()
+  readonly #interfaces = new Map<string, ts.NodeArray<ts.TypeElement>>()
   readonly #apart: ReadonlySet<string>
 
   /** @param apart schemas that have a chapter of their own: where another one uses them, they are not read again */
@@ -24,8 +25,10 @@ export class SchemaSources {
     for (const file of files) this.#collect(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2022, true))
   }
 
-  /** Every option of a schema, depth first, in the order of the source. */
+  /** Every option of a schema, depth first, in the order of the source; or the members of an interface. */
   options (schema: string): OptionDoc[] {
+    const members = this.#interfaces.get(schema)
+    if (members !== undefined) return members.flatMap(memberDoc)
     const declared = this.#declarations.get(schema)
     if (declared === undefined) throw new Error(`there is no schema ${schema}`)
     return this.#within(declared, '', new Set())
@@ -33,6 +36,7 @@ export class SchemaSources {
 
   #collect (source: ts.SourceFile): void {
     for (const statement of source.statements) {
+      if (ts.isInterfaceDeclaration(statement)) this.#interfaces.set(statement.name.text, statement.members)
       if (!ts.isVariableStatement(statement)) continue
       for (const { name, initializer } of statement.declarationList.declarations) {
         if (ts.isIdentifier(name) && initializer !== undefined) this.#declare(name.text, initializer)
@@ -88,11 +92,16 @@ export class SchemaSources {
   }
 }
 
+function memberDoc (member: ts.TypeElement): OptionDoc[] {
+  if (!ts.isPropertySignature(member)) return []
+  return [{ path: member.name.getText(), required: member.questionToken === undefined, ...describe(member) }]
+}
+
 function isOptional (value: ts.Expression): boolean {
   return ts.isCallExpression(value) && value.expression.getText() === 'Type.Optional'
 }
 
-function describe (property: ts.ObjectLiteralElementLike): Pick<OptionDoc, 'text' | 'default'> {
+function describe (property: ts.ObjectLiteralElementLike | ts.TypeElement): Pick<OptionDoc, 'text' | 'default'> {
   const comments = ts.getJSDocCommentsAndTags(property).filter(ts.isJSDoc)
   const text = comments.map(({ comment }) => ts.getTextOfJSDocComment(comment) ?? '').join(' ')
   const tag = comments.flatMap(({ tags }) => [...tags ?? []]).find(({ tagName }) => tagName.text === 'default')

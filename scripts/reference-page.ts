@@ -1,11 +1,25 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { Type, type TSchema } from '@sinclair/typebox'
+import { AuditOptionsSchema } from '../lib/audit/index.ts'
+import { CorsOptionsSchema, RouteCorsSchema } from '../lib/cors/index.ts'
+import { HeadersOptionsSchema, RouteHeadersSchema } from '../lib/headers/index.ts'
+import { LimitSchema, RateLimitOptionsSchema } from '../lib/limits/index.ts'
+import { LoginGuardOptionsSchema } from '../lib/limits/login-options.ts'
+import { OpenApiOptionsSchema } from '../lib/openapi/index.ts'
+import { AuthorizationOptionsSchema, RouteRuleSchema } from '../lib/rules/index.ts'
+import { SecureServerOptionsSchema } from '../lib/server/options.ts'
+import { AuthenticationOptionsSchema, IssuerOptionsSchema } from '../lib/tokens/index.ts'
 import { paragraph, table } from './markdown.ts'
 import { SchemaSources, type OptionDoc } from './option-docs.ts'
+import { valuesOf } from './option-values.ts'
 
 interface Chapter {
   readonly title: string
-  readonly schema: string
+  /** The name of a schema, or of an interface. */
+  readonly source: string
+  /** The schema itself, from which the values of its options are read; an interface has them in its comments. */
+  readonly schema?: TSchema
   readonly note?: string
   /** Where the options stand; none for a shape that stands in several places. */
   readonly prefix?: string
@@ -13,47 +27,68 @@ interface Chapter {
   readonly like?: Chapter
 }
 
-const limit: Chapter = { title: 'A limit', schema: 'LimitSchema' }
-const headers: Chapter = { title: '`headers`', schema: 'HeadersOptionsSchema', prefix: 'headers' }
-const cors: Chapter = { title: '`cors`', schema: 'CorsOptionsSchema', prefix: 'cors' }
+const limit: Chapter = { title: 'A limit', source: 'LimitSchema', schema: LimitSchema }
+const headers: Chapter = { title: '`headers`', source: 'HeadersOptionsSchema', schema: HeadersOptionsSchema, prefix: 'headers' }
+const cors: Chapter = { title: '`cors`', source: 'CorsOptionsSchema', schema: CorsOptionsSchema, prefix: 'cors' }
 
 /** In the order of the options of the suite. */
 const sections: readonly Chapter[] = [
+  { title: 'The suite', source: 'SecureApiOptions', note: 'Options of `register(secureApi, { … })`. The sections follow one by one.' },
   {
     title: '`auth`',
-    schema: 'AuthenticationOptionsSchema',
+    source: 'AuthenticationOptionsSchema',
+    schema: AuthenticationOptionsSchema,
     prefix: 'auth',
     note: 'A single issuer may stand in `auth` itself: `{ issuer, audience }` is short for `{ issuers: [{ issuer, audience }] }`.'
   },
-  { title: '`authorization`', schema: 'AuthorizationOptionsSchema', prefix: 'authorization' },
-  { title: '`rateLimit`', schema: 'RateLimitOptionsSchema', prefix: 'rateLimit' },
+  { title: '`authorization`', source: 'AuthorizationOptionsSchema', schema: AuthorizationOptionsSchema, prefix: 'authorization' },
+  { title: '`rateLimit`', source: 'RateLimitOptionsSchema', schema: RateLimitOptionsSchema, prefix: 'rateLimit' },
   limit,
   headers,
   cors,
-  { title: '`audit`', schema: 'AuditOptionsSchema', prefix: 'audit' },
+  { title: '`audit`', source: 'AuditOptionsSchema', schema: AuditOptionsSchema, prefix: 'audit' },
   {
     title: '`openapi`',
-    schema: 'OpenApiOptionsSchema',
+    source: 'OpenApiOptionsSchema',
+    schema: OpenApiOptionsSchema,
     prefix: 'openapi',
     note: 'For an application that has @fastify/swagger. [API description](openapi.md) says more.'
   }
 ]
 
 const ofRoutes: readonly Chapter[] = [
-  { title: 'The rule', schema: 'RouteRuleSchema', prefix: 'config' },
-  { title: '`config.headers`', schema: 'RouteHeadersSchema', prefix: 'config.headers', like: headers },
-  { title: '`config.cors`', schema: 'RouteCorsSchema', prefix: 'config.cors', like: cors }
+  { title: 'The rule', source: 'RouteRuleSchema', schema: RouteRuleSchema, prefix: 'config' },
+  { title: '`config.headers`', source: 'RouteHeadersSchema', schema: RouteHeadersSchema, prefix: 'config.headers', like: headers },
+  { title: '`config.cors`', source: 'RouteCorsSchema', schema: RouteCorsSchema, prefix: 'config.cors', like: cors }
 ]
 
-const server: Chapter = {
-  title: '`secureServer()`',
-  schema: 'SecureServerOptionsSchema',
-  note: 'Options of the constructor, `Fastify(secureServer({ … }))`. [TLS](tls.md) says more of `tls`.'
-}
+/** Options of functions. */
+const functions: readonly Chapter[] = [
+  {
+    title: '`secureServer()`',
+    source: 'SecureServerOptionsSchema',
+    schema: SecureServerOptionsSchema,
+    note: 'Options of the constructor, `Fastify(secureServer({ … }))`. [TLS](tls.md) says more of `tls`.'
+  },
+  {
+    title: '`app.loginGuard()`',
+    source: 'LoginGuardOptionsSchema',
+    schema: LoginGuardOptionsSchema,
+    note: '[Rate limiting](rate-limiting.md#signing-in-and-signing-up) says how to use it.'
+  },
+  { title: '`createDenylist()`', source: 'DenylistOptions', note: '[Authentication](authentication.md) says how to use it.' },
+  {
+    title: '`createTestIssuer()`',
+    source: 'TestIssuerOptions',
+    schema: Type.Pick(IssuerOptionsSchema, ['preset']),
+    note: 'From `fastify-secure-api/testing`: [testing](testing.md).'
+  },
+  { title: '`developmentIssuer()`', source: 'DevelopmentIssuerOptionsSchema', note: 'From `fastify-secure-api/testing`.' }
+]
 
 /** The text of docs/reference.md, from the comments in the schemas. */
 export function referencePage (root: string): string {
-  const sources = new SchemaSources(schemaFiles(root), new Set([limit.schema]))
+  const sources = new SchemaSources(schemaFiles(root), new Set([limit.source]))
   return `# Reference of options
 
 <!-- Made by \`npm run docs\` from the comments in the schemas; a test compares. -->
@@ -79,24 +114,46 @@ The name of a policy of \`rateLimit.policies\`, a list of names (all must admit)
 The name of the action in the audit trail, such as \`'orders.create'\`; \`false\` leaves allowed calls out of it.
 Without it the action is the method and the route.
 
-${chapter('##', server, sources)}
+${functions.map(section => chapter('##', section, sources)).join('\n\n')}
 `
 }
 
 function schemaFiles (root: string): string[] {
-  const lib = join(root, 'lib')
-  return readdirSync(lib, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts')).sort().map(name => join(lib, name))
+  const within = (folder: string) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith('.ts')).sort().map(name => join(root, folder, name))
+  return [...within('lib'), ...within('testing'), join(root, 'plugins/secure-api.ts')]
 }
 
-function chapter (level: string, { title, note, schema, prefix = '', like }: Chapter, sources: SchemaSources): string {
-  const own = sources.options(schema).filter(({ text }) => text !== '')
+function chapter (level: string, { title, note, source, schema, prefix = '', like }: Chapter, sources: SchemaSources): string {
+  const own = withValues(sources.options(source).filter(({ text }) => text !== ''), schema)
   if (like === undefined) {
     return [`${level} ${title}`, ...note === undefined ? [] : [paragraph(note)], optionTable(prefix, own)].join('\n\n')
   }
-  const common = sources.options(like.schema).filter(option => own.some(({ path, text }) => path === option.path && text === option.text))
+  const ofLike = withValues(sources.options(like.source), like.schema)
+  const common = ofLike.filter(option => own.some(({ path, text }) => path === option.path && text === option.text))
   const changed = own.filter(option => !common.some(({ path }) => path === option.path))
   const inherited = paragraph(`Laid over ${like.title} of the application, for this route: ${listed(common)}.`)
   return [`${level} ${title}`, inherited, 'Its own:', optionTable(prefix, changed)].join('\n\n')
+}
+
+/** Adds the values of an option whose text does not name each of them. */
+function withValues (options: readonly OptionDoc[], schema: TSchema | undefined): readonly OptionDoc[] {
+  if (schema === undefined) return options
+  const values = valuesOf(schema)
+  return options.map(option => {
+    const own = [...values.get(option.path) ?? []]
+    if (own.every(value => isNamed(value, option.text))) return option
+    return { ...option, text: `${option.text} ${sentence(own.map(value => `\`${value}\``))}` }
+  })
+}
+
+/** With its quotes or without; `false` and `true` are named beside texts only. */
+function isNamed (value: string, text: string): boolean {
+  return !value.startsWith("'") || [value, value.slice(1, -1)].some(written => text.includes(`\`${written}\``))
+}
+
+function sentence (values: readonly string[]): string {
+  return values.length === 1 ? `The only value is ${values.join()}.` : `One of ${values.join(', ')}.`
 }
 
 function listed (options: readonly OptionDoc[]): string {

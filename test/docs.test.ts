@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -12,6 +12,7 @@ import { errorsPage } from '../scripts/errors-page.ts'
 import { frame } from '../scripts/frame.ts'
 import { providersPage } from '../scripts/providers-page.ts'
 import { referencePage } from '../scripts/reference-page.ts'
+import { requestPicture } from '../scripts/request-picture.ts'
 import { routeSchema } from '../scripts/route-schema.ts'
 import { anchorsOf, brokenLink, linksOf } from './helpers/links.ts'
 import { commandCalls, pages, snippets, syntaxErrors, type Snippet } from './helpers/snippets.ts'
@@ -27,13 +28,26 @@ const shownOnly = ['csharp', 'http', 'nginx', 'text']
 const npmCommands = ['ci', 'create', 'exec', 'init', 'install', 'pack']
 /** Codes that are neither answers nor mistakes in the configuration, and variables of the environment. */
 const otherNames = new Set([
-  'SECURE_API_CONFIGURATION', 'SECURE_API_DENYLIST_FULL', 'SECURE_API_DENYLIST_LOCAL_ONLY',
+  'SECURE_API_CONFIGURATION', 'SECURE_API_DENYLIST_FULL', 'SECURE_API_DENYLIST_LOCAL_ONLY', 'SECURE_API_WARNING',
   ...Object.values(environmentVariables).flatMap(name => [name, `${name}_FILE`])
 ])
 const place = ({ page, line }: Snippet) => `${page}:${line}`
 
 t.test('docs/errors.md holds every code of the two tables (otherwise: npm run docs)', async t => {
   t.equal(readFileSync(join(root, 'docs/errors.md'), 'utf8'), errorsPage())
+})
+
+t.test('17.8: every code that the source names has its heading in docs/errors.md', async t => {
+  const anchors = anchorsOf(text('docs/errors.md'))
+  // The last one is a variable of an application that `init` writes.
+  const variables = new Set(['SECURE_API_PRIVATE_KEY', ...Object.values(environmentVariables).flatMap(name => [name, `${name}_FILE`])])
+  const files = ['lib', 'plugins', 'testing', 'cli'].flatMap(folder =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts'))
+      .map(name => join(folder, name)))
+  const named = files.flatMap(file => [...text(file).matchAll(/(?<!env\[)'(SECURE_API_[A-Z_]*[A-Z])'|^ {2}(SECURE_API_[A-Z_]+):/gm)]
+    .map(([, quoted, key = '']) => ({ file, code: quoted ?? key })))
+  t.ok(named.length > 200, `${named.length} places`)
+  for (const { file, code } of named.filter(({ code }) => !variables.has(code))) t.ok(anchors.has(code.toLowerCase()), `${file}: ${code}`)
 })
 
 t.test('docs/providers.md shows every preset and its tokens (otherwise: npm run docs)', async t => {
@@ -51,6 +65,19 @@ t.test('docs/architecture.md leads to the line of every function it names, and i
     t.throws(() => layersOf(circle), 'circle among a, b')
     t.equal(readFileSync(join(root, 'docs/route-config.schema.json'), 'utf8'), routeSchema(schema))
   })
+
+t.test('17.9: README shows each phase of a request in its order (otherwise: npm run docs)', async t => {
+  t.equal(text('docs/images/request.svg'), requestPicture(phases))
+  t.throws(() => requestPicture([...phases].reverse()), /the phases are audit/)
+  t.match(text('README.md'), '(docs/images/request.svg)')
+})
+
+t.test('17.9: a picture has a ground of its own and asks for nothing outside', async t => {
+  for (const picture of readdirSync(join(root, 'docs/images')).filter(name => name.endsWith('.svg'))) {
+    t.match(text(`docs/images/${picture}`), 'class="ground"', picture)
+    t.notMatch(text(`docs/images/${picture}`).replace('http://www.w3.org/2000/svg', ''), /https?:|url\(|<image|@import/, picture)
+  }
+})
 
 t.test('every route option that a control declares is in the reference', async t => {
   const page = referencePage(root)

@@ -17,7 +17,10 @@ const DevelopmentIssuerOptionsSchema = Type.Object({
    * @default 'api://development'
    */
   audience: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })])),
-  /** @default NODE_ENV, and production when that is unset */
+  /**
+   * `'production'` refuses; `'development'` goes on.
+   * @default NODE_ENV, and production when that is unset
+   */
   environment: Type.Optional(EnvironmentSchema)
 }, { additionalProperties: false })
 

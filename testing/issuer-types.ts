@@ -5,7 +5,10 @@ import type { IssuerFault } from './faults.ts'
 import type { TestAlgorithm } from './keys.ts'
 
 export interface TestIssuerOptions {
-  /** Algorithm of the first key, and of those that `rotate` makes. @default 'RS256' */
+  /**
+   * Algorithm of the first key, and of those that `rotate` makes: `'RS256'`, `'PS256'`, `'ES256'`, `'ES384'` or `'EdDSA'`.
+   * @default 'RS256'
+   */
   readonly alg?: TestAlgorithm
   /** `aud` of the tokens. @default 'api://test' */
   readonly audience?: string | string[]
@@ -15,7 +18,11 @@ export interface TestIssuerOptions {
   readonly claims?: Readonly<Record<string, unknown>>
   /** Path of the issuer, such as `/realms/test` or `/`. @default '' */
   readonly path?: string
-  /** Where the metadata is: OpenID Connect Discovery, RFC 8414, or nowhere. @default 'openid-configuration' */
+  /**
+   * Where the metadata is: `'openid-configuration'` (OpenID Connect Discovery), `'oauth-authorization-server'` (RFC 8414), or nowhere with
+   * `false`.
+   * @default 'openid-configuration'
+   */
   readonly discovery?: 'openid-configuration' | 'oauth-authorization-server' | false
   /** @default a free one */
   readonly port?: number

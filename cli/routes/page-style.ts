@@ -81,6 +81,8 @@ table {
   background: var(--card); border: 1px solid var(--line); border-radius: 8px
 }
 th, td { padding: .6rem .8rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); overflow-wrap: anywhere }
+#routes { scroll-margin-top: 1rem }
+tr { scroll-margin-top: 3.5rem }
 th { position: sticky; top: 0; z-index: 1; background: var(--card); font-size: .85rem; color: var(--dim); white-space: nowrap }
 th:first-child { border-top-left-radius: 8px }
 th:last-child { border-top-right-radius: 8px }

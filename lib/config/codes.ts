@@ -17,6 +17,7 @@ export const configurationCodes = {
   SECURE_API_ENVIRONMENT_FILE: 'The file named by a …_FILE variable is unreadable or empty.',
   SECURE_API_KEYS_REQUIRED: 'With `startup: required`, an issuer has no keys.',
   SECURE_API_ROUTE_PUBLIC_WITH_RULE: 'A route is public and also states a rule.',
+  SECURE_API_ROUTE_NO_RULE: 'Warning only: a route states no rule, so it refuses everyone.',
   SECURE_API_ROUTE_SCOPE_BARE_ARRAY: 'A bare array of scopes, roles or policies does not say whether all or any are needed.',
   SECURE_API_ROUTE_POLICY_UNKNOWN: 'A route names an authorization policy that is not configured.',
   SECURE_API_ROUTE_RATE_LIMIT_UNKNOWN: 'A route names a rate-limit policy that is not configured.',

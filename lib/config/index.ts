@@ -1,6 +1,7 @@
 export { check, unknownOption } from './check.ts'
 export { movedClock, moveTime, type Clock } from './clock.ts'
 export { configurationCodes, type ConfigurationCode } from './codes.ts'
+export { linked, pageOf } from './documentation.ts'
 export { DurationSchema, milliseconds, parseDuration, type Duration } from './duration.ts'
 export { environmentOf, EnvironmentSchema, environmentVariables, readEnvironment, type Environment } from './environment.ts'
 export { hasRocaFingerprint, publishedIn } from './known-keys.ts'

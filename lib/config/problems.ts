@@ -1,5 +1,6 @@
+import { inspect } from 'node:util'
 import type { ConfigurationCode } from './codes.ts'
-import { pageOf } from './documentation.ts'
+import { linked } from './documentation.ts'
 
 /** One mistake in the configuration. */
 export interface Problem {
@@ -20,12 +21,16 @@ export class ProblemError extends Error {
   readonly fix: string
 
   constructor ({ code, path, why, fix }: Problem) {
-    super(`${path}: ${why}. ${fix}`)
+    super(linked(`${path}: ${why}. ${fix}`, code))
     this.name = 'ProblemError'
     this.code = code
     this.path = path
     this.fix = fix
     printAs(this, code)
+  }
+
+  [inspect.custom] (): string {
+    return `${this.code} ${this.message}`
   }
 }
 
@@ -40,11 +45,18 @@ export class ConfigurationError extends AggregateError {
   declare errors: ProblemError[]
 
   constructor (problems: readonly Problem[]) {
-    const errors = problems.map(problem => new ProblemError(problem))
+    const errors = distinct(problems).map(problem => new ProblemError(problem))
     super(errors, summary(errors))
     this.name = 'ConfigurationError'
     this.code = errors.length === 1 && errors[0] !== undefined ? errors[0].code : 'SECURE_API_CONFIGURATION'
     printAs(this, `${this.name}: ${this.message}`)
+    // What ends a process is printed without the method below: of a getter Node shows the name only.
+    Object.defineProperty(this, 'errors', { get: () => errors })
+  }
+
+  /** Node would list `errors` below the message, which has each of them. */
+  [inspect.custom] (): string {
+    return `${this.name}: ${this.message}`
   }
 }
 
@@ -55,6 +67,11 @@ export class ConfigurationError extends AggregateError {
 function printAs (error: ProblemError | ConfigurationError, text: string): void {
   for (const name of Object.keys(error)) Object.defineProperty(error, name, { enumerable: false })
   Object.defineProperty(error, 'stack', { value: text, writable: true, configurable: true, enumerable: false })
+}
+
+/** A route is checked when it is declared and again when everything is ready, and its HEAD with it. */
+function distinct (problems: readonly Problem[]): Problem[] {
+  return [...new Map(problems.map(problem => [JSON.stringify([problem.code, problem.path, problem.why, problem.fix]), problem])).values()]
 }
 
 /** For the one mistake after which nothing else can be checked. */
@@ -93,6 +110,6 @@ export class Problems {
 
 function summary (errors: readonly ProblemError[]): string {
   const count = errors.length === 1 ? 'a mistake' : `${errors.length} mistakes`
-  const lines = errors.map(({ code, message }) => `\n  ${code} ${message} See ${pageOf(code)}`)
+  const lines = errors.map(({ code, message }) => `\n  ${code} ${message}`)
   return `secure-api found ${count} in its configuration and does not start:${lines.join('')}`
 }

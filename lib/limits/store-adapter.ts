@@ -1,4 +1,4 @@
-import { check, Problems } from '../config/index.ts'
+import { check, pageOf, Problems } from '../config/index.ts'
 import { unknownAddress } from './address.ts'
 import { isUnavailable, refusing, type Limiter, type MaybePromise, type LimitOutcome } from './decision.ts'
 import { LimitSchema, type Limit } from './options.ts'
@@ -27,6 +27,8 @@ const plansKept = 64
 class LimitNotCounted extends Error {
   readonly code = 'SECURE_API_RATE_LIMIT_UNAVAILABLE'
   readonly statusCode = 503
+  /** Not in the message, which Fastify sends to the caller. */
+  readonly see = pageOf('SECURE_API_RATE_LIMIT_UNAVAILABLE')
 
   constructor () {
     super('The rate limiter is temporarily unavailable.')

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { pageOf } from '../config/index.ts'
 import type { Refusal } from '../http/index.ts'
 import { Marks } from '../marks/index.ts'
 import type { Answerer } from './run.ts'
@@ -10,6 +11,8 @@ export class RefusalError extends Error {
   readonly statusCode: number
   readonly headers: Readonly<Record<string, string>>
   readonly refusal: Refusal
+  /** Where the code is explained, for whoever reads a log: Fastify sends `message` to the caller, so it does not stand there. */
+  declare readonly see?: string
 
   constructor (refusal: Refusal) {
     super(refusal.detail)
@@ -18,6 +21,7 @@ export class RefusalError extends Error {
     this.statusCode = refusal.status
     this.headers = refusal.headers
     this.refusal = refusal
+    if (refusal.code.startsWith('SECURE_API_')) this.see = pageOf(refusal.code)
   }
 }
 

@@ -56,6 +56,7 @@ export const RouteRuleSchema = Type.Object({
   authentication: Type.Optional(Type.Literal('optional')),
   /** Overrides `authorization.phase` for this route. */
   authorization: Type.Optional(Type.Object({
+    /** As `authorization.phase`. */
     phase: Type.Union([Type.Literal('preHandler'), Type.Literal('onRequest')])
   }, { additionalProperties: false }))
 }, { additionalProperties: false })

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { milliseconds, movedClock, type Duration } from '../config/index.ts'
+import { linked, milliseconds, movedClock, type Duration } from '../config/index.ts'
 import { CircuitBreaker, script, scriptRunner, StoreFailed, type EvalClient, type RedisLike } from '../redis/index.ts'
 import type { AccessTokenClaims } from './claims.ts'
 
@@ -47,7 +47,7 @@ export class DenylistFull extends Error {
   readonly code = 'SECURE_API_DENYLIST_FULL'
 
   constructor (max: number) {
-    super(`the denylist holds ${max} entries that still count; raise max`)
+    super(linked(`the denylist holds ${max} entries that still count; raise max`, 'SECURE_API_DENYLIST_FULL'))
     this.name = 'DenylistFull'
   }
 }
@@ -57,7 +57,8 @@ export class DenylistLocalOnly extends Error {
   readonly code = 'SECURE_API_DENYLIST_LOCAL_ONLY'
 
   constructor (cause: unknown) {
-    super('the revocation counts in this process only, because Redis did not record it; revoke again', { cause })
+    const text = 'the revocation counts in this process only, because Redis did not record it; revoke again'
+    super(linked(text, 'SECURE_API_DENYLIST_LOCAL_ONLY'), { cause })
     this.name = 'DenylistLocalOnly'
   }
 }

@@ -108,6 +108,8 @@ t.test('a finding leads to its route, also when a filter hides it', async t => {
   await page.getByRole('link', { name: 'POST /login' }).click()
   await page.waitForFunction('document.querySelector("tr:target")?.checkVisibility()')
   t.equal(await page.locator('tr:target code.path').textContent(), '/login')
+  t.equal(await page.evaluate(`document.querySelector('tr:target').getBoundingClientRect().top >=
+    document.querySelector('th').getBoundingClientRect().bottom`), true, 'the heads of the columns do not cover it')
   t.strictSame(await page.evaluate(lowContrast), [], 'the row that is pointed out is readable too')
 })
 

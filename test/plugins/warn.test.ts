@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import { pageOf } from '../../lib/config/index.ts'
 import { warn } from '../../plugins/warn.ts'
 import secureApi, { type SecureApiOptions } from '../../plugins/index.ts'
 
@@ -34,10 +35,40 @@ t.test('17.1: without a logger a warning is one of the process, with its code an
   const auth = { issuers: [{ issuer: 'http://127.0.0.1:9', audience: 'api://orders' }] }
   await started(t, { ...quiet, auth, hooksBefore: ['nobody'] }, app => { app.get('/orders', async () => []) })
   const byText = (text: RegExp) => told.filter(({ message }) => text.test(message))
-  t.match(byText(/state no rule/)[0], { code: 'SECURE_API_WARNING', detail: '{"routes":["route GET /orders"]}' })
+  t.match(byText(/state no rule/)[0], { code: 'SECURE_API_ROUTE_NO_RULE', detail: '{"routes":["route GET /orders"]}' })
   t.match(byText(/cannot fetch the signing keys of http:\/\/127\.0\.0\.1:9; protected routes answer 503/)[0]?.message,
     /ECONNREFUSED.*Run `npx secure-api doctor issuer http:\/\/127\.0\.0\.1:9`/)
   t.match(byText(/hooksBefore/)[0], { code: 'SECURE_API_HOOKS_BEFORE_UNKNOWN' })
+})
+
+/** How a text ends for developers: with the page of its code, once. */
+const page = (code: string) => `See ${pageOf(code)}`
+
+t.test('17.8: a warning ends with the page of its code, once, in the log and on stderr', async t => {
+  const told = warnings(t)
+  const lines: string[] = []
+  const logger = { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } }
+  const auth = { issuers: [{ issuer: 'http://127.0.0.1:9', audience: 'api://orders' }] }
+  for (const server of [undefined, { logger }]) {
+    await started(t, { ...quiet, auth, hooksBefore: ['nobody'] }, app => { app.get('/orders', async () => []) }, server)
+  }
+  const logged = lines.map(line => JSON.parse(line) as { msg: string, code: string })
+  for (const code of ['SECURE_API_ROUTE_NO_RULE', 'SECURE_API_KEYS_UNAVAILABLE', 'SECURE_API_HOOKS_BEFORE_UNKNOWN']) {
+    for (const text of [told.find(warning => warning.code === code)?.message, logged.find(line => line.code === code)?.msg]) {
+      t.ok(text?.endsWith(page(code)), `${code}: ${text}`)
+      t.equal(text?.split('See ').length, 2, code)
+    }
+  }
+})
+
+t.test('17.8: a code of others, and a warning without one, lead to no page of theirs', async t => {
+  const told = warnings(t)
+  const app = await started(t, quiet)
+  warn(app, { code: 'ECONNREFUSED' }, 'of the network')
+  warn(app, {}, 'of nobody')
+  await settled()
+  t.equal(told.find(({ code }) => code === 'ECONNREFUSED')?.message, 'of the network')
+  t.equal(told.find(({ message }) => message.startsWith('of nobody'))?.message, `of nobody. ${page('SECURE_API_WARNING')}`)
 })
 
 t.test('17.1: each text is told once for each application', async t => {

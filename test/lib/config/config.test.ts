@@ -4,10 +4,9 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import {
-  ConfigurationError, editDistance, environmentOf, milliseconds, parseDuration, ProblemError, Problems, publishedIn, readEnvironment,
-  secretFileFault, suggest, unknownOption
+  ConfigurationError, editDistance, environmentOf, milliseconds, pageOf, parseDuration, ProblemError, Problems, publishedIn,
+  readEnvironment, secretFileFault, suggest, unknownOption
 } from '../../../lib/config/index.ts'
-import { pageOf } from '../../../lib/config/documentation.ts'
 import { joseVectors } from '../../fixtures/jose-vectors.ts'
 
 t.test('17.8: a code leads to its page: on the site, in node_modules, and in a bundle that has no package.json', t => {
@@ -15,6 +14,22 @@ t.test('17.8: a code leads to its page: on the site, in node_modules, and in a b
   t.equal(pageOf('SECURE_API_OPTION_TYPE'), installed)
   t.equal(pageOf('SECURE_API_OPTION_TYPE', () => ({ homepage: 'https://docs.example.com/' })), 'https://docs.example.com/errors#secure_api_option_type')
   t.equal(pageOf('SECURE_API_OPTION_TYPE', () => { throw new Error('Cannot find module') }), installed)
+  t.end()
+})
+
+t.test('17.8: each mistake ends with the page of its code, alone and among others', t => {
+  const problems = new Problems()
+  problems.add('SECURE_API_OPTION_TYPE', 'a', 'it is no text', 'Write a text.')
+  problems.add('SECURE_API_OPTION_VALUE', 'b', 'it is none of them', 'Write one without a dot at the end')
+  t.throws(() => { problems.throwIfAny() }, { code: 'SECURE_API_CONFIGURATION' })
+  const { errors, message } = new ConfigurationError(problems.list())
+  t.equal(message.split('\n').length, 3)
+  for (const [index, error] of errors.entries()) {
+    for (const text of [error.message, message.split('\n')[index + 1] ?? '']) {
+      t.ok(text.endsWith(`. See ${pageOf(error.code)}`), text)
+      t.equal(text.split('See ').length, 2)
+    }
+  }
   t.end()
 })
 

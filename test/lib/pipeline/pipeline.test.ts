@@ -2,8 +2,8 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { ConfigurationError, Problems } from '../../../lib/config/index.ts'
-import { refusal, type Refusal } from '../../../lib/http/index.ts'
+import { ConfigurationError, pageOf, Problems } from '../../../lib/config/index.ts'
+import { ownRefusal, refusal, type Refusal } from '../../../lib/http/index.ts'
 import {
   answered, PathRules, phases, Pipeline, RefusalError, refusalOf, routeOption, run, type Control, type FramePorts,
   type Handler
@@ -410,6 +410,8 @@ t.test('errors: throw hands the refusal to the error handler', t => {
   t.ok(error instanceof RefusalError)
   t.match(error, { statusCode: 403, code: 'SECURE_API_FORBIDDEN', headers: forbidden.headers, refusal: forbidden })
   t.equal(refusalOf(exchange.request), forbidden)
+  t.match(error, { message: forbidden.detail, see: pageOf('SECURE_API_FORBIDDEN') }, '17.8: Fastify sends the message to the caller')
+  t.notOk('see' in new RefusalError(ownRefusal({ code: 'ORDERS_CLOSED', status: 503, detail: 'Back at noon.' })), 'its page is not ours')
   t.strictSame(exchange.sent, [])
   t.end()
 })

@@ -157,6 +157,7 @@ t.test('a full memory drops nothing: it says so', async t => {
   await revoke('t1')
   await revoke('t2')
   await t.rejects(revoke('t3'), DenylistFull)
+  await t.rejects(revoke('t3'), { message: /raise max\. See \S+#secure_api_denylist_full$/ }, '17.8: it ends with the page of its code')
   await revoke('t2')
   t.equal(denylist.isRevoked(claims), true)
   clock.now += 301_001
