@@ -4,13 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
+import { prepareExisting, tryExisting } from './first-contact/existing.mjs'
 import { tryDevelopment, tryProduction } from './first-contact/servers.mjs'
-import { compareTranscript, writeTranscript } from './first-contact/transcript.mjs'
+import { compareTranscript, generatedTranscript, writeTranscript } from './first-contact/transcript.mjs'
 
 /**
- * Tries the package as a stranger would: from its tarball, in an empty folder, generates each application, and uses it.
- * `npm run build` must have been run. `--lang ts` tries one only, `--node 22` runs all of it under another Node.
- * `--check` compares what the two first commands print with docs/getting-started.md, `--write` puts it there.
+ * Tries the package as a stranger would: from its tarball, in an empty folder, generates each application, and uses it; and
+ * takes an application that exists to the suite by `secure-api init`. `npm run build` must have been run.
+ * `--lang ts`, `js` or `init` tries one only, `--node 22` runs all of it under another Node.
+ * `--check` compares what the first commands print with docs/getting-started.md, `--write` puts it there.
  */
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { values } = parseArgs({
@@ -31,7 +33,7 @@ const commands = {
 
 if (values.under !== undefined &&
   !process.version.startsWith(`v${values.under}.`)) throw new Error(`this is Node ${process.version}, not ${values.under}`)
-if (values.node === undefined) await tryAll(values.lang === undefined ? ['ts', 'js'] : [values.lang])
+if (values.node === undefined) await tryAll(values.lang === undefined ? ['ts', 'js', 'init'] : [values.lang])
 else process.exitCode = underNode(values.node)
 
 /** npm's package `node` brings its program by an install script, which .npmrc forbids in this project: so from elsewhere. */
@@ -51,7 +53,9 @@ async function tryAll (languages) {
   try {
     const tarballs = { suite: await pack(root, folder), create: await pack(join(root, 'create-secure-api'), folder) }
     // At once: most of the time is the installation, which waits for the network. When one fails, the other is seen to its end.
-    const tried = await Promise.allSettled(languages.map(async language => await tryOne(folder, tarballs, language)))
+    const tried = await Promise.allSettled(languages.map(async language => language === 'init'
+      ? await tryInit(folder, tarballs)
+      : await tryOne(folder, tarballs, language)))
     for (const { status, reason } of tried) if (status === 'rejected') throw reason
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
@@ -72,7 +76,7 @@ async function tryOne (folder, tarballs, language) {
   const tried = await output(app, 'npm', 'run', '--silent', 'try')
   process.stdout.write(tried)
   passed(language, `${language === 'ts' ? 'secure-api generate' : 'create-secure-api'}, npm install, npm run try`)
-  if (language === 'ts') compare({ generated, tried })
+  if (language === 'ts') compare('ts', generatedTranscript({ generated, tried }))
   await output(app, 'npm', 'test')
   passed(language, 'npm test')
   await output(app, 'npm', 'run', 'routes', '--', '--check')
@@ -84,10 +88,22 @@ async function tryOne (folder, tarballs, language) {
   console.log(`${language} under Node ${process.version}: ${Math.round((Date.now() - begun) / 1000)} s`)
 }
 
-function compare (outputs) {
+/** From an application composed by hand to the suite. Its packages are in npm's cache: the templates need nearly the same. */
+async function tryInit (folder, { suite }) {
+  const begun = Date.now()
+  const existing = join(folder, 'init')
+  prepareExisting(existing, root, suite)
+  await output(existing, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund')
+  const transcript = await tryExisting(existing, strangersEnvironment())
+  passed('init', 'secure-api init, git apply, node try.js')
+  compare('init', `${transcript}\n`)
+  console.log(`init under Node ${process.version}: ${Math.round((Date.now() - begun) / 1000)} s`)
+}
+
+function compare (way, transcript) {
   const page = join(root, 'docs/getting-started.md')
-  if (values.write) writeTranscript(page, outputs)
-  if (values.check) compareTranscript(page, outputs)
+  if (values.write) writeTranscript(page, way, transcript)
+  if (values.check) compareTranscript(page, way, transcript)
 }
 
 function passed (language, what) {

@@ -7,6 +7,7 @@ export function describe (value: unknown, depth = 0): Described {
   if (value === null || value === undefined) return null
   if (typeof value === 'boolean' || typeof value === 'number' || typeof value === 'string') return value
   if (typeof value === 'function') return { $function: String(value), name: value.name }
+  if (value instanceof URL) return value.href
   if (value instanceof RegExp) return { $regexp: String(value) }
   if (typeof value !== 'object' || depth === deepest) return { $instance: typeof value }
   if (Array.isArray(value)) return value.map(item => describe(item, depth + 1))

@@ -1,3 +1,4 @@
+import { onlyChecksToken } from './only-checks.ts'
 import { is, stringOf, tokensOf, type Span, type Token } from './tokens.ts'
 import type { Guard } from './types.ts'
 
@@ -39,13 +40,13 @@ function demandsOf (guard: Guard, tokens: readonly Token[], written: Span | unde
   const claim = claimOf(tokens)
   if (named !== undefined) return [named]
   const role = roleOf(guard.name)
-  const verifies = mentions(tokens, 'jwtVerify')
-  const own: Demand[] = role === undefined ? [] : [{ kind: 'role', names: [role], mode: 'all', ...(claim && { claim }) }]
-  if (own.length > 0) return own
-  if (authentication.has(guard.name.toLowerCase())) return [{ kind: verifies || !refuses(tokens) ? 'authenticated' : 'unknown' }]
-  // One that checks the token, and then something else, refuses more than strangers.
-  if (verifies) return claim === undefined ? [{ kind: 'authenticated' }] : [{ kind: 'authenticated' }, { kind: 'unknown' }]
-  return refuses(tokens) ? [{ kind: 'unknown' }] : []
+  // A flag such as `user.isAdmin` is no list of roles.
+  const isNamed = claim === undefined || tokens.some(token => stringOf(token) === role)
+  if (role !== undefined && isNamed) return [{ kind: 'role', names: [role], mode: 'all', ...(claim && { claim }) }]
+  if (guard.verifier === true || onlyChecksToken(tokens)) return [{ kind: 'authenticated' }]
+  // What it does besides is not known, and would be lost with it.
+  if (mentions(tokens, 'jwtVerify')) return [{ kind: 'authenticated' }, { kind: 'unknown' }]
+  return authentication.has(guard.name.toLowerCase()) || refuses(tokens) ? [{ kind: 'unknown' }] : []
 }
 
 /** `requireScope('a')`, `verifyRole('admin', 'editor')`, `hasRole(['admin'])`: a list means any of it. */
@@ -84,11 +85,15 @@ function mentions (tokens: readonly Token[], name: string): boolean {
   return tokens.some(token => token.type === 'IdentifierName' && token.value === name)
 }
 
-const refusing: ReadonlySet<string> = new Set(['401', '403', 'unauthorized', 'forbidden'])
+const refusing: ReadonlySet<string> = new Set(['401', '403', 'unauthorized', 'forbidden', 'throw'])
+/** Names of what may refuse: of a function that calls it, nobody can say that it lets everyone pass. */
+const guarding = new RegExp('auth|verif|jwt|token|session|role|scope|admin|owner|tenant|csrf|' +
+  'permi|forbid|allow|deny|guard|protect|require|ensure|assert', 'i')
 
 function refuses (tokens: readonly Token[]): boolean {
-  return tokens.some(({ type, value }, index) => refusing.has(value) || (type === 'IdentifierName' && value === 'throw') ||
-    (value === 'Error' && is(tokens[index - 1], 'new')))
+  return tokens.some(({ type, value }, index) => refusing.has(value) || (value === 'Error' && is(tokens[index - 1], 'new')) ||
+    (type === 'IdentifierName' && guarding.test(value) && is(tokens[index + 1], '(')) ||
+    (value === 'native' && is(tokens[index + 1], 'code')))
 }
 
 /** Whether the function looks at the address of the request: it may let some routes pass. */

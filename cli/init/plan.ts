@@ -7,10 +7,10 @@ import { limitOf } from './map-rate-limit.ts'
 import { optionsOf } from './options.ts'
 import { pluginFile } from './plugin-file.ts'
 import { removeByHand, removeRegistrations } from './removals.ts'
-import { tokenVerifiers } from './replaced.ts'
+import { tellRest } from './rest.ts'
 import { proposeRule, type ProposedRule } from './rules.ts'
 import type { Scene } from './scene.ts'
-import { registered, sectionsOf } from './sections.ts'
+import { sectionsOf, tokenPlugins } from './sections.ts'
 import { Sources, type Change, type Source } from './sources.ts'
 import { is, tokensOf } from './tokens.ts'
 import type { Guard, Stock, StockRoute } from './types.ts'
@@ -45,6 +45,7 @@ export function planFor (stock: Stock, appFile: string): Plan {
   const paths = byPath(routes, scene)
   removeByHand(scene)
   removeRegistrations(scene)
+  tellRest(scene)
   const options = { ...sections, ...(Object.keys(paths).length > 0 && { authorization: { routes: paths } }) }
   sources.put(layout.file, pluginFile(options, layout.style, tokens ? [] : [withoutTokens]))
   return { plugin: layout.file, options, routes, findings: findings.all(), changes: sources.changes() }
@@ -61,7 +62,7 @@ function sceneOf (stock: Stock, appFile: string): Scene {
     findings: new Findings(),
     layout,
     signs: signs(sources.all()),
-    tokens: registered(stock, '@fastify/jwt', ...tokenVerifiers) !== undefined || guards.some(verifies)
+    tokens: tokenPlugins(stock).length > 0 || guards.some(verifies)
   }
 }
 
@@ -117,18 +118,22 @@ function checkLimit (route: StockRoute, { findings }: Scene): boolean {
   return true
 }
 
-/** Routes that others declare, or whose call cannot be edited. */
+/** Routes that others declare, or whose call cannot be edited. Methods that differ get no rule: their path is closed. */
 function byPath (plans: readonly RoutePlan[], { stock: { routes }, findings }: Scene): Record<string, Value> {
   const rules: Record<string, Value> = {}
+  const differ = new Set<string>()
   for (const { route, rule, written, place } of plans) {
     if (written !== 'plugin') continue
     const url = route.slice(route.indexOf(' ') + 1)
     const value = { $code: `{ ${rule} }`, sample: '' }
     const known = rules[url]
     if (known !== undefined && JSON.stringify(known) !== JSON.stringify(value)) {
-      findings.tell('must', 'a rule by path is one for all methods, and they differ here: write the rule at the route', place, route)
+      findings.tell('must', oneRule, place, route)
+      differ.add(url)
     } else rules[url] = value
     if (routes.some(other => other.url === `${url}/` && isTwin(other, routes))) rules[`${url}/`] = value
   }
-  return rules
+  return Object.fromEntries(Object.entries(rules).filter(([url]) => !differ.has(url) && !differ.has(url.replace(/\/$/, ''))))
 }
+
+const oneRule = 'a rule by path is one for all methods, and they differ here: write the rule at the route, which is closed without one'

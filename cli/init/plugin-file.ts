@@ -1,5 +1,5 @@
 import { quoted } from './rules.ts'
-import { variables } from './map-jwt.ts'
+import { variables } from './token-options.ts'
 import { rendered, type ValueObject } from './value.ts'
 
 /** How the file is to be written. */

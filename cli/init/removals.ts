@@ -1,11 +1,12 @@
 import type { Place } from '../routes/record.ts'
 import { declaring, samePlace } from './declared.ts'
 import { exempts, judge } from './guards.ts'
+import { onlyChecksToken } from './only-checks.ts'
 import { replacedPlugins } from './replaced.ts'
 import type { Scene } from './scene.ts'
 import { isPackage, type Source } from './sources.ts'
 import { statementOf, type CallStatement } from './statement.ts'
-import { callAt } from './tokens.ts'
+import { callAt, tokensOf } from './tokens.ts'
 import type { Decorator, Guard } from './types.ts'
 
 const suiteDecorators: ReadonlySet<string> = new Set([
@@ -25,15 +26,22 @@ function distinctHooks (guards: readonly Guard[]): readonly Guard[] {
     guards.findIndex(other => samePlace(other.place, guard.place) && other.phase === guard.phase) === index)
 }
 
-function removeDecorator ({ name, place }: Decorator, scene: Scene): void {
+function removeDecorator ({ name, place, code = '' }: Decorator, scene: Scene): void {
   const { tokens, findings } = scene
   if (place === undefined || isPackage(place.file)) return
-  if (name === 'app.authenticate' && tokens && remove(place, ['decorate'], scene)) {
-    findings.tell('note', 'the decorator `authenticate` is removed: the suite has one of this name, which checks the token', place)
-  } else if (name !== 'app.authenticate' || tokens) {
-    findings.tell('must', `remove or rename the decorator \`${name}\` in line ${place.line}: the suite adds one of this name`, place)
+  if (name !== 'app.authenticate') {
+    return findings.tell('must', `remove or rename the decorator \`${name}\` in line ${place.line}: the suite adds one of this name`, place)
   }
+  if (!tokens) return
+  if (!onlyChecksToken(tokensOf(`(${code})`))) return findings.tell('must', doesMore, place)
+  if (remove(place, ['decorate'], scene)) {
+    return findings.tell('note', 'the decorator `authenticate` is removed: the suite has one of this name, which checks the token', place)
+  }
+  findings.tell('must', `remove the decorator \`${name}\` in line ${place.line}: the suite adds one of this name`, place)
 }
+
+const doesMore = 'the decorator `authenticate` does more than check the token, and the suite adds one of this name, which does not: ' +
+  'rename it here and in every hook that uses it'
 
 function removeHook (guard: Guard, scene: Scene): void {
   const { stock: { routes }, signs, findings } = scene
@@ -59,7 +67,7 @@ function removeHook (guard: Guard, scene: Scene): void {
 export function removeRegistrations (scene: Scene): void {
   const { stock, sources, findings, layout } = scene
   let placed = layout.autoloaded
-  for (const { name, place, autoloaded } of stock.registrations.filter(({ name }) => replacedPlugins.includes(name))) {
+  for (const { name, place, autoloaded, root } of stock.registrations.filter(({ name }) => replacedPlugins.includes(name))) {
     if (autoloaded !== undefined) {
       sources.put(autoloaded, undefined)
       continue
@@ -67,13 +75,17 @@ export function removeRegistrations (scene: Scene): void {
     const source = sources.get(place?.file)
     if (place === undefined || source === undefined) continue
     const found = statementAt(source, place, ['register'])
-    if (found === undefined) findings.tell('must', `remove line ${place.line}: the suite takes the place of ${name}`, place)
-    else {
-      const text = placed ? '' : layout.registration(found, place.file)
-      if (!sources.edit(place.file, [{ start: found.start, end: found.end, text }]) || placed) continue
-      placed = true
-      checkAwaited(found, place, scene)
+    if (found === undefined) {
+      findings.tell('must', `remove line ${place.line}: the suite takes the place of ${name}`, place)
+      continue
     }
+    if (found.conditional) findings.tell('look', `${name} was registered under a condition; the suite always is`, place)
+    // Not in the scope of some routes, nor where it may be left out: the others would be open.
+    const takes = !placed && root && !found.conditional
+    const text = takes ? layout.registration(found, place.file) : ''
+    if (!sources.edit(place.file, [{ start: found.start, end: found.end, text }]) || !takes) continue
+    placed = true
+    checkAwaited(found, place, scene)
   }
   if (!placed) register(scene)
 }
@@ -85,7 +97,7 @@ function register (scene: Scene): void {
   for (const place of places.sort((a, b) => a.line - b.line)) {
     const source = sources.get(place.file)
     const found = source && statementAt(source, place, ['register', ...declaring])
-    if (found === undefined) continue
+    if (found === undefined || found.conditional) continue
     const { start } = found
     if (sources.edit(place.file, [{ start, end: start, text: layout.registration(found, place.file) }])) {
       return checkAwaited(found, place, scene)

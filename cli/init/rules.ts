@@ -1,5 +1,5 @@
 import { judge, exempts, type Demand, type Judged } from './guards.ts'
-import type { Span } from './tokens.ts'
+import { is, tokensOf, type Span } from './tokens.ts'
 import type { Guard, StockRoute } from './types.ts'
 
 /** The rule of a route, and how sure it is. */
@@ -27,13 +27,19 @@ export function proposeRule (route: StockRoute, context: RuleContext): ProposedR
   const passed = instance.filter(({ guard }) => exempts(guard, route.url) === 'yes')
   const look = instance.filter(({ guard }) => exempts(guard, route.url) === 'maybe')
     .map(({ guard }) => `${called(guard)} looks at the address of the request, so that it may let a route pass`)
-  const demands = [...instance.filter(judged => !passed.includes(judged)), ...own].flatMap(({ demands }) => demands)
+  const inHandler: Demand[] = checksInHandler(route) ? [{ kind: 'authenticated' }] : []
+  const demands = [...[...instance.filter(judged => !passed.includes(judged)), ...own].flatMap(({ demands }) => demands), ...inHandler]
   const names = [...instance, ...own].filter(refusesOtherwise).map(({ guard }) => called(guard))
   return {
-    ...ruleOf(demands, context.tokens, [...look, ...passed.map(({ guard }) => `${called(guard)} lets it pass`)], names),
+    ...ruleOf(demands, context.tokens, [...look, ...passed.map(({ guard }) => `${called(guard)} lets it pass`),
+      ...inHandler.map(() => 'its handler checks the token, perhaps not always: now every call needs one')], names),
     replaced: context.tokens ? replacedPhases(own) : [],
     roleClaims: demands.flatMap(demand => 'claim' in demand && demand.kind === 'role' ? demand.claim ?? [] : [])
   }
+}
+
+function checksInHandler ({ code }: StockRoute): boolean {
+  return tokensOf(`(${code})`).some(token => is(token, 'jwtVerify'))
 }
 
 function refusesOtherwise ({ demands }: Judged): boolean {

@@ -1,7 +1,9 @@
+import { keysOf } from './get-jwks.ts'
 import { mapCors } from './map-cors.ts'
 import { mapHelmet } from './map-helmet.ts'
-import { mapJwt, mapVerifier } from './map-jwt.ts'
+import { mapJwt } from './map-jwt.ts'
 import { mapRateLimit } from './map-rate-limit.ts'
+import { mapVerifier } from './map-verifier.ts'
 import { tokenVerifiers } from './replaced.ts'
 import type { Scene } from './scene.ts'
 import { isPackage } from './sources.ts'
@@ -33,12 +35,22 @@ export function registered ({ registrations }: Stock, ...names: readonly string[
   return registrations.find(({ name }) => names.includes(name))
 }
 
+/** Plugins that check tokens. Some register @fastify/jwt themselves, which is not the application's. */
+export function tokenPlugins ({ registrations }: Stock): readonly Registration[] {
+  return registrations.filter(({ name, place }) => ['@fastify/jwt', ...tokenVerifiers].includes(name) && !(place && isPackage(place.file)))
+}
+
 function authOf (scene: Scene, roleClaims: readonly string[]): Value {
-  const [jwt, verifier] = [registered(scene.stock, '@fastify/jwt'), registered(scene.stock, ...tokenVerifiers)]
-  const mapped = jwt !== undefined || verifier === undefined
-    ? mapJwt(jwt?.options ?? null, scene.signs, roleClaims)
-    : mapVerifier(verifier.options, roleClaims)
-  return kept(scene, mapped, jwt ?? verifier)
+  const [first, ...more] = tokenPlugins(scene.stock)
+  for (const { name, place } of more) scene.findings.tell('must', severalPlugins(name), place)
+  const mapped = first !== undefined && tokenVerifiers.includes(first.name)
+    ? mapVerifier(first.options, roleClaims)
+    : mapJwt(first?.options ?? null, scene.signs, roleClaims, keysOf(scene.sources.all()))
+  return kept(scene, mapped, first)
+}
+
+function severalPlugins (name: string): string {
+  return `${name} checks tokens too, and is not carried over: write its provider in \`auth.issuers\``
 }
 
 function section (scene: Scene, name: string, map: (options: Registration['options']) => Mapped, otherwise?: string): Value {
@@ -55,9 +67,10 @@ function section (scene: Scene, name: string, map: (options: Registration['optio
   return kept(scene, map(found.options), found)
 }
 
-function kept ({ findings, sources }: Scene, { value, told }: Mapped, registration: Registration | undefined): Value {
+function kept ({ findings, sources }: Scene, { value, told, lost = [] }: Mapped, registration: Registration | undefined): Value {
   const { autoloaded, name = '' } = registration ?? {}
   const place = registration?.place ?? (autoloaded === undefined ? undefined : { file: autoloaded, line: 1 })
+  for (const text of lost) findings.tell('must', text, place)
   for (const text of told) findings.tell('note', text, place)
   const source = sources.get(place?.file)
   if (source !== undefined && readsEnvironment(source)) {

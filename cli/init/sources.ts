@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
-import { applied, type Edit } from './statement.ts'
+import { applied, withoutGaps, type Edit } from './statement.ts'
 import { is, stringOf, tokensOf, type Token } from './tokens.ts'
 
 export interface Source {
@@ -48,11 +48,16 @@ export class Sources {
 
   changes (): readonly Change[] {
     const whole = [...this.#whole].map(([file, after]): Change => ({ file, before: read(file)?.text, after }))
-    const edited = [...this.#edits].filter(([file]) => !this.#whole.has(file)).map(([file, edits]): Change => {
-      const before = this.get(file)?.text ?? ''
-      return { file, before, after: withoutUnused(before, applied(before, edits)) }
-    })
+    const edited = this.results().map(({ file, after }): Change => ({ file, before: this.get(file)?.text, after }))
     return [...edited, ...whole].filter(({ before, after }) => before !== after).sort((a, b) => a.file < b.file ? -1 : 1)
+  }
+
+  /** The text that each file will have; those that are replaced as a whole are not among them. */
+  results (): ReadonlyArray<{ readonly file: string, readonly after: string }> {
+    return this.all().filter(({ file }) => !this.#whole.has(file)).map(({ file, text }) => {
+      const edits = this.#edits.get(file)
+      return { file, after: edits === undefined ? text : withoutUnused(text, applied(text, withoutGaps(text, edits))) }
+    })
   }
 }
 
@@ -82,7 +87,7 @@ function withoutUnused (before: string, after: string): string {
     const found = importAt(tokens, index)
     return found === undefined || left.get(found.name) !== 1 || counts.get(found.name) === 1 ? [] : lineOf(after, found.start, found.end)
   })
-  return applied(after, edits)
+  return applied(after, withoutGaps(after, edits))
 }
 
 function countNames (tokens: readonly Token[]): Map<string, number> {

@@ -19,6 +19,8 @@ export interface CallStatement {
   readonly end: number
   readonly indent: string
   readonly awaited: boolean
+  /** Whether it stands in a branch or a loop. */
+  readonly conditional: boolean
   /** Whether `await` may be written here. */
   readonly awaitable: boolean
   /** The text before `.name`. */
@@ -48,7 +50,8 @@ export function statementOf (text: string, tokens: readonly Token[], { nameIndex
   if (!endsBefore(tokens, from) || (!semicolon && continues(tokens[endIndex + 1]))) return undefined
   const awaited = from !== first && is(begin, 'await')
   const awaitable = awaited || (from === first && isAsync(tokens, from))
-  return { start, end, indent, awaited, awaitable, receiver: text.slice(receiver.start, dot.start) }
+  const conditional = isConditional(tokens, from)
+  return { start, end, indent, awaited, conditional, awaitable, receiver: text.slice(receiver.start, dot.start) }
 }
 
 /** `app`, `this.app`: names with dots. A chain of calls is not taken apart. */
@@ -64,6 +67,30 @@ function endsBefore (tokens: readonly Token[], from: number): boolean {
   if (is(previous, ')')) return !isHead(tokens, from - 1)
   if (previous.type === 'Punctuator') return endings.has(previous.value)
   return !dependent.has(previous.value)
+}
+
+const headed: ReadonlySet<string> = new Set(['if', 'for', 'while', 'switch', 'catch', 'with', 'await'])
+const branching: ReadonlySet<string> = new Set(['else', 'do', 'try', 'catch', 'finally', 'case', 'default', ';', '{'])
+const elsewhere: ReadonlySet<string> = new Set(['=>', '(', ',', '=', '[', 'return', '?', 'class'])
+
+/** Whether a block around a statement is one that may be left out, in this function or around it. */
+function isConditional (tokens: readonly Token[], from: number): boolean {
+  for (let open = opening(tokens, from); open !== -1; open = opening(tokens, open)) {
+    if (is(tokens[open], '{') && isBranch(tokens, open)) return true
+  }
+  return false
+}
+
+/** What is not seen to be a function, a class or an object is a branch. */
+function isBranch (tokens: readonly Token[], open: number): boolean {
+  for (let index = open - 1; index >= 0; index--) {
+    const token = tokens[index]
+    if (is(token, ')')) return headed.has(tokens[opening(tokens, index) - 1]?.value ?? '')
+    if (is(token, '}') || is(token, ']')) index = opening(tokens, index)
+    else if (token?.type !== 'StringLiteral' && branching.has(token?.value ?? '')) return true
+    else if (token?.type !== 'StringLiteral' && elsewhere.has(token?.value ?? '')) return false
+  }
+  return true
 }
 
 const blocks: ReadonlySet<string> = new Set(['if', 'for', 'while', 'else', 'try', 'catch', 'finally', 'do', 'switch'])
@@ -110,6 +137,41 @@ function continues (next: Token | undefined): boolean {
   if (next === undefined) return false
   if (next.type === 'IdentifierName') return ['in', 'instanceof', 'as', 'satisfies'].includes(next.value)
   return next.type === 'Punctuator' ? next.value !== '}' && next.value !== '...' && next.value !== '@' : /Template/.test(next.type)
+}
+
+/** Removals of whole lines, with the blank line that would be left at the beginning of a block, or beside another. */
+export function withoutGaps (text: string, edits: readonly Edit[]): readonly Edit[] {
+  return merged(edits).map(edit => isLines(text, edit) ? { ...edit, ...closed(text, edit) } : edit)
+}
+
+/** Removals that touch are one. */
+function merged (edits: readonly Edit[]): readonly Edit[] {
+  const result: Edit[] = []
+  for (const edit of [...edits].sort((a, b) => a.start - b.start)) {
+    const last = result.at(-1)
+    const touches = last !== undefined && last.text === '' && edit.text === '' && last.end === edit.start
+    if (touches) result.splice(-1, 1, { ...last, end: edit.end })
+    else result.push(edit)
+  }
+  return result
+}
+
+function isLines (text: string, { start, end, text: put }: Edit): boolean {
+  return put === '' && end > start && (start === 0 || text[start - 1] === '\n') && text[end - 1] === '\n'
+}
+
+function closed (text: string, { start, end }: Edit): { start: number, end: number } {
+  const [before, after] = [text.slice(0, start), text.slice(end)]
+  const blank = /^[ \t]*\r?\n/.exec(after)?.[0].length ?? 0
+  if (blank > 0 && opensOrGap(before)) return { start, end: end + blank }
+  const gap = /\n([ \t]*\r?\n)$/.exec(before)?.[1]?.length ?? 0
+  return { start: /^[ \t]*[}\])]|^$/.test(after) ? start - gap : start, end }
+}
+
+/** Whether the line before is none, blank, or the first of a block. */
+function opensOrGap (before: string): boolean {
+  const line = before.split('\n').at(-2)?.trim() ?? ''
+  return line === '' || /[{[(]$/.test(line)
 }
 
 /** Whether a part of a source reads the environment. */

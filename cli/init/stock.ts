@@ -19,6 +19,7 @@ export async function takeStock (app: FastifyInstance): Promise<Stock> {
     routes: seen.routes.map(({ scope, ...route }) => ({ ...route, instance: hooksFor(scope, seen) })),
     decorators: seen.decorators,
     errorHandlers: seen.errorHandlers,
+    routeHooks: seen.routeHooks,
     secure: contextOf(app, undefined).secure,
     autoload
   }

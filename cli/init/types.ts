@@ -28,6 +28,8 @@ export interface Guard {
   readonly code: string
   /** The call of `addHook`; absent for a hook of the route itself. */
   readonly place?: Place
+  /** `app.authenticate` of a plugin that checks tokens. */
+  readonly verifier?: true
   /** What @fastify/auth makes one of: all of them must let the request pass, or any. */
   readonly parts?: { readonly relation: 'and' | 'or', readonly guards: readonly Guard[] }
 }
@@ -38,10 +40,12 @@ export interface StockRoute {
   readonly prefix: string
   readonly place: Place | undefined
   readonly handler: string
-  /** Whether the handler signs tokens is seen in it. */
+  /** Whether the handler checks the token itself is seen in it. */
   readonly code: string
   readonly config: readonly string[]
   readonly rateLimit?: Described
+  /** Whether it has options of @fastify/helmet. */
+  readonly helmet?: true
   readonly instance: readonly Guard[]
   readonly own: readonly Guard[]
 }
@@ -50,6 +54,8 @@ export interface Decorator {
   /** `app.authenticate`, `request.user`. */
   readonly name: string
   readonly place: Place | undefined
+  /** Of one that is a function. */
+  readonly code?: string
 }
 
 /** All that `init` has to know of an application, in the order in which it happened. */
@@ -59,6 +65,8 @@ export interface Stock {
   readonly decorators: readonly Decorator[]
   /** Where `setErrorHandler` is called. */
   readonly errorHandlers: readonly (Place | undefined)[]
+  /** Where the application adds an `onRoute` hook. */
+  readonly routeHooks: readonly (Place | undefined)[]
   /** Whether a request can have come over TLS. */
   readonly secure: boolean
   /** Folders that @fastify/autoload reads. */

@@ -15,6 +15,8 @@ export interface Mapped {
   readonly value: Value
   /** What could not be kept, or is otherwise than before: one sentence each. */
   readonly told: readonly string[]
+  /** What refused callers before and does not any more, or must be given: it has to be done by hand. */
+  readonly lost?: readonly string[]
 }
 
 function isExpression (value: Value): value is Expression {

@@ -2,6 +2,7 @@ import { subscribe } from 'node:diagnostics_channel'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { placeOf, type Place } from '../routes/record.ts'
 import { describe } from './describe.ts'
+import { tokenVerifiers } from './replaced.ts'
 import type { Decorator, Guard, StockRoute } from './types.ts'
 
 /** What happened at a server while it was put together. */
@@ -11,6 +12,7 @@ export interface Watched {
   readonly hooks: SeenHook[]
   readonly decorators: Decorator[]
   readonly errorHandlers: Array<Place | undefined>
+  readonly routeHooks: Array<Place | undefined>
   /** When each child scope was made. */
   readonly scopes: Map<object, number>
 }
@@ -34,6 +36,8 @@ const watched = new WeakMap<object, Watched>()
 const phases = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
 /** Decorators that are functions, by function: a hook is called as the application calls it. */
 const decoratorNames = new WeakMap<object, string>()
+/** Those of a plugin that checks tokens: its code says nothing of what it calls. */
+const verifiers = new WeakSet<object>()
 /** What `app.auth([...])` of @fastify/auth made, by the function that it returned. */
 const compositions = new WeakMap<object, { readonly relation: 'and' | 'or', readonly functions: readonly unknown[] }>()
 
@@ -47,15 +51,18 @@ export function watchedOf (app: object): Watched | undefined {
 }
 
 function watch (app: FastifyInstance): void {
-  const seen: Watched = { registrations: [], routes: [], hooks: [], decorators: [], errorHandlers: [], scopes: new Map() }
+  const seen: Watched = { registrations: [], routes: [], hooks: [], decorators: [], errorHandlers: [], routeHooks: [], scopes: new Map() }
   watched.set(app, seen)
   let order = 0
   app.addHook('onRegister', instance => { seen.scopes.set(instance, order++) })
   app.addHook('onRoute', function noteRoute (route) { seen.routes.push({ ...routeOf(route, this), scope: this }) })
   before(app, 'register', function (plugin, options) {
-    seen.registrations.push({ plugin, options, place: here(), scope: this })
+    // A copy: plugins take away what they have read.
+    const given = typeof options === 'object' && options !== null ? { ...options } : options
+    seen.registrations.push({ plugin, options: given, place: here(), scope: this })
   })
   before(app, 'addHook', function (phase, hook) {
+    if (phase === 'onRoute') seen.routeHooks.push(here())
     if (!phases.some(known => known === phase) || typeof hook !== 'function') return
     const place = here()
     seen.hooks.push({ guard: { ...guardOf(String(phase), hook), ...(place && { place }) }, scope: this, order: order++ })
@@ -69,11 +76,22 @@ const targets = { decorate: 'app', decorateRequest: 'request', decorateReply: 'r
 function watchDecorators (app: FastifyInstance, { decorators }: Watched): void {
   for (const [method, target] of Object.entries(targets)) {
     before(app, method, (name, value) => {
-      decorators.push({ name: `${target}.${String(name)}`, place: here() })
-      if (typeof value === 'function' && target === 'app') decoratorNames.set(value, String(name))
+      const place = here()
+      const isFunction = typeof value === 'function'
+      decorators.push({ name: `${target}.${String(name)}`, place, ...(isFunction && { code: String(value) }) })
+      if (isFunction && target === 'app') noteFunction(String(name), value, place)
       return name === 'auth' && target === 'app' && typeof value === 'function' ? [name, composing(value as Callable)] : undefined
     })
   }
+}
+
+function noteFunction (name: string, value: object, place: Place | undefined): void {
+  decoratorNames.set(value, name)
+  if (/authenticate$/i.test(name) && isVerifier(place)) verifiers.add(value)
+}
+
+function isVerifier (place: Place | undefined): boolean {
+  return tokenVerifiers.some(name => place?.file.replaceAll('\\', '/').includes(`/node_modules/${name}/`))
 }
 
 /** Sees the call first; what `note` returns are the arguments instead of those given. */
@@ -119,6 +137,7 @@ function routeOf (route: RouteOptions, scope: FastifyInstance): Omit<StockRoute,
     code: String(route.handler),
     config: Object.keys(config).filter(key => key !== 'url' && key !== 'method'),
     ...(rateLimit !== undefined && { rateLimit: describe(rateLimit) }),
+    ...('helmet' in route && { helmet: true }),
     own: phases.flatMap(phase => [route[phase] ?? []].flat().map(hook => guardOf(phase, hook)))
   }
 }
@@ -131,6 +150,7 @@ function guardOf (phase: string, hook: object): Guard {
     phase,
     name: String(name),
     code: String(hook),
+    ...(verifiers.has(hook) && { verifier: true }),
     ...(composed && parts && { parts: { relation: composed.relation, guards: parts } })
   }
 }

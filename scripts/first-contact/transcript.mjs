@@ -1,23 +1,25 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 
-/** The place of the transcript in the page. */
-const place = /(?<=<!-- Made by scripts\/first-contact\.mjs -->\n\n```text\n).*?(?=```)/s
-
-export function writeTranscript (page, outputs) {
-  const text = readFileSync(page, 'utf8')
-  if (!place.test(text)) throw new Error(`${page} has no place for the transcript`)
-  writeFileSync(page, text.replace(place, () => transcript(outputs)))
+/** The place of a transcript in the page. */
+const places = {
+  ts: /(?<=<!-- Made by scripts\/first-contact\.mjs -->\n\n```text\n).*?(?=```)/s,
+  init: /(?<=<!-- Made by scripts\/first-contact\.mjs, init -->\n\n```text\n).*?(?=```)/s
 }
 
-export function compareTranscript (page, outputs) {
-  const [written] = place.exec(readFileSync(page, 'utf8')) ?? []
-  const made = transcript(outputs)
+export function writeTranscript (page, way, made) {
+  const text = readFileSync(page, 'utf8')
+  if (!places[way].test(text)) throw new Error(`${page} has no place for the transcript`)
+  writeFileSync(page, text.replace(places[way], () => made))
+}
+
+export function compareTranscript (page, way, made) {
+  const [written] = places[way].exec(readFileSync(page, 'utf8')) ?? []
   if (written === made) return
-  throw new Error(`${page} does not show what the commands print (node scripts/first-contact.mjs --lang ts --write):\n${made}`)
+  throw new Error(`${page} does not show what the commands print (node scripts/first-contact.mjs --lang ${way} --write):\n${made}`)
 }
 
 /** What differs from run to run is left out, and that the package came from a file here. */
-function transcript ({ generated, tried }) {
+export function generatedTranscript ({ generated, tried }) {
   const first = generated
     .replace(/^added \d+ packages.*$/m, 'added ... packages')
     .replace(/^It depends on the fastify-secure-api of this machine.*\n/m, '')

@@ -1,5 +1,5 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
@@ -10,10 +10,10 @@ import { fakeTerminal } from './terminal.ts'
 
 const fixtures = fileURLToPath(new URL('fixtures/init', import.meta.url))
 export const root = fileURLToPath(new URL('../..', import.meta.url))
-const suite = new URL('../../plugins/index.ts', import.meta.url).href
+const source = new URL('../../plugins/index.ts', import.meta.url).href
 
 /** A folder inside the repository, so that its packages are found, with this suite among them. */
-export function applicationFolder (t: Test, files: Readonly<Record<string, string>> = {}): string {
+export function applicationFolder (t: Test, files: Readonly<Record<string, string>> = {}, suite = source): string {
   mkdirSync(join(root, '.build'), { recursive: true })
   const folder = mkdtempSync(join(root, '.build/init-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -24,13 +24,16 @@ export function applicationFolder (t: Test, files: Readonly<Record<string, strin
     `export * from '${suite}'\nexport { default, default as 'module.exports' } from '${suite}'\n`)
   // Without one of its own, `fastify-secure-api` would be the package around it.
   const all = { 'package.json': '{ "type": "module" }', ...files }
-  for (const [name, text] of Object.entries(all)) writeFileSync(join(folder, name), text)
+  for (const [name, text] of Object.entries(all)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
+    writeFileSync(join(folder, name), text)
+  }
   return folder
 }
 
 /** A copy of a fixture. */
-export function copied (t: Test, name: string): string {
-  const folder = applicationFolder(t)
+export function copied (t: Test, name: string, suite?: string): string {
+  const folder = applicationFolder(t, {}, suite)
   cpSync(join(fixtures, name), folder, { recursive: true })
   return folder
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
+import { compiled } from './compiled.ts'
 import { copied, init, run, started } from './init-applications.ts'
 
 async function answers (app: FastifyInstance, requests: readonly InjectOptions[]): Promise<number[]> {
@@ -40,6 +41,22 @@ t.test('an application composed by hand: the diff applies, and answers stay as t
     }
     t.strictSame(await signedIn(young), await signedIn(old), role)
   }
+})
+
+t.test('a CommonJS application: Node starts it before and after, and answers stay as they were', async t => {
+  const suite = pathToFileURL(join(compiled(t), 'plugins/index.js')).href
+  const [before, after] = [copied(t, 'commonjs', suite), copied(t, 'commonjs', suite)]
+  const { code, stdout, stderr } = await init(after, 'app.js')
+  t.equal(code, 0, stderr)
+  execFileSync('patch', ['-p1', '--quiet'], { cwd: after, input: stdout })
+  const plugin = readFileSync(join(after, 'plugins/secure-api.js'), 'utf8')
+  t.match(plugin, "require('fastify-secure-api')")
+  const answered = (cwd: string) => execFileSync(process.execPath, ['answers.js'], {
+    cwd, encoding: 'utf8', env: { PATH: process.env['PATH'], SECURE_API_PRIVATE_KEY: privateKey }
+  })
+  const then = answered(before)
+  t.equal(answered(after), then)
+  t.match(then, /^200 401 401 401 401 404 401\n200 200 200 200 403 404\n200 200 200 200 200 404\n$/)
 })
 
 t.test('what is written stays as it was where it was not touched; --write does it at once', async t => {

@@ -53,9 +53,9 @@ function bearer (scope) {
   return { authorization: `Bearer ${token}` }
 }
 
-/** Waits for the first answer, a minute at most. */
+/** Waits for the first answer, ten seconds at most. */
 async function listening () {
-  for (let left = 600; ; left--) {
+  for (let left = 100; ; left--) {
     try {
       return await fetch(`${url}/health`)
     } catch (error) {

@@ -4,8 +4,9 @@ import { faultsOf } from '../../../cli/init/check-options.ts'
 import { describe } from '../../../cli/init/describe.ts'
 import { mapCors } from '../../../cli/init/map-cors.ts'
 import { mapHelmet } from '../../../cli/init/map-helmet.ts'
-import { mapJwt, mapVerifier } from '../../../cli/init/map-jwt.ts'
+import { mapJwt } from '../../../cli/init/map-jwt.ts'
 import { mapRateLimit } from '../../../cli/init/map-rate-limit.ts'
+import { mapVerifier } from '../../../cli/init/map-verifier.ts'
 import type { Mapped, Value, ValueObject } from '../../../cli/init/value.ts'
 
 /** Options of a plugin, what they become, and what is told of them. */
@@ -22,7 +23,7 @@ function table (section: string, map: (options: ReturnType<typeof describe>, sec
     for (const [title, options, value, told] of cases) {
       const mapped = map(describe(options), true)
       t.match(mapped.value, value, `${title}: ${JSON.stringify(mapped.value)}`)
-      if (told !== undefined) t.match(mapped.told.join('\n'), told, `${title} is told`)
+      if (told !== undefined) t.match([...mapped.told, ...mapped.lost ?? []].join('\n'), told, `${title} is told`)
       for (const secure of [true, false]) {
         const faults = await accepted(section, map(describe(options), secure).value, secure)
         t.strictSame(faults, [], `${title} is accepted${secure ? '' : ' without TLS'}`)
@@ -198,10 +199,10 @@ const jwks: ReadonlyArray<readonly [string, () => Mapped, unknown]> = [
   }],
   ['a claim for roles', () => mapJwt(describe({ secret: fromKeys, verify }), false, ['role']), { roleClaims: ['role', 'roles'] }],
   ['fastify-jwt-jwks', () => mapVerifier(describe({ jwksUrl, issuer: 'https://id.example.com', audience: 'api' }), []), {
-    issuer: 'https://id.example.com', audience: ['api'], jwksUri: jwksUrl
+    issuer: 'https://id.example.com', audience: 'api', jwksUri: jwksUrl
   }],
-  ['fastify-jwt-jwks without issuer', () => mapVerifier(describe({ jwksUrl }), []), {
-    issuer: { $code: 'issuer' }
+  ['fastify-jwt-jwks without issuer', () => mapVerifier(describe({ jwksUrl: new URL(jwksUrl), audience: true }), []), {
+    issuer: 'https://id.example.com/', audience: 'https://id.example.com/', jwksUri: jwksUrl
   }],
   ['fastify-auth0-verify', () => mapVerifier(describe({ domain: 'tenant.auth0.com', audience: 'api' }), []), {
     issuer: 'https://tenant.auth0.com/'

@@ -10,11 +10,11 @@ function guard (name: string, code = refuses, parts?: Guard['parts']): Guard {
   return { phase: 'preHandler', name, code, ...(parts && { parts }) }
 }
 
-function proposed (own: readonly Guard[], { written = [], instance = [], tokens = true }: {
-  written?: readonly string[], instance?: readonly Guard[], tokens?: boolean
+function proposed (own: readonly Guard[], { written = [], instance = [], tokens = true, code = '' }: {
+  written?: readonly string[], instance?: readonly Guard[], tokens?: boolean, code?: string
 } = {}) {
   const route: StockRoute = {
-    methods: ['GET'], url: '/a', prefix: '', place: undefined, handler: '', code: '', config: [], instance, own
+    methods: ['GET'], url: '/a', prefix: '', place: undefined, handler: '', code, config: [], instance, own
   }
   const spans = written.flatMap(text => spanOf(tokensOf(text)) ?? [])
   return proposeRule(route, { tokens, written: () => spans })
@@ -25,6 +25,8 @@ const cases: ReadonlyArray<readonly [title: string, own: readonly Guard[], writt
   ['a check of the token', [guard('authenticate', verifies)], [], 'authenticated: true'],
   ['a check without a name', [guard('', verifies)], [], 'authenticated: true'],
   ['a role by name', [guard('requireAdmin')], [], "role: 'admin'"],
+  ['a flag of the user, which is no role', [guard('requireAdmin', 'async request => { if (!request.user.isAdmin) throw new Error() }')], [],
+    'public: true', /the hook `requireAdmin` refuses callers by rules of its own/],
   ['a role in a call', [guard('')], ["verifyRole('admin')"], "role: 'admin'"],
   ['any of several', [guard('')], ["verifyRole('admin', 'editor')"], "role: { any: ['admin', 'editor'] }"],
   ['scopes', [guard('')], ["app.requireScope('a', 'b')"], "scope: { all: ['a', 'b'] }"],
@@ -52,6 +54,13 @@ t.test('regression: a role hook that accepts any of a list beside another does n
   t.equal(two.rule, "role: { any: ['a', 'b'] }")
   t.match(two.look.join('\n'), /any role of c, d besides/)
   t.strictSame(two.replaced, [], 'and no hook of a role is taken away')
+  t.end()
+})
+
+t.test('regression: a handler that checks the token itself gives its route a rule', t => {
+  const found = proposed([], { code: verifies })
+  t.equal(found.rule, 'authenticated: true')
+  t.match(found.look.join('\n'), /its handler checks the token/)
   t.end()
 })
 
