@@ -13,7 +13,7 @@ export interface CallerFacts {
   /** The caller's lasting name: what limits count by and the audit trail shows. */
   readonly subject: string
   readonly client?: string
-  /** Who vouches for the subject, where several do. */
+  /** Who vouches for the subject: with another issuer it is another caller. @default the authenticator's name */
   readonly issuer?: string
   readonly tenant?: string
   readonly scopes?: Iterable<string>
@@ -152,7 +152,7 @@ function principalOf (answer: unknown, credential: string): Principal {
     credential,
     subject,
     client: textOf(client, 'client'),
-    issuer: textOf(issuer, 'issuer'),
+    issuer: textOf(issuer, 'issuer') ?? credential,
     ...(tenant !== undefined && { tenant: textOf(tenant, 'tenant') as string }),
     scopes: namesOf(scopes, 'scopes'),
     roles: namesOf(roles, 'roles'),

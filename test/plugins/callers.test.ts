@@ -40,7 +40,7 @@ t.test('an authenticator of the application says who calls, and rules hold for i
   const { statusCode, body } = await app.inject({ url: '/me', headers: cookie('alice') })
   t.equal(statusCode, 200)
   t.match(JSON.parse(body), {
-    kind: 'user', credential: 'session', subject: 'alice', scopes: ['orders.read'], roles: ['admin'], claims: { plan: 'gold' }
+    kind: 'user', credential: 'session', subject: 'alice', issuer: 'session', scopes: ['orders.read'], roles: ['admin'], claims: { plan: 'gold' }
   })
   t.match(events.at(-1), { principal: { kind: 'user', credential: 'session', subject: 'alice' } })
   t.strictSame(await answersOf(app,
