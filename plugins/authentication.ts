@@ -1,16 +1,17 @@
 import http from 'node:http'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import {
+  AuthenticationOptionsSchema, issuersOf, OwnScheme, validateAuthentication, type AuthenticationOptions
+} from '../lib/authentication/index.ts'
 import { defineSection, milliseconds, movedClock, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
-import { anonymous, hasFormToken, readBearer, type Principal } from '../lib/credentials/index.ts'
+import { anonymous, hasFormToken, Schemes, type Principal, type Unverified, type Verification } from '../lib/credentials/index.ts'
 import { answers, refusal, type AnswerCode, type Refusal } from '../lib/http/index.ts'
 import { Marks } from '../lib/marks/index.ts'
 import { answered, RefusalError, type RouteOption, type Verdict } from '../lib/pipeline/index.ts'
-import { RouteRuleSchema, ruleKeys, type RouteRule } from '../lib/rules/index.ts'
+import { credentialsOf, RouteRuleSchema, ruleKeys, type RouteRule } from '../lib/rules/index.ts'
 import {
-  AuthenticationOptionsSchema, compileIssuer, issuersOf, TokenAuthenticator, validateAuthentication, type AuthenticationOptions,
-  type Connection, type IssuerOptions, type IssuerRules, type UnknownToken, type TokenAuthenticatorOptions, type UnmatchedClaim,
-  type Verification
+  BearerScheme, compileIssuer, TokenAuthenticator, type IssuerOptions, type IssuerRules, type TokenAuthenticatorOptions, type UnmatchedClaim
 } from '../lib/tokens/index.ts'
 import { decorating } from './decorators.ts'
 import { loadKeys, ownKey, Rings, trust, trustOwnTokens } from './issuers.ts'
@@ -75,24 +76,28 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
     cache: options.tokenCache,
     revocation: revocationOf(options)
   })
-  const desk: Desk = { authenticator, pipeline }
+  const schemes = new Schemes([
+    ...(issuers.length > 0 ? [new BearerScheme(authenticator)] : []),
+    ...(options.authenticators ?? []).map(authenticator => new OwnScheme(authenticator, clock?.now))
+  ])
+  const unauthenticated = refusal('SECURE_API_UNAUTHENTICATED', challengeOf(schemes.challenge()))
+  const desk: Desk = { schemes, pipeline, need: { missing: unauthenticated } }
+  pipeline.offer({ credentials: schemes.credentials, unauthenticated })
   pipeline.report('issuers', () => rings.status())
   pipeline.report('tokens', () => ({ cached: authenticator.size, bytes: authenticator.bytes }))
-  const option = credentialOption(pipeline)
+  const option = credentialOption(desk)
   pipeline.add({
     name: 'authentication',
     phase: 'authentication',
     option,
-    compile: ({ own }) => own === 'ignored'
-      ? undefined
-      : { hook: 'onRequest', handler: request => authenticate(desk, request, own === 'optional') },
-    posture: own => own === 'optional' ? { authentication: own } : {}
+    compile: ({ own }) => own && { hook: 'onRequest', handler: request => authenticate(desk, request, own) },
+    posture: own => own?.missing === undefined && own !== undefined ? { authentication: 'optional' } : {}
   })
   pipeline.add({
     name: 'credential',
     phase: 'credential',
     option,
-    compile: ({ route, own }) => own === 'ignored' || route.methods.every(method => bodiless.includes(method))
+    compile: ({ route, own }) => own === undefined || route.methods.every(method => bodiless.includes(method))
       ? undefined
       : { hook: 'preHandler', handler: request => refuseFormToken(desk, request) }
   })
@@ -103,8 +108,20 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   app.addHook('onClose', async () => rings.list.forEach(ring => ring.close()))
 }
 
-/** What a decision about a token needs. The failure budget is a port, read each time: its plugin may be registered later. */
-interface Desk { readonly authenticator: TokenAuthenticator, readonly pipeline: Frame }
+/** What a decision about a credential needs. The failure budget is a port, read each time: its plugin may be registered later. */
+interface Desk {
+  readonly schemes: Schemes
+  readonly pipeline: Frame
+  /** Where no route says otherwise. */
+  readonly need: Need
+}
+
+/** What a request without a credential gets: the 401 of its route, or nothing where a credential is optional. */
+interface Need { readonly missing: Refusal | undefined }
+
+function challengeOf (challenge: string | undefined): { headers?: Readonly<Record<string, string>> } {
+  return challenge === undefined ? {} : { headers: { 'www-authenticate': challenge } }
+}
 
 function refuseFormToken (desk: Desk, request: FastifyRequest): Verdict {
   const given = hasFormToken(request.headers['content-type'], request.body)
@@ -155,36 +172,28 @@ function principalOf (this: FastifyRequest): Principal {
  * Beside `public` a credential may be looked at all the same; without `public` it is always needed. A rule that nobody keeps is refused:
  * without the authorization plugin every token would fulfil `scope`.
  */
-function credentialOption (pipeline: Frame): RouteOption<'needed' | 'optional' | 'ignored'> {
-  return Object.freeze<RouteOption<'needed' | 'optional' | 'ignored'>>({
+function credentialOption ({ schemes, pipeline, need }: Desk): RouteOption<Need | undefined> {
+  return Object.freeze<RouteOption<Need | undefined>>({
     schemas: RouteRuleSchema.properties,
     parse (stated: RouteRule, route, problems) {
-      if (route.kind === 'unknown') return 'ignored'
+      if (route.kind === 'unknown') return undefined
       for (const key of ruleKeys.filter(key => stated[key] !== undefined && !pipeline.isMetBy('authorization:guard', route))) {
         problems.add('SECURE_API_ROUTE_OPTION_UNKEPT', `${route.label}: config.${key}`,
           'no authorization is registered that could enforce this rule',
           'Register the authorization plugin beside the authentication plugin, or remove the rule.')
       }
-      if (stated.public !== true) return 'needed'
-      return stated.authentication === 'optional' ? 'optional' : 'ignored'
+      if (stated.public === true) return stated.authentication === 'optional' ? { missing: undefined } : undefined
+      if (stated.credential === undefined) return need
+      return { missing: refusal('SECURE_API_UNAUTHENTICATED', challengeOf(schemes.challenge(credentialsOf(stated)))) }
     }
   })
 }
 
-/** A token seen before is only looked up: no cryptography, no promise. */
-function authenticate (desk: Desk, request: FastifyRequest, optional = false): Verdict | Promise<Verdict> {
-  const { raw, headers } = request
-  const credential = readBearer(raw.rawHeaders, headers.authorization, raw.url ?? '')
-  if (credential === 'none') return optional ? undefined : prepared.SECURE_API_UNAUTHENTICATED
-  if (typeof credential === 'string') return countFailure(desk, request, prepared[credential])
-  const known = desk.authenticator.lookup(credential.token, connectionOf(raw))
-  if (known instanceof Promise) return known.then(verification => conclude(desk, request, verification))
-  return known.kind === 'unknown' ? verifyNew(desk, request, known) : conclude(desk, request, known)
-}
-
-/** The socket, where it belongs to one caller at a time; over HTTP/2 it is a façade that many streams share. */
-function connectionOf ({ httpVersionMajor, socket }: FastifyRequest['raw']): Connection | undefined {
-  return httpVersionMajor === 1 ? socket as object as Connection : undefined
+function authenticate (desk: Desk, request: FastifyRequest, need: Need = desk.need): Verdict | Promise<Verdict> {
+  const judged = desk.schemes.judge(request)
+  if (judged === undefined) return need.missing
+  if (judged instanceof Promise) return judged.then(verification => conclude(desk, request, verification))
+  return judged.kind === 'unverified' ? verifyNew(desk, request, judged, need) : conclude(desk, request, judged)
 }
 
 const verifying = new Marks<FastifyRequest, Promise<Verdict>>()
@@ -193,17 +202,18 @@ const verifying = new Marks<FastifyRequest, Promise<Verdict>>()
  * Guards by hand may ask twice at once. A request holds one reservation of the failure budget: a second one would take
  * its place, and every later caller of the address would wait for the lost one without end.
  */
-function verifyNew (desk: Desk, request: FastifyRequest, token: UnknownToken): Promise<Verdict> {
-  return verifying.ofOr(request, () => verify(desk, request, token).finally(() => { verifying.take(request) }))
+function verifyNew (desk: Desk, request: FastifyRequest, unverified: Unverified, need: Need): Promise<Verdict> {
+  return verifying.ofOr(request, () => verify(desk, request, unverified, need).finally(() => { verifying.take(request) }))
 }
 
-/** Cryptography is for addresses that have not used up their failures; tokens in the cache never come here. */
-async function verify (desk: Desk, request: FastifyRequest, token: UnknownToken): Promise<Verdict> {
-  const { authenticator, pipeline: { ports: { failures } } } = desk
+/** Work is for addresses that have not used up their failures; what is in a cache never comes here. */
+async function verify (desk: Desk, request: FastifyRequest, unverified: Unverified, need: Need): Promise<Verdict> {
+  const { failures } = desk.pipeline.ports
   const refused = await failures?.enter(request)
   if (refused !== undefined) return refused
   try {
-    return conclude(desk, request, await authenticator.authenticate(token))
+    const verification = await unverified.verify()
+    return verification === undefined ? need.missing : conclude(desk, request, verification)
   } finally {
     failures?.leave(request)
   }
@@ -214,7 +224,7 @@ function conclude (desk: Desk, request: FastifyRequest, verification: Verificati
     case 'verified': return admit(request, verification.principal)
     case 'failed': return countFailure(desk, request, prepared[verification.code])
     case 'unavailable':
-      request.log.warn({ err: verification.cause }, 'secure-api: a token could not be checked')
+      request.log.warn({ err: verification.cause }, 'secure-api: a credential could not be checked')
       return refusal(verification.code, { headers: { 'retry-after': String(Math.max(1, Math.ceil(verification.retryAfter / 1000))) } })
   }
 }

@@ -5,15 +5,16 @@ import type { Principal } from '../lib/credentials/index.ts'
 import { refusal, type Refusal } from '../lib/http/index.ts'
 import { noteRefusal, PathRules, RefusalError, type CompiledStep, type RouteInfo, type RouteOption } from '../lib/pipeline/index.ts'
 import {
-  accessKeys, allTerms, AuthorizationOptionsSchema, checkPatterns, checkPolicies, compileRule, denialOf, forbidden, noteDenial, RuleBook,
-  readRouteAccess, RouteRuleSchema, type AuthorizationOptions, type CompiledRule, type Requirement, type RouteAccess, type RouteRule,
-  type Rule
+  accessKeys, allTerms, AuthorizationOptionsSchema, checkCredentials, checkPatterns, checkPolicies, compileRule, denialOf, forbidden,
+  noteDenial, RuleBook, readRouteAccess, RouteRuleSchema, type AuthorizationOptions, type CallerKind, type CompiledRule, type Requirement,
+  type RouteAccess, type RouteRule, type Rule
 } from '../lib/rules/index.ts'
 import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'
-import type { Named, PolicyName, RoleName, ScopeName } from './names.ts'
+import type { CredentialName, Named, PolicyName, RoleName, ScopeName } from './names.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 import { contextOf } from './fastify-internals.ts'
+import type { Frame } from './ports.ts'
 import { warn } from './warn.ts'
 
 declare module 'fastify' {
@@ -24,6 +25,10 @@ declare module 'fastify' {
     role?: Named<RoleName>
     /** Policies of `authorization.policies` that must hold; the same shapes as `scope`. */
     policy?: Named<PolicyName>
+    /** Kinds of callers that may call, one or a list. @default all */
+    caller?: CallerKind | CallerKind[]
+    /** Credentials that are taken, one or a list. @default all that are configured */
+    credential?: CredentialName | CredentialName[]
     /** A valid credential is enough. */
     authenticated?: true
     /** No authentication; still limited. Beside a rule it stops the boot. */
@@ -60,6 +65,9 @@ export type AuthorizationPluginOptions = AuthorizationOptions & {
   environment?: Environment
 }
 
+/** For a caller without a bearer token, for whom no challenge is meant. */
+const unchallenged = refusal('SECURE_API_FORBIDDEN')
+/** Where nothing authenticates anybody. */
 const unauthenticated = refusal('SECURE_API_UNAUTHENTICATED')
 const denied: CompiledRule = Object.freeze({ permits: () => false, policies: [], refusal: forbidden() })
 const anybody: CompiledRule = Object.freeze({ permits: () => true, policies: [], refusal: forbidden() })
@@ -79,12 +87,14 @@ const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app
   const { options, compiled: book } = await authorizationSection.open(given, context)
   const pipeline = pipelineOf(app)
   const forbid = explaining(context.environment === 'development')
-  const option = accessOption(book, options.default ?? 'deny')
+  checkPolicyCredentials(options.policies, pipeline)
+  const strangers = () => pipeline.ports.unauthenticated ?? unauthenticated
+  const option = accessOption(book, options.default ?? 'deny', pipeline)
   pipeline.add({
     name: 'authorization:guard',
     phase: 'guard',
     option,
-    compile: ({ own: { rule, phase = options.phase ?? 'preHandler' } }) => guardStep(rule, phase, forbid),
+    compile: ({ own: { rule, phase = options.phase ?? 'preHandler' } }) => guardStep(rule, phase, forbid, strangers()),
     posture: ({ access }, { source }) => ({
       access: describe(access),
       accessByDefault: options.default ?? 'deny',
@@ -97,7 +107,7 @@ const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app
       paths: new PathRules(options.routes, accessKeys, 'authorization.routes', pipeline.router)
     })
   }
-  decorate(app, book, forbid)
+  decorate(app, book, forbid, strangers)
   app.addHook('onReady', async () => warnOfClosedRoutes(app, pipeline.routes.map(({ info }) => info), options.default))
 }
 
@@ -108,11 +118,21 @@ interface OwnAccess {
   readonly phase: 'preHandler' | 'onRequest' | undefined
 }
 
-function accessOption (book: RuleBook, fallback: 'deny' | 'authenticated'): RouteOption<OwnAccess> {
+/** Policies that are rules; those of routes are checked with the routes. */
+function checkPolicyCredentials (policies: AuthorizationOptions['policies'] = {}, { ports }: Frame): void {
+  const problems = new Problems()
+  for (const [name, policy] of Object.entries(policies)) {
+    if (typeof policy !== 'function') checkCredentials(policy, ports.credentials ?? [], `authorization.policies.${name}`, problems)
+  }
+  problems.throwIfAny()
+}
+
+function accessOption (book: RuleBook, fallback: 'deny' | 'authenticated', { ports }: Frame): RouteOption<OwnAccess> {
   return Object.freeze<RouteOption<OwnAccess>>({
     schemas: RouteRuleSchema.properties,
     parse (stated: RouteRule, { kind, label }, problems) {
       const access = readRouteAccess(stated, book, label, problems)
+      checkCredentials(stated, ports.credentials ?? [], `${label}: config`, problems)
       const rule = kind === 'unknown' ? undefined : ruleFor(access, book, fallback)
       return { access, rule, phase: stated.authorization?.phase }
     }
@@ -129,24 +149,28 @@ function ruleFor (access: RouteAccess, book: RuleBook, fallback: 'deny' | 'authe
   }
 }
 
+const bearers: readonly unknown[] = ['jwt', 'opaque']
+
 /** Who may know what a route asks for is the developer's business in production: there the answer stays as it is. */
 function explaining (development: boolean): Forbid {
   return (rule, request) => {
     const denial = denialOf(rule.required, request.auth)
     noteDenial(request, denial)
     request.log.debug(denial, 'secure-api: 403, the caller lacks a required scope, role or policy')
-    return development ? refusal('SECURE_API_FORBIDDEN', { headers: rule.refusal.headers, extensions: { ...denial } }) : rule.refusal
+    const answer = bearers.includes(request.auth.credential) ? rule.refusal : unchallenged
+    return development ? refusal('SECURE_API_FORBIDDEN', { headers: answer.headers, extensions: { ...denial } }) : answer
   }
 }
 
-function guardStep (rule: CompiledRule | undefined, hook: CompiledStep['hook'], forbid: Forbid): CompiledStep | undefined {
+function guardStep (rule: CompiledRule | undefined, hook: CompiledStep['hook'], forbid: Forbid,
+  stranger: Refusal): CompiledStep | undefined {
   if (rule === undefined) return undefined
   const { permits } = rule
   return {
     hook,
     handler: request => {
       const { auth } = request
-      if (isStranger(auth)) return unauthenticated
+      if (isStranger(auth)) return stranger
       return permits(auth) ? undefined : forbid(rule, request)
     }
   }
@@ -170,11 +194,11 @@ function isStranger (auth: Principal | undefined): boolean {
   return auth === undefined || auth.kind === 'anonymous'
 }
 
-function decorate (app: FastifyInstance, book: RuleBook, forbid: Forbid): void {
+function decorate (app: FastifyInstance, book: RuleBook, forbid: Forbid, stranger: () => Refusal): void {
   const guard = (rule: Rule) => {
     checkByHand(rule, book)
     const compiled = compileRule(rule, book)
-    return guardHook(request => judge(compiled, request, undefined, forbid))
+    return guardHook(request => judge(compiled, request, undefined, forbid, stranger))
   }
   const decorators = decorating(app)
   decorators.decorate('requireScope', (scope: Requirement) => guard({ scope }))
@@ -184,15 +208,16 @@ function decorate (app: FastifyInstance, book: RuleBook, forbid: Forbid): void {
   decorators.decorateRequest('authorize', async function authorize (this: FastifyRequest, policy: string, resource?: unknown) {
     const rule = rules.get(policy)
     if (rule === undefined) throw new TypeError(`secure-api: request.authorize: the policy '${policy}' is not configured`)
-    const verdict = await judge(rule, this, resource, forbid)
+    const verdict = await judge(rule, this, resource, forbid, stranger)
     if (verdict === undefined) return
     noteRefusal(this, verdict)
     throw new RefusalError(verdict)
   })
 }
 
-function judge (rule: CompiledRule, request: FastifyRequest, resource: unknown, forbid: Forbid): Judgement | Promise<Judgement> {
-  if (isStranger(request.auth)) return unauthenticated
+function judge (rule: CompiledRule, request: FastifyRequest, resource: unknown, forbid: Forbid, stranger: () => Refusal):
+Judgement | Promise<Judgement> {
+  if (isStranger(request.auth)) return stranger()
   if (!rule.permits(request.auth)) return forbid(rule, request)
   return rule.policies.length === 0 ? undefined : askPolicies(rule, request, resource, forbid)
 }

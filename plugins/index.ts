@@ -11,7 +11,7 @@ export { default as cors, type CorsPluginOptions } from './cors.ts'
 export { default as headers, type HeadersPluginOptions } from './headers.ts'
 export { default as methodNotAllowed } from './method.ts'
 export { default as openapi } from './openapi.ts'
-export type { Named, PolicyName, RateLimitName, Register, RoleName, ScopeName } from './names.ts'
+export type { CredentialName, Named, PolicyName, RateLimitName, Register, RoleName, ScopeName } from './names.ts'
 export { default as rateLimit, type RateLimits, type RateLimitStatus } from './rate-limit.ts'
 export type { EngineApi } from './rate-limit-api.ts'
 export type { LoginGuard } from './rate-limit-login.ts'
@@ -35,6 +35,7 @@ export {
   secureServer, type CertificateEvent, type CertificateMaterial, type CertificateProvider, type CertificateStatus,
   type SecureServerOptions, type TlsOptions
 } from '../lib/server/index.ts'
-export { createDenylist, verifyJws, type AuthenticationOptions, type Denylist, type IssuerOptions } from '../lib/tokens/index.ts'
+export { createDenylist, verifyJws, type Denylist, type IssuerOptions } from '../lib/tokens/index.ts'
+export type { AuthenticationOptions, Authenticator, CallerAnswer, CallerFacts } from '../lib/authentication/index.ts'
 /** Declares `app.jwt` and `request.user`, which are that plugin's; narrow them by its `FastifyJWT`. */
 export type { FastifyJWT } from '@fastify/jwt'

@@ -1,11 +1,12 @@
 import type { FastifyInstance } from 'fastify'
+import type { AuthenticationOptions } from '../lib/authentication/index.ts'
 import { ConfigurationError, type Clock } from '../lib/config/index.ts'
 import type { AnswerCode } from '../lib/http/index.ts'
 import {
   explainFailure, fetchOver, KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions, type KeyRingStatus
 } from '../lib/keys/index.ts'
 import {
-  compileOwn, ownLifetime, readOwnKey, type AuthenticationOptions, type IssuerOptions, type IssuerRules, type OwnKey,
+  compileOwn, ownLifetime, readOwnKey, type IssuerOptions, type IssuerRules, type OwnKey,
   type OwnTokensOptions, type TrustedIssuer
 } from '../lib/tokens/index.ts'
 import { warn } from './warn.ts'

@@ -9,6 +9,7 @@
  *     role: 'admin'
  *     policy: 'order-owner'
  *     rateLimit: 'reports'
+ *     credential: 'session'
  *   }
  * }
  */
@@ -22,6 +23,8 @@ export type ScopeName = Registered<'scope'>
 export type RoleName = Registered<'role'>
 /** A policy of `Register`, or any text. */
 export type PolicyName = Registered<'policy'>
+/** A credential of `Register`, or any text: `jwt`, `opaque`, `api-key`, `certificate` are always there. */
+export type CredentialName = Registered<'credential'> | 'jwt' | 'opaque' | 'api-key' | 'certificate'
 /** A rate limit of `Register`, or any text; `read` and `write` are always there. */
 export type RateLimitName = Registered<'rateLimit'> | 'read' | 'write'
 

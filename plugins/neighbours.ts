@@ -1,5 +1,6 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { mistake, Problems, type ConfigurationCode } from '../lib/config/index.ts'
+import { ruleKeys } from '../lib/rules/index.ts'
 import { pluginsOf, rootOf } from './fastify-internals.ts'
 import { warn } from './warn.ts'
 
@@ -106,7 +107,7 @@ export function guardNarrowScope (app: FastifyInstance): void {
   app.addHook('onReady', async function refuseOutside () {
     const problems = new Problems()
     for (const { method, url, config = {} } of outside) {
-      const stated = ['scope', 'role', 'policy', 'authenticated'].filter(key => Object.hasOwn(config, key))
+      const stated = [...ruleKeys, 'authenticated'].filter(key => Object.hasOwn(config, key))
       if (stated.length === 0 || method === 'HEAD') continue
       problems.add('SECURE_API_ROUTE_OUTSIDE', `route ${String(method)} ${url}: config.${stated.join(', config.')}`,
         'the suite is registered in a child scope without this route, so nobody enforces its rule',

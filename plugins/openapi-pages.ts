@@ -3,6 +3,7 @@ import type { ConfigurationCode } from '../lib/config/index.ts'
 import type { RouteHeaders } from '../lib/headers/index.ts'
 import { Marks } from '../lib/marks/index.ts'
 import type { Pages } from '../lib/openapi/index.ts'
+import { accessKeys } from '../lib/rules/index.ts'
 import type { Frame } from './ports.ts'
 import { warn } from './warn.ts'
 
@@ -34,8 +35,6 @@ function allowsPages (headers: unknown): boolean {
   return typeof headers === 'object' && headers !== null && ('profile' in headers || 'contentSecurityPolicy' in headers)
 }
 
-const ruleKeys = ['scope', 'role', 'policy', 'authenticated', 'public']
-
 /** Options that @fastify/swagger-ui always hands to the scope in which it declares its routes. */
 const optionsOfPages = ['uiConfig', 'initOAuth', 'theme', 'logo']
 
@@ -54,7 +53,7 @@ function watchScopesOfPages (app: FastifyInstance): (scope: FastifyInstance) => 
 /** A page of the application that states a rule keeps it. */
 function isPage ({ url, schema, config = {} }: RouteOptions, path: string): boolean {
   const hidden = schema !== undefined && 'hide' in schema && schema.hide === true
-  return hidden && (url === path || url.startsWith(`${path}/`)) && !ruleKeys.some(key => key in config)
+  return hidden && (url === path || url.startsWith(`${path}/`)) && !accessKeys.some(key => key in config)
 }
 
 /** The one inline style of swagger-ui 5: its logo, which @fastify/swagger-ui replaces. Another release shows the same page. */

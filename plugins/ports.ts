@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { ClientErrorEvent, EdgeHeaders } from '../lib/edge/index.ts'
 import type { Violation } from '../lib/headers/index.ts'
-import type { HeaderPair } from '../lib/http/index.ts'
+import type { HeaderPair, Refusal } from '../lib/http/index.ts'
 import type { FramePorts, Pipeline, Verdict } from '../lib/pipeline/index.ts'
 import type { HandshakeFailure } from '../lib/server/index.ts'
 
@@ -24,6 +24,9 @@ export type EdgeAnswer = Pick<ClientErrorEvent, 'status' | 'address'>
 export interface Ports extends FramePorts {
   /** Names of hooks and plugins that may run before the suite. */
   readonly hooksBefore?: readonly string[]
+  /** From authentication: the credentials that a rule may name, and the 401 for strangers, with the challenges of all of them. */
+  readonly credentials?: readonly string[]
+  readonly unauthenticated?: Refusal
   /** From the limiter, for authentication. */
   readonly failures?: FailureBudget
   /** From the header plugin, for the edge. */

@@ -2,6 +2,7 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { AuditOptions } from '../lib/audit/index.ts'
+import type { AuthenticationOptions } from '../lib/authentication/index.ts'
 import {
   check, EnvironmentSchema, isFields, ownOptions, Problems, readEnvironment, sectionAdvice, type Environment, type Section,
   type SectionContext
@@ -12,7 +13,6 @@ import type { RateLimitOptions } from '../lib/limits/index.ts'
 import type { OpenApiOptions } from '../lib/openapi/index.ts'
 import { routeOption, type CompiledRoute, type Control } from '../lib/pipeline/index.ts'
 import { RouteRuleSchema, type AuthorizationOptions } from '../lib/rules/index.ts'
-import type { AuthenticationOptions } from '../lib/tokens/index.ts'
 import audit, { auditSection } from './audit.ts'
 import authentication, { authenticationSection } from './authentication.ts'
 import authorization, { authorizationSection } from './authorization.ts'

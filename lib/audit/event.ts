@@ -40,6 +40,8 @@ type Outcome = 'allowed' | 'denied' | 'failed' | 'aborted'
 
 interface AuditPrincipal {
   readonly kind: Principal['kind']
+  /** What it was proved by: `jwt`, `api-key`, … */
+  readonly credential?: string
   readonly subject?: string
   readonly client?: string
   readonly issuer?: string
@@ -93,8 +95,9 @@ export function timestamp (now: number = Date.now()): string {
 }
 
 /** Made for each event: twice as fast as a WeakMap by principal. */
-export function auditPrincipal ({ kind, subject, client, issuer, tenant }: Principal): AuditPrincipal {
+export function auditPrincipal ({ kind, credential, subject, client, issuer, tenant }: Principal): AuditPrincipal {
   const made: { -readonly [Name in keyof AuditPrincipal]: AuditPrincipal[Name] } = { kind }
+  if (credential !== undefined) made.credential = credential
   if (subject !== undefined) made.subject = subject
   if (client !== undefined) made.client = client
   if (issuer !== undefined) made.issuer = issuer

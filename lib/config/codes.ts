@@ -20,6 +20,7 @@ export const configurationCodes = {
   SECURE_API_ROUTE_NO_RULE: 'Warning only: a route states no rule, so it refuses everyone.',
   SECURE_API_ROUTE_SCOPE_BARE_ARRAY: 'A bare array of scopes, roles or policies does not say whether all or any are needed.',
   SECURE_API_ROUTE_POLICY_UNKNOWN: 'A route names an authorization policy that is not configured.',
+  SECURE_API_ROUTE_CREDENTIAL_UNKNOWN: 'A rule names a credential that is not configured, so no caller could fulfil it.',
   SECURE_API_ROUTE_RATE_LIMIT_UNKNOWN: 'A route names a rate-limit policy that is not configured.',
   SECURE_API_ROUTE_NOT_AUTHENTICATED: 'A route states a rule, but no registered authentication fills request.auth.',
   SECURE_API_HEADERS_CSP_INVALID: 'A directive or source of a Content-Security-Policy is unknown or malformed, such as a bare keyword.',

@@ -3,6 +3,10 @@ import { immutableSet } from './immutable.ts'
 /** Who calls: what `request.auth` holds. Frozen; its members are too, so that requests can share one. */
 export interface Principal<Claims extends object = Readonly<Record<string, unknown>>> {
   readonly kind: 'user' | 'service' | 'api-key' | 'anonymous'
+  /** How the caller proved it: `'jwt'`, `'opaque'`, `'api-key'`, `'certificate'`, or the name of an authenticator of the application. */
+  readonly credential: string | undefined
+  /** The SHA-256 thumbprint of the certificate that the credential is bound to (RFC 8705 §3.1, `x5t#S256`). */
+  readonly boundTo?: string
   /** `sub`; unique only together with `issuer` (OpenID Connect Core §5.7). */
   readonly subject: string | undefined
   /** `client_id`, or `azp`: the application that asked for the token. */
@@ -19,6 +23,7 @@ export interface Principal<Claims extends object = Readonly<Record<string, unkno
 /** Who calls a public route without a credential. */
 export const anonymous: Principal = Object.freeze({
   kind: 'anonymous',
+  credential: undefined,
   subject: undefined,
   client: undefined,
   issuer: undefined,

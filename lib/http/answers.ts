@@ -14,10 +14,11 @@ export interface Answer {
 const invalidToken = (detail: string): Answer => ({ status: 401, title: 'Unauthorized', detail, challenge: 'invalid_token' })
 
 export const answers = {
-  SECURE_API_UNAUTHENTICATED: { status: 401, title: 'Unauthorized', detail: 'This resource requires an access token.', challenge: 'none' },
+  SECURE_API_UNAUTHENTICATED: { status: 401, title: 'Unauthorized', detail: 'This resource requires a credential.', challenge: 'none' },
   SECURE_API_CREDENTIAL_AMBIGUOUS: {
-    status: 400, title: 'Bad Request', detail: 'Send exactly one bearer token, in the Authorization header.', challenge: 'invalid_request'
+    status: 400, title: 'Bad Request', detail: 'Send exactly one credential; a bearer token belongs in the Authorization header.', challenge: 'invalid_request'
   },
+  SECURE_API_CREDENTIAL_INVALID: { status: 401, title: 'Unauthorized', detail: 'The credential is not valid.', challenge: 'none' },
   SECURE_API_CREDENTIAL_DPOP: invalidToken('DPoP is not supported. Send a bearer token that is not bound to a key.'),
   SECURE_API_TOKEN_MALFORMED: invalidToken('The token is malformed.'),
   SECURE_API_TOKEN_TOO_LARGE: invalidToken('The token is too large.'),
@@ -38,6 +39,9 @@ export const answers = {
   SECURE_API_FORBIDDEN: { status: 403, title: 'Forbidden', detail: 'The credential does not permit this.' },
   SECURE_API_KEYS_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Signing keys are temporarily unavailable.' },
   SECURE_API_REVOCATION_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Revocation status is temporarily unavailable.' },
+  SECURE_API_AUTHENTICATOR_UNAVAILABLE: {
+    status: 503, title: 'Service Unavailable', detail: 'Authentication is temporarily unavailable.'
+  },
   SECURE_API_RATE_LIMITED: { status: 429, title: 'Too Many Requests', detail: 'The rate limit is exceeded.' },
   SECURE_API_RATE_LIMIT_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'The rate limiter is temporarily unavailable.' },
   SECURE_API_CHALLENGE_REQUIRED: { status: 403, title: 'Forbidden', detail: 'Too many attempts. Complete the challenge and try again.' },

@@ -63,7 +63,17 @@ function alternatives ({ scope }: Rule): readonly (readonly string[])[] {
 export function needs (access: Access): string {
   if (access === 'none') return 'This route has no rule: nobody may call it.'
   if (typeof access === 'string') return 'The credential does not permit this.'
-  return `Needs ${(['scope', 'role', 'policy'] as const).flatMap(kind => inWords(kind, access[kind])).join(', and ')}.`
+  const parts = (['scope', 'role', 'policy'] as const).flatMap(kind => inWords(kind, access[kind]))
+  return `Needs ${[...parts, ...whose(access)].join(', and ')}.`
+}
+
+/** The kind of caller and credential. */
+function whose ({ caller, credential }: Rule): string[] {
+  const list = (names: string | readonly string[]) => [names].flat().map(name => `\`${name}\``).join(' or ')
+  return [
+    ...(caller === undefined ? [] : [`a caller of the kind ${list(caller)}`]),
+    ...(credential === undefined ? [] : [`the credential ${list(credential)}`])
+  ]
 }
 
 const plural = { scope: 'scopes', role: 'roles', policy: 'policies' } as const

@@ -7,15 +7,27 @@ import type { Rule } from './options.ts'
 export interface Denial {
   /** The rule of the route or guard; `'none'` for a route without a rule, which is closed. */
   readonly required: Rule | 'none'
-  readonly present: { readonly scopes: readonly string[], readonly roles: readonly string[] }
+  readonly present: {
+    readonly scopes: readonly string[]
+    readonly roles: readonly string[]
+    /** Where the rule asks for it. */
+    readonly caller?: string
+    readonly credential?: string | undefined
+  }
 }
 
 /** A token may carry hundreds of groups with names of any length. */
 const mostNames = 20
 const longestName = 64
 
-export function denialOf (required: Rule | undefined, { scopes, roles }: Principal): Denial {
-  return Object.freeze({ required: required ?? 'none', present: Object.freeze({ scopes: bounded(scopes), roles: bounded(roles) }) })
+export function denialOf (required: Rule | undefined, { scopes, roles, kind, credential }: Principal): Denial {
+  const present = {
+    scopes: bounded(scopes),
+    roles: bounded(roles),
+    ...(required?.caller !== undefined && { caller: kind }),
+    ...(required?.credential !== undefined && { credential })
+  }
+  return Object.freeze({ required: required ?? 'none', present: Object.freeze(present) })
 }
 
 function bounded (names: ReadonlySet<string>): readonly string[] {

@@ -16,6 +16,15 @@ export const RequirementSchema = Type.Union([
 ], { hint: 'Write one name, { all: [...] } or { any: [...] }; a bare list does not say which.', refuseList: true })
 export type Requirement = Static<typeof RequirementSchema>
 
+/** Who may call: `anonymous` is no caller. */
+export const callers = ['user', 'service', 'api-key'] as const
+export type CallerKind = typeof callers[number]
+const Caller = Type.Union(callers.map(kind => Type.Literal(kind)))
+
+/** One, or several of which any will do: a request has one caller and one credential. */
+const CallerSchema = Type.Union([Caller, Type.Array(Caller, { minItems: 1 })])
+const CredentialSchema = Type.Union([Name, Names])
+
 /** Own properties only, so a polluted `Object.prototype.all` has no effect. */
 export function statesAll (requirement: Exclude<Requirement, string>): requirement is Extract<Requirement, { all: unknown }> {
   return Object.hasOwn(requirement, 'all')
@@ -27,7 +36,14 @@ const rule = {
   /** Roles that the principal must have; the same shapes as `scope`. */
   role: Type.Optional(RequirementSchema),
   /** Named policies of `authorization.policies` that must hold; the same shapes as `scope`. */
-  policy: Type.Optional(RequirementSchema)
+  policy: Type.Optional(RequirementSchema),
+  /** Kinds of callers that may call, one or a list: `'service'` is an application that calls for itself. @default all */
+  caller: Type.Optional(CallerSchema),
+  /**
+   * Credentials that are taken, one or a list: `'jwt'`, or the name of an authenticator of yours.
+   * @default all that are configured
+   */
+  credential: Type.Optional(CredentialSchema)
 }
 
 /** A named rule: every given key must hold. */

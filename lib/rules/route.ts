@@ -6,13 +6,13 @@ import { RuleBook, type Policies } from './rule.ts'
 export type RouteAccess = { readonly kind: 'public' | 'authenticated' | 'none' } | { readonly kind: 'rule', readonly rule: Rule }
 
 /** Those that ask for more than a valid credential. */
-export const ruleKeys = ['scope', 'role', 'policy'] as const
+export const ruleKeys = ['scope', 'role', 'policy', 'caller', 'credential'] as const
 /** The route options that say who may call. */
 export const accessKeys: readonly string[] = [...ruleKeys, 'authenticated', 'public', 'authentication']
 /** Checks beyond the schema of the access keys. */
 export function readRouteAccess (stated: RouteRule, book: RuleBook, label: string, problems: Problems): RouteAccess {
-  const rule: Rule = Object.create(null)
-  for (const key of ruleKeys) if (stated[key] !== undefined) rule[key] = stated[key]
+  const rule: Rule = Object.assign(Object.create(null), Object.fromEntries(ruleKeys.filter(key => stated[key] !== undefined)
+    .map(key => [key, stated[key]])))
   const hasRule = Object.keys(rule).length > 0
   const isSound = problems.clean(found => {
     if (stated.public === true && (hasRule || stated.authenticated === true)) {
@@ -69,6 +69,21 @@ export function namesOf (requirement: Requirement | undefined): readonly string[
   if (requirement === undefined) return []
   if (typeof requirement === 'string') return [requirement]
   return statesAll(requirement) ? requirement.all : requirement.any
+}
+
+/** The credentials that a rule names; undefined: all. */
+export function credentialsOf ({ credential }: Pick<Rule, 'credential'>): readonly string[] | undefined {
+  return credential === undefined ? undefined : [credential].flat()
+}
+
+/** A credential that nobody can bring would close the route without a word. */
+export function checkCredentials (rule: Pick<Rule, 'credential'>, known: readonly string[], path: string, problems: Problems): void {
+  for (const name of credentialsOf(rule) ?? []) {
+    if (known.includes(name)) continue
+    const meant = suggest(name, known)
+    problems.add('SECURE_API_ROUTE_CREDENTIAL_UNKNOWN', `${path}.credential`, `no caller can bring the credential \`${name}\``,
+      meant === undefined ? `Configure it in \`auth\`, or name one of ${known.join(', ')}.` : `Did you mean \`${meant}\`?`)
+  }
 }
 
 /** Checks the patterns. Their options are checked with the routes, as if stated in their `config`. */

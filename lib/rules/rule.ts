@@ -70,7 +70,8 @@ export function compileRule (rule: Rule, book: RuleBook): CompiledRule {
   const named = namedPolicies(wanted(rule.policy), book)
   const scopes = scope === undefined ? [] : [holds(scope, principal => principal.scopes)]
   const roles = role === undefined ? [] : [holds(role, principal => principal.roles)]
-  const checks = [...scopes, ...roles, ...named.checks]
+  const checks = [...isOneOf(rule.caller, ({ kind }) => kind), ...isOneOf(rule.credential, ({ credential }) => credential), ...scopes,
+    ...roles, ...named.checks]
   return Object.freeze({ permits: every(checks), policies: named.terms, refusal: forbidden(scope), required: plain(rule) })
 }
 
@@ -102,6 +103,12 @@ function holds ({ mode, names }: Wanted, granted: (principal: Principal) => Read
   return mode === 'all'
     ? principal => names.every(name => granted(principal).has(name))
     : principal => names.some(name => granted(principal).has(name))
+}
+
+function isOneOf (stated: string | readonly string[] | undefined, of: (principal: Principal) => string | undefined): ClaimsCheck[] {
+  if (stated === undefined) return []
+  const accepted = new Set<string | undefined>([stated].flat())
+  return [principal => accepted.has(of(principal))]
 }
 
 function every (checks: readonly ClaimsCheck[]): ClaimsCheck {

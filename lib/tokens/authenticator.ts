@@ -1,7 +1,8 @@
-import { isBearerToken, type Principal } from '../credentials/index.ts'
-import type { AnswerCode, TokenFailureCode } from '../http/index.ts'
+import {
+  isBearerToken, TokenCache, tokenDigest, type Principal, type Slot, type TokenCacheLimits, type Unavailable
+} from '../credentials/index.ts'
+import type { TokenFailureCode } from '../http/index.ts'
 import { KeysUnavailable, type KeySource, type VerificationKey } from '../keys/index.ts'
-import { TokenCache, tokenDigest, type Slot, type TokenCacheLimits } from './cache.ts'
 import { ClaimWatch, type UnmatchedClaim } from './claim-watch.ts'
 import type { AccessTokenClaims } from './claims.ts'
 import { createGate, MAX_TOKEN_BYTES, notAfter, type Candidate, type Gate } from './gate.ts'
@@ -24,16 +25,6 @@ export interface Verified {
 
 /** The token is bad. */
 interface Failed { readonly kind: 'failed', readonly code: TokenFailureCode | 'SECURE_API_CREDENTIAL_AMBIGUOUS' }
-
-/** The token cannot be verified now. */
-interface Unavailable {
-  readonly kind: 'unavailable'
-  readonly code: Extract<AnswerCode, 'SECURE_API_KEYS_UNAVAILABLE' | 'SECURE_API_REVOCATION_UNAVAILABLE'>
-  /** In milliseconds. */
-  readonly retryAfter: number
-  /** For the log, never for the caller. */
-  readonly cause: unknown
-}
 
 /** A token that is not in the cache, with the digest by which it was looked up there. */
 export interface UnknownToken { readonly kind: 'unknown', readonly token: string, readonly digest?: string }

@@ -24,6 +24,7 @@ export function buildPrincipal (unchecked: UncheckedClaims, rules: IssuerRules):
   const tenant = rules.tenant ?? textClaim(claims, 'tid')
   return Object.freeze({
     kind: rules.isService(claims) ? 'service' : 'user',
+    credential: 'jwt',
     subject: claims.sub,
     client: clientClaims.map(name => textClaim(claims, name)).find(isName),
     issuer: claims.iss,

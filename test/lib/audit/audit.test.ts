@@ -49,6 +49,7 @@ t.test('outcomes', t => {
 t.test('of a principal, only who it is', t => {
   const principal: Principal = {
     kind: 'user',
+    credential: 'jwt',
     subject: 's',
     client: undefined,
     issuer: 'https://a.example',
@@ -58,9 +59,10 @@ t.test('of a principal, only who it is', t => {
     claims: { email: 'secret' },
     expiresAt: 1
   }
-  t.strictSame(auditPrincipal(principal), { kind: 'user', subject: 's', issuer: 'https://a.example', tenant: 't' })
+  t.strictSame(auditPrincipal(principal), { kind: 'user', credential: 'jwt', subject: 's', issuer: 'https://a.example', tenant: 't' })
   t.strictSame(auditPrincipal({
     kind: 'anonymous',
+    credential: undefined,
     subject: undefined,
     client: 'c',
     issuer: undefined,

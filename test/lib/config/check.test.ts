@@ -7,7 +7,7 @@ import { CorsOptionsSchema, RouteCorsSchema } from '../../../lib/cors/index.ts'
 import { HeadersOptionsSchema, RouteHeadersSchema } from '../../../lib/headers/index.ts'
 import { LimitSchema, RateLimitOptionsSchema, RouteRateLimitSchema } from '../../../lib/limits/index.ts'
 import { AuthorizationOptionsSchema, RequirementSchema } from '../../../lib/rules/index.ts'
-import { AuthenticationOptionsSchema } from '../../../lib/tokens/index.ts'
+import { AuthenticationOptionsSchema } from '../../../lib/authentication/index.ts'
 
 const closed = { additionalProperties: false }
 

@@ -9,6 +9,7 @@ type Who = Partial<Pick<Principal, 'kind' | 'subject' | 'client' | 'issuer' | 't
 function principal (who: Who): Principal {
   return {
     kind: 'user',
+    credential: 'jwt',
     subject: undefined,
     client: undefined,
     issuer: 'https://a.example',

@@ -122,6 +122,7 @@ t.test('policies', t => {
 
 const nobody: Principal = {
   kind: 'user',
+  credential: 'jwt',
   subject: 's',
   client: undefined,
   issuer: 'i',

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { KeysUnavailable, type KeySource, type VerificationKey } from '../../../lib/keys/index.ts'
-import { tokenDigest } from '../../../lib/tokens/cache.ts'
+import { tokenDigest } from '../../../lib/credentials/cache.ts'
 import {
   compileIssuer, TokenAuthenticator, type IssuerOptions, type TokenAuthenticatorOptions,
   type Verified

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { TokenCache, tokenDigest } from '../../../lib/tokens/cache.ts'
+import { TokenCache, tokenDigest } from '../../../lib/credentials/cache.ts'
 
 const key = { active: true }
 const entry = (name: string, notAfter = Infinity, signer = key) => ({ name, notAfter, key: signer })

@@ -2,12 +2,10 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Problems } from '../config/index.ts'
 import { checkProxyVariable } from '../keys/index.ts'
 import {
-  IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema,
-  type IssuerOptions, type RevocationOptions, type TokenCacheOptions
-} from './options.ts'
-import { OwnTokensSchema, validateOwnTokens, type OwnTokensOptions } from './own.ts'
-import type { IsRevoked } from './revocation.ts'
-import { validateIssuers, type ValidationContext } from './validate.ts'
+  IssuerOptionsSchema, OwnTokensSchema, RevocationOptionsSchema, TokenCacheOptionsSchema, validateIssuers, validateOwnTokens,
+  type IssuerOptions, type IsRevoked, type OwnTokensOptions, type RevocationOptions, type TokenCacheOptions, type ValidationContext
+} from '../tokens/index.ts'
+import { AuthenticatorSchema, validateAuthenticators, type Authenticator } from './own-scheme.ts'
 
 /** The option `auth`. */
 export const AuthenticationOptionsSchema = Type.Object({
@@ -28,6 +26,12 @@ export const AuthenticationOptionsSchema = Type.Object({
   maxTokenBytes: Type.Optional(Type.Integer({ minimum: 1024, maximum: 65_536 })),
   /** Tokens the application signs itself with `app.jwt.sign()`, accepted beside those of the providers. @default none */
   ownTokens: Type.Optional(OwnTokensSchema),
+  /**
+   * Ways of authentication of your own: the session of a cookie, schemes that the suite does not know. Each gets the
+   * request, and says who calls.
+   * @default none
+   */
+  authenticators: Type.Optional(Type.Array(AuthenticatorSchema, { minItems: 1 })),
   /** Says whether a token has been revoked: a function of yours, or that of `createDenylist()`. Asked on every request. */
   isRevoked: Type.Optional(Type.Unsafe<IsRevoked>(Type.Function([], Type.Any()))),
   /** How long `isRevoked` may take, and what its failure means. */
@@ -48,6 +52,7 @@ interface Nested {
   issuers: IssuerOptions[]
   tokenCache: false | TokenCacheOptions
   ownTokens: OwnTokensOptions
+  authenticators: Authenticator[]
   revocation: RevocationOptions
 }
 export type AuthenticationOptions = Partial<IssuerOptions> & {
@@ -55,6 +60,9 @@ export type AuthenticationOptions = Partial<IssuerOptions> & {
 }
 
 const issuerKeys = Object.keys(IssuerOptionsSchema.properties)
+
+/** Where callers come from, beside providers. */
+const otherCallers = ['ownTokens', 'authenticators'] as const
 
 /** What the schema of the section `auth` cannot say. */
 export function validateAuthentication (
@@ -65,9 +73,11 @@ export function validateAuthentication (
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.issuers`,
       'there are issuers here and one beside it', `Move \`${Object.keys(direct).join('`, `')}\` into an entry of \`issuers\`.`)
   }
-  const ownOnly = options.ownTokens !== undefined && direct === undefined
-  if (options.issuers === undefined && !ownOnly) requireIssuer(direct ?? {}, path, problems)
+  const others = otherCallers.some(name => options[name] !== undefined) && direct === undefined
+  if (options.issuers === undefined && !others) requireIssuer(direct ?? {}, path, problems)
   if (options.ownTokens !== undefined && isObject(options.ownTokens)) validateOwnTokens(options.ownTokens, `${path}.ownTokens`, problems)
+  const { authenticators } = options
+  if (Array.isArray(authenticators)) validateAuthenticators(authenticators.filter(isObject), `${path}.authenticators`, problems)
   if (options.isRevoked === undefined && options.revocation !== undefined) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.revocation`,
       'it has no effect without `isRevoked`', 'Add `isRevoked`, or leave `revocation` out.')

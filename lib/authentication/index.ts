@@ -1,0 +1,2 @@
+export { OwnScheme, type Authenticator, type CallerAnswer, type CallerFacts } from './own-scheme.ts'
+export { AuthenticationOptionsSchema, issuersOf, validateAuthentication, type AuthenticationOptions } from './section.ts'

@@ -1,0 +1,167 @@
+import { Type, type Static } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import { isThenable, withDeadline } from '../async/index.ts'
+import { DurationSchema, milliseconds, type Problems } from '../config/index.ts'
+import {
+  deepFreeze, immutableSet, type Failed, type Principal, type Scheme, type Unavailable, type Unverified, type Verification
+} from '../credentials/index.ts'
+
+/** Whom a request stands for, as an authenticator of the application says it. */
+export interface CallerFacts {
+  /** @default 'user' */
+  readonly kind?: 'user' | 'service' | 'api-key'
+  /** The caller's lasting name: what limits count by and the audit trail shows. */
+  readonly subject: string
+  readonly client?: string
+  /** Who vouches for the subject: with another issuer it is another caller. @default the authenticator's name */
+  readonly issuer?: string
+  readonly tenant?: string
+  readonly scopes?: Iterable<string>
+  readonly roles?: Iterable<string>
+  /** For policies, and `request.user`. Frozen. @default {} */
+  readonly claims?: Readonly<Record<string, unknown>>
+  /** From then on the request is refused. @default never */
+  readonly expiresAt?: Date | number
+}
+
+/** The caller; `undefined`: the request brings no credential of this kind; `false`: it brings one that is not valid. */
+export type CallerAnswer = CallerFacts | undefined | false
+
+/** RFC 9110 §11.1: a token, here begun by a letter. */
+const schemePattern = '^[A-Za-z][A-Za-z0-9-]{0,31}$'
+const namePattern = '^[a-z][a-z0-9-]{0,31}$'
+
+type Authenticate = (request: FastifyRequest) => CallerAnswer | Promise<CallerAnswer>
+
+export const AuthenticatorSchema = Type.Object({
+  /** What `Principal.credential` says and `config.credential` names: lower case letters, digits and hyphens. */
+  name: Type.String({ pattern: namePattern, hint: "Write lower case letters, digits and hyphens: 'session'." }),
+  /**
+   * The scheme of the Authorization header in which the credential stands, such as `'Hawk'`. The authenticator is asked about
+   * such requests only, and a 401 asks for it. Absent: it is asked about every request that brings no other credential.
+   */
+  scheme: Type.Optional(Type.String({ pattern: schemePattern, hint: "Write the first word of the header: 'Hawk'." })),
+  /** Says who calls. An exception, a time-out or an answer of another shape is 503, never access. */
+  authenticate: Type.Unsafe<Authenticate>(Type.Function([], Type.Any())),
+  /** How long it may take. @default '1 second' */
+  timeout: Type.Optional(DurationSchema)
+}, { additionalProperties: false })
+
+/** A way of authentication of the application's own. */
+export interface Authenticator extends Static<typeof AuthenticatorSchema> {}
+
+/** Credentials of the suite, whose names an authenticator cannot take. */
+const taken = ['jwt', 'opaque', 'api-key', 'certificate']
+const takenSchemes = ['bearer', 'dpop', 'apikey']
+
+export function validateAuthenticators (list: readonly Authenticator[], path: string, problems: Problems): void {
+  const names = list.map(({ name }) => name)
+  const schemes = list.map(({ scheme }) => scheme?.toLowerCase())
+  for (const [index, { name, scheme = '' }] of list.entries()) {
+    if (taken.includes(name) || names.indexOf(name) !== index) {
+      problems.add('SECURE_API_OPTION_CONFLICT', `${path}[${index}].name`, `the name \`${name}\` is taken`, 'Choose another name.')
+    }
+    const lower = scheme.toLowerCase()
+    if (takenSchemes.includes(lower) || (scheme !== '' && schemes.indexOf(lower) !== index)) {
+      problems.add('SECURE_API_OPTION_CONFLICT', `${path}[${index}].scheme`, `the scheme \`${scheme}\` is taken`, 'Choose another scheme.')
+    }
+  }
+}
+
+const invalid: Failed = Object.freeze({ kind: 'failed', code: 'SECURE_API_CREDENTIAL_INVALID' })
+/** When to ask again, in milliseconds. */
+const RETRY_AFTER = 1000
+
+/** Asks an authenticator of the application. */
+export class OwnScheme implements Scheme {
+  readonly credentials: readonly string[]
+  readonly challenge: string | undefined
+  readonly ambient: boolean
+  readonly #authenticator: Authenticator
+  readonly #timeout: number
+  readonly #prefix: string | undefined
+  readonly #now: () => number
+
+  constructor (authenticator: Authenticator, now: () => number = Date.now) {
+    const { name, scheme, timeout = 1000 } = authenticator
+    this.credentials = [name]
+    this.challenge = scheme === undefined ? undefined : `${scheme} realm="api"`
+    this.ambient = scheme === undefined
+    this.#authenticator = authenticator
+    this.#timeout = milliseconds(timeout)
+    this.#prefix = scheme?.toLowerCase()
+    this.#now = now
+  }
+
+  isPresent ({ headers }: FastifyRequest): boolean {
+    const [scheme = ''] = (headers.authorization ?? '').split(' ', 1)
+    return scheme.toLowerCase() === this.#prefix
+  }
+
+  judge (request: FastifyRequest): Unverified | undefined {
+    return this.ambient || this.isPresent(request) ? { kind: 'unverified', verify: () => this.#verify(request) } : undefined
+  }
+
+  async #verify (request: FastifyRequest): Promise<Verification | undefined> {
+    try {
+      const answer: unknown = await this.#ask(request)
+      if (answer === undefined) return this.ambient ? undefined : invalid
+      return answer === false ? invalid : this.#read(answer)
+    } catch (cause) {
+      return unavailable(cause)
+    }
+  }
+
+  #ask (request: FastifyRequest): unknown {
+    const answer: unknown = this.#authenticator.authenticate(request)
+    if (!isThenable(answer)) return answer
+    const late = () => new Error(`the authenticator did not answer within ${this.#timeout} ms`)
+    return withDeadline(answer, { ms: this.#timeout, late })
+  }
+
+  #read (answer: unknown): Verification {
+    const principal = principalOf(answer, this.#authenticator.name)
+    return this.#now() < principal.expiresAt ? { kind: 'verified', principal } : invalid
+  }
+}
+
+function unavailable (cause: unknown): Unavailable {
+  return { kind: 'unavailable', code: 'SECURE_API_AUTHENTICATOR_UNAVAILABLE', retryAfter: RETRY_AFTER, cause }
+}
+
+const kinds: readonly unknown[] = ['user', 'service', 'api-key']
+
+/** Throws a TypeError for what is no caller: a half-filled answer must open nothing. */
+function principalOf (answer: unknown, credential: string): Principal {
+  if (typeof answer !== 'object' || answer === null) throw new TypeError('the authenticator answered neither a caller, false nor undefined')
+  const { kind = 'user', subject, client, issuer, tenant, scopes = [], roles = [], claims = {}, expiresAt = Infinity } =
+    answer as CallerFacts
+  if (!kinds.includes(kind)) throw new TypeError("the caller's `kind` is not 'user', 'service' or 'api-key'")
+  if (typeof subject !== 'string' || subject === '') throw new TypeError("the caller's `subject` is not a text")
+  if (typeof claims !== 'object' || claims === null) throw new TypeError("the caller's `claims` are not an object")
+  const until = Number(expiresAt)
+  if (Number.isNaN(until)) throw new TypeError("the caller's `expiresAt` is no time")
+  return Object.freeze({
+    kind,
+    credential,
+    subject,
+    client: textOf(client, 'client'),
+    issuer: textOf(issuer, 'issuer') ?? credential,
+    ...(tenant !== undefined && { tenant: textOf(tenant, 'tenant') as string }),
+    scopes: namesOf(scopes, 'scopes'),
+    roles: namesOf(roles, 'roles'),
+    claims: deepFreeze(structuredClone(claims)),
+    expiresAt: until
+  })
+}
+
+function textOf (value: unknown, name: string): string | undefined {
+  if (value === undefined || (typeof value === 'string' && value !== '')) return value
+  throw new TypeError(`the caller's \`${name}\` is not a text`)
+}
+
+function namesOf (names: Iterable<unknown>, name: string): ReadonlySet<string> {
+  const list = typeof names === 'string' ? undefined : [...names]
+  if (list?.every(one => typeof one === 'string') !== true) throw new TypeError(`the caller's \`${name}\` are not a list of texts`)
+  return immutableSet(list as string[])
+}
