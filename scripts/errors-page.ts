@@ -13,7 +13,7 @@ Every code is stable: it is never given another meaning. Compare codes, never te
 
 What a caller gets. The body is a problem document (RFC 9457) and the code is its member \`code\`; \`title\` is the
 phrase of the status. Where a challenge is named, the answer carries \`WWW-Authenticate: Bearer\` with that \`error\`
-(RFC 6750 §3); without an error it has a \`realm\` alone.
+(RFC 6750 §3); without an error it has a \`realm\` alone. \`ApiKey\` is \`WWW-Authenticate: ApiKey\` with a \`realm\`.
 
 ${Object.entries(answers).map(answerText).join('\n\n')}
 
@@ -28,6 +28,7 @@ ${Object.entries(configurationCodes).map(([code, meaning]) => `### ${code}\n\n${
 }
 
 function answerText ([code, { status, detail, challenge }]: [string, Answer]): string {
-  const asked = challenge === undefined ? '' : `, challenge ${challenge === 'none' ? 'without an error' : `\`${challenge}\``}`
+  const named = challenge === 'none' ? 'without an error' : `\`${challenge}\``
+  const asked = challenge === undefined ? '' : `, challenge ${named}`
   return `### ${code}\n\nStatus ${status}${asked}. ${detail}`
 }
