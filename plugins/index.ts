@@ -4,6 +4,7 @@ export default secureApi
 /** For `require('fastify-secure-api')`, which then returns the plugin itself. */
 export { secureApi, secureApi as 'module.exports' }
 export type { RoutePosture, SecureApi, SecureApiOptions } from './secure-api.ts'
+export type { ApiKeys } from './api-keys.ts'
 export { default as audit } from './audit.ts'
 export { default as authentication, type AuthenticationPluginOptions } from './authentication.ts'
 export { default as authorization } from './authorization.ts'
@@ -16,6 +17,9 @@ export { default as rateLimit, type RateLimits, type RateLimitStatus } from './r
 export type { EngineApi } from './rate-limit-api.ts'
 export type { LoginGuard } from './rate-limit-login.ts'
 export { default as tls, type TlsPluginOptions } from './tls.ts'
+export {
+  createApiKey, type ApiKeyLookup, type ApiKeyRecord, type ApiKeyRow, type ApiKeysOptions, type ApiKeyUse, type NewApiKey
+} from '../lib/api-keys/index.ts'
 export type { AuditEvent, AuditOptions, AuditSink } from '../lib/audit/index.ts'
 export { ConfigurationError, ProblemError, type ConfigurationCode, type Problem } from '../lib/config/index.ts'
 export type { CorsOptions, RouteCors } from '../lib/cors/index.ts'

@@ -27,6 +27,8 @@ export interface Ports extends FramePorts {
   /** From authentication: the credentials that a rule may name, and the 401 for strangers, with the challenges of all of them. */
   readonly credentials?: readonly string[]
   readonly unauthenticated?: Refusal
+  /** From API keys, for the API description. */
+  readonly apiKeyHeader?: string
   /** From the limiter, for authentication. */
   readonly failures?: FailureBudget
   /** From the header plugin, for the edge. */

@@ -26,7 +26,7 @@ with a link to its code on this page. A \`RefusalError\` has that link as \`see\
 
 What a caller gets. The body is a problem document (RFC 9457) and the code is its member \`code\`; \`title\` is the
 phrase of the status. Where a challenge is named, the answer carries \`WWW-Authenticate: Bearer\` with that \`error\`
-(RFC 6750 §3); without an error it has a \`realm\` alone.
+(RFC 6750 §3); without an error it has a \`realm\` alone. \`ApiKey\` is \`WWW-Authenticate: ApiKey\` with a \`realm\`.
 
 ${Object.entries(answers).map(answerText).join('\n\n')}
 
@@ -59,6 +59,7 @@ function findingText ([code, { severity, meaning, fix }]: [string, FindingKind])
 }
 
 function answerText ([code, { status, detail, challenge }]: [string, Answer]): string {
-  const asked = challenge === undefined ? '' : `, challenge ${challenge === 'none' ? 'without an error' : `\`${challenge}\``}`
+  const named = challenge === 'none' ? 'without an error' : `\`${challenge}\``
+  const asked = challenge === undefined ? '' : `, challenge ${named}`
   return `### ${code}\n\nStatus ${status}${asked}. ${detail}`
 }

@@ -1,4 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { ApiKeysOptionsSchema, validateApiKeys, type ApiKeysOptions } from '../api-keys/index.ts'
 import { Problems } from '../config/index.ts'
 import { checkProxyVariable } from '../keys/index.ts'
 import {
@@ -26,6 +27,8 @@ export const AuthenticationOptionsSchema = Type.Object({
   maxTokenBytes: Type.Optional(Type.Integer({ minimum: 1024, maximum: 65_536 })),
   /** Tokens the application signs itself with `app.jwt.sign()`, accepted beside those of the providers. @default none */
   ownTokens: Type.Optional(OwnTokensSchema),
+  /** Keys for machine clients, each with scopes and roles of its own. Never for users. @default none */
+  apiKeys: Type.Optional(ApiKeysOptionsSchema),
   /**
    * Ways of authentication of your own: the session of a cookie, schemes that the suite does not know. Each gets the
    * request, and says who calls.
@@ -53,6 +56,7 @@ interface Nested {
   tokenCache: false | TokenCacheOptions
   ownTokens: OwnTokensOptions
   authenticators: Authenticator[]
+  apiKeys: ApiKeysOptions
   revocation: RevocationOptions
 }
 export type AuthenticationOptions = Partial<IssuerOptions> & {
@@ -62,7 +66,7 @@ export type AuthenticationOptions = Partial<IssuerOptions> & {
 const issuerKeys = Object.keys(IssuerOptionsSchema.properties)
 
 /** Where callers come from, beside providers. */
-const otherCallers = ['ownTokens', 'authenticators'] as const
+const otherCallers = ['ownTokens', 'apiKeys', 'authenticators'] as const
 
 /** What the schema of the section `auth` cannot say. */
 export function validateAuthentication (
@@ -78,6 +82,7 @@ export function validateAuthentication (
   if (options.ownTokens !== undefined && isObject(options.ownTokens)) validateOwnTokens(options.ownTokens, `${path}.ownTokens`, problems)
   const { authenticators } = options
   if (Array.isArray(authenticators)) validateAuthenticators(authenticators.filter(isObject), `${path}.authenticators`, problems)
+  if (options.apiKeys !== undefined) validateApiKeys(options.apiKeys, `${path}.apiKeys`, problems, context)
   if (options.isRevoked === undefined && options.revocation !== undefined) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.revocation`,
       'it has no effect without `isRevoked`', 'Add `isRevoked`, or leave `revocation` out.')

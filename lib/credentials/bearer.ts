@@ -20,7 +20,7 @@ const form = 'application/x-www-form-urlencoded'
 export function readBearer (rawHeaders: readonly string[] | undefined, authorization: string | undefined, url: string): Bearer {
   if (authorization === undefined) return 'none'
   // Before what the first one says: an empty one would hide a second, which nobody looks at.
-  if (rawHeaders !== undefined && repeated(rawHeaders)) return ambiguous
+  if (rawHeaders !== undefined && isRepeated(rawHeaders, 'authorization')) return ambiguous
   if (authorization === '') return 'none'
   // RFC 9449 §7.1: the sender has a token, and should learn why it is refused.
   if (/^dpop(?:\s|$)/i.test(authorization)) return 'SECURE_API_CREDENTIAL_DPOP'
@@ -40,12 +40,12 @@ export function isBearerToken (token: string): boolean {
   return b64token.test(token)
 }
 
-/** Length first: it rules out nearly every other header name. */
-function repeated (rawHeaders: readonly string[]): boolean {
+/** Whether a header comes more than once; its name is in lower case. Length first: it rules out nearly every other name. */
+export function isRepeated (rawHeaders: readonly string[], header: string): boolean {
   let count = 0
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]
-    if (name !== undefined && name.length === 13 && name.toLowerCase() === 'authorization') count++
+    if (name !== undefined && name.length === header.length && name.toLowerCase() === header) count++
   }
   return count > 1
 }

@@ -1,6 +1,6 @@
 /**
  * Every refusal of the suite, by its stable code (RFC 9457 `code` member). `docs/errors.md` is checked against this table.
- * `challenge` is the `error` of the Bearer challenge (RFC 6750 §3). The texts are fixed, so nothing of a token or of a library's
+ * `challenge` is the `error` of the Bearer challenge (RFC 6750 §3), or the scheme of another one. The texts are fixed, so nothing of a token or of a library's
  * message reaches the caller.
  */
 export interface Answer {
@@ -8,9 +8,13 @@ export interface Answer {
   /** The reason phrase of the status, as RFC 9457 §4.2.1 requires for `about:blank`. */
   readonly title: string
   readonly detail: string
-  readonly challenge?: 'none' | 'invalid_request' | 'invalid_token' | 'insufficient_scope'
+  readonly challenge?: BearerError | 'ApiKey'
 }
 
+/** What a Bearer challenge may say. */
+export type BearerError = 'none' | 'invalid_request' | 'invalid_token' | 'insufficient_scope'
+
+const invalidKey = (detail: string): Answer => ({ status: 401, title: 'Unauthorized', detail, challenge: 'ApiKey' })
 const invalidToken = (detail: string): Answer => ({ status: 401, title: 'Unauthorized', detail, challenge: 'invalid_token' })
 
 export const answers = {
@@ -36,6 +40,12 @@ export const answers = {
   SECURE_API_TOKEN_SIGNATURE: invalidToken('The signature is invalid.'),
   SECURE_API_TOKEN_BOUND: invalidToken('The token is bound to a key and cannot be used as a bearer token.'),
   SECURE_API_TOKEN_REVOKED: invalidToken('The token has been revoked.'),
+  SECURE_API_API_KEY_MALFORMED: invalidKey('The API key is malformed or mistyped.'),
+  SECURE_API_API_KEY_UNKNOWN: invalidKey('The API key is not valid.'),
+  SECURE_API_API_KEY_EXPIRED: invalidKey('The API key has expired.'),
+  SECURE_API_API_KEY_REVOKED: invalidKey('The API key has been revoked.'),
+  SECURE_API_API_KEY_ADDRESS: { status: 403, title: 'Forbidden', detail: 'The API key must not be used from this address.' },
+  SECURE_API_API_KEYS_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'API keys cannot be checked at the moment.' },
   SECURE_API_FORBIDDEN: { status: 403, title: 'Forbidden', detail: 'The credential does not permit this.' },
   SECURE_API_KEYS_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Signing keys are temporarily unavailable.' },
   SECURE_API_REVOCATION_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Revocation status is temporarily unavailable.' },

@@ -6,5 +6,5 @@ export {
   type HeaderPair, type HeadPart, type HeadSet
 } from './head.ts'
 export { hasEnded, hasLeft, whenEnded, whenLeft } from './ending.ts'
-export { bearerChallenge, ownRefusal, refusal, type OwnRefusal, type Refusal } from './refusal.ts'
+export { apiKeyChallenge, bearerChallenge, ownRefusal, refusal, type OwnRefusal, type Refusal } from './refusal.ts'
 export { addVary } from './vary.ts'

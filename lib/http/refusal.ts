@@ -1,5 +1,5 @@
 import { STATUS_CODES, validateHeaderName, validateHeaderValue } from 'node:http'
-import { answers, type Answer, type AnswerCode } from './answers.ts'
+import { answers, type Answer, type AnswerCode, type BearerError } from './answers.ts'
 
 /** An answer that ends a request, with headers and body. Those without variable parts are made at boot. */
 export interface Refusal {
@@ -34,7 +34,7 @@ function problem (code: string, { status, title, detail, challenge }: Answer, pa
   const headers = {
     'content-type': 'application/problem+json; charset=utf-8',
     'cache-control': 'no-store',
-    ...(challenge === undefined ? undefined : { 'www-authenticate': bearerChallenge(challenge, detail) }),
+    ...(challenge === undefined ? undefined : { 'www-authenticate': challenge === 'ApiKey' ? apiKeyChallenge : bearerChallenge(challenge, detail) }),
     ...parts.headers
   }
   const members = { type, title, status, detail, code }
@@ -83,8 +83,11 @@ function checkedHeader ([written, value]: [string, string]): [string, string] {
   return [name, value]
 }
 
+/** No registered scheme: RFC 9110 §11.3 asks for a name and what its parameters mean, and `realm` is defined for all of them. */
+export const apiKeyChallenge = 'ApiKey realm="api"'
+
 /** RFC 6750 §3: at least one parameter; no error code when no credential was sent, else the error and a description from the table. */
-export function bearerChallenge (error: NonNullable<Answer['challenge']>, description: string, scope?: string): string {
+export function bearerChallenge (error: BearerError, description: string, scope?: string): string {
   if (error === 'none') return 'Bearer realm="api"' // The same for every API, so it reveals nothing.
   const attributes = [`error=${quoted(error)}`, `error_description=${quoted(description)}`]
   if (scope !== undefined) attributes.push(`scope=${quoted(scope)}`)

@@ -18,7 +18,9 @@ const readers = {
   principal: (principal: Principal) => key('p', principal.issuer, principal.subject) ?? key('c', principal.issuer, principal.client),
   client: (principal: Principal) => key('c', principal.issuer, principal.client),
   tenant: (principal: Principal) => key('t', principal.issuer, principal.tenant),
-  'api-key': (principal: Principal) => principal.kind === 'api-key' ? key('k', principal.issuer, principal.subject) : undefined
+  // By the key and not by its owner, who may have many. Callers of an authenticator may have a subject alone.
+  'api-key': ({ kind, issuer, client, subject }: Principal) =>
+    kind === 'api-key' ? key('k', issuer, client) ?? key('s', issuer, subject) : undefined
 }
 
 /** Requests share principals, so each key is made once. */

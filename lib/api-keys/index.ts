@@ -1,0 +1,8 @@
+export { checkKeyFileMode, KeyFile, readKeyFile, writeKeyFile, type KeyFileEvent } from './file.ts'
+export { apiKeyId, createApiKey, hashOf, scannerPattern, type NewApiKey } from './format.ts'
+export { ApiKeysOptionsSchema, type ApiKeyLookup, type ApiKeyRow, type ApiKeysOptions } from './options.ts'
+export { checkRecords, type ApiKeyRecord } from './record.ts'
+export { ApiKeyScheme } from './scheme.ts'
+export { KeyList, KeyLookup, type KeyStore } from './store.ts'
+export { Usage, type ApiKeyUse } from './usage.ts'
+export { validateApiKeys } from './validate.ts'
