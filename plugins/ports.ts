@@ -27,6 +27,10 @@ export interface Ports extends FramePorts {
   /** From authentication: the credentials that a rule may name, and the 401 for strangers, with the challenges of all of them. */
   readonly credentials?: readonly string[]
   readonly unauthenticated?: Refusal
+  /** Hooks, and plugins, that must run before the suite: nobody is warned of them. */
+  readonly sessionHooks?: readonly string[]
+  /** From CORS, for authentication: whether pages of this origin may use credentials on the route of this request. */
+  readonly mayUseCredentials?: (request: FastifyRequest, origin: string) => boolean
   /** From the limiter, for authentication. */
   readonly failures?: FailureBudget
   /** From the header plugin, for the edge. */

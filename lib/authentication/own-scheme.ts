@@ -5,6 +5,7 @@ import { DurationSchema, milliseconds, type Duration, type Problems } from '../c
 import {
   deepFreeze, immutableSet, type Failed, type Principal, type Scheme, type Unavailable, type Unverified, type Verification
 } from '../credentials/index.ts'
+import type { CookieRules } from './cross-site.ts'
 
 /** Whom a request stands for, as an authenticator of the application says it. */
 export interface CallerFacts {
@@ -36,6 +37,16 @@ export interface Authenticator {
    * such requests only, and a 401 asks for it. Absent: it is asked about every request that brings no other credential.
    */
   readonly scheme?: string
+  /**
+   * Whether browsers send the credential by themselves, in a cookie. Then an unsafe method, and a WebSocket, must come from the
+   * same origin, or from one of `cors.origins` that may use credentials: others are 403 (`SECURE_API_CROSS_SITE`). @default false
+   */
+  readonly cookie?: boolean | CookieRules
+  /**
+   * The property of the request that `authenticate` reads and another plugin fills, in an `onRequest` hook of its own: `'session'`.
+   * That plugin must be registered before the suite: otherwise the boot stops. @default none
+   */
+  readonly reads?: string
   /** Says who calls. An exception, a time-out or an answer of another shape is 503, never access. */
   authenticate (request: FastifyRequest): CallerAnswer | Promise<CallerAnswer>
   /** How long it may take. @default '1 second' */
@@ -49,6 +60,10 @@ const namePattern = '^[a-z][a-z0-9-]{0,31}$'
 const shape = {
   name: Type.String({ pattern: namePattern, hint: "Write lower case letters, digits and hyphens: 'session'." }),
   scheme: Type.Optional(Type.String({ pattern: schemePattern, hint: "Write the first word of the header: 'Hawk'." })),
+  cookie: Type.Optional(Type.Union([
+    Type.Boolean(), Type.Object({ allowWithoutOrigin: Type.Optional(Type.Boolean()) }, { additionalProperties: false })
+  ])),
+  reads: Type.Optional(Type.String({ minLength: 1 })),
   authenticate: Type.Unsafe<Authenticator['authenticate']>(Type.Function([], Type.Any())),
   timeout: Type.Optional(DurationSchema)
 }
@@ -63,7 +78,11 @@ const takenSchemes = ['bearer', 'dpop', 'apikey']
 export function validateAuthenticators (list: readonly WrittenAuthenticator[], path: string, problems: Problems): void {
   const names = list.map(({ name }) => name)
   const schemes = list.map(({ scheme }) => scheme?.toLowerCase())
-  for (const [index, { name, scheme = '' }] of list.entries()) {
+  for (const [index, { name, scheme = '', cookie = false }] of list.entries()) {
+    if (scheme !== '' && cookie !== false) {
+      problems.add('SECURE_API_OPTION_CONFLICT', `${path}[${index}].cookie`, 'a credential of the Authorization header is not in a cookie',
+        'Leave `scheme` or `cookie` out.')
+    }
     if (taken.includes(name) || names.indexOf(name) !== index) {
       problems.add('SECURE_API_OPTION_CONFLICT', `${path}[${index}].name`, `the name \`${name}\` is taken`, 'Choose another name.')
     }
@@ -119,6 +138,11 @@ export class OwnScheme implements Scheme {
   }
 
   #ask (request: FastifyRequest): unknown {
+    const { reads } = this.#authenticator
+    // Null, as it was decorated: nobody has looked at the cookie yet, so that nobody is known not to be signed in.
+    if (reads !== undefined && (Reflect.get(request, reads) ?? undefined) === undefined) {
+      throw new Error(`request.${reads} is not filled: register the plugin that fills it before the suite, and in its scope`)
+    }
     const answer: unknown = this.#authenticator.authenticate(request)
     if (!isThenable(answer)) return answer
     const late = () => new Error(`the authenticator did not answer within ${this.#timeout} ms`)

@@ -37,6 +37,9 @@ export const answers = {
   SECURE_API_TOKEN_BOUND: invalidToken('The token is bound to a key and cannot be used as a bearer token.'),
   SECURE_API_TOKEN_REVOKED: invalidToken('The token has been revoked.'),
   SECURE_API_FORBIDDEN: { status: 403, title: 'Forbidden', detail: 'The credential does not permit this.' },
+  SECURE_API_CROSS_SITE: {
+    status: 403, title: 'Forbidden', detail: 'With a cookie, this request must come from a page of the same origin.'
+  },
   SECURE_API_KEYS_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Signing keys are temporarily unavailable.' },
   SECURE_API_REVOCATION_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Revocation status is temporarily unavailable.' },
   SECURE_API_AUTHENTICATOR_UNAVAILABLE: {
