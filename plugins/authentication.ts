@@ -19,6 +19,7 @@ import { loadKeys, ownKey, Rings, trust, trustOwnTokens } from './issuers.ts'
 import { signOwnTokens, type Decide } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
+import { checkSessionOrder, CookieCallers } from './sessions.ts'
 import { contextOf } from './fastify-internals.ts'
 import { warn } from './warn.ts'
 
@@ -77,13 +78,16 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
     cache: options.tokenCache,
     revocation: revocationOf(options)
   })
+  const { authenticators = [] } = options
+  checkSessionOrder(app, authenticators, pipeline)
   const schemes = new Schemes([
     ...(issuers.length > 0 ? [new BearerScheme(authenticator)] : []),
     ...apiKeySchemes(options.apiKeys, { app, pipeline, development, clock }),
-    ...(options.authenticators ?? []).map(authenticator => new OwnScheme(authenticator, clock?.now))
+    ...authenticators.map(authenticator => new OwnScheme(authenticator, clock?.now))
   ])
   const unauthenticated = refusal('SECURE_API_UNAUTHENTICATED', challengeOf(schemes.challenge()))
-  const desk: Desk = { schemes, pipeline, need: { missing: unauthenticated } }
+  const cookies = new CookieCallers(authenticators, pipeline)
+  const desk: Desk = { schemes, cookies, pipeline, need: { missing: unauthenticated, cookies: cookies.among(undefined) } }
   pipeline.offer({ credentials: schemes.credentials, unauthenticated })
   pipeline.report('issuers', () => rings.status())
   pipeline.report('tokens', () => ({ cached: authenticator.size, bytes: authenticator.bytes }))
@@ -93,7 +97,9 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
     phase: 'authentication',
     option,
     compile: ({ own }) => own && { hook: 'onRequest', handler: request => authenticate(desk, request, own) },
-    posture: own => own?.missing === undefined && own !== undefined ? { authentication: 'optional' } : {}
+    posture: own => own === undefined
+      ? {}
+      : { ...(own.missing === undefined && { authentication: 'optional' }), ...(own.cookies.length > 0 && { sameOrigin: own.cookies }) }
   })
   pipeline.add({
     name: 'credential',
@@ -113,13 +119,18 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
 /** What a decision about a credential needs. The failure budget is a port, read each time: its plugin may be registered later. */
 interface Desk {
   readonly schemes: Schemes
+  readonly cookies: CookieCallers
   readonly pipeline: Frame
   /** Where no route says otherwise. */
   readonly need: Need
 }
 
 /** What a request without a credential gets: the 401 of its route, or nothing where a credential is optional. */
-interface Need { readonly missing: Refusal | undefined }
+interface Need {
+  readonly missing: Refusal | undefined
+  /** Credentials that come by a cookie, among those that the route takes. */
+  readonly cookies: readonly string[]
+}
 
 function challengeOf (challenge: string | undefined): { headers?: Readonly<Record<string, string>> } {
   return challenge === undefined ? {} : { headers: { 'www-authenticate': challenge } }
@@ -174,7 +185,7 @@ function principalOf (this: FastifyRequest): Principal {
  * Beside `public` a credential may be looked at all the same; without `public` it is always needed. A rule that nobody keeps is refused:
  * without the authorization plugin every token would fulfil `scope`.
  */
-function credentialOption ({ schemes, pipeline, need }: Desk): RouteOption<Need | undefined> {
+function credentialOption ({ schemes, cookies, pipeline, need }: Desk): RouteOption<Need | undefined> {
   return Object.freeze<RouteOption<Need | undefined>>({
     schemas: RouteRuleSchema.properties,
     parse (stated: RouteRule, route, problems) {
@@ -184,9 +195,13 @@ function credentialOption ({ schemes, pipeline, need }: Desk): RouteOption<Need 
           'no authorization is registered that could enforce this rule',
           'Register the authorization plugin beside the authentication plugin, or remove the rule.')
       }
-      if (stated.public === true) return stated.authentication === 'optional' ? { missing: undefined } : undefined
+      if (stated.public === true) return stated.authentication === 'optional' ? { ...need, missing: undefined } : undefined
       if (stated.credential === undefined) return need
-      return { missing: refusal('SECURE_API_UNAUTHENTICATED', challengeOf(schemes.challenge(credentialsOf(stated)))) }
+      const taken = credentialsOf(stated)
+      return {
+        missing: refusal('SECURE_API_UNAUTHENTICATED', challengeOf(schemes.challenge(taken))),
+        cookies: cookies.among(taken)
+      }
     }
   })
 }
@@ -223,7 +238,9 @@ async function verify (desk: Desk, request: FastifyRequest, unverified: Unverifi
 
 function conclude (desk: Desk, request: FastifyRequest, verification: Verification): Verdict {
   switch (verification.kind) {
-    case 'verified': return admit(request, verification.principal)
+    case 'verified':
+      // Before anybody is there: a guard by hand must not find the caller that was refused.
+      return desk.cookies.refuse(request, verification.principal) ?? admit(request, verification.principal)
     case 'failed': return countFailure(desk, request, prepared[verification.code])
     case 'unavailable':
       request.log.warn({ err: verification.cause }, 'secure-api: a credential could not be checked')

@@ -66,7 +66,14 @@ const cors: FastifyPluginAsync<CorsPluginOptions> = async (app, { environment: s
     phase: 'preflight',
     compile: () => ({ hook: 'onRequest', handler: preflightHandler(policiesAt, environment === 'development' && options.debug === true) })
   })
-  pipeline.offer({ originHeaders: origin => actual(base, origin).pairs })
+  pipeline.offer({
+    originHeaders: origin => actual(base, origin).pairs,
+    mayUseCredentials: ({ routeOptions: { config } }, origin) => {
+      const route = pipeline.find(config)
+      const policy = route && policyOf(route)
+      return policy?.credentials === true && policy.matches(origin)
+    }
+  })
   app.addHook('onReady', async function compareMethods () {
     warnOfMethods(app, options.methods ?? [], pipeline.routes.flatMap(route => uncallable(route.info, policyOf(route))))
   })

@@ -40,6 +40,9 @@ export {
   type SecureServerOptions, type TlsOptions
 } from '../lib/server/index.ts'
 export { createDenylist, verifyJws, type Denylist, type IssuerOptions } from '../lib/tokens/index.ts'
-export type { AuthenticationOptions, Authenticator, CallerAnswer, CallerFacts } from '../lib/authentication/index.ts'
+export {
+  sessionUser, type AuthenticationOptions, type Authenticator, type CallerAnswer, type CallerFacts, type CookieRules,
+  type SessionUserOptions
+} from '../lib/authentication/index.ts'
 /** Declares `app.jwt` and `request.user`, which are that plugin's; narrow them by its `FastifyJWT`. */
 export type { FastifyJWT } from '@fastify/jwt'

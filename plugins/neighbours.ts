@@ -36,14 +36,15 @@ export function refuseBeside (app: FastifyInstance, key: keyof typeof neighbours
  * A hook without a name may belong to any plugin that was registered before: those are named instead. Whether such a hook ever replies
  * cannot be known; what it replies carries none of our headers.
  */
-export function checkHooksBefore (app: FastifyInstance, ours: string, accepted: readonly string[]): void {
+export function checkHooksBefore (app: FastifyInstance, ours: string, listed: readonly string[], needed: readonly string[]): void {
   const [names, plugins] = [namesBefore(app, ours), pluginsBefore(app)]
+  const accepted = [...listed, ...needed]
   const others = plugins.filter(plugin => !accepted.includes(plugin))
   const isOwned = plugins.length > 0 && others.length === 0
   const hooks = names.filter(hook => !accepted.includes(hook) && !(hook === nameless && isOwned))
     .map(hook => hook === nameless && others.length > 0 ? `${nameless}, one of: ${[...others, 'the application'].join(', ')}` : hook)
   const found = [...new Set([...names, ...plugins])]
-  const entries = accepted.filter(name => !found.includes(name))
+  const entries = listed.filter(name => !found.includes(name))
   const codes = ['SECURE_API_HOOK_ORDER', 'SECURE_API_HOOKS_BEFORE_UNKNOWN'] as const satisfies ConfigurationCode[]
   if (hooks.length > 0) {
     warn(app, { code: codes[0], hooks },

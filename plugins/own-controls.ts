@@ -68,5 +68,5 @@ function bound (control: Control): Control {
 }
 
 /** What the suite tells of a route, which no control of the application can say otherwise. */
-const ours = ['methods', 'url', 'steps', 'access', 'accessByDefault', 'authentication', 'source', 'rateLimit', 'cors', 'corsApplication',
-  'headers', 'audit']
+const ours = ['methods', 'url', 'steps', 'access', 'accessByDefault', 'authentication', 'sameOrigin', 'source', 'rateLimit', 'cors',
+  'corsApplication', 'headers', 'audit']

@@ -53,7 +53,8 @@ function addHooks (app: FastifyInstance, pipeline: Frame): void {
     const problems = new Problems()
     await pipeline.compile(problems, urlsOf(app))
     problems.throwIfAny()
-    checkHooksBefore(app, 'secureApiOnRequest', pipeline.ports.hooksBefore ?? [])
+    const { hooksBefore = [], sessionHooks = [] } = pipeline.ports
+    checkHooksBefore(app, 'secureApiOnRequest', hooksBefore, sessionHooks)
   })
   // Looking a route up takes an object of twelve members: it is done once, and kept on the request.
   const kRoute = Symbol('secure-api.compiled')

@@ -29,6 +29,10 @@ export interface Ports extends FramePorts {
   readonly unauthenticated?: Refusal
   /** From API keys, for the API description. */
   readonly apiKeyHeader?: string
+  /** Hooks, and plugins, that must run before the suite: nobody is warned of them. */
+  readonly sessionHooks?: readonly string[]
+  /** From CORS, for authentication: whether pages of this origin may use credentials on the route of this request. */
+  readonly mayUseCredentials?: (request: FastifyRequest, origin: string) => boolean
   /** From the limiter, for authentication. */
   readonly failures?: FailureBudget
   /** From the header plugin, for the edge. */

@@ -119,6 +119,8 @@ export interface RoutePosture {
   readonly access?: unknown
   /** Present where a token is checked if one is sent, on a public route. */
   readonly authentication?: 'optional'
+  /** Credentials that come by a cookie: with them an unsafe method, or an upgrade, from a foreign origin is refused. */
+  readonly sameOrigin?: readonly string[]
   /** What `'none'` means in this application: `authorization.default`. */
   readonly accessByDefault?: 'deny' | 'authenticated'
   /** The pattern of `authorization.routes` that says what the route does not state itself. */

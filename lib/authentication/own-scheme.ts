@@ -41,6 +41,24 @@ export const AuthenticatorSchema = Type.Object({
    * such requests only, and a 401 asks for it. Absent: it is asked about every request that brings no other credential.
    */
   scheme: Type.Optional(Type.String({ pattern: schemePattern, hint: "Write the first word of the header: 'Hawk'." })),
+  /**
+   * Whether browsers send the credential by themselves, in a cookie. Then an unsafe method, and a WebSocket, must come from the
+   * same origin, or from one of `cors.origins` that may use credentials: others are 403 (`SECURE_API_CROSS_SITE`). @default false
+   */
+  cookie: Type.Optional(Type.Union([
+    Type.Boolean(), Type.Object({
+      /**
+       * Lets requests pass that say nothing of where they come from: neither `Sec-Fetch-Site` nor `Origin`. Browsers of today send
+       * one of them with every unsafe method; clients that are no browsers send none. @default false
+       */
+      allowWithoutOrigin: Type.Optional(Type.Boolean())
+    }, { additionalProperties: false })
+  ])),
+  /**
+   * The property of the request that `authenticate` reads and another plugin fills, in an `onRequest` hook of its own: `'session'`.
+   * That plugin must be registered before the suite: otherwise the boot stops. @default none
+   */
+  reads: Type.Optional(Type.String({ minLength: 1 })),
   /** Says who calls. An exception, a time-out or an answer of another shape is 503, never access. */
   authenticate: Type.Unsafe<Authenticate>(Type.Function([], Type.Any())),
   /** How long it may take. @default '1 second' */
@@ -57,7 +75,11 @@ const takenSchemes = ['bearer', 'dpop', 'apikey']
 export function validateAuthenticators (list: readonly Authenticator[], path: string, problems: Problems): void {
   const names = list.map(({ name }) => name)
   const schemes = list.map(({ scheme }) => scheme?.toLowerCase())
-  for (const [index, { name, scheme = '' }] of list.entries()) {
+  for (const [index, { name, scheme = '', cookie = false }] of list.entries()) {
+    if (scheme !== '' && cookie !== false) {
+      problems.add('SECURE_API_OPTION_CONFLICT', `${path}[${index}].cookie`, 'a credential of the Authorization header is not in a cookie',
+        'Leave `scheme` or `cookie` out.')
+    }
     if (taken.includes(name) || names.indexOf(name) !== index) {
       problems.add('SECURE_API_OPTION_CONFLICT', `${path}[${index}].name`, `the name \`${name}\` is taken`, 'Choose another name.')
     }
@@ -113,6 +135,11 @@ export class OwnScheme implements Scheme {
   }
 
   #ask (request: FastifyRequest): unknown {
+    const { reads } = this.#authenticator
+    // Null, as it was decorated: nobody has looked at the cookie yet, so that nobody is known not to be signed in.
+    if (reads !== undefined && (Reflect.get(request, reads) ?? undefined) === undefined) {
+      throw new Error(`request.${reads} is not filled: register the plugin that fills it before the suite, and in its scope`)
+    }
     const answer: unknown = this.#authenticator.authenticate(request)
     if (!isThenable(answer)) return answer
     const late = () => new Error(`the authenticator did not answer within ${this.#timeout} ms`)

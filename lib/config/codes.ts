@@ -84,6 +84,8 @@ export const configurationCodes = {
   SECURE_API_ISSUER_CLAIM_PATH: 'A claim path has an empty or padded segment, or uses another syntax.',
   SECURE_API_ISSUER_CLAIM_UNMATCHED: 'Warning only: no token so far has a value at a claim of scopeClaims or roleClaims.',
   SECURE_API_TOKEN_HEADER_LIMIT: 'Warning only: a token of auth.maxTokenBytes does not fit into the headers that the server accepts.',
+  SECURE_API_AUTHENTICATOR_ORDER:
+    'The plugin that fills what an authenticator reads, such as request.session, is not registered before the suite.',
   SECURE_API_OPENAPI_VERSION: 'Warning only: the API description is Swagger 2.0; nothing is added to it.',
   SECURE_API_OPENAPI_ROUTE_UNKNOWN:
     'Warning only: the rule of a documented route is unknown: it was declared before the suite, or its path was changed.',

@@ -47,6 +47,9 @@ export const answers = {
   SECURE_API_API_KEY_ADDRESS: { status: 403, title: 'Forbidden', detail: 'The API key must not be used from this address.' },
   SECURE_API_API_KEYS_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'API keys cannot be checked at the moment.' },
   SECURE_API_FORBIDDEN: { status: 403, title: 'Forbidden', detail: 'The credential does not permit this.' },
+  SECURE_API_CROSS_SITE: {
+    status: 403, title: 'Forbidden', detail: 'With a cookie, this request must come from a page of the same origin.'
+  },
   SECURE_API_KEYS_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Signing keys are temporarily unavailable.' },
   SECURE_API_REVOCATION_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Revocation status is temporarily unavailable.' },
   SECURE_API_AUTHENTICATOR_UNAVAILABLE: {
