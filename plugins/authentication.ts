@@ -77,7 +77,7 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
     revocation: revocationOf(options)
   })
   const schemes = new Schemes([
-    ...(issuers.length > 0 ? [new BearerScheme(authenticator)] : []),
+    ...(issuers.length > 0 ? [new BearerScheme(authenticator, options.token?.header.toLowerCase())] : []),
     ...(options.authenticators ?? []).map(authenticator => new OwnScheme(authenticator, clock?.now))
   ])
   const unauthenticated = refusal('SECURE_API_UNAUTHENTICATED', challengeOf(schemes.challenge()))

@@ -20,7 +20,7 @@ const form = 'application/x-www-form-urlencoded'
 export function readBearer (rawHeaders: readonly string[] | undefined, authorization: string | undefined, url: string): Bearer {
   if (authorization === undefined) return 'none'
   // Before what the first one says: an empty one would hide a second, which nobody looks at.
-  if (rawHeaders !== undefined && repeated(rawHeaders)) return ambiguous
+  if (rawHeaders !== undefined && repeated(rawHeaders, 'authorization')) return ambiguous
   if (authorization === '') return 'none'
   // RFC 9449 §7.1: the sender has a token, and should learn why it is refused.
   if (/^dpop(?:\s|$)/i.test(authorization)) return 'SECURE_API_CREDENTIAL_DPOP'
@@ -33,6 +33,19 @@ export function readBearer (rawHeaders: readonly string[] | undefined, authoriza
   return hasQueryToken(url) ? ambiguous : { token }
 }
 
+/**
+ * The same where the token is the whole value of another header, in which a proxy puts it. A scheme in front of it makes it
+ * no token.
+ */
+export function readToken (
+  rawHeaders: readonly string[] | undefined, name: string, value: string | string[] | undefined, url: string
+): Bearer {
+  if (value === undefined) return 'none'
+  if (typeof value !== 'string' || (rawHeaders !== undefined && repeated(rawHeaders, name))) return ambiguous
+  if (value === '') return 'none'
+  return value.includes(' ') || hasQueryToken(url) ? ambiguous : { token: value }
+}
+
 const b64token = /^[A-Za-z0-9\-._~+/]+=*$/
 
 /** Whether the token follows the grammar of RFC 6750 §2.1 (`b64token`). */
@@ -41,11 +54,11 @@ export function isBearerToken (token: string): boolean {
 }
 
 /** Length first: it rules out nearly every other header name. */
-function repeated (rawHeaders: readonly string[]): boolean {
+function repeated (rawHeaders: readonly string[], wanted: string): boolean {
   let count = 0
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]
-    if (name !== undefined && name.length === 13 && name.toLowerCase() === 'authorization') count++
+    if (name !== undefined && name.length === wanted.length && name.toLowerCase() === wanted) count++
   }
   return count > 1
 }

@@ -35,9 +35,11 @@ export const answers = {
   SECURE_API_TOKEN_KEY: invalidToken('The signing key is unknown.'),
   SECURE_API_TOKEN_SIGNATURE: invalidToken('The signature is invalid.'),
   SECURE_API_TOKEN_BOUND: invalidToken('The token is bound to a key and cannot be used as a bearer token.'),
+  SECURE_API_TOKEN_INACTIVE: invalidToken('The token is not active.'),
   SECURE_API_TOKEN_REVOKED: invalidToken('The token has been revoked.'),
   SECURE_API_FORBIDDEN: { status: 403, title: 'Forbidden', detail: 'The credential does not permit this.' },
   SECURE_API_KEYS_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Signing keys are temporarily unavailable.' },
+  SECURE_API_INTROSPECTION_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Introspection is temporarily unavailable.' },
   SECURE_API_REVOCATION_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Revocation status is temporarily unavailable.' },
   SECURE_API_AUTHENTICATOR_UNAVAILABLE: {
     status: 503, title: 'Service Unavailable', detail: 'Authentication is temporarily unavailable.'
