@@ -81,7 +81,7 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   const { authenticators = [] } = options
   checkSessionOrder(app, authenticators, pipeline)
   const schemes = new Schemes([
-    ...(issuers.length > 0 ? [new BearerScheme(authenticator)] : []),
+    ...(issuers.length > 0 ? [new BearerScheme(authenticator, options.token?.header.toLowerCase())] : []),
     ...apiKeySchemes(options.apiKeys, { app, pipeline, development, clock }),
     ...authenticators.map(authenticator => new OwnScheme(authenticator, clock?.now))
   ])

@@ -2,11 +2,12 @@ import type { FastifyInstance } from 'fastify'
 import type { AuthenticationOptions } from '../lib/authentication/index.ts'
 import { ConfigurationError, type Clock } from '../lib/config/index.ts'
 import type { AnswerCode } from '../lib/http/index.ts'
+import { IntrospectionClient, timesOf, type IntrospectionOptions } from '../lib/introspection/index.ts'
 import {
-  explainFailure, fetchOver, KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions, type KeyRingStatus
+  exchangeOver, explainFailure, fetchOver, KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions, type KeyRingStatus
 } from '../lib/keys/index.ts'
 import {
-  compileOwn, ownLifetime, readOwnKey, type IssuerOptions, type IssuerRules, type OwnKey,
+  compileOwn, hasKeys, ownLifetime, readOwnKey, type Introspection, type IssuerOptions, type IssuerRules, type OwnKey,
   type OwnTokensOptions, type TrustedIssuer
 } from '../lib/tokens/index.ts'
 import { warn } from './warn.ts'
@@ -45,6 +46,22 @@ export class Rings {
     return this.#named.some(known => known.ring === ring && known.issuer === options.issuer) ? ring : this.#add(options.issuer, ring)
   }
 
+  /** Over the same way as the keys. */
+  introspect ({ issuer, keys = {} }: IssuerOptions, options: IntrospectionOptions): Introspection {
+    const { client: { certificate: cert, privateKey: key } } = options
+    const client = new IntrospectionClient({
+      issuer,
+      options,
+      exchange: exchangeOver(keys, cert === undefined || key === undefined ? {} : { cert, key }),
+      fetch: fetchOver(keys),
+      allowLoopback: this.#development,
+      insecureHosts: this.#development ? keys.insecureHosts ?? [] : [],
+      now: this.#clock?.now,
+      elapsed: this.#clock?.elapsed
+    })
+    return { client, always: options.when === 'always', cache: timesOf(options).cache, signed: options.signed === true }
+  }
+
   #add (issuer: string, ring: KeyRing): KeyRing {
     this.#named.push({ issuer, ring })
     return ring
@@ -67,7 +84,12 @@ export class Rings {
 
 /** A tenant template stands for several exact issuers. */
 export function trust (rings: Rings, issuer: IssuerOptions, compiled: readonly IssuerRules[]): TrustedIssuer[] {
-  return compiled.map(rules => ({ rules, keys: rings.of(issuer, rules) }))
+  const introspection = issuer.introspection && rings.introspect(issuer, issuer.introspection)
+  return compiled.map(rules => ({
+    rules,
+    ...(hasKeys(issuer) && { keys: rings.of(issuer, rules) }),
+    ...(introspection !== undefined && { introspection })
+  }))
 }
 
 export function ownKey ({ privateKey }: OwnTokensOptions): OwnKey {

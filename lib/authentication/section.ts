@@ -8,6 +8,13 @@ import {
 } from '../tokens/index.ts'
 import { AuthenticatorSchema, validateAuthenticators, type Authenticator } from './own-scheme.ts'
 
+const TokenPlaceSchema = Type.Object({
+  /** The header whose whole value is the token: `'x-goog-iap-jwt-assertion'`. */
+  header: Type.String({ pattern: '^[A-Za-z0-9-]+$', hint: "Write the name of a header: 'x-goog-iap-jwt-assertion'." })
+}, { additionalProperties: false })
+/** Where tokens stand, if not in the Authorization header. */
+export type TokenPlace = Static<typeof TokenPlaceSchema>
+
 /** The option `auth`. */
 export const AuthenticationOptionsSchema = Type.Object({
   // One issuer may be written here directly.
@@ -25,6 +32,12 @@ export const AuthenticationOptionsSchema = Type.Object({
    * @default 8192
    */
   maxTokenBytes: Type.Optional(Type.Integer({ minimum: 1024, maximum: 65_536 })),
+  /**
+   * Where tokens stand, if not in the Authorization header: a proxy that signs users in puts them elsewhere (Google IAP, Cloudflare
+   * Access, AWS ALB). Then Authorization is not read.
+   * @default Authorization: Bearer
+   */
+  token: Type.Optional(TokenPlaceSchema),
   /** Tokens the application signs itself with `app.jwt.sign()`, accepted beside those of the providers. @default none */
   ownTokens: Type.Optional(OwnTokensSchema),
   /** Keys for machine clients, each with scopes and roles of its own. Never for users. @default none */
@@ -54,6 +67,7 @@ type Written = Static<typeof AuthenticationOptionsSchema>
 interface Nested {
   issuers: IssuerOptions[]
   tokenCache: false | TokenCacheOptions
+  token: TokenPlace
   ownTokens: OwnTokensOptions
   authenticators: Authenticator[]
   apiKeys: ApiKeysOptions
@@ -83,6 +97,7 @@ export function validateAuthentication (
   const { authenticators } = options
   if (Array.isArray(authenticators)) validateAuthenticators(authenticators.filter(isObject), `${path}.authenticators`, problems)
   if (options.apiKeys !== undefined) validateApiKeys(options.apiKeys, `${path}.apiKeys`, problems, context)
+  checkTokenPlace(options, direct === undefined && options.issuers === undefined && options.ownTokens === undefined, path, problems)
   if (options.isRevoked === undefined && options.revocation !== undefined) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.revocation`,
       'it has no effect without `isRevoked`', 'Add `isRevoked`, or leave `revocation` out.')
@@ -91,13 +106,28 @@ export function validateAuthentication (
   const list: unknown = options.issuers ?? [direct]
   const entries: ReadonlyArray<Partial<IssuerOptions>> = Array.isArray(list) ? list.filter(isObject) : []
   // Whether the keys of any issuer are fetched through the proxy that the environment names.
-  const overProxy = entries.some(({ jwks, keys }) => jwks === undefined && keys?.proxy === undefined && keys?.source === undefined)
+  const overProxy = entries.some(({ jwks, keys, introspection }) =>
+    keys?.proxy === undefined && (introspection !== undefined || (jwks === undefined && keys?.source === undefined)))
   if (overProxy) checkProxyVariable(problems)
   if (options.startup === 'required' && entries.some(({ keys }) => keys?.source !== undefined)) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.startup`,
       '`keys.source` gives one key at a time, when a token names it: none can be there at start',
       "Use `startup: 'warm'`, or leave `source` out.")
   }
+}
+
+/** Headers with a meaning of their own. */
+const otherHeaders = ['authorization', 'cookie', 'host', 'proxy-authorization']
+
+function checkTokenPlace ({ token }: AuthenticationOptions, unused: boolean, path: string, problems: Problems): void {
+  const header: unknown = token?.header
+  if (unused && token !== undefined) {
+    problems.add('SECURE_API_OPTION_CONFLICT', `${path}.token`, 'there is no issuer whose tokens could stand there', 'Leave it out.')
+  }
+  if (typeof header !== 'string' || !otherHeaders.includes(header.toLowerCase())) return
+  problems.add('SECURE_API_OPTION_VALUE', `${path}.token.header`,
+    `\`${header}\` has a meaning of its own`,
+    "Name the header that holds nothing but the token, or leave `token` out for 'Authorization: Bearer'.")
 }
 
 function validateEntries (

@@ -33,6 +33,19 @@ export function readBearer (rawHeaders: readonly string[] | undefined, authoriza
   return hasQueryToken(url) ? ambiguous : { token }
 }
 
+/**
+ * The same where the token is the whole value of another header, in which a proxy puts it. A scheme in front of it makes it
+ * no token.
+ */
+export function readToken (
+  rawHeaders: readonly string[] | undefined, name: string, value: string | string[] | undefined, url: string
+): Bearer {
+  if (value === undefined) return 'none'
+  if (typeof value !== 'string' || (rawHeaders !== undefined && isRepeated(rawHeaders, name))) return ambiguous
+  if (value === '') return 'none'
+  return value.includes(' ') || hasQueryToken(url) ? ambiguous : { token: value }
+}
+
 const b64token = /^[A-Za-z0-9\-._~+/]+=*$/
 
 /** Whether the token follows the grammar of RFC 6750 §2.1 (`b64token`). */

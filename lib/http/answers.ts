@@ -39,6 +39,7 @@ export const answers = {
   SECURE_API_TOKEN_KEY: invalidToken('The signing key is unknown.'),
   SECURE_API_TOKEN_SIGNATURE: invalidToken('The signature is invalid.'),
   SECURE_API_TOKEN_BOUND: invalidToken('The token is bound to a key and cannot be used as a bearer token.'),
+  SECURE_API_TOKEN_INACTIVE: invalidToken('The token is not active.'),
   SECURE_API_TOKEN_REVOKED: invalidToken('The token has been revoked.'),
   SECURE_API_API_KEY_MALFORMED: invalidKey('The API key is malformed or mistyped.'),
   SECURE_API_API_KEY_UNKNOWN: invalidKey('The API key is not valid.'),
@@ -51,6 +52,7 @@ export const answers = {
     status: 403, title: 'Forbidden', detail: 'With a cookie, this request must come from a page of the same origin.'
   },
   SECURE_API_KEYS_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Signing keys are temporarily unavailable.' },
+  SECURE_API_INTROSPECTION_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Introspection is temporarily unavailable.' },
   SECURE_API_REVOCATION_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'Revocation status is temporarily unavailable.' },
   SECURE_API_AUTHENTICATOR_UNAVAILABLE: {
     status: 503, title: 'Service Unavailable', detail: 'Authentication is temporarily unavailable.'

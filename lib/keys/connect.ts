@@ -5,13 +5,27 @@ import tls from 'node:tls'
 import { FetchFailure } from './failure.ts'
 
 /** How documents are reached. */
-export interface Route {
+export interface Route extends ClientCertificate {
   /** A proxy for https addresses; a name and a password in it are sent to it. */
   readonly proxy?: URL
   /** Which addresses are reached without it. */
   readonly direct?: (target: URL) => boolean
   /** PEM of the trusted authorities, in place of those that Node trusts. */
   readonly ca?: readonly string[]
+}
+
+/** PEM of the certificate shown to the target, never to the proxy (RFC 8705 §2). */
+export interface ClientCertificate {
+  readonly cert?: string
+  readonly key?: string
+}
+
+/** What is sent. */
+export interface Message {
+  /** Over those of every request. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Makes it `POST`. */
+  readonly form?: string | undefined
 }
 
 /** What one exchange has opened. Its end destroys all of that, and whatever is added later. */
@@ -37,21 +51,32 @@ const headers = {
   'user-agent': 'fastify-secure-api'
 }
 
-/** Sends `GET` to the address, and waits for the head of the answer. */
-export async function send (url: string, { proxy, direct, ca }: Route, connections: Connections): Promise<IncomingMessage> {
+/** Sends one request to the address, and waits for the head of the answer. */
+export async function send (url: string, route: Route, connections: Connections, message: Message = {}): Promise<IncomingMessage> {
+  const { proxy, direct, ca, cert, key } = route
   const target = parse(url)
   const trust = ca === undefined ? {} : { ca: [...ca] }
+  const shown = { ...trust, ...(cert === undefined ? {} : { cert, key }) }
+  const head = headOf(message)
+  const exchange = (outgoing: ClientRequest) => response(connections.add(outgoing), message.form)
   // `agent: false`: a connection of its own, so that a dead one in a pool cannot fail the attempt.
-  if (target.protocol !== 'https:') return await response(connections.add(http.get(target, { agent: false, headers })))
+  if (target.protocol !== 'https:') return await exchange(http.request(target, { agent: false, ...head }))
   const straight = proxy === undefined || direct?.(target) === true
-  if (straight) return await response(connections.add(https.get(target, { agent: false, headers, ...trust })))
+  if (straight) return await exchange(https.request(target, { agent: false, ...head, ...shown }))
   return await throughTunnel({ target, proxy, trust, connections }, tunnel => {
-    const secured = connections.add(tls.connect({ socket: tunnel, ...nameOf(target), ...trust, ALPNProtocols: ['http/1.1'] }))
-    return response(connections.add(https.get(target, { headers, createConnection: () => secured })))
+    const secured = connections.add(tls.connect({ socket: tunnel, ...nameOf(target), ...shown, ALPNProtocols: ['http/1.1'] }))
+    return exchange(https.request(target, { ...head, createConnection: () => secured }))
   })
 }
 
-function response (outgoing: ClientRequest): Promise<IncomingMessage> {
+function headOf ({ headers: more, form }: Message) {
+  return form === undefined
+    ? { headers: { ...headers, ...more } }
+    : { method: 'POST', headers: { ...headers, 'content-type': 'application/x-www-form-urlencoded', ...more } }
+}
+
+function response (outgoing: ClientRequest, form: string | undefined): Promise<IncomingMessage> {
+  outgoing.end(form)
   return new Promise((resolve, reject) => {
     outgoing.once('response', resolve)
     // Stays for the whole exchange: destroying a request may emit an error later.

@@ -24,15 +24,22 @@ export function metadataUrls (issuer: string): readonly [oidc: string, oauth: st
   ]
 }
 
+/** The `jwks_uri` of an issuer's metadata. Rejects with `FetchFailure`. */
+export async function discoverKeySetUrl (issuer: string, options: DiscoveryOptions): Promise<string> {
+  return await discoverUrl(issuer, ({ jwks_uri: url }) => url, options)
+}
+
 /**
- * The `jwks_uri` of an issuer's metadata. The metadata must name exactly the configured issuer, as a string
+ * An address in an issuer's metadata. The metadata must name exactly the configured issuer, as a string
  * (RFC 8414 §3.3, OpenID Connect Discovery §4.3); a trailing slash counts. Rejects with `FetchFailure`.
  */
-export async function discoverKeySetUrl (issuer: string, options: DiscoveryOptions): Promise<string> {
+export async function discoverUrl (
+  issuer: string, pick: (metadata: Record<string, unknown>) => unknown, options: DiscoveryOptions
+): Promise<string> {
   const metadata = await fetchMetadata(issuer, options)
   const found = typeof metadata.issuer === 'string' ? metadata.issuer : 'none'
   if (metadata.issuer !== issuer) throw new FetchFailure('issuer', { found })
-  const { jwks_uri: url } = metadata
+  const url = pick(metadata)
   if (typeof url !== 'string') throw new FetchFailure('metadata')
   if (!isSecureUrl(url, plainHosts(options))) throw new FetchFailure('url', { found: withoutSecrets(url) })
   return url

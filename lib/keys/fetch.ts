@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { withDeadline } from '../async/index.ts'
-import { Connections, send, type Route } from './connect.ts'
+import { Connections, send, type Message, type Route } from './connect.ts'
 import { asFailure, FetchFailure } from './failure.ts'
 import { withoutSecrets } from './url.ts'
 
@@ -19,15 +19,31 @@ export interface FetchOptions {
 /** Gets one JSON document. Rejects with `FetchFailure`. */
 export type FetchDocument = (url: string, options: FetchOptions) => Promise<unknown>
 
-/**
- * Gets with `GET`: no redirect is followed, only status 200 counts, no cookies, one connection that is closed afterwards, whatever content
- * type. Not by the global `fetch`: undici costs 45 ms and 14 MB at its first use, and limits no body without a dispatcher of its own.
- */
+/** The answer to one request. */
+export interface Reply {
+  /** Lower case, without parameters. */
+  readonly type: string
+  readonly body: Buffer
+}
+
+/** Sends one request. Rejects with `FetchFailure`. */
+export type Exchange = (url: string, options: FetchOptions & Message) => Promise<Reply>
+
+/** Gets whatever the content type is. */
 export function createFetch (route: Route = {}): FetchDocument {
-  return async (url, { timeout, maxBytes = MAX_DOCUMENT_BYTES, signal }) => {
+  const exchange = createExchange(route)
+  return async (url, options) => parseJson((await exchange(url, options)).body)
+}
+
+/**
+ * No redirect is followed, only status 200 counts, no cookies, one connection that is closed afterwards. Not by the global
+ * `fetch`: undici costs 45 ms and 14 MB at its first use, and limits no body without a dispatcher of its own.
+ */
+export function createExchange (route: Route = {}): Exchange {
+  return async (url, { timeout, maxBytes = MAX_DOCUMENT_BYTES, signal, ...message }) => {
     const connections = new Connections()
     try {
-      return await withDeadline(exchange(url, route, maxBytes, connections),
+      return await withDeadline(exchange(url, route, maxBytes, connections, message),
         { ms: timeout, late: () => new FetchFailure('timeout'), signal })
     } catch (error) {
       throw asFailure(error)
@@ -40,10 +56,11 @@ export function createFetch (route: Route = {}): FetchDocument {
 /** Without a proxy, whatever the environment says. */
 export const fetchDocument: FetchDocument = createFetch()
 
-async function exchange (url: string, route: Route, maxBytes: number, connections: Connections): Promise<unknown> {
-  const incoming = await send(url, route, connections)
+async function exchange (url: string, route: Route, maxBytes: number, connections: Connections, message: Message): Promise<Reply> {
+  const incoming = await send(url, route, connections, message)
   refuse(incoming, maxBytes)
-  return parse(await read(incoming, maxBytes))
+  const [type = ''] = (incoming.headers['content-type'] ?? '').split(';', 1)
+  return { type: type.trim().toLowerCase(), body: await read(incoming, maxBytes) }
 }
 
 function refuse ({ statusCode = 0, headers: { 'content-length': length, location } }: IncomingMessage, maxBytes: number): void {
@@ -67,7 +84,8 @@ async function read (incoming: IncomingMessage, maxBytes: number): Promise<Buffe
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-function parse (body: Buffer): unknown {
+/** Throws a `FetchFailure`. */
+export function parseJson (body: Buffer): unknown {
   try {
     return JSON.parse(utf8.decode(body))
   } catch (cause) {

@@ -2,7 +2,8 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import type { Problems } from '../config/index.ts'
-import { createFetch, type FetchDocument } from './fetch.ts'
+import type { ClientCertificate, Route } from './connect.ts'
+import { createExchange, createFetch, type Exchange, type FetchDocument } from './fetch.ts'
 
 interface RouteOptions {
   readonly proxy?: string | false
@@ -12,14 +13,23 @@ interface RouteOptions {
 type Variables = Readonly<Record<string, string | undefined>>
 
 /** How the documents of an issuer are fetched: over the proxy that the options or the environment name, if any. */
-export function fetchOver ({ proxy, ca }: RouteOptions = {}, env: Variables = process.env): FetchDocument {
+export function fetchOver (options: RouteOptions = {}, env: Variables = process.env): FetchDocument {
+  return createFetch(routeOf(options, env))
+}
+
+/** The same way for any request, with a certificate where the issuer asks for one. */
+export function exchangeOver (options: RouteOptions = {}, client: ClientCertificate = {}, env: Variables = process.env): Exchange {
+  return createExchange({ ...routeOf(options, env), ...client })
+}
+
+function routeOf ({ proxy, ca }: RouteOptions, env: Variables): Route {
   const url = proxy === undefined ? proxyIn(env)?.url : proxy === false ? undefined : proxy
   const noProxy = proxy === undefined ? variable(env, 'NO_PROXY')?.value ?? '' : ''
   const authorities = ca === undefined ? undefined : authoritiesIn(ca)
-  return createFetch({
+  return {
     ...(url === undefined ? undefined : { proxy: new URL(url), direct: target => isDirect(target, noProxy) }),
     ...(authorities === undefined ? undefined : { ca: authorities })
-  })
+  }
 }
 
 /** Reports a proxy that cannot be used, that of the environment too, and authorities that cannot be read. */

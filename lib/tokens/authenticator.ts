@@ -2,10 +2,12 @@ import {
   isBearerToken, TokenCache, tokenDigest, type Principal, type Slot, type TokenCacheLimits, type Unavailable
 } from '../credentials/index.ts'
 import type { TokenFailureCode } from '../http/index.ts'
-import { KeysUnavailable, type KeySource, type VerificationKey } from '../keys/index.ts'
+import { IntrospectionFailure } from '../introspection/index.ts'
+import { KeysUnavailable, type KeySource } from '../keys/index.ts'
 import { ClaimWatch, type UnmatchedClaim } from './claim-watch.ts'
-import type { AccessTokenClaims } from './claims.ts'
+import type { AccessTokenClaims, UncheckedClaims } from './claims.ts'
 import { createGate, MAX_TOKEN_BYTES, notAfter, type Candidate, type Gate } from './gate.ts'
+import { introspect, isOpaque, readOpaque, type Introspection } from './introspected.ts'
 import { buildPrincipal, checkSigned } from './principal.ts'
 import { createRevocationCheck, type RevocationAnswer, type RevocationCheck, type RevocationCheckOptions } from './revocation.ts'
 import type { IssuerRules } from './rules.ts'
@@ -18,7 +20,8 @@ export type Verification = Verified | Failed | Unavailable
 export interface Verified {
   readonly kind: 'verified'
   readonly principal: Principal<AccessTokenClaims>
-  readonly key: VerificationKey
+  /** What it ends with, beside its time: the key that signed it. */
+  readonly key: { readonly active: boolean }
   /** Milliseconds since the epoch: by `exp` or by its age, whichever comes first, plus the clock tolerance. */
   readonly notAfter: number
 }
@@ -30,7 +33,15 @@ interface Failed { readonly kind: 'failed', readonly code: TokenFailureCode | 'S
 export interface UnknownToken { readonly kind: 'unknown', readonly token: string, readonly digest?: string }
 
 /** An issuer whose tokens are accepted, and where its keys are. */
-export interface TrustedIssuer { readonly rules: IssuerRules, readonly keys: KeySource }
+export interface TrustedIssuer {
+  readonly rules: IssuerRules
+  /** Absent: all of its tokens are opaque. */
+  readonly keys?: KeySource
+  /** Of one issuer at most. */
+  readonly introspection?: Introspection
+}
+
+type Outcome = TokenFailureCode | Omit<Verified, 'kind'>
 
 export interface TokenAuthenticatorOptions {
   /** Each exact `iss` once. The keys of one issuer are never asked about tokens of another. */
@@ -60,7 +71,7 @@ const BYTES_PER_CHARACTER = 3
 
 /**
  * Verifies bearer tokens: gate, key, signature, profile, revocation, in this order, with a cache of those that passed.
- * Revocation is asked each time, about cached tokens too.
+ * Opaque ones are looked up at their issuer instead. Revocation is asked each time, about cached tokens too.
  *
  * @example
  * const known = await authenticator.lookup(token)
@@ -68,7 +79,8 @@ const BYTES_PER_CHARACTER = 3
  */
 export class TokenAuthenticator {
   readonly #gate: Gate
-  readonly #sources: ReadonlyMap<IssuerRules, KeySource>
+  readonly #trusted: ReadonlyMap<IssuerRules, TrustedIssuer>
+  readonly #opaque: TrustedIssuer | undefined
   readonly #cache: TokenCache<Verified> | undefined
   readonly #revocation: RevocationCheck | undefined
   readonly #watch: ClaimWatch | undefined
@@ -79,15 +91,22 @@ export class TokenAuthenticator {
   readonly #pending = new Map<string, Promise<Verification>>()
 
   constructor ({ issuers, cache, revocation, claims, maxTokenBytes = MAX_TOKEN_BYTES, now = Date.now }: TokenAuthenticatorOptions) {
-    const rules = new Map(issuers.map(entry => [entry.rules.issuer, entry.rules]))
-    if (rules.size !== issuers.length) throw new TypeError('two sets of rules for one issuer')
+    if (new Set(issuers.map(({ rules }) => rules.issuer)).size !== issuers.length) throw new TypeError('two sets of rules for one issuer')
+    const rules = new Map(issuers.filter(({ keys }) => keys !== undefined).map(entry => [entry.rules.issuer, entry.rules]))
     this.#longest = maxTokenBytes
     this.#gate = createGate(rules, maxTokenBytes)
-    this.#sources = new Map(issuers.map(entry => [entry.rules, entry.keys]))
+    this.#trusted = new Map(issuers.map(entry => [entry.rules, entry]))
+    this.#opaque = issuers.find(({ introspection }) => introspection !== undefined)
     this.#cache = cache === false ? undefined : new TokenCache({ ...defaultLimits, ...cache })
     this.#revocation = revocation && createRevocationCheck(revocation)
     this.#watch = claims && new ClaimWatch(claims.after, claims.onUnmatched)
     this.#now = now
+  }
+
+  /** What `Principal.credential` says of those that it lets in. */
+  get credentials (): readonly string[] {
+    const keyed = [...this.#trusted.values()].some(({ keys }) => keys !== undefined)
+    return [...(keyed ? ['jwt'] : []), ...(this.#opaque === undefined ? [] : ['opaque'])]
   }
 
   /** How many tokens are in the cache. */
@@ -124,10 +143,18 @@ export class TokenAuthenticator {
   /** Verifies a token, unless that has happened since it was looked up. Never rejects. */
   async authenticate (given: string | UnknownToken): Promise<Verification> {
     const { token, digest }: Omit<UnknownToken, 'kind'> = typeof given === 'string' ? { token: given } : given
+    const verification = await this.#verifyGiven(token, digest)
+    return verification.kind === 'verified' ? await this.#unlessRevoked(verification) : verification
+  }
+
+  #verifyGiven (token: string, digest: string | undefined): Verification | Promise<Verification> {
+    const opaque = this.#opaque
+    if (opaque !== undefined && token.length <= this.#longest && isOpaque(token)) {
+      return this.#verifyOnce(digest ?? tokenDigest(token), token, () => this.#lookUp(token, opaque))
+    }
     const candidate = this.#gate(token, this.#now())
     if (typeof candidate === 'string') return refused(candidate, token)
-    const verification = await this.#verifyOnce(digest ?? tokenDigest(token), candidate)
-    return verification.kind === 'verified' ? await this.#unlessRevoked(verification) : verification
+    return this.#verifyOnce(digest ?? tokenDigest(token), token, () => this.#verify(token, candidate))
   }
 
   /** Drops the cached tokens for which the predicate holds, and returns their number. They can be verified again. */
@@ -141,33 +168,58 @@ export class TokenAuthenticator {
     return answer instanceof Promise ? answer.then(late => judged(late, verified)) : judged(answer, verified)
   }
 
-  #verifyOnce (digest: string, candidate: Candidate): Verification | Promise<Verification> {
+  #verifyOnce (digest: string, token: string, verify: () => Promise<Outcome>): Verification | Promise<Verification> {
     const known = this.#cache?.find(digest, this.#now())?.entry ?? this.#pending.get(digest)
     if (known !== undefined) return known
-    const started = this.#verify(digest, candidate).finally(() => this.#pending.delete(digest))
+    const started = this.#conclude(digest, token, verify).finally(() => this.#pending.delete(digest))
     this.#pending.set(digest, started)
     return started
   }
 
-  async #verify (digest: string, candidate: Candidate): Promise<Verification> {
-    const { claims, rules, signingInput } = candidate
-    const source = this.#sources.get(rules)
-    if (source === undefined) return failed('SECURE_API_TOKEN_ISSUER')
+  async #conclude (digest: string, token: string, verify: () => Promise<Outcome>): Promise<Verification> {
     try {
-      const key = await findSigner(candidate, source)
-      if (typeof key === 'string') return failed(key)
-      const failure = checkSigned(candidate)
-      if (failure !== undefined) return failed(failure)
-      this.#watch?.see(claims, rules)
-      const principal = buildPrincipal(claims, rules)
-      const verified: Verified = Object.freeze({ kind: 'verified', principal, key, notAfter: notAfter(claims, rules) })
-      this.#cache?.set(digest, verified, ENTRY_BYTES + BYTES_PER_CHARACTER * signingInput.length)
+      const outcome = await verify()
+      if (typeof outcome === 'string') return failed(outcome)
+      const verified: Verified = Object.freeze({ kind: 'verified', ...outcome })
+      if (verified.notAfter > this.#now()) this.#cache?.set(digest, verified, ENTRY_BYTES + BYTES_PER_CHARACTER * token.length)
       return verified
     } catch (error) {
-      return keysUnavailable(error)
+      return unavailable(error)
     }
   }
+
+  async #verify (token: string, candidate: Candidate): Promise<Outcome> {
+    const { claims, rules } = candidate
+    const { keys, introspection } = this.#trusted.get(rules) ?? {}
+    if (keys === undefined) return 'SECURE_API_TOKEN_ISSUER'
+    const key = await findSigner(candidate, keys)
+    if (typeof key === 'string') return key
+    const failure = checkSigned(candidate)
+    if (failure !== undefined) return failure
+    const ends = notAfter(claims, rules)
+    if (introspection?.always !== true) return this.#outcome(claims, rules, { key, notAfter: ends })
+    const answer = await introspect(token, { rules, keys, introspection }, this.#now())
+    if (typeof answer === 'string') return answer
+    return this.#outcome(claims, rules, { key, notAfter: Math.min(ends, this.#now() + introspection.cache) })
+  }
+
+  async #lookUp (token: string, { rules, keys, introspection }: TrustedIssuer): Promise<Outcome> {
+    if (introspection === undefined) return 'SECURE_API_TOKEN_MALFORMED'
+    const answer = await introspect(token, { rules, keys, introspection }, this.#now())
+    const claims = typeof answer === 'string' ? answer : readOpaque(answer, rules, this.#now())
+    if (typeof claims === 'string') return claims
+    const ends = Math.min(notAfter(claims, rules), this.#now() + introspection.cache)
+    return this.#outcome(claims, rules, { key: lasting, notAfter: ends }, 'opaque')
+  }
+
+  #outcome (claims: UncheckedClaims, rules: IssuerRules, ends: Pick<Verified, 'key' | 'notAfter'>, credential?: 'opaque'): Outcome {
+    this.#watch?.see(claims, rules)
+    return { principal: buildPrincipal(claims, rules, credential), ...ends }
+  }
 }
+
+/** No key withdraws an opaque token. */
+const lasting = Object.freeze({ active: true })
 
 function failed (code: Failed['code']): Failed {
   return { kind: 'failed', code }
@@ -178,10 +230,11 @@ function refused (code: TokenFailureCode, token: string): Failed {
   return failed(code === 'SECURE_API_TOKEN_MALFORMED' && !isBearerToken(token) ? 'SECURE_API_CREDENTIAL_AMBIGUOUS' : code)
 }
 
-/** Any error of a key source counts as unavailable keys: nobody is let in by an exception. */
-function keysUnavailable (error: unknown): Unavailable {
-  const retryAfter = error instanceof KeysUnavailable ? error.retryAfter : RETRY_AFTER
-  return { kind: 'unavailable', code: 'SECURE_API_KEYS_UNAVAILABLE', retryAfter, cause: error }
+/** Any other error counts as unavailable keys: nobody is let in by an exception. */
+function unavailable (error: unknown): Unavailable {
+  const code = error instanceof IntrospectionFailure ? 'SECURE_API_INTROSPECTION_UNAVAILABLE' : 'SECURE_API_KEYS_UNAVAILABLE'
+  const retryAfter = error instanceof KeysUnavailable || error instanceof IntrospectionFailure ? error.retryAfter : RETRY_AFTER
+  return { kind: 'unavailable', code, retryAfter, cause: error }
 }
 
 function judged (answer: RevocationAnswer, verified: Verified): Verification {

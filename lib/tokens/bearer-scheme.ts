@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { readBearer, type Failed, type Judged, type Scheme } from '../credentials/index.ts'
+import { readBearer, readToken, type Failed, type Judged, type Scheme } from '../credentials/index.ts'
 import { bearerChallenge } from '../http/index.ts'
 import type { Connection, TokenAuthenticator } from './authenticator.ts'
 
@@ -12,21 +12,25 @@ const failures: Readonly<Record<Unreadable, Failed>> = {
 
 /** Bearer tokens of RFC 6750. One that was seen before is only looked up: no cryptography, no promise. */
 export class BearerScheme implements Scheme {
-  readonly credentials = ['jwt']
+  readonly credentials: readonly string[]
   readonly challenge = bearerChallenge('none', '')
   readonly ambient = false
   readonly #authenticator: TokenAuthenticator
+  readonly #read: typeof read
 
-  constructor (authenticator: TokenAuthenticator) {
+  /** @param header where the token stands, as a whole; then no other is read. Lower case. @default Authorization */
+  constructor (authenticator: TokenAuthenticator, header?: string) {
+    this.credentials = authenticator.credentials
     this.#authenticator = authenticator
+    this.#read = header === undefined ? read : ({ raw, headers }) => readToken(raw.rawHeaders, header, headers[header], raw.url ?? '')
   }
 
   isPresent (request: FastifyRequest): boolean {
-    return read(request) !== 'none'
+    return this.#read(request) !== 'none'
   }
 
   judge (request: FastifyRequest): Judged {
-    const given = read(request)
+    const given = this.#read(request)
     if (given === 'none') return undefined
     if (typeof given === 'string') return failures[given]
     const authenticator = this.#authenticator

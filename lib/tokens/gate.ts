@@ -179,7 +179,8 @@ function isKeyId (kid: unknown): kid is string | undefined {
 
 type Check = (claims: UncheckedClaims, rules: IssuerRules, now: number) => TokenFailureCode | undefined
 
-function checkClaims (claims: UncheckedClaims, rules: IssuerRules, now: number): TokenFailureCode | undefined {
+/** Types, times and audience. */
+export function checkClaims (claims: UncheckedClaims, rules: IssuerRules, now: number): TokenFailureCode | undefined {
   for (const check of checks) {
     const failure = check(claims, rules, now)
     if (failure !== undefined) return failure

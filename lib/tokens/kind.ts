@@ -13,6 +13,14 @@ export function isAccessToken (typ: string | undefined, claims: UncheckedClaims,
   return rules.tokenUse !== undefined || !isOtherKind(claims, rules)
 }
 
+/** The same of an introspection response, where the types are in claims: `token_type` is that of RFC 6749 §5.1, a bearer token. */
+export function describesAccessToken (claims: UncheckedClaims, rules: IssuerRules): boolean {
+  if (rules.tokenUse !== undefined && !isUse(claims, rules.tokenUse)) return false
+  // A refresh token can be active too, and for the same client: with `aud` it has no audience, without `aud` its type must tell.
+  const told = claims.token_type !== undefined || rules.audienceClaim === 'aud'
+  return told && lowerCase(claims.token_type ?? 'bearer') === 'bearer' && !isOtherKind(claims, rules)
+}
+
 function isUse (claims: UncheckedClaims, { claim, accepted }: NonNullable<IssuerRules['tokenUse']>): boolean {
   const use = claimAt(claims, [claim])
   return typeof use === 'string' && accepted.includes(use)

@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { DurationSchema } from '../config/index.ts'
+import { IntrospectionOptionsSchema, type IntrospectionOptions } from '../introspection/index.ts'
 import { algorithms, KeysOptionsSchema, type KeysOptions } from '../keys/index.ts'
 import { presets, type PresetName } from './presets.ts'
 
@@ -57,7 +58,8 @@ export const IssuerOptionsSchema = Type.Object({
   /** The key set itself, public keys only. It never changes, so that no key can be withdrawn without a restart. */
   jwks: Type.Optional(Type.Unsafe<object>({})),
   /**
-   * Whether the key set's address is looked up in the issuer's metadata: OpenID Connect discovery, then RFC 8414.
+   * Whether the key set's address is looked up in the issuer's metadata: OpenID Connect discovery, then RFC 8414. `false` beside
+   * `introspection.endpoint` is for an issuer without keys, whose tokens are all opaque.
    * @default true, unless `jwksUri` or `jwks` is given
    */
   discovery: Type.Optional(Type.Boolean()),
@@ -90,15 +92,27 @@ export const IssuerOptionsSchema = Type.Object({
   /** The greatest age of a token by `iat`, which it must have then, whatever its `exp` says. At least a minute. @default no limit */
   maxTokenAge: Type.Optional(DurationSchema),
   /** When keys are fetched, and for how long they hold without. */
-  keys: Type.Optional(KeysOptionsSchema)
+  keys: Type.Optional(KeysOptionsSchema),
+  /**
+   * Looks tokens up at the issuer (RFC 7662): those that are no JWT, which only it can read. One issuer may have it, since a token shown
+   * to several would leak.
+   * @default none: such tokens are refused
+   */
+  introspection: Type.Optional(IntrospectionOptionsSchema)
 }, { additionalProperties: false })
 
 type WrittenIssuer = Static<typeof IssuerOptionsSchema>
 
+interface Nested {
+  keys: KeysOptions
+  tokens: TokenForm
+  introspection: IntrospectionOptions
+}
+
 /** One provider whose tokens are accepted. */
 export type IssuerOptions = {
-  // By its name, as its comments would be lost in declaration files otherwise.
-  [Name in keyof WrittenIssuer]: Name extends 'keys' ? KeysOptions : Name extends 'tokens' ? TokenForm : WrittenIssuer[Name]
+  // By their names, as their comments would be lost in declaration files otherwise.
+  [Name in keyof WrittenIssuer]: Name extends keyof Nested ? Nested[Name] : WrittenIssuer[Name]
 }
 
 export const TokenCacheOptionsSchema = Type.Object({

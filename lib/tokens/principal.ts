@@ -18,13 +18,15 @@ export function checkSigned ({ claims, rules }: Pick<Candidate, 'claims' | 'rule
 const clientClaims = ['client_id', 'azp', 'cid', 'appid'] as const
 
 /** Who a verified token stands for. Frozen, claims included, so that requests can share it. */
-export function buildPrincipal (unchecked: UncheckedClaims, rules: IssuerRules): Principal<AccessTokenClaims> {
+export function buildPrincipal (
+  unchecked: UncheckedClaims, rules: IssuerRules, credential: 'jwt' | 'opaque' = 'jwt'
+): Principal<AccessTokenClaims> {
   // The gate has checked them: the one place where unchecked becomes checked.
   const claims = unchecked as AccessTokenClaims
   const tenant = rules.tenant ?? textClaim(claims, 'tid')
   return Object.freeze({
     kind: rules.isService(claims) ? 'service' : 'user',
-    credential: 'jwt',
+    credential,
     subject: claims.sub,
     client: clientClaims.map(name => textClaim(claims, name)).find(isName),
     issuer: claims.iss,

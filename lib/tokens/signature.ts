@@ -1,13 +1,15 @@
-import { constants, verify, type KeyObject, type SigningOptions } from 'node:crypto'
+import { verify, type KeyObject } from 'node:crypto'
 import type { TokenFailureCode } from '../http/index.ts'
-import type { Algorithm, KeySource, VerificationKey } from '../keys/index.ts'
-import { decodeBase64url, readHeader, splitCompact, type Candidate, type SignedParts } from './gate.ts'
+import { signatureSchemes as schemes, type Algorithm, type KeySource, type VerificationKey } from '../keys/index.ts'
+import { decodeBase64url, readHeader, splitCompact, type SignedParts } from './gate.ts'
 
 /** Keys with the same `kid` are tried in turn, up to this number (panva/jose#392). */
 const MAX_KEYS = 4
 
+type Signed = SignedParts & { readonly header: { readonly kid: string | undefined }, readonly algorithm: Algorithm }
+
 /** The key that signed the token, or why there is none. Rejects when the source does. */
-export async function findSigner (candidate: Candidate, source: KeySource): Promise<VerificationKey | TokenFailureCode> {
+export async function findSigner (candidate: Signed, source: KeySource): Promise<VerificationKey | TokenFailureCode> {
   const { header: { kid }, algorithm } = candidate
   const known = source.peek(kid, algorithm)
   const keys = known === undefined || known.length === 0 ? await source.find(kid, algorithm) : known
@@ -16,36 +18,6 @@ export async function findSigner (candidate: Candidate, source: KeySource): Prom
     if (await verifySignature(candidate, key.key, algorithm) && key.active) return key
   }
   return usable.length === 0 ? 'SECURE_API_TOKEN_KEY' : 'SECURE_API_TOKEN_SIGNATURE'
-}
-
-interface Scheme {
-  readonly hash: 'sha256' | 'sha384' | 'sha512' | null
-  readonly keyType: string
-  readonly curve?: string
-  /** In bytes, where the algorithm fixes it (RFC 7518 §3.4, RFC 8032 §5.1.6); for RSA the key does. */
-  readonly length?: number
-  readonly options?: SigningOptions
-}
-
-const pkcs1: SigningOptions = { padding: constants.RSA_PKCS1_PADDING }
-/** RFC 7518 §3.5: the salt is as long as the digest. Node would accept any length. */
-const pss: SigningOptions = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
-/** RFC 7518 §3.4: R and S side by side, not DER. */
-const ecdsa: SigningOptions = { dsaEncoding: 'ieee-p1363' }
-const ed25519: Scheme = { hash: null, keyType: 'ed25519', length: 64 }
-
-const schemes: Readonly<Record<Algorithm, Scheme>> = {
-  RS256: { hash: 'sha256', keyType: 'rsa', options: pkcs1 },
-  RS384: { hash: 'sha384', keyType: 'rsa', options: pkcs1 },
-  RS512: { hash: 'sha512', keyType: 'rsa', options: pkcs1 },
-  PS256: { hash: 'sha256', keyType: 'rsa', options: pss },
-  PS384: { hash: 'sha384', keyType: 'rsa', options: pss },
-  PS512: { hash: 'sha512', keyType: 'rsa', options: pss },
-  ES256: { hash: 'sha256', keyType: 'ec', curve: 'prime256v1', length: 64, options: ecdsa },
-  ES384: { hash: 'sha384', keyType: 'ec', curve: 'secp384r1', length: 96, options: ecdsa },
-  ES512: { hash: 'sha512', keyType: 'ec', curve: 'secp521r1', length: 132, options: ecdsa },
-  EdDSA: ed25519,
-  Ed25519: ed25519
 }
 
 /**

@@ -1,4 +1,5 @@
 import { parseDuration, type Problems } from '../config/index.ts'
+import { validateIntrospection } from '../introspection/index.ts'
 import {
   algorithms, checkInlineKeys, checkIssuerText, checkIssuerUrl, checkKeySetUrl, checkPublishedKeys, isSecureUrl, validateKeys,
   type PlainHosts
@@ -23,6 +24,7 @@ export function validateIssuer (options: IssuerOptions, path: string, problems: 
 /** Validates all entries, no two of which may claim the same tokens. */
 export function validateIssuers (list: readonly IssuerOptions[], path: string, problems: Problems, context: ValidationContext): void {
   const seen = new Map<string, string>()
+  checkOneIntrospector(list, path, problems)
   list.forEach((options, index) => {
     const at = `${path}[${index}]`
     validateIssuer(options, at, problems, context)
@@ -136,13 +138,37 @@ const keySource: Rule = (options, path, problems) => {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.${all.at(-1)}`,
       `keys come from one place, and there are ${all.join(' and ')}`, 'Keep one of them.')
   }
-  if (options.discovery === false && given.length === 0) {
+  if (!hasKeys(options) && options.introspection === undefined) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.discovery`,
       'without discovery there is no place to get keys from', 'Give `jwksUri`, `jwks` or `keys.source`, or leave `discovery` out.')
   }
-  if (options.jwks !== undefined && options.keys !== undefined) {
+  if (options.jwks !== undefined && options.keys !== undefined && options.introspection === undefined) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.keys`, 'an inline key set is never fetched', 'Leave `keys` out.')
   }
+}
+
+/** An issuer without any has opaque tokens only. */
+export function hasKeys ({ discovery, jwksUri, jwks, keys }: Pick<IssuerOptions, 'discovery' | 'jwksUri' | 'jwks' | 'keys'>): boolean {
+  return discovery !== false || jwksUri !== undefined || jwks !== undefined || keys?.source !== undefined
+}
+
+const introspection: Rule = (options, path, problems, { development }) => {
+  const { introspection: given, issuer, keys } = options
+  if (typeof given !== 'object' || given === null || !isText(issuer)) return
+  if (issuer.includes(TENANT)) {
+    return problems.add('SECURE_API_OPTION_CONFLICT', `${path}.introspection`,
+      'an opaque token does not say which tenant it is of', 'Give an issuer without {tenantid}, or leave `introspection` out.')
+  }
+  const facts = { issuer, plain: plainHosts(keys, development), discovery: options.discovery !== false, keys: hasKeys(options) }
+  validateIntrospection(given, facts, `${path}.introspection`, problems)
+}
+
+/** A token shown to an issuer that did not make it is a token in strange hands (RFC 7662 §4). */
+function checkOneIntrospector (list: readonly IssuerOptions[], path: string, problems: Problems): void {
+  const [, second] = list.flatMap(({ introspection }, index) => introspection === undefined ? [] : [index])
+  if (second === undefined) return
+  problems.add('SECURE_API_OPTION_CONFLICT', `${path}[${second}].introspection`,
+    'opaque tokens do not say whose they are, and would be shown to several issuers', 'Keep it with one issuer.')
 }
 
 const keySet: Rule = ({ jwksUri, jwks, keys, algorithms: names = algorithms }, path, problems, { development }) => {
@@ -184,7 +210,7 @@ const times: Rule = ({ clockTolerance = 0, maxTokenAge = MIN_AGE }, path, proble
 }
 
 const rules: readonly Rule[] = [
-  issuerUrl, developmentIssuer, issuerForm, audienceClaim, audience, template, tenantNames, keySource, keySet, keyTimes,
+  issuerUrl, developmentIssuer, issuerForm, audienceClaim, audience, template, tenantNames, keySource, keySet, keyTimes, introspection,
   checkClaimPaths, times
 ]
 

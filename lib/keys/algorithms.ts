@@ -1,0 +1,33 @@
+import { constants, type SigningOptions } from 'node:crypto'
+import type { Algorithm } from './types.ts'
+
+/** How an algorithm signs. */
+interface SignatureScheme {
+  readonly hash: 'sha256' | 'sha384' | 'sha512' | null
+  readonly keyType: string
+  readonly curve?: string
+  /** In bytes, where the algorithm fixes it (RFC 7518 §3.4, RFC 8032 §5.1.6); for RSA the key does. */
+  readonly length?: number
+  readonly options?: SigningOptions
+}
+
+const pkcs1: SigningOptions = { padding: constants.RSA_PKCS1_PADDING }
+/** RFC 7518 §3.5: the salt is as long as the digest. Node would accept any length. */
+const pss: SigningOptions = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+/** RFC 7518 §3.4: R and S side by side, not DER. */
+const ecdsa: SigningOptions = { dsaEncoding: 'ieee-p1363' }
+const ed25519: SignatureScheme = { hash: null, keyType: 'ed25519', length: 64 }
+
+export const signatureSchemes: Readonly<Record<Algorithm, SignatureScheme>> = {
+  RS256: { hash: 'sha256', keyType: 'rsa', options: pkcs1 },
+  RS384: { hash: 'sha384', keyType: 'rsa', options: pkcs1 },
+  RS512: { hash: 'sha512', keyType: 'rsa', options: pkcs1 },
+  PS256: { hash: 'sha256', keyType: 'rsa', options: pss },
+  PS384: { hash: 'sha384', keyType: 'rsa', options: pss },
+  PS512: { hash: 'sha512', keyType: 'rsa', options: pss },
+  ES256: { hash: 'sha256', keyType: 'ec', curve: 'prime256v1', length: 64, options: ecdsa },
+  ES384: { hash: 'sha384', keyType: 'ec', curve: 'secp384r1', length: 96, options: ecdsa },
+  ES512: { hash: 'sha512', keyType: 'ec', curve: 'secp521r1', length: 132, options: ecdsa },
+  EdDSA: ed25519,
+  Ed25519: ed25519
+}
