@@ -3,8 +3,11 @@ import { immutableSet } from './immutable.ts'
 /** Who calls: what `request.auth` holds. Frozen; its members are too, so that requests can share one. */
 export interface Principal<Claims extends object = Readonly<Record<string, unknown>>> {
   readonly kind: 'user' | 'service' | 'api-key' | 'anonymous'
-  /** `sub`; unique only together with `issuer` (OpenID Connect Core §5.7). */
-  readonly subject: string | undefined
+  /**
+   * `sub`; unique only together with `issuer` (OpenID Connect Core §5.7). For a service whose token has none, its client. Empty if, and
+   * only if, the kind is `anonymous`: whoever passes a rule has one.
+   */
+  readonly subject: string
   /** `client_id`, or `azp`: the application that asked for the token. */
   readonly client: string | undefined
   readonly issuer: string | undefined
@@ -19,7 +22,7 @@ export interface Principal<Claims extends object = Readonly<Record<string, unkno
 /** Who calls a public route without a credential. */
 export const anonymous: Principal = Object.freeze({
   kind: 'anonymous',
-  subject: undefined,
+  subject: '',
   client: undefined,
   issuer: undefined,
   scopes: immutableSet<string>([]),

@@ -14,8 +14,7 @@ export function partitionOf (by: Partition): (request: FastifyRequest) => string
 }
 
 const readers = {
-  // A client without a subject is not the user of the same name.
-  principal: (principal: Principal) => key('p', principal.issuer, principal.subject) ?? key('c', principal.issuer, principal.client),
+  principal: (principal: Principal) => key('p', principal.issuer, principal.subject),
   client: (principal: Principal) => key('c', principal.issuer, principal.client),
   tenant: (principal: Principal) => key('t', principal.issuer, principal.tenant),
   'api-key': (principal: Principal) => principal.kind === 'api-key' ? key('k', principal.issuer, principal.subject) : undefined

@@ -1,7 +1,7 @@
 export { denialOf, notedDenial, noteDenial, type Denial } from './denial.ts'
 export {
   AuthorizationOptionsSchema, RequirementSchema, RouteRuleSchema, statesAll,
-  type AuthorizationOptions, type PolicyContext, type PolicyFunction, type Requirement, type RouteRule, type Rule
+  type AuthorizationOptions, type PolicyContext, type PolicyFunction, type PolicyRoute, type Requirement, type RouteRule, type Rule
 } from './options.ts'
 export { accessKeys, checkPatterns, checkPolicies, namesOf, readRouteAccess, ruleKeys, type RouteAccess } from './route.ts'
 export { compileRule, forbidden, RuleBook, type CompiledRule } from './rule.ts'

