@@ -68,7 +68,8 @@ const explanations: Partial<Record<TokenFailureCode, Explain>> = {
   }),
   SECURE_API_TOKEN_CLAIMS: situation => ({
     what: `${faultsOf(situation).join('; ')}. Present: ${Object.keys(situation.claims).join(', ')}`,
-    fix: 'Have the issuer write them as RFC 9068 says. `profile: \'any\'` does without client_id, iat and jti, and for a service without sub.'
+    fix: 'Have the issuer write them as RFC 9068 says. `profile: \'any\'` does without client_id, iat and jti, and in a service\'s ' +
+      'token without sub.'
   }),
   SECURE_API_TOKEN_BOUND: () => ({ what: 'it has `cnf`: it is bound to a key (DPoP or mutual TLS)', fix: 'Ask for a plain bearer token.' }),
   SECURE_API_TOKEN_KEY: ({ header: { kid } }) => ({

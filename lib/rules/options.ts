@@ -56,6 +56,9 @@ interface Asked<Route extends PolicyRoute> { permits (context: PolicyContext<Rou
 /** Permits by returning `true`. Any other value, an exception, or no answer within five seconds refuses. */
 export type PolicyFunction<Route extends PolicyRoute = PolicyRoute> = Asked<Route>['permits']
 
+/** By name. An interface, because declaration files write out what is inferred, and a written-out function is no method any more. */
+export interface Policies { [name: string]: Rule | PolicyFunction }
+
 /** The part of a route's `config` that says who may call it. */
 export const RouteRuleSchema = Type.Object({
   ...rule,
@@ -84,7 +87,7 @@ export const PathOptionsSchema = Type.Object({
 
 export const AuthorizationOptionsSchema = Type.Object({
   /** Named policies for `config.policy`, `app.requirePolicy` and `request.authorize`: rules, or functions of the request. */
-  policies: Type.Optional(Type.Record(Type.String(), Type.Union([RuleSchema, Type.Unsafe<PolicyFunction>(Type.Function([], Type.Any()))]))),
+  policies: Type.Optional(Type.Unsafe<Policies>(Type.Record(Type.String(), Type.Union([RuleSchema, Type.Function([], Type.Any())])))),
   /** What happens on a route without a rule: refuse everyone, or let every authenticated caller in. @default 'deny' */
   default: Type.Optional(Type.Union([Type.Literal('deny'), Type.Literal('authenticated')])),
   /**

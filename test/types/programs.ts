@@ -175,7 +175,7 @@ export const commonjs: Program = {
   title: 'an application of CommonJS',
   prelude: `import Fastify = require('fastify')
 import required = require('fastify-secure-api')
-import secureApi, { secureServer, type Principal } from 'fastify-secure-api'
+import secureApi, { secureServer, type Denylist, type Principal } from 'fastify-secure-api'
 import * as suite from 'fastify-secure-api'
 import { createTestIssuer } from 'fastify-secure-api/testing'
 const app = Fastify()
@@ -189,7 +189,7 @@ declare module 'fastify-secure-api' {
     'app.register(required.secureApi, { auth })',
     'app.register(suite.secureApi, { auth })',
     'app.register(secureApi, { auth })',
-    'const denylist: suite.Denylist = required.createDenylist()',
+    'const denylist: Denylist = required.createDenylist()',
     'Fastify(secureServer()); Fastify(required.secureServer()); Fastify(suite.secureServer())',
     'const subjectOf = ({ subject }: Principal): string => subject',
     "app.get('/', { config: { scope: 'api.read' } }, async ({ auth }) => auth.subject.trim())",
