@@ -49,11 +49,11 @@ export const open: Program = {
     'const kinds: Record<typeof request.auth.kind, number> = { user: 1, service: 2, "api-key": 3, anonymous: 4 }',
     "app.get('/', { config: { scope: 'a' } }, async ({ auth }) => auth.subject.toUpperCase())",
     'const subject: string = request.auth.subject',
-    "const policies: Policies = { owner: ({ principal, request }: PolicyContext<{ Params: { id: string } }>) => " +
+    'const policies: Policies = { owner: ({ principal, request }: PolicyContext<{ Params: { id: string } }>) => ' +
       'request.params.id === principal.subject, staff: { role: "staff" }, all: ({ request }) => request.params !== 1 }',
-    "const policies: Policies = { owner: ({ principal, request }: PolicyContext<{ Params: Static<typeof orderParams> }>) => " +
+    'const policies: Policies = { owner: ({ principal, request }: PolicyContext<{ Params: Static<typeof orderParams> }>) => ' +
       'request.params.id.trim() === principal.subject }',
-    "const owner: PolicyFunction<{ Resource: { owner: string } }> = ({ principal, resource }) => resource?.owner === principal.subject; " +
+    'const owner: PolicyFunction<{ Resource: { owner: string } }> = ({ principal, resource }) => resource?.owner === principal.subject; ' +
       'const policies: Policies = { owner }',
     "const holds: boolean = request.auth.scopes.has('a') && request.auth.roles.has('b')",
     "request.authorize('owner', { id: 1 }).then(() => {})",
