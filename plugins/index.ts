@@ -1,48 +1,11 @@
-import secureApi from './secure-api.ts'
+import * as suite from './exports.ts'
 
-export default secureApi
-/** For `require('fastify-secure-api')`, which then returns the plugin itself. */
-export { secureApi, secureApi as 'module.exports' }
-export type { RoutePosture, SecureApi, SecureApiOptions } from './secure-api.ts'
-export type { ApiKeys } from './api-keys.ts'
-export { default as audit } from './audit.ts'
-export { default as authentication, type AuthenticationPluginOptions } from './authentication.ts'
-export { default as authorization } from './authorization.ts'
-export { default as cors, type CorsPluginOptions } from './cors.ts'
-export { default as headers, type HeadersPluginOptions } from './headers.ts'
-export { default as methodNotAllowed } from './method.ts'
-export { default as openapi } from './openapi.ts'
-export type { CredentialName, Named, PolicyName, RateLimitName, Register, RoleName, ScopeName } from './names.ts'
-export { default as rateLimit, type RateLimits, type RateLimitStatus } from './rate-limit.ts'
-export type { EngineApi } from './rate-limit-api.ts'
-export type { LoginGuard } from './rate-limit-login.ts'
-export { default as tls, type TlsPluginOptions } from './tls.ts'
-export {
-  createApiKey, type ApiKeyLookup, type ApiKeyRecord, type ApiKeyRow, type ApiKeysOptions, type ApiKeyUse, type NewApiKey
-} from '../lib/api-keys/index.ts'
-export type { AuditEvent, AuditOptions, AuditSink } from '../lib/audit/index.ts'
-export { ConfigurationError, ProblemError, type ConfigurationCode, type Problem } from '../lib/config/index.ts'
-export type { CorsOptions, RouteCors } from '../lib/cors/index.ts'
-export type { Principal } from '../lib/credentials/index.ts'
-export type { HeadersOptions, ReportsOptions, RouteHeaders, Violation } from '../lib/headers/index.ts'
-export { ownRefusal, type AnswerCode, type OwnRefusal, type Refusal } from '../lib/http/index.ts'
-export type {
-  Limit, LimitChange, LimitMessage, LimitState, LoginGuardOptions, RateLimitOptions, RouteRateLimit
-} from '../lib/limits/index.ts'
-export type { OpenApiOptions } from '../lib/openapi/index.ts'
-export type { AuthorizationOptions, PolicyContext, PolicyFunction, Requirement, Rule } from '../lib/rules/index.ts'
-export {
-  RefusalError, routeOption, type CompiledStep, type Control, type Handler, type OptionParts, type Phase, type RouteInfo,
-  type RouteOption, type Verdict
-} from '../lib/pipeline/index.ts'
-export {
-  secureServer, type CertificateEvent, type CertificateMaterial, type CertificateProvider, type CertificateStatus,
-  type SecureServerOptions, type TlsOptions
-} from '../lib/server/index.ts'
-export { createDenylist, verifyJws, type Denylist, type IssuerOptions } from '../lib/tokens/index.ts'
-export {
-  sessionUser, type AuthenticationOptions, type Authenticator, type CallerAnswer, type CallerFacts, type CookieRules,
-  type SessionUserOptions
-} from '../lib/authentication/index.ts'
-/** Declares `app.jwt` and `request.user`, which are that plugin's; narrow them by its `FastifyJWT`. */
-export type { FastifyJWT } from '@fastify/jwt'
+/**
+ * What `require('fastify-secure-api')` returns: the plugin, with every other export as a property. Compiled to CommonJS, the named imports
+ * of TypeScript are read from there.
+ */
+const required = Object.assign(suite.secureApi, suite)
+
+export * from './exports.ts'
+export { default } from './secure-api.ts'
+export { required as 'module.exports' }

@@ -99,3 +99,9 @@ function wayBack (graph: ReadonlyMap<string, readonly string[]>, target: string,
   }
   return undefined
 }
+
+t.test('17.10: what require() returns is the plugin, with every other export as a property', async t => {
+  const { 'module.exports': required, ...suite } = await import('../plugins/index.ts')
+  t.equal(required, suite.default)
+  for (const [name, value] of Object.entries(suite)) t.equal(Reflect.get(required, name), value, name)
+})

@@ -1,5 +1,5 @@
 import { answers, type TokenFailureCode } from '../../lib/http/index.ts'
-import { checkSigned, createGate, type IssuerRules } from '../../lib/tokens/index.ts'
+import { checkSigned, createGate, subjectOf, type IssuerRules } from '../../lib/tokens/index.ts'
 import { textsOf, type DecodedToken } from './token-failures.ts'
 
 export interface Situation extends DecodedToken {
@@ -68,7 +68,8 @@ const explanations: Partial<Record<TokenFailureCode, Explain>> = {
   }),
   SECURE_API_TOKEN_CLAIMS: situation => ({
     what: `${faultsOf(situation).join('; ')}. Present: ${Object.keys(situation.claims).join(', ')}`,
-    fix: 'Have the issuer write them as RFC 9068 says, or use `profile: \'any\'` where it only leaves some out.'
+    fix: 'Have the issuer write them as RFC 9068 says. `profile: \'any\'` does without client_id, iat and jti, and in a service\'s ' +
+      'token without sub.'
   }),
   SECURE_API_TOKEN_BOUND: () => ({ what: 'it has `cnf`: it is bound to a key (DPoP or mutual TLS)', fix: 'Ask for a plain bearer token.' }),
   SECURE_API_TOKEN_KEY: ({ header: { kid } }) => ({
@@ -105,10 +106,13 @@ function faultsOf ({ header, claims, rules, now }: Situation): string[] {
     const result = createGate(new Map([[first.issuer, relaxed]]), token.length)(token, now)
     return (typeof result === 'string' ? result : checkSigned({ ...result, rules: first })) === 'SECURE_API_TOKEN_CLAIMS'
   }
-  return Object.keys(fits).filter(name => {
+  const faults = Object.keys(fits).filter(name => {
     const { [name]: _sound, ...others } = fits
     return fails(Object.hasOwn(claims, name) ? { ...others, [name]: claims[name] } : others)
-  }).map(name => Object.hasOwn(claims, name) ? `${name} is ${JSON.stringify(claims[name])}` : `${name} is absent`)
+  })
+  // Sound claims name a client, which stands in for a subject.
+  if (!faults.includes('sub') && subjectOf(claims, first) === undefined) faults.push('sub')
+  return faults.map(name => Object.hasOwn(claims, name) ? `${name} is ${JSON.stringify(claims[name])}` : `${name} is absent`)
 }
 
 /** A token whose signature is of the right form only. */

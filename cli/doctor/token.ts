@@ -164,7 +164,7 @@ function accepted ({ kind, subject, client, scopes, roles }: Principal, assumed:
     findings.note('TOKEN_VERDICT',
     `an API takes it if it has issuer ${rules.issuer} and audience ${[...rules.audience].join(' or ')}; whether yours has is not known`)
   }
-  const parts = [`${kind} ${subject ?? 'without a subject'}`, `client ${client ?? 'unknown'}`,
+  const parts = [`${kind} ${subject}`, `client ${client ?? 'unknown'}`,
     `scopes: ${[...scopes].join(' ') || 'none'}`, `roles: ${[...roles].join(', ') || 'none'}`]
   findings.note('TOKEN_PRINCIPAL', parts.join('; '))
 }

@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance } from 'fastify'
-import secureApi, { type SecureApiOptions } from '../../plugins/index.ts'
+import secureApi, { type PolicyContext, type SecureApiOptions } from '../../plugins/index.ts'
 import { OrderStore } from './store.ts'
 
 interface WithId { Params: { id: string } }
@@ -21,7 +21,7 @@ export async function ordersApp (options: SecureApiOptions): Promise<FastifyInst
     ...options,
     authorization: {
       policies: {
-        owner: ({ principal, request }) => ownedBy(orders, (request.params as WithId['Params']).id, principal.subject)
+        owner: ({ principal, request }: PolicyContext<WithId>) => ownedBy(orders, request.params.id, principal.subject)
       }
     }
   })
@@ -38,7 +38,7 @@ export async function ordersApp (options: SecureApiOptions): Promise<FastifyInst
 
   app.post<NewOrder>('/orders', { config: { scope: 'api.write', audit: 'orders.create' }, schema: { body: newOrder } },
     async ({ auth, body }, reply) => {
-      const order = orders.add({ owner: auth.subject ?? 'nobody', ...body })
+      const order = orders.add({ owner: auth.subject, ...body })
       return reply.code(201).header('location', `/orders/${order.id}`).send(order)
     })
 
@@ -49,7 +49,7 @@ export async function ordersApp (options: SecureApiOptions): Promise<FastifyInst
   return app
 }
 
-function ownedBy (orders: OrderStore, id: string, subject: string | undefined): boolean {
+function ownedBy (orders: OrderStore, id: string, subject: string): boolean {
   const order = orders.get(id)
   return order !== undefined && order.owner === subject
 }

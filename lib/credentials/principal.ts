@@ -7,8 +7,11 @@ export interface Principal<Claims extends object = Readonly<Record<string, unkno
   readonly credential: string | undefined
   /** The SHA-256 thumbprint of the certificate that the credential is bound to (RFC 8705 §3.1, `x5t#S256`). */
   readonly boundTo?: string
-  /** `sub`; unique only together with `issuer` (OpenID Connect Core §5.7). */
-  readonly subject: string | undefined
+  /**
+   * `sub`; unique only together with `issuer` (OpenID Connect Core §5.7). For a service whose token has none, its client. Empty if, and
+   * only if, the kind is `anonymous`: whoever passes a rule has one.
+   */
+  readonly subject: string
   /** `client_id`, or `azp`: the application that asked for the token. */
   readonly client: string | undefined
   readonly issuer: string | undefined
@@ -24,7 +27,7 @@ export interface Principal<Claims extends object = Readonly<Record<string, unkno
 export const anonymous: Principal = Object.freeze({
   kind: 'anonymous',
   credential: undefined,
-  subject: undefined,
+  subject: '',
   client: undefined,
   issuer: undefined,
   scopes: immutableSet<string>([]),

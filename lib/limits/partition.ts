@@ -14,8 +14,7 @@ export function partitionOf (by: Partition): (request: FastifyRequest) => string
 }
 
 const readers = {
-  // A client without a subject is not the user of the same name.
-  principal: (principal: Principal) => key('p', principal.issuer, principal.subject) ?? key('c', principal.issuer, principal.client),
+  principal: (principal: Principal) => key('p', principal.issuer, principal.subject),
   client: (principal: Principal) => key('c', principal.issuer, principal.client),
   tenant: (principal: Principal) => key('t', principal.issuer, principal.tenant),
   // By the key and not by its owner, who may have many. Callers of an authenticator may have a subject alone.

@@ -1,7 +1,8 @@
 export { denialOf, notedDenial, noteDenial, type Denial } from './denial.ts'
 export {
   AuthorizationOptionsSchema, RequirementSchema, RouteRuleSchema, statesAll,
-  type AuthorizationOptions, type CallerKind, type PolicyContext, type PolicyFunction, type Requirement, type RouteRule, type Rule
+  type AuthorizationOptions, type CallerKind, type PolicyContext, type PolicyFunction, type PolicyRoute, type Requirement, type RouteRule,
+  type Rule
 } from './options.ts'
 export {
   accessKeys, checkCredentials, checkPatterns, checkPolicies, credentialsOf, namesOf, readRouteAccess, ruleKeys, type RouteAccess

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import type { FastifyContextConfig, FastifyRequest } from 'fastify'
+import type { FastifyContextConfig, FastifyRequest, RouteGenericInterface } from 'fastify'
 import type { Principal } from '../credentials/index.ts'
 
 /** RFC 6749 §3.3 scope-token; roles and policy names use the same characters. */
@@ -50,16 +50,30 @@ const rule = {
 export const RuleSchema = Type.Object(rule, { additionalProperties: false })
 export type Rule = Static<typeof RuleSchema>
 
-/** The argument of a policy function. */
-export interface PolicyContext<Resource = unknown> {
+/** What a policy assumes of the routes that name it: as in `app.get<Route>()`, and the resource that it is asked about. */
+export interface PolicyRoute extends RouteGenericInterface { Resource?: unknown }
+
+/**
+ * The argument of a policy function. Its type argument says what the policy reads, as in `app.get<Route>()`.
+ * @example const owner = async ({ principal, request }: PolicyContext<{ Params: { id: string } }>) =>
+ *   await ownerOf(request.params.id) === principal.subject
+ */
+export interface PolicyContext<Route extends PolicyRoute = PolicyRoute> {
+  /** Never anonymous. */
   readonly principal: Principal
-  readonly request: FastifyRequest
-  /** The argument of `request.authorize(policy, resource)`. */
-  readonly resource: Resource | undefined
+  readonly request: FastifyRequest<Route>
+  /** The argument of `request.authorize(policy, resource)`; undefined when a route names the policy. */
+  readonly resource: Route['Resource'] | undefined
 }
 
+/** A method, whose parameter TypeScript lets a function narrow: a policy for `/orders/:id` is one of the policies of an application. */
+interface Asked<Route extends PolicyRoute> { permits (context: PolicyContext<Route>): boolean | Promise<boolean> }
+
 /** Permits by returning `true`. Any other value, an exception, or no answer within five seconds refuses. */
-export type PolicyFunction = (context: PolicyContext) => boolean | Promise<boolean>
+export type PolicyFunction<Route extends PolicyRoute = PolicyRoute> = Asked<Route>['permits']
+
+/** By name. An interface, because declaration files write out what is inferred, and a written-out function is no method any more. */
+export interface Policies { [name: string]: Rule | PolicyFunction }
 
 /** The part of a route's `config` that says who may call it. */
 export const RouteRuleSchema = Type.Object({
@@ -90,7 +104,7 @@ export const PathOptionsSchema = Type.Object({
 
 export const AuthorizationOptionsSchema = Type.Object({
   /** Named policies for `config.policy`, `app.requirePolicy` and `request.authorize`: rules, or functions of the request. */
-  policies: Type.Optional(Type.Record(Type.String(), Type.Union([RuleSchema, Type.Unsafe<PolicyFunction>(Type.Function([], Type.Any()))]))),
+  policies: Type.Optional(Type.Unsafe<Policies>(Type.Record(Type.String(), Type.Union([RuleSchema, Type.Function([], Type.Any())])))),
   /** What happens on a route without a rule: refuse everyone, or let every authenticated caller in. @default 'deny' */
   default: Type.Optional(Type.Union([Type.Literal('deny'), Type.Literal('authenticated')])),
   /**

@@ -39,6 +39,14 @@ export function textClaim (claims: UncheckedClaims, name: string): string | unde
   return typeof value === 'string' ? value : undefined
 }
 
+/** Where the client is named, the standards first: RFC 9068, OpenID Connect, Okta, Entra ID v1. */
+const clientClaims = ['client_id', 'azp', 'cid', 'appid'] as const
+
+/** The application that asked for the token. */
+export function clientOf (claims: UncheckedClaims): string | undefined {
+  return clientClaims.map(name => textClaim(claims, name)).find(name => name !== undefined && name.trim() !== '')
+}
+
 /** `'a.b'` as names. A string with a slash or of the form `urn:…` is one name, since the dots of a host are not a path. */
 export function parseClaimPath (path: string | readonly string[]): ClaimPath {
   if (typeof path !== 'string') return path

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { linked, milliseconds, movedClock, type Duration } from '../config/index.ts'
 import { CircuitBreaker, script, scriptRunner, StoreFailed, type EvalClient, type RedisLike } from '../redis/index.ts'
-import type { AccessTokenClaims } from './claims.ts'
+import { clientOf, type AccessTokenClaims } from './claims.ts'
 
 /** A client of ioredis, its Cluster, iovalkey or node-redis and its cluster; or one of your own that knows `eval`, called as in ioredis. */
 export type DenylistRedis = RedisLike | (EvalClient & {
@@ -218,7 +218,8 @@ function isCovered ({ iat }: AccessTokenClaims, before: number): boolean {
 
 function namesOf (token: AccessTokenClaims): string[] {
   return kinds.flatMap(kind => {
-    const value = token[kind]
+    // As in `request.auth.subject`: without `sub` the caller is its client.
+    const value = token[kind] ?? (kind === 'sub' ? clientOf(token) : undefined)
     return value === undefined ? [] : [nameOf(kind, token.iss, value)]
   })
 }

@@ -14,7 +14,7 @@ export {
 export { ownLifetime, OwnTokensSchema, readOwnKey, validateOwnTokens, type OwnKey, type OwnTokensOptions } from './own.ts'
 export { presets, type Preset, type PresetName } from './presets.ts'
 export type { Introspection } from './introspected.ts'
-export { checkSigned } from './principal.ts'
+export { checkSigned, subjectOf } from './principal.ts'
 export type { IsRevoked } from './revocation.ts'
 export { compileIssuer, compileOwn, DEVELOPMENT_ISSUER, isDevelopmentIssuer, type IssuerRules } from './rules.ts'
 export { verifyJws } from './signature.ts'

@@ -72,7 +72,7 @@ export const IssuerOptionsSchema = Type.Object({
   /**
    * `'at+jwt'` accepts only tokens that say they are access tokens and carry all that RFC 9068 requires: give it when
    * your provider keeps to that RFC. `'any'` also accepts tokens of type `JWT` or none, and refuses those that bear
-   * marks of an ID token, a logout token or another kind.
+   * marks of an ID token, a logout token or another kind. Both need `sub`; with `'any'` the client stands in for it in a service's token.
    * @default 'any', as most providers do not keep to RFC 9068 yet
    */
   profile: Type.Optional(literals(['at+jwt', 'any'])),

@@ -1,6 +1,6 @@
 import { deepFreeze, immutableSet, type Principal } from '../credentials/index.ts'
 import type { TokenFailureCode } from '../http/index.ts'
-import { claimAt, textClaim, type AccessTokenClaims, type ClaimPath, type UncheckedClaims } from './claims.ts'
+import { claimAt, clientOf, textClaim, type AccessTokenClaims, type ClaimPath, type UncheckedClaims } from './claims.ts'
 import { isFilled, type Candidate } from './gate.ts'
 import type { IssuerRules } from './rules.ts'
 
@@ -10,12 +10,18 @@ const profileClaims = ['sub', 'client_id', 'iat', 'jti']
 /** What else is required of a token once its issuer is known to have signed it. */
 export function checkSigned ({ claims, rules }: Pick<Candidate, 'claims' | 'rules'>): TokenFailureCode | undefined {
   if (rules.profile === 'at+jwt' && !profileClaims.every(name => isFilled(claims[name]))) return 'SECURE_API_TOKEN_CLAIMS'
+  if (subjectOf(claims, rules) === undefined) return 'SECURE_API_TOKEN_CLAIMS'
   // A token bound to a key must not work as a bearer token (RFC 9449 §7.1, RFC 8705 §3), and no proof is verified here.
   return Object.hasOwn(claims, 'cnf') ? 'SECURE_API_TOKEN_BOUND' : undefined
 }
 
-/** Where the client is named, the standards first: RFC 9068, OpenID Connect, Okta, Entra ID v1. */
-const clientClaims = ['client_id', 'azp', 'cid', 'appid'] as const
+/**
+ * RFC 9068 §2.2: `sub`, which names the client where no user is involved. Some providers leave it out then. Where they leave it out for
+ * a user too, the client is not an answer: all its users would be one.
+ */
+export function subjectOf (claims: UncheckedClaims, rules: IssuerRules): string | undefined {
+  return textClaim(claims, 'sub') ?? (rules.isService(claims) ? clientOf(claims) : undefined)
+}
 
 /** Who a verified token stands for. Frozen, claims included, so that requests can share it. */
 export function buildPrincipal (
@@ -27,8 +33,9 @@ export function buildPrincipal (
   return Object.freeze({
     kind: rules.isService(claims) ? 'service' : 'user',
     credential,
-    subject: claims.sub,
-    client: clientClaims.map(name => textClaim(claims, name)).find(isName),
+    // Checked by `checkSigned`.
+    subject: subjectOf(claims, rules) as string,
+    client: clientOf(claims),
     issuer: claims.iss,
     ...(tenant === undefined ? undefined : { tenant }),
     scopes: immutableSet(rules.scopeClaims.flatMap(path => scopesAt(claims, path))),

@@ -430,6 +430,7 @@ t.test('15 C3: doctor token says nothing is accepted that a server refuses, and 
   t.match(await checkOf({ jti: 7 }), /^jti is 7\. /)
   t.match(await checkOf({ exp: 'soon', sub: '' }), /^exp is "soon"; sub is ""\. /)
   t.match(await checkOf({}, '--profile', 'at+jwt'), /^jti is absent\. /)
+  t.match(await checkOf({ sub: undefined, client_id: undefined }), /^sub is absent\. /)
   const roles = ['--issuer', issuer.issuer, '--audience', 'api://test', '--scope-claims', 'rights', '--role-claims', 'groups,realm.roles',
     '--fetch-keys']
   t.match((await told(issuer.sign({ rights: 'api.read', groups: ['g'], realm: { roles: ['admin'] } }),

@@ -12,13 +12,16 @@ export interface Program {
 
 const prelude = `import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyRequest } from 'fastify'
 import secureApi, * as suite from 'fastify-secure-api'
+import type { PolicyContext, PolicyFunction } from 'fastify-secure-api'
 import { createTestClock, createTestIssuer } from 'fastify-secure-api/testing'
-import { Type, type TypeProvider } from './typebox.ts'
+import { Type, type Static, type TypeProvider } from './typebox.ts'
 declare const app: FastifyInstance
 declare const request: FastifyRequest
 const handler = async () => ''
 const auth = { issuer: 'https://login.example.com', audience: 'api://orders' }
 const server = Fastify().withTypeProvider<TypeProvider>()
+const orderParams = Type.Object({ id: Type.String() })
+type Policies = NonNullable<suite.AuthorizationOptions['policies']>
 `
 
 export const open: Program = {
@@ -44,6 +47,14 @@ export const open: Program = {
     "app.addHook('onRoute', route => { route.config = { ...route.config, scope: 'a' } })",
     "app.get('/', { onRequest: app.authenticate, preHandler: [app.requireScope('a'), app.requireRole({ any: ['b'] })] }, handler)",
     'const kinds: Record<typeof request.auth.kind, number> = { user: 1, service: 2, "api-key": 3, anonymous: 4 }',
+    "app.get('/', { config: { scope: 'a' } }, async ({ auth }) => auth.subject.toUpperCase())",
+    'const subject: string = request.auth.subject',
+    'const policies: Policies = { owner: ({ principal, request }: PolicyContext<{ Params: { id: string } }>) => ' +
+      'request.params.id === principal.subject, staff: { role: "staff" }, all: ({ request }) => request.params !== 1 }',
+    'const policies: Policies = { owner: ({ principal, request }: PolicyContext<{ Params: Static<typeof orderParams> }>) => ' +
+      'request.params.id.trim() === principal.subject }',
+    'const owner: PolicyFunction<{ Resource: { owner: string } }> = ({ principal, resource }) => resource?.owner === principal.subject; ' +
+      'const policies: Policies = { owner }',
     "const holds: boolean = request.auth.scopes.has('a') && request.auth.roles.has('b')",
     "request.authorize('owner', { id: 1 }).then(() => {})",
     'const claims: typeof request.user = { sub: "alice" }',
@@ -95,7 +106,13 @@ export const open: Program = {
     ['request.auth.scopes.add("a")', 2339, "'add'"],
     ['request.auth = request.auth', 2540, "'auth'"],
     ['request.auth.kind = "user"', 2540, "'kind'"],
-    ['request.auth.subject.length', 18048, 'subject'],
+    ["const owner: PolicyFunction<{ Params: { id: string } }> = ({ request }) => request.params.number === '1'", 2339, "'number'"],
+    ['const policies: Policies = { owner: ({ request }: PolicyContext<{ Params: { id: string } }>) => request.params.id }', 2322,
+      "'string'"],
+    ['const policies: Policies = { owner: ({ request }) => request.params.id === "1" }', 18046, 'params'],
+    ["const policies: Policies = { owner: ({ resource }: PolicyContext<{ Resource: { owner: string } }>) => resource.owner === '' }", 18048,
+      'resource'],
+    ['const policies: Policies = { owner: ({ request }: { request: Date }) => request.getTime() > 0 }', 2322, 'Date'],
     ["app.requireScope(['a'])", 2345, "'string[]'"],
     ["const sinkless: suite.AuditSink = ({ outcome }) => { if (outcome === 'refused') console.log() }", 2367, '"refused"'],
     ["const code: suite.AnswerCode = 'SECURE_API_NOT_THERE'", 2322, 'SECURE_API_NOT_THERE'],
@@ -150,5 +167,37 @@ import type { FastifyJWT, JWT } from '@fastify/jwt'
   ],
   wrong: [
     ["app.get('/', { config: { public: true, cors: { origin: 'https://app.example.com' } } }, handler)", 2322, 'origin']
+  ]
+}
+
+/** A project of CommonJS: TypeScript compiles the imports to `require()`. */
+export const commonjs: Program = {
+  title: 'an application of CommonJS',
+  prelude: `import Fastify = require('fastify')
+import required = require('fastify-secure-api')
+import secureApi, { secureServer, type Denylist, type Principal } from 'fastify-secure-api'
+import * as suite from 'fastify-secure-api'
+import { createTestIssuer } from 'fastify-secure-api/testing'
+const app = Fastify()
+const auth = { issuer: 'https://login.example.com', audience: 'api://orders' }
+declare module 'fastify-secure-api' {
+  interface Register { scope: 'api.read' }
+}
+`,
+  right: [
+    'app.register(required, { auth })',
+    'app.register(required.secureApi, { auth })',
+    'app.register(suite.secureApi, { auth })',
+    'app.register(secureApi, { auth })',
+    'const denylist: Denylist = required.createDenylist()',
+    'Fastify(secureServer()); Fastify(required.secureServer()); Fastify(suite.secureServer())',
+    'const subjectOf = ({ subject }: Principal): string => subject',
+    "app.get('/', { config: { scope: 'api.read' } }, async ({ auth }) => auth.subject.trim())",
+    'createTestIssuer().then(issuer => app.register(secureApi, { auth: issuer.auth }))'
+  ],
+  wrong: [
+    ['app.register(required, { auht: auth })', 2769, "'auht' does not exist"],
+    ['required.notThere', 2339, "'notThere'"],
+    ["app.get('/', { config: { scope: 'api.raed' } }, async () => '')", 2322, '"api.raed"']
   ]
 }

@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import { compile, compilerOptions, installPackage, type Finding } from './compiler.ts'
 import { openEditor } from './hover.ts'
-import { neighbours, open, registered, type Program } from './programs.ts'
+import { commonjs, neighbours, open, registered, type Program } from './programs.ts'
 
 /** What `@fastify/type-provider-typebox` is, which is not installed here. */
 const typebox = `import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import type { FastifyTypeProvider } from 'fastify'
-export { Type }
+export { Type, type Static }
 export interface TypeProvider extends FastifyTypeProvider {
   validator: this['schema'] extends TSchema ? Static<this['schema']> : unknown
   serializer: this['schema'] extends TSchema ? Static<this['schema']> : unknown
@@ -49,6 +49,11 @@ for (const resolution of ['nodenext', 'bundler'] as const) {
     })
   }
 }
+
+t.test(`${commonjs.title}, moduleResolution nodenext`, async t => {
+  writeFileSync(join(folder, 'common.cts'), written(commonjs).text)
+  check(t, commonjs, 'common.cts', compile(folder, ['common.cts'], compilerOptions('nodenext')))
+})
 
 const editorFile = `import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
 import type * as suite from 'fastify-secure-api'

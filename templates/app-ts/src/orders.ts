@@ -5,16 +5,16 @@ export interface NewOrder {
 
 export interface Order extends NewOrder {
   id: string
-  owner: string | undefined
+  owner: string
 }
 
 const orders: Order[] = []
 
 /** Keeps orders in memory: put your database here. */
 export const store = {
-  list: (owner: string | undefined): readonly Order[] => orders.filter(order => order.owner === owner),
+  list: (owner: string): readonly Order[] => orders.filter(order => order.owner === owner),
   find: (id: string): Order | undefined => orders.find(order => order.id === id),
-  add (owner: string | undefined, order: NewOrder): Order {
+  add (owner: string, order: NewOrder): Order {
     const added = { id: String(orders.length + 1), owner, ...order }
     orders.push(added)
     return added

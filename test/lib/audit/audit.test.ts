@@ -63,14 +63,14 @@ t.test('of a principal, only who it is', t => {
   t.strictSame(auditPrincipal({
     kind: 'anonymous',
     credential: undefined,
-    subject: undefined,
+    subject: '',
     client: 'c',
     issuer: undefined,
     scopes: new Set(),
     roles: new Set(),
     claims: {},
     expiresAt: Infinity
-  }), { kind: 'anonymous', client: 'c' })
+  }), { kind: 'anonymous', subject: '', client: 'c' })
   t.end()
 })
 

@@ -121,6 +121,17 @@ t.test('a denylist by token, session and subject', async t => {
   }
 })
 
+t.test('17.10: a service without `sub` is revoked by the subject that it has, its client', async t => {
+  const { sub, ...service } = claims
+  for (const { make } of makers()) {
+    const denylist = make()
+    await denylist.revoke({ sub: 'app', issuer, until: now + 600_000 })
+    t.equal(await denylist.isRevoked({ ...service, client_id: 'app' }), true)
+    t.equal(await denylist.isRevoked({ ...claims, client_id: 'app' }), false, 'not what a user got through it')
+    t.equal(await denylist.isRevoked({ ...service, client_id: 'other' }), false)
+  }
+})
+
 t.test('tokens issued after a subject was revoked are good, tokens without iat are not', async t => {
   const denylist = createDenylist({ now: () => now })
   await denylist.revoke({ sub: 'alice', issuer, until: now + 600_000 })

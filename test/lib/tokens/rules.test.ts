@@ -83,6 +83,23 @@ t.test('a user who takes the name of a service account is none', async t => {
   t.equal((await principalOf(options, { ...claims, azp: 'other' })).kind, 'user')
 })
 
+t.test('17.10: everybody who is let in has a subject: sub, or the client of a service; nobody else', async t => {
+  const claims = { iss: good.issuer, aud: good.audience }
+  const subjectOf = async (change: Json) => (await principalOf(good, { ...claims, ...change })).subject
+  t.equal(await subjectOf({ sub: 'alice', client_id: 'app' }), 'alice')
+  for (const name of ['client_id', 'azp', 'cid']) t.equal(await subjectOf({ [name]: 'app' }), 'app', name)
+  const keycloak = sampleOf('Keycloak')
+  const nobody: Array<readonly [string, IssuerOptions, Json]> = [
+    ['neither subject nor client', good, claims],
+    ['a client of blanks', good, { ...claims, client_id: ' ' }],
+    ['a user of Keycloak whose client lacks the scope `basic`',
+      { preset: keycloak.preset, issuer: keycloak.issuer, audience: keycloak.audience }, { ...keycloak.claims, sub: undefined }]
+  ]
+  for (const [name, options, change] of nobody) {
+    await t.rejects(principalOf(options, change, { typ: 'JWT' }), { message: 'SECURE_API_TOKEN_CLAIMS' }, name)
+  }
+})
+
 t.test('without a preset', async t => {
   const claims = { iss: good.issuer, aud: good.audience, sub: 'alice', client_id: 'app' }
   const read = async (change: Json, options: Partial<IssuerOptions> = {}) => {
@@ -96,7 +113,6 @@ t.test('without a preset', async t => {
   t.strictSame(await read({ scope: { a: true }, roles: 7 }), plain, 'neither do other values')
   t.strictSame(await read({ roles: 'Domain Admins' }), { ...plain, roles: ['Domain Admins'] }, 'a role may hold a blank')
   t.strictSame(await read({ sub: 'app' }), { ...plain, kind: 'service' }, 'RFC 9068 §2.2: the client itself')
-  t.strictSame(await read({ sub: undefined }), { ...plain, kind: 'service' })
   const paths = {
     roleClaims: ['https://example.com/roles', ['a.b', 'c'], 'x.y.z', 'cognito:groups', 'resource.{audience}.roles',
       'constructor.name', 'x.length']

@@ -35,9 +35,8 @@ function freshKey (): string {
 }
 
 /** An order belongs to who made it: `request.authorize('owner', order)`. */
-function isOwner ({ principal, resource }: PolicyContext): boolean {
-  const { owner } = resource as Order
-  return principal.subject !== undefined && owner === principal.subject
+function isOwner ({ principal, resource }: PolicyContext<{ Resource: Order }>): boolean {
+  return resource?.owner === principal.subject
 }
 
 function limits () {
