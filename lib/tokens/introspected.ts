@@ -5,6 +5,7 @@ import type { KeySource } from '../keys/index.ts'
 import { claimAt, type UncheckedClaims } from './claims.ts'
 import { checkClaims, decodeBase64url, readHeader, readPayload, splitCompact } from './gate.ts'
 import { describesAccessToken } from './kind.ts'
+import { subjectOf } from './principal.ts'
 import type { IssuerRules } from './rules.ts'
 import { findSigner } from './signature.ts'
 
@@ -61,7 +62,7 @@ export function readOpaque (answer: UncheckedClaims, rules: IssuerRules, now: nu
   const { active, ...rest } = answer
   const claims = { ...rest, iss: rules.issuer }
   if (!describesAccessToken(claims, rules)) return 'SECURE_API_TOKEN_TYPE'
-  return checkClaims(claims, rules, now) ?? claims
+  return checkClaims(claims, rules, now) ?? (subjectOf(claims, rules) === undefined ? 'SECURE_API_TOKEN_CLAIMS' : claims)
 }
 
 const signedType = /^(?:application\/)?token-introspection\+jwt$/i
