@@ -1,5 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import { ApiKeyScheme, KeyFile, KeyList, KeyLookup, Usage, type ApiKeysOptions, type KeyFileEvent, type KeyStore } from '../lib/api-keys/index.ts'
+import {
+  ApiKeyScheme, KeyFile, KeyList, KeyLookup, Usage, type ApiKeysOptions, type KeyFileEvent, type KeyStore
+} from '../lib/api-keys/index.ts'
 import { milliseconds, type Clock, type ConfigurationCode } from '../lib/config/index.ts'
 import { decorating } from './decorators.ts'
 import type { Frame } from './ports.ts'
@@ -47,8 +49,9 @@ export function apiKeySchemes (options: ApiKeysOptions | undefined, context: Api
   return [new ApiKeyScheme({ prefix: options.prefix, header, store, usage, now })]
 }
 
-function storeOf ({ keys, file, lookup, refresh = '5 seconds', ...others }: ApiKeysOptions, context: ApiKeysContext, now: () => number): KeyStore {
-  if (lookup !== undefined) return new KeyLookup(lookup, others, now)
+function storeOf (options: ApiKeysOptions, context: ApiKeysContext, now: () => number): KeyStore {
+  const { keys, file, lookup, refresh = '5 seconds' } = options
+  if (lookup !== undefined) return new KeyLookup(lookup, options, now)
   if (file === undefined) return new KeyList(keys ?? [])
   const { app, development, clock } = context
   const store = new KeyFile({
@@ -65,6 +68,7 @@ function logFile (app: FastifyInstance, event: KeyFileEvent): void {
 }
 
 function usageOf ({ onUse }: ApiKeysOptions, { app, clock }: ApiKeysContext): Usage | undefined {
-  const onFailure = (err: unknown) => warn(app, { err }, 'secure-api: `auth.apiKeys.onUse` failed; the last uses of API keys are not recorded')
+  const onFailure = (err: unknown) =>
+    warn(app, { err }, 'secure-api: `auth.apiKeys.onUse` failed; the last uses of API keys are not recorded')
   return onUse && new Usage({ onUse, onFailure, schedule: clock?.schedule })
 }

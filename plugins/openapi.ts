@@ -20,7 +20,7 @@ import { warn } from './warn.ts'
 type Generate = (options?: { yaml?: boolean }) => unknown
 type Describe = (generate: Generate) => Fields | undefined
 
-type Settings = Omit<DocumentOptions, 'authenticates' | 'bodies'>
+type Settings = Omit<DocumentOptions, 'authenticates' | 'bodies' | 'credentials' | 'apiKeyHeader'>
 
 export const openApiSection = defineSection<OpenApiOptions, Settings>({
   key: 'openapi',
@@ -151,7 +151,14 @@ function describer (app: FastifyInstance, pipeline: Frame, routes: DocumentedRou
     }
     const known = made.of(document)
     if (known?.routes === pipeline.routes.length) return known.secured
-    const options = { ...settings, authenticates: pipeline.has('authentication'), bodies: pipeline.sendsProblems }
+    const { credentials, apiKeyHeader } = pipeline.ports
+    const options: DocumentOptions = {
+      ...settings,
+      ...(credentials && { credentials }),
+      apiKeyHeader,
+      authenticates: pipeline.has('authentication'),
+      bodies: pipeline.sendsProblems
+    }
     const secured = secureDocument(document, routes.finder(document), options)
     made.set(document, { routes: pipeline.routes.length, secured })
     return secured

@@ -48,7 +48,7 @@ export function checkRecords (records: readonly unknown[], path: string, problem
     if (!problems.clean(found => check(ApiKeyRecordSchema, record, at, found))) continue
     checkRecord(record as ApiKeyRecord, at, problems)
     const { id } = record as ApiKeyRecord
-    if (seen.has(id)) problems.add('SECURE_API_OPTION_CONFLICT', `${at}.id`, `there are two records with the id ${id}`, 'Remove one of them.')
+    if (seen.has(id)) problems.add('SECURE_API_OPTION_CONFLICT', `${at}.id`, `${id} is there twice`, 'Remove one of them.')
     seen.add(id)
   }
 }

@@ -146,7 +146,8 @@ function recordOf (answer: unknown, id: string): StoredKey | undefined {
   checkRecords([record], 'lookup', problems)
   // Not their texts, which quote values.
   if (problems.any) {
-    throw new TypeError(`\`lookup\` answered a record that is not valid: ${problems.list().map(({ code, path }) => `${path} ${code}`).join(', ')}`)
+    const reasons = problems.list().map(({ code, path }) => `${path} ${code}`)
+    throw new TypeError(`\`lookup\` answered a record that is not valid: ${reasons.join(', ')}`)
   }
   if (record.id !== id) throw new TypeError('`lookup` answered the record of another id')
   return storedKey(record as unknown as ApiKeyRecord)

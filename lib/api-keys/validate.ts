@@ -13,7 +13,9 @@ const taken = ['authorization', 'proxy-authorization', 'cookie', 'host', 'connec
 const HOUR = 3_600_000
 
 /** What the schema cannot say. For options that may be anything: what the schema finds is reported by the section. */
-export function validateApiKeys (options: ApiKeysOptions, path: string, problems: Problems, { development }: { development: boolean }): void {
+export function validateApiKeys (
+  options: ApiKeysOptions, path: string, problems: Problems, { development }: { readonly development: boolean }
+): void {
   const found = new Problems()
   check(ApiKeysOptionsSchema, options, path, found)
   if (found.any) return
@@ -34,7 +36,8 @@ export function validateApiKeys (options: ApiKeysOptions, path: string, problems
 function checkSource (options: ApiKeysOptions, path: string, problems: Problems): void {
   const given = sources.filter(name => options[name] !== undefined)
   if (given.length === 0) {
-    problems.add('SECURE_API_OPTION_MISSING', `${path}.file`, 'nothing says which keys there are', 'Give one of `keys`, `file` and `lookup`.')
+    problems.add('SECURE_API_OPTION_MISSING', `${path}.file`, 'nothing says which keys there are',
+      'Give one of `keys`, `file` and `lookup`.')
   } else if (given.length > 1) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.${given[1]}`, `there are keys in \`${given.join('` and `')}\``, 'Keep one of them.')
   }

@@ -34,7 +34,7 @@ function problem (code: string, { status, title, detail, challenge }: Answer, pa
   const headers = {
     'content-type': 'application/problem+json; charset=utf-8',
     'cache-control': 'no-store',
-    ...(challenge === undefined ? undefined : { 'www-authenticate': challenge === 'ApiKey' ? apiKeyChallenge : bearerChallenge(challenge, detail) }),
+    ...(challenge === undefined ? undefined : { 'www-authenticate': challengeOf(challenge, detail) }),
     ...parts.headers
   }
   const members = { type, title, status, detail, code }
@@ -81,6 +81,10 @@ function checkedHeader ([written, value]: [string, string]): [string, string] {
   validateHeaderName(name)
   validateHeaderValue(name, value)
   return [name, value]
+}
+
+function challengeOf (challenge: NonNullable<Answer['challenge']>, detail: string): string {
+  return challenge === 'ApiKey' ? apiKeyChallenge : bearerChallenge(challenge, detail)
 }
 
 /** No registered scheme: RFC 9110 §11.3 asks for a name and what its parameters mean, and `realm` is defined for all of them. */

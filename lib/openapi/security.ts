@@ -4,7 +4,10 @@ import { fieldsOf, type Access, type Fields } from './types.ts'
 /** The schemes of a document, by their names there. */
 export interface Schemes {
   readonly bearer: string
+  /** Whether any caller has a token. */
+  readonly tokens: boolean
   readonly openIdConnect: readonly string[]
+  readonly apiKey?: string
   /** OpenAPI 3.1 allows scopes with every scheme; 3.0 (§4.7.31) only with oauth2 and openIdConnect. */
   readonly bearerScopes: boolean
   /** To be added to the document, which has the others already. */
@@ -12,7 +15,14 @@ export interface Schemes {
 }
 
 /** `openIdConnect`: addresses of provider metadata. */
-export type SchemeOptions = Pick<Schemes, 'bearer' | 'openIdConnect'>
+export interface SchemeOptions extends Pick<Schemes, 'bearer' | 'openIdConnect'> {
+  /** What a caller may bring. @default tokens alone */
+  readonly credentials?: readonly string[]
+  /** The header of API keys, where there are any. */
+  readonly apiKeyHeader?: string | undefined
+}
+
+const tokens = ['jwt', 'opaque']
 
 const bearerScheme: Fields = Object.freeze({
   type: 'http',
@@ -22,34 +32,50 @@ const bearerScheme: Fields = Object.freeze({
 })
 
 /** The schemes for a document. Those that it has stay unchanged. */
-export function schemesFor (document: Fields, { bearer, openIdConnect }: SchemeOptions): Schemes {
+export function schemesFor (document: Fields, { bearer, openIdConnect, credentials = tokens, apiKeyHeader }: SchemeOptions): Schemes {
   const stated = fieldsOf(fieldsOf(document.components).securitySchemes)
-  const schemes: Record<string, unknown> = { ...stated, [bearer]: stated[bearer] ?? bearerScheme }
-  const names = openIdConnect.map(url => {
-    const name = freeName(schemes, url)
-    schemes[name] ??= { type: 'openIdConnect', openIdConnectUrl: url }
+  const hasTokens = apiKeyHeader === undefined || credentials.some(name => tokens.includes(name))
+  const schemes: Record<string, unknown> = { ...stated, ...(hasTokens && { [bearer]: stated[bearer] ?? bearerScheme }) }
+  const placed = (scheme: Fields & { readonly type: string }) => {
+    const name = freeName(schemes, scheme)
+    schemes[name] ??= scheme
     return name
-  })
+  }
+  const names = openIdConnect.map(url => placed({ type: 'openIdConnect', openIdConnectUrl: url }))
+  const apiKey = apiKeyHeader === undefined ? undefined : placed({ type: 'apiKey', in: 'header', name: apiKeyHeader })
   const added = Object.fromEntries(Object.entries(schemes).filter(([name]) => !Object.hasOwn(stated, name)))
-  return { bearer, openIdConnect: names, bearerScopes: !String(document.openapi).startsWith('3.0'), added }
+  const bearerScopes = !String(document.openapi).startsWith('3.0')
+  return { bearer, tokens: hasTokens, openIdConnect: names, ...(apiKey !== undefined && { apiKey }), bearerScopes, added }
 }
 
-/** `openIdConnect`, `openIdConnect2`, …: the scheme with this address, or the first free name. */
-function freeName (schemes: Fields, url: string, number = 1): string {
-  const name = number === 1 ? 'openIdConnect' : `openIdConnect${number}`
+/** `openIdConnect`, `openIdConnect2`, …: the scheme that says the same, or the first free name. */
+function freeName (schemes: Fields, meant: Fields & { readonly type: string }, number = 1): string {
+  const name = number === 1 ? meant.type : `${meant.type}${number}`
   const taken = schemes[name]
-  return taken === undefined || fieldsOf(taken).openIdConnectUrl === url ? name : freeName(schemes, url, number + 1)
+  const isFree = taken === undefined || Object.entries(meant).every(([key, value]) => fieldsOf(taken)[key] === value)
+  return isFree ? name : freeName(schemes, meant, number + 1)
 }
 
 /** The Security Requirement Objects of a route: one of the list is enough, all parts of it must hold. Empty: public. */
-export function securityOf (access: Access, { bearer, openIdConnect, bearerScopes }: Omit<Schemes, 'added'>): readonly Fields[] {
+export function securityOf (access: Access, schemes: Omit<Schemes, 'added'>): readonly Fields[] {
   if (access === 'public') return []
   // OpenAPI 3.1 §4.8.30: an empty requirement among others makes security optional.
-  if (access === 'optional') return [{}, ...securityOf('authenticated', { bearer, openIdConnect, bearerScopes })]
+  if (access === 'optional') return [{}, ...securityOf('authenticated', schemes)]
+  const { bearer, openIdConnect, apiKey, bearerScopes } = schemes
   const groups = typeof access === 'string' ? [[]] : alternatives(access)
-  const withBearer = bearerScopes ? groups : [[]]
-  const others = openIdConnect.flatMap(name => groups.map(scopes => ({ [name]: scopes })))
-  return [...withBearer.map(scopes => ({ [bearer]: scopes })), ...others]
+  const elsewhere = bearerScopes ? groups : [[]]
+  const required = (name: string, sets: readonly (readonly string[])[]) => sets.map(scopes => ({ [name]: scopes }))
+  const byToken = [...required(bearer, elsewhere), ...openIdConnect.flatMap(name => required(name, groups))]
+  const byKey = apiKey === undefined ? [] : required(apiKey, elsewhere)
+  const found = [...(schemes.tokens && takes(access, tokens) ? byToken : []), ...(takes(access, ['api-key']) ? byKey : [])]
+  // A credential that no scheme describes: an empty list would say that the route is public.
+  return found.length > 0 ? found : schemes.tokens ? byToken : byKey
+}
+
+/** Whether a caller with one of these credentials may come. */
+function takes (access: Access, credentials: readonly string[]): boolean {
+  if (typeof access === 'string' || access.credential === undefined) return true
+  return [access.credential].flat().some(name => credentials.includes(name))
 }
 
 /** The sets of scopes of which one is needed. Clients cannot request roles and policies. */

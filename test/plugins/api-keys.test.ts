@@ -1,12 +1,15 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import swagger from '@fastify/swagger'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { writeKeyFile } from '../../lib/api-keys/index.ts'
-import { createApiKey, type ApiKeyRecord, type ApiKeyRow, type ApiKeysOptions, type ApiKeyUse, type SecureApiOptions } from '../../plugins/index.ts'
+import secureApi, {
+  createApiKey, type ApiKeyRecord, type ApiKeyRow, type ApiKeysOptions, type ApiKeyUse, type SecureApiOptions
+} from '../../plugins/index.ts'
 import { createTestClock } from '../../testing/index.ts'
-import { answersOf, bearer, codeOf, listen, mistakesOf, secured, sendLines, startIssuer } from '../helpers/server.ts'
+import { answersOf, bearer, codeOf, listen, mistakesOf, secured, sendLines, startFastify, startIssuer, until } from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
 const UNKNOWN = [401, 'SECURE_API_API_KEY_UNKNOWN']
@@ -42,7 +45,8 @@ async function start (t: Test, apiKeys: Partial<ApiKeysOptions>, suite: SecureAp
 
 /** Where no test issuer may run, and keys are the only credential. */
 async function startInProduction (t: Test, apiKeys: Partial<ApiKeysOptions>, fastify = {}) {
-  return await secured(t, issuer, { routes, fastify, suite: { auth: { apiKeys: { prefix: 'shop', ...apiKeys } }, environment: 'production' } })
+  const suite: SecureApiOptions = { auth: { apiKeys: { prefix: 'shop', ...apiKeys } }, environment: 'production' }
+  return await secured(t, issuer, { routes, fastify, suite })
 }
 
 function testClock (t: Test) {
@@ -151,7 +155,10 @@ t.test('rotation: both secrets count until the old one expires', async t => {
 t.test('addresses and networks of both families, also where IPv4 comes as IPv6', async t => {
   const { key, record } = made({ allowedAddresses: ['203.0.113.0/24', '192.0.2.7', '2001:db8::/32'] })
   const { app } = await start(t, { keys: [record] }, {}, { trustProxy: true })
-  const from = async (address: string) => (await app.inject({ url: '/me', headers: { 'x-api-key': key, 'x-forwarded-for': address } })).statusCode
+  const from = async (address: string) => {
+    const { statusCode } = await app.inject({ url: '/me', headers: { 'x-api-key': key, 'x-forwarded-for': address } })
+    return statusCode
+  }
   for (const address of ['203.0.113.255', '192.0.2.7', '2001:db8:ffff::1', '::ffff:203.0.113.1', '203.0.113.9:4711', '2001:db8::1%eth0']) {
     t.equal(await from(address), 200, address)
   }
@@ -273,11 +280,19 @@ t.test('lookup: what fails, hangs or is no record of this id is 503, and opens n
 t.test('lookup: rows of a database are records, with dates and empty columns', async t => {
   const { key, id, hash } = made()
   const row: ApiKeyRow = {
-    id, owner: 'acme', name: null, secrets: [{ hash, expires: null }], scopes: ['orders.read'], roles: null, revoked: null,
-    expires: new Date('2999-01-01T00:00:00Z'), allowedAddresses: null
+    id,
+    owner: 'acme',
+    name: null,
+    secrets: [{ hash, expires: null }],
+    scopes: ['orders.read'],
+    roles: null,
+    revoked: null,
+    expires: new Date('2999-01-01T00:00:00Z'),
+    allowedAddresses: null
   }
   const { app } = await start(t, { lookup: async () => row })
-  t.match(JSON.parse((await app.inject(call(key))).body), { claims: { key: id, owner: 'acme' }, expiresAt: Date.parse('2999-01-01T00:00:00Z') })
+  const { body } = await app.inject(call(key))
+  t.match(JSON.parse(body), { claims: { key: id, owner: 'acme' }, expiresAt: Date.parse('2999-01-01T00:00:00Z') })
 })
 
 t.test('lookup: cached records go on while the store is away, within their time', async t => {
@@ -300,11 +315,12 @@ t.test('lookup: a revocation counts at once, also against an answer that is unde
   let current: ApiKeyRecord = record
   let release = () => {}
   let slow = false
-  const { app } = await start(t, { lookup: async () => {
+  const lookup = async () => {
     const read = current
     if (slow) await new Promise<void>(resolve => { release = resolve })
     return read
-  } })
+  }
+  const { app } = await start(t, { lookup })
   t.strictSame(await answersOf(app, call(key)), [200])
   current = { ...record, revoked: '2026-06-01T00:00:00Z' }
   app.apiKeys.forget(id)
@@ -313,7 +329,7 @@ t.test('lookup: a revocation counts at once, also against an answer that is unde
   await app.apiKeys.refresh()
   slow = true
   const early = app.inject(call(key))
-  while (app.secureApi.status().apiKeys === undefined || !/"asking":1/.test(JSON.stringify(app.secureApi.status()))) await new Promise(setImmediate)
+  await until(() => JSON.stringify(app.secureApi.status()).includes('"asking":1'), 'the question')
   current = { ...record, revoked: '2026-06-01T00:00:00Z' }
   app.apiKeys.forget(id)
   slow = false
@@ -394,6 +410,19 @@ t.test('no key, secret or hash is in a log, an event, an error or the status', a
   for (const text of [hash, good.hash]) t.notMatch(seen, text.slice(7))
   await app.close()
   t.notMatch(lines.join(), good.key)
+})
+
+t.test('the API description names the header of keys, for the routes that take them', async t => {
+  const app = startFastify(t)
+  await app.register(swagger, { openapi: { openapi: '3.1.0', info: { title: 'Orders', version: '1' } } })
+  const auth = { issuer: issuer.issuer, audience: issuer.audience, apiKeys: { prefix: 'shop', keys: [made().record] } }
+  await app.register(secureApi, { auth, openapi: { openIdConnect: false }, environment: 'development' })
+  withTokens(app)
+  await app.ready()
+  const { components, paths } = app.swagger() as unknown as Record<string, Record<string, Record<string, { readonly security?: unknown }>>>
+  t.match(components?.securitySchemes, { bearerAuth: { type: 'http' }, apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' } })
+  t.strictSame(['/orders', '/machines', '/tokens'].map(path => paths?.[path]?.get?.security),
+    [[{ bearerAuth: ['orders.read'] }, { apiKey: ['orders.read'] }], [{ apiKey: [] }], [{ bearerAuth: [] }]])
 })
 
 t.test('an application that has API keys alone needs no issuer', async t => {

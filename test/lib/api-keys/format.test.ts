@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { apiKeyId, createApiKey, hashOf, scannerPattern } from '../../../lib/api-keys/index.ts'
@@ -60,5 +61,7 @@ t.test('the pattern for secret scanners finds keys in text', t => {
   const { key } = createApiKey('shop')
   const found = new RegExp(scannerPattern('shop')).exec(`curl -H 'x-api-key: ${key}' https://api.example.com`)
   t.equal(found?.[0], key)
+  const page = readFileSync(new URL('../../../docs/api-keys.md', import.meta.url), 'utf8')
+  t.ok(page.includes(scannerPattern('shop')), 'as docs/api-keys.md says it')
   t.end()
 })

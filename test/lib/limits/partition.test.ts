@@ -58,6 +58,16 @@ t.test('a principal without the property counts by address too', t => {
   t.end()
 })
 
+t.test('issue 18: `api-key` counts by the key, not by its owner, who may have many', t => {
+  const partition = partitionOf('api-key')
+  const owned = { kind: 'api-key', issuer: 'i', subject: 'owner' } as const
+  const of = (client?: string) => partition(request(principal({ ...owned, ...(client !== undefined && { client }) })))
+  t.not(of('one'), of('other'))
+  t.equal(of('one'), of('one'))
+  t.not(of('owner'), of(), 'a subject alone is another name')
+  t.end()
+})
+
 t.test('each budget is apart from every other', t => {
   const everything = { subject: 'n', client: 'n', tenant: 'n', kind: 'api-key' } as const
   const keys = named.map(by => partitionOf(by)(request(principal(everything))))

@@ -65,6 +65,23 @@ t.test('OpenAPI 3.0 has no scopes on a bearer scheme, and has them on openIdConn
   t.strictSame(securityOf('none', more), [{ bearerAuth: [] }, { openIdConnect: [] }, { openIdConnect2: [] }])
 })
 
+t.test('API keys are another way, and the only one where no caller has a token or the route takes none', async t => {
+  const more = { credentials: ['jwt', 'api-key', 'session'], apiKeyHeader: 'x-api-key' }
+  t.strictSame(securityOf({ scope: 'a' }, more), [{ bearerAuth: ['a'] }, { apiKey: ['a'] }])
+  t.strictSame(securityOf({ scope: 'a' }, { ...more, version: '3.0.3' }), [{ bearerAuth: [] }, { apiKey: [] }])
+  t.strictSame(securityOf({ credential: 'api-key' }, more), [{ apiKey: [] }])
+  t.strictSame(securityOf({ credential: ['jwt', 'session'] }, more), [{ bearerAuth: [] }])
+  t.strictSame(securityOf('authenticated', { ...more, credentials: ['api-key'] }), [{ apiKey: [] }])
+  t.strictSame(securityOf('optional', more), [{}, { bearerAuth: [] }, { apiKey: [] }])
+  t.strictSame(securityOf('public', more), [])
+  t.not((securityOf({ credential: 'session' }, more) as unknown[]).length, 0, 'never described as public')
+  t.not((securityOf({ credential: 'session' }, { ...more, credentials: ['api-key', 'session'] }) as unknown[]).length, 0)
+  const mine = { type: 'apiKey', in: 'header', name: 'x-other' }
+  const { components } = secureDocument({ openapi: '3.1.0', components: { securitySchemes: { apiKey: mine } }, paths: {} }, () => undefined,
+    { ...options, ...more }) as { components: Fields }
+  t.match(components.securitySchemes, { apiKey: mine, apiKey2: { type: 'apiKey', in: 'header', name: 'x-api-key' } })
+})
+
 t.test('a scheme that is there already is used when it is the same, and never replaced', async t => {
   const mine = { type: 'http', scheme: 'bearer', description: 'mine' }
   const [one = '', two = ''] = oidc('one', 'two')
