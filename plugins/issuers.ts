@@ -2,11 +2,11 @@ import type { FastifyInstance } from 'fastify'
 import type { AuthenticationOptions } from '../lib/authentication/index.ts'
 import { ConfigurationError, type Clock } from '../lib/config/index.ts'
 import {
-  explainFailure, fetchOver, KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions, type KeyRingStatus
+  explainFailure, fetchOver, KeyRing, resolveKeysOptions, type Algorithm, type KeyEvent, type KeyRingOptions, type KeyRingStatus
 } from '../lib/keys/index.ts'
 import {
-  compileOwn, ownLifetime, readOwnKey, type IssuerOptions, type IssuerRules, type OwnKey,
-  type OwnTokensOptions, type TrustedIssuer
+  compileOwn, legacyForm, ownLifetime, OwnSecret, readOwnKey, type IssuerOptions, type IssuerRules, type OwnKey, type OwnTokensOptions,
+  type TokenAlgorithm, type TokenAuthenticatorOptions, type TrustedIssuer
 } from '../lib/tokens/index.ts'
 import { warn } from './warn.ts'
 
@@ -35,7 +35,7 @@ export class Rings {
   }
 
   /** The keys of an exact issuer; 300 tenants with one `jwksUri` are one fetch. */
-  of (options: IssuerOptions, { issuer, algorithms }: IssuerRules): KeyRing {
+  of (options: IssuerOptions, { issuer, algorithms }: IssuerRules<Algorithm>): KeyRing {
     const { jwksUri, keys = {} } = options
     if (jwksUri === undefined) return this.#add(issuer, this.#create(options, issuer, algorithms))
     const place = JSON.stringify([jwksUri, algorithms, Object.entries(keys).sort()])
@@ -49,7 +49,7 @@ export class Rings {
     return ring
   }
 
-  #create (options: IssuerOptions, issuer: string, algorithms: IssuerRules['algorithms']): KeyRing {
+  #create (options: IssuerOptions, issuer: string, algorithms: readonly Algorithm[]): KeyRing {
     return new KeyRing({
       issuer,
       source: locationOf(options),
@@ -65,20 +65,37 @@ export class Rings {
 }
 
 /** A tenant template stands for several exact issuers. */
-export function trust (rings: Rings, issuer: IssuerOptions, compiled: readonly IssuerRules[]): TrustedIssuer[] {
+export function trust (rings: Rings, issuer: IssuerOptions, compiled: readonly IssuerRules<Algorithm>[]): TrustedIssuer[] {
   return compiled.map(rules => ({ rules, keys: rings.of(issuer, rules) }))
 }
 
-export function ownKey ({ privateKey }: OwnTokensOptions): OwnKey {
-  const key = readOwnKey(privateKey)
+/** What signs the own tokens: a key pair, whose public half is in a key set, or a secret, which is in none. */
+export type OwnSigner = OwnKey | { readonly algorithm: 'HS256', readonly secret: string }
+
+export function ownSigner ({ privateKey, secret }: OwnTokensOptions): OwnSigner {
+  if (secret !== undefined) return { algorithm: 'HS256', secret }
+  const key = readOwnKey(privateKey ?? '')
   if (key === undefined) throw new TypeError('the private key was not validated')
   return key
 }
 
-export function trustOwnTokens (rings: Rings, options: OwnTokensOptions, { publicJwk, algorithm }: OwnKey): TrustedIssuer[] {
-  const { privateKey, expiresIn, ...names } = options
-  const issuer: IssuerOptions = { ...names, algorithms: [algorithm], jwks: { keys: [publicJwk] } }
-  return trust(rings, issuer, [compileOwn(issuer, ownLifetime(options))])
+export function trustOwnTokens (rings: Rings, options: OwnTokensOptions, signer: OwnSigner): TrustedIssuer[] {
+  if ('secret' in signer) return [{ rules: rulesOfOwn(options, 'HS256'), keys: new OwnSecret(signer.secret) }]
+  const { algorithm, publicJwk } = signer
+  const { issuer, audience } = options
+  return trust(rings, { issuer, audience, algorithms: [algorithm], jwks: { keys: [publicJwk] } }, [rulesOfOwn(options, algorithm)])
+}
+
+/** Own tokens of an old form, while the application moves. */
+export function trustLegacy (options: OwnTokensOptions): TokenAuthenticatorOptions['legacy'] {
+  const { legacy, secret } = options
+  const signed = legacy && (legacy.secret ?? secret)
+  return signed === undefined ? undefined : { form: legacyForm(legacy, rulesOfOwn(options, 'HS256')), keys: new OwnSecret(signed) }
+}
+
+function rulesOfOwn<Name extends TokenAlgorithm> (options: OwnTokensOptions, algorithm: Name): IssuerRules<Name> {
+  const { privateKey, secret, legacy, expiresIn, ...names } = options
+  return compileOwn(names, ownLifetime(options), algorithm)
 }
 
 function locationOf ({ jwks, jwksUri, keys }: IssuerOptions): KeyRingOptions['source'] {

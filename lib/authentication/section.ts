@@ -2,7 +2,8 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Problems } from '../config/index.ts'
 import { checkProxyVariable } from '../keys/index.ts'
 import {
-  IssuerOptionsSchema, OwnTokensSchema, RevocationOptionsSchema, TokenCacheOptionsSchema, validateIssuers, validateOwnTokens,
+  IssuerOptionsSchema, OwnTokensSchema, refuseSharedIssuer, RevocationOptionsSchema, TokenCacheOptionsSchema, validateIssuers,
+  validateOwnTokens,
   type IssuerOptions, type IsRevoked, type OwnTokensOptions, type RevocationOptions, type TokenCacheOptions, type ValidationContext
 } from '../tokens/index.ts'
 import { AuthenticatorSchema, validateAuthenticators, type Authenticator } from './own-scheme.ts'
@@ -84,6 +85,7 @@ export function validateAuthentication (
   validateEntries(options, direct, path, problems, context)
   const list: unknown = options.issuers ?? [direct]
   const entries: ReadonlyArray<Partial<IssuerOptions>> = Array.isArray(list) ? list.filter(isObject) : []
+  refuseSharedIssuer(options.ownTokens?.issuer, entries as IssuerOptions[], `${path}.ownTokens.issuer`, problems)
   // Whether the keys of any issuer are fetched through the proxy that the environment names.
   const overProxy = entries.some(({ jwks, keys }) => jwks === undefined && keys?.proxy === undefined && keys?.source === undefined)
   if (overProxy) checkProxyVariable(problems)

@@ -2,14 +2,16 @@ import {
   isBearerToken, TokenCache, tokenDigest, type Principal, type Slot, type TokenCacheLimits, type Unavailable
 } from '../credentials/index.ts'
 import type { TokenFailureCode } from '../http/index.ts'
-import { KeysUnavailable, type KeySource, type VerificationKey } from '../keys/index.ts'
+import { KeysUnavailable, type Algorithm, type KeySource } from '../keys/index.ts'
 import { ClaimWatch, type UnmatchedClaim } from './claim-watch.ts'
 import type { AccessTokenClaims } from './claims.ts'
 import { createGate, MAX_TOKEN_BYTES, notAfter, type Candidate, type Gate } from './gate.ts'
+import type { LegacyForm } from './legacy.ts'
+import type { OwnSecret } from './own-secret.ts'
 import { buildPrincipal, checkSigned } from './principal.ts'
 import { createRevocationCheck, type RevocationAnswer, type RevocationCheck, type RevocationCheckOptions } from './revocation.ts'
 import type { IssuerRules } from './rules.ts'
-import { findSigner } from './signature.ts'
+import { findSigner, type Signer } from './signature.ts'
 
 /** What became of a token. */
 export type Verification = Verified | Failed | Unavailable
@@ -18,7 +20,7 @@ export type Verification = Verified | Failed | Unavailable
 export interface Verified {
   readonly kind: 'verified'
   readonly principal: Principal<AccessTokenClaims>
-  readonly key: VerificationKey
+  readonly key: Signer
   /** Milliseconds since the epoch: by `exp` or by its age, whichever comes first, plus the clock tolerance. */
   readonly notAfter: number
 }
@@ -29,12 +31,17 @@ interface Failed { readonly kind: 'failed', readonly code: TokenFailureCode | 'S
 /** A token that is not in the cache, with the digest by which it was looked up there. */
 export interface UnknownToken { readonly kind: 'unknown', readonly token: string, readonly digest?: string }
 
-/** An issuer whose tokens are accepted, and where its keys are. */
-export interface TrustedIssuer { readonly rules: IssuerRules, readonly keys: KeySource }
+/** An issuer whose tokens are accepted, and where its keys are. A secret is the application's own. */
+export type TrustedIssuer = { readonly rules: IssuerRules<Algorithm>, readonly keys: KeySource } | {
+  readonly rules: IssuerRules<'HS256'>
+  readonly keys: OwnSecret
+}
 
 export interface TokenAuthenticatorOptions {
   /** Each exact `iss` once. The keys of one issuer are never asked about tokens of another. */
   readonly issuers: readonly TrustedIssuer[]
+  /** Own tokens of an old form, and the secret that signed them. @default none */
+  readonly legacy?: { readonly form: LegacyForm, readonly keys: OwnSecret } | undefined
   /** @default 10,000 tokens and 64 MiB */
   readonly cache?: Partial<TokenCacheLimits> | false | undefined
   /** @default none; the time limit is 1 second, and a failure denies */
@@ -68,7 +75,7 @@ const BYTES_PER_CHARACTER = 3
  */
 export class TokenAuthenticator {
   readonly #gate: Gate
-  readonly #sources: ReadonlyMap<IssuerRules, KeySource>
+  readonly #sources: ReadonlyMap<IssuerRules, KeySource | OwnSecret>
   readonly #cache: TokenCache<Verified> | undefined
   readonly #revocation: RevocationCheck | undefined
   readonly #watch: ClaimWatch | undefined
@@ -78,12 +85,16 @@ export class TokenAuthenticator {
   /** Requests that bring the same new token at the same time share one verification. */
   readonly #pending = new Map<string, Promise<Verification>>()
 
-  constructor ({ issuers, cache, revocation, claims, maxTokenBytes = MAX_TOKEN_BYTES, now = Date.now }: TokenAuthenticatorOptions) {
-    const rules = new Map(issuers.map(entry => [entry.rules.issuer, entry.rules]))
+  constructor (options: TokenAuthenticatorOptions) {
+    const { issuers, legacy, cache, revocation, claims, maxTokenBytes = MAX_TOKEN_BYTES, now = Date.now } = options
+    const rules = new Map<string, IssuerRules>(issuers.map(entry => [entry.rules.issuer, entry.rules]))
     if (rules.size !== issuers.length) throw new TypeError('two sets of rules for one issuer')
     this.#longest = maxTokenBytes
-    this.#gate = createGate(rules, maxTokenBytes)
-    this.#sources = new Map(issuers.map(entry => [entry.rules, entry.keys]))
+    this.#gate = createGate(rules, maxTokenBytes, legacy?.form)
+    this.#sources = new Map<IssuerRules, KeySource | OwnSecret>([
+      ...issuers.map(entry => [entry.rules, entry.keys] as const),
+      ...(legacy === undefined ? [] : [[legacy.form.rules, legacy.keys] as const])
+    ])
     this.#cache = cache === false ? undefined : new TokenCache({ ...defaultLimits, ...cache })
     this.#revocation = revocation && createRevocationCheck(revocation)
     this.#watch = claims && new ClaimWatch(claims.after, claims.onUnmatched)
