@@ -11,11 +11,11 @@ import { Marks } from '../lib/marks/index.ts'
 import { answered, RefusalError, type RouteOption, type Verdict } from '../lib/pipeline/index.ts'
 import { credentialsOf, RouteRuleSchema, ruleKeys, type RouteRule } from '../lib/rules/index.ts'
 import {
-  BearerScheme, compileIssuer, TokenAuthenticator, type IssuerOptions, type IssuerRules, type TokenAuthenticatorOptions, type UnmatchedClaim
+  BearerScheme, compileIssuer, TokenAuthenticator, type IssuerOptions, type TokenAuthenticatorOptions, type UnmatchedClaim
 } from '../lib/tokens/index.ts'
 import { apiKeySchemes } from './api-keys.ts'
 import { decorating } from './decorators.ts'
-import { loadKeys, ownKey, Rings, trust, trustOwnTokens } from './issuers.ts'
+import { loadKeys, ownSigner, Rings, trust, trustLegacy, trustOwnTokens } from './issuers.ts'
 import { signOwnTokens, type Decide } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
@@ -58,7 +58,7 @@ export const authenticationSection = defineSection<AuthenticationOptions, readon
   compile: options => issuersOf(options).map(issuer => ({ issuer, rules: compileIssuer(issuer) }))
 })
 
-interface CompiledIssuer { readonly issuer: IssuerOptions, readonly rules: IssuerRules[] }
+interface CompiledIssuer { readonly issuer: IssuerOptions, readonly rules: ReturnType<typeof compileIssuer> }
 
 const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (app, { environment, ...given }) => {
   const context = contextOf(app, environment)
@@ -66,12 +66,13 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   const development = context.environment === 'development'
   const pipeline = pipelineOf(app)
   const clock = movedClock(context.environment)
-  const own = options.ownTokens && { options: options.ownTokens, key: ownKey(options.ownTokens) }
+  const own = options.ownTokens && { options: options.ownTokens, signer: ownSigner(options.ownTokens) }
   const rings = new Rings(app, development, clock)
   const issuers = compiled.flatMap(({ issuer, rules }) => trust(rings, issuer, rules))
-  if (own !== undefined) issuers.push(...trustOwnTokens(rings, own.options, own.key))
+  if (own !== undefined) issuers.push(...trustOwnTokens(rings, own.options, own.signer))
   const authenticator = new TokenAuthenticator({
     issuers,
+    legacy: own && trustLegacy(own.options),
     claims: { after: development ? 10 : 100, onUnmatched: unmatched => logUnmatched(app, unmatched) },
     maxTokenBytes: options.maxTokenBytes,
     now: clock?.now,
@@ -110,7 +111,7 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
       : { hook: 'preHandler', handler: request => refuseFormToken(desk, request) }
   })
   decorate(app, desk)
-  if (own !== undefined) await signOwnTokens(app, own.options, own.key, decisionOf(desk))
+  if (own !== undefined) await signOwnTokens(app, own.options, own.signer, decisionOf(desk))
   app.addHook('onReady', () => loadKeys(rings.list, options.startup))
   app.addHook('onReady', async () => warnOfHeaderLimit(app, options.maxTokenBytes))
   app.addHook('onClose', async () => rings.list.forEach(ring => ring.close()))

@@ -4,11 +4,12 @@ import { ConfigurationError, type Clock } from '../lib/config/index.ts'
 import type { AnswerCode } from '../lib/http/index.ts'
 import { IntrospectionClient, timesOf, type IntrospectionOptions } from '../lib/introspection/index.ts'
 import {
-  exchangeOver, explainFailure, fetchOver, KeyRing, resolveKeysOptions, type KeyEvent, type KeyRingOptions, type KeyRingStatus
+  exchangeOver, explainFailure, fetchOver, KeyRing, resolveKeysOptions, type Algorithm, type KeyEvent, type KeyRingOptions,
+  type KeyRingStatus
 } from '../lib/keys/index.ts'
 import {
-  compileOwn, hasKeys, ownLifetime, readOwnKey, type Introspection, type IssuerOptions, type IssuerRules, type OwnKey,
-  type OwnTokensOptions, type TrustedIssuer
+  compileOwn, hasKeys, legacyForm, ownLifetime, OwnSecret, readOwnKey, type Introspection, type IssuerOptions, type IssuerRules,
+  type OwnKey, type OwnTokensOptions, type TokenAlgorithm, type TokenAuthenticatorOptions, type TrustedIssuer
 } from '../lib/tokens/index.ts'
 import { warn } from './warn.ts'
 
@@ -37,7 +38,7 @@ export class Rings {
   }
 
   /** The keys of an exact issuer; 300 tenants with one `jwksUri` are one fetch. */
-  of (options: IssuerOptions, { issuer, algorithms }: IssuerRules): KeyRing {
+  of (options: IssuerOptions, { issuer, algorithms }: IssuerRules<Algorithm>): KeyRing {
     const { jwksUri, keys = {} } = options
     if (jwksUri === undefined) return this.#add(issuer, this.#create(options, issuer, algorithms))
     const place = JSON.stringify([jwksUri, algorithms, Object.entries(keys).sort()])
@@ -67,7 +68,7 @@ export class Rings {
     return ring
   }
 
-  #create (options: IssuerOptions, issuer: string, algorithms: IssuerRules['algorithms']): KeyRing {
+  #create (options: IssuerOptions, issuer: string, algorithms: readonly Algorithm[]): KeyRing {
     return new KeyRing({
       issuer,
       source: locationOf(options),
@@ -83,7 +84,7 @@ export class Rings {
 }
 
 /** A tenant template stands for several exact issuers. */
-export function trust (rings: Rings, issuer: IssuerOptions, compiled: readonly IssuerRules[]): TrustedIssuer[] {
+export function trust (rings: Rings, issuer: IssuerOptions, compiled: readonly IssuerRules<Algorithm>[]): TrustedIssuer[] {
   const introspection = issuer.introspection && rings.introspect(issuer, issuer.introspection)
   return compiled.map(rules => ({
     rules,
@@ -92,16 +93,33 @@ export function trust (rings: Rings, issuer: IssuerOptions, compiled: readonly I
   }))
 }
 
-export function ownKey ({ privateKey }: OwnTokensOptions): OwnKey {
-  const key = readOwnKey(privateKey)
+/** What signs the own tokens: a key pair, whose public half is in a key set, or a secret, which is in none. */
+export type OwnSigner = OwnKey | { readonly algorithm: 'HS256', readonly secret: string }
+
+export function ownSigner ({ privateKey, secret }: OwnTokensOptions): OwnSigner {
+  if (secret !== undefined) return { algorithm: 'HS256', secret }
+  const key = readOwnKey(privateKey ?? '')
   if (key === undefined) throw new TypeError('the private key was not validated')
   return key
 }
 
-export function trustOwnTokens (rings: Rings, options: OwnTokensOptions, { publicJwk, algorithm }: OwnKey): TrustedIssuer[] {
-  const { privateKey, expiresIn, ...names } = options
-  const issuer: IssuerOptions = { ...names, algorithms: [algorithm], jwks: { keys: [publicJwk] } }
-  return trust(rings, issuer, [compileOwn(issuer, ownLifetime(options))])
+export function trustOwnTokens (rings: Rings, options: OwnTokensOptions, signer: OwnSigner): TrustedIssuer[] {
+  if ('secret' in signer) return [{ rules: rulesOfOwn(options, 'HS256'), keys: new OwnSecret(signer.secret) }]
+  const { algorithm, publicJwk } = signer
+  const { issuer, audience } = options
+  return trust(rings, { issuer, audience, algorithms: [algorithm], jwks: { keys: [publicJwk] } }, [rulesOfOwn(options, algorithm)])
+}
+
+/** Own tokens of an old form, while the application moves. */
+export function trustLegacy (options: OwnTokensOptions): TokenAuthenticatorOptions['legacy'] {
+  const { legacy, secret } = options
+  const signed = legacy && (legacy.secret ?? secret)
+  return signed === undefined ? undefined : { form: legacyForm(legacy, rulesOfOwn(options, 'HS256')), keys: new OwnSecret(signed) }
+}
+
+function rulesOfOwn<Name extends TokenAlgorithm> (options: OwnTokensOptions, algorithm: Name): IssuerRules<Name> {
+  const { privateKey, secret, legacy, expiresIn, ...names } = options
+  return compileOwn(names, ownLifetime(options), algorithm)
 }
 
 function locationOf ({ jwks, jwksUri, keys }: IssuerOptions): KeyRingOptions['source'] {

@@ -5,8 +5,9 @@ import fp from 'fastify-plugin'
 import type { Principal } from '../lib/credentials/index.ts'
 import { refusal } from '../lib/http/index.ts'
 import { RefusalError } from '../lib/pipeline/index.ts'
-import { ownLifetime, type OwnKey, type OwnTokensOptions } from '../lib/tokens/index.ts'
+import { ownLifetime, type OwnTokensOptions } from '../lib/tokens/index.ts'
 import { refuseTaken } from './decorators.ts'
+import type { OwnSigner } from './issuers.ts'
 
 /** The guard's decision about the request's bearer token: whom it stands for; rejects with the refusal. */
 export type Decide = (request: FastifyRequest) => Promise<Principal>
@@ -23,17 +24,18 @@ const unreadable = refusal('SECURE_API_TOKEN_MALFORMED')
  * as every other token, and `request.jwtVerify()` goes through it too: fast-jwt knows neither revocation nor lifetimes,
  * skips claims that are absent, takes options that leave checks out, and answers 500 to a `crit` header.
  */
-export async function signOwnTokens (app: FastifyInstance, options: OwnTokensOptions, key: OwnKey, decide: Decide): Promise<void> {
+export async function signOwnTokens (app: FastifyInstance, options: OwnTokensOptions, signer: OwnSigner, decide: Decide):
+Promise<void> {
   const { issuer, audience } = options
-  const { algorithm, kid, privatePem, publicPem } = key
-  const signatures = algorithm as 'RS256' | 'ES256' | 'ES384' | 'EdDSA'
+  const { algorithm } = signer
+  const signatures = algorithm as 'RS256' | 'ES256' | 'ES384' | 'EdDSA' | 'HS256'
   refuseTaken(app, ['app.jwt', 'request.user', 'request.jwtDecode', 'request.jwtVerify', 'reply.jwtSign'])
   await app.register(guardedJwt(decide), {
-    secret: { private: privatePem, public: publicPem },
+    secret: 'secret' in signer ? signer.secret : { private: signer.privatePem, public: signer.publicPem },
     // A number counts seconds here, and milliseconds in every option of ours.
     sign: {
       algorithm: signatures,
-      kid,
+      ...('kid' in signer && { kid: signer.kid }),
       iss: issuer,
       aud: audience,
       expiresIn: ownLifetime(options),

@@ -3,7 +3,7 @@ import type { Principal } from '../../lib/credentials/index.ts'
 import { KeyRing, resolveKeysOptions, type KeysLocation } from '../../lib/keys/index.ts'
 import {
   compileIssuer, isDevelopmentIssuer, readHeader, readPayload, splitCompact, TokenAuthenticator, validateIssuer,
-  type IssuerOptions, type IssuerRules, type PresetName
+  type IssuerOptions, type PresetName
 } from '../../lib/tokens/index.ts'
 import { Findings, type Examination } from './finding.ts'
 import { presetOf } from './issuer.ts'
@@ -151,7 +151,7 @@ async function verify (situation: Situation, assumed: boolean, source: KeysLocat
   }
 }
 
-function ringOf ({ issuer, algorithms }: IssuerRules, source: KeysLocation): KeyRing {
+function ringOf ({ issuer, algorithms }: ReturnType<typeof compileIssuer>[number], source: KeysLocation): KeyRing {
   return new KeyRing({ issuer, source, algorithms, ...resolveKeysOptions(), allowLoopback: true })
 }
 

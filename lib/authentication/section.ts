@@ -3,7 +3,8 @@ import { ApiKeysOptionsSchema, validateApiKeys, type ApiKeysOptions } from '../a
 import { Problems } from '../config/index.ts'
 import { checkProxyVariable } from '../keys/index.ts'
 import {
-  IssuerOptionsSchema, OwnTokensSchema, RevocationOptionsSchema, TokenCacheOptionsSchema, validateIssuers, validateOwnTokens,
+  IssuerOptionsSchema, OwnTokensSchema, refuseSharedIssuer, RevocationOptionsSchema, TokenCacheOptionsSchema, validateIssuers,
+  validateOwnTokens,
   type IssuerOptions, type IsRevoked, type OwnTokensOptions, type RevocationOptions, type TokenCacheOptions, type ValidationContext
 } from '../tokens/index.ts'
 import { AuthenticatorSchema, validateAuthenticators, type Authenticator } from './own-scheme.ts'
@@ -105,6 +106,7 @@ export function validateAuthentication (
   validateEntries(options, direct, path, problems, context)
   const list: unknown = options.issuers ?? [direct]
   const entries: ReadonlyArray<Partial<IssuerOptions>> = Array.isArray(list) ? list.filter(isObject) : []
+  refuseSharedIssuer(options.ownTokens?.issuer, entries as IssuerOptions[], `${path}.ownTokens.issuer`, problems)
   // Whether the keys of any issuer are fetched through the proxy that the environment names.
   const overProxy = entries.some(({ jwks, keys, introspection }) =>
     keys?.proxy === undefined && (introspection !== undefined || (jwks === undefined && keys?.source === undefined)))

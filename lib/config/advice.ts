@@ -48,7 +48,7 @@ const advice: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     helmet: 'Write `headers: { ... }`.',
     csp: 'Write `headers: { contentSecurityPolicy: ... }`.',
     jwt: 'Write `auth: { issuer, audience }`, or `auth: { ownTokens: { ... } }` for tokens of your own.',
-    secret: 'A shared secret signs nothing here: write `auth: { issuer, audience }`, or `auth.ownTokens` with a private key.',
+    secret: 'A shared secret signs nothing here: write `auth: { issuer, audience }`, or `auth.ownTokens: { secret }`.',
     domain: "Write `auth: { issuer: 'https://<domain>/', audience }`.",
     max: 'Write `rateLimit: { policies: { read: { limit, window } } }`.',
     timeWindow: 'Write `rateLimit: { policies: { read: { limit, window } } }`.',
@@ -59,7 +59,7 @@ const advice: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     trustProxy: 'Give it to `Fastify({ trustProxy: [...] })`, or to `secureServer({ trustProxy: [...] })`.'
   },
   auth: {
-    secret: 'A shared secret cannot be checked by a provider\'s keys: give `issuer` and `audience`, or `ownTokens` with a private key.',
+    secret: 'A shared secret cannot be checked by a provider\'s keys: give `issuer` and `audience`, or `ownTokens: { secret }`.',
     domain: "Write `issuer: 'https://<domain>/'`.",
     issuerBaseURL: 'Write `issuer`.',
     authority: 'Write `issuer`.',

@@ -46,6 +46,7 @@ export const configurationCodes = {
   SECURE_API_JWKS_KEY: 'A key of an inline key set is unusable.',
   SECURE_API_JWKS_EMPTY: 'An inline key set has no key that can verify tokens.',
   SECURE_API_KEY_PUBLISHED: 'The private key is published in a public document, so anyone can sign with it.',
+  SECURE_API_SECRET_WEAK: 'A shared secret is too short, repeats itself, or is made of what documentation prints.',
   SECURE_API_SECRET_FILE_MODE: 'Other users of the machine can read or replace a file that holds a secret. Only a warning in development.',
   SECURE_API_TRUST_FILE_MODE: 'Other users of the machine can replace a file that decides whom to trust. Only a warning in development.',
   SECURE_API_REDIS_CLIENT_MISSING: 'A Redis URL is set, but the package ioredis is not installed.',

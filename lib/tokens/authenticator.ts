@@ -3,15 +3,17 @@ import {
 } from '../credentials/index.ts'
 import type { TokenFailureCode } from '../http/index.ts'
 import { IntrospectionFailure } from '../introspection/index.ts'
-import { KeysUnavailable, type KeySource } from '../keys/index.ts'
+import { KeysUnavailable, type Algorithm, type KeySource } from '../keys/index.ts'
 import { ClaimWatch, type UnmatchedClaim } from './claim-watch.ts'
 import type { AccessTokenClaims, UncheckedClaims } from './claims.ts'
 import { createGate, MAX_TOKEN_BYTES, notAfter, type Candidate, type Gate } from './gate.ts'
 import { introspect, isOpaque, readOpaque, type Introspection } from './introspected.ts'
+import type { LegacyForm } from './legacy.ts'
+import type { OwnSecret } from './own-secret.ts'
 import { buildPrincipal, checkSigned } from './principal.ts'
 import { createRevocationCheck, type RevocationAnswer, type RevocationCheck, type RevocationCheckOptions } from './revocation.ts'
 import type { IssuerRules } from './rules.ts'
-import { findSigner } from './signature.ts'
+import { findSigner, type Signer } from './signature.ts'
 
 /** What became of a token. */
 export type Verification = Verified | Failed | Unavailable
@@ -20,8 +22,8 @@ export type Verification = Verified | Failed | Unavailable
 export interface Verified {
   readonly kind: 'verified'
   readonly principal: Principal<AccessTokenClaims>
-  /** What it ends with, beside its time: the key that signed it. */
-  readonly key: { readonly active: boolean }
+  /** What it ends with, beside its time: what signed it. */
+  readonly key: Signer
   /** Milliseconds since the epoch: by `exp` or by its age, whichever comes first, plus the clock tolerance. */
   readonly notAfter: number
 }
@@ -32,9 +34,15 @@ interface Failed { readonly kind: 'failed', readonly code: TokenFailureCode | 'S
 /** A token that is not in the cache, with the digest by which it was looked up there. */
 export interface UnknownToken { readonly kind: 'unknown', readonly token: string, readonly digest?: string }
 
-/** An issuer whose tokens are accepted, and where its keys are. */
-export interface TrustedIssuer {
-  readonly rules: IssuerRules
+/** An issuer whose tokens are accepted, and where its keys are. A secret is the application's own. */
+export type TrustedIssuer = TrustedProvider | {
+  readonly rules: IssuerRules<'HS256'>
+  readonly keys: OwnSecret
+  readonly introspection?: undefined
+}
+
+interface TrustedProvider {
+  readonly rules: IssuerRules<Algorithm>
   /** Absent: all of its tokens are opaque. */
   readonly keys?: KeySource
   /** Of one issuer at most. */
@@ -46,6 +54,8 @@ type Outcome = TokenFailureCode | Omit<Verified, 'kind'>
 export interface TokenAuthenticatorOptions {
   /** Each exact `iss` once. The keys of one issuer are never asked about tokens of another. */
   readonly issuers: readonly TrustedIssuer[]
+  /** Own tokens of an old form, and the secret that signed them. @default none */
+  readonly legacy?: { readonly form: LegacyForm, readonly keys: OwnSecret } | undefined
   /** @default 10,000 tokens and 64 MiB */
   readonly cache?: Partial<TokenCacheLimits> | false | undefined
   /** @default none; the time limit is 1 second, and a failure denies */
@@ -79,7 +89,7 @@ const BYTES_PER_CHARACTER = 3
  */
 export class TokenAuthenticator {
   readonly #gate: Gate
-  readonly #trusted: ReadonlyMap<IssuerRules, TrustedIssuer>
+  readonly #trusted: ReadonlyMap<IssuerRules, Pick<TrustedIssuer, 'keys' | 'introspection'>>
   readonly #opaque: TrustedIssuer | undefined
   readonly #cache: TokenCache<Verified> | undefined
   readonly #revocation: RevocationCheck | undefined
@@ -90,12 +100,17 @@ export class TokenAuthenticator {
   /** Requests that bring the same new token at the same time share one verification. */
   readonly #pending = new Map<string, Promise<Verification>>()
 
-  constructor ({ issuers, cache, revocation, claims, maxTokenBytes = MAX_TOKEN_BYTES, now = Date.now }: TokenAuthenticatorOptions) {
+  constructor (options: TokenAuthenticatorOptions) {
+    const { issuers, legacy, cache, revocation, claims, maxTokenBytes = MAX_TOKEN_BYTES, now = Date.now } = options
     if (new Set(issuers.map(({ rules }) => rules.issuer)).size !== issuers.length) throw new TypeError('two sets of rules for one issuer')
-    const rules = new Map(issuers.filter(({ keys }) => keys !== undefined).map(entry => [entry.rules.issuer, entry.rules]))
+    const withKeys = issuers.filter(({ keys }) => keys !== undefined)
+    const rules = new Map<string, IssuerRules>(withKeys.map(entry => [entry.rules.issuer, entry.rules]))
     this.#longest = maxTokenBytes
-    this.#gate = createGate(rules, maxTokenBytes)
-    this.#trusted = new Map(issuers.map(entry => [entry.rules, entry]))
+    this.#gate = createGate(rules, maxTokenBytes, legacy?.form)
+    this.#trusted = new Map<IssuerRules, Pick<TrustedIssuer, 'keys' | 'introspection'>>([
+      ...issuers.map(entry => [entry.rules, entry] as const),
+      ...(legacy === undefined ? [] : [[legacy.form.rules, legacy] as const])
+    ])
     this.#opaque = issuers.find(({ introspection }) => introspection !== undefined)
     this.#cache = cache === false ? undefined : new TokenCache({ ...defaultLimits, ...cache })
     this.#revocation = revocation && createRevocationCheck(revocation)

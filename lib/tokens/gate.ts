@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import type { TokenFailureCode } from '../http/index.ts'
-import type { Algorithm } from '../keys/index.ts'
 import { claimAt, type UncheckedClaims } from './claims.ts'
 import { isAccessToken } from './kind.ts'
-import type { IssuerRules } from './rules.ts'
+import type { LegacyForm } from './legacy.ts'
+import type { IssuerRules, TokenAlgorithm } from './rules.ts'
 
 /** What a signature is verified over, and the signature. */
 export interface SignedParts {
@@ -25,7 +25,7 @@ export interface Candidate extends SignedParts {
   readonly header: TokenHeader
   readonly claims: UncheckedClaims
   readonly rules: IssuerRules
-  readonly algorithm: Algorithm
+  readonly algorithm: TokenAlgorithm
 }
 
 /** Examines a token without a key and without the network; `now` is in milliseconds. Never throws. */
@@ -39,9 +39,11 @@ export const MAX_TOKEN_BYTES = 8192
  * fetch (auth0/express-jwt#214: it used up the budget of the key set).
  *
  * @param issuers rules by exact `iss`
+ * @param legacy own tokens of an old form, read as those of today
  */
-export function createGate (issuers: ReadonlyMap<string, IssuerRules>, maxBytes = MAX_TOKEN_BYTES): Gate {
+export function createGate (issuers: ReadonlyMap<string, IssuerRules>, maxBytes = MAX_TOKEN_BYTES, legacy?: LegacyForm): Gate {
   const accepted = new Set<string>([...issuers.values()].flatMap(({ algorithms }) => algorithms))
+  if (legacy !== undefined) accepted.add('HS256')
   return (token, now) => {
     if (token.length > maxBytes) return 'SECURE_API_TOKEN_TOO_LARGE'
     const parts = splitCompact(token)
@@ -50,10 +52,12 @@ export function createGate (issuers: ReadonlyMap<string, IssuerRules>, maxBytes 
     const header = checkHeader(members)
     if (typeof header === 'string') return header
     if (!accepted.has(header.alg)) return 'SECURE_API_TOKEN_ALGORITHM'
-    const claims = readPayload(parts.payload)
+    const payload = readPayload(parts.payload)
     const signature = decodeBase64url(parts.signature)
-    if (claims === undefined || signature === undefined) return 'SECURE_API_TOKEN_MALFORMED'
-    const rules = typeof claims.iss === 'string' ? issuers.get(claims.iss) : undefined
+    if (payload === undefined || signature === undefined) return 'SECURE_API_TOKEN_MALFORMED'
+    const adopted = header.alg === 'HS256' ? legacy?.adopt(header.typ, payload) : undefined
+    const claims = adopted ?? payload
+    const rules = adopted === undefined ? rulesOf(payload, issuers) : legacy?.rules
     if (rules === undefined) return 'SECURE_API_TOKEN_ISSUER'
     const algorithm = rules.algorithms.find(name => name === header.alg)
     if (algorithm === undefined) return 'SECURE_API_TOKEN_ALGORITHM'
@@ -61,6 +65,10 @@ export function createGate (issuers: ReadonlyMap<string, IssuerRules>, maxBytes 
     const failure = checkClaims(claims, rules, now)
     return failure ?? { header, claims, rules, algorithm, signingInput: parts.signingInput, signature }
   }
+}
+
+function rulesOf ({ iss }: UncheckedClaims, issuers: ReadonlyMap<string, IssuerRules>): IssuerRules | undefined {
+  return typeof iss === 'string' ? issuers.get(iss) : undefined
 }
 
 /** The three parts of a compact JWS (RFC 7515 §3.1), still encoded, and what the signature covers. */

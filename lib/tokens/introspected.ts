@@ -5,6 +5,7 @@ import type { KeySource } from '../keys/index.ts'
 import { claimAt, type UncheckedClaims } from './claims.ts'
 import { checkClaims, decodeBase64url, readHeader, readPayload, splitCompact } from './gate.ts'
 import { describesAccessToken } from './kind.ts'
+import type { OwnSecret } from './own-secret.ts'
 import { subjectOf } from './principal.ts'
 import type { IssuerRules } from './rules.ts'
 import { findSigner } from './signature.ts'
@@ -22,7 +23,7 @@ export interface Introspection {
 
 interface Source {
   readonly rules: IssuerRules
-  readonly keys: KeySource | undefined
+  readonly keys: KeySource | OwnSecret | undefined
   readonly introspection: Introspection
 }
 

@@ -7,6 +7,8 @@ import type { IssuerRules } from './rules.ts'
  */
 export function isAccessToken (typ: string | undefined, claims: UncheckedClaims, rules: IssuerRules): boolean {
   if (rules.tokenUse !== undefined && !isUse(claims, rules.tokenUse)) return false
+  // The gate knows the types of the old form.
+  if (rules.profile === 'legacy') return saysAccess(claims) && !hasForeignMark(claims)
   if (rules.profile === 'own') return typ === 'at+jwt' && saysAccess(claims) && !hasForeignMark(claims)
   if (typ === 'at+jwt') return true
   if (rules.profile !== 'any' || (typ !== undefined && typ !== 'jwt')) return false

@@ -3,6 +3,8 @@ import { Type, type Static } from '@sinclair/typebox'
 import { DurationSchema, hasRocaFingerprint, milliseconds, parseDuration, publishedIn, type Problems } from '../config/index.ts'
 import type { Algorithm } from '../keys/index.ts'
 import { IssuerOptionsSchema } from './options.ts'
+import { LegacyTokensSchema, validateLegacy } from './legacy.ts'
+import { weaknessOf } from './own-secret.ts'
 import { checkClaimPaths } from './validate.ts'
 
 /** Tokens that the application issues itself, for example after a login of its own. */
@@ -15,7 +17,14 @@ export const OwnTokensSchema = Type.Object({
    * The private key in PEM: RSA of 2048 bits or more (RS256), P-256 (ES256), P-384 (ES384) or Ed25519 (EdDSA). A secret: from a
    * file or a vault, never from the source.
    */
-  privateKey: Type.String({ secret: true }),
+  privateKey: Type.Optional(Type.String({ secret: true })),
+  /**
+   * In place of `privateKey`: a random secret of at least 32 bytes, which signs with HS256. Whoever can check these tokens can make
+   * them: for an API that checks its own tokens alone. `openssl rand -base64 48` makes one.
+   */
+  secret: Type.Optional(Type.String({ secret: true })),
+  /** Accepts tokens of an old form for a while, so that nobody is signed out when an application moves here. @default none */
+  legacy: Type.Optional(LegacyTokensSchema),
   /**
    * How long a token lives, in whole seconds (the rest is rounded up). A token that was signed for longer is no access
    * token: it is refused. A token cannot be taken back without `isRevoked`. 1 second to 30 days.
@@ -68,14 +77,32 @@ export function readOwnKey (pem: string): OwnKey | undefined {
 }
 
 export function validateOwnTokens (options: OwnTokensOptions, path: string, problems: Problems): void {
-  const { expiresIn = SHORTEST, privateKey } = options
+  const { expiresIn = SHORTEST, privateKey, secret, legacy } = options
   checkClaimPaths(options, path, problems)
   const ms = typeof expiresIn === 'string' || typeof expiresIn === 'number' ? parseDuration(expiresIn) : undefined
   if (ms !== undefined && (ms < SHORTEST || ms > LONGEST)) {
     problems.add('SECURE_API_OPTION_RANGE', `${path}.expiresIn`,
       `access tokens do not live ${ms} milliseconds`, "Give 1 second to 30 days, with a unit: '15 minutes'.")
   }
+  if ((privateKey === undefined) === (secret === undefined)) {
+    const [code, why] = secret === undefined
+      ? ['SECURE_API_OPTION_MISSING', 'nothing signs these tokens'] as const
+      : ['SECURE_API_OPTION_CONFLICT', 'there is a secret beside it, and tokens are signed by one of them'] as const
+    problems.add(code, `${path}.privateKey`, why, 'Give `privateKey` or `secret`.')
+  }
   if (typeof privateKey === 'string') checkPrivateKey(readOwnKey(privateKey), `${path}.privateKey`, problems)
+  checkSecret(secret, `${path}.secret`, problems)
+  if (typeof legacy !== 'object' || legacy === null) return
+  validateLegacy(legacy, `${path}.legacy`, problems)
+  checkSecret(legacy.secret, `${path}.legacy.secret`, problems)
+  if (secret === undefined && legacy.secret === undefined) {
+    problems.add('SECURE_API_OPTION_MISSING', `${path}.legacy.secret`, 'nothing says which secret signed the old tokens', 'Give it.')
+  }
+}
+
+function checkSecret (secret: unknown, path: string, problems: Problems): void {
+  const weakness = typeof secret === 'string' ? weaknessOf(secret) : undefined
+  if (weakness !== undefined) problems.add('SECURE_API_SECRET_WEAK', path, weakness, 'Make one: openssl rand -base64 48')
 }
 
 function checkPrivateKey (key: OwnKey | undefined, path: string, problems: Problems): void {

@@ -4,17 +4,22 @@ import { expandAudience, parseClaimPath, type ClaimPath, type UncheckedClaims } 
 import type { IssuerOptions } from './options.ts'
 import { isClientItself, presets, type Preset, type TokenUse } from './presets.ts'
 
+/** HS256 is for the application's own tokens alone: rules made of `IssuerOptions` cannot name it. */
+export type TokenAlgorithm = Algorithm | 'HS256'
+
 /** The rules for tokens of one exact `iss`: options, preset and defaults, merged once. */
-export interface IssuerRules {
+export interface IssuerRules<Name extends TokenAlgorithm = TokenAlgorithm> {
   readonly issuer: string
   /** The tenant in the issuer, if that was made from a template. */
   readonly tenant: string | undefined
   readonly audience: ReadonlySet<string>
   readonly audienceClaim: string
   readonly nonce: 'with-scope' | 'allowed' | 'refused'
-  readonly algorithms: readonly Algorithm[]
-  /** `own`: the type of RFC 9068, not all of its claims, and no other kind named anywhere. */
-  readonly profile: 'at+jwt' | 'any' | 'own'
+  readonly algorithms: readonly Name[]
+  /**
+   * `own`: the type of RFC 9068, not all of its claims, and no other kind named anywhere. `legacy`: the same without a type.
+   */
+  readonly profile: 'at+jwt' | 'any' | 'own' | 'legacy'
   readonly tokenUse: TokenUse | undefined
   readonly scopeClaims: readonly ClaimPath[]
   readonly roleClaims: readonly ClaimPath[]
@@ -59,17 +64,17 @@ export function tenantsOf ({ tenants = [] }: Pick<IssuerOptions, 'tenants'>): st
 }
 
 /** The rules of a validated entry: one set for each exact issuer, so that at run time a template is a list of names, not a pattern. */
-export function compileIssuer (options: IssuerOptions): IssuerRules[] {
+export function compileIssuer (options: IssuerOptions): IssuerRules<Algorithm>[] {
   const stated = statedClaims(options)
   if (!options.issuer.includes(TENANT)) return [compileExact(options, options.issuer, undefined, stated)]
   return tenantsOf(options).map(tenant => compileExact(options, options.issuer.replace(TENANT, tenant), tenant, stated))
 }
 
 /** The rules of the application's own tokens, which live `lifetime` seconds: a token with a longer life is of another kind. */
-export function compileOwn (options: IssuerOptions, lifetime: number): IssuerRules {
+export function compileOwn<Name extends TokenAlgorithm> (options: IssuerOptions, lifetime: number, algorithm: Name): IssuerRules<Name> {
   const { scopeClaims = ['scope', 'scp'], roleClaims = ['role', 'roles'] } = options
   const rules = compileExact({ ...options, scopeClaims, roleClaims }, options.issuer, undefined, statedClaims(options))
-  return Object.freeze({ ...rules, profile: 'own', maxLifetime: lifetime })
+  return Object.freeze({ ...rules, profile: 'own', maxLifetime: lifetime, algorithms: [algorithm] })
 }
 
 function statedClaims (options: Pick<IssuerOptions, 'audience' | StatedClaim['option']>): readonly StatedClaim[] {
@@ -84,7 +89,8 @@ function audiencesOf ({ audience }: Pick<IssuerOptions, 'audience'>): readonly s
   return typeof audience === 'string' ? [audience] : audience
 }
 
-function compileExact (options: IssuerOptions, issuer: string, tenant: string | undefined, stated: readonly StatedClaim[]): IssuerRules {
+function compileExact (options: IssuerOptions, issuer: string, tenant: string | undefined, stated: readonly StatedClaim[]):
+IssuerRules<Algorithm> {
   const { preset, profile = 'any', clockTolerance = 60_000, maxTokenAge } = options
   const defaults: Defaults = preset === undefined ? generic : presets[preset]
   const audiences = audiencesOf(options)

@@ -2,15 +2,27 @@ import { verify, type KeyObject } from 'node:crypto'
 import type { TokenFailureCode } from '../http/index.ts'
 import { signatureSchemes as schemes, type Algorithm, type KeySource, type VerificationKey } from '../keys/index.ts'
 import { decodeBase64url, readHeader, splitCompact, type SignedParts } from './gate.ts'
+import { OwnSecret } from './own-secret.ts'
+import type { TokenAlgorithm } from './rules.ts'
 
 /** Keys with the same `kid` are tried in turn, up to this number (panva/jose#392). */
 const MAX_KEYS = 4
 
-type Signed = SignedParts & { readonly header: { readonly kid: string | undefined }, readonly algorithm: Algorithm }
+type Signed = SignedParts & { readonly header: { readonly kid: string | undefined }, readonly algorithm: TokenAlgorithm }
 
-/** The key that signed the token, or why there is none. Rejects when the source does. */
-export async function findSigner (candidate: Signed, source: KeySource): Promise<VerificationKey | TokenFailureCode> {
+/** What has signed a token, and whether it still may. */
+export type Signer = Pick<VerificationKey, 'active'>
+
+/**
+ * The key that signed the token, or why there is none. Rejects when the source does. A secret verifies HS256 and nothing else, keys of
+ * a key set anything else: a public key that is taken for a secret would let everybody sign (RFC 8725 §2.1).
+ */
+export async function findSigner (candidate: Signed, source: KeySource | OwnSecret): Promise<Signer | TokenFailureCode> {
   const { header: { kid }, algorithm } = candidate
+  if (source instanceof OwnSecret) {
+    return algorithm === 'HS256' && source.hasSigned(candidate) ? source : 'SECURE_API_TOKEN_SIGNATURE'
+  }
+  if (algorithm === 'HS256') return 'SECURE_API_TOKEN_ALGORITHM'
   const known = source.peek(kid, algorithm)
   const keys = known === undefined || known.length === 0 ? await source.find(kid, algorithm) : known
   const usable = keys.filter(key => key.active && key.algorithms.includes(algorithm)).slice(0, MAX_KEYS)

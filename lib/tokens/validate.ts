@@ -38,6 +38,12 @@ export function validateIssuers (list: readonly IssuerOptions[], path: string, p
   })
 }
 
+/** Keys of a provider would vouch for tokens of the application, and the other way round. */
+export function refuseSharedIssuer (own: unknown, providers: readonly IssuerOptions[], path: string, problems: Problems): void {
+  if (!providers.some(options => exactNames(options).some(name => name === own))) return
+  problems.add('SECURE_API_ISSUER_DUPLICATE', path, 'a provider has this issuer too', 'Give the address of your API.')
+}
+
 function exactNames ({ issuer, tenants }: IssuerOptions): string[] {
   if (typeof issuer !== 'string') return []
   if (!issuer.includes(TENANT) || !Array.isArray(tenants)) return [issuer]

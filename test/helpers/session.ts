@@ -1,8 +1,10 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 
+type UntypedPlugin = FastifyPluginAsync<Readonly<Record<string, unknown>>>
+
 /** Without its types: both session plugins declare `request.session`, each as its own. */
-export async function pluginNamed (name: string): Promise<FastifyPluginAsync<object>> {
-  const { default: plugin } = await import(name) as { default: FastifyPluginAsync<object> }
+export async function pluginNamed (name: string): Promise<UntypedPlugin> {
+  const { default: plugin } = await import(name) as { default: UntypedPlugin }
   return plugin
 }
 
@@ -18,7 +20,7 @@ export function sessionOf (request: FastifyRequest): Session {
 
 const [cookie, session, secureSession] = await Promise.all(
   ['@fastify/cookie', '@fastify/session', '@fastify/secure-session'].map(pluginNamed)) as
-  [FastifyPluginAsync<object>, FastifyPluginAsync<object>, FastifyPluginAsync<object>]
+  [UntypedPlugin, UntypedPlugin, UntypedPlugin]
 
 /** Registers a session plugin, as an application does that awaits or does not. */
 export type Sessions = (app: FastifyInstance) => PromiseLike<unknown>

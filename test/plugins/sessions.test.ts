@@ -100,7 +100,7 @@ for (const [name, sessions] of Object.entries(sessionPlugins)) {
 
 t.test('a session that nobody filled is 503, never a stranger', async t => {
   const logged: string[] = []
-  const sessions: Sessions = async app => { app.decorateRequest('session', null) }
+  const sessions: Sessions = async app => { app.decorateRequest('session', null as never) }
   const { app } = await start(t, { sessions, logged })
   t.strictSame(await answersOf(app, { url: '/me' }), [[503, 'SECURE_API_AUTHENTICATOR_UNAVAILABLE']])
   t.match(logged.join(''), /request\.session is not filled: register the plugin/)
