@@ -51,12 +51,14 @@ export interface TestIssuer extends AsyncDisposable {
   readonly audience: string | string[]
   /** The option `auth` that trusts it. In development only, as no other issuer may be asked over http. */
   readonly auth: { readonly issuer: string, readonly audience: string | string[], readonly preset?: PresetName }
+  /** For its opaque tokens, beside `auth`: `{ ...issuer.auth, introspection: issuer.introspection }`. */
+  readonly introspection: { readonly client: { readonly id: string, readonly secret: string } }
   /** Variables for an application that reads its options from the environment: `Object.assign(process.env, issuer.env)`. */
   readonly env: { readonly NODE_ENV: 'test', readonly SECURE_API_ISSUER: string, readonly SECURE_API_AUDIENCE: string }
   /** The key set that it publishes now. */
   readonly jwks: { readonly keys: readonly JsonWebKey[] }
   /** Requests so far, also those that a fault left unanswered. */
-  readonly hits: { readonly discovery: number, readonly jwks: number }
+  readonly hits: { readonly discovery: number, readonly jwks: number, readonly introspection: number }
   /** Bytes that it has sent. */
   readonly bytesSent: number
   /**
@@ -64,6 +66,13 @@ export interface TestIssuer extends AsyncDisposable {
    * @param claims over those claims; `undefined` leaves one out
    */
   sign (claims?: Readonly<Record<string, unknown>>, options?: SignOptions): string
+  /**
+   * A token that only the issuer can read: its introspection endpoint answers with these claims, for five minutes (RFC 7662).
+   * @param claims over those of `sign`; `undefined` leaves one out
+   */
+  opaque (claims?: Readonly<Record<string, unknown>>): string
+  /** Withdraws an opaque token: it is inactive from now on. */
+  revoke (token: string): void
   /**
    * A user's request, with a token of these scopes and roles.
    * @example await app.inject({ url: '/orders', ...issuer.asUser({ scopes: ['api.read'] }) })
@@ -81,8 +90,8 @@ export interface TestIssuer extends AsyncDisposable {
   metadata (changes: Readonly<Record<string, unknown>>): void
   /** Cuts connections from now on. */
   down (): void
-  /** Behaves badly from now on, for both documents or for one. */
-  fail (fault: IssuerFault, on?: 'discovery' | 'jwks'): void
+  /** Behaves badly from now on, everywhere or in one place. */
+  fail (fault: IssuerFault, on?: 'discovery' | 'jwks' | 'introspection'): void
   /** Answers so many milliseconds late. */
   slow (ms: number): void
   /** All is well again: ends `down`, `fail` and `slow`. */

@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { callerToken, type CallerKind, type TestCaller } from './callers.ts'
 import { testTime } from './clock.ts'
 import { answer, type IssuerFault } from './faults.ts'
+import { OpaqueTokens } from './opaque.ts'
 import type { CallerRequest, SignOptions, TestIssuer, TestIssuerOptions } from './issuer-types.ts'
 import { TestKey, type TestAlgorithm } from './keys.ts'
 
@@ -25,11 +26,12 @@ export async function createTestIssuer (options: TestIssuerOptions = {}): Promis
   return issuer
 }
 
-type Document = 'discovery' | 'jwks'
+type Document = 'discovery' | 'jwks' | 'introspection'
 
 class LoopbackIssuer implements TestIssuer {
   readonly audience: string | string[]
-  readonly hits = { discovery: 0, jwks: 0 }
+  readonly hits = { discovery: 0, jwks: 0, introspection: 0 }
+  readonly introspection = { client: { id: 'test-api', secret: randomUUID() } }
   issuer = ''
   jwksUri = ''
   readonly #options: TestIssuerOptions
@@ -44,6 +46,7 @@ class LoopbackIssuer implements TestIssuer {
   #delay = 0
   #bytesClosed = 0
   #documents: ReadonlyMap<string, Document> = new Map()
+  readonly #opaque = new OpaqueTokens(this.introspection.client)
 
   constructor (options: TestIssuerOptions) {
     this.#options = options
@@ -62,7 +65,9 @@ class LoopbackIssuer implements TestIssuer {
     this.issuer = `${origin}${path}`
     this.jwksUri = `${origin}${bare}/jwks`
     const wellKnown = discovery === 'oauth-authorization-server' ? `/.well-known/${discovery}${bare}` : `${bare}/.well-known/${discovery}`
-    this.#documents = new Map<string, Document>([[`${bare}/jwks`, 'jwks'], [wellKnown, 'discovery']])
+    this.#documents = new Map<string, Document>([
+      [`${bare}/jwks`, 'jwks'], [wellKnown, 'discovery'], [`${bare}/introspect`, 'introspection']
+    ])
   }
 
   get jwks () {
@@ -85,6 +90,15 @@ class LoopbackIssuer implements TestIssuer {
   sign (claims: Readonly<Record<string, unknown>> = {}, { kid, alg, typ = 'at+jwt', header }: SignOptions = {}): string {
     const key = this.#signer(kid, alg)
     return key.sign({ alg: key.alg, typ, kid: key.kid, ...header }, { ...this.#claims(), ...this.#options.claims, ...claims })
+  }
+
+  opaque (claims: Readonly<Record<string, unknown>> = {}): string {
+    const standard = { ...this.#claims(), jti: undefined, token_type: 'Bearer' }
+    return this.#opaque.issue({ ...standard, ...this.#options.claims, ...claims }, testTime)
+  }
+
+  revoke (token: string): void {
+    this.#opaque.revoke(token)
   }
 
   asUser (caller: TestCaller = {}): CallerRequest {
@@ -118,7 +132,7 @@ class LoopbackIssuer implements TestIssuer {
   }
 
   fail (fault: IssuerFault, on?: Document): void {
-    this.#faults = on === undefined ? { discovery: fault, jwks: fault } : { ...this.#faults, [on]: fault }
+    this.#faults = on === undefined ? { discovery: fault, jwks: fault, introspection: fault } : { ...this.#faults, [on]: fault }
   }
 
   slow (ms: number): void {
@@ -161,13 +175,17 @@ class LoopbackIssuer implements TestIssuer {
     this.hits[document]++
     if (this.#delay > 0) await wait(this.#delay)
     const fault = query === 'moved' ? undefined : this.#faults[document]
-    await answer(fault, response, document === 'jwks' ? this.#override ?? this.jwks : this.#describe(), path)
+    if (document === 'discovery') return await answer(fault, response, this.#describe(), path)
+    if (document === 'jwks') return await answer(fault, response, this.#override ?? this.jwks, path)
+    const reply = await this.#opaque.look(request)
+    await answer(fault ?? (reply === undefined ? { status: 401 } : undefined), response, reply ?? {}, path)
   }
 
   #describe (): object {
     return {
       issuer: this.issuer,
       jwks_uri: this.jwksUri,
+      introspection_endpoint: this.jwksUri.replace(/jwks$/, 'introspect'),
       response_types_supported: ['code'],
       subject_types_supported: ['public'],
       ...this.#metadata

@@ -25,7 +25,7 @@ export class IntrospectionFailure extends Error {
 const explanations: Readonly<Record<IntrospectionReason, (facts: IntrospectionFacts) => string>> = {
   timeout: () => 'gave no answer within `introspection.timeout`',
   transport: ({ found }) => `could not be asked (${found ?? 'the connection was closed'})`,
-  proxy: ({ status, found }) => `could not be asked: the proxy ${status === undefined ? `failed (${found ?? 'closed'})` : `said ${status}`}`,
+  proxy: ({ status, found }) => `could not be asked: the proxy answered ${status ?? found ?? 'nothing'}`,
   status: ({ status }) => status === 401
     ? 'answered 401: it does not accept this client. Check `introspection.client` and `introspection.method`'
     : `answered ${status}${status === 403 ? ': may this client introspect tokens?' : ''}`,

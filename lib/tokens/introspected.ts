@@ -70,7 +70,10 @@ const signedType = /^(?:application\/)?token-introspection\+jwt$/i
 /** Milliseconds. */
 const LEAST_TOLERANCE = 60_000
 
-/** RFC 9701 §5: signed by the issuer, for this client, and now: an older answer tells of a token that was still good. */
+/**
+ * RFC 9701 §5: signed by the issuer, for this API (by its client id, or as oidc-provider and Glewlwyd do, by the audience of the
+ * token), and now: an older answer tells of a token that was still good.
+ */
 async function openSigned (reply: IntrospectionReply, source: Source, now: number): Promise<UncheckedClaims> {
   const { rules, keys, introspection: { client } } = source
   const jwt = typeof reply === 'string' ? readJwt(reply) : undefined
@@ -78,7 +81,8 @@ async function openSigned (reply: IntrospectionReply, source: Source, now: numbe
   if (jwt === undefined || algorithm === undefined || keys === undefined) throw client.failure('forged')
   const { claims, kid } = jwt
   const issued = typeof claims.iat === 'number' ? claims.iat * 1000 : NaN
-  const fits = claims.iss === rules.issuer && [claims.aud].flat().includes(client.clientId) &&
+  const forUs = [claims.aud].flat().some(name => name === client.clientId || rules.audience.has(name as string))
+  const fits = forUs && claims.iss === rules.issuer &&
     Math.abs(now - issued) <= Math.max(rules.clockTolerance, LEAST_TOLERANCE)
   const answer = claims.token_introspection
   if (!fits || typeof answer !== 'object' || answer === null) throw client.failure('forged')

@@ -15,7 +15,7 @@ export function isAccessToken (typ: string | undefined, claims: UncheckedClaims,
   return rules.tokenUse !== undefined || !isOtherKind(claims, rules)
 }
 
-/** The same of an introspection response, where the types are in claims: `token_type` is that of RFC 6749 §5.1, a bearer token. */
+/** The same of an introspection response. `token_type` is that of RFC 6749 §5.1; other kinds have others, or none. */
 export function describesAccessToken (claims: UncheckedClaims, rules: IssuerRules): boolean {
   if (rules.tokenUse !== undefined && !isUse(claims, rules.tokenUse)) return false
   // A refresh token can be active too, and for the same client: with `aud` it has no audience, without `aud` its type must tell.
