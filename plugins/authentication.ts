@@ -13,6 +13,7 @@ import { credentialsOf, RouteRuleSchema, ruleKeys, type RouteRule } from '../lib
 import {
   BearerScheme, compileIssuer, TokenAuthenticator, type IssuerOptions, type IssuerRules, type TokenAuthenticatorOptions, type UnmatchedClaim
 } from '../lib/tokens/index.ts'
+import { certificateSchemes } from './client-certificates.ts'
 import { decorating } from './decorators.ts'
 import { loadKeys, ownKey, Rings, trust, trustOwnTokens } from './issuers.ts'
 import { signOwnTokens, type Decide } from './own-tokens.ts'
@@ -78,7 +79,8 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   })
   const schemes = new Schemes([
     ...(issuers.length > 0 ? [new BearerScheme(authenticator)] : []),
-    ...(options.authenticators ?? []).map(authenticator => new OwnScheme(authenticator, clock?.now))
+    ...(options.authenticators ?? []).map(authenticator => new OwnScheme(authenticator, clock?.now)),
+    ...certificateSchemes(app, options.clientCertificates, { development, now: clock?.now })
   ])
   const unauthenticated = refusal('SECURE_API_UNAUTHENTICATED', challengeOf(schemes.challenge()))
   const desk: Desk = { schemes, pipeline, need: { missing: unauthenticated } }

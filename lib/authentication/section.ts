@@ -1,4 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { ClientCertificatesSchema, validateClientCertificates, type ClientCertificatesOptions } from '../certificates/index.ts'
 import { Problems } from '../config/index.ts'
 import { checkProxyVariable } from '../keys/index.ts'
 import {
@@ -32,6 +33,8 @@ export const AuthenticationOptionsSchema = Type.Object({
    * @default none
    */
   authenticators: Type.Optional(Type.Array(AuthenticatorSchema, { minItems: 1 })),
+  /** Services that are known by their client certificate, from TLS or from a proxy's header. @default none */
+  clientCertificates: Type.Optional(ClientCertificatesSchema),
   /** Says whether a token has been revoked: a function of yours, or that of `createDenylist()`. Asked on every request. */
   isRevoked: Type.Optional(Type.Unsafe<IsRevoked>(Type.Function([], Type.Any()))),
   /** How long `isRevoked` may take, and what its failure means. */
@@ -53,6 +56,7 @@ interface Nested {
   tokenCache: false | TokenCacheOptions
   ownTokens: OwnTokensOptions
   authenticators: Authenticator[]
+  clientCertificates: ClientCertificatesOptions
   revocation: RevocationOptions
 }
 export type AuthenticationOptions = Partial<IssuerOptions> & {
@@ -62,7 +66,7 @@ export type AuthenticationOptions = Partial<IssuerOptions> & {
 const issuerKeys = Object.keys(IssuerOptionsSchema.properties)
 
 /** Where callers come from, beside providers. */
-const otherCallers = ['ownTokens', 'authenticators'] as const
+const otherCallers = ['ownTokens', 'authenticators', 'clientCertificates'] as const
 
 /** What the schema of the section `auth` cannot say. */
 export function validateAuthentication (
@@ -76,7 +80,9 @@ export function validateAuthentication (
   const others = otherCallers.some(name => options[name] !== undefined) && direct === undefined
   if (options.issuers === undefined && !others) requireIssuer(direct ?? {}, path, problems)
   if (options.ownTokens !== undefined && isObject(options.ownTokens)) validateOwnTokens(options.ownTokens, `${path}.ownTokens`, problems)
-  if (Array.isArray(options.authenticators)) validateAuthenticators(options.authenticators.filter(isObject), `${path}.authenticators`, problems)
+  const { authenticators: own, clientCertificates } = options
+  if (Array.isArray(own)) validateAuthenticators(own.filter(isObject), `${path}.authenticators`, problems)
+  if (clientCertificates !== undefined) validateClientCertificates(clientCertificates, `${path}.clientCertificates`, problems)
   if (options.isRevoked === undefined && options.revocation !== undefined) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.revocation`,
       'it has no effect without `isRevoked`', 'Add `isRevoked`, or leave `revocation` out.')
