@@ -14,6 +14,7 @@ import {
   BearerScheme, compileIssuer, TokenAuthenticator, type IssuerOptions, type TokenAuthenticatorOptions, type UnmatchedClaim
 } from '../lib/tokens/index.ts'
 import { apiKeySchemes } from './api-keys.ts'
+import { certificateSchemes } from './client-certificates.ts'
 import { decorating } from './decorators.ts'
 import { loadKeys, ownSigner, Rings, trust, trustLegacy, trustOwnTokens } from './issuers.ts'
 import { signOwnTokens, type Decide } from './own-tokens.ts'
@@ -85,6 +86,7 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
     ...(issuers.length > 0 ? [new BearerScheme(authenticator, options.token?.header.toLowerCase())] : []),
     ...apiKeySchemes(options.apiKeys, { app, pipeline, development, clock }),
     ...authenticators.map(authenticator => new OwnScheme(authenticator, clock?.now))
+    ...certificateSchemes(app, options.clientCertificates, { development, now: clock?.now })
   ])
   const unauthenticated = refusal('SECURE_API_UNAUTHENTICATED', challengeOf(schemes.challenge()))
   const cookies = new CookieCallers(authenticators, pipeline)

@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { ApiKeysOptionsSchema, validateApiKeys, type ApiKeysOptions } from '../api-keys/index.ts'
+import { ClientCertificatesSchema, validateClientCertificates, type ClientCertificatesOptions } from '../certificates/index.ts'
 import { Problems } from '../config/index.ts'
 import { checkProxyVariable } from '../keys/index.ts'
 import {
@@ -49,6 +50,8 @@ export const AuthenticationOptionsSchema = Type.Object({
    * @default none
    */
   authenticators: Type.Optional(Type.Array(AuthenticatorSchema, { minItems: 1 })),
+  /** Services that are known by their client certificate, from TLS or from a proxy's header. @default none */
+  clientCertificates: Type.Optional(ClientCertificatesSchema),
   /** Says whether a token has been revoked: a function of yours, or that of `createDenylist()`. Asked on every request. */
   isRevoked: Type.Optional(Type.Unsafe<IsRevoked>(Type.Function([], Type.Any()))),
   /** How long `isRevoked` may take, and what its failure means. */
@@ -72,6 +75,7 @@ interface Nested {
   ownTokens: OwnTokensOptions
   authenticators: Authenticator[]
   apiKeys: ApiKeysOptions
+  clientCertificates: ClientCertificatesOptions
   revocation: RevocationOptions
 }
 export type AuthenticationOptions = Partial<IssuerOptions> & {
@@ -81,7 +85,7 @@ export type AuthenticationOptions = Partial<IssuerOptions> & {
 const issuerKeys = Object.keys(IssuerOptionsSchema.properties)
 
 /** Where callers come from, beside providers. */
-const otherCallers = ['ownTokens', 'apiKeys', 'authenticators'] as const
+const otherCallers = ['ownTokens', 'apiKeys', 'clientCertificates', 'authenticators'] as const
 
 /** What the schema of the section `auth` cannot say. */
 export function validateAuthentication (
@@ -95,10 +99,11 @@ export function validateAuthentication (
   const others = otherCallers.some(name => options[name] !== undefined) && direct === undefined
   if (options.issuers === undefined && !others) requireIssuer(direct ?? {}, path, problems)
   if (options.ownTokens !== undefined && isObject(options.ownTokens)) validateOwnTokens(options.ownTokens, `${path}.ownTokens`, problems)
-  const { authenticators } = options
+  const { authenticators, clientCertificates } = options
   if (Array.isArray(authenticators)) validateAuthenticators(authenticators.filter(isObject), `${path}.authenticators`, problems)
   if (options.apiKeys !== undefined) validateApiKeys(options.apiKeys, `${path}.apiKeys`, problems, context)
   checkTokenPlace(options, direct === undefined && options.issuers === undefined && options.ownTokens === undefined, path, problems)
+  if (clientCertificates !== undefined) validateClientCertificates(clientCertificates, `${path}.clientCertificates`, problems)
   if (options.isRevoked === undefined && options.revocation !== undefined) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.revocation`,
       'it has no effect without `isRevoked`', 'Add `isRevoked`, or leave `revocation` out.')

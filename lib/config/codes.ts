@@ -106,6 +106,7 @@ export const configurationCodes = {
   SECURE_API_TLS_PURPOSE: 'The certificate does not allow server authentication.',
   SECURE_API_TLS_HOST_MISMATCH: 'The certificate is not valid for a name or address in tls.hosts.',
   SECURE_API_TLS_CLIENT_CA: 'The CA for client certificates or its revocation list is unusable.',
+  SECURE_API_CERTIFICATES_NOT_REQUESTED: 'Callers are to be known by their TLS certificate, but the server asks no client for one.',
   SECURE_API_TLS_CHAIN_INCOMPLETE: 'Warning only: an intermediate certificate is missing, so some clients refuse the connection.',
   SECURE_API_TLS_REFUSED: 'OpenSSL rejects the certificate, the key or the CA for client certificates.',
   SECURE_API_ROUTE_CONFIG_LATE: 'The `config` of a route was changed after Fastify read it; the change would be lost.',

@@ -41,6 +41,8 @@ export interface Scheme {
   readonly ambient: boolean
   /** Whether the request brings a credential of this kind, good or bad. Cheap. Not asked of ambient schemes. */
   isPresent (request: FastifyRequest): boolean
+  /** What must not be there, whatever else is. Asked of ambient schemes before any other credential is looked at. */
+  forged? (request: FastifyRequest): Failed | undefined
   /** Never throws: whoever sends a request can send anything. */
   judge (request: FastifyRequest): Judged
 }

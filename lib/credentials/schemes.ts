@@ -11,12 +11,14 @@ const ambiguous: Failed = Object.freeze({ kind: 'failed', code: 'SECURE_API_CRED
 export class Schemes {
   readonly #explicit: readonly Scheme[]
   readonly #ambient: readonly Scheme[]
+  readonly #wary: readonly Scheme[]
   /** The only scheme, which most applications have. */
   readonly #only: Scheme | undefined
 
   constructor (schemes: readonly Scheme[]) {
     this.#explicit = schemes.filter(({ ambient }) => !ambient)
     this.#ambient = schemes.filter(({ ambient }) => ambient)
+    this.#wary = schemes.filter(({ ambient, forged }) => ambient && forged !== undefined)
     this.#only = schemes.length === 1 ? schemes[0] : undefined
   }
 
@@ -27,6 +29,10 @@ export class Schemes {
 
   judge (request: FastifyRequest): Judged {
     if (this.#only !== undefined) return this.#only.judge(request)
+    for (const scheme of this.#wary) {
+      const forged = scheme.forged?.(request)
+      if (forged !== undefined) return forged
+    }
     let found: Scheme | undefined
     for (const scheme of this.#explicit) {
       if (!scheme.isPresent(request)) continue

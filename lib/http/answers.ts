@@ -24,6 +24,17 @@ export const answers = {
   },
   SECURE_API_CREDENTIAL_INVALID: { status: 401, title: 'Unauthorized', detail: 'The credential is not valid.', challenge: 'none' },
   SECURE_API_CREDENTIAL_DPOP: invalidToken('DPoP is not supported. Send a bearer token that is not bound to a key.'),
+  SECURE_API_CERTIFICATE_UNTRUSTED: {
+    status: 400, title: 'Bad Request', detail: 'Only trusted proxies may send the header of a client certificate.'
+  },
+  SECURE_API_CERTIFICATE_MALFORMED: { status: 400, title: 'Bad Request', detail: 'The header of the client certificate is malformed.' },
+  SECURE_API_CERTIFICATE_UNKNOWN: {
+    status: 401, title: 'Unauthorized', detail: 'The client certificate belongs to no known caller.', challenge: 'none'
+  },
+  SECURE_API_CERTIFICATE_REVOKED: { status: 401, title: 'Unauthorized', detail: 'The client certificate has been revoked.', challenge: 'none' },
+  SECURE_API_CERTIFICATE_EXPIRED: {
+    status: 401, title: 'Unauthorized', detail: 'The client certificate has expired or is not valid yet.', challenge: 'none'
+  },
   SECURE_API_TOKEN_MALFORMED: invalidToken('The token is malformed.'),
   SECURE_API_TOKEN_TOO_LARGE: invalidToken('The token is too large.'),
   SECURE_API_TOKEN_ALGORITHM: invalidToken('The signature algorithm is not accepted.'),

@@ -135,6 +135,11 @@ export class CertificateStore {
     return this.#pair.context
   }
 
+  /** What client certificates are checked against, as PEM text; another object after each change. */
+  get authority (): { readonly ca?: string, readonly crl?: string } {
+    return this.#pair.material
+  }
+
   get certificate (): Certificate {
     return this.#pair.certificate
   }

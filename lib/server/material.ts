@@ -19,7 +19,7 @@ export function readNow (options: TlsOptions, path: string, problems: Problems):
   const isSound = problems.clean(found => {
     if (options.cert === undefined) Object.assign(texts, askNow(options, path, found))
     for (const [part, source] of sourcesOf(options)) {
-      texts[part] = isPem(source) ? unescaped(source) : attempt(() => readFileSync(source, 'utf8')) ?? ''
+      texts[part] = isPem(source) ? unescapedPem(source) : attempt(() => readFileSync(source, 'utf8')) ?? ''
       const option = part === 'ca' || part === 'crl' ? `${path}.clientCertificates.${part}` : `${path}.${part}`
       if (texts[part] !== '') continue
       found.add('SECURE_API_TLS_UNREADABLE', option, 'the file is unreadable or empty', 'Check its path and permissions.')
@@ -33,7 +33,7 @@ export async function readAgain (options: TlsOptions, signal: AbortSignal): Prom
   const { provider } = options
   const texts: Texts = {}
   for (const [part, source] of sourcesOf(options)) {
-    texts[part] = isPem(source) ? unescaped(source) : await readFile(source, { encoding: 'utf8', signal })
+    texts[part] = isPem(source) ? unescapedPem(source) : await readFile(source, { encoding: 'utf8', signal })
     // An empty file is still being written; an empty revocation list would revoke nothing.
     if (texts[part] === '') throw new Error('the file is empty')
   }
@@ -78,12 +78,12 @@ function pairOf (answer: unknown): CertificateMaterial {
   return { cert, key }
 }
 
-function isPem (source: string): boolean {
+export function isPem (source: string): boolean {
   return source.includes('-----BEGIN ')
 }
 
 /** Many tools write line breaks in environment variables as `\n`. */
-function unescaped (pem: string): string {
+export function unescapedPem (pem: string): string {
   return pem.replaceAll('\\n', '\n')
 }
 

@@ -72,11 +72,10 @@ const shortest: Readonly<Record<number, number>> = { 4: 8, 6: 7 }
 /** IPv4-mapped addresses (RFC 4291 §2.5.5.2): `proxy-addr` matches IPv4 callers with them, so the IPv4 part counts. */
 const mapped = blockList([{ address: '::ffff:0:0', bits: 96 }])
 
-const howTo = "List the proxies by address or network: trustProxy: ['10.0.0.0/8', '::1'], or 'loopback'."
+const howTo = "List the proxies by address or network: ['10.0.0.0/8', '::1'], or 'loopback'."
 
-function validateTrustProxy (value: unknown, problems: Problems): void {
+export function validateTrustProxy (value: unknown, problems: Problems, path = 'trustProxy'): void {
   if (value === undefined || value === false) return
-  const path = 'trustProxy'
   const why = refusedTypes[Array.isArray(value) ? 'list' : typeof value] ?? `it is of type ${typeof value}`
   if (why !== '') return problems.add('SECURE_API_SERVER_TRUST_PROXY', path, why, howTo)
   const list = proxiesOf(value)

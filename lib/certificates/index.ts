@@ -1,0 +1,5 @@
+export { ClientCertificatesSchema, validateClientCertificates, type ClientCertificatesOptions } from './options.ts'
+export { CertificatePrincipals } from './principals.ts'
+export { ForwardedCertificateScheme, TlsCertificateScheme } from './scheme.ts'
+export { readTrust, type Trust, type TrustTexts } from './trust.ts'
+export { TrustError, TrustFiles, type TrustStatus } from './trust-files.ts'
