@@ -85,7 +85,7 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   const schemes = new Schemes([
     ...(issuers.length > 0 ? [new BearerScheme(authenticator, options.token?.header.toLowerCase())] : []),
     ...apiKeySchemes(options.apiKeys, { app, pipeline, development, clock }),
-    ...authenticators.map(authenticator => new OwnScheme(authenticator, clock?.now))
+    ...authenticators.map(authenticator => new OwnScheme(authenticator, clock?.now)),
     ...certificateSchemes(app, options.clientCertificates, { development, now: clock?.now })
   ])
   const unauthenticated = refusal('SECURE_API_UNAUTHENTICATED', challengeOf(schemes.challenge()))
