@@ -113,8 +113,9 @@ export function trustOwnTokens (rings: Rings, options: OwnTokensOptions, signer:
 /** Own tokens of an old form, while the application moves. */
 export function trustLegacy (options: OwnTokensOptions): TokenAuthenticatorOptions['legacy'] {
   const { legacy, secret } = options
-  const signed = legacy && (legacy.secret ?? secret)
-  return signed === undefined ? undefined : { form: legacyForm(legacy, rulesOfOwn(options, 'HS256')), keys: new OwnSecret(signed) }
+  const signed = legacy?.secret ?? secret
+  if (legacy === undefined || signed === undefined) return undefined
+  return { form: legacyForm(legacy, rulesOfOwn(options, 'HS256')), keys: new OwnSecret(signed) }
 }
 
 function rulesOfOwn<Name extends TokenAlgorithm> (options: OwnTokensOptions, algorithm: Name): IssuerRules<Name> {

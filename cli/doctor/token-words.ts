@@ -1,9 +1,10 @@
 import { answers, type TokenFailureCode } from '../../lib/http/index.ts'
+import type { Algorithm } from '../../lib/keys/index.ts'
 import { checkSigned, createGate, subjectOf, type IssuerRules } from '../../lib/tokens/index.ts'
 import { textsOf, type DecodedToken } from './token-failures.ts'
 
 export interface Situation extends DecodedToken {
-  readonly rules: readonly IssuerRules[]
+  readonly rules: readonly IssuerRules<Algorithm>[]
   /** Milliseconds. */
   readonly now: number
 }

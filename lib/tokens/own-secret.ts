@@ -26,9 +26,10 @@ export const SHORTEST_SECRET = 32
 const printed = [
   'supersecret', 'yoursecret', 'mysecret', 'topsecret', 'jwtsecret', 'sharedsecret', 'asecret', 'secretkey', 'secret', 'changethis',
   'changeme', 'replaceme', 'password', 'passphrase', 'keyboardcat', 'averylogphrasebiggerthanthirtytwochars',
-  'withminimumlengthof32characters', 'your256bit', 'atleast256bitslong', 'thatisatleast32characterslong', 'thirtytwo', '32characters', 'characters', 'string', 'stringsecret',
-  'shhh', 'qwerty', 'letmein', 'example', 'development', 'production', 'test', 'token', 'fastify', 'please', 'default', 'minimum', 'length',
-  'long', 'enough', 'very', 'must', 'this', 'that', 'with', 'least', 'your', 'key', 'jwt'
+  'withminimumlengthof32characters', 'your256bit', 'atleast256bitslong', 'thatisatleast32characterslong', 'thirtytwo', '32characters',
+  'characters', 'string', 'stringsecret', 'shhh', 'qwerty', 'letmein', 'example', 'development', 'production', 'test', 'token',
+  'fastify', 'please', 'default', 'minimum', 'length', 'long', 'enough', 'very', 'must', 'this', 'that', 'with', 'least', 'your', 'key',
+  'jwt'
 ].sort((a, b) => b.length - a.length)
 
 /** What is wrong with a secret; undefined: nothing that can be seen. */

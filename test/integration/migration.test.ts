@@ -1,4 +1,4 @@
-import { generateKeyPairSync, createHmac } from 'node:crypto'
+import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import cors from '@fastify/cors'
 import type { FastifyContextConfig, FastifyInstance, HTTPMethods, InjectOptions, LightMyRequestResponse, RouteHandlerMethod } from 'fastify'
@@ -127,14 +127,18 @@ async function signsOwn (t: Test): Promise<void> {
   }
 }
 
-async function refusesShared (t: Test): Promise<void> {
-  t.not((await stopped(t, closed, withOwn('a shared secret of thirty-two bytes'))).length, 0, 'a secret is no private key')
-  const { app } = await api(t, closed, { suite: withOwn(keyOf('ec')) })
+async function signsShared (t: Test): Promise<void> {
+  const secret = randomBytes(32).toString('hex')
   const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const claims = { iss: 'https://api.example.com', aud: 'api://orders', sub: 'alice', exp: 4_102_444_800 }
-  const input = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode(claims)}`
-  const token = `${input}.${createHmac('sha256', 'a shared secret of thirty-two bytes').update(input).digest('base64url')}`
-  t.strictSame(await statuses(app, { url: '/', headers: { authorization: `Bearer ${token}` } }), [401], 'callers sign in once more')
+  const input = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ sub: 'alice' })}`
+  const token = `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`
+  const send = (given: string) => ({ url: '/', headers: { authorization: `Bearer ${given}` } })
+  const ownTokens = { issuer: 'https://api.example.com', audience: 'api://orders', secret }
+  const until = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10)
+  const { app } = await api(t, closed, { suite: { auth: { ownTokens } } })
+  t.strictSame(await statuses(app, send(app.jwt.sign({ sub: 'alice' })), send(token)), [200, 401])
+  const { app: moving } = await api(t, closed, { suite: { auth: { ownTokens: { ...ownTokens, legacy: { until } } } } })
+  t.strictSame(await statuses(moving, send(token)), [200])
 }
 
 async function byHand (t: Test): Promise<void> {
@@ -340,7 +344,7 @@ const handMade: Checks = {
     }
   },
   '`app.jwt.sign()` with an RSA or EC key': { says: '`auth.ownTokens: { issuer, audience, privateKey }`', run: signsOwn },
-  '`app.jwt.sign()` with a shared secret (HS256)': { says: 'not the same', run: refusesShared },
+  '`app.jwt.sign()` with a shared secret (HS256)': { says: '`legacy`', run: signsShared },
   '`fastify-guard`, `fastify-jwt-authz`, a `preHandler` of your own': {
     says: '`config.scope`, `config.role`, `config.policy`',
     run: async t => {

@@ -69,7 +69,8 @@ t.test('tokens signed with a secret are accepted as own tokens, by all of their 
 t.test('the secret vouches for no provider, and no key of a provider for own tokens', async t => {
   const { app } = await start()
   const at = { header: { typ: 'at+jwt' } }
-  const read = async (url: string) => await (await fetch(url)).json() as { jwks_uri: string, keys: { n?: string, x?: string, kid: string }[] }
+  type Published = { jwks_uri: string, keys: { n?: string, x?: string, kid: string }[] }
+  const read = async (url: string) => await (await fetch(url)).json() as Published
   const { keys } = await read((await read(`${issuer.issuer}/.well-known/openid-configuration`)).jwks_uri)
   const published = keys.flatMap(key => {
     const half = key.n ?? key.x ?? ''
@@ -151,7 +152,8 @@ t.test('legacy: the old secret may be another than the new key, and the applicat
   const { app } = await start({ legacy: { until: day(30), secret: old, accepts } })
   const signedBefore = (claims: object) => send(token(claims, { key: old }))
   t.strictSame(await answersOf(app,
-    signedBefore({ sub: 'a' }), signedBefore({ sub: 'a', purpose: 'reset' }), signedBefore({ sub: 'a', boom: 1 }), send(token({ sub: 'a' })),
+    signedBefore({ sub: 'a' }), signedBefore({ sub: 'a', purpose: 'reset' }), signedBefore({ sub: 'a', boom: 1 }),
+    send(token({ sub: 'a' })),
     send(token(today(), { key: old, header: { typ: 'at+jwt' } })), send(app.jwt.sign({ sub: 'a' }))
   ), [
     200, [401, 'SECURE_API_TOKEN_ISSUER'], [401, 'SECURE_API_TOKEN_ISSUER'], [401, 'SECURE_API_TOKEN_SIGNATURE'],
