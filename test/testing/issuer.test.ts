@@ -33,7 +33,7 @@ t.test('publishes metadata and the keys that its tokens are signed with', async 
   const { header, input, signature } = decode(issuer.sign())
   t.equal(header.kid, keys[0].kid)
   t.ok(verify('sha256', input, { key: createPublicKey({ key: keys[0], format: 'jwk' }), dsaEncoding: 'ieee-p1363' }, signature))
-  t.same(issuer.hits, { discovery: 1, jwks: 1 })
+  t.same(issuer.hits, { discovery: 1, jwks: 1, introspection: 0 })
 })
 
 t.test('signs an RFC 9068 token; claims and header can be changed and left out', async t => {
@@ -136,4 +136,25 @@ t.test('close ends hanging connections', async t => {
   while (issuer.hits.jwks === 0) await new Promise(resolve => setImmediate(resolve))
   await issuer.close()
   t.equal(await hanging, 'ended')
+})
+
+t.test('answers its own client about opaque tokens, until they end or are withdrawn', async t => {
+  const issuer = await start(t, { path: '/realms/test' })
+  const { introspection_endpoint: url } = JSON.parse((await get(`${issuer.issuer}/.well-known/openid-configuration`)).body)
+  const { id, secret } = issuer.introspection.client
+  const look = async (token: string, credentials = `${id}:${secret}`) => {
+    const headers = { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }
+    const { status, body } = await get(url, { method: 'POST', headers, body: new URLSearchParams({ token }) })
+    return status === 200 ? JSON.parse(body) : status
+  }
+  const token = issuer.opaque({ scope: 'a' })
+  t.match(await look(token), { active: true, iss: issuer.issuer, aud: issuer.audience, sub: 'test-user', scope: 'a', token_type: 'Bearer' })
+  t.same(await look(issuer.opaque({ exp: 1 })), { active: false })
+  t.same(await look('invented'), { active: false })
+  t.equal(await look(token, `${id}:wrong`), 401)
+  issuer.revoke(token)
+  t.same(await look(token), { active: false })
+  issuer.fail({ status: 503 }, 'introspection')
+  t.equal(await look(token), 503)
+  t.equal(issuer.hits.introspection, 6)
 })
