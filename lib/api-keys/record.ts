@@ -3,7 +3,7 @@ import { BlockList, isIP } from 'node:net'
 import { Type, type Static } from '@sinclair/typebox'
 import { check, Problems } from '../config/index.ts'
 import { immutableSet, type Failed, type Principal, type Verified } from '../credentials/index.ts'
-import { hashPattern, idPattern } from './format.ts'
+import { hashOf, hashPattern, idPattern } from './format.ts'
 
 const DateSchema = Type.String({
   pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d(:\\d\\d(\\.\\d{1,9})?)?(Z|[+-]\\d\\d:\\d\\d)$',
@@ -111,7 +111,7 @@ export function storedKey (record: ApiKeyRecord): StoredKey {
 function storedSecret ({ hash, expires }: ApiKeyRecord['secrets'][number], record: ApiKeyRecord): StoredSecret {
   const until = Math.min(timeOf(expires), timeOf(record.expires))
   const verified: Verified = Object.freeze({ kind: 'verified', principal: principalOf(record, until) })
-  return { digest: Buffer.from(hash.slice('sha256:'.length), 'hex'), expires: until, verified }
+  return { digest: Buffer.from(hash), expires: until, verified }
 }
 
 function timeOf (date: string | undefined): number {
@@ -149,10 +149,12 @@ const failed = {
 } as const satisfies Record<string, Failed>
 
 /** Compared where there is no record, so that an unknown id takes as long as a wrong secret. */
-const nobody: readonly Pick<StoredSecret, 'digest'>[] = [{ digest: randomBytes(32) }]
+const nobody: readonly Pick<StoredSecret, 'digest'>[] = [{ digest: Buffer.from(hashOf(randomBytes(32).toString('hex'))) }]
 
-/** What the key of this digest is worth now. Only whoever has the secret learns what is wrong with the record. */
-export function judgeKey (record: StoredKey | undefined, digest: Buffer, address: string | undefined, now: number): Verified | Failed {
+/** What the text of a key is worth now. Only whoever has the secret learns what is wrong with the record. */
+export function judgeKey (record: StoredKey | undefined, text: string, address: string | undefined, now: number): Verified | Failed {
+  // As text first: the digest as bytes takes Node three times as long.
+  const digest = Buffer.from(hashOf(text))
   // All of them, also after the right one.
   const same = (record?.secrets ?? nobody).map(secret => timingSafeEqual(secret.digest, digest))
   const secret = record?.secrets[same.indexOf(true)]

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { isRepeated, type Failed, type Judged, type Scheme, type Unavailable, type Verification } from '../credentials/index.ts'
 import { addressOf, apiKeyChallenge } from '../http/index.ts'
@@ -35,8 +34,8 @@ export class ApiKeyScheme implements Scheme {
     this.#options = options
   }
 
-  isPresent (request: FastifyRequest): boolean {
-    return this.#read(request) !== undefined
+  isPresent ({ headers }: FastifyRequest): boolean {
+    return headers[this.#options.header] !== undefined || keyOf(headers.authorization) !== undefined
   }
 
   judge (request: FastifyRequest): Judged {
@@ -61,7 +60,7 @@ export class ApiKeyScheme implements Scheme {
   #judge (request: FastifyRequest, record: StoredKey | undefined, text: string): Verification {
     const now = this.#options.now()
     const address = addressOf(request)
-    const verification = judgeKey(record, hash('sha256', text, 'buffer'), address, now)
+    const verification = judgeKey(record, text, address, now)
     if (verification.kind === 'verified' && record !== undefined) this.#options.usage?.count(record.id, address, now)
     return verification
   }

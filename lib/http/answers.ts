@@ -1,7 +1,7 @@
 /**
  * Every refusal of the suite, by its stable code (RFC 9457 `code` member). `docs/errors.md` is checked against this table.
- * `challenge` is the `error` of the Bearer challenge (RFC 6750 §3), or the scheme of another one. The texts are fixed, so nothing of a token or of a library's
- * message reaches the caller.
+ * `challenge` is the `error` of the Bearer challenge (RFC 6750 §3), or the scheme of another one. The texts are fixed, so nothing of a
+ * token or of a library's message reaches the caller.
  */
 export interface Answer {
   readonly status: number
