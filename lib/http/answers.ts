@@ -20,7 +20,10 @@ const invalidToken = (detail: string): Answer => ({ status: 401, title: 'Unautho
 export const answers = {
   SECURE_API_UNAUTHENTICATED: { status: 401, title: 'Unauthorized', detail: 'This resource requires a credential.', challenge: 'none' },
   SECURE_API_CREDENTIAL_AMBIGUOUS: {
-    status: 400, title: 'Bad Request', detail: 'Send exactly one credential; a bearer token belongs in the Authorization header.', challenge: 'invalid_request'
+    status: 400,
+    title: 'Bad Request',
+    detail: 'Send exactly one credential; a bearer token belongs in the Authorization header.',
+    challenge: 'invalid_request'
   },
   SECURE_API_CREDENTIAL_INVALID: { status: 401, title: 'Unauthorized', detail: 'The credential is not valid.', challenge: 'none' },
   SECURE_API_CREDENTIAL_DPOP: invalidToken('DPoP is not supported. Send a bearer token that is not bound to a key.'),
@@ -31,7 +34,9 @@ export const answers = {
   SECURE_API_CERTIFICATE_UNKNOWN: {
     status: 401, title: 'Unauthorized', detail: 'The client certificate belongs to no known caller.', challenge: 'none'
   },
-  SECURE_API_CERTIFICATE_REVOKED: { status: 401, title: 'Unauthorized', detail: 'The client certificate has been revoked.', challenge: 'none' },
+  SECURE_API_CERTIFICATE_REVOKED: {
+    status: 401, title: 'Unauthorized', detail: 'The client certificate has been revoked.', challenge: 'none'
+  },
   SECURE_API_CERTIFICATE_EXPIRED: {
     status: 401, title: 'Unauthorized', detail: 'The client certificate has expired or is not valid yet.', challenge: 'none'
   },
