@@ -58,7 +58,7 @@ export const AuthenticatorSchema = Type.Object({
    * The property of the request that `authenticate` reads and another plugin fills, in an `onRequest` hook of its own: `'session'`.
    * That plugin must be registered before the suite: otherwise the boot stops. @default none
    */
-  reads: Type.Optional(Type.String({ minLength: 1 })),
+  reads: Type.Optional(Type.String()),
   /** Says who calls. An exception, a time-out or an answer of another shape is 503, never access. */
   authenticate: Type.Unsafe<Authenticate>(Type.Function([], Type.Any())),
   /** How long it may take. @default '1 second' */

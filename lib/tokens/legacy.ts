@@ -13,7 +13,7 @@ export const LegacyTokensSchema = Type.Object({
   /** The secret that signed them, of 32 bytes or more. @default `ownTokens.secret` */
   secret: Type.Optional(Type.String({ secret: true })),
   /** The claim that names the user, where it is not `sub`: a text or a whole number. @default 'sub' */
-  subject: Type.Optional(Type.String({ minLength: 1 })),
+  subject: Type.Optional(Type.String()),
   /**
    * Says whether a token is an access token, by its claims. Needed where the same secret has signed other things, such as
    * links to reset a password or refresh tokens, that no claim of theirs tells apart. @default all are
