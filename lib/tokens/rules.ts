@@ -103,6 +103,6 @@ function compileExact (options: IssuerOptions, issuer: string, tenant: string | 
     clockTolerance: milliseconds(clockTolerance),
     maxTokenAge: maxTokenAge === undefined ? Infinity : milliseconds(maxTokenAge),
     maxLifetime: Infinity,
-    isService: defaults.isService
+    isService: options.callers === 'service' ? () => true : defaults.isService
   })
 }
