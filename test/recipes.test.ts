@@ -75,6 +75,47 @@ const cases: readonly Case[] = [
   { page: 'auth0', sample: 'Auth0, for a user, with RBAC', answers: { 'GET /orders': 200, 'DELETE /orders/1': 200 } },
   { page: 'keycloak', sample: 'Keycloak, for a user', answers: { 'GET /orders': 200, 'POST /orders/1/approve': 200 } },
   { page: 'okta', sample: 'Okta, for a user', answers: { 'GET /orders': 200, 'DELETE /orders/1': 403 } },
+  {
+    page: 'entra-workload-identity',
+    sample: 'Entra ID v2, for a managed identity',
+    answers: { 'POST /import': 200, 'GET /orders': 403 },
+    changes: [
+      ['no role was given to it', { roles: undefined }, { 'POST /import': 403 }],
+      ['without idtyp', { idtyp: undefined }, { 'POST /import': 200 }],
+      ['a user with the role', { idtyp: undefined, scp: 'orders.read', sub: 'u1' }, { 'POST /import': 403, 'GET /orders': 200 }],
+      ['an ID token of a user', { idtyp: undefined, azp: undefined, sub: 'u1' }, { 'POST /import': 403, 'GET /orders': 403 }]
+    ]
+  },
+  {
+    page: 'google-service-accounts',
+    sample: 'Google, for a service account',
+    answers: { 'POST /import': 200 },
+    changes: [
+      ['another account', { email: 'other@project.iam.gserviceaccount.com' }, { 'POST /import': 403 }],
+      ['without its address', { email: undefined, email_verified: undefined }, { 'POST /import': 403 }],
+      ['a user', { email: 'alice@example.com', azp: 'x.apps.googleusercontent.com' }, { 'POST /import': 403 }],
+      ['the sign-in of a user', { email: 'alice@example.com', at_hash: 'x' }, { 'POST /import': 401 }]
+    ]
+  },
+  {
+    page: 'kubernetes-service-accounts',
+    sample: 'Kubernetes, for a service account',
+    answers: { 'POST /import': 200 },
+    changes: [
+      ['another account', { sub: 'system:serviceaccount:shop:default' }, { 'POST /import': 403 }],
+      ['the same name in another namespace', { sub: 'system:serviceaccount:other:importer' }, { 'POST /import': 403 }],
+      ['a token for the cluster', { aud: ['https://kubernetes.default.svc'] }, { 'POST /import': 401 }]
+    ]
+  },
+  {
+    page: 'aws-iam',
+    sample: 'AWS STS, for a role',
+    answers: { 'POST /import': 200 },
+    changes: [
+      ['another role', { sub: 'arn:aws:iam::123456789012:role/other' }, { 'POST /import': 403 }],
+      ['a token for somebody else', { aud: 'https://other.example.com' }, { 'POST /import': 401 }]
+    ]
+  },
   { page: 'cognito', sample: 'Cognito, for a user', answers: { 'GET /orders': 200, 'DELETE /orders/1': 200 } }
 ]
 

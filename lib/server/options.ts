@@ -42,7 +42,7 @@ const TlsOptionsSchema = Type.Object({
     ca: PemSchema,
     /** The path of a file with certificate revocation lists, or PEM text. An expired list refuses everyone. */
     crl: Type.Optional(PemSchema),
-    /** `false` admits clients without one; the handler must then check `request.raw.socket.authorized`. @default true */
+    /** `false` admits clients without one, for `auth.clientCertificates` beside tokens. @default true */
     required: Type.Optional(Type.Boolean())
   }, { additionalProperties: false })),
   /**

@@ -91,6 +91,11 @@ export const IssuerOptionsSchema = Type.Object({
   clockTolerance: Type.Optional(DurationSchema),
   /** The greatest age of a token by `iat`, which it must have then, whatever its `exp` says. At least a minute. @default no limit */
   maxTokenAge: Type.Optional(DurationSchema),
+  /**
+   * `'service'`: every token of this issuer is an application's. For those that know no users: a Kubernetes cluster, the token service of a
+   * cloud, a pipeline. @default by the claims of each token
+   */
+  callers: Type.Optional(Type.Literal('service')),
   /** When keys are fetched, and for how long they hold without. */
   keys: Type.Optional(KeysOptionsSchema),
   /**

@@ -29,11 +29,17 @@ export interface TokenUse {
 
 const text = textClaim
 
+/** What only tokens of users have: a session, and how they logged in (RFC 9068 §2.2.1). Cognito gives applications an `auth_time` too. */
+const userMarks = ['sid', 'amr']
+
 /**
  * RFC 9068 §2.2: without a user, `sub` names the client; older providers leave it out then. A token that names neither
- * a subject nor a client is not taken for an application's.
+ * a subject nor a client is not taken for an application's, and neither is one of a login: users of some providers choose their `sub`, and
+ * could choose the name of a client (RFC 9700 §4.15).
  */
-export function isClientItself ({ sub, client_id: client, azp, cid }: UncheckedClaims): boolean {
+export function isClientItself (claims: UncheckedClaims): boolean {
+  if (userMarks.some(name => Object.hasOwn(claims, name))) return false
+  const { sub, client_id: client, azp, cid } = claims
   const clients = [client, azp, cid].filter(name => name !== undefined && name !== '')
   return sub === undefined ? clients.length > 0 : clients.includes(sub)
 }
@@ -50,8 +56,12 @@ export const presets = {
     algorithms: ['RS256'],
     scopeClaims: [['scp']],
     roleClaims: [['roles']],
-    /** `idtyp` is optional in configuration; application tokens never have `scp`. */
-    isService: claims => claims.idtyp === 'app' || (claims.idtyp === undefined && claims.scp === undefined)
+    /**
+     * `idtyp` is optional in configuration. Without it, application tokens have no `scp`, name their client, and their `sub` is their
+     * `oid`; that of a user differs for each application. ID tokens have no `scp` either, and pass where the audience is a client id.
+     */
+    isService: claims => claims.idtyp === 'app' || (claims.idtyp === undefined && claims.scp === undefined &&
+      (claims.azp ?? claims.appid) !== undefined && claims.oid !== undefined && claims.oid === claims.sub)
   },
   /**
    * Auth0. With RBAC, `permissions` lists all that the user may do whatever the client asked for: that is a role,
@@ -64,7 +74,9 @@ export const presets = {
     algorithms: ['RS256', 'RS512', 'PS256'],
     scopeClaims: [['scope']],
     roleClaims: [['permissions']],
-    isService: claims => claims.gty === 'client-credentials' || text(claims, 'sub')?.endsWith('@clients') === true
+    /** `sub` is `<client id>@clients`. The end alone is not enough: connections take over the names of users as they are. */
+    isService: claims => claims.gty === 'client-credentials' ||
+      ['azp', 'client_id'].some(name => text(claims, name) !== undefined && claims.sub === `${text(claims, name)}@clients`)
   },
   /**
    * Keycloak. `aud` holds this API only if the client scope has an audience mapper; `account` alone is not enough.
@@ -115,7 +127,9 @@ export const presets = {
     algorithms: ['RS256'],
     scopeClaims: [],
     roleClaims: [],
-    isService: claims => claims.email_verified === true && text(claims, 'email')?.endsWith('.gserviceaccount.com') === true
+    /** Tokens come without `email` unless it is asked for. `azp` is then the account itself; that of a user is the application. */
+    isService: claims => (text(claims, 'azp') !== undefined && claims.azp === claims.sub) ||
+      (claims.email_verified === true && text(claims, 'email')?.endsWith('.gserviceaccount.com') === true)
   }
 } as const satisfies Record<string, Preset>
 

@@ -109,6 +109,6 @@ IssuerRules<Algorithm> {
     clockTolerance: milliseconds(clockTolerance),
     maxTokenAge: maxTokenAge === undefined ? Infinity : milliseconds(maxTokenAge),
     maxLifetime: Infinity,
-    isService: defaults.isService
+    isService: options.callers === 'service' ? () => true : defaults.isService
   })
 }

@@ -12,6 +12,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { certificateStoreOf, createServerOptions, type TlsOptions } from '../../lib/server/index.ts'
 import secureApi, { type AuditEvent, type SecureApiOptions } from '../../plugins/index.ts'
+import { recipe, runRecipe } from '../helpers/recipes.ts'
 import { answersOf, bearer, listen, mistakesOf, secured, sendLines, startIssuer, until } from '../helpers/server.ts'
 import { authority, Certificates, type Issued } from '../lib/server/certificates.ts'
 
@@ -326,6 +327,25 @@ t.test('nginx in front: its client is known, and nobody can send the header thro
   t.strictSame(await ask({ port, agent: false, ...clientOf(unknown) }), [401, 'SECURE_API_CERTIFICATE_UNKNOWN'])
   t.strictSame(await ask({ port, agent: false }), unauthenticated)
   t.strictSame(await ask({ port, agent: false, headers: nginx(orders) }), unauthenticated, 'nginx overwrites what a caller sends')
+})
+
+t.test('docs/service-to-service.md: the page for proxies runs as it stands', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const code = recipe('../service-to-service').find(code => code.includes('x-ssl-client-cert')) ?? ''
+  const crl = join(folder, 'page.crl')
+  certificates.revoke(ca, [], crl)
+  const suite = ({ auth, ...options }: SecureApiOptions): SecureApiOptions => {
+    const { clientCertificates } = auth as { clientCertificates: ClientCertificates }
+    const own = { clientCertificates: { ...clientCertificates, ca: ca.cert, crl } }
+    return { ...options, auth: own, audit: { sink: () => {} }, environment: 'development' }
+  }
+  await runRecipe(code, { app, suite })
+  const stock = issue('DNS:stock.internal')
+  const from = { url: '/stock', remoteAddress: '10.0.1.7' }
+  t.strictSame(await answersOf(app,
+    { ...from, headers: nginx(stock) }, { ...from, headers: nginx(orders) }, from, { url: '/stock', headers: nginx(stock) }
+  ), [200, [401, 'SECURE_API_CERTIFICATE_UNKNOWN'], unauthenticated, [400, 'SECURE_API_CERTIFICATE_UNTRUSTED']])
 })
 
 t.test('mistakes stop the boot', async t => {

@@ -100,6 +100,42 @@ t.test('17.10: everybody who is let in has a subject: sub, or the client of a se
   }
 })
 
+t.test('18: a user is no service, whatever their name, and a service is no user', async t => {
+  const entra = sampleOf('Entra ID v2, for an application')
+  const auth0 = { iss: 'https://tenant.eu.auth0.com/', aud: 'api', azp: 'app1' }
+  const google = { iss: 'https://accounts.google.com', aud: 'api' }
+  const okta = { iss: 'https://dev.example.okta.com/oauth2/default', aud: 'api', cid: 'app1' }
+  const cognito = { iss: 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc', token_use: 'access', client_id: 'api' }
+  const { oid, azp, ...idToken } = entra.claims
+  const table: ReadonlyArray<readonly [what: string, preset: PresetSample['preset'] | undefined, claims: Json, kind: string]> = [
+    ['an Entra ID token without a nonce', 'entra', { ...idToken, name: 'Alice', oid }, 'user'],
+    ['an Entra token of a user for whom no scope is named', 'entra', { ...entra.claims, sub: 'pairwise' }, 'user'],
+    ['an Entra token of an application', 'entra', { ...idToken, oid, azp }, 'service'],
+    ['an Entra token that says it is of a user', 'entra', { ...entra.claims, idtyp: 'user' }, 'user'],
+    ['an Auth0 user whose name ends like a client', 'auth0', { ...auth0, sub: 'samlp|conn|x@clients' }, 'user'],
+    ['an Auth0 user who is called like another client', 'auth0', { ...auth0, sub: 'app2@clients' }, 'user'],
+    ['an Auth0 client', 'auth0', { ...auth0, sub: 'app1@clients' }, 'service'],
+    ['an Auth0 client, as it says', 'auth0', { ...auth0, sub: 'x', gty: 'client-credentials' }, 'service'],
+    ['a Google user', 'google', { ...google, sub: '1', azp: 'x', email: 'a@example.com', email_verified: true }, 'user'],
+    ['an address that is not verified', 'google', { ...google, sub: '1', azp: 'x', email: 'a@b.iam.gserviceaccount.com' }, 'user'],
+    ['a Google service account', 'google', { ...google, sub: '1', azp: '1' }, 'service'],
+    ['an Okta user who is called like the client', 'okta', { ...okta, sub: 'app1', uid: '00u1' }, 'user'],
+    ['an Okta client', 'okta', { ...okta, sub: 'app1' }, 'service'],
+    ['a Cognito user', 'cognito', { ...cognito, sub: 'u1', username: 'api' }, 'user'],
+    ['a Cognito client', 'cognito', { ...cognito, sub: 'api' }, 'service'],
+    ['a user who is called like the client', undefined, { sub: 'app', azp: 'app', amr: ['pwd'] }, 'user'],
+    ['the same, in a session', undefined, { sub: 'app', client_id: 'app', sid: 's' }, 'user'],
+    ['a client', undefined, { sub: 'app', azp: 'app' }, 'service']
+  ]
+  for (const [what, preset, claims, kind] of table) {
+    const issuer = String(claims['iss'] ?? good.issuer)
+    const audience = preset === 'entra' ? entra.audience : 'api'
+    const options = { issuer, audience, ...preset !== undefined && { preset } }
+    t.equal((await principalOf(options, { aud: audience, iss: issuer, ...claims })).kind, kind, what)
+  }
+  t.equal((await principalOf({ ...good, callers: 'service' }, { iss: good.issuer, aud: good.audience, sub: 'alice' })).kind, 'service')
+})
+
 t.test('without a preset', async t => {
   const claims = { iss: good.issuer, aud: good.audience, sub: 'alice', client_id: 'app' }
   const read = async (change: Json, options: Partial<IssuerOptions> = {}) => {
