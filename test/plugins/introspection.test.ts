@@ -574,6 +574,14 @@ t.test('a token in another header: Authorization is not read, and two are 400', 
   t.match(headers['www-authenticate'], /^Bearer/)
 })
 
+t.test('two tokens are 400 too where Node keeps the first of two headers and drops the second', async t => {
+  const { app } = await secured(t, issuer, { routes: common, suite: { auth: { ...issuer.auth, token: { header: 'from' } } } })
+  const url = await listen(app)
+  const [token, other] = [issuer.sign(), issuer.sign()]
+  t.equal((await sendLines(`${url}/me`, ['From', token])).statusCode, 200)
+  t.equal((await sendLines(`${url}/me`, ['From', token, 'FROM', other])).statusCode, 400)
+})
+
 t.test('a header that cannot hold a token alone stops the boot', async t => {
   for (const [token, codes, rest = issuer.auth] of [
     [{ header: 'Authorization' }, ['SECURE_API_OPTION_VALUE']],
