@@ -86,7 +86,7 @@ export const configurationCodes = {
   SECURE_API_OPENAPI_VERSION: 'Warning only: the API description is Swagger 2.0; nothing is added to it.',
   SECURE_API_OPENAPI_ROUTE_UNKNOWN:
     'Warning only: the rule of a documented route is unknown: it was declared before the suite, or its path was changed.',
-  SECURE_API_API_KEYS_FILE: 'The file of API keys cannot be read, or is not of the form { "keys": [ … ] }. Only a warning once it was read.',
+  SECURE_API_API_KEYS_FILE: 'The file of API keys cannot be read, or is not of the form { "keys": [ … ] }. Once read, a warning only.',
   SECURE_API_SERVER_TRUST_PROXY: 'trustProxy does not list the proxies by address or network.',
   SECURE_API_SERVER_TRUST_PROXY_WIDE: 'trustProxy contains a network so wide that it includes strangers.',
   SECURE_API_SERVER_PLAINTEXT: 'Plain HTTP in production without a trusted proxy. Without `secureServer()` only a warning.',
