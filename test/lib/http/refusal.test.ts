@@ -21,9 +21,8 @@ t.test('every answer is a complete, frozen RFC 9457 document', t => {
 t.test('challenges stand where the table says, with a 401 always (RFC 9110 §15.5.2)', t => {
   for (const code of codes) {
     const { status, detail, challenge }: Answer = answers[code]
-    const expected = challenge === undefined
-      ? undefined
-      : challenge === 'none' ? 'Bearer realm="api"' : `Bearer error="${challenge}", error_description="${detail}"`
+    const error = `Bearer error="${challenge}", error_description="${detail}"`
+    const expected = challenge && ({ none: 'Bearer realm="api"', ApiKey: 'ApiKey realm="api"' }[String(challenge)] ?? error)
     t.equal(refusal(code).headers['www-authenticate'], expected, code)
     if (status === 401) t.ok(expected, `${code} is a 401 with a challenge`)
   }
@@ -36,7 +35,7 @@ t.test('challenges stand where the table says, with a 401 always (RFC 9110 §15.
 t.test('15 B1: every challenge has a parameter (RFC 6750 §3)', t => {
   for (const code of codes) {
     const { 'www-authenticate': challenge } = refusal(code).headers
-    if (challenge !== undefined) t.match(challenge, /^Bearer [a-z_]+="[^"]+"/, code)
+    if (challenge !== undefined) t.match(challenge, /^(?:Bearer|ApiKey) [a-z_]+="[^"]+"/, code)
   }
   t.end()
 })
