@@ -26,7 +26,7 @@ t.test('rotation: the first token of a new key is accepted, the old ones stay', 
   t.equal(await present(ring, issuer.sign()), 401, 'a second rotation within the cooldown waits')
   pass(10_000)
   t.equal(await present(ring, issuer.sign()), 200)
-  t.same(issuer.hits, { discovery: 1, jwks: 3 })
+  t.match(issuer.hits, { discovery: 1, jwks: 3 })
 })
 
 t.test('removal: the key is refused with the next good document', async t => {
