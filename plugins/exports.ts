@@ -35,6 +35,10 @@ export {
   secureServer, type CertificateEvent, type CertificateMaterial, type CertificateProvider, type CertificateStatus,
   type SecureServerOptions, type TlsOptions
 } from '../lib/server/index.ts'
+export {
+  createRefreshTokens, type RefreshFacts, type RefreshFamily, type RefreshToken, type RefreshTokens, type RefreshTokensOptions,
+  type RefreshTokenStore
+} from '../lib/refresh/index.ts'
 export { createDenylist, verifyJws, type Denylist, type IssuerOptions } from '../lib/tokens/index.ts'
 export {
   sessionUser, type AuthenticationOptions, type Authenticator, type CallerAnswer, type CallerFacts, type CookieRules,

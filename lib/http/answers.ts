@@ -73,6 +73,12 @@ export const answers = {
   SECURE_API_AUTHENTICATOR_UNAVAILABLE: {
     status: 503, title: 'Service Unavailable', detail: 'Authentication is temporarily unavailable.'
   },
+  // RFC 6749 §5.2, `invalid_grant`.
+  SECURE_API_REFRESH_INVALID: { status: 400, title: 'Bad Request', detail: 'The refresh token is not valid. Sign in again.' },
+  SECURE_API_REFRESH_REUSED: { status: 400, title: 'Bad Request', detail: 'The refresh token was used before. Sign in again.' },
+  SECURE_API_REFRESH_UNAVAILABLE: {
+    status: 503, title: 'Service Unavailable', detail: 'Refresh tokens are temporarily unavailable.'
+  },
   SECURE_API_RATE_LIMITED: { status: 429, title: 'Too Many Requests', detail: 'The rate limit is exceeded.' },
   SECURE_API_RATE_LIMIT_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'The rate limiter is temporarily unavailable.' },
   SECURE_API_CHALLENGE_REQUIRED: { status: 403, title: 'Forbidden', detail: 'Too many attempts. Complete the challenge and try again.' },
