@@ -1,5 +1,4 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
-import fp from 'fastify-plugin'
 import { scheduleTimer } from '../lib/async/index.ts'
 import {
   AuditOptionsSchema, Repeats, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RouteAudit
@@ -13,6 +12,7 @@ import type { Misspelt } from './misspelt.ts'
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
 import { contextOf } from './fastify-internals.ts'
+import { suitePlugin } from './suite-plugin.ts'
 import { warn } from './warn.ts'
 
 declare module 'fastify' {
@@ -183,4 +183,4 @@ function defaultSink (app: FastifyInstance): AuditSink {
   return event => log.info({ audit: event }, 'audit')
 }
 
-export default fp(audit, { fastify: '5.x', name: 'secure-api-audit' })
+export default suitePlugin('secure-api-audit', audit)

@@ -1,6 +1,5 @@
 import http from 'node:http'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
-import fp from 'fastify-plugin'
 import {
   AuthenticationOptionsSchema, issuersOf, OwnScheme, validateAuthentication, type AuthenticationOptions
 } from '../lib/authentication/index.ts'
@@ -22,6 +21,7 @@ import { guardHook, pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
 import { checkSessionOrder, CookieCallers } from './sessions.ts'
 import { contextOf } from './fastify-internals.ts'
+import { suitePlugin } from './suite-plugin.ts'
 import { warn } from './warn.ts'
 
 declare module 'fastify' {
@@ -263,4 +263,4 @@ function countFailure ({ pipeline }: Desk, request: FastifyRequest, answer: Refu
   return answer
 }
 
-export default fp(authentication, { fastify: '5.x', name: 'secure-api-authentication' })
+export default suitePlugin('secure-api-authentication', authentication)

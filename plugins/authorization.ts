@@ -1,5 +1,4 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
-import fp from 'fastify-plugin'
 import { check, defineSection, Problems, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import type { Principal } from '../lib/credentials/index.ts'
 import { refusal, type Refusal } from '../lib/http/index.ts'
@@ -15,6 +14,7 @@ import type { CredentialName, Named, PolicyName, RoleName, ScopeName } from './n
 import { guardHook, pipelineOf } from './pipeline.ts'
 import { contextOf } from './fastify-internals.ts'
 import type { Frame } from './ports.ts'
+import { suitePlugin } from './suite-plugin.ts'
 import { warn } from './warn.ts'
 
 declare module 'fastify' {
@@ -244,4 +244,4 @@ function warnOfClosedRoutes (app: FastifyInstance, routes: readonly RouteInfo[],
     'secure-api: these routes state no rule and refuse everybody; add `scope`, `role`, `policy`, `authenticated` or `public`')
 }
 
-export default fp(authorization, { fastify: '5.x', name: 'secure-api-authorization' })
+export default suitePlugin('secure-api-authorization', authorization)

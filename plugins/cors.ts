@@ -1,5 +1,4 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import fp from 'fastify-plugin'
 import { defineSection, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import {
   actual, compileCors, CorsOptionsSchema, createPreflightEngine, engineOptions, explain, isPreflight, loadPublicSuffixes, mergeCors,
@@ -13,6 +12,7 @@ import type { Misspelt } from './misspelt.ts'
 import { methodsOfRoutes, refuseBeside } from './neighbours.ts'
 import { pipelineOf } from './pipeline.ts'
 import { contextOf } from './fastify-internals.ts'
+import { suitePlugin } from './suite-plugin.ts'
 import { warn } from './warn.ts'
 
 declare module 'fastify' {
@@ -184,4 +184,4 @@ function refusePreflight ({ raw }: FastifyReply, why: string | undefined, debug:
   return debug && why !== undefined ? refusal('SECURE_API_CORS_REFUSED', { reason: why, extensions: { debug: why } }) : refused
 }
 
-export default fp(cors, { fastify: '5.x', name: 'secure-api-cors' })
+export default suitePlugin('secure-api-cors', cors)

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsync } from 'fastify'
-import fp from 'fastify-plugin'
 import { installEdge, type EdgeHeaders } from '../lib/edge/index.ts'
 import { closingOf, overTlsOf } from './fastify-internals.ts'
 import { pipelineOf } from './pipeline.ts'
+import { suitePlugin } from './suite-plugin.ts'
 
 const noHeaders: EdgeHeaders = Object.freeze({ headers: [], hsts: undefined, cache: { error: undefined } })
 
@@ -24,4 +24,4 @@ const edge: FastifyPluginAsync = async app => {
   app.addHook('onClose', async () => installed.dispose())
 }
 
-export default fp(edge, { fastify: '5.x', name: 'secure-api-edge' })
+export default suitePlugin('secure-api-edge', edge)

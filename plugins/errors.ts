@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify'
-import fp from 'fastify-plugin'
 import type { Environment } from '../lib/config/index.ts'
 import { errorAnswer, isHeadSent, refusal } from '../lib/http/index.ts'
 import { Marks } from '../lib/marks/index.ts'
 import { carryHeaders, RefusalError, writeProblem } from '../lib/pipeline/index.ts'
 import { allowAnotherErrorHandler, errorHandlerOf, quietOf, routeContextOf, type ErrorHandlerLink } from './fastify-internals.ts'
 import { pipelineOf } from './pipeline.ts'
+import { suitePlugin } from './suite-plugin.ts'
 
 /** What becomes of an error: a problem document, or what it was, for the application's handler. */
 interface ErrorsPluginOptions { environment: Environment, mode: 'problem' | 'throw' }
@@ -131,4 +131,4 @@ function notFoundHook (mode: ErrorsPluginOptions['mode']): preHandlerHookHandler
   }
 }
 
-export default fp(errors, { fastify: '5.x', name: 'secure-api-errors' })
+export default suitePlugin('secure-api-errors', errors)

@@ -1,5 +1,4 @@
 import type { FastifyPluginAsync, FastifyReply, onSendHookHandler } from 'fastify'
-import fp from 'fastify-plugin'
 import { defineSection, type Environment } from '../lib/config/index.ts'
 import { claim, type OverTls } from '../lib/edge/index.ts'
 import {
@@ -16,6 +15,7 @@ import { warnOfBlankPages } from './openapi-pages.ts'
 import { pipelineOf } from './pipeline.ts'
 import { collectReports } from './reports.ts'
 import { contextOf, overTlsOf } from './fastify-internals.ts'
+import { suitePlugin } from './suite-plugin.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -120,4 +120,4 @@ function nonceOf (this: WithNonce): FastifyReply['cspNonce'] {
   return nonce === null ? null : { script: nonce, style: nonce }
 }
 
-export default fp(headers, { fastify: '5.x', name: 'secure-api-headers' })
+export default suitePlugin('secure-api-headers', headers)

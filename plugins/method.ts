@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import fp from 'fastify-plugin'
 import { refusal, type Refusal } from '../lib/http/index.ts'
 import type { Handler } from '../lib/pipeline/index.ts'
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
+import { suitePlugin } from './suite-plugin.ts'
 
 /** 405 with `Allow` where the path has routes, but none for this method (RFC 9110 §15.5.6). Only requests without a route come here. */
 const method: FastifyPluginAsync = async app => {
@@ -44,4 +44,4 @@ function methodsAt (app: FastifyInstance, pipeline: Frame, url: string): string[
   return [...new Set([...known, ...found.map(({ method }) => method)])].sort()
 }
 
-export default fp(method, { fastify: '5.x', name: 'secure-api-method' })
+export default suitePlugin('secure-api-method', method)

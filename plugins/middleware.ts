@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import fp from 'fastify-plugin'
 import { mistake, type ConfigurationError } from '../lib/config/index.ts'
 import { keptAround, scopesOf } from './fastify-internals.ts'
+import { suitePlugin } from './suite-plugin.ts'
 
 /**
  * Connect middleware answers on the raw response, without asking which route the request would meet: no rule can be held against it.
@@ -39,4 +39,4 @@ function unguarded (): ConfigurationError {
       'middleware(request.raw, reply.raw) }). For middleware that never answers state `dangerouslyAllowMiddleware: true`.')
 }
 
-export default fp(middleware, { fastify: '5.x', name: 'secure-api-middleware' })
+export default suitePlugin('secure-api-middleware', middleware)

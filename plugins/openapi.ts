@@ -1,5 +1,4 @@
 import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from 'fastify'
-import fp from 'fastify-plugin'
 import { defineSection, type ConfigurationCode } from '../lib/config/index.ts'
 import { metadataUrls } from '../lib/keys/index.ts'
 import {
@@ -14,6 +13,7 @@ import { pageConfigs, ruleForPages } from './openapi-pages.ts'
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
 import { contextOf } from './fastify-internals.ts'
+import { suitePlugin } from './suite-plugin.ts'
 import { warn } from './warn.ts'
 
 /** The decorator of @fastify/swagger. */
@@ -192,4 +192,4 @@ function ownerOf (scope: object | null, name: string): object | undefined {
   return Object.hasOwn(scope, name) ? scope : ownerOf(Reflect.getPrototypeOf(scope), name)
 }
 
-export default fp(openapi, { fastify: '5.x', name: 'secure-api-openapi' })
+export default suitePlugin('secure-api-openapi', openapi)

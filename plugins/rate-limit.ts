@@ -1,5 +1,4 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import fp from 'fastify-plugin'
 import { ConfigurationError, defineSection, movedClock, type Problems } from '../lib/config/index.ts'
 import {
   createLimiter, defaultKeyPrefix, kDecided, LimitBook, policyNames, probeRedis, ProxyWatch, RateLimitOptionsSchema, RouteRateLimitSchema,
@@ -19,6 +18,7 @@ import { serveRateLimitApi } from './rate-limit-api.ts'
 import { addressHandler, failureBudget, routeHandler, type Choose } from './rate-limit-handlers.ts'
 import { serveLoginGuard } from './rate-limit-login.ts'
 import { contextOf, serverOptionsOf } from './fastify-internals.ts'
+import { suitePlugin } from './suite-plugin.ts'
 import { warn } from './warn.ts'
 
 declare module 'fastify' {
@@ -241,4 +241,4 @@ function logEvent (app: FastifyInstance, event: LimiterEvent): void {
   }
 }
 
-export default fp(rateLimit, { fastify: '5.x', name: 'secure-api-rate-limit' })
+export default suitePlugin('secure-api-rate-limit', rateLimit)

@@ -1,6 +1,5 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import fp from 'fastify-plugin'
 import type { AuditOptions } from '../lib/audit/index.ts'
 import type { AuthenticationOptions } from '../lib/authentication/index.ts'
 import {
@@ -29,6 +28,7 @@ import { guardNarrowScope } from './neighbours.ts'
 import { addOwnControls, OwnControlsSchema } from './own-controls.ts'
 import { pipelineOf } from './pipeline.ts'
 import rateLimit, { rateLimitSection } from './rate-limit.ts'
+import { suitePlugin } from './suite-plugin.ts'
 import tls from './tls.ts'
 import { warn } from './warn.ts'
 
@@ -296,4 +296,4 @@ function listed (text: string): string[] {
  * app.get('/orders', { config: { scope: 'api.read' } }, async request => await ordersOf(request.auth.subject))
  * @throws ConfigurationError with every mistake in the options
  */
-export default fp(secureApi, { fastify: '5.x', name: 'secure-api' })
+export default suitePlugin('secure-api', secureApi)

@@ -1,7 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import fp from 'fastify-plugin'
 import type { Schedule } from '../lib/async/index.ts'
 import { ConfigurationError, environmentOf, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import {
@@ -10,6 +9,7 @@ import {
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
 import { bindingsOf, canBeSecure, serverOptionsOf } from './fastify-internals.ts'
+import { suitePlugin } from './suite-plugin.ts'
 import { warn } from './warn.ts'
 
 export interface TlsPluginOptions {
@@ -130,4 +130,4 @@ const texts: Readonly<Record<CertificateEvent['type'], string>> = {
   'certificate.expiring': 'the certificate is about to expire'
 }
 
-export default fp(tls, { fastify: '5.x', name: 'secure-api-tls' })
+export default suitePlugin('secure-api-tls', tls)
