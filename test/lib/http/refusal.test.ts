@@ -18,11 +18,13 @@ t.test('every answer is a complete, frozen RFC 9457 document', t => {
   t.end()
 })
 
+const realms: Readonly<Record<string, string>> = { none: 'Bearer realm="api"', ApiKey: 'ApiKey realm="api"' }
+
 t.test('challenges stand where the table says, with a 401 always (RFC 9110 §15.5.2)', t => {
   for (const code of codes) {
     const { status, detail, challenge }: Answer = answers[code]
     const error = `Bearer error="${challenge}", error_description="${detail}"`
-    const expected = challenge && ({ none: 'Bearer realm="api"', ApiKey: 'ApiKey realm="api"' }[String(challenge)] ?? error)
+    const expected = challenge && (realms[challenge] ?? error)
     t.equal(refusal(code).headers['www-authenticate'], expected, code)
     if (status === 401) t.ok(expected, `${code} is a 401 with a challenge`)
   }
