@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   init: async () => (await import('./init.ts')).init,
   routes: async () => (await import('./routes.ts')).routes,
   token: async () => (await import('./token.ts')).token,
+  key: async () => (await import('./key.ts')).key,
   doctor: async () => (await import('./doctor.ts')).doctor,
   completion: async () => (await import('./completion.ts')).completion
 }

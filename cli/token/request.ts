@@ -52,22 +52,22 @@ export function readRequest (args: readonly string[]): TokenRequest {
   }
 }
 
-function unique (values: readonly string[]): string[] {
+export function unique (values: readonly string[]): string[] {
   return [...new Set(values)]
 }
 
 /** `--scope 'a b'` is what an OAuth request would hold. */
-function words (value: string): string[] {
+export function words (value: string): string[] {
   return value.split(/[\s,]+/).filter(word => word !== '')
 }
 
 /** RFC 6749 §3.3: anything else could not be told from the separator, or not be sent. */
-function scopeToken (value: string): string {
+export function scopeToken (value: string): string {
   if (/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(value)) return value
   throw new UsageError(`${JSON.stringify(value)} is not a scope: no quotes, backslashes or non-ASCII characters (RFC 6749 §3.3)`)
 }
 
-function notEmpty (option: string): (value: string) => string {
+export function notEmpty (option: string): (value: string) => string {
   return value => {
     if (value.trim() === '') throw new UsageError(`${option} is empty`)
     return value

@@ -41,6 +41,9 @@ t.test('issue 17.7: bash completes commands, subcommands, options, their values 
     [['secure-api', 'token', 'list', '--'], ['--directory', '--json', '--help']],
     [['secure-api', 'token', '--kind', 's'], ['service']],
     [['secure-api', 'token', '-o', ''], ['token', 'json', 'header']],
+    [['secure-api', 'key', 'r'], ['rotate', 'revoke']],
+    [['secure-api', 'key', 'list', '--'], ['--file', '--json', '--help']],
+    [['secure-api', 'key', 'check', '--file', 'comp'], ['completion.bash']],
     [['secure-api', 'completion', ''], ['bash', 'zsh', 'fish', '--help']]
   ]
   for (const [line, words] of cases) t.strictSame(proposed(line, cwd), words, line.join(' '))

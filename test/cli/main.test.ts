@@ -14,7 +14,7 @@ import { fakeTerminal } from './terminal.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
 
-const names = ['generate', 'routes', 'token', 'doctor', 'completion']
+const names = ['generate', 'routes', 'token', 'key', 'doctor', 'completion']
 
 async function call (args: readonly string[], given: Parameters<typeof fakeTerminal>[0] = {}) {
   const { terminal, stdout, stderr } = fakeTerminal(given)
@@ -63,6 +63,9 @@ t.test('what is misspelt is suggested, with exit code 2', async t => {
     [['token', 'list', '--jsno'], /--json/],
     [['token', 'remove', 'abc', '--dirctory=x'], /--directory/],
     [['token', 'clear', 'all'], /"all" is one word too many/],
+    [['key', 'crate'], /did you mean create\?/],
+    [['key', 'create', '--prefx', 'shop'], /--prefix/],
+    [['key', 'list', '--overlap', '7d'], /--overlap; it belongs to `key rotate`/],
     [['doctor', 'token', '--audiense', 'x'], /--audience/],
     [['doctor', '--jsn'], /--json/],
     [['doctor', 'redis', '--preset', 'x'], /--preset; it belongs to `doctor issuer`, `doctor token`/]
