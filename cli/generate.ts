@@ -18,6 +18,7 @@ Options
   --lang ts|js                    TypeScript or JavaScript (ts)
   --package-manager npm|pnpm|yarn  (the one that started this command, or npm)
   --name NAME                     name of the package (made from the folder's)
+  --auth token|api-key            what callers bring: tokens, or API keys beside them; keys alone where no issuer is set
   --redis                         limits that all processes share: ioredis, and SECURE_API_REDIS_URL in production
   --openapi                       GET /openapi.json: @fastify/swagger, with the rules of the routes
   --no-install                    leave the installation of the dependencies to you
@@ -26,6 +27,7 @@ Options
 Examples
   secure-api generate my-api
   secure-api generate . --lang js --no-install
+  secure-api generate feed --auth api-key
   secure-api generate orders --redis --openapi --package-manager pnpm
 `
 

@@ -29,6 +29,9 @@ const commands = {
   js: ({ suite, create }) => ['--package', suite, '--package', create, 'create-secure-api']
 }
 
+/** One of the two takes API keys too. */
+const options = { ts: [], js: ['--auth', 'api-key'] }
+
 if (values.under !== undefined &&
   !process.version.startsWith(`v${values.under}.`)) throw new Error(`this is Node ${process.version}, not ${values.under}`)
 if (values.node === undefined) await tryAll(values.lang === undefined ? ['ts', 'js'] : [values.lang])
@@ -67,7 +70,7 @@ async function tryOne (folder, tarballs, language) {
   const begun = Date.now()
   const empty = join(folder, language)
   mkdirSync(empty)
-  const generated = await output(empty, 'npx', '--yes', ...commands[language](tarballs), 'my-api', '--lang', language)
+  const generated = await output(empty, 'npx', '--yes', ...commands[language](tarballs), 'my-api', '--lang', language, ...options[language])
   const app = join(empty, 'my-api')
   const tried = await output(app, 'npm', 'run', '--silent', 'try')
   process.stdout.write(tried)
@@ -79,7 +82,7 @@ async function tryOne (folder, tarballs, language) {
   passed(language, 'npm run routes -- --check')
   await tryDevelopment(app, language)
   passed(language, 'npm run dev')
-  await tryProduction(app)
+  await tryProduction(app, options[language])
   passed(language, 'npm start')
   console.log(`${language} under Node ${process.version}: ${Math.round((Date.now() - begun) / 1000)} s`)
 }

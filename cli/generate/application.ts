@@ -3,8 +3,8 @@ import type { PackageManagerName } from './package-managers.ts'
 export const languages = ['ts', 'js'] as const
 export type Language = typeof languages[number]
 
-/** What an application can have beside the rest; each is an option of the command. */
-export const features = ['redis', 'openapi'] as const
+/** What an application can have beside the rest; `apiKeys` is `--auth api-key`, each other one an option of its own. */
+export const features = ['redis', 'openapi', 'apiKeys'] as const
 export type Feature = typeof features[number]
 
 /** What is to be generated. */

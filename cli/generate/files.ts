@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import type { Application, Language } from './application.ts'
-import { shortName } from './name.ts'
+import { keyPrefix, shortName } from './name.ts'
 import { originOf } from './origin.ts'
 import { packageJson } from './package-json.ts'
 import { packageManagers, type PackageManager } from './package-managers.ts'
@@ -52,6 +52,7 @@ function wordsOf ({ name, language, features = [] }: Application, manager: Packa
     name,
     audience,
     image: shortName(name),
+    keyPrefix: keyPrefix(name),
     manifest: `package.json ${manager.lockFile}${manager.name === 'npm' ? ' .npmrc' : ''}`,
     language: typescript ? 'TypeScript' : 'JavaScript',
     extension: language,
@@ -61,6 +62,7 @@ function wordsOf ({ name, language, features = [] }: Application, manager: Packa
     tsconfig: typescript ? 'tsconfig.json' : undefined,
     compiledTests: typescript ? 'test' : undefined,
     ...(features.includes('redis') ? {} : { noRedis: '' }),
+    ...(features.includes('apiKeys') ? {} : { noApiKeys: '' }),
     ...Object.fromEntries(features.map(name => [name, ''])),
     nodeImage,
     nodeVersion

@@ -25,6 +25,12 @@ export function nameOf (folder: string): string {
   return isPackageName(name) ? name : `${name}-app`
 }
 
+/** The prefix of API keys: 2 to 16 lower case letters and digits, a letter first. */
+export function keyPrefix (name: string): string {
+  const text = shortName(name).replace(/[^a-z0-9]/g, '').replace(/^\d+/, '').slice(0, 16)
+  return text.length < 2 ? 'api' : text
+}
+
 /** The name without its scope: for an audience, an image. */
 export function shortName (name: string): string {
   return name.slice(name.indexOf('/') + 1)

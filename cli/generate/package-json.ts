@@ -1,4 +1,5 @@
 import type { Application, Language } from './application.ts'
+import { keyPrefix } from './name.ts'
 import type { Origin } from './origin.ts'
 import { packageManagers } from './package-managers.ts'
 import { versions } from './versions.ts'
@@ -41,7 +42,10 @@ export function packageJson ({ name, language, packageManager, features = [] }: 
     private: true,
     type: 'module',
     engines: { node: '>=20.19' },
-    scripts: scripts[language](packageManagers[packageManager].run),
+    scripts: {
+      ...scripts[language](packageManagers[packageManager].run),
+      ...(features.includes('apiKeys') && { key: `secure-api key create --prefix ${keyPrefix(name)} --file keys.json` })
+    },
     dependencies: sorted(Object.assign({ 'fastify-secure-api': origin.specifier }, versions.dependencies,
       ...features.map(name => versions[name]))),
     devDependencies: sorted({ ...versions.development, ...(language === 'ts' ? versions.typescript : undefined) })

@@ -1,6 +1,6 @@
 import { parseArguments } from '../arguments.ts'
 import { UsageError, type Grammar } from '../command.ts'
-import { features, languages, type Application, type Feature, type Language } from './application.ts'
+import { languages, type Application, type Feature, type Language } from './application.ts'
 import { isPackageName, nameOf } from './name.ts'
 import { callingPackageManager, packageManagerNames } from './package-managers.ts'
 
@@ -22,17 +22,25 @@ export interface Wishes {
   readonly force: boolean
 }
 
+/** What callers bring. Keys come beside tokens. */
+const credentials = ['token', 'api-key'] as const
+
 const options = {
   name: { type: 'string' },
   lang: { type: 'string' },
   'package-manager': { type: 'string' },
+  auth: { type: 'string' },
   redis: { type: 'boolean' },
   openapi: { type: 'boolean' },
   'no-install': { type: 'boolean' },
   force: { type: 'boolean' }
 } as const
 
-export const grammar: Grammar = { options, values: { lang: languages, 'package-manager': packageManagerNames }, takes: 'folder' }
+export const grammar: Grammar = {
+  options,
+  values: { lang: languages, 'package-manager': packageManagerNames, auth: credentials },
+  takes: 'folder'
+}
 
 /** @throws UsageError, or what `parseArgs` throws */
 export function readArguments (args: readonly string[]): Wishes {
@@ -45,7 +53,10 @@ export function readArguments (args: readonly string[]): Wishes {
     name: values.name === undefined ? undefined : checkName(values.name),
     language: values.lang === undefined ? undefined : checkLanguage(values.lang),
     packageManager: values['package-manager'] === undefined ? undefined : checkPackageManager(values['package-manager']),
-    features: features.filter(name => values[name] === true),
+    features: [
+      ...(['redis', 'openapi'] as const).filter(name => values[name] === true),
+      ...(checkCredential(values.auth ?? 'token') === 'api-key' ? ['apiKeys'] as const : [])
+    ],
     install: values['no-install'] === true ? false : undefined,
     force: values.force ?? false
   }
@@ -69,6 +80,12 @@ export function checkLanguage (language: string): Language {
   const found = Object.entries(languageNames).find(([, names]) => names.includes(language.toLowerCase()))
   if (found !== undefined) return found[0] as Language
   throw new UsageError(`${JSON.stringify(language)} is neither TypeScript (ts) nor JavaScript (js)`)
+}
+
+function checkCredential (name: string): typeof credentials[number] {
+  const found = credentials.find(known => known === name.toLowerCase())
+  if (found !== undefined) return found
+  throw new UsageError(`${JSON.stringify(name)} is no credential that is known here: ${credentials.join(', ')}`)
 }
 
 export function checkPackageManager (name: string): Application['packageManager'] {

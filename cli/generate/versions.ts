@@ -14,6 +14,7 @@ export const versions = {
   openapi: {
     '@fastify/swagger': '^9.9.3'
   },
+  apiKeys: {},
   typescript: {
     '@types/node': '^20.19.43',
     typescript: '~6.0'

@@ -43,19 +43,30 @@ async function askEverything (app, url) {
   }, 401)
 }
 
+function newKey (app) {
+  return made(app, 'key', '--scope', 'api.read')
+}
+
 function tokenFor (app, scope) {
+  return made(app, 'token', scope)
+}
+
+function made (app, script, ...args) {
   const options = { cwd: app, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }
-  return execFileSync('npm', ['run', '--silent', 'token', '--', scope], options).trim()
+  return execFileSync('npm', ['run', '--silent', script, '--', ...args], options).trim()
 }
 
 /** Without settings `npm start` ends and says what is missing; with them it answers, and knows no token of development. */
-export async function tryProduction (app) {
-  await refuses(app, {}, 'not set: SECURE_API_ISSUER, TRUST_PROXY')
-  await refuses(app, { TRUST_PROXY: '127.0.0.1' }, 'SECURE_API_ISSUER')
+export async function tryProduction (app, options) {
+  const keys = options.includes('api-key')
+  const refusal = keys ? 'SECURE_API_API_KEYS_FILE' : 'SECURE_API_ISSUER'
+  await refuses(app, {}, keys ? 'not set: TRUST_PROXY' : 'not set: SECURE_API_ISSUER, TRUST_PROXY')
+  await refuses(app, { TRUST_PROXY: '127.0.0.1', API_KEYS_FILE: 'none.json' }, refusal)
+  const key = keys && newKey(app)
   const port = await freePort()
   const settings = {
     TRUST_PROXY: '127.0.0.1',
-    SECURE_API_ISSUER: 'https://login.example.com',
+    ...(!keys && { SECURE_API_ISSUER: 'https://login.example.com' }),
     FASTIFY_ADDRESS: '127.0.0.1',
     PORT: String(port)
   }
@@ -67,6 +78,7 @@ export async function tryProduction (app) {
     if (!response.headers.has('strict-transport-security')) throw new Error('no HSTS in production')
     await expect(`${url}/orders`, {}, 401)
     await expect(`${url}/login`, { method: 'POST' }, 404)
+    if (keys) await expect(`${url}/orders`, { headers: { 'x-forwarded-proto': 'https', 'x-api-key': key } }, 200)
   } finally {
     await stop(server)
   }

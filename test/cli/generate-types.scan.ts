@@ -14,7 +14,7 @@ t.setTimeout(300_000)
 t.test('issue 17.6: the generated application compiles, and a misspelt scope or policy does not', async t => {
   const folder = t.testdir({})
   installPackage(folder)
-  const files = applicationFiles(root, { name: 'my-api', language: 'ts', packageManager: 'npm', features: ['redis', 'openapi'] })
+  const files = applicationFiles(root, { name: 'my-api', language: 'ts', packageManager: 'npm', features: ['redis', 'openapi', 'apiKeys'] })
   for (const [path, text] of files) write(join(folder, path), text)
   const { config } = ts.readConfigFile(join(folder, 'tsconfig.json'), ts.sys.readFile)
   const { options, fileNames } = ts.parseJsonConfigFileContent(config, ts.sys, folder)

@@ -9,7 +9,7 @@ import { UsageError } from '../../cli/command.ts'
 import { generate } from '../../cli/generate.ts'
 import { languages, type Language } from '../../cli/generate/application.ts'
 import { applicationFiles, type Files } from '../../cli/generate/files.ts'
-import { isPackageName, nameOf, shortName } from '../../cli/generate/name.ts'
+import { isPackageName, keyPrefix, nameOf, shortName } from '../../cli/generate/name.ts'
 import { originOf } from '../../cli/generate/origin.ts'
 import {
   callingPackageManager, packageManagerNames, packageManagers,
@@ -140,6 +140,26 @@ t.test('issue 17.6: --redis and --openapi add the dependency and what uses it, a
   await call(['x', '--redis', '--openapi', '--no-install', '--lang', 'JavaScript'], { cwd })
   t.match(readFileSync(join(cwd, 'x/package.json'), 'utf8'), '"ioredis"')
   t.ok(existsSync(join(cwd, 'x/src/routes/openapi.json/index.js')))
+})
+
+t.test('issue 18: --auth api-key adds keys beside tokens, a script that makes one, and no trace without it', async t => {
+  const plain = filesOf('ts')
+  const keys = applicationFiles(root, { name: '@acme/my-api', language: 'ts', packageManager: 'npm', features: ['apiKeys'] })
+  t.strictSame([...keys.keys()].filter(path => !plain.has(path)), ['src/api-keys.ts', 'test/api-keys.test.ts'])
+  t.equal(manifestOf(keys).scripts['key'], 'secure-api key create --prefix myapi --file keys.json')
+  t.match(textOf(keys, 'src/api-keys.ts'), "prefix: 'myapi'")
+  t.match(textOf(keys, '.gitignore'), /^keys\.json$/m)
+  t.match(textOf(keys, '.env.example'), /^API_KEYS_FILE=$/m)
+  t.notMatch(textOf(keys, 'src/settings.ts'), 'SECURE_API_ISSUER', 'keys alone will do')
+  for (const text of keys.values()) t.notMatch(text, /(\/\/|#|<!--) if \w+(?: -->)?$/m)
+  for (const [path, text] of plain) t.notMatch(text, /api-?keys?/i, path)
+  for (const [name, prefix] of [['9-lives', 'lives'], ['a', 'api'], ['42', 'api'], ['x'.repeat(40), 'x'.repeat(16)]] as const) {
+    t.equal(keyPrefix(name), prefix)
+  }
+  const cwd = t.testdir({})
+  t.equal((await call(['x', '--auth', 'api-key', '--no-install', '--lang', 'js'], { cwd })).code, 0)
+  t.ok(existsSync(join(cwd, 'x/src/api-keys.js')))
+  await t.rejects(call(['y', '--auth', 'password'], { cwd }), UsageError)
 })
 
 t.test('issue 17.6: in production all missing variables are named at once; development and tests need none', async t => {

@@ -17,7 +17,8 @@ export function required (name: string): string {
 /** All that production needs and that is not set, by name: nobody should find out one start after the other. */
 export function checkSettings (): void {
   if (developing || process.env['NODE_ENV'] === 'test') return
-  const needed = ['SECURE_API_ISSUER', 'TRUST_PROXY']
+  const needed = ['TRUST_PROXY']
+  needed.unshift('SECURE_API_ISSUER') // if noApiKeys
   needed.push('SECURE_API_REDIS_URL') // if redis
   if (setting('LOGIN_KEY') !== undefined) needed.push('PUBLIC_URL')
   const missing = needed.filter(name => setting(name) === undefined)

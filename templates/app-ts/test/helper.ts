@@ -26,6 +26,7 @@ export async function start (): Promise<Started> {
   }
   try {
     Object.assign(process.env, issuer.env, loginSettings(folder))
+    process.env['API_KEYS_FILE'] = join(folder, 'keys.json') // if apiKeys
     const log: string[] = []
     const app = await boot(log)
     app.addHook('onClose', close)

@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import secureApi, { type PolicyContext, type SecureApiOptions } from 'fastify-secure-api'
 import type { Order } from '../orders.ts'
+import { apiKeys } from '../api-keys.ts' // if apiKeys
 import { developing, list, required, setting } from '../settings.ts'
 
 const audience = setting('SECURE_API_AUDIENCE') ?? '{{audience}}'
@@ -8,7 +9,11 @@ const origins = list('SECURE_API_CORS_ORIGINS')
 
 /** @fastify/autoload hands this to the suite. */
 export const autoConfig: SecureApiOptions = {
-  auth: { issuers: [await issuer()], ...ownTokens() },
+  auth: {
+    apiKeys, // if apiKeys
+    ...await issuers(),
+    ...ownTokens()
+  },
   authorization: { policies: { owner: isOwner } },
   cors: origins && { origins },
   rateLimit: limits()
@@ -17,10 +22,11 @@ export const autoConfig: SecureApiOptions = {
 export default secureApi
 
 /** Without an issuer, `{{run}} dev` accepts the tokens that `{{run}} token` makes on this machine. */
-async function issuer () {
-  if (!developing || setting('SECURE_API_ISSUER') !== undefined) return { issuer: required('SECURE_API_ISSUER'), audience }
+async function issuers () {
+  if (!developing && setting('SECURE_API_ISSUER') === undefined) return {} // if apiKeys
+  if (!developing || setting('SECURE_API_ISSUER') !== undefined) return { issuers: [{ issuer: required('SECURE_API_ISSUER'), audience }] }
   const { developmentIssuer } = await import('fastify-secure-api/testing')
-  return await developmentIssuer({ audience })
+  return { issuers: [await developmentIssuer({ audience })] }
 }
 
 /** What POST /login signs with. In development the key is a new one at each start. */
