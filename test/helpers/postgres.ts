@@ -24,10 +24,10 @@ const settings = ['listen_addresses=', 'fsync=off', 'full_page_writes=off', 'sha
 /** Starts `postgres` of the PATH, or of Debian's package `postgresql`. As root it runs as `nobody`: it refuses to be root. */
 export async function startPostgres (): Promise<TestPostgres> {
   const programs = findPrograms()
-  const identity = process.getuid?.() === 0 ? nobody() : {}
+  const identity = process.getuid?.() === 0 ? nobody() : undefined
   // Short: the path of a socket has 107 characters at most.
   const folder = mkdtempSync(join(tmpdir(), 'postgres-'))
-  if (identity.uid !== undefined) chownSync(folder, identity.uid, identity.gid)
+  if (identity !== undefined) chownSync(folder, identity.uid, identity.gid)
   const data = join(folder, 'data')
   const how: SpawnOptions = { ...identity, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] }
   execFileSync(join(programs, 'initdb'), ['-D', data, '-U', USER, '-A', 'trust', '--no-sync', '--no-locale', '-E', 'UTF8'],
@@ -95,7 +95,7 @@ function isExecutable (file: string): boolean {
   }
 }
 
-function nobody (): { readonly uid?: number, readonly gid?: number } {
+function nobody (): { readonly uid: number, readonly gid: number } {
   const [, uid, gid] = /^nobody:[^:]*:(\d+):(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8')) ?? []
   if (uid === undefined || gid === undefined) throw new Error('PostgreSQL refuses to run as root, and there is no user nobody')
   return { uid: Number(uid), gid: Number(gid) }
