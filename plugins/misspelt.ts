@@ -10,19 +10,13 @@ export type Misspelt<Key extends string> = {
 /** Makes a pattern of a text, as an index signature must be one. Keys with capitals behind the text are hit too, and no others. */
 type OnlyThat = Uppercase<string>
 
-type Slip<Key extends string> = Key extends string
-  ? Dropped<Key> | Doubled<Key> | Swapped<Key> | Plural<Key> | Capitalize<Key> | Lowercase<Key> : never
+type Slip<Key extends string> = Key extends string ? Slipped<Key, ''> | Plural<Key> | Capitalize<Key> | Lowercase<Key> : never
 
-type Dropped<Rest extends string, Before extends string = ''> = Rest extends `${infer Letter}${infer After}`
-  ? `${Before}${After}` | Dropped<After, `${Before}${Letter}`>
+/** One letter left out, twice, or swapped with the next. One recursion for the three, as each of its steps costs every compilation. */
+type Slipped<Rest extends string, Before extends string> = Rest extends `${infer Letter}${infer After}`
+  ? `${Before}${After | `${Letter}${Letter}${After}` | Swapped<Letter, After>}` | Slipped<After, `${Before}${Letter}`>
   : never
 
-type Doubled<Rest extends string, Before extends string = ''> = Rest extends `${infer Letter}${infer After}`
-  ? `${Before}${Letter}${Letter}${After}` | Doubled<After, `${Before}${Letter}`>
-  : never
-
-type Swapped<Rest extends string, Before extends string = ''> = Rest extends `${infer Letter}${infer Next}${infer After}`
-  ? `${Before}${Next}${Letter}${After}` | Swapped<`${Next}${After}`, `${Before}${Letter}`>
-  : never
+type Swapped<Letter extends string, After extends string> = After extends `${infer Next}${infer Rest}` ? `${Next}${Letter}${Rest}` : never
 
 type Plural<Key extends string> = Key extends `${infer Stem}y` ? `${Stem}ies` : `${Key}s`

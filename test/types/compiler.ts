@@ -55,6 +55,23 @@ const sources = new Map<string, ts.SourceFile | undefined>()
 
 /** Compiles the files of `folder` by name. The declaration files of the package, of Fastify and of its official plugins are checked too. */
 export function compile (folder: string, files: readonly string[], options: ts.CompilerOptions): Finding[] {
+  return checked(programOf(folder, files, options), folder).map(({ file, start = 0, code, messageText }) => ({
+    file: file === undefined ? '' : relative(folder, file.fileName),
+    line: file === undefined ? 0 : file.getLineAndCharacterOfPosition(start).line + 1,
+    code,
+    text: ts.flattenDiagnosticMessageText(messageText, '\n')
+  }))
+}
+
+/** How many types TypeScript makes out of generic ones to check this file alone. The same on every machine, and most of the time goes there. */
+export function instantiationsOf (folder: string, file: string, options: ts.CompilerOptions): number {
+  const program = programOf(folder, [file], options)
+  const [mistake] = program.getSemanticDiagnostics(program.getSourceFile(join(folder, file)))
+  if (mistake !== undefined) throw new Error(ts.flattenDiagnosticMessageText(mistake.messageText, '\n'))
+  return program.getInstantiationCount()
+}
+
+function programOf (folder: string, files: readonly string[], options: ts.CompilerOptions): ts.Program {
   const host = ts.createCompilerHost(options)
   const parse = host.getSourceFile
   // The declaration files of Fastify and Node are the same in every program.
@@ -65,13 +82,7 @@ export function compile (folder: string, files: readonly string[], options: ts.C
     if (!name.startsWith(folder)) sources.set(id, file)
     return file
   }
-  const program = ts.createProgram(files.map(name => join(folder, name)), options, host)
-  return checked(program, folder).map(({ file, start = 0, code, messageText }) => ({
-    file: file === undefined ? '' : relative(folder, file.fileName),
-    line: file === undefined ? 0 : file.getLineAndCharacterOfPosition(start).line + 1,
-    code,
-    text: ts.flattenDiagnosticMessageText(messageText, '\n')
-  }))
+  return ts.createProgram(files.map(name => join(folder, name)), options, host)
 }
 
 function checked (program: ts.Program, folder: string): readonly ts.Diagnostic[] {

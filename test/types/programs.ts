@@ -32,6 +32,9 @@ export const open: Program = {
     'app.register(secureApi, { auth })',
     "app.register(secureApi, { auth: { issuers: [{ ...auth, preset: 'auth0', keys: { refresh: '10 minutes' } }] } })",
     "app.register(secureApi, { auth, cors: { origins: ['https://app.example.com'] }, rateLimit: false })",
+    'server.register(secureApi, { auth })',
+    'Fastify({ http2: true }).register(secureApi, { auth }).register(suite.rateLimit, {})',
+    'const plugin: FastifyPluginAsync<suite.SecureApiOptions> = secureApi',
     "app.register(suite.rateLimit, { policies: { reports: { limit: 5, window: '1 minute' } } })",
     "app.get('/', { config: { scope: 'anything' } }, handler)",
     "app.get('/', { config: { scope: { all: ['a', 'b'] }, role: { any: ['c'] }, policy: 'd' } }, handler)",
@@ -75,6 +78,7 @@ export const open: Program = {
   ],
   wrong: [
     ['app.register(secureApi, { auht: auth })', 2769, "'auht' does not exist"],
+    ['Fastify({ http2: true }).register(secureApi, { auht: auth })', 2769, "'auht' does not exist"],
     ["app.register(secureApi, { auth: { ...auth, audiense: 'x' } })", 2769, "'audiense' does not exist"],
     ['app.register(secureApi, { auth, rateLimit: { policies: { a: { limt: 1, window: 1 } } } })', 2769, "'limt' does not exist"],
     ["app.register(secureApi, { auth, errors: 'html' })", 2769, '"html"'],

@@ -118,6 +118,6 @@ const self = new Set(['issuer', 'jwksUri', 'audience'])
 
 t.test('an editor offers the keys of config, and none of the misspelt ones', async t => {
   const offered = editor.completions('editor.ts', '/*offered*/')
-  t.strictSame(offered.sort(), ['audit', 'authenticated', 'authentication', 'authorization', 'cors', 'headers', 'policy', 'public',
-    'rateLimit', 'role', 'scope'])
+  t.strictSame(offered.sort(), ['audit', 'authenticated', 'authentication', 'authorization', 'caller', 'cors', 'credential', 'headers',
+    'policy', 'public', 'rateLimit', 'role', 'scope'])
 })
