@@ -162,7 +162,8 @@ function explaining (development: boolean): Forbid {
   }
 }
 
-function guardStep (rule: CompiledRule | undefined, hook: CompiledStep['hook'], forbid: Forbid, stranger: Refusal): CompiledStep | undefined {
+function guardStep (rule: CompiledRule | undefined, hook: CompiledStep['hook'], forbid: Forbid,
+  stranger: Refusal): CompiledStep | undefined {
   if (rule === undefined) return undefined
   const { permits } = rule
   return {

@@ -37,7 +37,8 @@ function ruleText (rule: Rule): string {
     const requirement = rule[key]
     return requirement === undefined ? [] : [`${key} ${requirementText(requirement)}`]
   })
-  const whose = (['caller', 'credential'] as const).flatMap(key => rule[key] === undefined ? [] : [`${key} ${[rule[key]].flat().join(' or ')}`])
+  const whose = (['caller', 'credential'] as const)
+    .flatMap(key => rule[key] === undefined ? [] : [`${key} ${[rule[key]].flat().join(' or ')}`])
   return [...parts, ...whose].join(' + ')
 }
 

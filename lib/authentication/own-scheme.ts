@@ -1,11 +1,10 @@
 import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { isThenable, withDeadline } from '../async/index.ts'
-import { DurationSchema, milliseconds, type Duration, type Problems } from '../config/index.ts'
+import { DurationSchema, milliseconds, type Problems } from '../config/index.ts'
 import {
   deepFreeze, immutableSet, type Failed, type Principal, type Scheme, type Unavailable, type Unverified, type Verification
 } from '../credentials/index.ts'
-import type { CookieRules } from './cross-site.ts'
 
 /** Whom a request stands for, as an authenticator of the application says it. */
 export interface CallerFacts {
@@ -28,54 +27,49 @@ export interface CallerFacts {
 /** The caller; `undefined`: the request brings no credential of this kind; `false`: it brings one that is not valid. */
 export type CallerAnswer = CallerFacts | undefined | false
 
-/** A way of authentication of the application's own. */
-export interface Authenticator {
-  /** What `Principal.credential` says and `config.credential` names: lower case letters, digits and hyphens. */
-  readonly name: string
-  /**
-   * The scheme of the Authorization header in which the credential stands, such as `'Hawk'`. The authenticator is asked about
-   * such requests only, and a 401 asks for it. Absent: it is asked about every request that brings no other credential.
-   */
-  readonly scheme?: string
-  /**
-   * Whether browsers send the credential by themselves, in a cookie. Then an unsafe method, and a WebSocket, must come from the
-   * same origin, or from one of `cors.origins` that may use credentials: others are 403 (`SECURE_API_CROSS_SITE`). @default false
-   */
-  readonly cookie?: boolean | CookieRules
-  /**
-   * The property of the request that `authenticate` reads and another plugin fills, in an `onRequest` hook of its own: `'session'`.
-   * That plugin must be registered before the suite: otherwise the boot stops. @default none
-   */
-  readonly reads?: string
-  /** Says who calls. An exception, a time-out or an answer of another shape is 503, never access. */
-  authenticate (request: FastifyRequest): CallerAnswer | Promise<CallerAnswer>
-  /** How long it may take. @default '1 second' */
-  readonly timeout?: Duration
-}
-
 /** RFC 9110 §11.1: a token, here begun by a letter. */
 const schemePattern = '^[A-Za-z][A-Za-z0-9-]{0,31}$'
 const namePattern = '^[a-z][a-z0-9-]{0,31}$'
 
-const shape = {
+type Authenticate = (request: FastifyRequest) => CallerAnswer | Promise<CallerAnswer>
+
+export const AuthenticatorSchema = Type.Object({
+  /** What `Principal.credential` says and `config.credential` names: lower case letters, digits and hyphens. */
   name: Type.String({ pattern: namePattern, hint: "Write lower case letters, digits and hyphens: 'session'." }),
+  /**
+   * The scheme of the Authorization header in which the credential stands, such as `'Hawk'`. The authenticator is asked about
+   * such requests only, and a 401 asks for it. Absent: it is asked about every request that brings no other credential.
+   */
   scheme: Type.Optional(Type.String({ pattern: schemePattern, hint: "Write the first word of the header: 'Hawk'." })),
+  /**
+   * Whether browsers send the credential by themselves, in a cookie. Then an unsafe method, and a WebSocket, must come from the same
+   * origin, or from one of `cors.origins` that may use credentials: others are 403 (`SECURE_API_CROSS_SITE`).
+   * `{ allowWithoutOrigin: true }` lets clients pass that are no browsers.
+   * @default false
+   */
   cookie: Type.Optional(Type.Union([
     Type.Boolean(), Type.Object({ allowWithoutOrigin: Type.Optional(Type.Boolean()) }, { additionalProperties: false })
   ])),
+  /**
+   * The property of the request that `authenticate` reads and another plugin fills, in an `onRequest` hook of its own: `'session'`.
+   * That plugin must be registered before the suite: otherwise the boot stops.
+   * @default none
+   */
   reads: Type.Optional(Type.String({ minLength: 1 })),
-  authenticate: Type.Unsafe<Authenticator['authenticate']>(Type.Function([], Type.Any())),
+  /** Says who calls. An exception, a time-out or an answer of another shape is 503, never access. */
+  authenticate: Type.Unsafe<Authenticate>(Type.Function([], Type.Any())),
+  /** How long it may take. @default '1 second' */
   timeout: Type.Optional(DurationSchema)
-}
-export const AuthenticatorSchema = Type.Object(shape, { additionalProperties: false })
-/** The schema and the type say the same. */
-export type WrittenAuthenticator = Static<typeof AuthenticatorSchema>
+}, { additionalProperties: false })
+
+/** A way of authentication of the application's own. */
+export interface Authenticator extends Static<typeof AuthenticatorSchema> {}
 
 /** Credentials of the suite, whose names an authenticator cannot take. */
 const taken = ['jwt', 'opaque', 'api-key', 'certificate']
 const takenSchemes = ['bearer', 'dpop', 'apikey']
 
-export function validateAuthenticators (list: readonly WrittenAuthenticator[], path: string, problems: Problems): void {
+export function validateAuthenticators (list: readonly Authenticator[], path: string, problems: Problems): void {
   const names = list.map(({ name }) => name)
   const schemes = list.map(({ scheme }) => scheme?.toLowerCase())
   for (const [index, { name, scheme = '', cookie = false }] of list.entries()) {

@@ -77,7 +77,8 @@ export function validateAuthentication (
   const others = otherCallers.some(name => options[name] !== undefined) && direct === undefined
   if (options.issuers === undefined && !others) requireIssuer(direct ?? {}, path, problems)
   if (options.ownTokens !== undefined && isObject(options.ownTokens)) validateOwnTokens(options.ownTokens, `${path}.ownTokens`, problems)
-  if (Array.isArray(options.authenticators)) validateAuthenticators(options.authenticators.filter(isObject), `${path}.authenticators`, problems)
+  const { authenticators } = options
+  if (Array.isArray(authenticators)) validateAuthenticators(authenticators.filter(isObject), `${path}.authenticators`, problems)
   if (options.isRevoked === undefined && options.revocation !== undefined) {
     problems.add('SECURE_API_OPTION_CONFLICT', `${path}.revocation`,
       'it has no effect without `isRevoked`', 'Add `isRevoked`, or leave `revocation` out.')

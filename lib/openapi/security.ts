@@ -63,7 +63,8 @@ function alternatives ({ scope }: Rule): readonly (readonly string[])[] {
 export function needs (access: Access): string {
   if (access === 'none') return 'This route has no rule: nobody may call it.'
   if (typeof access === 'string') return 'The credential does not permit this.'
-  return `Needs ${[...(['scope', 'role', 'policy'] as const).flatMap(kind => inWords(kind, access[kind])), ...whose(access)].join(', and ')}.`
+  const parts = (['scope', 'role', 'policy'] as const).flatMap(kind => inWords(kind, access[kind]))
+  return `Needs ${[...parts, ...whose(access)].join(', and ')}.`
 }
 
 /** The kind of caller and credential. */

@@ -40,7 +40,13 @@ t.test('an authenticator of the application says who calls, and rules hold for i
   const { statusCode, body } = await app.inject({ url: '/me', headers: cookie('alice') })
   t.equal(statusCode, 200)
   t.match(JSON.parse(body), {
-    kind: 'user', credential: 'session', subject: 'alice', issuer: 'session', scopes: ['orders.read'], roles: ['admin'], claims: { plan: 'gold' }
+    kind: 'user',
+    credential: 'session',
+    subject: 'alice',
+    issuer: 'session',
+    scopes: ['orders.read'],
+    roles: ['admin'],
+    claims: { plan: 'gold' }
   })
   t.match(events.at(-1), { principal: { kind: 'user', credential: 'session', subject: 'alice' } })
   t.strictSame(await answersOf(app,
@@ -90,7 +96,8 @@ t.test('a token that is sent counts, whatever the cookie says', async t => {
 })
 
 t.test('an authenticator for a scheme of the Authorization header: its challenge, and two credentials are refused', async t => {
-  const hawk: Authenticator = { name: 'hawk', scheme: 'Hawk', authenticate: ({ headers }) => headers.authorization === 'hawk good' && { subject: 'h' } }
+  const authenticate: Authenticator['authenticate'] = ({ headers }) => headers.authorization === 'hawk good' && { subject: 'h' }
+  const hawk: Authenticator = { name: 'hawk', scheme: 'Hawk', authenticate }
   const { app } = await start([hawk])
   t.strictSame(await answersOf(app,
     { url: '/me', headers: { authorization: 'hawk good' } },
@@ -146,9 +153,10 @@ t.test('guesses use up the failure budget of their address, and are refused befo
 })
 
 t.test('an application whose callers are its own alone needs no issuer', async t => {
-  const { app } = await secured(t, issuer, { suite: { auth: { authenticators: [session] } }, routes: app => {
-    app.get('/me', { config: { scope: 'orders.read' } }, async ({ auth }) => auth.subject)
-  } })
+  const { app } = await secured(t, issuer, {
+    suite: { auth: { authenticators: [session] } },
+    routes: app => { app.get('/me', { config: { scope: 'orders.read' } }, async ({ auth }) => auth.subject) }
+  })
   t.strictSame(await answersOf(app, { url: '/me', headers: cookie('alice') }, { url: '/me' }), [200, [401, 'SECURE_API_UNAUTHENTICATED']])
 })
 

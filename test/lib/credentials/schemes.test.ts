@@ -36,13 +36,14 @@ t.test('two that were put there are refused, however good both are', async t => 
 t.test('what comes by itself is looked at last, and never rescues a bad credential', async t => {
   const session = scheme('session', { ambient: true })
   t.equal(await outcome(session, scheme('jwt')), 'jwt')
-  t.equal(await outcome(session, scheme('jwt', { judged: { kind: 'failed', code: 'SECURE_API_TOKEN_EXPIRED' } })), 'SECURE_API_TOKEN_EXPIRED')
+  const expired = scheme('jwt', { judged: { kind: 'failed', code: 'SECURE_API_TOKEN_EXPIRED' } })
+  t.equal(await outcome(session, expired), 'SECURE_API_TOKEN_EXPIRED')
   t.equal(await outcome(session, scheme('jwt', { present: false })), 'session')
   const none = { ...scheme('certificate', { ambient: true }), judge: () => undefined }
   const unknown = scheme('first', { ambient: true, judged: later(undefined) })
   t.equal(await outcome(none, unknown, session), 'session', 'the next is asked where one has nothing to say')
-  t.equal(await outcome(unknown, scheme('second', { ambient: true, judged: later({ kind: 'failed', code: 'SECURE_API_CREDENTIAL_INVALID' }) }),
-    session), 'SECURE_API_CREDENTIAL_INVALID', 'and not where it says no')
+  const no = scheme('second', { ambient: true, judged: later({ kind: 'failed', code: 'SECURE_API_CREDENTIAL_INVALID' }) })
+  t.equal(await outcome(unknown, no, session), 'SECURE_API_CREDENTIAL_INVALID', 'and not where it says no')
   t.equal(await outcome(none, unknown), undefined)
 })
 
