@@ -9,10 +9,8 @@ import { authority, Certificates } from '../lib/server/certificates.ts'
 
 // Each kind of credential, on each kind of route, with each fault, over sockets: status, challenge and reason in the trail.
 
-/** Two days ahead: what was made for a day is over then. */
 const clock = createTestClock()
 t.teardown(() => clock.close())
-await clock.advance('2 days')
 const issuer = await startIssuer(t)
 const away = await startIssuer(t)
 
@@ -87,7 +85,7 @@ const kinds: Readonly<Record<string, Kind>> = {
     caller: 'user',
     good: () => token(issuer.opaque(user)),
     faults: {
-      expired: [() => token(issuer.opaque({ ...user, exp: ended })), 'SECURE_API_TOKEN_EXPIRED'],
+      expired: [() => token(issuer.opaque({ ...user, exp: ended })), 'SECURE_API_TOKEN_INACTIVE'],
       revoked: [() => token(issuer.opaque({ ...user, jti: 'revoked-opaque' })), 'SECURE_API_TOKEN_REVOKED'],
       forged: [() => token('0123456789abcdef0123456789abcdef'), 'SECURE_API_TOKEN_INACTIVE']
     }
@@ -183,6 +181,8 @@ const { app, events } = await secured(t, issuer, {
   }
 })
 const origin = await listen(app)
+// The certificate that was made for a day is over.
+await clock.advance('2 days')
 
 interface Answer {
   readonly status: number
