@@ -24,7 +24,7 @@ export default async function app (fastify, options) {
     if (request.user.role !== 'admin') return reply.code(403).send({ message: 'admins only' })
   }
 
-  fastify.post('/login', async request => ({ token: fastify.jwt.sign({ sub: request.body.name, role: request.body.role }) }))
+  fastify.post('/login', async ({ body }) => ({ token: fastify.jwt.sign({ sub: body.name, role: body.role }) }))
 
   fastify.get('/orders', { onRequest: [fastify.authenticate] }, async () => [{ item: 'tea' }])
 
