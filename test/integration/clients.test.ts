@@ -44,7 +44,7 @@ const challenges: ReadonlyArray<readonly [name: string, path: string, authorizat
       { error: 'invalid_token', error_description: 'The token is intended for another audience.' }],
     ['the scheme alone', '/orders', 'Bearer', 400, {
       error: 'invalid_request',
-      error_description: 'Send exactly one bearer token, in the Authorization header.'
+      error_description: 'Send exactly one credential; a bearer token belongs in the Authorization header.'
     }],
     ['a scope of several', '/orders', bearer(issuer, {}).authorization, 403,
       { error: 'insufficient_scope', error_description: 'The credential does not permit this.', scope: 'api.read' }],
