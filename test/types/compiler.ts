@@ -63,7 +63,7 @@ export function compile (folder: string, files: readonly string[], options: ts.C
   }))
 }
 
-/** How many types TypeScript makes of generic ones to check this file alone: the same on every machine, and where most of the time goes. */
+/** How many types TypeScript makes out of generic ones to check this file alone: a cost that is the same on every machine. */
 export function instantiationsOf (folder: string, file: string, options: ts.CompilerOptions): number {
   const program = programOf(folder, [file], options)
   const [mistake] = program.getSemanticDiagnostics(program.getSourceFile(join(folder, file)))
