@@ -29,7 +29,7 @@ t.test('at the start the source is asked whether it answers; each key comes with
   const second = issuer.sign()
   t.same(await many(200, () => present(ring, second)), [200], 'no cooldown after a key that was found')
   t.same(kidsOf(ring.status().keys), ['key-1', 'key-2'])
-  t.same(issuer.hits, { discovery: 0, jwks: 4 }, 'a probe, the first key, then the first key again beside the second')
+  t.match(issuer.hits, { discovery: 0, jwks: 4 }, 'a probe, the first key, then the first key again beside the second')
 })
 
 t.test('the first tokens of two keys at once: both are asked for', async t => {
