@@ -91,7 +91,6 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   const unauthenticated = refusal('SECURE_API_UNAUTHENTICATED', challengeOf(schemes.challenge()))
   const cookies = new CookieCallers(authenticators, pipeline)
   const desk: Desk = { schemes, cookies, pipeline, need: { missing: unauthenticated, cookies: cookies.among(undefined) } }
-  pipeline.offer({ credentials: schemes.credentials, unauthenticated })
   pipeline.report('issuers', () => rings.status())
   pipeline.report('tokens', () => ({ cached: authenticator.size, bytes: authenticator.bytes }))
   const option = credentialOption(desk)
@@ -112,6 +111,7 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
       ? undefined
       : { hook: 'preHandler', handler: request => refuseFormToken(desk, request) }
   })
+  pipeline.offer({ credentials: schemes.credentials, unauthenticated })
   decorate(app, desk)
   if (own !== undefined) await signOwnTokens(app, own.options, own.signer, decisionOf(desk))
   app.addHook('onReady', () => loadKeys(rings.list, options.startup))
