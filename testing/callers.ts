@@ -113,9 +113,9 @@ const shapes: Readonly<Record<PresetName, Shape>> = {
   google: {
     typ: 'JWT',
     lacks: { user: ['scopes', 'roles'], service: ['scopes', 'roles'] },
-    common: ({ subject }) => ({ sub: subject, azp: subject, client_id: undefined, email_verified: true }),
-    user: ({ subject }) => ({ email: `${subject}@example.com` }),
-    service: ({ subject }) => ({ email: `${subject}@project.iam.gserviceaccount.com` })
+    common: ({ subject }) => ({ sub: subject, client_id: undefined, email_verified: true }),
+    user: ({ subject, client }) => ({ azp: client, email: `${subject}@example.com` }),
+    service: ({ subject }) => ({ azp: subject, email: `${subject}@project.iam.gserviceaccount.com` })
   }
 }
 
