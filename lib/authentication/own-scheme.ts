@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { isThenable, withDeadline } from '../async/index.ts'
 import { DurationSchema, milliseconds, type Problems } from '../config/index.ts'
 import {
-  deepFreeze, immutableSet, type Failed, type Principal, type Scheme, type Unavailable, type Unverified, type Verification
+  deepFreeze, immutableSet, isOfScheme, type Failed, type Principal, type Scheme, type Unavailable, type Unverified, type Verification
 } from '../credentials/index.ts'
 
 /** Whom a request stands for, as an authenticator of the application says it. */
@@ -116,8 +116,7 @@ export class OwnScheme implements Scheme {
   }
 
   isPresent ({ headers }: FastifyRequest): boolean {
-    const [scheme = ''] = (headers.authorization ?? '').split(' ', 1)
-    return scheme.toLowerCase() === this.#prefix
+    return this.#prefix !== undefined && isOfScheme(headers.authorization ?? '', this.#prefix)
   }
 
   judge (request: FastifyRequest): Unverified | undefined {
