@@ -68,8 +68,8 @@ export const AuthenticatorSchema = Type.Object({
 /** A way of authentication of the application's own. */
 export interface Authenticator extends Static<typeof AuthenticatorSchema> {}
 
-/** Credentials of the suite, whose names an authenticator cannot take. */
-const taken = ['jwt', 'opaque', 'api-key', 'certificate']
+/** Credentials of the suite and their issuers, whose names an authenticator cannot take: limits count by issuer and subject. */
+const taken = ['jwt', 'opaque', 'api-key', 'certificate', 'client-certificate']
 const takenSchemes = ['bearer', 'dpop', 'apikey']
 
 export function validateAuthenticators (list: readonly Authenticator[], path: string, problems: Problems): void {

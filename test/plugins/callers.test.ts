@@ -115,14 +115,16 @@ t.test('two Authorization headers, or one that is written a little wrong, never 
     name: 'hawk', scheme: 'Hawk', authenticate: ({ headers }) => { asked.push(headers.authorization); return { subject: 'h' } }
   }
   const { key, id, hash } = createApiKey('shop')
-  const auth: SecureApiOptions['auth'] = { authenticators: [hawk, session], apiKeys: { prefix: 'shop', keys: [{ id, secrets: [{ hash }] }] } }
-  const suites = [auth, { authenticators: [hawk] }, { apiKeys: auth.apiKeys }, { authenticators: [session] }]
+  const apiKeys = { prefix: 'shop', keys: [{ id, secrets: [{ hash }] }] }
+  const auth = { authenticators: [hawk, session], apiKeys }
+  const suites = [auth, { authenticators: [hawk] }, { apiKeys }, { authenticators: [session] }]
   for (const auth of suites) {
     const { app } = await secured(t, issuer, {
       suite: { auth }, routes: app => { app.get('/me', { config: { authenticated: true } }, async ({ auth }) => auth.subject) }
     })
     const url = await listen(app)
-    for (const [first, second] of [['Hawk a', 'Hawk b'], ['Hawk a', `ApiKey ${key}`], ['', `ApiKey ${key}`], ['Basic a', 'Hawk a']] as const) {
+    const pairs = [['Hawk a', 'Hawk b'], ['Hawk a', `ApiKey ${key}`], ['', `ApiKey ${key}`], ['Basic a', 'Hawk a']] as const
+    for (const [first, second] of pairs) {
       const { statusCode } = await sendLines(`${url}/me`,
         ['authorization', first, 'Authorization', second, 'x-api-key', key, 'cookie', 'sid=alice'])
       t.equal(statusCode, 400, `${first}, ${second}`)
@@ -205,6 +207,8 @@ t.test('what no caller could fulfil, and names that are taken, stop the boot', a
   t.strictSame(await boot([session], { caller: [] }), ['SECURE_API_OPTION_EMPTY'])
   t.strictSame(await boot([session, session], { public: true }), ['SECURE_API_OPTION_CONFLICT'])
   t.strictSame(await boot([{ name: 'jwt', authenticate }], { public: true }), ['SECURE_API_OPTION_CONFLICT'])
+  t.strictSame(await boot([{ name: 'client-certificate', authenticate }], { public: true }), ['SECURE_API_OPTION_CONFLICT'],
+    'limits would count its callers as those of certificates')
   t.strictSame(await boot([{ name: 'own', scheme: 'bearer', authenticate }], { public: true }), ['SECURE_API_OPTION_CONFLICT'])
   t.strictSame(await boot([{ name: 'Own Name', authenticate }], { public: true }), ['SECURE_API_OPTION_VALUE'])
 })
