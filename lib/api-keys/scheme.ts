@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { isRepeated, type Failed, type Judged, type Scheme, type Unavailable, type Verification } from '../credentials/index.ts'
+import { isOfScheme, isRepeated, type Failed, type Judged, type Scheme, type Unavailable, type Verification } from '../credentials/index.ts'
 import { addressOf, apiKeyChallenge } from '../http/index.ts'
 import { apiKeyId } from './format.ts'
 import { judgeKey, type StoredKey } from './record.ts'
@@ -77,9 +77,9 @@ export class ApiKeyScheme implements Scheme {
   }
 }
 
-/** RFC 9110 §11.1: the scheme is case-insensitive. What stands behind it, if anything, is the key. */
+/** What stands behind the scheme, if anything, is the key. */
 function keyOf (authorization: string | undefined): string | undefined {
-  if (authorization === undefined || !/^apikey(?:\s|$)/i.test(authorization)) return undefined
+  if (authorization === undefined || !isOfScheme(authorization, 'apikey')) return undefined
   return authorization.slice('apikey'.length).trim()
 }
 

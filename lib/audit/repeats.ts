@@ -127,7 +127,8 @@ function reasonOf ({ reason, status, violation }: AuditEvent): string | number {
 }
 
 function whoOf ({ principal }: AuditEvent): string {
-  return principal === undefined ? '' : `${principal.issuer} ${principal.client} ${principal.subject}`
+  // Not joined by a character that a name may hold: two callers would be one.
+  return principal === undefined ? '' : JSON.stringify([principal.issuer, principal.client, principal.subject])
 }
 
 /** The last event with the number of all; what they do not share is omitted. */

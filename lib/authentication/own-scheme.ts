@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { isThenable, withDeadline } from '../async/index.ts'
 import { DurationSchema, milliseconds, type Problems } from '../config/index.ts'
 import {
-  deepFreeze, immutableSet, type Failed, type Principal, type Scheme, type Unavailable, type Unverified, type Verification
+  deepFreeze, immutableSet, isOfScheme, type Failed, type Principal, type Scheme, type Unavailable, type Unverified, type Verification
 } from '../credentials/index.ts'
 
 /** Whom a request stands for, as an authenticator of the application says it. */
@@ -68,8 +68,8 @@ export const AuthenticatorSchema = Type.Object({
 /** A way of authentication of the application's own. */
 export interface Authenticator extends Static<typeof AuthenticatorSchema> {}
 
-/** Credentials of the suite, whose names an authenticator cannot take. */
-const taken = ['jwt', 'opaque', 'api-key', 'certificate']
+/** Credentials of the suite and their issuers, whose names an authenticator cannot take: limits count by issuer and subject. */
+const taken = ['jwt', 'opaque', 'api-key', 'certificate', 'client-certificate']
 const takenSchemes = ['bearer', 'dpop', 'apikey']
 
 export function validateAuthenticators (list: readonly Authenticator[], path: string, problems: Problems): void {
@@ -116,8 +116,7 @@ export class OwnScheme implements Scheme {
   }
 
   isPresent ({ headers }: FastifyRequest): boolean {
-    const [scheme = ''] = (headers.authorization ?? '').split(' ', 1)
-    return scheme.toLowerCase() === this.#prefix
+    return this.#prefix !== undefined && isOfScheme(headers.authorization ?? '', this.#prefix)
   }
 
   judge (request: FastifyRequest): Unverified | undefined {

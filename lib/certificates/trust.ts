@@ -59,15 +59,18 @@ const clientPurposes = ['1.3.6.1.5.5.7.3.2', '2.5.29.37.0']
 
 export function judgeCertificate (certificate: ClientCertificate, { authorities, lists }: Trust, now: number): Judgement {
   const { x509, notBefore, notAfter, serial = '', issuer } = certificate
-  if (authorities !== undefined && !authorities.some(authority => hasIssued(authority, x509, now))) return 'SECURE_API_CERTIFICATE_UNKNOWN'
+  const issuers = authorities?.filter(authority => hasIssued(authority, x509, now))
+  if (issuers?.length === 0) return 'SECURE_API_CERTIFICATE_UNKNOWN'
   // Node declares a list and returns undefined where the extension is absent.
   const purposes: readonly string[] | undefined = x509.keyUsage
   if (purposes !== undefined && !purposes.some(purpose => clientPurposes.includes(purpose))) return 'SECURE_API_CERTIFICATE_UNKNOWN'
   if (now < notBefore || now >= notAfter) return 'SECURE_API_CERTIFICATE_EXPIRED'
-  if (lists === undefined) return { until: notAfter }
+  // A certificate ends with the last of its authorities, also where the answer is remembered.
+  const ends = Math.min(notAfter, Math.max(...issuers?.map(({ validTo }) => Date.parse(validTo)) ?? [notAfter]))
+  if (lists === undefined) return { until: ends }
   const list = lists.get(issuer)
   if (list?.serials.has(serial) === true) return 'SECURE_API_CERTIFICATE_REVOKED'
-  return list === undefined || now >= list.nextUpdate ? 'unavailable' : { until: Math.min(notAfter, list.nextUpdate) }
+  return list === undefined || now >= list.nextUpdate ? 'unavailable' : { until: Math.min(ends, list.nextUpdate) }
 }
 
 /** Each authority of the list is trusted for itself: no chain is built, and so no certificate between can be made up. */

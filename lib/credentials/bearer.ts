@@ -24,7 +24,7 @@ export function readBearer (rawHeaders: readonly string[] | undefined, authoriza
   if (authorization === '') return 'none'
   // RFC 9449 §7.1: the sender has a token, and should learn why it is refused.
   if (/^dpop(?:\s|$)/i.test(authorization)) return 'SECURE_API_CREDENTIAL_DPOP'
-  if (!isBearerScheme(authorization)) return 'none'
+  if (!isOfScheme(authorization, scheme)) return 'none'
   let start = scheme.length
   while (authorization.charCodeAt(start) === SPACE) start++
   if (start === scheme.length || start === authorization.length) return ambiguous
@@ -63,8 +63,11 @@ export function isRepeated (rawHeaders: readonly string[], header: string): bool
   return count > 1
 }
 
-/** RFC 9110 §11.1: schemes are case-insensitive. `Bearertoken` is another scheme; `Bearer:x` and a tab are mistakes in this one. */
-function isBearerScheme (authorization: string): boolean {
+/**
+ * Whether a header is of a scheme, which is in lower case here, and in any case there (RFC 9110 §11.1). `Bearertoken` is another scheme;
+ * `Bearer:x` and a tab are mistakes in this one, and whoever stands in front may overlook them.
+ */
+export function isOfScheme (authorization: string, scheme: string): boolean {
   const next = authorization.charCodeAt(scheme.length)
   // RFC 9110 §5.6.2 tchar.
   if (next !== SPACE && /[\w!#$%&'*+\-.^`|~]/.test(authorization.charAt(scheme.length))) return false

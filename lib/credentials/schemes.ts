@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { isRepeated } from './bearer.ts'
 import type { Failed, Judged, Scheme, Unverified, Verification } from './scheme.ts'
 
 const ambiguous: Failed = Object.freeze({ kind: 'failed', code: 'SECURE_API_CREDENTIAL_AMBIGUOUS' })
@@ -28,6 +29,9 @@ export class Schemes {
   }
 
   judge (request: FastifyRequest): Judged {
+    const { headers: { authorization }, raw: { rawHeaders } } = request
+    // Node shows the first alone, and the second may be what somebody in front has checked: also beside a key or a cookie.
+    if (authorization !== undefined && rawHeaders !== undefined && isRepeated(rawHeaders, 'authorization')) return ambiguous
     if (this.#only !== undefined) return this.#only.judge(request)
     for (const scheme of this.#wary) {
       const forged = scheme.forged?.(request)

@@ -101,7 +101,11 @@ export class IntrospectionClient {
   async #locate (signal: AbortSignal): Promise<string> {
     const { issuer, options: { endpoint } } = this.#parts
     if (endpoint !== undefined) return endpoint
-    this.#endpoint ??= this.#discover(signal)
+    this.#endpoint ??= this.#discover(signal).catch((error: unknown) => {
+      // Whatever it was, even an answer that for a look-up might be the token's fault: a failure that stayed would be the last word.
+      this.#endpoint = undefined
+      throw error
+    })
     this.#asked = issuer
     this.#asked = await this.#endpoint
     return this.#asked

@@ -45,7 +45,8 @@ export class MemoryStore implements RefreshTokenStore {
 
   #prune (): void {
     const now = this.#now()
-    for (const [name, { expiresAt }] of this.#families) if (expiresAt <= now) this.#families.delete(name)
+    // Those that ended early too: nobody is told an unknown login from a revoked one, and signing in and out would fill the memory.
+    for (const [name, { expiresAt, revoked }] of this.#families) if (revoked || expiresAt <= now) this.#families.delete(name)
   }
 }
 

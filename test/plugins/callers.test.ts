@@ -1,7 +1,7 @@
 import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
 import t from 'tap'
-import type { Authenticator, CallerAnswer, SecureApiOptions } from '../../plugins/index.ts'
-import { answersOf, bearer, codeOf, mistakesOf, secured, startIssuer } from '../helpers/server.ts'
+import { createApiKey, type Authenticator, type CallerAnswer, type SecureApiOptions } from '../../plugins/index.ts'
+import { answersOf, bearer, codeOf, listen, mistakesOf, secured, sendLines, startIssuer } from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
 
@@ -109,6 +109,37 @@ t.test('an authenticator for a scheme of the Authorization header: its challenge
   t.equal(await challenge('/token'), 'Bearer realm="api"', 'what the route does not take is not asked for')
 })
 
+t.test('two Authorization headers, or one that is written a little wrong, never make room for another credential', async t => {
+  const asked: unknown[] = []
+  const hawk: Authenticator = {
+    name: 'hawk', scheme: 'Hawk', authenticate: ({ headers }) => { asked.push(headers.authorization); return { subject: 'h' } }
+  }
+  const { key, id, hash } = createApiKey('shop')
+  const apiKeys = { prefix: 'shop', keys: [{ id, secrets: [{ hash }] }] }
+  const auth = { authenticators: [hawk, session], apiKeys }
+  const suites = [auth, { authenticators: [hawk] }, { apiKeys }, { authenticators: [session] }]
+  for (const auth of suites) {
+    const { app } = await secured(t, issuer, {
+      suite: { auth }, routes: app => { app.get('/me', { config: { authenticated: true } }, async ({ auth }) => auth.subject) }
+    })
+    const url = await listen(app)
+    const pairs = [['Hawk a', 'Hawk b'], ['Hawk a', `ApiKey ${key}`], ['', `ApiKey ${key}`], ['Basic a', 'Hawk a']] as const
+    for (const [first, second] of pairs) {
+      const { statusCode } = await sendLines(`${url}/me`,
+        ['authorization', first, 'Authorization', second, 'x-api-key', key, 'cookie', 'sid=alice'])
+      t.equal(statusCode, 400, `${first}, ${second}`)
+    }
+  }
+  t.strictSame(asked, [])
+  const { app } = await secured(t, issuer, {
+    suite: { auth: { ...auth, authenticators: [{ ...hawk, authenticate: () => false }, session] } },
+    routes: app => { app.get('/me', { config: { authenticated: true } }, async ({ auth }) => auth.subject) }
+  })
+  const wrong = ['Hawk\ta', 'Hawk,a', 'hawk:a', `ApiKey:${key}`, `apikey,${key}`]
+  t.strictSame((await answersOf(app, ...wrong.map(authorization => ({ url: '/me', headers: { authorization, ...cookie('alice') } }))))
+    .map(answer => [answer].flat()[0]), [401, 401, 401, 401, 401], 'the session beside it does not count')
+})
+
 t.test('an authenticator that throws, hangs or answers something else opens nothing', async t => {
   const wrong: [string, () => unknown][] = [
     ['throws', () => { throw new Error('secret text') }],
@@ -176,6 +207,8 @@ t.test('what no caller could fulfil, and names that are taken, stop the boot', a
   t.strictSame(await boot([session], { caller: [] }), ['SECURE_API_OPTION_EMPTY'])
   t.strictSame(await boot([session, session], { public: true }), ['SECURE_API_OPTION_CONFLICT'])
   t.strictSame(await boot([{ name: 'jwt', authenticate }], { public: true }), ['SECURE_API_OPTION_CONFLICT'])
+  t.strictSame(await boot([{ name: 'client-certificate', authenticate }], { public: true }), ['SECURE_API_OPTION_CONFLICT'],
+    'limits would count its callers as those of certificates')
   t.strictSame(await boot([{ name: 'own', scheme: 'bearer', authenticate }], { public: true }), ['SECURE_API_OPTION_CONFLICT'])
   t.strictSame(await boot([{ name: 'Own Name', authenticate }], { public: true }), ['SECURE_API_OPTION_VALUE'])
 })

@@ -71,6 +71,15 @@ t.test('each address, each reason and each known caller is told apart; a whole I
   t.end()
 })
 
+t.test('a caller whose names hold spaces is not taken for another', t => {
+  const { repeats, events } = start()
+  const one = { ...alice, client: 'a', subject: 'b c' }
+  const other = { ...alice, client: 'a b', subject: 'c' }
+  for (const principal of [one, other]) see(repeats, 2, { ...refused, principal })
+  t.strictSame(events.map(({ principal }) => principal), [one, other])
+  t.end()
+})
+
 t.test('repeats of several actions name none of them', t => {
   const { repeats, events, pass } = start()
   see(repeats, 2, anonymous)

@@ -104,3 +104,26 @@ t.test('a certificate in a header is looked up while what it was checked against
   const gone = { raw: { httpVersionMajor: 1, socket: undefined, headers: { 'client-cert': value } } } as unknown as FastifyRequest
   t.equal(said(scheme.judge(gone)), 'SECURE_API_CERTIFICATE_UNTRUSTED', 'app.injectWS()')
 })
+
+t.test('a certificate in a header ends with the authority that issued it', async t => {
+  const brief = certificates.issue({ name: 'brief', extensions: authority, days: 10 })
+  const issued = certificates.issue({ name: 'client', issuer: brief, days: 90, extensions: ['subjectAltName=DNS:orders.internal'] })
+  let now = Date.now() + 60_000
+  const trust = readTrust({ ca: brief.cert })
+  if ('part' in trust) throw new Error(trust.why)
+  const own = new CertificatePrincipals([{ san: 'dns:orders.internal', subject: 'orders' }])
+  const scheme = new ForwardedCertificateScheme({ header: 'client-cert', trusted: ['127.0.0.1'] },
+    { principals: own, now: () => now, trust: () => trust })
+  const value = `:${new X509Certificate(issued.cert).raw.toString('base64')}:`
+  const socket = { remoteAddress: '127.0.0.1' }
+  const raw = { httpVersionMajor: 1, socket, headers: { 'client-cert': value }, rawHeaders: ['Client-Cert', value] }
+  const judge = () => scheme.judge({ raw } as unknown as FastifyRequest)
+  const verify = async () => {
+    const judged = judge()
+    return judged !== undefined && 'verify' in judged ? said(await judged.verify()) : said(judged)
+  }
+  t.equal(await verify(), 'verified')
+  t.equal(said(judge()), 'verified', 'remembered')
+  now += 10 * 86_400_000
+  t.equal(await verify(), 'SECURE_API_CERTIFICATE_UNKNOWN')
+})

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import t from 'tap'
 import { anonymous, Schemes, type Judged, type Principal, type Scheme } from '../../../lib/credentials/index.ts'
 
-const request = {} as FastifyRequest
+const request = { headers: {}, raw: {} } as unknown as FastifyRequest
 const principal = (subject: string): Principal => ({ ...anonymous, kind: 'user', subject })
 const verified = (subject: string): Judged => ({ kind: 'verified', principal: principal(subject) })
 const later = (verification: Awaited<ReturnType<Extract<Judged, { kind: 'unverified' }>['verify']>>): Judged =>

@@ -89,3 +89,18 @@ t.test('an address that was found is looked up again when the endpoint is gone',
   t.equal(await reasonOf(client.ask('a')), 'none')
   t.strictSame(asked, [`${issuer}/old`, `${issuer}/new`])
 })
+
+t.test('metadata that could not be used once is asked for again, whatever was wrong with it', async t => {
+  for (const failure of [new FetchFailure('parse'), new FetchFailure('oversize'), new FetchFailure('status', { status: 403 })]) {
+    let down = true
+    const { client } = start({
+      fetch: async () => {
+        if (down) throw failure
+        return { issuer, introspection_endpoint: `${issuer}/introspect` }
+      }
+    })
+    t.equal(await reasonOf(client.ask('a')), failure.reason)
+    down = false
+    t.equal(await reasonOf(client.ask('a')), 'none', failure.reason)
+  }
+})

@@ -183,6 +183,16 @@ t.test('memory: logins that are over make room', async t => {
   t.equal(await codeOf(tokens.issue({ subject: 'c' })), 'accepted')
 })
 
+t.test('memory: logins that were ended make room, and their tokens stay worthless', async t => {
+  const tokens = createRefreshTokens({ max: 2 })
+  const [first] = [await tokens.issue({ subject: 'a' }), await tokens.issue({ subject: 'a' })]
+  await tokens.revoke(first.family)
+  t.equal(await codeOf(tokens.rotate(first.token)), invalid)
+  t.equal(await codeOf(tokens.issue({ subject: 'b' })), 'accepted')
+  t.equal(await codeOf(tokens.rotate(first.token)), invalid)
+  t.equal(await codeOf(tokens.issue({ subject: 'c' })), unavailable, 'those that count stay')
+})
+
 t.test('redis: away it is 503, and back it knows what was used', async t => {
   const own = await startRedis()
   const client = new Redis(own.url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 })
