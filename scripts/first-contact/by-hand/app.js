@@ -24,7 +24,9 @@ export default async function app (fastify, options) {
     if (request.user.role !== 'admin') return reply.code(403).send({ message: 'admins only' })
   }
 
-  fastify.post('/login', async ({ body }) => ({ token: fastify.jwt.sign({ sub: body.name, role: body.role }) }))
+  fastify.post('/login', async ({ body: { name, role } }) => {
+    return { token: fastify.jwt.sign({ sub: name, role }) }
+  })
 
   fastify.get('/orders', { onRequest: [fastify.authenticate] }, async () => [{ item: 'tea' }])
 
