@@ -66,7 +66,8 @@ export function legacyForm (options: LegacyTokensOptions, rules: IssuerRules<'HS
         iss: rules.issuer,
         aud,
         exp: typeof exp === 'number' ? Math.min(exp, end) : exp,
-        ...(sub !== undefined && { sub })
+        // Also where it is absent: a `sub` beside another claim for users named something else, such as the kind of a link.
+        sub
       }
     }
   }

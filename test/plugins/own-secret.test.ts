@@ -143,6 +143,13 @@ t.test('legacy: tokens of the old form are accepted until the day that is stated
   t.strictSame(await answersOf(over, send(token({ sub: 'a' }))), [[401, 'SECURE_API_TOKEN_EXPIRED']], 'on the day itself it is over')
 })
 
+t.test('legacy: where another claim names the user, `sub` does not', async t => {
+  const { app } = await start({ legacy: { until: day(30), subject: 'id' } })
+  const refused = [401, 'SECURE_API_TOKEN_CLAIMS']
+  t.strictSame(await answersOf(app, ...[{ sub: 'a' }, { id: null, sub: 'a' }, { id: 7, sub: 'a' }].map(claims => send(token(claims)))),
+    [refused, refused, 200])
+})
+
 t.test('legacy: the old secret may be another than the new key, and the application tells kinds apart', async t => {
   const old = randomBytes(32).toString('hex')
   const accepts = ({ purpose, boom }: Readonly<Record<string, unknown>>) => {
