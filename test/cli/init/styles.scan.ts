@@ -94,3 +94,17 @@ export default async function app (fastify) {
   t.strictSame(routes.map(({ route, rule }) => [route, rule]),
     [['GET /me', 'authenticated: true'], ['DELETE /users/:id', "role: 'admin'"]])
 })
+
+t.test('routes of one path whose rules differ are counted as routes without one', async t => {
+  const folder = applicationFolder(t, {
+    'app.js': `export default async function app (fastify) {
+  const check = async request => { await request.jwtVerify() }
+  for (const [method, preHandler] of [['GET', []], ['DELETE', [check]]]) {
+    fastify.route({ method, url: '/a', preHandler, handler: async () => '' })
+  }
+}
+`
+  })
+  const { stderr } = await init(folder, 'app.js')
+  t.match(stderr, /^2 routes: 0 get their rule where they are declared, 0 in plugins\/secure-api\.js, 2 none\.$/m)
+})
