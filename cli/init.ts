@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
-import type { Command, Terminal } from './command.ts'
+import { UsageError, type Command, type Terminal } from './command.ts'
 import { apply } from './init/apply.ts'
 import { grammar, readArguments, type Settings } from './init/arguments.ts'
 import { faultsOf } from './init/check-options.ts'
@@ -74,6 +74,7 @@ async function planOf (settings: Settings, terminal: Terminal): Promise<Plan> {
 
 /** The application must start for its routes to be known. */
 function explain (error: unknown): never {
+  if (error instanceof UsageError) throw error
   const { message, stack = message } = error instanceof Error ? error : new Error(String(error))
   const advice = 'The application must become ready, as for `fastify start`: ' +
     'give what it needs (a database, variables) with --env FILE, or more time with --timeout.'

@@ -151,7 +151,7 @@ const subcommands: Readonly<Record<string, Subcommand>> = { create, rotate, revo
 /** The options of a subcommand, and its one argument where it takes one. What is too much is not repeated: it may be a key. */
 function read <const Name extends keyof typeof options> (name: Name, args: readonly string[], takes: 0 | 1) {
   const { values, positionals } = parseArguments(args, options[name], elsewhere)
-  for (const given of positionals) refuseKey(given)
+  for (const given of [...positionals, ...Object.values(values).flat()]) if (typeof given === 'string') refuseKey(given)
   if (name === 'check' && positionals.length > 0) {
     throw new UsageError('a key is read from standard input: others can see the arguments of a command')
   }

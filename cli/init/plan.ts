@@ -41,8 +41,10 @@ export function planFor (stock: Stock, appFile: string): Plan {
   const { sources, findings, layout, tokens } = scene
   const rules = stock.routes.filter(route => !isImplied(route, stock.routes)).map(route => ({ route, proposed: propose(route, scene) }))
   const sections = sectionsOf(scene, rules.flatMap(({ proposed }) => proposed.roleClaims))
-  const routes = rules.map(({ route, proposed }) => write(route, proposed, scene))
-  const paths = byPath(routes, scene)
+  const plans = rules.map(({ route, proposed }) => write(route, proposed, scene))
+  const paths = byPath(plans, scene)
+  const isLost = (plan: RoutePlan) => plan.written === 'plugin' && !Object.hasOwn(paths, urlOf(plan))
+  const routes = plans.map((plan): RoutePlan => isLost(plan) ? { ...plan, written: 'none' } : plan)
   removeByHand(scene)
   removeRegistrations(scene)
   tellRest(scene)
@@ -118,13 +120,17 @@ function checkLimit (route: StockRoute, { findings }: Scene): boolean {
   return true
 }
 
+function urlOf ({ route }: Pick<RoutePlan, 'route'>): string {
+  return route.slice(route.indexOf(' ') + 1)
+}
+
 /** Routes that others declare, or whose call cannot be edited. Methods that differ get no rule: their path is closed. */
 function byPath (plans: readonly RoutePlan[], { stock: { routes }, findings }: Scene): Record<string, Value> {
   const rules: Record<string, Value> = {}
   const differ = new Set<string>()
   for (const { route, rule, written, place } of plans) {
     if (written !== 'plugin') continue
-    const url = route.slice(route.indexOf(' ') + 1)
+    const url = urlOf({ route })
     const value = { $code: `{ ${rule} }`, sample: '' }
     const known = rules[url]
     if (known !== undefined && JSON.stringify(known) !== JSON.stringify(value)) {

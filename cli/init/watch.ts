@@ -80,18 +80,20 @@ function watchDecorators (app: FastifyInstance, { decorators }: Watched): void {
       const isFunction = typeof value === 'function'
       decorators.push({ name: `${target}.${String(name)}`, place, ...(isFunction && { code: String(value) }) })
       if (isFunction && target === 'app') noteFunction(String(name), value, place)
-      return name === 'auth' && target === 'app' && typeof value === 'function' ? [name, composing(value as Callable)] : undefined
+      // An application's own `auth` is a hook like any other.
+      const composes = name === 'auth' && target === 'app' && isMadeBy(['@fastify/auth'], place)
+      return composes && typeof value === 'function' ? [name, composing(value as Callable)] : undefined
     })
   }
 }
 
 function noteFunction (name: string, value: object, place: Place | undefined): void {
   decoratorNames.set(value, name)
-  if (/authenticate$/i.test(name) && isVerifier(place)) verifiers.add(value)
+  if (/authenticate$/i.test(name) && isMadeBy(tokenVerifiers, place)) verifiers.add(value)
 }
 
-function isVerifier (place: Place | undefined): boolean {
-  return tokenVerifiers.some(name => place?.file.replaceAll('\\', '/').includes(`/node_modules/${name}/`))
+function isMadeBy (packages: readonly string[], place: Place | undefined): boolean {
+  return packages.some(name => place?.file.replaceAll('\\', '/').includes(`/node_modules/${name}/`))
 }
 
 /** Sees the call first; what `note` returns are the arguments instead of those given. */

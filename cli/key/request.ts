@@ -57,11 +57,11 @@ export function checkRecord (record: ApiKeyRecord): ApiKeyRecord {
   return record
 }
 
-/** The keys' prefix: no record holds it. */
+/** The keys' prefix: no record holds it. It is not repeated: it may be a mistyped key. */
 export function prefixOf (given: string | undefined): string {
   if (given === undefined) throw new UsageError('give --prefix, the same as `auth.apiKeys.prefix` of the application')
   if (/^[a-z][a-z0-9]{1,15}$/.test(given)) return given
-  throw new UsageError(`--prefix ${JSON.stringify(given)} is not 2 to 16 lower case letters and digits, a letter first`)
+  throw new UsageError('--prefix is not 2 to 16 lower case letters and digits, a letter first')
 }
 
 export function fileOf (given: string | undefined): string {

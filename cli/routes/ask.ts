@@ -1,5 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UsageError, type Terminal } from '../command.ts'
@@ -38,6 +38,7 @@ type Known = Extract<Answer, { readonly inventory: Inventory }>
 async function ask ({ file, options, envFile, timeoutMs }: Question, terminal: Terminal, stock: boolean): Promise<Known> {
   const question: Wish = { file: resolve(terminal.cwd, file), options, stock }
   if (!existsSync(question.file)) throw new UsageError(`there is no file ${question.file}`)
+  if (!statSync(question.file).isFile()) throw new UsageError(`${question.file} is no file: name the one that exports the application`)
   const loaders = typescriptOptions(question.file, [terminal.env['NODE_OPTIONS'], ...process.execArgv].join(' '))
   const child = fork(program, [], {
     cwd: terminal.cwd,
@@ -66,9 +67,9 @@ async function answerOf (child: ChildProcess, timeoutMs: number): Promise<Answer
     }, timeoutMs)
     child.once('message', answer => resolve(answer as Answer))
     child.once('error', reject)
-    child.once('close', code => {
+    child.once('close', (code, signal) => {
       clearTimeout(timer)
-      reject(new Error(`the application ended with code ${code} before its routes were known`))
+      reject(new Error(`the application ended with ${code === null ? String(signal) : `code ${code}`} before its routes were known`))
     })
   })
 }

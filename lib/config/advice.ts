@@ -39,7 +39,7 @@ const headerWords = {
 const advice: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   '': {
     ...moved('auth', ['issuer', 'issuers', 'audience', 'preset', 'jwksUri', 'jwks', 'algorithms', 'roleClaims', 'scopeClaims',
-      'clockTolerance', 'ownTokens', 'isRevoked', 'tokenCache']),
+      'clockTolerance', 'ownTokens', 'apiKeys', 'authenticators', 'isRevoked', 'tokenCache']),
     ...moved('cors', ['origins', 'credentials']),
     ...moved('rateLimit', ['redis', 'perAddress', 'failures']),
     ...moved('headers', ['contentSecurityPolicy', 'hsts', 'profile']),

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { FastifyInstance, InjectOptions } from 'fastify'
@@ -90,5 +90,11 @@ t.test('an application that does not start: how to go on', async t => {
   t.equal(code, 1)
   t.match(stderr, /no database[^]*must become ready/)
   t.equal((await init(folder)).code, 2)
+  for (const [name, why] of [['nowhere.js', /there is no file/], ['plugins', /is no file: name the one/]] as const) {
+    mkdirSync(join(folder, 'plugins'), { recursive: true })
+    const wrong = await init(folder, name)
+    t.match(wrong, { code: 2, stderr: why }, name)
+    t.notMatch(wrong.stderr, /must become ready/, name)
+  }
   t.match((await init(folder, 'app.js', '--wrte')).stderr, /did you mean --write/)
 })

@@ -207,7 +207,8 @@ t.test('a key as an argument is refused and not repeated', async t => {
   const { key, id } = await make(cwd, 'create')
   const mistyped = `${key}x`
   const lines = [['check', key], ['check', mistyped], ['revoke', key, ...file], ['revoke', mistyped, ...file], ['rotate', key, ...inFile],
-    [key], [mistyped], ['list', key], ['create', mistyped]]
+    [key], [mistyped], ['list', key], ['create', mistyped],
+    ['create', '--prefix', key], ['list', '--file', key], ['create', '--prefix', 'shop', '--scope', key], ['check', '--prefix', mistyped]]
   for (const args of lines) {
     const { exit, stdout, stderr } = await run(cwd, args)
     t.strictSame([exit, stdout], [2, ''])

@@ -243,6 +243,7 @@ export default async function app (fastify: FastifyInstance, _options: Options):
       ['imports.mjs', "export const a = 1\nimport { nothing } from './wraps.mjs'", /^secure-api: imports\.mjs:2: /m],
       ['syntax.cjs', 'module.exports = 1\nconst x = = 2', /^secure-api: syntax\.cjs:2: Unexpected token/m],
       ['ends.mjs', 'process.exit(3)', /ended with code 3/],
+      ['crashes.mjs', "process.kill(process.pid, 'SIGSEGV')\nawait new Promise(() => {})", /ended with SIGSEGV/],
       ['hangs.mjs', 'setInterval(() => {}, 1000)\nawait new Promise(() => {})', /not ready within 1 second/]
     ]
     const place = t.testdir(Object.fromEntries(broken))
@@ -251,7 +252,7 @@ export default async function app (fastify: FastifyInstance, _options: Options):
       t.equal(code, 1, name)
       t.match(stderr, why, name)
     }
-    for (const args of [['nowhere.js'], ['fails.mjs', '--env', 'nowhere'], ['fails.mjs', '--check', '--baseline', 'nowhere.json']]) {
+    for (const args of [['nowhere.js'], ['.'], ['fails.mjs', '--env', 'nowhere'], ['fails.mjs', '--check', '--baseline', 'nowhere.json']]) {
       t.equal((await call(['routes', ...args], { cwd: place })).code, 2, args.join(' '))
     }
   })

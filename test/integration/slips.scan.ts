@@ -27,6 +27,7 @@ const slips: readonly Slip[] = [
     options: "{ issuer: 'https://login.example.com', audience: 'api' }",
     says: ['issuer', 'Move it into `auth`']
   },
+  { name: 'API keys at the top', options: "{ apiKeys: { prefix: 'shop', file: 'keys.json' } }", says: ['apiKeys', 'Move it into `auth`'] },
   {
     name: 'a domain, as of Auth0',
     options: "{ domain: 'tenant.eu.auth0.com', audience: 'api' }",

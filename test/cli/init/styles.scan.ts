@@ -75,3 +75,36 @@ export default async function app (fastify: FastifyInstance, _options: object): 
   t.match(app, "'/', { config: { public: true } }, hello)")
   for (const text of [plugin, app]) t.strictSame(ts.transpileModule(text ?? '', { reportDiagnostics: true }).diagnostics, [])
 })
+
+t.test("an application's own decorator named auth is a hook like any other", async t => {
+  const folder = applicationFolder(t, {
+    'app.js': `import jwt from '@fastify/jwt'
+
+export default async function app (fastify) {
+  await fastify.register(jwt, { secret: 'a shared secret', sign: { iss: 'https://api.example.com', aud: 'api://orders' } })
+  fastify.decorate('auth', async request => { await request.jwtVerify() })
+  const isAdmin = async request => { if (request.user.role !== 'admin') throw new Error('no') }
+  fastify.get('/me', { preHandler: fastify.auth }, async request => request.user)
+  fastify.delete('/users/:id', { preHandler: [fastify.auth, isAdmin] }, async () => '')
+}
+`
+  })
+  const { stdout } = await init(folder, 'app.js', '--json')
+  const { routes } = JSON.parse(stdout) as { routes: Array<{ route: string, rule: string }> }
+  t.strictSame(routes.map(({ route, rule }) => [route, rule]),
+    [['GET /me', 'authenticated: true'], ['DELETE /users/:id', "role: 'admin'"]])
+})
+
+t.test('routes of one path whose rules differ are counted as routes without one', async t => {
+  const folder = applicationFolder(t, {
+    'app.js': `export default async function app (fastify) {
+  const check = async request => { await request.jwtVerify() }
+  for (const [method, preHandler] of [['GET', []], ['DELETE', [check]]]) {
+    fastify.route({ method, url: '/a', preHandler, handler: async () => '' })
+  }
+}
+`
+  })
+  const { stderr } = await init(folder, 'app.js')
+  t.match(stderr, /^2 routes: 0 get their rule where they are declared, 0 in plugins\/secure-api\.js, 2 none\.$/m)
+})
