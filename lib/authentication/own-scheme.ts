@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { isThenable, withDeadline } from '../async/index.ts'
 import { DurationSchema, milliseconds, type Problems } from '../config/index.ts'
 import {
-  deepFreeze, immutableSet, isOfScheme, type Failed, type Principal, type Scheme, type Unavailable, type Unverified, type Verification
+  deepFreeze, immutableSet, isOfScheme, type Failed, type Judged, type Principal, type Scheme, type Unavailable, type Verification
 } from '../credentials/index.ts'
 
 /** Whom a request stands for, as an authenticator of the application says it. */
@@ -119,15 +119,20 @@ export class OwnScheme implements Scheme {
     return this.#prefix !== undefined && isOfScheme(headers.authorization ?? '', this.#prefix)
   }
 
-  judge (request: FastifyRequest): Unverified | undefined {
-    return this.ambient || this.isPresent(request) ? { kind: 'unverified', verify: () => this.#verify(request) } : undefined
+  /** What another plugin has read costs nothing to look at: its users are known at once, whatever others of their address failed at. */
+  judge (request: FastifyRequest): Judged {
+    if (!this.ambient && !this.isPresent(request)) return undefined
+    if (this.#authenticator.reads === undefined) return { kind: 'unverified', verify: async () => await this.#verify(request) }
+    const outcome = this.#verify(request)
+    const isKnown = !(outcome instanceof Promise) && (outcome === undefined || outcome.kind === 'verified')
+    return isKnown ? outcome : { kind: 'unverified', verify: async () => await outcome }
   }
 
-  async #verify (request: FastifyRequest): Promise<Verification | undefined> {
+  /** At once where the authenticator answers at once. Never throws, never rejects. */
+  #verify (request: FastifyRequest): Verification | undefined | Promise<Verification | undefined> {
     try {
-      const answer: unknown = await this.#ask(request)
-      if (answer === undefined) return this.ambient ? undefined : invalid
-      return answer === false ? invalid : this.#read(answer)
+      const answer = this.#ask(request)
+      return answer instanceof Promise ? answer.then(late => this.#read(late)).catch(unavailable) : this.#read(answer)
     } catch (cause) {
       return unavailable(cause)
     }
@@ -145,7 +150,9 @@ export class OwnScheme implements Scheme {
     return withDeadline(answer, { ms: this.#timeout, late })
   }
 
-  #read (answer: unknown): Verification {
+  #read (answer: unknown): Verification | undefined {
+    if (answer === undefined) return this.ambient ? undefined : invalid
+    if (answer === false) return invalid
     const principal = principalOf(answer, this.#authenticator.name)
     return this.#now() < principal.expiresAt ? { kind: 'verified', principal } : invalid
   }

@@ -106,6 +106,14 @@ t.test('a session that nobody filled is 503, never a stranger', async t => {
   t.match(logged.join(''), /request\.session is not filled: register the plugin/)
 })
 
+t.test('18: a signed-in user is let in, whatever others of the address have failed at', async t => {
+  const { app } = await start(t, { suite: { rateLimit: { failures: { limit: 2, window: '1 minute', by: 'address' } } } })
+  const headers = await signIn(app)
+  const forged = { url: '/me', headers: { authorization: 'Bearer forged' } }
+  t.strictSame(await answersOf(app, forged, forged, forged, { url: '/me', headers }),
+    [[401, 'SECURE_API_TOKEN_MALFORMED'], [401, 'SECURE_API_TOKEN_MALFORMED'], [429, 'SECURE_API_RATE_LIMITED'], 200])
+})
+
 t.test('hooks of others before the suite are still warned of', async t => {
   const logged: string[] = []
   await start(t, {
