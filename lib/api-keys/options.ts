@@ -33,7 +33,12 @@ export const ApiKeysOptionsSchema = Type.Object({
    * What every key begins with: lower case letters and digits, such as `'shop'`. Name the service, and the environment too (`'shoptest'`):
    * a key of another prefix is refused, and secret scanners find yours by it.
    */
-  prefix: Type.String({ pattern: prefixPattern, hint: "Write 2 to 16 lower case letters and digits, a letter first: 'shop'." }),
+  prefix: Type.String({
+    pattern: prefixPattern,
+    hint: "Write 2 to 16 lower case letters and digits, a letter first: 'shop'.",
+    // Somebody may write a whole key here.
+    secret: true
+  }),
   /** The header with the key. `Authorization: ApiKey <key>` is read too, a query never. @default 'x-api-key' */
   header: Type.Optional(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9-]{0,63}$', hint: "Write the name of a header: 'x-api-key'." })),
   /** The records, where they hardly ever change: a change needs a restart. One of `keys`, `file` and `lookup`. */

@@ -167,6 +167,8 @@ const userInformation = /\/\/.*@/gs
 /** A value for a message. Text is cut and made printable; objects and functions are only named, so no secret inside is shown. */
 function show (value: unknown, schema: TSchema): string {
   if (value !== undefined && isSecret(schema)) return 'the value (not shown)'
+  // Somebody gave the secret itself in the place of the options that hold it.
+  if (typeof value === 'string' && holdsSecret(schema)) return 'a text (not shown)'
   if (typeof value === 'string') return `'${printable(value)}'`
   if (value === null || shownWhole.includes(typeof value)) return String(value)
   if (Array.isArray(value)) return 'a list'
@@ -182,6 +184,11 @@ function printable (text: string): string {
 
 function isSecret (schema: TSchema): boolean {
   return schema.secret === true || branchesOf(schema).some(branch => branch.secret === true)
+}
+
+function holdsSecret (schema: TSchema): boolean {
+  const branches = branchesOf(schema).filter(branch => branch !== schema)
+  return isSecret(schema) || [...Object.values<TSchema>(schema.properties ?? {}), ...branches].some(holdsSecret)
 }
 
 /** Plain objects and instances of an application's classes. Not a `Map` or a forgotten `Promise`, whose options would read as absent. */

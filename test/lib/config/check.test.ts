@@ -195,6 +195,12 @@ t.test('the password of a URL is not shown, wherever it was put', t => {
   t.end()
 })
 
+t.test('a secret in the place of the options that hold it is not shown', t => {
+  for (const options of [{ ownTokens: 'hush-hush' }, { apiKeys: 'hush-hush' }, { introspection: { client: 'hush-hush' } },
+    { apiKeys: { prefix: 'hush-hush' } }]) t.notMatch(message(AuthenticationOptionsSchema, options), /hush/)
+  t.end()
+})
+
 t.test('what is shown is short and printable; insides of objects are not shown', t => {
   const long = message(Type.Boolean(), 'x'.repeat(100_000))
   t.ok(long.length < 300, `${long.length} characters`)
