@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
-import { TokenCache, type Failed, type Judged, type Scheme, type Unavailable, type Verification } from '../credentials/index.ts'
+import { isRepeated, TokenCache, type Failed, type Judged, type Scheme, type Unavailable, type Verification } from '../credentials/index.ts'
 import { trustedProxies } from '../edge/index.ts'
 import { Marks } from '../marks/index.ts'
 import { readCertificate, type Presented } from './certificate.ts'
@@ -135,7 +135,8 @@ export class ForwardedCertificateScheme implements Scheme {
     if (value === undefined) return undefined
     const forged = this.forged(request)
     if (forged !== undefined) return forged
-    if (typeof value !== 'string' || isRepeated(request.raw.rawHeaders, this.#header)) return failures.SECURE_API_CERTIFICATE_MALFORMED
+    // Node joins the values of repeated headers, so that two would look like a list.
+    if (typeof value !== 'string' || isRepeated(request.raw.rawHeaders ?? [], this.#header)) return failures.SECURE_API_CERTIFICATE_MALFORMED
     if (value === '') return undefined
     // By the text itself: it is no secret, and hashing it would cost more than comparing.
     const known = this.#known.find(value, this.#parts.now())
@@ -163,14 +164,4 @@ export class ForwardedCertificateScheme implements Scheme {
 function judgeForwarded (forwarded: Forwarded, trust: Trust, now: number): Judgement | undefined {
   if ('x509' in forwarded) return judgeCertificate(forwarded, trust, now)
   return trust.authorities === undefined && trust.lists === undefined ? { until: Infinity } : undefined
-}
-
-/** Node joins the values of repeated headers, so that two would look like a list. */
-function isRepeated (rawHeaders: readonly string[] | undefined, header: string): boolean {
-  let count = 0
-  for (let index = 0; index < (rawHeaders?.length ?? 0); index += 2) {
-    const name = rawHeaders?.[index]
-    if (name !== undefined && name.length === header.length && name.toLowerCase() === header) count++
-  }
-  return count > 1
 }
