@@ -8,6 +8,8 @@ export interface Schemes {
   readonly tokens: boolean
   readonly openIdConnect: readonly string[]
   readonly apiKey?: string
+  /** Other credentials (`session`), each described by a scheme of its name that the application wrote. */
+  readonly own: readonly string[]
   /** OpenAPI 3.1 allows scopes with every scheme; 3.0 (§4.7.31) only with oauth2 and openIdConnect. */
   readonly bearerScopes: boolean
   /** To be added to the document, which has the others already. */
@@ -34,7 +36,8 @@ const bearerScheme: Fields = Object.freeze({
 /** The schemes for a document. Those that it has stay unchanged. */
 export function schemesFor (document: Fields, { bearer, openIdConnect, credentials = tokens, apiKeyHeader }: SchemeOptions): Schemes {
   const stated = fieldsOf(fieldsOf(document.components).securitySchemes)
-  const hasTokens = apiKeyHeader === undefined || credentials.some(name => tokens.includes(name))
+  const own = credentials.filter(name => Object.hasOwn(stated, name) && ![...tokens, 'api-key'].includes(name))
+  const hasTokens = credentials.some(name => tokens.includes(name)) || (apiKeyHeader === undefined && own.length === 0)
   const schemes: Record<string, unknown> = { ...stated, ...(hasTokens && { [bearer]: stated[bearer] ?? bearerScheme }) }
   const placed = (scheme: Fields & { readonly type: string }) => {
     const name = freeName(schemes, scheme)
@@ -45,7 +48,7 @@ export function schemesFor (document: Fields, { bearer, openIdConnect, credentia
   const apiKey = apiKeyHeader === undefined ? undefined : placed({ type: 'apiKey', in: 'header', name: apiKeyHeader })
   const added = Object.fromEntries(Object.entries(schemes).filter(([name]) => !Object.hasOwn(stated, name)))
   const bearerScopes = !String(document.openapi).startsWith('3.0')
-  return { bearer, tokens: hasTokens, openIdConnect: names, ...(apiKey !== undefined && { apiKey }), bearerScopes, added }
+  return { bearer, tokens: hasTokens, openIdConnect: names, ...(apiKey !== undefined && { apiKey }), own, bearerScopes, added }
 }
 
 /** `openIdConnect`, `openIdConnect2`, …: the scheme that says the same, or the first free name. */
@@ -61,15 +64,19 @@ export function securityOf (access: Access, schemes: Omit<Schemes, 'added'>): re
   if (access === 'public') return []
   // OpenAPI 3.1 §4.8.30: an empty requirement among others makes security optional.
   if (access === 'optional') return [{}, ...securityOf('authenticated', schemes)]
-  const { bearer, openIdConnect, apiKey, bearerScopes } = schemes
+  const { bearer, openIdConnect, apiKey, own, bearerScopes } = schemes
   const groups = typeof access === 'string' ? [[]] : alternatives(access)
   const elsewhere = bearerScopes ? groups : [[]]
   const required = (name: string, sets: readonly (readonly string[])[]) => sets.map(scopes => ({ [name]: scopes }))
   const byToken = [...required(bearer, elsewhere), ...openIdConnect.flatMap(name => required(name, groups))]
-  const byKey = apiKey === undefined ? [] : required(apiKey, elsewhere)
-  const found = [...(schemes.tokens && takes(access, tokens) ? byToken : []), ...(takes(access, ['api-key']) ? byKey : [])]
+  const ways = [
+    ...(schemes.tokens ? [{ credentials: tokens, needed: byToken }] : []),
+    ...(apiKey === undefined ? [] : [{ credentials: ['api-key'], needed: required(apiKey, elsewhere) }]),
+    ...own.map(name => ({ credentials: [name], needed: required(name, elsewhere) }))
+  ]
+  const found = ways.filter(({ credentials }) => takes(access, credentials)).flatMap(({ needed }) => needed)
   // A credential that no scheme describes: an empty list would say that the route is public.
-  return found.length > 0 ? found : schemes.tokens ? byToken : byKey
+  return found.length > 0 ? found : ways[0]?.needed ?? []
 }
 
 /** Whether a caller with one of these credentials may come. */

@@ -260,6 +260,15 @@ const checks: Readonly<Record<string, Check>> = {
       t.match(await policy('/api/tasks'), /^default-src 'none'/)
     }
   },
+  'the security scheme of the document': {
+    says: 'stands at each route that takes it',
+    run: async t => {
+      const { components, paths } = (await (await demo(t)).app.inject('/docs/json')).json()
+      t.strictSame(Object.keys(components.securitySchemes), ['session'], 'no bearer token is promised')
+      t.strictSame(['/api/auth/login', '/api/tasks', '/api/tasks/import'].map(url => paths[url].post.security),
+        [[], [{ session: [] }], [{ session: [] }]])
+    }
+  },
   '`@fastify/helmet`': {
     says: 'remove it',
     run: async t => {

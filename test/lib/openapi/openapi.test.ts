@@ -65,6 +65,29 @@ t.test('OpenAPI 3.0 has no scopes on a bearer scheme, and has them on openIdConn
   t.strictSame(securityOf('none', more), [{ bearerAuth: [] }, { openIdConnect: [] }, { openIdConnect2: [] }])
 })
 
+t.test('a scheme with the name of an authenticator describes its callers, and no token is promised where there are none', async t => {
+  const securitySchemes = { session: { type: 'apiKey', in: 'cookie', name: 'sessionId' }, jwt: { type: 'mutualTLS' } }
+  const documentOf = (access: RouteFacts['access'], more: Partial<DocumentOptions>) => {
+    const document = { openapi: '3.1.0', components: { securitySchemes }, paths: { '/': { get: {} } } }
+    const { components, paths } = secureDocument(document, () => ({ access, steps }), { ...options, ...more }) as {
+      components: { securitySchemes: Fields }, paths: { '/': { get: Fields } }
+    }
+    return [Object.keys(components.securitySchemes), paths['/'].get.security]
+  }
+  const stated = Object.keys(securitySchemes)
+  t.strictSame(documentOf('authenticated', { credentials: ['session'] }), [stated, [{ session: [] }]])
+  t.strictSame(documentOf('optional', { credentials: ['session'] }), [stated, [{}, { session: [] }]])
+  t.strictSame(documentOf('public', { credentials: ['session'] }), [stated, []])
+  const both = { credentials: ['jwt', 'session'] }
+  t.strictSame(documentOf({ scope: 'a' }, both), [[...stated, 'bearerAuth'], [{ bearerAuth: ['a'] }, { session: ['a'] }]])
+  t.strictSame(documentOf({ credential: 'session' }, both), [[...stated, 'bearerAuth'], [{ session: [] }]])
+  t.strictSame(documentOf({ credential: 'jwt' }, both), [[...stated, 'bearerAuth'], [{ bearerAuth: [] }]])
+  const keys = { credentials: ['api-key', 'session', 'certificate'], apiKeyHeader: 'x-api-key' }
+  t.strictSame(documentOf('authenticated', keys), [[...stated, 'apiKey'], [{ apiKey: [] }, { session: [] }]])
+  t.strictSame(documentOf({ credential: 'certificate' }, { credentials: ['session', 'certificate'] }), [stated, [{ session: [] }]],
+    'never described as public')
+})
+
 t.test('API keys are another way, and the only one where no caller has a token or the route takes none', async t => {
   const more = { credentials: ['jwt', 'api-key', 'session'], apiKeyHeader: 'x-api-key' }
   t.strictSame(securityOf({ scope: 'a' }, more), [{ bearerAuth: ['a'] }, { apiKey: ['a'] }])
