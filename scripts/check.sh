@@ -62,15 +62,28 @@ tests () {
   return "$status"
 }
 
-step 'lint' npm run --silent lint
-step 'types, TypeScript 6' npm run --silent types
-step 'types, TypeScript 7' npx --yes -p typescript@7 tsc --noEmit -p .
-for version in ${CHECK_NODE_VERSIONS:-$(major)}; do step "npm test, Node $version" tests "$version" test; done
-step 'npm run test:once: TLS scan, pages in Chromium, whole applications for init and generate' tests "$(major)" test:once
-step 'package: build, publint, attw, import and require' npm run --silent smoke
-step 'first contact: both templates and init from the tarball' node scripts/first-contact.mjs --check
-step 'demo' npm run --silent demo
+sources () {
+  step 'lint' npm run --silent lint
+  step 'types, TypeScript 6' npm run --silent types
+  step 'types, TypeScript 7' npx --yes -p typescript@7 tsc --noEmit -p .
+}
 
+package () {
+  step 'package: build, publint, attw, import and require' npm run --silent smoke
+  step 'first contact: both templates and init from the tarball' node scripts/first-contact.mjs --check
+  step 'demo' npm run --silent demo
+}
+
+# Each takes one core: the one runs beside the other, and prints when both have ended.
+(passed=0 failed=0; package; echo "$passed $failed" > "$scratch/package-counts") > "$scratch/package-log" 2>&1 &
+sources
+wait $! || true
+cat "$scratch/package-log"
+read -r package_passed package_failed < "$scratch/package-counts" || { package_passed=0; package_failed=1; }
+passed=$((passed + package_passed))
+failed=$((failed + package_failed))
+for version in ${CHECK_NODE_VERSIONS:-$(major)}; do step "npm test, Node $version" tests "$version" test; done
+step 'npm run test:once: TLS scan, pages in Chromium, documents, whole applications' tests "$(major)" test:once
 # Once more, where a log that is cut in its middle still shows it.
 [ ! -s "$scratch/failures" ] || { printf '\n== what failed\n'; cat "$scratch/failures"; }
 printf '\n%s passed, %s failed\n' "$passed" "$failed"
