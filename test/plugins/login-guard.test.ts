@@ -214,8 +214,12 @@ t.test('no name of a user stands in Redis', async t => {
   t.teardown(() => client.disconnect())
   const { attempt } = await site(t, fresh(), { redis: redis.url, keyPrefix: 'private:' })
   await attempt('alice.liddell@example.com', 'wrong')
+  // On a busy machine an answer does not wait for Redis, and the next one counts there.
+  await until(async () => {
+    await attempt('alice.liddell@example.com', 'wrong')
+    return (await client.keys('private:*')).length === 6
+  }, 'five budgets of the guard, and that of the address')
   const keys = await client.keys('private:*')
-  t.equal(keys.length, 6, 'five budgets of the guard, and that of the address')
   t.notMatch(keys.join('\n'), /alice/i)
 })
 
