@@ -136,7 +136,8 @@ export class ForwardedCertificateScheme implements Scheme {
     const forged = this.forged(request)
     if (forged !== undefined) return forged
     // Node joins the values of repeated headers, so that two would look like a list.
-    if (typeof value !== 'string' || isRepeated(request.raw.rawHeaders ?? [], this.#header)) return failures.SECURE_API_CERTIFICATE_MALFORMED
+    const isOne = typeof value === 'string' && !isRepeated(request.raw.rawHeaders ?? [], this.#header)
+    if (!isOne) return failures.SECURE_API_CERTIFICATE_MALFORMED
     if (value === '') return undefined
     // By the text itself: it is no secret, and hashing it would cost more than comparing.
     const known = this.#known.find(value, this.#parts.now())

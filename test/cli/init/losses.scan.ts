@@ -34,7 +34,8 @@ t.test('regression: a hook that checks the token and then the tenant goes on ref
     const { tenant } = request.user
     if (tenant !== 'a') return reply.code(403).send({ message: 'another tenant' })
   })
-  fastify.get('/orders', async () => [])`, 'export const options = { skipOverride: true }\n').replace("'/login', async", "'/login', { config: { open: true } }, async"))
+  fastify.get('/orders', async () => [])`, 'export const options = { skipOverride: true }\n')
+    .replace("'/login', async", "'/login', { config: { open: true } }, async"))
   t.match(text, "fastify.addHook('onRequest'")
   t.match(told, /refuses callers by rules of its own; it stays/)
   const app = await started(t, folder)
