@@ -120,8 +120,11 @@ function contract (t: Test, subject: Subject): void {
   t.test('token-bucket: the burst at once, then at the rate', async t => {
     const limit = policy({ limit: 10, window: 1000, algorithm: 'token-bucket', burst: 3 })
     t.equal(await admitted(subject, limit, 10), 3)
+    const begun = performance.now()
     await subject.pass(220)
-    t.equal(await admitted(subject, limit, 10), 2)
+    const more = await admitted(subject, limit, 10)
+    // A machine that was busy has let more time pass, in which the third came.
+    t.ok(more === 2 || (more === 3 && performance.now() - begun >= 300), `${more} more`)
   })
 
   t.test('concurrency: permits come back when they are released, once', async t => {
