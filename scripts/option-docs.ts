@@ -72,7 +72,7 @@ export class SchemaSources {
     if (first === undefined) return []
     if (kind === 'Type.Record') return second === undefined ? [] : this.#within(second, `${path}.<name>`, open)
     if (kind === 'Type.Array') return this.#within(first, `${path}[]`, open)
-    return ['Type.Object', 'Type.Optional', 'Type.Union', 'Type.Partial', 'Type.Composite'].includes(kind)
+    return ['Type.Object', 'Type.Optional', 'Type.Union', 'Type.Partial', 'Type.Composite', 'Type.Unsafe'].includes(kind)
       ? this.#within(first, path, open)
       : []
   }

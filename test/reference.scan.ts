@@ -75,7 +75,7 @@ const isTail = (whole: string, tail: string) => whole === tail || whole.endsWith
 /** The texts that may name the values: rows of that option, in whatever section the type stands. */
 function rowsOf (choice: Choice): readonly string[] {
   // The short form of one issuer, and the options of routes by their path.
-  const path = choice.path.replace(/^auth\.(?!issuers)(?=tokens|algorithms|profile)/, 'auth.issuers.')
+  const path = choice.path.replace(/^auth\.(?!issuers)(?=tokens|algorithms|profile|callers|introspection)/, 'auth.issuers.')
     .replace(/^(authorization\.)?routes\./, 'config.')
   const page = elsewhere[path]
   if (page !== undefined) return [text(page)]

@@ -35,6 +35,7 @@ export const ApiKeyRecordSchema = Type.Object({
   revoked: Type.Optional(DateSchema),
   /** Where it may be used: addresses and networks (`'203.0.113.0/24'`), as `request.ip` has them. @default everywhere */
   allowedAddresses: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+  /** `'api-key'`, where a store keeps other things beside. @default 'api-key' */
   kind: Type.Optional(Type.Literal('api-key'))
 }, { additionalProperties: false })
 

@@ -37,7 +37,10 @@ const rule = {
   role: Type.Optional(RequirementSchema),
   /** Named policies of `authorization.policies` that must hold; the same shapes as `scope`. */
   policy: Type.Optional(RequirementSchema),
-  /** Kinds of callers that may call, one or a list: `'service'` is an application that calls for itself. @default all */
+  /**
+   * Kinds of callers that may call, one or a list of `'user'`, `'service'` (an application that calls for itself) and `'api-key'`.
+   * @default all
+   */
   caller: Type.Optional(CallerSchema),
   /**
    * Credentials that are taken, one or a list: `'jwt'`, or the name of an authenticator of yours.
