@@ -98,7 +98,11 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
     name: 'authentication',
     phase: 'authentication',
     option,
-    compile: ({ own }) => own && { hook: 'onRequest', handler: request => authenticate(desk, request, own) },
+    compile ({ route, own }) {
+      if (own !== undefined) return { hook: 'onRequest', handler: request => authenticate(desk, request, own) }
+      if (route.kind === 'unknown' || !schemes.areWary) return undefined
+      return { hook: 'onRequest', handler: request => refuseForged(desk, request) }
+    },
     posture: own => own === undefined
       ? {}
       : { ...(own.missing === undefined && { authentication: 'optional' }), ...(own.cookies.length > 0 && { sameOrigin: own.cookies }) }
@@ -137,6 +141,12 @@ interface Need {
 
 function challengeOf (challenge: string | undefined): { headers?: Readonly<Record<string, string>> } {
   return challenge === undefined ? {} : { headers: { 'www-authenticate': challenge } }
+}
+
+/** On a public route too: its handler, or whoever comes behind, may believe what a stranger wrote. */
+function refuseForged (desk: Desk, request: FastifyRequest): Verdict {
+  const forged = desk.schemes.forged(request)
+  return forged && countFailure(desk, request, prepared[forged.code])
 }
 
 function refuseFormToken (desk: Desk, request: FastifyRequest): Verdict {

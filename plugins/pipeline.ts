@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
-import { linked, Problems } from '../lib/config/index.ts'
+import { Problems } from '../lib/config/index.ts'
 import {
   carryHeaders, Pipeline, RefusalError, run, throwRefusal, writeProblem, type CompiledRoute, type RouterOptions
 } from '../lib/pipeline/index.ts'
@@ -7,6 +7,7 @@ import { isUnowned, tendUnowned } from '../lib/server/index.ts'
 import { checkHooksBefore, urlsOf } from './neighbours.ts'
 import type { Frame, Ports } from './ports.ts'
 import { tendUpgrades } from './upgrades.ts'
+import { warn } from './warn.ts'
 
 /** On each server, by scope: a parent cannot see what was registered in its children. */
 const kPipelines = Symbol.for('fastify-secure-api.pipelines')
@@ -81,7 +82,7 @@ function routeOf (pipeline: Frame, request: FastifyRequest): CompiledRoute {
   if (url === undefined) return pipeline.unknown
   return pipeline.admit({ config, url, method }, (label, problems) => {
     const text = `secure-api: ${label} was declared before the suite and is misconfigured, so it is closed`
-    request.log.error({ problems: problems.list() }, linked(text, problems.list()[0]?.code))
+    warn(request.server, { code: problems.list()[0]?.code, problems: problems.list() }, text, 'error')
   })
 }
 

@@ -141,7 +141,7 @@ export class KeyLookup implements KeyStore {
 function recordOf (answer: unknown, id: string): StoredKey | undefined {
   if (answer === undefined || answer === null) return undefined
   if (!isFields(answer)) throw new TypeError('`lookup` answered neither a record nor undefined')
-  const record = plainOf(answer)
+  const record: unknown = plainOf(answer)
   const problems = new Problems()
   checkRecords([record], 'lookup', problems)
   // Not their texts, which quote values.
@@ -149,8 +149,10 @@ function recordOf (answer: unknown, id: string): StoredKey | undefined {
     const reasons = problems.list().map(({ code, path }) => `${path} ${code}`)
     throw new TypeError(`\`lookup\` answered a record that is not valid: ${reasons.join(', ')}`)
   }
-  if (record.id !== id) throw new TypeError('`lookup` answered the record of another id')
-  return storedKey(record as unknown as ApiKeyRecord)
+  // Checked: here it becomes a record.
+  const sound = record as ApiKeyRecord
+  if (sound.id !== id) throw new TypeError('`lookup` answered the record of another id')
+  return storedKey(sound)
 }
 
 /** Own members only. An empty column of a database is `null`, and a time is a date. */

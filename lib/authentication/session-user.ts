@@ -35,7 +35,7 @@ export function sessionUser (options: SessionUserOptions = {}): Authenticator {
     name,
     reads: property,
     cookie: { allowWithoutOrigin },
-    authenticate: (request: FastifyRequest) => read((request as unknown as Readonly<Record<string, unknown>>)[property])
+    authenticate: (request: FastifyRequest) => read(Reflect.get(request, property))
   })
 }
 

@@ -117,7 +117,7 @@ function sanKey (san: string, at: string, problems: Problems): string | undefine
   const name = readSan(san)
   if (name !== undefined) return 'exact' in name ? name.exact : name.pattern.source
   problems.add('SECURE_API_OPTION_VALUE', `${at}.san`, `'${san.slice(0, 100)}' is no name that a certificate could be known by`,
-    "Write 'dns:orders.internal' or 'uri:spiffe://example.org/ns/shop/sa/orders'; `*` only as 'dns:*.shop.internal' or a segment of a SPIFFE ID.")
+    "Write 'dns:orders.internal' or 'uri:spiffe://example.org/sa/orders'; `*` only as 'dns:*.shop.internal' or a segment.")
   return undefined
 }
 

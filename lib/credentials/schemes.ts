@@ -28,15 +28,27 @@ export class Schemes {
     return [...this.#explicit, ...this.#ambient].flatMap(({ credentials }) => credentials)
   }
 
+  /** Whether there is anything that a stranger can forge and the handler of a public route may read. */
+  get areWary (): boolean {
+    return this.#wary.length > 0
+  }
+
+  /** What only a trusted proxy may send, from somebody else. */
+  forged (request: FastifyRequest): Failed | undefined {
+    for (const scheme of this.#wary) {
+      const forged = scheme.forged?.(request)
+      if (forged !== undefined) return forged
+    }
+    return undefined
+  }
+
   judge (request: FastifyRequest): Judged {
     const { headers: { authorization }, raw: { rawHeaders } } = request
     // Node shows the first alone, and the second may be what somebody in front has checked: also beside a key or a cookie.
     if (authorization !== undefined && rawHeaders !== undefined && isRepeated(rawHeaders, 'authorization')) return ambiguous
     if (this.#only !== undefined) return this.#only.judge(request)
-    for (const scheme of this.#wary) {
-      const forged = scheme.forged?.(request)
-      if (forged !== undefined) return forged
-    }
+    const forged = this.forged(request)
+    if (forged !== undefined) return forged
     let found: Scheme | undefined
     for (const scheme of this.#explicit) {
       if (!scheme.isPresent(request)) continue

@@ -24,7 +24,7 @@ function find ({ names }: Wanted): string | undefined {
   return names.flatMap(name => folders.map(folder => join(folder, name))).find(isExecutable)
 }
 
-function isExecutable (file: string): boolean {
+export function isExecutable (file: string): boolean {
   try {
     accessSync(file, constants.X_OK)
     return true

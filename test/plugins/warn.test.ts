@@ -41,6 +41,18 @@ t.test('17.1: without a logger a warning is one of the process, with its code an
   t.match(byText(/hooksBefore/)[0], { code: 'SECURE_API_HOOKS_BEFORE_UNKNOWN' })
 })
 
+t.test('17.1: a misspelt route that was declared before the suite is told without a logger too, at its first request', async t => {
+  const told = warnings(t)
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.get('/bad', { config: Object.assign({}, { scopes: 'api.read' }) }, async () => '')
+  await app.register(secureApi, { ...quiet, auth: { issuers: [{ issuer: 'http://127.0.0.1:9', audience: 'api://orders' }] } })
+  await app.ready()
+  t.equal((await app.inject('/bad')).statusCode, 401)
+  await settled()
+  t.match(told.find(({ message }) => message.includes('/bad was declared before the suite')), { code: 'SECURE_API_OPTION_UNKNOWN' })
+})
+
 /** How a text ends for developers: with the page of its code, once. */
 const page = (code: string) => `See ${pageOf(code)}`
 
