@@ -1,5 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { auditPrincipal, eventName, outcomeOf, timestamp, type AuditEvent, type RouteAudit } from '../lib/audit/index.ts'
+import {
+  auditPrincipal, eventName, outcomeOf, timestamp, traceIdOf, type AuditEvent, type FieldReader, type RouteAudit
+} from '../lib/audit/index.ts'
 import { isPreflight } from '../lib/cors/index.ts'
 import { edgeAnswers } from '../lib/edge/index.ts'
 import type { Violation } from '../lib/headers/index.ts'
@@ -13,8 +15,12 @@ import type { EdgeAnswer } from './ports.ts'
 export type AuditedRoute = ReturnType<typeof auditedRoute>
 
 /** What the trail says of every request of one route. */
-export function auditedRoute ({ kind, url, methods }: RouteInfo, stated: RouteAudit | undefined) {
+export function auditedRoute (
+  { kind, url, methods }: RouteInfo, stated: RouteAudit | undefined, rule?: AuditEvent['rule'], fields?: FieldReader
+) {
   return Object.freeze({
+    rule,
+    fields,
     route: kind === 'unknown' ? undefined : url,
     /** The action's name from `config.audit`; undefined: made of the method and the route. */
     action: typeof stated === 'string' ? stated : undefined,
@@ -49,8 +55,13 @@ export function requestEvent (route: AuditedRoute, { request }: FastifyReply, st
   if (reason !== undefined) event.reason = reason
   if (denial !== undefined) event.denial = denial
   if (route.route !== undefined) event.route = route.route
+  if (route.rule !== undefined) event.rule = route.rule
   if (limit !== undefined) event.limit = limit
   if (auth !== undefined && auth.kind !== 'anonymous') event.principal = auditPrincipal(auth)
+  const traceId = traceIdOf(request.headers.traceparent)
+  if (traceId !== undefined) event.traceId = traceId
+  const fields = route.fields?.(request)
+  if (fields !== undefined) event.fields = fields
   return event
 }
 

@@ -1,12 +1,14 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import { scheduleTimer } from '../lib/async/index.ts'
 import {
-  AuditOptionsSchema, Repeats, RouteAuditSchema, Trail, type AuditEvent, type AuditOptions, type AuditSink, type RouteAudit
+  AuditOptionsSchema, checkAudit, compileFields, Repeats, RouteAuditSchema, Trails, type AuditEvent, type AuditOptions, type FieldReader,
+  type RouteAudit
 } from '../lib/audit/index.ts'
-import { defineSection, milliseconds } from '../lib/config/index.ts'
+import { defineSection, milliseconds, type Environment } from '../lib/config/index.ts'
 import { hasEnded, refusal } from '../lib/http/index.ts'
 import { routeOption } from '../lib/pipeline/index.ts'
 import { handoverOf, type Handover } from '../lib/server/index.ts'
+import { openSinks } from './audit-sinks.ts'
 import { auditedRoute, closedEvent, edgeEvent, handshakeEvent, requestEvent, violationEvent, type AuditedRoute } from './audit-events.ts'
 import type { Misspelt } from './misspelt.ts'
 import { pipelineOf } from './pipeline.ts'
@@ -24,44 +26,52 @@ declare module 'fastify' {
 
 const unavailable = refusal('SECURE_API_AUDIT_UNAVAILABLE', { headers: { 'retry-after': '1' } })
 
-/** Milliseconds. */
-type AuditSettings = Required<Pick<AuditOptions, 'buffer' | 'onSinkFailure'>> & { closeTimeout: number }
+interface AuditSettings {
+  /** Milliseconds. */
+  readonly closeTimeout: number
+  readonly fields: FieldReader | undefined
+}
 
 export const auditSection = defineSection<AuditOptions, AuditSettings>({
   key: 'audit',
   schema: AuditOptionsSchema,
-  compile: ({ buffer = 1000, onSinkFailure = 'drop', closeTimeout = '5 seconds' }) =>
-    ({ buffer, onSinkFailure, closeTimeout: milliseconds(closeTimeout) })
+  rules: checkAudit,
+  compile: ({ closeTimeout = '5 seconds', fields = {} }) => ({ closeTimeout: milliseconds(closeTimeout), fields: compileFields(fields) })
 })
 
-const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
-  const { options, compiled: { buffer, onSinkFailure, closeTimeout } } = await auditSection.open(given, contextOf(app, undefined))
+/** Options of the plugin, and what the suite hands on to it. */
+export type AuditPluginOptions = AuditOptions & {
+  /** In production a trail without a logger needs a sink. @default NODE_ENV, and production when that is unset */
+  environment?: Environment
+}
+
+const audit: FastifyPluginAsync<AuditPluginOptions> = async (app, { environment, ...given }) => {
+  const context = contextOf(app, environment)
+  const { options, compiled: { closeTimeout, fields } } = await auditSection.open(given, context)
   const pipeline = pipelineOf(app)
-  const trail = new Trail({
-    sink: options.sink ?? defaultSink(app),
-    buffer,
-    onChange: (failing, error) => failing
-      ? warn(app, { err: error, code: unavailable.code }, 'secure-api: audit events are being lost', 'error')
-      : app.log.info('secure-api: audit events are being recorded again')
-  })
+  const entries = openSinks(app, options, context)
+  const trails = new Trails(entries, (sink, failing, error) => failing
+    ? warn(app, { err: error, sink, code: unavailable.code }, 'secure-api: audit events are being lost', 'error')
+    : app.log.info({ sink }, 'secure-api: audit events are being recorded again'))
+  const buffer = Math.min(...entries.map(entry => entry.buffer))
   // First refusals alone never fill the buffer, from however many addresses they come in one window.
   const [capacity, spare] = [Math.min(1000, Math.ceil(buffer / 2)), Math.floor(buffer / 4)]
-  const repeats = new Repeats({ record: event => { trail.record(event) }, capacity, spare, schedule: scheduleTimer })
+  const repeats = new Repeats({ record: event => { trails.record(event) }, capacity, spare, schedule: scheduleTimer })
   const record: Recorder = event => { if (event !== undefined) repeats.see(event) }
   app.addHook('onClose', async () => {
     repeats.close()
-    const left = await trail.drain(closeTimeout)
-    if (left === 0) return
-    warn(app, { pending: left, code: unavailable.code }, 'secure-api: the sink did not accept these audit events before the server closed',
+    const left = await trails.close(closeTimeout)
+    if (Object.keys(left).length === 0) return
+    warn(app, { pending: left, code: unavailable.code }, 'secure-api: sinks did not accept these audit events before the server closed',
       'error')
   })
-  pipeline.report('audit', () => ({ ...trail.status(), collapsed: repeats.collapsed }))
+  pipeline.report('audit', () => ({ ...trails.status(), collapsed: repeats.collapsed }))
   const option = auditOption(options.requireActions === true)
   pipeline.add({
     name: 'audit:gate',
     phase: 'audit-gate',
     option,
-    compile: () => onSinkFailure === 'deny' ? { hook: 'onRequest', handler: () => trail.unreliable ? unavailable : undefined } : undefined,
+    compile: () => trails.mayDeny ? { hook: 'onRequest', handler: () => trails.unreliable ? unavailable : undefined } : undefined,
     posture: stated => ({ audit: stated ?? true })
   })
   pipeline.offer({
@@ -69,11 +79,16 @@ const audit: FastifyPluginAsync<AuditOptions> = async (app, given) => {
     onHandshakeFailure: failure => record(handshakeEvent(failure)),
     onViolation: (request, violation) => record(violationEvent(request, violation))
   })
-  watchRequests(app, pipeline, option, record)
+  watchRequests(app, pipeline, { option, fields, record })
 }
 
 /** Takes the event of a request, or of whatever had one; undefined where the route wants none. */
 type Recorder = (event: AuditEvent | undefined) => void
+
+interface Watching extends Pick<AuditSettings, 'fields'> {
+  readonly option: AuditOption
+  readonly record: Recorder
+}
 
 /** On the raw response, whose `close` has to find the reply again. */
 const kReply = Symbol('secure-api.reply')
@@ -86,7 +101,7 @@ type WatchedResponse = FastifyReply['raw'] & { [kReply]?: FastifyReply }
  * Every way a request can end closes its response: answered, hijacked, destroyed, left by its caller. One listener for
  * all of them; the hooks `onResponse` and `onRequestAbort` add three, and times of their own.
  */
-function watchRequests (app: FastifyInstance, pipeline: Frame, option: AuditOption, record: Recorder): void {
+function watchRequests (app: FastifyInstance, pipeline: Frame, { option, fields, record }: Watching): void {
   app.decorateReply(kRoute, null)
   app.decorateReply(kStarted, 0)
   const end = (reply: Watched | undefined, aborted: boolean) => {
@@ -108,7 +123,7 @@ function watchRequests (app: FastifyInstance, pipeline: Frame, option: AuditOpti
     phase: 'audit',
     option,
     compile ({ route: info, own }) {
-      const route = auditedRoute(info, own)
+      const route = auditedRoute(info, own, pipeline.ports.accessOf?.(info), fields)
       return {
         hook: 'begin',
         handler (_request, reply: Watched) {
@@ -172,15 +187,5 @@ function auditOption (required: boolean) {
 
 /** RFC 9110 §9.2.1. */
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
-
-/**
- * The application's logger, whatever its level: a trail that a logger of level `warn` swallows would be none. `Fastify()`
- * without one has a logger that does nothing: there the trail goes to standard output.
- */
-function defaultSink (app: FastifyInstance): AuditSink {
-  const log = app.log.child({}, { level: 'info' })
-  if (log.info === log.warn) return event => { process.stdout.write(`${JSON.stringify({ audit: event })}\n`) }
-  return event => log.info({ audit: event }, 'audit')
-}
 
 export default suitePlugin('secure-api-audit', audit)

@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { check, defineSection, Problems, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
-import type { Principal } from '../lib/credentials/index.ts'
+import { deepFreeze, type Principal } from '../lib/credentials/index.ts'
 import { refusal, type Refusal } from '../lib/http/index.ts'
+import { Marks } from '../lib/marks/index.ts'
 import { noteRefusal, PathRules, RefusalError, type CompiledStep, type RouteInfo, type RouteOption } from '../lib/pipeline/index.ts'
 import {
   accessKeys, allTerms, AuthorizationOptionsSchema, checkCredentials, checkPatterns, checkPolicies, compileRule, denialOf, forbidden,
@@ -89,12 +90,17 @@ const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app
   const forbid = explaining(context.environment === 'development')
   checkPolicyCredentials(options.policies, pipeline)
   const strangers = () => pipeline.ports.unauthenticated ?? unauthenticated
+  const accesses = new Marks<RouteInfo, ReturnType<typeof describe>>()
+  pipeline.offer({ accessOf: route => accesses.of(route) })
   const option = accessOption(book, options.default ?? 'deny', pipeline)
   pipeline.add({
     name: 'authorization:guard',
     phase: 'guard',
     option,
-    compile: ({ own: { rule, phase = options.phase ?? 'preHandler' } }) => guardStep(rule, phase, forbid, strangers()),
+    compile: ({ route, own: { access, rule, phase = options.phase ?? 'preHandler' } }) => {
+      if (route.kind === 'route') accesses.set(route, describe(access))
+      return guardStep(rule, phase, forbid, strangers())
+    },
     posture: ({ access }, { source }) => ({
       access: describe(access),
       accessByDefault: options.default ?? 'deny',
@@ -230,8 +236,8 @@ function checkByHand (rule: Rule, book: RuleBook): void {
 }
 
 /** A plain object for readers: the rule itself inherits nothing. */
-function describe (access: RouteAccess): unknown {
-  return access.kind === 'rule' ? JSON.parse(JSON.stringify(access.rule)) : access.kind
+function describe (access: RouteAccess): Rule | Exclude<RouteAccess['kind'], 'rule'> {
+  return access.kind === 'rule' ? deepFreeze(JSON.parse(JSON.stringify(access.rule)) as Rule) : access.kind
 }
 
 function warnOfClosedRoutes (app: FastifyInstance, routes: readonly RouteInfo[], fallback: AuthorizationOptions['default']): void {

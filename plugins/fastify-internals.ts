@@ -40,7 +40,13 @@ export function overTlsOf (app: FastifyInstance): OverTls {
 
 /** What the sections of the options may know of this scope. */
 export function contextOf (app: FastifyInstance, environment: Environment | undefined): SectionContext {
-  return { environment: environmentOf(environment), secure: canBeSecure(app), prefix: app.prefix }
+  return { environment: environmentOf(environment), secure: canBeSecure(app), prefix: app.prefix, logs: hasLogger(app) }
+}
+
+/** `Fastify()` without one has a logger that does nothing, whatever its level. */
+function hasLogger (app: FastifyInstance): boolean {
+  const log = app.log.child({}, { level: 'info' })
+  return log.info !== log.warn
 }
 
 /** Whether the application wants no log of requests, by its `disableRequestLogging` or `logController`; said of each request. */

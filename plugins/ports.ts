@@ -2,7 +2,8 @@ import type { FastifyRequest } from 'fastify'
 import type { ClientErrorEvent, EdgeHeaders } from '../lib/edge/index.ts'
 import type { Violation } from '../lib/headers/index.ts'
 import type { HeaderPair, Refusal } from '../lib/http/index.ts'
-import type { FramePorts, Pipeline, Verdict } from '../lib/pipeline/index.ts'
+import type { FramePorts, Pipeline, RouteInfo, Verdict } from '../lib/pipeline/index.ts'
+import type { RouteAccess, Rule } from '../lib/rules/index.ts'
 import type { HandshakeFailure } from '../lib/server/index.ts'
 
 /** The budget of failed authentications of one address. */
@@ -27,6 +28,8 @@ export interface Ports extends FramePorts {
   /** From authentication: the credentials that a rule may name, and the 401 for strangers, with the challenges of all of them. */
   readonly credentials?: readonly string[]
   readonly unauthenticated?: Refusal
+  /** From authorization, for the audit trail: what a route asks of its callers. Frozen. */
+  readonly accessOf?: (route: RouteInfo) => Rule | Exclude<RouteAccess['kind'], 'rule'> | undefined
   /** From API keys, for the API description. */
   readonly apiKeyHeader?: string
   /** Hooks, and plugins, that must run before the suite: nobody is warned of them. */

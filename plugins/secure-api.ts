@@ -184,7 +184,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   if (origins !== false) await app.register(cors, { ...origins, environment })
   if (table === false) await app.register(edge)
   if (methodNotAllowed) await app.register(method)
-  if (trail !== false) await app.register(audit, trail)
+  if (trail !== false) await app.register(audit, { ...trail, environment })
   if (description !== false) await app.register(openapi, { ...(auth && { openIdConnect: discoveredBy(auth) }), ...description })
   await app.register(errors, { environment, mode: answers })
   await app.register(tls, { environment })

@@ -123,6 +123,7 @@ function principalOf ({ id, owner, name, scopes = [], roles = [] }: ApiKeyRecord
   return Object.freeze({
     kind: 'api-key',
     credential: 'api-key',
+    keyId: id,
     subject: owner ?? id,
     client: id,
     issuer: 'api-key',

@@ -1,7 +1,7 @@
-import type { Principal } from '../credentials/index.ts'
+import { listOf, type Principal } from '../credentials/index.ts'
 import type { Violation } from '../headers/index.ts'
 import type { AnswerCode } from '../http/index.ts'
-import type { Denial } from '../rules/index.ts'
+import type { Denial, Rule } from '../rules/index.ts'
 
 /** One line of the trail: who did what, when, from where, and how it ended. No URL, no header, no body, no token. */
 export interface AuditEvent {
@@ -21,9 +21,15 @@ export interface AuditEvent {
   readonly method: string
   /** The route's template, not the URL; absent for a 404. */
   readonly route?: string
+  /** What the route asks of its callers: its rule, `'public'`, `'authenticated'`, or `'none'` for one that states nothing. */
+  readonly rule?: Rule | 'public' | 'authenticated' | 'none'
   readonly requestId: string
+  /** From a valid `traceparent` of the request (W3C Trace Context): the caller's word. */
+  readonly traceId?: string
   readonly address: string
   readonly principal?: AuditPrincipal
+  /** What `audit.fields` adds, by name. */
+  readonly fields?: Readonly<Record<string, string>>
   /** The rate-limit policy that refused the request, else the one closest to its limit, and the units left. */
   readonly limit?: { readonly policy: string, readonly remaining: number }
   /** For `api_connection_closed`: how long the accepted socket was open. */
@@ -46,7 +52,14 @@ interface AuditPrincipal {
   readonly client?: string
   readonly issuer?: string
   readonly tenant?: string
+  /** The `kid` of the token's key, or the id of the API key. */
+  readonly keyId?: string
+  /** What the credential carries, a hundred at most. Absent: none. */
+  readonly scopes?: readonly string[]
 }
+
+/** A token may carry any number of names. */
+const mostScopes = 100
 
 /** Event names, by the code of the refusal first, then by status. Anything else is `api_access`. */
 const namesByReason = {
@@ -95,11 +108,13 @@ export function timestamp (now: number = Date.now()): string {
 }
 
 /** Made for each event: twice as fast as a WeakMap by principal. */
-export function auditPrincipal ({ kind, credential, subject, client, issuer, tenant }: Principal): AuditPrincipal {
+export function auditPrincipal ({ kind, credential, subject, client, issuer, tenant, keyId, scopes }: Principal): AuditPrincipal {
   const made: { -readonly [Name in keyof AuditPrincipal]: AuditPrincipal[Name] } = { kind, subject }
   if (credential !== undefined) made.credential = credential
   if (client !== undefined) made.client = client
   if (issuer !== undefined) made.issuer = issuer
   if (tenant !== undefined) made.tenant = tenant
+  if (keyId !== undefined) made.keyId = keyId
+  if (scopes.size > 0) made.scopes = scopes.size > mostScopes ? listOf(scopes).slice(0, mostScopes) : listOf(scopes)
   return made
 }

@@ -1,4 +1,10 @@
+export { readableLine } from './console.ts'
 export { auditPrincipal, eventName, outcomeOf, timestamp, type AuditEvent } from './event.ts'
-export { AuditOptionsSchema, RouteAuditSchema, type AuditOptions, type AuditSink, type RouteAudit } from './options.ts'
+export { compileFields, type AuditField, type FieldReader } from './fields.ts'
+export {
+  AuditOptionsSchema, checkAudit, RouteAuditSchema, type AuditFilter, type AuditOptions, type AuditSink, type RouteAudit, type SinkOptions
+} from './options.ts'
 export { Repeats, windowMs } from './repeats.ts'
-export { Trail } from './trail.ts'
+export { traceIdOf } from './trace.ts'
+export { Trail, type Destination } from './trail.ts'
+export { Trails, type TrailsEntry } from './trails.ts'

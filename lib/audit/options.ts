@@ -1,23 +1,51 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema } from '../config/index.ts'
+import { DurationSchema, type Problems, type SectionContext } from '../config/index.ts'
 import type { AuditEvent } from './event.ts'
+import { checkFields, FieldSchema } from './fields.ts'
 
 /** Receives every event. Returning a promise marks the event as pending until it settles. */
 export type AuditSink = (event: AuditEvent) => void | Promise<void>
 
-export const AuditOptionsSchema = Type.Object({
-  /** Where events go. @default the application's logger; standard output as JSON lines when it has none */
-  sink: Type.Optional(Type.Unsafe<AuditSink>(Type.Function([], Type.Any()))),
+/** Whether a sink wants an event. One that throws counts as yes: a mistake must not make a gap. */
+export type AuditFilter = (event: AuditEvent) => boolean
+
+/** Where events go, in which form, and what happens when they cannot get there. */
+const sink = {
+  /**
+   * A function that gets each event; `'logger'`, the application's logger; `'stdout'`, a JSON document a line; `'console'`, a line for
+   * people on standard error.
+   * @default `'logger'`; without one `'console'` in development, and in production the boot stops
+   */
+  sink: Type.Optional(Type.Union([
+    Type.Unsafe<AuditSink>(Type.Function([], Type.Any())), Type.Literal('logger'), Type.Literal('stdout'), Type.Literal('console')
+  ], { hint: "Write a function, 'logger', 'stdout' or 'console'." })),
+  /** Only events for which this function returns true. @default all */
+  filter: Type.Optional(Type.Unsafe<AuditFilter>(Type.Function([], Type.Any()))),
   /** How many events may wait for an asynchronous sink at once. @default 1000 */
   buffer: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
   /**
    * What happens when the sink is too slow: `'drop'` the event and count it, or `'deny'` new requests with 503 until there is room.
    * @default 'drop'
    */
-  onSinkFailure: Type.Optional(Type.Union([Type.Literal('drop'), Type.Literal('deny')])),
+  onSinkFailure: Type.Optional(Type.Union([Type.Literal('drop'), Type.Literal('deny')]))
+}
+
+export const SinkSchema = Type.Object(sink, { additionalProperties: false })
+export type SinkOptions = Static<typeof SinkSchema>
+
+export const AuditOptionsSchema = Type.Object({
+  ...sink,
+  /** Several sinks at once, each with its own filter, buffer and policy, in place of `sink`. @default none */
+  sinks: Type.Optional(Type.Array(SinkSchema, { minItems: 1, maxItems: 16 })),
   /**
-   * How long `app.close()` waits for events that the sink has not settled. A short time may lose them; a long one delays the shutdown
-   * if the sink hangs.
+   * What each event adds of its request, by the name in `fields`: `{ orderId: 'params.orderId' }`, or with a redaction
+   * `{ agent: { from: 'headers.user-agent', redact: 'hash' } }`. At most 256 characters each; headers with credentials are refused.
+   * @default none
+   */
+  fields: Type.Optional(Type.Record(Type.String(), FieldSchema, { maxProperties: 32 })),
+  /**
+   * How long `app.close()` waits for events that the sinks have not settled. A short time may lose them; a long one delays the shutdown
+   * if a sink hangs.
    * @default '5 seconds'
    */
   closeTimeout: Type.Optional(DurationSchema),
@@ -29,6 +57,28 @@ export const AuditOptionsSchema = Type.Object({
   requireActions: Type.Optional(Type.Boolean())
 }, { additionalProperties: false })
 export interface AuditOptions extends Static<typeof AuditOptionsSchema> {}
+
+/** What the schema cannot say. */
+export function checkAudit (
+  { sinks, fields = {}, ...rest }: AuditOptions, path: string, problems: Problems, { environment, logs }: SectionContext
+): void {
+  checkFields(fields, `${path}.fields`, problems)
+  if (sinks === undefined) {
+    if (rest.sink !== undefined || logs || environment === 'development') return
+    return problems.add('SECURE_API_AUDIT_NO_SINK', path, 'the application has no logger, so its trail has nowhere to go',
+      "Give Fastify a logger, or state `sink: 'stdout'` for a JSON document a line, a function, or `audit: false`.")
+  }
+  const beside = Object.keys(sink).filter(key => key in rest)
+  if (beside.length > 0) {
+    problems.add('SECURE_API_AUDIT_SINK', path, `${beside.join(', ')} beside \`sinks\` belongs to no sink`,
+      'Write it in each entry of `sinks`.')
+  }
+  sinks.forEach((entry, index) => {
+    if (entry.sink !== undefined) return
+    problems.add('SECURE_API_AUDIT_SINK', `${path}.sinks[${index}]`, 'it does not say where its events go',
+      "State `sink`: 'logger', 'stdout', 'console' or a function.")
+  })
+}
 
 /** `config.audit` of a route: the name of the action, or `false` to leave successful calls out of the trail. */
 export const RouteAuditSchema = Type.Union([

@@ -1,9 +1,16 @@
-import { isThenable } from '../async/index.ts'
+import { isThenable, withDeadline } from '../async/index.ts'
 import type { AuditEvent } from './event.ts'
-import type { AuditSink } from './options.ts'
+
+/** Where the events of a trail go. */
+export interface Destination {
+  /** A promise marks the event as pending until it settles. */
+  write (event: AuditEvent): unknown
+  /** Writes what is kept back, and lets go of files and connections. */
+  close? (): Promise<void>
+}
 
 interface TrailOptions {
-  readonly sink: AuditSink
+  readonly destination: Destination
   readonly buffer: number
   /** Called once when the sink begins to fail and once when it works again. */
   readonly onChange: (failing: boolean, error?: unknown) => void
@@ -35,7 +42,7 @@ export class Trail {
   record (event: AuditEvent): void {
     if (this.full) return this.#note(true, new Error('the audit buffer is full'))
     try {
-      const settling: unknown = this.#options.sink(event)
+      const settling: unknown = this.#options.destination.write(event)
       if (isThenable(settling)) this.#wait(Promise.resolve(settling))
       else this.#note(false)
     } catch (error) {
@@ -43,14 +50,18 @@ export class Trail {
     }
   }
 
-  /** Resolves when no event is pending, or after `ms`, with the number of pending events. */
-  async drain (ms: number): Promise<number> {
-    if (this.#pending === 0) return 0
-    await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, ms)
-      this.#whenIdle.push(() => { clearTimeout(timer); resolve() })
-    })
+  /** Resolves when no event is pending and the destination is closed, or after `ms`, with the number of pending events. */
+  async close (ms: number): Promise<number> {
+    // What is late is counted, not thrown.
+    await withDeadline(this.#finish(), { ms, late: () => new Error('late') }).catch(() => {})
     return this.#pending
+  }
+
+  async #finish (): Promise<void> {
+    const settled = this.#pending === 0 ? undefined : new Promise<void>(resolve => { this.#whenIdle.push(resolve) })
+    // It may keep back what has not been settled until it is asked to end.
+    const closed = this.#options.destination.close?.()
+    await Promise.all([settled, closed?.catch(error => { this.#options.onChange(true, error) })])
   }
 
   status (): { recorded: number, dropped: number, pending: number, failing: boolean } {

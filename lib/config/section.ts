@@ -11,6 +11,8 @@ export interface SectionContext {
   readonly secure: boolean
   /** The prefix of this scope's routes. */
   readonly prefix: string
+  /** Whether the application has a logger. */
+  readonly logs: boolean
 }
 
 export interface SectionParts<Options extends object, Compiled> {

@@ -6,10 +6,18 @@ import { inspect } from 'node:util'
  */
 class ImmutableSet<T> implements ReadonlySet<T> {
   readonly #values: Set<T>
+  readonly #list: readonly T[]
 
   constructor (values: Iterable<T>) {
     this.#values = new Set(values)
+    this.#list = Object.freeze([...this.#values])
     Object.freeze(this)
+  }
+
+  /** Made once: the audit trail names the scopes of every caller. */
+  static list<T> (set: ReadonlySet<T>): readonly T[] {
+    const given: unknown = set
+    return given instanceof ImmutableSet ? given.#list : [...set]
   }
 
   get size (): number {
@@ -68,6 +76,11 @@ const empty: ReadonlySet<never> = new ImmutableSet<never>([])
 /** An immutable set of these values. All empty ones are the same object. */
 export function immutableSet<T> (values: readonly T[]): ReadonlySet<T> {
   return values.length === 0 ? empty : new ImmutableSet(values)
+}
+
+/** Its members in a frozen list, without a copy for a set that `immutableSet` made. */
+export function listOf<T> (set: ReadonlySet<T>): readonly T[] {
+  return ImmutableSet.list(set)
 }
 
 /**

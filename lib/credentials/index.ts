@@ -1,6 +1,6 @@
 export { TokenCache, tokenDigest, type Cacheable, type Slot, type TokenCacheLimits } from './cache.ts'
 export { hasFormToken, isBearerToken, isOfScheme, isRepeated, readBearer, readToken } from './bearer.ts'
-export { deepFreeze, immutableSet } from './immutable.ts'
+export { deepFreeze, immutableSet, listOf } from './immutable.ts'
 export { anonymous, type Principal } from './principal.ts'
 export type { Failed, Judged, Scheme, Unavailable, Unverified, Verification, Verified } from './scheme.ts'
 export { isUnverified, Schemes } from './schemes.ts'

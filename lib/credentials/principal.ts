@@ -5,6 +5,8 @@ export interface Principal<Claims extends object = Readonly<Record<string, unkno
   readonly kind: 'user' | 'service' | 'api-key' | 'anonymous'
   /** How the caller proved it: `'jwt'`, `'opaque'`, `'api-key'`, `'certificate'`, or the name of an authenticator of the application. */
   readonly credential: string | undefined
+  /** The `kid` of the key that signed the token, or the id of the API key: what is withdrawn when it leaks. */
+  readonly keyId?: string
   /** The SHA-256 thumbprint of the certificate that the credential is bound to (RFC 8705 §3.1, `x5t#S256`). */
   readonly boundTo?: string
   /**

@@ -204,7 +204,7 @@ export class TokenAuthenticator {
   }
 
   async #verify (token: string, candidate: Candidate): Promise<Outcome> {
-    const { claims, rules } = candidate
+    const { claims, rules, header: { kid } } = candidate
     const { keys, introspection } = this.#trusted.get(rules) ?? {}
     if (keys === undefined) return 'SECURE_API_TOKEN_ISSUER'
     const key = await findSigner(candidate, keys)
@@ -212,10 +212,10 @@ export class TokenAuthenticator {
     const failure = checkSigned(candidate)
     if (failure !== undefined) return failure
     const ends = notAfter(claims, rules)
-    if (introspection?.always !== true) return this.#outcome(claims, rules, { key, notAfter: ends })
+    if (introspection?.always !== true) return this.#outcome(claims, rules, { key, notAfter: ends }, 'jwt', kid)
     const answer = await introspect(token, { rules, keys, introspection }, this.#now())
     if (typeof answer === 'string') return answer
-    return this.#outcome(claims, rules, { key, notAfter: Math.min(ends, this.#now() + introspection.cache) })
+    return this.#outcome(claims, rules, { key, notAfter: Math.min(ends, this.#now() + introspection.cache) }, 'jwt', kid)
   }
 
   async #lookUp (token: string, { rules, keys, introspection }: TrustedIssuer): Promise<Outcome> {
@@ -227,9 +227,11 @@ export class TokenAuthenticator {
     return this.#outcome(claims, rules, { key: lasting, notAfter: ends }, 'opaque')
   }
 
-  #outcome (claims: UncheckedClaims, rules: IssuerRules, ends: Pick<Verified, 'key' | 'notAfter'>, credential?: 'opaque'): Outcome {
+  #outcome (
+    claims: UncheckedClaims, rules: IssuerRules, ends: Pick<Verified, 'key' | 'notAfter'>, credential: 'jwt' | 'opaque', keyId?: string
+  ): Outcome {
     this.#watch?.see(claims, rules)
-    return { principal: buildPrincipal(claims, rules, credential), ...ends }
+    return { principal: buildPrincipal(claims, rules, credential, keyId), ...ends }
   }
 }
 

@@ -25,7 +25,7 @@ export function subjectOf (claims: UncheckedClaims, rules: IssuerRules): string 
 
 /** Who a verified token stands for. Frozen, claims included, so that requests can share it. */
 export function buildPrincipal (
-  unchecked: UncheckedClaims, rules: IssuerRules, credential: 'jwt' | 'opaque' = 'jwt'
+  unchecked: UncheckedClaims, rules: IssuerRules, credential: 'jwt' | 'opaque' = 'jwt', keyId?: string
 ): Principal<AccessTokenClaims> {
   // The gate has checked them: the one place where unchecked becomes checked.
   const claims = unchecked as AccessTokenClaims
@@ -33,6 +33,7 @@ export function buildPrincipal (
   return Object.freeze({
     kind: rules.isService(claims) ? 'service' : 'user',
     credential,
+    ...(keyId === undefined ? undefined : { keyId }),
     // Checked by `checkSigned`.
     subject: subjectOf(claims, rules) as string,
     client: clientOf(claims),

@@ -1,9 +1,10 @@
+import { hash } from 'node:crypto'
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { audit, type AuditEvent, type AuditOptions } from '../../plugins/index.ts'
 import {
   answersOf, bearer, codeOf, listen, missingHeaders, mistakesOf, secured, startFastify, startIssuer,
@@ -101,7 +102,7 @@ t.test('callers who leave, hijacked answers and streams that break have one even
 })
 
 /** The plugin alone, with a sink of its own. */
-async function alone (options: AuditOptions): Promise<FastifyInstance> {
+async function alone (options: Parameters<typeof audit>[1]): Promise<FastifyInstance> {
   const app = startFastify(t)
   await app.register(audit, options)
   app.get('/', { config: open }, async () => '')
@@ -173,21 +174,112 @@ t.test("onSinkFailure: 'deny' refuses new requests while the buffer is full", as
   await until(async () => (await app.inject('/')).statusCode === 200, 'room in the buffer')
 })
 
-t.test('without a sink events go to the logger; standard output where there is none', async t => {
+t.test('without a sink events go to the logger', async t => {
   const lines: string[] = []
   const stream = new PassThrough().on('data', chunk => lines.push(...String(chunk).split('\n')))
   const app = startFastify(t, { logger: { stream } })
-  await app.register(audit, {})
+  await app.register(audit, { environment: 'production' })
   await app.inject('/nowhere')
   const logged = lines.filter(line => line.includes('"audit"')).map(line => JSON.parse(line))
   t.match(logged, [{ msg: 'audit', audit: { status: 404 } }])
   t.equal(logged.length, 1)
-  const written = t.captureFn((_text: unknown) => true)
-  const { write } = process.stdout
-  process.stdout.write = written
-  await (await alone({})).inject('/nowhere')
-  process.stdout.write = write
-  t.match(JSON.parse(String(written.args()[0]?.[0])), { audit: { status: 404 } })
+})
+
+/** What is written to a stream of the process while the work is done. */
+async function written (t: Test, to: 'stdout' | 'stderr', work: () => Promise<unknown>): Promise<string> {
+  const texts = t.captureFn((_text: unknown) => true)
+  const { write } = process[to]
+  process[to].write = texts
+  await work().finally(() => { process[to].write = write })
+  return texts.args().map(([text]) => String(text)).join('')
+}
+
+t.test('19: without a logger production asks for a sink, and development writes a line for people', async t => {
+  t.strictSame(await mistakesOf(() => startFastify(t).register(audit, { environment: 'production' })), ['SECURE_API_AUDIT_NO_SINK'])
+  const stdout = await written(t, 'stdout', async () => (await alone({ sink: 'stdout', environment: 'production' })).inject('/nowhere'))
+  t.match(JSON.parse(stdout), { audit: { status: 404 } })
+  const { app } = await secured(t, issuer, { routes: orders, suite: { audit: {}, environment: 'development' } })
+  const text = await written(t, 'stderr', () => answersOf(app,
+    { method: 'POST', url: '/orders', headers: bearer(issuer, { scope: 'a', sub: 'eve\u001b[2J' }) }, { url: '/orders/1' }))
+  const [created = '', refused = ''] = text.split('\n')
+  t.match(created, /^\d\d:\d\d:\d\d POST \/orders \(orders\.create\) 200 \d+\.\d ms eve\?\[2J$/, 'a terminal gets no escape sequence')
+  t.match(refused, /^\d\d:\d\d:\d\d GET \/orders\/:id 401 \d+\.\d ms 127\.0\.0\.1: SECURE_API_UNAUTHENTICATED$/)
+})
+
+t.test('19: several sinks, each with its own filter, buffer and policy; the failure of one is not that of the others', async t => {
+  const seen: Record<string, number[]> = { all: [], refusals: [] }
+  let broken = true
+  const sinks: AuditOptions['sinks'] = [
+    { sink: ({ status }) => { seen.all?.push(status) } },
+    { sink: ({ status }) => { seen.refusals?.push(status) }, filter: ({ outcome }) => outcome !== 'allowed' },
+    { sink: () => { if (broken) throw new Error('disk full') }, onSinkFailure: 'deny' },
+    { sink: () => {}, filter: () => { throw new Error('a mistake') } }
+  ]
+  const { app } = await secured(t, issuer, { routes: orders, suite: { audit: { sinks } } })
+  const headers = bearer(issuer, { scope: 'a' })
+  const answers = await answersOf(app, { url: '/orders/1', headers }, { url: '/orders/1', headers })
+  t.strictSame(answers, [200, [503, 'SECURE_API_AUDIT_UNAVAILABLE']], 'the sink that must not lose any is broken')
+  t.strictSame(seen, { all: [200, 503], refusals: [503] })
+  broken = false
+  t.match(app.secureApi.status().audit, {
+    recorded: 5,
+    dropped: 2,
+    failing: true,
+    sinks: [{ name: 'sink 1', recorded: 2 }, { recorded: 1 }, { dropped: 2, failing: true }, { recorded: 2 }]
+  })
+})
+
+t.test('19: sinks that contradict each other, or go nowhere, stop the boot', async t => {
+  const sink = () => {}
+  const cases: readonly (readonly [AuditOptions, string])[] = [
+    [{ sinks: [] }, 'SECURE_API_OPTION_EMPTY'],
+    [{ sinks: [{}] }, 'SECURE_API_AUDIT_SINK'],
+    [{ sinks: [{ sink }], sink }, 'SECURE_API_AUDIT_SINK'],
+    [{ sinks: [{ sink }], buffer: 5 }, 'SECURE_API_AUDIT_SINK'],
+    [{ sink: 'syslog' as never }, 'SECURE_API_OPTION_VALUE'],
+    [{ sink, fields: { token: 'headers.Authorization' } }, 'SECURE_API_AUDIT_FIELD_SECRET'],
+    [{ sink, fields: { body: 'body.card' } }, 'SECURE_API_OPTION_VALUE'],
+    [{ sink, fields: { 'a b': 'params.id' } }, 'SECURE_API_OPTION_VALUE']
+  ]
+  for (const [options, code] of cases) {
+    t.strictSame(await mistakesOf(() => startFastify(t).register(audit, options)), [code], JSON.stringify(options))
+  }
+})
+
+t.test('19: the key, the scopes, the rule and the trace are in the trail', async t => {
+  const { app, events } = await secured(t, issuer, { routes: orders })
+  const trace = '4bf92f3577b34da6a3ce929d0e0e4736'
+  const headers = { ...bearer(issuer, { scope: 'a b' }), traceparent: `00-${trace}-00f067aa0ba902b7-01` }
+  const invalid = { traceparent: `00-${'0'.repeat(32)}-00f067aa0ba902b7-01` }
+  await answersOf(app, { url: '/orders/1', headers }, { url: '/fails', headers: invalid }, { url: '/nowhere' })
+  const [one, fails, nowhere] = events
+  t.match(one, { rule: { scope: 'a' }, traceId: trace, principal: { scopes: ['a', 'b'], keyId: String } })
+  t.match(fails, { rule: 'public', traceId: undefined, principal: undefined })
+  t.equal(nowhere?.rule, undefined)
+})
+
+t.test('19: fields by an allow-list, each redacted as stated', async t => {
+  const fields: AuditOptions['fields'] = {
+    order: 'params.id',
+    page: 'query.page',
+    agent: { from: 'headers.User-Agent', redact: 'hash' },
+    card: { from: 'headers.x-card', redact: 'last4' },
+    short: { from: 'headers.x-short', redact: 'last4' },
+    own: { from: 'headers.x-own', redact: value => value.toUpperCase() },
+    broken: { from: 'headers.x-own', redact: () => { throw new Error('a mistake') } }
+  }
+  const events: AuditEvent[] = []
+  const hashed = (value: string) => hash('sha256', value).slice(0, 16)
+  const { app } = await secured(t, issuer, { routes: orders, suite: { audit: { sink: event => { events.push(event) }, fields } } })
+  await answersOf(app, { url: `/orders/${'7'.repeat(90)}?page=2&page=3&token=secret`, headers: bearer(issuer, { scope: 'a' }) }, {
+    url: '/fails?page=2',
+    headers: { 'user-agent': 'curl', 'x-card': '4111111111111111', 'x-short': '123', 'x-own': 'a'.repeat(300) }
+  }, { url: '/nowhere' })
+  t.strictSame(events.map(event => event.fields), [
+    { order: '7'.repeat(90), agent: hashed('lightMyRequest') },
+    { page: '2', agent: hashed('curl'), card: '…1111', short: '…', own: `${'A'.repeat(256)}…` },
+    { agent: hashed('lightMyRequest') }
+  ])
 })
 
 t.test('14 C5: the flood of one stranger does not close the gate of `deny` for others', async t => {
@@ -227,5 +319,5 @@ t.test('15 C4: app.close() waits for events that are on their way, and not for e
   await stuck.register(audit, { sink: () => new Promise(() => {}), closeTimeout: '20 milliseconds' })
   await stuck.inject('/nowhere')
   await stuck.close()
-  t.match(lines.map(line => JSON.parse(line)).find(({ pending }) => pending === 1), { level: 50 }, 'what is lost is told')
+  t.match(lines.map(line => JSON.parse(line)).find(({ pending }) => pending?.['sink 1'] === 1), { level: 50 }, 'what is lost is told')
 })

@@ -78,7 +78,8 @@ interface Turn { readonly failing: boolean, readonly error: unknown }
 
 function trail (sink: AuditSink, buffer = 2): { trail: Trail, turns: Turn[] } {
   const turns: Turn[] = []
-  return { trail: new Trail({ sink, buffer, onChange: (failing, error) => { turns.push({ failing, error }) } }), turns }
+  const onChange = (failing: boolean, error?: unknown) => { turns.push({ failing, error }) }
+  return { trail: new Trail({ destination: { write: sink }, buffer, onChange }), turns }
 }
 
 t.test('a synchronous sink leaves nothing pending, whatever it returns', t => {

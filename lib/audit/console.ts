@@ -1,0 +1,19 @@
+import type { AuditEvent } from './event.ts'
+
+/** One line for people: `15:04:05 GET /orders/:id 403 2.1 ms alice: SECURE_API_FORBIDDEN`. */
+export function readableLine (event: AuditEvent): string {
+  const { time, action, method, route, status, durationMs, principal, reason, address, repeats } = event
+  const what = method === '' ? action : `${method} ${route ?? 'unknown route'}`
+  const named = route === undefined || action === what ? '' : ` (${action})`
+  const who = principal === undefined ? address : principal.subject
+  const kind = event.event === 'api_connection_closed' ? ' closed' : ''
+  const times = repeats === undefined ? '' : ` × ${repeats}`
+  const why = reason === undefined ? '' : `: ${printable(reason)}`
+  const end = `${status === 0 ? 'no answer' : status} ${durationMs.toFixed(1)} ms`
+  return `${time.slice(11, 19)} ${what}${named}${kind} ${end} ${printable(who)}${why}${times}`
+}
+
+/** A subject may hold anything, and a terminal obeys escape sequences. */
+function printable (text: string): string {
+  return text.replace(/[^\x20-\x7e\u00a0-\ud7ff]/gu, '?').slice(0, 64)
+}
