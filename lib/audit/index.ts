@@ -1,6 +1,9 @@
 export { readableLine } from './console.ts'
+export { ecs } from './ecs.ts'
 export { auditPrincipal, eventName, outcomeOf, timestamp, type AuditEvent } from './event.ts'
 export { compileFields, type AuditField, type FieldReader } from './fields.ts'
+export { ocsf } from './ocsf.ts'
+export { openTelemetryLogs, type LogEmitter } from './open-telemetry.ts'
 export {
   AuditOptionsSchema, checkAudit, RouteAuditSchema, type AuditFilter, type AuditOptions, type AuditSink, type RouteAudit, type SinkOptions
 } from './options.ts'

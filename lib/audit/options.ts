@@ -19,6 +19,12 @@ const sink = {
   sink: Type.Optional(Type.Union([
     Type.Unsafe<AuditSink>(Type.Function([], Type.Any())), Type.Literal('logger'), Type.Literal('stdout'), Type.Literal('console')
   ], { hint: "Write a function, 'logger', 'stdout' or 'console'." })),
+  /**
+   * The form of the events of `'logger'` and `'stdout'`: `'default'`, `'ocsf'` (Open Cybersecurity Schema Framework 1.8) or `'ecs'`
+   * (Elastic Common Schema 9.4). A function calls `ocsf()` or `ecs()` itself.
+   * @default 'default'
+   */
+  format: Type.Optional(Type.Union([Type.Literal('default'), Type.Literal('ocsf'), Type.Literal('ecs')])),
   /** Only events for which this function returns true. @default all */
   filter: Type.Optional(Type.Unsafe<AuditFilter>(Type.Function([], Type.Any()))),
   /** How many events may wait for an asynchronous sink at once. @default 1000 */
@@ -37,6 +43,8 @@ export const AuditOptionsSchema = Type.Object({
   ...sink,
   /** Several sinks at once, each with its own filter, buffer and policy, in place of `sink`. @default none */
   sinks: Type.Optional(Type.Array(SinkSchema, { minItems: 1, maxItems: 16 })),
+  /** The name of this API in the formats `'ocsf'` and `'ecs'`. @default 'api' */
+  service: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
   /**
    * What each event adds of its request, by the name in `fields`: `{ orderId: 'params.orderId' }`, or with a redaction
    * `{ agent: { from: 'headers.user-agent', redact: 'hash' } }`. At most 256 characters each; headers with credentials are refused.
@@ -63,6 +71,12 @@ export function checkAudit (
   { sinks, fields = {}, ...rest }: AuditOptions, path: string, problems: Problems, { environment, logs }: SectionContext
 ): void {
   checkFields(fields, `${path}.fields`, problems)
+  const named = sinks?.map((entry, index) => [entry, `${path}.sinks[${index}]`] as const) ?? [[rest, path] as const]
+  for (const [{ sink, format }, at] of named) {
+    if (format === undefined || (typeof sink !== 'function' && sink !== 'console')) continue
+    problems.add('SECURE_API_AUDIT_SINK', `${at}.format`, 'a function gets the event as it is, and a console a line for people',
+      'Remove it, and call `ocsf(event, service)` or `ecs(event, service)` in the function.')
+  }
   if (sinks === undefined) {
     if (rest.sink !== undefined || logs || environment === 'development') return
     return problems.add('SECURE_API_AUDIT_NO_SINK', path, 'the application has no logger, so its trail has nowhere to go',
