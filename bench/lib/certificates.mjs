@@ -23,7 +23,8 @@ export function makeCertificates () {
 
 function issue (folder, name, extensions, by) {
   const file = (kind, of = name) => join(folder, `${of}.${kind}`)
-  writeFileSync(file('cnf'), `[req]\nprompt=no\ndistinguished_name=dn\nx509_extensions=ext\n[dn]\nCN=${name}\n[ext]\n${extensions.join('\n')}\n`)
+  writeFileSync(file('cnf'),
+    `[req]\nprompt=no\ndistinguished_name=dn\nx509_extensions=ext\n[dn]\nCN=${name}\n[ext]\n${extensions.join('\n')}\n`)
   const signer = by === undefined ? [] : ['-CA', file('cert', by), '-CAkey', file('key', by)]
   execFileSync('openssl', ['req', '-x509', '-config', file('cnf'), '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
     '-days', '30', '-sha256', ...signer, '-keyout', file('key'), '-out', file('cert')], { stdio: 'pipe' })
