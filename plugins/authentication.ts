@@ -256,10 +256,15 @@ function verify (desk: Desk, request: FastifyRequest, unverified: Unverified, ne
       failures?.leave(request)
     }
   }
+  // No scheme rejects. One that does must not keep its place, where others of its address would wait for it.
+  const lost = (error: unknown) => {
+    failures?.leave(request)
+    throw error
+  }
   const enter = (refused: Verdict) => {
     if (refused !== undefined) return refused
     const verification = ask(request, unverified)
-    return verification instanceof Promise ? verification.then(conclusion) : conclusion(verification)
+    return verification instanceof Promise ? verification.then(conclusion, lost) : conclusion(verification)
   }
   const refused = failures?.enter(request)
   return refused instanceof Promise ? refused.then(enter) : enter(refused)
