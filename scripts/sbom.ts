@@ -72,7 +72,7 @@ export function bomOf (root: string): { bom: Bom, manifest: Manifest } {
     execFileSync(program, args, { cwd: root, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024, stdio: ['ignore', 'pipe', 'inherit'] })
   const manifest = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as Manifest
   const whole = JSON.parse(run('npm', 'sbom', '--sbom-format=cyclonedx', '--sbom-type=library', '--package-lock-only')) as Bom
-  const seconds = Number(process.env['SOURCE_DATE_EPOCH'] ?? run('git', 'log', '-1', '--format=%ct'))
+  const seconds = Number(process.env['SOURCE_DATE_EPOCH'] ?? run('git', '-c', 'safe.directory=*', 'log', '-1', '--format=%ct'))
   return { bom: publishedBom(whole, manifest, seconds), manifest }
 }
 

@@ -41,7 +41,9 @@ const forms: readonly Form[] = [
 
 /** Every secret in the files that git keeps or would keep. */
 export async function secretsIn (root: string): Promise<Secret[]> {
-  const list = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8' })
+  // In a container of CI the checkout belongs to another user.
+  const list = execFileSync('git', ['-c', 'safe.directory=*', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+    { cwd: root, encoding: 'utf8' })
   const isFile = (file: string) => lstatSync(join(root, file), { throwIfNoEntry: false })?.isFile() === true
   const files = [...new Set(list.split('\0'))].filter(file => file !== '' && isFile(file))
   const found = await Promise.all(files.map(file => secretsOf(file, readFileSync(join(root, file)))))
