@@ -114,7 +114,9 @@ export const configurationCodes = {
   SECURE_API_ROUTE_PATTERN_UNMATCHED: 'A pattern of authorization.routes matches no route, so its rule guards nothing.',
   SECURE_API_ROUTE_OUTSIDE: 'A route states a rule outside the child scope in which the suite is registered.',
   SECURE_API_ROUTE_OPTION_UNKEPT: 'A route uses an option of a control that the application has switched off.',
-  SECURE_API_AUDIT_UNNAMED_ROUTE: 'With `audit.requireActions`, a route with an unsafe method does not name its action.'
+  SECURE_API_AUDIT_UNNAMED_ROUTE: 'With `audit.requireActions`, a route with an unsafe method does not name its action.',
+  SECURE_API_AUDIT_CHAIN_KEY: 'The key that signs the chain of the audit file is missing or cannot sign it.',
+  SECURE_API_AUDIT_CHAIN_FILE: 'The audit file is to be a chain, but what it holds is none, so nothing can be added to it.'
 } as const
 
 export type ConfigurationCode = keyof typeof configurationCodes
