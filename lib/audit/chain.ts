@@ -209,21 +209,28 @@ interface End {
   readonly isOpen: boolean
 }
 
+/** The first line of a file is the chain's own: whose file it is. */
+export function firstLink (bytes: Buffer): Link & { readonly id: string } | undefined {
+  const lines = bytes.toString('latin1', 0, firstLength).split('\n', 2)
+  for (const line of lines) {
+    const { seq, hash, signed } = readLink(line) ?? {}
+    if (seq !== undefined && hash !== undefined && signed !== undefined) return { seq, hash, id: signed.id }
+  }
+  return undefined
+}
+
 const firstLength = 4096
 const mostTorn = 64 * 1024 * 1024
 
 async function readEnd (size: number, read: ReadAt): Promise<End> {
-  const first = await read(0, firstLength)
-  const end = first.indexOf('\n')
-  const { signed } = (end === -1 ? undefined : readLink(first.toString('latin1', 0, end))) ?? {}
-  if (signed === undefined) {
-    if (end === -1 && size < firstLength) return { state: undefined, torn: size, isOpen: true }
-    throw new NotAChainError('its first line does not begin a chain')
-  }
+  const bytes = await read(0, firstLength)
+  if (!bytes.includes('\n') && size < firstLength) return { state: undefined, torn: size, isOpen: true }
+  const first = firstLink(bytes)
+  if (first === undefined) throw new NotAChainError('its first line does not begin a chain')
   for (let length = 65_536; ; length *= 4) {
     const from = Math.max(0, size - length)
     const found = lastLink(await readAll(from, size - from, read))
-    if (found !== undefined) return { state: { id: signed.id, last: found.link }, torn: found.torn, isOpen: found.isOpen }
+    if (found !== undefined) return { state: { id: first.id, last: found.link }, torn: found.torn, isOpen: found.isOpen }
     if (from === 0 || length > mostTorn) throw new NotAChainError('its end is no chain')
   }
 }

@@ -1,9 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
-  chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync
+  chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, symlinkSync, truncateSync,
+  writeFileSync
 } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { LineFile, type LineFileOptions } from '../../../lib/audit/index.ts'
@@ -169,13 +171,14 @@ t.test('a folder that is missing fails each batch until it is there', async t =>
   t.equal(readFileSync(join(folder, 'audit.log'), 'utf8'), '2\n')
 })
 
-t.test('a real disk that is full, and has room again', { skip: !mayMount(t) && 'needs the right to mount a tmpfs' }, async t => {
-  const folder = t.testdir({})
+t.test('a real disk that is full, and has room again', { skip: !mayMount() && 'needs the right to mount a tmpfs' }, async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'audit-'))
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder])
   try {
     await fill(t, folder)
   } finally {
     execFileSync('umount', [folder])
+    rmdirSync(folder)
   }
 })
 
@@ -197,14 +200,16 @@ async function fill (t: Test, folder: string): Promise<void> {
   t.equal(whole.length, written + 1)
 }
 
-function mayMount (t: Test): boolean {
-  const folder = t.testdir({})
+function mayMount (): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'audit-'))
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder], { stdio: 'ignore' })
     execFileSync('umount', [folder])
     return true
   } catch {
     return false
+  } finally {
+    rmdirSync(folder)
   }
 }
 
