@@ -126,7 +126,6 @@ class Verifier {
   /** The first and last line since a signature. */
   #unsigned: [first: number, last: number] | undefined
   #checkpoint: GoodCheckpoint | undefined
-  #tornEnd = 0
 
   constructor ({ keys, anchors = [], running = false }: VerifyOptions) {
     this.#keys = keys === undefined || keys.length === 0 ? undefined : new Map(keys.map(key => [key.kid, key]))
@@ -152,7 +151,6 @@ class Verifier {
 
   /** The end of a file: what stands behind its last line. */
   end (rest: Buffer): void {
-    this.#tornEnd = rest.length
     if (rest.length === 0) return
     this.#bytes += rest.length
     const place = { ...this.#place, line: this.#place.line + 1 }
@@ -484,8 +482,8 @@ class Verifier {
     return { kind, severity: 'error', file, line, text, checkpoint: this.#checkpoint, ...more }
   }
 
-  #find (...given: Parameters<Verifier['#made']>): void {
-    if (this.#findings.length < mostFindings) this.#findings.push(this.#made(...given))
+  #find (kind: FindingKind, place: Place, text: string, more: Partial<Finding> = {}): void {
+    if (this.#findings.length < mostFindings) this.#findings.push(this.#made(kind, place, text, more))
     else this.#more++
   }
 }
@@ -501,7 +499,7 @@ let scratch = Buffer.alloc(65_536)
 function hashOf (bytes: Buffer, previous: string): string {
   const length = Math.max(0, bytes.length - endLength)
   if (length + previous.length > scratch.length) scratch = Buffer.alloc(2 * (length + previous.length))
-  scratch.latin1Write(previous)
+  scratch.write(previous, 'latin1')
   bytes.copy(scratch, previous.length, 0, length)
   return hash('sha256', scratch.subarray(0, previous.length + length), 'base64url')
 }

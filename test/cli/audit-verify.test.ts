@@ -41,7 +41,9 @@ t.test('audit key: two files, the private one for its owner only, never over ano
   writeFileSync(join(cwd, 'b.pem.pub'), 'x')
   t.equal((await run(cwd, 'key', '--file', 'b.pem')).exit, 2)
   t.notOk(existsSync(join(cwd, 'b.pem')))
-  for (const args of [[], ['--file', ''], ['x', '--file', 'c'], ['--file', 'no/folder/c']]) t.equal((await run(cwd, 'key', ...args)).exit, 2)
+  for (const args of [[], ['--file', ''], ['x', '--file', 'c'], ['--file', 'no/folder/c']]) {
+    t.equal((await run(cwd, 'key', ...args)).exit, 2)
+  }
 })
 
 t.test('audit verify: an intact trail, files in any order, packed ones too', async t => {
