@@ -41,7 +41,7 @@ async function fill (path, options) {
   const file = await openAuditFile(path, options)
   for (let sent = 0; sent < events;) {
     let last
-    for (let one = 0; one < 100 && sent < events; one++) last = file.write(event(sent++))
+    for (let one = 0; one < 1000 && sent < events; one++) last = file.write(event(sent++))
     await last
   }
   await file.close()

@@ -34,7 +34,11 @@ export const full = Object.freeze([
     rotation(algorithm, 20_000, algorithm === 'ES256' ? all : some), rotation(algorithm, 'new', some)]),
   shared('exact', 'every answer from Redis', {}),
   shared('leases', 'leases from Redis', { lease: true }),
-  { ...rotation('RS256', 1, [...suites, 'suite:pino', 'suite+server:pino']), name: 'audit', title: 'Audit trail through pino' },
+  {
+    ...rotation('RS256', 1, [...suites, 'suite:pino', 'suite+server:pino', 'suite:chain']),
+    name: 'audit',
+    title: 'Where the audit trail goes'
+  },
   ...refusals()
 ])
 

@@ -18,6 +18,7 @@ export const variants = Object.freeze({
   'suite+server': { title: 'fastify-secure-api, in `secureServer()`', module: 'suite-server' },
   'suite:pino': { title: 'in any `Fastify()`, audit through pino', module: 'suite', setting: { audit: 'pino' } },
   'suite+server:pino': { title: 'in `secureServer()`, audit through pino', module: 'suite-server', setting: { audit: 'pino' } },
+  'suite:chain': { title: 'in any `Fastify()`, audit to a chained file', module: 'suite', setting: { audit: 'chain' } },
   official: { title: 'official plugins, composed by hand', module: 'official' },
   'fastify-jwt-jwks': { title: 'the same with fastify-jwt-jwks', module: 'fastify-jwt-jwks' },
   express: { title: 'Express 5, express-oauth2-jwt-bearer', module: 'express' },

@@ -1,3 +1,7 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { loadSuite } from '../lib/dist.mjs'
 import { Fastify, listen, pino } from './fastify.mjs'
 import { order, schema } from './order.mjs'
@@ -34,14 +38,20 @@ export function options ({
       ...(failures === undefined ? undefined : { failures: { limit: failures, window } }),
       policies: { read: { limit, window, ...(lease === undefined ? undefined : { lease }) } }
     },
-    audit: { sink: sinks[audit]() }
+    audit: trails[audit]()
   }
 }
 
-const sinks = {
-  none: () => () => {},
+const trails = {
+  none: () => ({ sink: () => {} }),
   pino: () => {
     const log = pino(pino.destination({ dest: '/dev/null', sync: false }))
-    return event => log.info({ audit: event }, 'audit')
+    return { sink: event => log.info({ audit: event }, 'audit') }
+  },
+  chain: () => {
+    const folder = mkdtempSync(join(tmpdir(), 'secure-api-bench-'))
+    process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+    const { privateKey: key } = generateKeyPairSync('ed25519')
+    return { file: join(folder, 'audit.jsonl'), chain: { key }, buffer: 100_000 }
   }
 }

@@ -34,6 +34,13 @@ export interface LineFileOptions {
 
 /** How often a path is looked at, in milliseconds. */
 const checkEvery = 1000
+/**
+ * For how long lines are gathered, in milliseconds, and how many at most. A write for each event costs more than the event; of a process
+ * that is killed the events under way are lost either way.
+ */
+const gatherFor = 10
+const gatherMost = 200
+const bufferSize = 1024 * 1024
 
 const { O_APPEND, O_CREAT, O_RDWR, O_NOFOLLOW = 0 } = constants
 
@@ -49,13 +56,15 @@ export class LineFile {
   readonly #files: Files
   #handle: Handle | undefined
   #lines: string[] = []
-  /** The batch that takes further lines. */
+  /** The batch that takes further lines, and what ends its wait for them. */
   #next: Promise<void> | undefined
+  #hurry: () => void = () => {}
   #last: Promise<unknown> = Promise.resolve()
   #checked = -Infinity
   /** Whether a write failed, so that nobody knows where the file ends. */
   #torn = false
   #closed: Promise<void> | undefined
+  #buffer: Buffer | undefined
   /** The size of the file. */
   bytes = 0
 
@@ -72,13 +81,16 @@ export class LineFile {
   write (line: string): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(new Error('the audit file is closed'))
     this.#lines.push(line)
-    return this.flush()
+    const batch = this.#next ??= this.#batch()
+    if (this.#lines.length >= gatherMost) this.#hurry()
+    return batch
   }
 
   /** Writes what waits, and what the frame has to say. */
   flush (): Promise<void> {
-    this.#next ??= this.#batch()
-    return this.#next
+    const batch = this.#next ??= this.#batch()
+    this.#hurry()
+    return batch
   }
 
   /** Looks at once whether the path leads to another file. */
@@ -104,10 +116,14 @@ export class LineFile {
     }
   }
 
-  /** Lines of one turn of the event loop, and those that come while another batch is written, are one write. */
+  /** Lines of the same few milliseconds, and those that come while another batch is written, are one write. */
   async #batch (): Promise<void> {
     const before = this.#last
-    const work = new Promise(resolve => { setImmediate(resolve) }).then(() => before).then(() => this.#write())
+    const gathered = new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, gatherFor)
+      this.#hurry = () => { clearTimeout(timer); setImmediate(resolve) }
+    })
+    const work = gathered.then(() => before).then(() => this.#write())
     this.#last = work.catch(() => {})
     await work
   }
@@ -122,7 +138,7 @@ export class LineFile {
 
   async #append (handle: Handle, text: string): Promise<void> {
     if (text === '') return
-    const bytes = Buffer.from(text)
+    const bytes = this.#encoded(text)
     try {
       await handle.appendFile(bytes)
       if (this.#fsync) await handle.sync()
@@ -132,6 +148,13 @@ export class LineFile {
     }
     this.bytes += bytes.length
     this.#frame.written()
+  }
+
+  /** In memory that is used again: batches are written one after the other, and a fresh buffer of this size costs as much as its text. */
+  #encoded (text: string): Buffer {
+    this.#buffer ??= Buffer.allocUnsafeSlow(bufferSize)
+    if (text.length * 3 > bufferSize) return Buffer.from(text)
+    return this.#buffer.subarray(0, this.#buffer.write(text))
   }
 
   /** The file that the path leads to. */
