@@ -87,7 +87,7 @@ export function watchOutside (app: FastifyInstance, pipeline: Frame, { record, i
   /** An accepted connection is two events, as in docs/audit.md; nothing is told of one that comes to a route. */
   function watchConnection (request: IncomingMessage, socket: Socket): void {
     let [at, status] = [performance.now(), 0]
-    const address = caller(request)
+    const address = caller({ headers: request.headers, socket }) // `app.injectWS()` gives a request without one
     const tell = (end: Omit<End, 'durationMs'>, more?: Partial<AuditEvent>) => {
       if (claimed.of(request) === true) return
       const { method } = request
