@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import {
   auditPrincipal, eventName, outcomeOf, timestamp, traceIdOf, type AuditEvent, type FieldReader, type RouteAudit
@@ -5,7 +6,7 @@ import {
 import { isPreflight } from '../lib/cors/index.ts'
 import { edgeAnswers } from '../lib/edge/index.ts'
 import type { Violation } from '../lib/headers/index.ts'
-import { addressOf } from '../lib/http/index.ts'
+import { addressOf, type AnswerCode } from '../lib/http/index.ts'
 import { limitOf } from '../lib/limits/index.ts'
 import { notedDenial } from '../lib/rules/index.ts'
 import { refusalOf, type RouteInfo } from '../lib/pipeline/index.ts'
@@ -30,25 +31,34 @@ export function auditedRoute (
   })
 }
 
+/** How a request ended. */
+export interface End {
+  readonly status: number
+  readonly durationMs: number
+  /** Why it ended, where no control refused it. */
+  readonly reason?: 'client-aborted' | AnswerCode | undefined
+}
+
 /** Undefined for an allowed call of a route that wants none in the trail; refusals are always in it. */
-export function requestEvent (route: AuditedRoute, { request }: FastifyReply, status: number, durationMs: number,
-  aborted = false): AuditEvent | undefined {
-  const outcome = outcomeOf(status, aborted)
+export function requestEvent (
+  route: AuditedRoute, { request }: FastifyReply, { status, durationMs, reason: cut }: End
+): AuditEvent | undefined {
+  const outcome = outcomeOf(status, cut === 'client-aborted')
   if (route.refusalsOnly && outcome === 'allowed') return undefined
   // A guard by hand may refuse and another one, or the handler, still let the call through.
   const refused = outcome === 'allowed' ? undefined : refusalOf(request)
   const event: Writable = {
     time: timestamp(),
-    event: eventName(status, refused?.code),
+    event: eventName(status, cut ?? refused?.code),
     action: actionOf(request, route),
     outcome,
     status,
-    method: request.method,
+    method: route.route === undefined ? knownMethod(request.method) : request.method,
     requestId: request.id,
     address: addressOf(request) ?? '',
-    durationMs: Math.round(durationMs * 1000) / 1000
+    durationMs: rounded(durationMs)
   }
-  const reason = aborted ? 'client-aborted' : refused?.code
+  const reason = cut ?? refused?.code
   const denial = refused?.code === 'SECURE_API_FORBIDDEN' ? notedDenial(request) : undefined
   const limit = limitOf(request)
   const { auth } = request
@@ -66,9 +76,20 @@ export function requestEvent (route: AuditedRoute, { request }: FastifyReply, st
 }
 
 /** The end of a socket that was accepted; `requestEvent` told of its begin. */
-export function closedEvent (route: AuditedRoute, reply: FastifyReply, status: number, durationMs: number): AuditEvent | undefined {
-  const event = requestEvent(route, reply, status, durationMs)
+export function closedEvent (route: AuditedRoute, reply: FastifyReply, end: End): AuditEvent | undefined {
+  const event = requestEvent(route, reply, end)
   return event && { ...event, event: 'api_connection_closed' }
+}
+
+/** Over HTTP/2 a method may be any text of the caller; a route has only those that are known. */
+function knownMethod (method: string): string {
+  return known.has(method) ? method : ''
+}
+
+const known: ReadonlySet<string> = new Set(METHODS)
+
+function rounded (ms: number): number {
+  return Math.round(ms * 1000) / 1000
 }
 
 /** An event in the making: spreading what may be absent took a third of the time of the whole request. */
@@ -77,7 +98,7 @@ type Writable = { -readonly [Key in keyof AuditEvent]: AuditEvent[Key] }
 /** A preflight is matched to no route of the application; what it asks about is the sender's word. */
 function actionOf ({ method, headers }: FastifyRequest, { action, actions, route }: AuditedRoute): string {
   if (method === 'OPTIONS' && isPreflight(method, headers)) return 'preflight'
-  return action ?? actions.get(method) ?? `${method} ${route ?? 'unknown route'}`
+  return action ?? actions.get(method) ?? `${knownMethod(method)} ${route ?? 'unknown route'}`.trimStart()
 }
 
 /** What was no request has no method, no route and no id to name. */
@@ -87,8 +108,40 @@ function withoutRequest (address: string | undefined) {
 
 export function edgeEvent ({ status, address }: EdgeAnswer): AuditEvent {
   const reason = edgeAnswers[status]
-  return { ...withoutRequest(address), event: eventName(status, reason), action: 'malformed request', status, reason }
+  const method = status === 405 ? 'CONNECT' : ''
+  return { ...withoutRequest(address), event: eventName(status, reason), action: outsideAction(reason), status, reason, method }
 }
+
+/** A request that no hook of the suite has seen: no route was found for it, and it has no id. */
+interface Outside extends Omit<End, 'reason'> {
+  readonly method: string | undefined
+  readonly address: string | undefined
+  readonly reason: string | undefined
+}
+
+/** What Node, Fastify or an earlier hook answers, or a listener of the application on a connection. */
+export function outsideEvent ({ status, durationMs, reason, method = '', address }: Outside): AuditEvent {
+  return {
+    ...withoutRequest(address === undefined ? undefined : addressOf({ ip: address })),
+    event: eventName(status, reason),
+    action: outsideAction(reason),
+    outcome: outcomeOf(status, reason === 'client-aborted'),
+    status,
+    method: knownMethod(method),
+    durationMs: rounded(durationMs),
+    ...(reason !== undefined && { reason })
+  }
+}
+
+function outsideAction (reason: string | undefined): string {
+  if (reason === 'SECURE_API_METHOD_NOT_ALLOWED') return 'connect'
+  return reason !== undefined && malformed.has(reason) ? 'malformed request' : 'answered before the suite'
+}
+
+const malformed: ReadonlySet<string> = new Set<AnswerCode>([
+  'SECURE_API_REQUEST_URL', 'SECURE_API_REQUEST_PARAMETER_TOO_LONG', 'SECURE_API_REQUEST_HOST', 'SECURE_API_REQUEST_EXPECTATION',
+  ...Object.values(edgeAnswers)
+])
 
 export function handshakeEvent ({ error, address, suppressed }: HandshakeFailure): AuditEvent {
   const handshake = { error, suppressed }

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { scheduleTimer } from '../lib/async/index.ts'
 import {
   AuditOptionsSchema, checkAudit, compileFields, Repeats, RouteAuditSchema, Trails, type AuditEvent, type AuditOptions, type FieldReader,
@@ -9,7 +9,8 @@ import { hasEnded, refusal } from '../lib/http/index.ts'
 import { routeOption } from '../lib/pipeline/index.ts'
 import { handoverOf, type Handover } from '../lib/server/index.ts'
 import { openSinks } from './audit-sinks.ts'
-import { auditedRoute, closedEvent, edgeEvent, handshakeEvent, requestEvent, violationEvent, type AuditedRoute } from './audit-events.ts'
+import { auditedRoute, closedEvent, handshakeEvent, requestEvent, violationEvent, type AuditedRoute, type End } from './audit-events.ts'
+import { begun, claimHandshake, watchOutside } from './audit-outside.ts'
 import type { Misspelt } from './misspelt.ts'
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
@@ -75,7 +76,6 @@ const audit: FastifyPluginAsync<AuditPluginOptions> = async (app, { environment,
     posture: stated => ({ audit: stated ?? true })
   })
   pipeline.offer({
-    onEdgeAnswer: answer => record(edgeEvent(answer)),
     onHandshakeFailure: failure => record(handshakeEvent(failure)),
     onViolation: (request, violation) => record(violationEvent(request, violation))
   })
@@ -95,7 +95,7 @@ const kReply = Symbol('secure-api.reply')
 const kRoute = Symbol('secure-api.audited')
 const kStarted = Symbol('secure-api.started')
 type Watched = FastifyReply & { [kRoute]?: AuditedRoute | null, [kStarted]?: number }
-type WatchedResponse = FastifyReply['raw'] & { [kReply]?: FastifyReply }
+type WatchedResponse = FastifyReply['raw'] & { [kReply]?: Watched }
 
 /**
  * Every way a request can end closes its response: answered, hijacked, destroyed, left by its caller. One listener for
@@ -104,10 +104,17 @@ type WatchedResponse = FastifyReply['raw'] & { [kReply]?: FastifyReply }
 function watchRequests (app: FastifyInstance, pipeline: Frame, { option, fields, record }: Watching): void {
   app.decorateReply(kRoute, null)
   app.decorateReply(kStarted, 0)
-  const end = (reply: Watched | undefined, aborted: boolean) => {
+  const tell = (reply: Watched, end: End) => {
     const route = take(reply)
-    if (reply === undefined || route === undefined) return
-    record(requestEvent(route, reply, aborted ? 499 : reply.statusCode, since(reply), aborted))
+    if (route !== undefined) record(requestEvent(route, reply, end))
+  }
+  const inside = ({ [kReply]: reply }: WatchedResponse, end: End) => {
+    if (reply !== undefined) tell(reply, end)
+    return reply !== undefined
+  }
+  watchOutside(app, pipeline, { record, inside: inside as Parameters<typeof watchOutside>[2]['inside'] })
+  const end = (reply: Watched | undefined, aborted: boolean) => {
+    if (reply !== undefined) tell(reply, aborted ? left(reply) : { status: reply.statusCode, durationMs: since(reply) })
   }
   // HTTP/2 responses do not say more than that they were ended.
   function onClose (this: WatchedResponse): void {
@@ -118,6 +125,17 @@ function watchRequests (app: FastifyInstance, pipeline: Frame, { option, fields,
   function onFinish (this: WatchedResponse): void {
     end(this[kReply], false)
   }
+  /** Where the edge has not watched the response since before the hooks: in a scope, in a handshake, of `app.inject()`. */
+  function watch (raw: WatchedResponse, request: FastifyRequest, reply: Watched): void {
+    const handover = handoverOf(raw)
+    reply[kStarted] = performance.now()
+    if (handover !== undefined) {
+      claimHandshake(request.raw)
+      watchHandover(handover, reply, record, end)
+    } else if (hasEnded(raw)) end(reply, true) // while a hook before this one waited
+    else if ('isLightMyRequest' in raw) raw.on('finish', onFinish)
+    else raw.on('close', onClose)
+  }
   pipeline.add({
     name: 'audit:watch',
     phase: 'audit',
@@ -126,16 +144,14 @@ function watchRequests (app: FastifyInstance, pipeline: Frame, { option, fields,
       const route = auditedRoute(info, own, pipeline.ports.accessOf?.(info), fields)
       return {
         hook: 'begin',
-        handler (_request, reply: Watched) {
+        handler (request, reply: Watched) {
           const raw: WatchedResponse = reply.raw
-          const handover = handoverOf(raw)
+          const watched = begun(raw)
+          // What has ended while an earlier hook waited has its event.
+          if (watched?.told === true) return undefined
           reply[kRoute] = route
-          reply[kStarted] = performance.now()
           raw[kReply] = reply
-          if (handover !== undefined) watchHandover(handover, reply, record, end)
-          else if (hasEnded(raw)) end(reply, true) // while a hook before this one waited
-          else if ('isLightMyRequest' in raw) raw.on('finish', onFinish)
-          else raw.on('close', onClose)
+          if (watched === undefined) watch(raw, request, reply)
           return undefined
         }
       }
@@ -144,14 +160,18 @@ function watchRequests (app: FastifyInstance, pipeline: Frame, { option, fields,
 }
 
 /** The route of a request that has no event yet; from now on it has one. */
-function take (reply: Watched | undefined): AuditedRoute | undefined {
-  const route = reply?.[kRoute] ?? undefined
-  if (reply !== undefined) reply[kRoute] = null
+function take (reply: Watched): AuditedRoute | undefined {
+  const route = reply[kRoute] ?? undefined
+  reply[kRoute] = null
   return route
 }
 
 function since (reply: Watched): number {
   return performance.now() - (reply[kStarted] ?? 0)
+}
+
+function left (reply: Watched): End {
+  return { status: 499, durationMs: since(reply), reason: 'client-aborted' }
 }
 
 /** A socket that is accepted has two events, when it opens and when it ends; whatever else becomes of it has one. */
@@ -161,10 +181,10 @@ function watchHandover (handover: Handover, reply: Watched, record: Recorder, en
   handover.onTakenOver = status => {
     const route = take(reply)
     if (route === undefined) return
-    record(requestEvent(route, reply, status, since(reply)))
+    record(requestEvent(route, reply, { status, durationMs: since(reply) }))
     if (status >= 400) return
     reply[kStarted] = performance.now()
-    handover.onClose = () => { record(closedEvent(route, reply, status, since(reply))) }
+    handover.onClose = () => { record(closedEvent(route, reply, { status, durationMs: since(reply) })) }
   }
 }
 

@@ -18,7 +18,9 @@ const edge: FastifyPluginAsync = async app => {
     originHeaders: origin => pipeline.ports.originHeaders?.(origin) ?? [],
     overTls: overTlsOf(app),
     isClosing: closingOf(app),
-    onClientError: answer => pipeline.ports.onEdgeAnswer?.(answer)
+    onClientError: answer => pipeline.ports.onEdgeAnswer?.(answer),
+    onRequest: (request, response) => pipeline.ports.onRequestStart?.(request, response),
+    onConnect: (request, socket) => pipeline.ports.onConnect?.(request, socket)
   })
   app.addHook('preClose', async () => installed.closing())
   app.addHook('onClose', async () => installed.dispose())

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { ClientErrorEvent, EdgeHeaders } from '../lib/edge/index.ts'
+import type { ClientErrorEvent, EdgeHeaders, EdgeOptions } from '../lib/edge/index.ts'
 import type { Violation } from '../lib/headers/index.ts'
 import type { HeaderPair, Refusal } from '../lib/http/index.ts'
 import type { FramePorts, Pipeline, RouteInfo, Verdict } from '../lib/pipeline/index.ts'
@@ -19,7 +19,7 @@ export interface FailureBudget {
 }
 
 /** An answer to something that never became a request: no hook sees it. */
-export type EdgeAnswer = Pick<ClientErrorEvent, 'status' | 'address'>
+export type EdgeAnswer = Omit<ClientErrorEvent, 'reason'>
 
 /** What controls offer each other. Each is absent where its control is. */
 export interface Ports extends FramePorts {
@@ -44,6 +44,9 @@ export interface Ports extends FramePorts {
   readonly originHeaders?: (origin: string | undefined) => readonly HeaderPair[]
   /** From the audit trail: told of answers of the edge, of refused client certificates, and of violations that browsers report. */
   readonly onEdgeAnswer?: (answer: EdgeAnswer) => void
+  /** From the audit trail: told of each request before any hook, and of what listeners of the application do with a connection. */
+  readonly onRequestStart?: NonNullable<EdgeOptions['onRequest']>
+  readonly onConnect?: NonNullable<EdgeOptions['onConnect']>
   readonly onHandshakeFailure?: (failure: HandshakeFailure) => void
   readonly onViolation?: (request: FastifyRequest, violation: Violation) => void
 }

@@ -84,7 +84,7 @@ export interface SecureApiOptions {
   dangerouslyAllowMiddleware?: boolean
   /**
    * Names of hooks, or of plugins with their hooks, that may run before the suite: they are not warned of. What they
-   * answer carries no headers and is not counted.
+   * answer carries no headers and counts for no limit; the audit trail has it.
    * @default none
    */
   hooksBefore?: string[]

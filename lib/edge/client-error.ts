@@ -11,9 +11,10 @@ export interface EdgeHeaders {
   readonly cache: { readonly error: HeaderPair | undefined }
 }
 
-/** Answers to requests that the parser refuses, by status. */
+/** Answers to requests that the parser refuses, and to CONNECT, by status. */
 export const edgeAnswers = {
   400: 'SECURE_API_REQUEST_MALFORMED',
+  405: 'SECURE_API_METHOD_NOT_ALLOWED',
   408: 'SECURE_API_REQUEST_TIMEOUT',
   413: 'SECURE_API_REQUEST_TOO_LARGE',
   431: 'SECURE_API_REQUEST_HEADERS_TOO_LARGE'
@@ -33,6 +34,10 @@ export interface ClientErrorEvent {
   /** Node's code, such as `HPE_INVALID_METHOD`: a fixed list, never the caller's text. */
   readonly reason: string
   readonly address: string | undefined
+  /** The request whose body was refused: its hooks may have run. */
+  readonly request: object | undefined
+  /** Whether the caller got the answer. */
+  readonly answered: boolean
 }
 
 /** Node's codes (http.md, "Event: 'clientError'"); every other error of the parser is 400. */
@@ -55,13 +60,15 @@ export function createClientErrorHandler (
   return function onClientError (error, socket) {
     const status = statusOf(error)
     const others = server.listeners('clientError').filter(listener => listener !== onClientError)
-    if (others.some(isOfApplication)) return
+    const isTheirs = others.some(isOfApplication)
     if (status === undefined) {
       if (others.length === 0) socket.destroy(error)
       return
     }
-    report?.({ status, reason: error.code ?? 'HPE_UNKNOWN', address: socket.remoteAddress })
-    if (socket.writable && !answering(socket)) socket.write(texts[status]?.() ?? '')
+    const answered = socket.writable && !answering(socket)
+    report?.({ status, reason: error.code ?? 'HPE_UNKNOWN', address: socket.remoteAddress, answered, request: unfinished(socket) })
+    if (isTheirs) return
+    if (answered) socket.write(texts[status]?.() ?? '')
     socket.destroy(error)
   }
 }
@@ -71,7 +78,8 @@ export function createClientErrorHandler (
  * date (RFC 9110 §6.6.1).
  */
 export function edgeResponse (status: EdgeStatus, pairs: readonly HeaderPair[]): (now?: Date) => string {
-  const { headers, body } = refusal(edgeAnswers[status])
+  // RFC 9110 §15.5.6: a 405 says which methods there are. To a tunnel there are none.
+  const { headers, body } = refusal(edgeAnswers[status], status === 405 ? { headers: { allow: '' } } : {})
   const all = { ...headers, ...Object.fromEntries(pairs), 'content-length': String(Buffer.byteLength(body)), connection: 'close' }
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join('')
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines}date: `
@@ -90,4 +98,10 @@ function isOfApplication ({ name }: { name: string }): boolean {
 /** An answer to an earlier request is under way: a second head would be read as its body. */
 function answering (socket: Socket & { _httpMessage?: { headersSent: boolean } | null }): boolean {
   return socket._httpMessage?.headersSent === true
+}
+
+/** The request that the parser was in the middle of, if it got as far as the body. */
+function unfinished (socket: Socket & { parser?: { incoming?: { complete: boolean } | null } | null }): object | undefined {
+  const incoming = socket.parser?.incoming ?? undefined
+  return incoming?.complete === false ? incoming : undefined
 }

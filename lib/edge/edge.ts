@@ -1,16 +1,17 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Socket } from 'node:net'
 import { Server as HttpsServer } from 'node:https'
 import { Server as TlsServer } from 'node:tls'
-import { isHeadSent, refusal, type HeaderPair, type Refusal } from '../http/index.ts'
+import { isHeadSent, refusal, type AnswerCode, type HeaderPair, type Refusal } from '../http/index.ts'
 import { Marks } from '../marks/index.ts'
-import { createClientErrorHandler, edgePairsBy, type ClientErrorEvent, type EdgeHeaders } from './client-error.ts'
+import { createClientErrorHandler, edgePairsBy, edgeResponse, type ClientErrorEvent, type EdgeHeaders } from './client-error.ts'
 import { overTls, type OverTls } from './over-tls.ts'
 
 type NodeServer = HttpServer | HttpsServer | Http2Server
-type NodeRequest = IncomingMessage | Http2ServerRequest
-type NodeResponse = ServerResponse | Http2ServerResponse
+export type NodeRequest = IncomingMessage | Http2ServerRequest
+export type NodeResponse = ServerResponse | Http2ServerResponse
 
 export interface EdgeOptions {
   /** The application's header table. */
@@ -23,8 +24,12 @@ export interface EdgeOptions {
   readonly overTls?: OverTls
   /** Whether the application has begun to close, for requests before `closing()` is called. */
   readonly isClosing?: () => boolean
-  /** Called for each answer to an unparsable request, which no hook sees. */
+  /** Called for each answer to an unparsable request, and to CONNECT, which no hook sees. */
   readonly onClientError?: (event: ClientErrorEvent) => void
+  /** Called for each request before anything can answer it; for those of one connection that is given away, `onConnect`. */
+  readonly onRequest?: (request: NodeRequest, response: NodeResponse) => void
+  /** Called for CONNECT over HTTP/1 where the application has a listener. */
+  readonly onConnect?: (request: IncomingMessage, socket: Socket) => void
 }
 
 export interface Edge {
@@ -95,6 +100,7 @@ function findSibling (edge: EdgeState, message: unknown): void {
 function guardRequest (edge: EdgeState, message: unknown): void {
   const { request, response, server } = message as { request: IncomingMessage, response: ServerResponse, server: NodeServer }
   if (!edge.servers.has(server)) return
+  edge.options.onRequest?.(request, response)
   const { host, expect } = request.headers
   const limitsRequests = 'maxRequestsPerSocket' in server && (server.maxRequestsPerSocket ?? 0) > 0
   if (host === undefined || expect !== undefined || limitsRequests || mayMissHooks(edge, server, request)) guard(response, request, edge)
@@ -116,7 +122,17 @@ function pairsFor ({ options, pairsBy, overTls }: EdgeState, request: NodeReques
 
 /** Marks responses whose headers the edge still decides. */
 const guarded = Symbol('secure-api.edge')
-type Guarded = { [guarded]?: boolean }
+const kCode = Symbol('secure-api.edge-code')
+type Guarded = { [guarded]?: boolean, [kCode]?: string }
+
+/** Which refusal of the edge a response carries, for the audit trail. */
+export function edgeCodeOf (response: object): string | undefined {
+  return (response as Guarded)[kCode]
+}
+
+export function noteEdgeCode (response: object, code: AnswerCode | (string & {})): void {
+  (response as Guarded)[kCode] = code
+}
 
 /** Adds the headers when the head is written, unless a hook has claimed the response. */
 function guard (response: NodeResponse & Guarded, request: NodeRequest, edge: EdgeState): void {
@@ -130,6 +146,7 @@ function guard (response: NodeResponse & Guarded, request: NodeRequest, edge: Ed
     setMissing(response, pairs)
     const answer = isClosing(edge) && parts[0] === closing.status ? closing : houseAnswer(response, parts)
     if (answer === undefined) return writeHead.apply(response, parts)
+    noteEdgeCode(response, answer.code)
     if (Array.isArray(parts[1])) response.setHeader('connection', 'close') // as Node does with the 400 for a missing Host
     return say(answer, response, writeHead, [answer.status])
   } as typeof response.writeHead
@@ -183,27 +200,67 @@ function attach (server: NodeServer, edge: EdgeState): void {
   const onError = createClientErrorHandler(server, edge.pairsBy(server instanceof TlsServer), edge.options.onClientError)
   server.prependListener('clientError', onError)
   const detachHttp2 = server instanceof HttpServer || server instanceof HttpsServer ? () => {} : attachHttp2(server, edge)
+  const onConnect = connectHandler(server, edge)
+  server.prependListener('connect', onConnect)
   edge.servers.set(server, () => {
     server.removeListener('clientError', onError)
+    server.removeListener('connect', onConnect)
     detachHttp2()
   })
+}
+
+const noTunnel = refusal('SECURE_API_METHOD_NOT_ALLOWED', { headers: { allow: '' } })
+type Tunnel = Socket & { _httpMessage?: ServerResponse | null }
+
+/**
+ * CONNECT asks for a tunnel, which no route can be. Node sends 405 without any header over HTTP/2, and over HTTP/1 closes the connection.
+ * A listener of the application takes precedence.
+ */
+function connectHandler (server: NodeServer, edge: EdgeState) {
+  const text = edgeResponse(405, edge.pairsBy(server instanceof TlsServer))
+  return function onConnect (request: NodeRequest, carrier: Tunnel | Http2ServerResponse): void {
+    const isAlone = server.listenerCount('connect') === 1
+    if ('stream' in carrier) {
+      edge.options.onRequest?.(request, carrier)
+      if (isAlone) answerAt(edge, request, carrier, noTunnel)
+    } else if (isAlone) refuseTunnel(carrier, text(), edge)
+    else edge.options.onConnect?.(request as IncomingMessage, carrier)
+  }
+}
+
+/** After an unanswered request (pipelining) nothing can be sent any more, and only this ends the answer that waits. */
+function refuseTunnel (socket: Tunnel, text: string, { options }: EdgeState): void {
+  const { _httpMessage: first } = socket
+  options.onClientError?.({ status: 405, reason: 'CONNECT', address: socket.remoteAddress, answered: !first, request: undefined })
+  socket.on('error', () => {})
+  if (!first) return socket.end(text).resume().destroySoon()
+  socket.destroy()
+  first.detachSocket(socket)
+  first.emit('close')
+}
+
+function answerAt (edge: EdgeState, request: NodeRequest, response: NodeResponse, { code, status, headers, body }: Refusal): void {
+  noteEdgeCode(response, code)
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+  setMissing(response, pairsFor(edge, request))
+  response.statusCode = status
+  response.end(body)
 }
 
 /** The request channel has no HTTP/2 requests, but the HTTP/1 requests of the same server (`allowHTTP1`). */
 function attachHttp2 (server: NodeServer, edge: EdgeState): () => void {
   const onRequest = (request: NodeRequest, response: NodeResponse) => {
-    if (request.httpVersionMajor > 1 && mayMissHooks(edge, server, request)) guard(response, request, edge)
+    if (request.httpVersionMajor < 2) return
+    edge.options.onRequest?.(request, response)
+    if (mayMissHooks(edge, server, request)) guard(response, request, edge)
   }
-  /** In place of Node's empty answer (RFC 9110 §10.1.1). */
+  /** In place of Node's empty answer (RFC 9110 §10.1.1). A listener of the application takes precedence. */
   const onExpectation = (request: NodeRequest, response: NodeResponse) => {
-    const { status, headers, body } = expectation
-    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-    setMissing(response, pairsFor(edge, request))
-    response.statusCode = status
-    response.end(body)
+    if (request.httpVersionMajor > 1) edge.options.onRequest?.(request, response)
+    if (server.listenerCount('checkExpectation') === 1) answerAt(edge, request, response, expectation)
   }
   server.prependListener('request', onRequest)
-  if (server.listenerCount('checkExpectation') === 0) server.on('checkExpectation', onExpectation)
+  server.prependListener('checkExpectation', onExpectation)
   return () => {
     server.removeListener('request', onRequest)
     server.removeListener('checkExpectation', onExpectation)

@@ -1,5 +1,7 @@
 export {
   createClientErrorHandler, edgeAnswers, edgePairsBy, edgeResponse, type ClientErrorEvent, type EdgeHeaders, type EdgeStatus
 } from './client-error.ts'
-export { claim, installEdge, say, type Edge, type EdgeOptions } from './edge.ts'
-export { overTls, proxiesOf, trustedProxies, type OverTls } from './over-tls.ts'
+export {
+  claim, edgeCodeOf, installEdge, noteEdgeCode, say, type Edge, type EdgeOptions, type NodeRequest, type NodeResponse
+} from './edge.ts'
+export { callerBy, overTls, proxiesOf, trustedProxies, type OverTls } from './over-tls.ts'

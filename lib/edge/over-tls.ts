@@ -19,6 +19,13 @@ export function overTls (trustProxy: unknown): OverTls {
   }
 }
 
+/** The address of a caller, as `request.ip` gives it, before Fastify has seen the request. */
+export function callerBy (trustProxy: unknown): (request: RawRequest) => string | undefined {
+  const trusts = trustedBy(trustProxy)
+  return ({ headers, socket: { remoteAddress } }) =>
+    proxyAddr({ headers, socket: { remoteAddress } } as Parameters<typeof proxyAddr>[0], trusts)
+}
+
 /** Every form that Fastify accepts; a number trusts nobody since 5.12.1. */
 function trustedBy (trustProxy: unknown): (address: string | undefined) => boolean {
   if (trustProxy === true) return () => true

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { FastifyServerOptions } from 'fastify'
-import { createClientErrorHandler, say, type OverTls } from '../edge/index.ts'
+import { createClientErrorHandler, noteEdgeCode, say, type OverTls } from '../edge/index.ts'
 import { kBlock, refusal, type AnswerCode, type HeaderPair, type Refusal } from '../http/index.ts'
 
 type Headers = Readonly<Record<string, string>>
@@ -26,7 +26,8 @@ export function frameworkErrors (pairs: PairsBy): NonNullable<FastifyServerOptio
   const known = new Map(Object.entries(frameworkAnswers).map(([code, answer]) => [code, refusal(answer)]))
   const other = refusal('SECURE_API_INTERNAL')
   return ({ code }, { protocol }, reply) => {
-    const { status, headers, body } = known.get(code) ?? other
+    const { code: own, status, headers, body } = known.get(code) ?? other
+    noteEdgeCode(reply.raw, own)
     // The type of a reply comes from its route's schema; here there is no route.
     const untyped = reply as unknown as Sendable
     untyped.code(status).headers({ ...headers, ...protocol === 'https' ? secured : plain }).send(body)

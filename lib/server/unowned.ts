@@ -61,7 +61,7 @@ export function tendUnowned (request: RawRequest, response: Response, schedule: 
   })
   socket.on('error', () => { socket.destroy() })
   socket.on('drain', () => { if (response.writableNeedDrain) response.emit('drain') })
-  watchHead(socket, response, handover)
+  watchHead(socket, status => { handover.onTakenOver(status) }, () => response.headersSent)
   process.nextTick(assignMissing, response, socket)
 }
 
@@ -113,15 +113,15 @@ function endConnection (socket: Duplex, schedule: Schedule): void {
  * A listener that accepts a socket writes `101` to it without the response. The first written head decides; then the socket's own
  * methods are restored.
  */
-function watchHead (socket: Duplex, response: ServerResponse, handover: Handover): void {
+export function watchHead (socket: Duplex, onHead: (status: number) => void, isOurs: () => boolean = () => false): void {
   const methods = ['write', 'end'] as const
   const own = { write: socket.write, end: socket.end }
   const look = (chunk: unknown) => {
-    const status = response.headersSent ? 0 : statusOf(chunk)
+    const status = isOurs() ? 0 : statusOf(chunk)
     if (status === undefined) return
     for (const name of methods) Reflect.deleteProperty(socket, name)
     if (methods.some(name => socket[name] !== own[name])) Object.assign(socket, own)
-    if (status !== 0) handover.onTakenOver(status)
+    if (status !== 0) onHead(status)
   }
   for (const name of methods) {
     socket[name] = function (this: Duplex, ...given: unknown[]) {

@@ -140,6 +140,23 @@ t.test('answers of the parser are problem documents', async t => {
   }
 })
 
+t.test('19: CONNECT is answered 405 with the headers, unless the application has a listener for it', async t => {
+  const events: ClientErrorEvent[] = []
+  const tunnels: string[] = []
+  const { app, port } = await start(t, {}, {
+    onClientError: event => { events.push(event) }, onConnect: ({ url = '' }) => { tunnels.push(url) }
+  }, '127.0.0.1')
+  const tunnel = 'CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n'
+  const raw = parse(await exchange(() => net.connect(port, '127.0.0.1'), tunnel))
+  t.equal(raw.status, 405)
+  for (const name of names) t.equal(named(raw, name).length, 1, name)
+  t.same(named(raw, 'allow'), ['allow: '])
+  t.match(events, [{ status: 405, reason: 'CONNECT', address: '127.0.0.1', answered: true, request: undefined }])
+  app.server.on('connect', (_request, socket) => { socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n') })
+  t.equal(parse(await exchange(() => net.connect(port, '127.0.0.1'), tunnel)).status, 502)
+  t.strictSame([tunnels, events.length], [['a:443'], 1])
+})
+
 t.test('a slow request is answered 408', async t => {
   const { port } = await start(t, {
     http: {
