@@ -82,7 +82,7 @@ export class LineFile {
     if (this.#closed !== undefined) return Promise.reject(new Error('the audit file is closed'))
     this.#lines.push(line)
     const batch = this.#next ??= this.#batch()
-    if (this.#lines.length >= gatherMost) this.#hurry()
+    if (this.#lines.length === gatherMost) this.#hurry()
     return batch
   }
 
