@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   routes: async () => (await import('./routes.ts')).routes,
   token: async () => (await import('./token.ts')).token,
   key: async () => (await import('./key.ts')).key,
+  audit: async () => (await import('./audit.ts')).audit,
   doctor: async () => (await import('./doctor.ts')).doctor,
   completion: async () => (await import('./completion.ts')).completion
 }
