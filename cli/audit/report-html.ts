@@ -7,11 +7,13 @@ const style = `${common}
 .notes li:first-child { color: var(--text); font-weight: 600 }
 td:first-child { font-weight: 600 }
 th.number, td.number { text-align: right; white-space: nowrap }
-.verdict { display: inline-block; padding: .05rem .5rem; border-radius: 4px; background: var(--warn-back); color: var(--warn) }
+.verdict {
+  display: inline-block; padding: .05rem .5rem; border-radius: 4px; background: var(--warn-back); color: var(--warn); white-space: nowrap
+}
 .verdict.fits { background: var(--good-back); color: var(--good) }
 .verdict.few { background: none; color: var(--dim); padding: 0 }
 @media (max-width: 66rem) {
-  td.number { text-align: left }
+  td.number:nth-child(n) { display: inline-grid; grid-template-columns: auto auto; gap: .4rem; margin-right: 1.1rem; text-align: left }
   td:nth-child(1) { display: block; padding-bottom: .3rem }
   td:nth-child(1)::before { content: none }
 }
@@ -37,11 +39,11 @@ function summary (report: UsageReport): string {
   return tiles([
     { title: 'calls', tone: 'plain', count: usage.calls },
     { title: 'clients', tone: 'plain', count: usage.clients.length },
-    { title: 'scopes carried without need', tone: unusedCount(report) > 0 ? 'warning' : 'good', count: unusedCount(report) },
-    { title: 'routes not called', tone: 'plain', count: uncalled },
+    { title: 'unneeded scopes', tone: unusedCount(report) > 0 ? 'warning' : 'good', count: unusedCount(report) },
+    { title: 'uncalled routes', tone: 'plain', count: uncalled },
     { title: 'warnings', tone: count('warning') > 0 ? 'warning' : 'good', count: count('warning') },
     { title: 'notes', tone: count('note') > 0 ? 'note' : 'plain', count: count('note') }
-  ].filter(({ title }) => report.routesKnown || title !== 'routes not called'))
+  ].filter(({ title }) => report.routesKnown || title !== 'uncalled routes'))
 }
 
 function findingsOf (report: UsageReport): string {
@@ -73,7 +75,7 @@ function cell (value: string, column: UsageTable['columns'][number] | undefined)
   const { title = '', isNumber } = column ?? {}
   const content = title === 'Verdict'
     ? `<span class="verdict ${tones[value] ?? ''}">${text(value)}</span>`
-    : `<span>${value === '' ? '–' : text(value).replaceAll(/[./:]/g, '$&<wbr>')}</span>`
+    : `<span>${value === '' ? '–' : text(value).replaceAll(/[/:]/g, '$&<wbr>')}</span>`
   const kind = [...(isNumber ? ['number'] : []), ...(value === '' ? ['usual'] : [])].join(' ')
   return `<td role="cell" data-title="${title}"${kind === '' ? '' : ` class="${kind}"`}>${content}</td>`
 }

@@ -125,8 +125,8 @@ function period (since: string, until: string, days: number): string {
 
 function readNote ({ other, unreadable, before }: Read): string {
   const parts = [
-    ...(other > 0 ? [`${whole(other)} other lines`] : []), ...(unreadable > 0 ? [`${whole(unreadable)} unreadable lines`] : []),
-    ...(before > 0 ? [`${whole(before)} earlier events`] : [])
+    ...(other > 0 ? [counted(other, 'other line')] : []), ...(unreadable > 0 ? [counted(unreadable, 'unreadable line')] : []),
+    ...(before > 0 ? [counted(before, 'earlier event')] : [])
   ]
   return parts.length === 0 ? '' : `Skipped: ${parts.join(', ')}.`
 }

@@ -21,6 +21,7 @@ export class ClientCount {
   /** Callers of two clients, or of two issuers, are two callers whatever their names. */
   readonly seed: Hashes
   readonly #room: Room
+  readonly #lists = new WeakMap<readonly string[], readonly ScopeCount[]>()
   readonly scopes = new Map<string, ScopeCount>()
   /** Calls by the index of their route. */
   readonly routes: number[] = []
@@ -45,25 +46,36 @@ export class ClientCount {
    */
   see (weight: number, carried: readonly string[], needs: Needs | undefined): void {
     this.calls += weight
-    const asksPolicies = needs !== undefined && needs.policies.length > 0
-    for (const name of carried) {
-      const count = this.scopes.get(name) ?? this.#open(name)
-      if (count === undefined) continue
-      count.carried += weight
-      if (needs?.scopes.has(name) === true) count.needed += weight
-      else if (asksPolicies) count.unread += weight
+    const counts = this.#countsOf(carried)
+    for (const count of counts) count.carried += weight
+    if (needs === undefined) return
+    for (const name of needs.scopes) {
+      const at = carried.indexOf(name)
+      const count = at === -1 ? undefined : counts[at]
+      if (count !== undefined) count.needed += weight
     }
-    if (asksPolicies) this.unread += weight
+    if (needs.policies.length === 0) return
+    this.unread += weight
+    for (const [index, count] of counts.entries()) if (!needs.scopes.has(carried[index] ?? '')) count.unread += weight
   }
 
   seeRoute (index: number, weight: number): void {
     this.routes[index] = (this.routes[index] ?? 0) + weight
   }
 
-  #open (name: string): ScopeCount | undefined {
+  /** In the order of the names. Calls with one token come with one list, which is looked up once. */
+  #countsOf (names: readonly string[]): readonly ScopeCount[] {
+    const known = this.#lists.get(names)
+    if (known !== undefined) return known
+    const counts = names.map(name => this.scopes.get(name) ?? this.#open(name))
+    this.#lists.set(names, counts)
+    return counts
+  }
+
+  #open (name: string): ScopeCount {
     if (this.scopes.size >= mostScopes || this.#room.left <= 0 || name.length > longestName) {
       this.untracked = true
-      return undefined
+      return { carried: 0, needed: 0, unread: 0 } // Counted for nobody.
     }
     this.#room.left--
     const count = { carried: 0, needed: 0, unread: 0 }
