@@ -1,22 +1,50 @@
 import type { FastifyInstance } from 'fastify'
-import { readableLine, type AuditOptions, type Destination, type SinkOptions, type TrailsEntry } from '../lib/audit/index.ts'
-import type { SectionContext } from '../lib/config/index.ts'
+import {
+  ecs, ocsf, openAuditFile, readableLine, type AuditEvent, type AuditOptions, type Destination, type SinkOptions, type TrailsEntry
+} from '../lib/audit/index.ts'
+import { milliseconds, type SectionContext } from '../lib/config/index.ts'
+
+/** Of the default the logger and standard output make a member of their line; the others are documents of their own. */
+const formats = { default: undefined, ocsf, ecs }
+
+type Format = (event: AuditEvent) => object
 
 /** The sinks of an application, ready to take events. */
-export function openSinks (app: FastifyInstance, options: AuditOptions, { logs }: SectionContext): TrailsEntry[] {
-  const { sinks = [options] } = options
-  return sinks.map((stated, index) => {
-    const { sink = logs ? 'logger' : 'console', filter, buffer = 1000, onSinkFailure = 'drop' } = stated
-    const name = typeof sink === 'string' ? sink : `sink ${index + 1}`
-    return { name, destination: destinationOf(app, sink), filter, buffer, denies: onSinkFailure === 'deny' }
-  })
+export async function openSinks (app: FastifyInstance, options: AuditOptions, { logs }: SectionContext): Promise<TrailsEntry[]> {
+  const { sinks = [options], service = 'api' } = options
+  return await Promise.all(sinks.map(async (stated, index) => {
+    const { sink = logs ? 'logger' : 'console', file, format = 'default', filter, buffer = 1000, onSinkFailure = 'drop' } = stated
+    const compiled = formats[format]
+    const formatted = compiled && ((event: AuditEvent) => compiled(event, service))
+    const destination = file === undefined ? destinationOf(app, sink, formatted) : await fileOf(app, file, stated, formatted)
+    const name = file ?? (typeof sink === 'string' ? sink : `sink ${index + 1}`)
+    return { name, destination, filter, buffer, denies: onSinkFailure === 'deny' }
+  }))
 }
 
-function destinationOf (app: FastifyInstance, sink: NonNullable<SinkOptions['sink']>): Destination {
+function destinationOf (app: FastifyInstance, sink: NonNullable<SinkOptions['sink']>, format?: Format): Destination {
   if (typeof sink === 'function') return { write: sink }
-  if (sink === 'stdout') return { write: event => { process.stdout.write(`${JSON.stringify({ audit: event })}\n`) } }
   if (sink === 'console') return { write: event => { process.stderr.write(`${readableLine(event)}\n`) } }
+  if (sink === 'stdout') {
+    const documentOf = format ?? ((event: AuditEvent) => ({ audit: event }))
+    return { write: event => { process.stdout.write(`${JSON.stringify(documentOf(event))}\n`) } }
+  }
   // Whatever its level: a trail that a logger of level `warn` swallows would be none.
   const log = app.log.child({}, { level: 'info' })
-  return { write: event => { log.info({ audit: event }, 'audit') } }
+  return { write: event => { log.info({ audit: format === undefined ? event : format(event) }, 'audit') } }
+}
+
+async function fileOf (app: FastifyInstance, path: string, { chain, fsync }: SinkOptions, format?: Format): Promise<Destination> {
+  const { key, every, interval } = chain ?? {}
+  const file = await openAuditFile(path, {
+    fsync,
+    chain: key === undefined ? undefined : { key, every, interval: interval === undefined ? undefined : milliseconds(interval) },
+    // Where the log goes elsewhere it holds the ends of the chain, for `verify --anchor`.
+    onCheckpoint: checkpoint => { app.log.info({ audit: path, checkpoint }, 'secure-api: checkpoint of the audit chain') }
+  })
+  return {
+    write: format === undefined ? event => file.write(event) : event => file.write(format(event)),
+    close: () => file.close(),
+    status: () => file.status()
+  }
 }

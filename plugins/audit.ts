@@ -50,7 +50,7 @@ const audit: FastifyPluginAsync<AuditPluginOptions> = async (app, { environment,
   const context = contextOf(app, environment)
   const { options, compiled: { closeTimeout, fields } } = await auditSection.open(given, context)
   const pipeline = pipelineOf(app)
-  const entries = openSinks(app, options, context)
+  const entries = await openSinks(app, options, context)
   const trails = new Trails(entries, (sink, failing, error) => failing
     ? warn(app, { err: error, sink, code: unavailable.code }, 'secure-api: audit events are being lost', 'error')
     : app.log.info({ sink }, 'secure-api: audit events are being recorded again'))

@@ -227,25 +227,56 @@ function authenticate (desk: Desk, request: FastifyRequest, need: Need = desk.ne
 }
 
 const verifying = new Marks<FastifyRequest, Promise<Verdict>>()
+/** The request whose authenticator is being asked in this turn, and the answer if that asks for the verdict on its own request. */
+let asking: FastifyRequest | undefined
+const circular = refusal('SECURE_API_AUTHENTICATOR_UNAVAILABLE', { headers: { 'retry-after': '1' } })
 
 /**
  * Guards by hand may ask twice at once. A request holds one reservation of the failure budget: a second one would take
  * its place, and every later caller of the address would wait for the lost one without end.
  */
-function verifyNew (desk: Desk, request: FastifyRequest, unverified: Unverified, need: Need): Promise<Verdict> {
-  return verifying.ofOr(request, () => verify(desk, request, unverified, need).finally(() => { verifying.take(request) }))
+function verifyNew (desk: Desk, request: FastifyRequest, unverified: Unverified, need: Need): Verdict | Promise<Verdict> {
+  if (asking === request) return circular
+  const running = verifying.of(request)
+  if (running !== undefined) return running
+  const verdict = verify(desk, request, unverified, need)
+  if (!(verdict instanceof Promise)) return verdict
+  const ended = verdict.finally(() => { verifying.take(request) })
+  verifying.set(request, ended)
+  return ended
 }
 
-/** Work is for addresses that have not used up their failures; what is in a cache never comes here. */
-async function verify (desk: Desk, request: FastifyRequest, unverified: Unverified, need: Need): Promise<Verdict> {
+/** Work is for addresses that have not used up their failures; what is in a cache never comes here. Stays in this turn where it can. */
+function verify (desk: Desk, request: FastifyRequest, unverified: Unverified, need: Need): Verdict | Promise<Verdict> {
   const { failures } = desk.pipeline.ports
-  const refused = await failures?.enter(request)
-  if (refused !== undefined) return refused
-  try {
-    const verification = await unverified.verify()
-    return verification === undefined ? need.missing : conclude(desk, request, verification)
-  } finally {
+  const conclusion = (verification: Verification | undefined) => {
+    try {
+      return verification === undefined ? need.missing : conclude(desk, request, verification)
+    } finally {
+      failures?.leave(request)
+    }
+  }
+  // No scheme rejects. One that does must not keep its place, where others of its address would wait for it.
+  const lost = (error: unknown) => {
     failures?.leave(request)
+    throw error
+  }
+  const enter = (refused: Verdict) => {
+    if (refused !== undefined) return refused
+    const verification = ask(request, unverified)
+    return verification instanceof Promise ? verification.then(conclusion, lost) : conclusion(verification)
+  }
+  const refused = failures?.enter(request)
+  return refused instanceof Promise ? refused.then(enter) : enter(refused)
+}
+
+function ask (request: FastifyRequest, unverified: Unverified): ReturnType<Unverified['verify']> {
+  const outer = asking
+  asking = request
+  try {
+    return unverified.verify()
+  } finally {
+    asking = outer
   }
 }
 

@@ -16,7 +16,9 @@ export { default as tls, type TlsPluginOptions } from './tls.ts'
 export {
   createApiKey, type ApiKeyLookup, type ApiKeyRecord, type ApiKeyRow, type ApiKeysOptions, type ApiKeyUse, type NewApiKey
 } from '../lib/api-keys/index.ts'
-export type { AuditEvent, AuditOptions, AuditSink } from '../lib/audit/index.ts'
+export {
+  ecs, ocsf, openTelemetryLogs, type AuditEvent, type AuditField, type AuditFilter, type AuditOptions, type AuditSink, type LogEmitter
+} from '../lib/audit/index.ts'
 export { ConfigurationError, ProblemError, type ConfigurationCode, type Problem } from '../lib/config/index.ts'
 export type { CorsOptions, RouteCors } from '../lib/cors/index.ts'
 export type { Principal } from '../lib/credentials/index.ts'

@@ -5,18 +5,20 @@ import {
   rateLimitPolicyField, rateLimitUnavailable, FailureReservations, refusing, unplanned, isRefused, type Charge, type Decision,
   type Entrance, type Entry, type Limiter, type MaybePromise, type LimitOutcome, type LimitPolicy, type Reservation
 } from '../lib/limits/index.ts'
-import { Marks } from '../lib/marks/index.ts'
 import type { Handler, Verdict } from '../lib/pipeline/index.ts'
 import type { FailureBudget } from './ports.ts'
+
+/** A decorator and no mark: a session costs a unit with each request, and an entry of a weak map costs more than the rest of it. */
+export const kReservation = Symbol('secure-api.reservation')
+type WithReservation = FastifyRequest & { [kReservation]?: Reservation | null }
 
 /** Asks for a unit of the budget before a verification; see {@link FailureReservations}. */
 export function failureBudget (limiter: Limiter, entry: Entry, now?: () => number): FailureBudget {
   const budget = new FailureReservations(limiter, entry, now)
-  const held = new Marks<FastifyRequest, Reservation>()
-  const settled = (entrance: Entrance, request: FastifyRequest): Verdict => {
+  const settled = (entrance: Entrance, request: WithReservation): Verdict => {
     if (entrance === 'crowded') return crowded
     if (isRefused(entrance)) return judge(entrance.refused, request, false)
-    held.set(request, entrance)
+    request[kReservation] = entrance
     return undefined
   }
   return {
@@ -25,15 +27,21 @@ export function failureBudget (limiter: Limiter, entry: Entry, now?: () => numbe
       return entrance instanceof Promise ? entrance.then(late => settled(late, request)) : settled(entrance, request)
     },
     leave (request) {
-      const reservation = held.take(request)
-      if (reservation !== undefined) budget.giveBack(reservation)
+      const reservation = take(request)
+      if (reservation !== null) budget.giveBack(reservation)
     },
     count (request) {
-      const reservation = held.take(request)
-      if (reservation === undefined) budget.count(addressPartition(request))
+      const reservation = take(request)
+      if (reservation === null) budget.count(addressPartition(request))
       else budget.spend(reservation)
     }
   }
+}
+
+function take (request: WithReservation): Reservation | null {
+  const { [kReservation]: reservation = null } = request
+  if (reservation !== null) request[kReservation] = null
+  return reservation
 }
 
 const crowded = refusal('SECURE_API_RATE_LIMITED', { headers: { 'retry-after': '1' } })

@@ -15,7 +15,7 @@ import type { Misspelt } from './misspelt.ts'
 import type { RateLimitName } from './names.ts'
 import { pipelineOf } from './pipeline.ts'
 import { serveRateLimitApi } from './rate-limit-api.ts'
-import { addressHandler, failureBudget, routeHandler, type Choose } from './rate-limit-handlers.ts'
+import { addressHandler, failureBudget, kReservation, routeHandler, type Choose } from './rate-limit-handlers.ts'
 import { serveLoginGuard } from './rate-limit-login.ts'
 import { contextOf, serverOptionsOf } from './fastify-internals.ts'
 import { suitePlugin } from './suite-plugin.ts'
@@ -91,6 +91,7 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
   })
   if (failures !== undefined) pipeline.offer({ failures: failureBudget(limiter, failures, movedClock()?.elapsed) })
   app.decorateRequest(kDecided, null)
+  app.decorateRequest(kReservation, null)
   decorating(app).decorate('rateLimits', switches(app, limiter, book, watch))
   serveLoginGuard(app, limiter, book)
   await serveRateLimitApi(app, limiter)

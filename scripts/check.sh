@@ -66,6 +66,7 @@ sources () {
   step 'lint' npm run --silent lint
   step 'types, TypeScript 6' npm run --silent types
   step 'types, TypeScript 7' npx --yes -p typescript@7 tsc --noEmit -p .
+  step 'scan: secrets, lockfiles, licences, advisories' npm run --silent scan
 }
 
 package () {

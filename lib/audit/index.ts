@@ -1,6 +1,15 @@
+export {
+  openAuditFile, type AuditChainOptions, type AuditFile, type AuditFileOptions, type AuditFileStatus
+} from './audit-file.ts'
+export { firstLink, type Checkpoint, type Link } from './chain.ts'
+export { chainVerifier, readChainKey, type ChainKey, type ChainVerifier } from './chain-key.ts'
 export { readableLine } from './console.ts'
+export { ecs } from './ecs.ts'
 export { auditPrincipal, eventName, outcomeOf, timestamp, type AuditEvent } from './event.ts'
 export { compileFields, type AuditField, type FieldReader } from './fields.ts'
+export { LineFile, type LineFileOptions } from './line-file.ts'
+export { ocsf } from './ocsf.ts'
+export { openTelemetryLogs, type LogEmitter } from './open-telemetry.ts'
 export {
   AuditOptionsSchema, checkAudit, RouteAuditSchema, type AuditFilter, type AuditOptions, type AuditSink, type RouteAudit, type SinkOptions
 } from './options.ts'
@@ -8,3 +17,4 @@ export { Repeats, windowMs } from './repeats.ts'
 export { traceIdOf } from './trace.ts'
 export { Trail, type Destination } from './trail.ts'
 export { Trails, type TrailsEntry } from './trails.ts'
+export { verifyChain, type Finding, type FindingKind, type GoodCheckpoint, type Verification, type VerifyOptions } from './verify.ts'

@@ -1,5 +1,7 @@
+import type { KeyObject } from 'node:crypto'
 import { Type, type Static } from '@sinclair/typebox'
 import { DurationSchema, type Problems, type SectionContext } from '../config/index.ts'
+import { checkChainKey } from './chain-key.ts'
 import type { AuditEvent } from './event.ts'
 import { checkFields, FieldSchema } from './fields.ts'
 
@@ -8,6 +10,15 @@ export type AuditSink = (event: AuditEvent) => void | Promise<void>
 
 /** Whether a sink wants an event. One that throws counts as yes: a mistake must not make a gap. */
 export type AuditFilter = (event: AuditEvent) => boolean
+
+const ChainSchema = Type.Object({
+  /** A private key that signs, Ed25519 or P-256: PEM or KeyObject. `secure-api audit key` makes one. */
+  key: Type.Unsafe<string | KeyObject>({}),
+  /** How many events at most are without a signature. @default 1000 */
+  every: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+  /** How long an event is without a signature. @default '10 seconds' */
+  interval: Type.Optional(DurationSchema)
+}, { additionalProperties: false })
 
 /** Where events go, in which form, and what happens when they cannot get there. */
 const sink = {
@@ -19,6 +30,22 @@ const sink = {
   sink: Type.Optional(Type.Union([
     Type.Unsafe<AuditSink>(Type.Function([], Type.Any())), Type.Literal('logger'), Type.Literal('stdout'), Type.Literal('console')
   ], { hint: "Write a function, 'logger', 'stdout' or 'console'." })),
+  /**
+   * The path of a file, in place of `sink`: a JSON document a line, readable by its owner alone. It follows rotation, and survives a full
+   * disk.
+   * @default none
+   */
+  file: Type.Optional(Type.String({ minLength: 1 })),
+  /** Makes a chain of hashes with signed checkpoints of the lines of `file`, so that no change goes unseen. @default none */
+  chain: Type.Optional(ChainSchema),
+  /** Whether each batch of lines of `file` waits until the disk has it. @default false */
+  fsync: Type.Optional(Type.Boolean()),
+  /**
+   * The form of the events of `'logger'`, `'stdout'` and `file`: `'default'`, `'ocsf'` (Open Cybersecurity Schema Framework 1.8) or `'ecs'`
+   * (Elastic Common Schema 9.4). A function calls `ocsf()` or `ecs()` itself.
+   * @default 'default'
+   */
+  format: Type.Optional(Type.Union([Type.Literal('default'), Type.Literal('ocsf'), Type.Literal('ecs')])),
   /** Only events for which this function returns true. @default all */
   filter: Type.Optional(Type.Unsafe<AuditFilter>(Type.Function([], Type.Any()))),
   /** How many events may wait for an asynchronous sink at once. @default 1000 */
@@ -37,6 +64,8 @@ export const AuditOptionsSchema = Type.Object({
   ...sink,
   /** Several sinks at once, each with its own filter, buffer and policy, in place of `sink`. @default none */
   sinks: Type.Optional(Type.Array(SinkSchema, { minItems: 1, maxItems: 16 })),
+  /** The name of this API in the formats `'ocsf'` and `'ecs'`. @default 'api' */
+  service: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
   /**
    * What each event adds of its request, by the name in `fields`: `{ orderId: 'params.orderId' }`, or with a redaction
    * `{ agent: { from: 'headers.user-agent', redact: 'hash' } }`. At most 256 characters each; headers with credentials are refused.
@@ -59,25 +88,44 @@ export const AuditOptionsSchema = Type.Object({
 export interface AuditOptions extends Static<typeof AuditOptionsSchema> {}
 
 /** What the schema cannot say. */
-export function checkAudit (
-  { sinks, fields = {}, ...rest }: AuditOptions, path: string, problems: Problems, { environment, logs }: SectionContext
-): void {
+export function checkAudit (options: AuditOptions, path: string, problems: Problems, { environment, logs }: SectionContext): void {
+  const { sinks, fields = {} } = options
   checkFields(fields, `${path}.fields`, problems)
   if (sinks === undefined) {
-    if (rest.sink !== undefined || logs || environment === 'development') return
-    return problems.add('SECURE_API_AUDIT_NO_SINK', path, 'the application has no logger, so its trail has nowhere to go',
-      "Give Fastify a logger, or state `sink: 'stdout'` for a JSON document a line, a function, or `audit: false`.")
+    checkSink(options, path, problems)
+    if (isLed(options) || logs || environment === 'development') return
+    problems.add('SECURE_API_AUDIT_NO_SINK', path, 'the application has no logger, so its trail has nowhere to go',
+      "Give Fastify a logger, or state `file`, `sink: 'stdout'` for a JSON document a line, a function, or `audit: false`.")
+    return
   }
-  const beside = Object.keys(sink).filter(key => key in rest)
+  const beside = Object.keys(sink).filter(key => key in options)
   if (beside.length > 0) {
     problems.add('SECURE_API_AUDIT_SINK', path, `${beside.join(', ')} beside \`sinks\` belongs to no sink`,
       'Write it in each entry of `sinks`.')
   }
-  sinks.forEach((entry, index) => {
-    if (entry.sink !== undefined) return
+  for (const [index, entry] of sinks.entries()) {
+    checkSink(entry, `${path}.sinks[${index}]`, problems)
+    if (isLed(entry)) continue
     problems.add('SECURE_API_AUDIT_SINK', `${path}.sinks[${index}]`, 'it does not say where its events go',
-      "State `sink`: 'logger', 'stdout', 'console' or a function.")
-  })
+      "State `sink`: 'logger', 'stdout', 'console' or a function; or `file`.")
+  }
+}
+
+function isLed ({ sink, file }: SinkOptions): boolean {
+  return sink !== undefined || file !== undefined
+}
+
+function checkSink ({ sink, file, chain, fsync, format }: SinkOptions, path: string, problems: Problems): void {
+  const wrong = (why: string, fix: string) => problems.add('SECURE_API_AUDIT_SINK', path, why, fix)
+  if (sink !== undefined && file !== undefined) wrong('`sink` and `file` are two places', 'Write two entries of `sinks`.')
+  if (file === undefined && (chain !== undefined || fsync !== undefined)) {
+    wrong('`chain` and `fsync` are of a file', 'State `file`, or remove them.')
+  }
+  if (format !== undefined && (typeof sink === 'function' || sink === 'console')) {
+    wrong('a function gets the event as it is, and a console a line for people, so `format` has no effect',
+      'Remove it, and call `ocsf(event, service)` or `ecs(event, service)` in the function.')
+  }
+  if (chain !== undefined) checkChainKey(chain.key, `${path}.chain.key`, problems)
 }
 
 /** `config.audit` of a route: the name of the action, or `false` to leave successful calls out of the trail. */

@@ -7,6 +7,8 @@ export interface Destination {
   write (event: AuditEvent): unknown
   /** Writes what is kept back, and lets go of files and connections. */
   close? (): Promise<void>
+  /** What the sink says of itself. */
+  status? (): object
 }
 
 interface TrailOptions {
@@ -22,6 +24,8 @@ export class Trail {
   #pending = 0
   #failing = false
   #whenIdle: Array<() => void> = []
+  /** A sink that writes many events at once answers them with one promise. */
+  #batch: Batch | undefined
   recorded = 0
   dropped = 0
 
@@ -43,7 +47,7 @@ export class Trail {
     if (this.full) return this.#note(true, new Error('the audit buffer is full'))
     try {
       const settling: unknown = this.#options.destination.write(event)
-      if (isThenable(settling)) this.#wait(Promise.resolve(settling))
+      if (isThenable(settling)) this.#wait(settling)
       else this.#note(false)
     } catch (error) {
       this.#note(true, error)
@@ -64,24 +68,40 @@ export class Trail {
     await Promise.all([settled, closed?.catch(error => { this.#options.onChange(true, error) })])
   }
 
-  status (): { recorded: number, dropped: number, pending: number, failing: boolean } {
-    return { recorded: this.recorded, dropped: this.dropped, pending: this.#pending, failing: this.#failing }
+  status (): { recorded: number, dropped: number, pending: number, failing: boolean, file?: object } {
+    const file = this.#options.destination.status?.()
+    const { recorded, dropped } = this
+    return { recorded, dropped, pending: this.#pending, failing: this.#failing, ...(file !== undefined && { file }) }
   }
 
-  #wait (settling: Promise<unknown>): void {
+  #wait (settling: PromiseLike<unknown>): void {
     this.#pending++
-    settling.then(() => this.#note(false), error => this.#note(true, error)).finally(() => {
-      this.#pending--
-      if (this.#pending > 0) return
-      for (const idle of this.#whenIdle.splice(0)) idle()
-    })
+    if (this.#batch?.settling === settling) {
+      this.#batch.events++
+      return
+    }
+    const batch = this.#batch = { settling, events: 1 }
+    Promise.resolve(settling).then(() => this.#settle(batch, false), error => this.#settle(batch, true, error))
   }
 
-  #note (failing: boolean, error?: unknown): void {
-    if (failing) this.dropped++
-    else this.recorded++
+  #settle (batch: Batch, failing: boolean, error?: unknown): void {
+    if (this.#batch === batch) this.#batch = undefined
+    this.#note(failing, error, batch.events)
+    this.#pending -= batch.events
+    if (this.#pending > 0) return
+    for (const idle of this.#whenIdle.splice(0)) idle()
+  }
+
+  #note (failing: boolean, error?: unknown, events = 1): void {
+    if (failing) this.dropped += events
+    else this.recorded += events
     if (this.#failing === failing) return
     this.#failing = failing
     this.#options.onChange(failing, error)
   }
+}
+
+interface Batch {
+  readonly settling: PromiseLike<unknown>
+  events: number
 }

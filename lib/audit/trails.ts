@@ -56,7 +56,7 @@ export class Trails {
     const sum = (key: 'recorded' | 'dropped' | 'pending') => each.reduce((total, status) => total + status[key], 0)
     const failing = each.some(status => status.failing)
     const all = { recorded: sum('recorded'), dropped: sum('dropped'), pending: sum('pending'), failing }
-    return each.length > 1 ? { ...all, sinks: each } : all
+    return each.length > 1 || each.some(({ file }) => file !== undefined) ? { ...all, sinks: each } : all
   }
 }
 

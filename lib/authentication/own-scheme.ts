@@ -2,9 +2,8 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { isThenable, withDeadline } from '../async/index.ts'
 import { DurationSchema, milliseconds, type Problems } from '../config/index.ts'
-import {
-  deepFreeze, immutableSet, isOfScheme, type Failed, type Judged, type Principal, type Scheme, type Unavailable, type Verification
-} from '../credentials/index.ts'
+import { isOfScheme, type Failed, type Judged, type Scheme, type Unavailable, type Verification } from '../credentials/index.ts'
+import { OwnPrincipals } from './own-principals.ts'
 
 /** Whom a request stands for, as an authenticator of the application says it. */
 export interface CallerFacts {
@@ -103,6 +102,7 @@ export class OwnScheme implements Scheme {
   readonly #timeout: number
   readonly #prefix: string | undefined
   readonly #now: () => number
+  readonly #principals: OwnPrincipals
 
   constructor (authenticator: Authenticator, now: () => number = Date.now) {
     const { name, scheme, timeout = 1000 } = authenticator
@@ -113,6 +113,7 @@ export class OwnScheme implements Scheme {
     this.#timeout = milliseconds(timeout)
     this.#prefix = scheme?.toLowerCase()
     this.#now = now
+    this.#principals = new OwnPrincipals(name)
   }
 
   isPresent ({ headers }: FastifyRequest): boolean {
@@ -122,10 +123,10 @@ export class OwnScheme implements Scheme {
   /** What another plugin has read costs nothing to look at: its users are known at once, whatever others of their address failed at. */
   judge (request: FastifyRequest): Judged {
     if (!this.ambient && !this.isPresent(request)) return undefined
-    if (this.#authenticator.reads === undefined) return { kind: 'unverified', verify: async () => await this.#verify(request) }
+    if (this.#authenticator.reads === undefined) return { kind: 'unverified', verify: () => this.#verify(request) }
     const outcome = this.#verify(request)
     const isKnown = !(outcome instanceof Promise) && (outcome === undefined || outcome.kind === 'verified')
-    return isKnown ? outcome : { kind: 'unverified', verify: async () => await outcome }
+    return isKnown ? outcome : { kind: 'unverified', verify: () => outcome }
   }
 
   /** At once where the authenticator answers at once. Never throws, never rejects. */
@@ -153,48 +154,11 @@ export class OwnScheme implements Scheme {
   #read (answer: unknown): Verification | undefined {
     if (answer === undefined) return this.ambient ? undefined : invalid
     if (answer === false) return invalid
-    const principal = principalOf(answer, this.#authenticator.name)
+    const principal = this.#principals.of(answer)
     return this.#now() < principal.expiresAt ? { kind: 'verified', principal } : invalid
   }
 }
 
 function unavailable (cause: unknown): Unavailable {
   return { kind: 'unavailable', code: 'SECURE_API_AUTHENTICATOR_UNAVAILABLE', retryAfter: RETRY_AFTER, cause }
-}
-
-const kinds: readonly unknown[] = ['user', 'service', 'api-key']
-
-/** Throws a TypeError for what is no caller: a half-filled answer must open nothing. */
-function principalOf (answer: unknown, credential: string): Principal {
-  if (typeof answer !== 'object' || answer === null) throw new TypeError('the authenticator answered neither a caller, false nor undefined')
-  const { kind = 'user', subject, client, issuer, tenant, scopes = [], roles = [], claims = {}, expiresAt = Infinity } =
-    answer as CallerFacts
-  if (!kinds.includes(kind)) throw new TypeError("the caller's `kind` is not 'user', 'service' or 'api-key'")
-  if (typeof subject !== 'string' || subject === '') throw new TypeError("the caller's `subject` is not a text")
-  if (typeof claims !== 'object' || claims === null) throw new TypeError("the caller's `claims` are not an object")
-  const until = Number(expiresAt)
-  if (Number.isNaN(until)) throw new TypeError("the caller's `expiresAt` is no time")
-  return Object.freeze({
-    kind,
-    credential,
-    subject,
-    client: textOf(client, 'client'),
-    issuer: textOf(issuer, 'issuer') ?? credential,
-    ...(tenant !== undefined && { tenant: textOf(tenant, 'tenant') as string }),
-    scopes: namesOf(scopes, 'scopes'),
-    roles: namesOf(roles, 'roles'),
-    claims: deepFreeze(structuredClone(claims)),
-    expiresAt: until
-  })
-}
-
-function textOf (value: unknown, name: string): string | undefined {
-  if (value === undefined || (typeof value === 'string' && value !== '')) return value
-  throw new TypeError(`the caller's \`${name}\` is not a text`)
-}
-
-function namesOf (names: Iterable<unknown>, name: string): ReadonlySet<string> {
-  const list = typeof names === 'string' ? undefined : [...names]
-  if (list?.every(one => typeof one === 'string') !== true) throw new TypeError(`the caller's \`${name}\` are not a list of texts`)
-  return immutableSet(list as string[])
 }

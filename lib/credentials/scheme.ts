@@ -24,8 +24,8 @@ export interface Unavailable {
 /** A credential that costs work: it is checked while its address has failures left. */
 export interface Unverified {
   readonly kind: 'unverified'
-  /** Undefined: on a closer look the request brings none. Never rejects. */
-  verify (): Promise<Verification | undefined>
+  /** Undefined: on a closer look the request brings none. At once where nothing has to be waited for. Never throws, never rejects. */
+  verify (): Verification | undefined | Promise<Verification | undefined>
 }
 
 /** What a scheme says of a request at once; undefined: it brings no credential of this kind. */

@@ -74,11 +74,14 @@ export class Schemes {
     return undefined
   }
 
-  async #verifyOrNext (unverified: Unverified, request: FastifyRequest, next: number): Promise<Verification | undefined> {
-    const verification = await unverified.verify()
-    if (verification !== undefined) return verification
-    const judged = this.#judgeAmbient(request, next)
-    return judged !== undefined && isUnverified(judged) ? await judged.verify() : await judged
+  #verifyOrNext (unverified: Unverified, request: FastifyRequest, next: number): ReturnType<Unverified['verify']> {
+    const orNext = (verification: Verification | undefined) => {
+      if (verification !== undefined) return verification
+      const judged = this.#judgeAmbient(request, next)
+      return judged !== undefined && isUnverified(judged) ? judged.verify() : judged
+    }
+    const verification = unverified.verify()
+    return verification instanceof Promise ? verification.then(orNext) : orNext(verification)
   }
 }
 

@@ -37,7 +37,12 @@ const slidingWindow: Counting = {
   },
   spend (chains, slot, { granularityMs }, cost, now) {
     const tail = at(chains.tail, slot)
-    if (tail === none || now - at(chains.first, tail) > granularityMs) return chains.append(slot, now, now, cost)
+    if (tail === none) return chains.append(slot, now, now, cost)
+    if (now - at(chains.first, tail) > granularityMs) {
+      if (at(chains.count, tail) > 0) return chains.append(slot, now, now, cost)
+      // All was given back, as after each good credential: otherwise a busy address would fill the reserve with empty cells.
+      chains.first[tail] = now
+    }
     chains.merge(slot, tail, now, cost)
   },
   retryAfter (chains, slot, { windowMs }, excess, now) {
@@ -130,7 +135,9 @@ function setLevel (chains: Chains, slot: number, cell: number, level: number, no
 
 /** Takes units out of their cell. If the cell has expired, nothing is given back. */
 function giveBack (chains: Chains, slot: number, cost: number, holds: (cell: number) => boolean): void {
-  let cell = at(chains.head, slot)
+  const tail = at(chains.tail, slot)
+  // What is given back was mostly taken last.
+  let cell = tail !== none && holds(tail) ? tail : at(chains.head, slot)
   while (cell !== none && !holds(cell)) cell = at(chains.next, cell)
   if (cell === none) return
   const returned = Math.min(cost, at(chains.count, cell))

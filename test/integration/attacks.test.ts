@@ -19,7 +19,7 @@ async function get (url: string, authorization: readonly string[]): Promise<{ re
   return { response, body: await text(response) }
 }
 
-t.test('the attack table over HTTP, with the demo\'s provider: each 401 or 400 with its code, none accepted', async t => {
+t.test("the attack table over HTTP, with the demo's provider: each 401 or 400 with its code, none accepted", async t => {
   const keys = await signingKeys(1)
   const [rsa] = keys
   if (rsa === undefined) throw new Error('no key')

@@ -155,11 +155,15 @@ function routes (app: FastifyInstance): void {
   app.get('/optional', { config: { public: true, authentication: 'optional' } }, me)
 }
 
+// The certificate that was made for a day is over before anybody asks for the issuer that is away: two days of attempts take long.
+await secured(t, issuer, { suite: { auth: false } })
+await clock.advance('2 days')
+
 const logged: string[] = []
 away.down()
 const { app, events } = await secured(t, issuer, {
   routes,
-  fastify: { logger: { level: 'debug', stream: { write: line => { logged.push(line) } } } },
+  fastify: { trustProxy: '127.0.0.1', logger: { level: 'debug', stream: { write: line => { logged.push(line) } } } },
   suite: {
     auth: {
       issuers: [
@@ -181,8 +185,6 @@ const { app, events } = await secured(t, issuer, {
   }
 })
 const origin = await listen(app)
-// The certificate that was made for a day is over.
-await clock.advance('2 days')
 
 interface Answer {
   readonly status: number
@@ -191,9 +193,12 @@ interface Answer {
   readonly event: AuditEvent
 }
 
+let asked = 0
+/** Each from an address of its own: from one alone, all refusals after the twentieth are recorded together ten seconds later. */
 async function ask (url: string, headers: Record<string, string>): Promise<Answer> {
   const before = events.length
-  const response = await fetch(origin + url, { headers: { connection: 'close', ...headers } })
+  const address = `10.0.${++asked >> 8}.${asked & 255}`
+  const response = await fetch(origin + url, { headers: { connection: 'close', 'x-forwarded-for': address, ...headers } })
   const body: { code?: string } = await response.json() as { code?: string }
   while (events.length === before) await new Promise(resolve => { setImmediate(resolve) })
   const event = events[before] as AuditEvent

@@ -1,10 +1,14 @@
-import { hash } from 'node:crypto'
+import { generateKeyPairSync, hash } from 'node:crypto'
 import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { request } from 'node:http'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import t, { type Test } from 'tap'
+import { chainVerifier, verifyChain } from '../../lib/audit/index.ts'
 import { audit, type AuditEvent, type AuditOptions } from '../../plugins/index.ts'
 import {
   answersOf, bearer, codeOf, listen, missingHeaders, mistakesOf, secured, startFastify, startIssuer,
@@ -261,6 +265,10 @@ t.test('19: sinks that contradict each other, or go nowhere, stop the boot', asy
     [{ sinks: [{ sink }], sink }, 'SECURE_API_AUDIT_SINK'],
     [{ sinks: [{ sink }], buffer: 5 }, 'SECURE_API_AUDIT_SINK'],
     [{ sink: 'syslog' as never }, 'SECURE_API_OPTION_VALUE'],
+    [{ sink, file: '/nowhere/audit.jsonl' }, 'SECURE_API_AUDIT_SINK'],
+    [{ sink, fsync: true }, 'SECURE_API_AUDIT_SINK'],
+    [{ sink, format: 'ecs' }, 'SECURE_API_AUDIT_SINK'],
+    [{ file: '/nowhere/audit.jsonl', chain: { key: 'secret' } }, 'SECURE_API_AUDIT_CHAIN_KEY'],
     [{ sink, fields: { token: 'headers.Authorization' } }, 'SECURE_API_AUDIT_FIELD_SECRET'],
     [{ sink, fields: { body: 'body.card' } }, 'SECURE_API_OPTION_VALUE'],
     [{ sink, fields: { 'a b': 'params.id' } }, 'SECURE_API_OPTION_VALUE']
@@ -268,6 +276,25 @@ t.test('19: sinks that contradict each other, or go nowhere, stop the boot', asy
   for (const [options, code] of cases) {
     t.strictSame(await mistakesOf(() => startFastify(t).register(audit, options)), [code], JSON.stringify(options))
   }
+})
+
+t.test('19: a chained file of events in a form of its own, which verify finds whole', async t => {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  const file = join(t.testdir(), 'audit.jsonl')
+  const { app } = await secured(t, issuer, {
+    routes: orders,
+    suite: { audit: { file, chain: { key: privateKey }, format: 'ecs', service: 'orders' } }
+  })
+  await answersOf(app, { url: '/orders/1', headers: bearer(issuer, { scope: 'a' }) }, { url: '/orders/1' })
+  await app.close()
+  const [start, first, second, end] = (await readFile(file, 'utf8')).split('\n').filter(line => line !== '').map(line => JSON.parse(line))
+  t.match([start, end].map(({ chain }) => chain.type), ['start', 'end'])
+  t.match([first, second], [
+    { event: { outcome: 'success' }, service: { name: 'orders' }, chain: { seq: 1 } }, { http: { response: { status_code: 401 } } }
+  ])
+  const key = chainVerifier(publicKey)
+  const verification = await verifyChain([{ name: file, chunks: createReadStream(file) }], { keys: key && [key] })
+  t.match(verification, { findings: [], lines: 4, signatures: 2 })
 })
 
 t.test('19: the key, the scopes, the rule and the trace are in the trail', async t => {

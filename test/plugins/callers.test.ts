@@ -1,4 +1,4 @@
-import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
 import { createApiKey, type Authenticator, type CallerAnswer, type SecureApiOptions } from '../../plugins/index.ts'
 import { answersOf, bearer, codeOf, listen, mistakesOf, secured, sendLines, startIssuer } from '../helpers/server.ts'
@@ -181,6 +181,29 @@ t.test('guesses use up the failure budget of their address, and are refused befo
   const answers = await answersOf(app, ...Array.from({ length: 6 }, () => ({ url: '/me' })))
   t.strictSame(answers.slice(3), Array(3).fill([429, 'SECURE_API_RATE_LIMITED']))
   t.equal(asked, 3)
+})
+
+t.test('18: one unit of the failure budget is enough for any number of good callers whose authenticator answers at once', async t => {
+  const known: Authenticator = { name: 'own', authenticate: ({ headers }) => headers.cookie === 'good' && { subject: 'alice' } }
+  const { app } = await start([known], { rateLimit: { failures: { limit: 1, window: '1 minute', by: 'address' } } })
+  const good = Array.from({ length: 5 }, () => ({ url: '/me', headers: { cookie: 'good' } }))
+  t.strictSame(await answersOf(app, ...good, { url: '/me' }, { url: '/me' }),
+    [200, 200, 200, 200, 200, [401, 'SECURE_API_CREDENTIAL_INVALID'], [429, 'SECURE_API_RATE_LIMITED']])
+})
+
+t.test('18: an authenticator that asks for the verdict on its own request is 503, and holds no unit of the budget', async t => {
+  const circular: Authenticator = {
+    name: 'own',
+    authenticate: async request => {
+      await new Promise<void>((resolve, reject) => {
+        request.server.authenticate(request, {} as FastifyReply, error => { error === undefined ? resolve() : reject(error) })
+      })
+      return { subject: 'alice' }
+    }
+  }
+  const { app } = await start([circular], { rateLimit: { failures: { limit: 1, window: '1 minute', by: 'address' } } })
+  const unavailable = [503, 'SECURE_API_AUTHENTICATOR_UNAVAILABLE']
+  t.strictSame(await answersOf(app, { url: '/me' }, { url: '/me' }), [unavailable, unavailable])
 })
 
 t.test('an application whose callers are its own alone needs no issuer', async t => {

@@ -15,6 +15,7 @@ const thrown: unknown = 'a text'
 const json = { 'content-type': 'application/json' }
 const production = {
   environment: 'production',
+  audit: { sink () {} },
   auth: {
     issuer: 'https://login.example.com',
     audience: issuer.audience,

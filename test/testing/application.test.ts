@@ -220,9 +220,10 @@ t.test('after close, and after another clock, applications read what is there th
 t.test('there is no test clock in production', async t => {
   const issuer = await start(t)
   const auth = { issuer: 'https://login.example.com', audience: 'api://orders', jwks: issuer.jwks }
-  await build(t, { auth, environment: 'production' })
+  const audit = { sink () {} }
+  await build(t, { auth, audit, environment: 'production' })
   startClock(t)
-  await t.rejects(build(t, { auth, environment: 'production' }), { code: 'SECURE_API_CLOCK_TEST' })
+  await t.rejects(build(t, { auth, audit, environment: 'production' }), { code: 'SECURE_API_CLOCK_TEST' })
   const before = { ...process.env }
   t.teardown(() => { process.env = before })
   process.env.NODE_ENV = 'production'

@@ -20,7 +20,7 @@ const caller = (scope: string, more: object = {}) => token({ ...common, scope, .
 
 /** As `suite`, with the defaults of production. */
 const production = (more: SecureApiOptions = {}) => (options: SecureApiOptions): SecureApiOptions =>
-  ({ ...suite(options), environment: 'production', ...more })
+  ({ ...suite(options), environment: 'production', audit: { sink () {} }, ...more })
 
 /** Other keys than those of the page. */
 function withAuth (options: SecureApiOptions, change: object): SecureApiOptions {

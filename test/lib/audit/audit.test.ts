@@ -46,7 +46,7 @@ t.test('outcomes', t => {
   t.end()
 })
 
-t.test('of a principal, only who it is', t => {
+t.test('of a principal, who it is and what it carries, no claim', t => {
   const principal: Principal = {
     kind: 'user',
     credential: 'jwt',
@@ -54,12 +54,14 @@ t.test('of a principal, only who it is', t => {
     client: undefined,
     issuer: 'https://a.example',
     tenant: 't',
-    scopes: new Set(['secret']),
+    scopes: new Set(['orders.read']),
     roles: new Set(['secret']),
     claims: { email: 'secret' },
     expiresAt: 1
   }
-  t.strictSame(auditPrincipal(principal), { kind: 'user', credential: 'jwt', subject: 's', issuer: 'https://a.example', tenant: 't' })
+  t.strictSame(auditPrincipal(principal), {
+    kind: 'user', credential: 'jwt', subject: 's', issuer: 'https://a.example', tenant: 't', scopes: ['orders.read']
+  })
   t.strictSame(auditPrincipal({
     kind: 'anonymous',
     credential: undefined,

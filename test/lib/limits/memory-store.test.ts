@@ -65,6 +65,22 @@ t.test('when the reserve for exact times is used up, the limit still holds', asy
   t.equal(store.peek(policy, 'k0').remaining, 50)
 })
 
+t.test('18: units that are given back leave the reserve for exact times to others', async t => {
+  let now = 0
+  const store = new MemoryStore({ now: () => now, capacity: 10 })
+  const policy = compilePolicy('verified', { limit: 50, window: 1000 })
+  for (let i = 0; i < 100; i++) {
+    now++
+    store.refund(policy, 'busy', store.take(policy, 'busy'))
+  }
+  store.take(policy, 'other')
+  now += 500
+  store.take(policy, 'other')
+  now += 501
+  t.equal(store.peek(policy, 'other').remaining, 49, 'the first one has expired and the second one has not')
+  t.equal(store.take(policy, 'busy').remaining, 49)
+})
+
 t.test('what has expired makes room, and the store shrinks again', async t => {
   let now = 0
   const store = new MemoryStore({ now: () => now, capacity: 1000 })

@@ -1,0 +1,141 @@
+import type { KeyObject } from 'node:crypto'
+import { scheduleTimer, type Schedule } from '../async/index.ts'
+import { mistake } from '../config/index.ts'
+import { Chain, NotAChainError, type Checkpoint } from './chain.ts'
+import { readChainKey } from './chain-key.ts'
+import { LineFile, type Files } from './line-file.ts'
+
+export interface AuditChainOptions {
+  /** A private key, Ed25519 or P-256: PEM or KeyObject. */
+  readonly key: string | KeyObject
+  /** How many events at most are without a signature. @default 1000 */
+  readonly every?: number | undefined
+  /** How long an event is without a signature, in milliseconds. @default 10000 */
+  readonly interval?: number | undefined
+}
+
+export interface AuditFileOptions {
+  readonly chain?: AuditChainOptions | undefined
+  /** Whether each batch waits until the disk has it. @default false */
+  readonly fsync?: boolean | undefined
+  readonly now?: (() => number) | undefined
+  readonly schedule?: Schedule | undefined
+  /** Called with each signed line, once it is in the file. To be kept elsewhere: `verify --anchor`. */
+  readonly onCheckpoint?: ((checkpoint: Checkpoint) => void) | undefined
+  readonly files?: Files | undefined
+}
+
+export interface AuditFileStatus {
+  readonly path: string
+  readonly bytes: number
+  /** The number of the last line of the chain. */
+  readonly seq?: number
+  readonly lastCheckpoint?: Checkpoint
+}
+
+export interface AuditFile {
+  /** Adds the document as one line. Settles when it was handed to the file system, and rejects when it was not. */
+  write (document: object): Promise<void>
+  /** Writes what waits, with the signed end of a chain. */
+  close (): Promise<void>
+  status (): AuditFileStatus
+}
+
+/**
+ * Opens the file, so that what is wrong with it is known at boot.
+ * @throws ConfigurationError for a key that cannot sign, and for a file that is no chain to be continued
+ */
+export async function openAuditFile (path: string, options: AuditFileOptions = {}): Promise<AuditFile> {
+  const { chain, fsync, files, now = Date.now } = options
+  if (chain === undefined) return await opened(path, new PlainAuditFile(new LineFile(path, { fsync, now, files })))
+  const frame = new Chain({
+    key: readChainKey(chain.key, 'chain.key'), every: chain.every ?? 1000, now, onCheckpoint: options.onCheckpoint
+  })
+  const file = new LineFile(path, { fsync, now, files, frame })
+  return await opened(path, new ChainedAuditFile(file, frame, chain.interval ?? 10_000, options.schedule ?? scheduleTimer))
+}
+
+async function opened <File extends PlainAuditFile> (path: string, file: File): Promise<File> {
+  try {
+    await file.open()
+    return file
+  } catch (error) {
+    await file.close().catch(() => {})
+    if (!(error instanceof NotAChainError)) throw error
+    throw mistake('SECURE_API_AUDIT_CHAIN_FILE', 'file', `${path} is no chain that can be continued: ${error.message}`,
+      'Move it away, or name another file.')
+  }
+}
+
+class PlainAuditFile implements AuditFile {
+  protected readonly file: LineFile
+
+  constructor (file: LineFile) {
+    this.file = file
+  }
+
+  open (): Promise<void> {
+    return this.file.flush()
+  }
+
+  write (document: object): Promise<void> {
+    try {
+      return this.file.write(jsonOf(document))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  close (): Promise<void> {
+    return this.file.close()
+  }
+
+  status (): AuditFileStatus {
+    const { path, bytes } = this.file
+    return { path, bytes }
+  }
+}
+
+class ChainedAuditFile extends PlainAuditFile {
+  readonly #chain: Chain
+  readonly #interval: number
+  readonly #schedule: Schedule
+  #cancel: (() => void) | undefined
+
+  constructor (file: LineFile, chain: Chain, interval: number, schedule: Schedule) {
+    super(file)
+    this.#chain = chain
+    this.#interval = interval
+    this.#schedule = schedule
+  }
+
+  override write (document: object): Promise<void> {
+    if ('chain' in document) return Promise.reject(new TypeError('a document of a chained file has no member `chain` of its own'))
+    this.#cancel ??= this.#schedule(() => { this.#sign() }, this.#interval)
+    return super.write(document)
+  }
+
+  override close (): Promise<void> {
+    this.#cancel?.()
+    this.#chain.close()
+    return super.close()
+  }
+
+  override status (): AuditFileStatus {
+    const { seq, lastCheckpoint } = this.#chain
+    return { ...super.status(), ...(seq >= 0 && { seq }), ...(lastCheckpoint !== undefined && { lastCheckpoint }) }
+  }
+
+  #sign (): void {
+    this.#cancel = undefined
+    this.#chain.due = true
+    // Lines that could not be written are known to those who wrote them; the next batch tries again.
+    this.file.flush().catch(() => {})
+  }
+}
+
+function jsonOf (document: object): string {
+  const json: unknown = JSON.stringify(document)
+  if (typeof json === 'string' && json.startsWith('{')) return json
+  throw new TypeError('an audit document is an object that JSON can hold')
+}

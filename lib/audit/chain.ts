@@ -1,0 +1,260 @@
+import { hash, randomBytes } from 'node:crypto'
+import type { ChainKey } from './chain-key.ts'
+import type { Frame, ReadAt } from './line-file.ts'
+
+/** The last line of a chain. */
+export interface Link {
+  readonly seq: number
+  readonly hash: string
+}
+
+/** `rotate` is the last line of a file that was moved away, `file` the first of the next; `resume` follows a restart or a torn line. */
+type RecordType = 'start' | 'file' | 'resume' | 'checkpoint' | 'rotate' | 'end'
+
+/** What a signed line says of the chain, beside its link. */
+export interface SignedMembers {
+  readonly type: RecordType
+  /** Of the chain: the same in all its files. */
+  readonly id: string
+  /** RFC 7638 thumbprint of the public key. */
+  readonly kid: string
+  /** The hash of the line before it, so that the signature can be checked without that line. */
+  readonly after: string
+  /** How many bytes before this line are the remains of a write that failed. */
+  readonly torn?: number
+  readonly sig: string
+}
+
+/** What is reported of a signed line, to be kept where the file's attacker cannot reach it. */
+export interface Checkpoint extends Link {
+  readonly time: string
+  readonly type: RecordType
+}
+
+export interface ChainOptions {
+  readonly key: ChainKey
+  /** How many lines at most are without a signature. */
+  readonly every: number
+  readonly now: () => number
+  readonly onCheckpoint?: ((checkpoint: Checkpoint) => void) | undefined
+}
+
+/**
+ * The format. A line is `{…,"chain":{"seq":12,"hash":"…"}}`: JSON with one member more. The hash is the base64url of SHA-256 over the
+ * previous line's hash and the bytes of the line before its own. A signed line has more members, and signs its bytes up to `sig`.
+ */
+export function linkOf (json: string, { seq, hash: previous }: Link, members = ''): Link & { readonly line: string } {
+  const head = `${json.slice(0, -1)}${json.length > 2 ? ',' : ''}"chain":{"seq":${seq + 1},${members}"hash":"`
+  const own = hash('sha256', previous + head, 'base64url')
+  return { seq: seq + 1, hash: own, line: `${head}${own}"}}` }
+}
+
+/** Nothing else is signed with such a beginning. */
+export const signedPrefix = 'secure-api audit chain\n'
+
+function recordOf (time: string, members: Omit<SignedMembers, 'sig'>, last: Link, key: ChainKey): ReturnType<typeof linkOf> {
+  const json = JSON.stringify({ time, event: 'audit_chain' })
+  const own = JSON.stringify(members).slice(1, -1)
+  const sig = key.sign(`${signedPrefix}${json.slice(0, -1)},"chain":{"seq":${last.seq + 1},${own}`)
+  return linkOf(json, last, `${own},"sig":"${sig}",`)
+}
+
+/** How far from its end the link of a line reaches at most. */
+export const tailLength = 600
+const marker = '"chain":{"seq":'
+const form = /^"chain":\{"seq":(\d{1,15})(,.+)?,"hash":"([\w-]{43})"\}\}$/
+
+/** The link of a line, or of its last {@link tailLength} characters. A document's own text cannot look like one: its quotes are escaped. */
+export function readLink (tail: string): Link & { readonly signed: SignedMembers | undefined } | undefined {
+  const at = tail.lastIndexOf(marker)
+  const [, seq, members, hash] = at === -1 ? [] : form.exec(tail.slice(at)) ?? []
+  if (hash === undefined) return undefined
+  const signed = members === undefined ? undefined : signedMembers(members)
+  if (members !== undefined && signed === undefined) return undefined
+  return { seq: Number(seq), hash, signed }
+}
+
+const types: ReadonlySet<unknown> = new Set<RecordType>(['start', 'file', 'resume', 'checkpoint', 'rotate', 'end'])
+
+function signedMembers (text: string): SignedMembers | undefined {
+  try {
+    const { type, id, kid, after, torn = 0, sig } = JSON.parse(`{${text.slice(1)}}`)
+    const isWhole = types.has(type) && [id, kid, after, sig].every(member => typeof member === 'string') && Number.isSafeInteger(torn)
+    return isWhole ? { type, id, kid, after, torn, sig } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Before the first line. */
+const nothing: Link = { seq: -1, hash: '' }
+
+interface State {
+  readonly id: string
+  readonly last: Link
+}
+
+/** Why a file cannot be continued. */
+export class NotAChainError extends Error {
+  override readonly name = 'NotAChainError'
+}
+
+/** Gives each line its link, and signs. The state that counts is that of the file: what could not be written did not happen. */
+export class Chain implements Frame {
+  readonly #options: ChainOptions
+  #id = ''
+  #last: Link = nothing
+  /** What is known to be in the file. */
+  #kept: State | undefined
+  /** Of the lines that are being written. */
+  #hashes: string[] = []
+  #reports: Checkpoint[] = []
+  #opening: { readonly type: RecordType, readonly torn: number, readonly prefix: string } | undefined
+  #unsigned = 0
+  #closing = false
+  /** Whether the lines so far are to be signed with the next batch. */
+  due = false
+  lastCheckpoint: Checkpoint | undefined
+
+  constructor (options: ChainOptions) {
+    this.#options = options
+  }
+
+  /** The number of the last line that is in the file. */
+  get seq (): number {
+    return this.#kept?.last.seq ?? -1
+  }
+
+  /** The next batch is the last one. */
+  close (): void {
+    this.#closing = true
+  }
+
+  async begin (size: number, read: ReadAt): Promise<void> {
+    const found = size === 0 ? undefined : await readEnd(size, read)
+    const kept = this.#kept
+    const torn = found?.torn ?? 0
+    const isOwn = found?.state !== undefined && (kept === undefined || this.#wrote(found.state.last))
+    const { id, last } = (isOwn ? found.state : kept) ?? { id: randomBytes(16).toString('base64url'), last: nothing }
+    this.#id = id
+    this.#last = last
+    if (isOwn) this.#kept = { id, last }
+    this.#hashes = []
+    this.#reports = []
+    const type = isOwn ? 'resume' : kept === undefined ? 'start' : 'file'
+    // A process that goes on where it was has nothing to say, unless a line was torn.
+    this.#opening = isOwn && kept !== undefined && torn === 0 ? undefined : { type, torn, prefix: found?.isOpen === true ? '\n' : '' }
+  }
+
+  /** Only lines of this process may stand behind the last one that it knows of. */
+  #wrote ({ hash }: Link): boolean {
+    return hash === this.#kept?.last.hash || this.#hashes.includes(hash)
+  }
+
+  encode (lines: readonly string[]): string {
+    let text = ''
+    if (this.#opening !== undefined) {
+      const { type, torn, prefix } = this.#opening
+      text = prefix + this.#record(type, torn)
+    }
+    for (const json of lines) {
+      text += this.#add(linkOf(json, this.#last))
+      this.#unsigned++
+      if (this.#unsigned >= this.#options.every) text += this.#record('checkpoint')
+    }
+    if (this.#closing) return text + this.#record('end')
+    return this.due && this.#unsigned > 0 ? text + this.#record('checkpoint') : text
+  }
+
+  leave (): string {
+    return this.#record('rotate')
+  }
+
+  written (): void {
+    this.#kept = { id: this.#id, last: this.#last }
+    this.#opening = undefined
+    this.#hashes = []
+    const reports = this.#reports
+    this.#reports = []
+    for (const report of reports) {
+      this.lastCheckpoint = report
+      this.#options.onCheckpoint?.(report)
+    }
+  }
+
+  #add ({ line, ...link }: ReturnType<typeof linkOf>): string {
+    this.#last = link
+    this.#hashes.push(link.hash)
+    return `${line}\n`
+  }
+
+  #record (type: RecordType, torn = 0): string {
+    const { key, now } = this.#options
+    const time = new Date(now()).toISOString()
+    const members = { type, id: this.#id, kid: key.kid, after: this.#last.hash, ...(torn > 0 && { torn }) }
+    const text = this.#add(recordOf(time, members, this.#last, key))
+    this.#unsigned = 0
+    this.due = false
+    this.#reports.push({ ...this.#last, time, type })
+    return text
+  }
+}
+
+interface End {
+  /** Undefined where not even the first line is whole. */
+  readonly state: State | undefined
+  /** Bytes behind the last whole line. */
+  readonly torn: number
+  /** Whether the last line was not ended. */
+  readonly isOpen: boolean
+}
+
+/** The first line of a file is the chain's own: whose file it is. */
+export function firstLink (bytes: Buffer): Link & { readonly id: string } | undefined {
+  const lines = bytes.toString('latin1', 0, firstLength).split('\n', 2)
+  for (const line of lines) {
+    const { seq, hash, signed } = readLink(line) ?? {}
+    if (seq !== undefined && hash !== undefined && signed !== undefined) return { seq, hash, id: signed.id }
+  }
+  return undefined
+}
+
+const firstLength = 4096
+const mostTorn = 64 * 1024 * 1024
+
+async function readEnd (size: number, read: ReadAt): Promise<End> {
+  const bytes = await read(0, firstLength)
+  if (!bytes.includes('\n') && size < firstLength) return { state: undefined, torn: size, isOpen: true }
+  const first = firstLink(bytes)
+  if (first === undefined) throw new NotAChainError('its first line does not begin a chain')
+  for (let length = 65_536; ; length *= 4) {
+    const from = Math.max(0, size - length)
+    const found = lastLink(await readAll(from, size - from, read))
+    if (found !== undefined) return { state: { id: first.id, last: found.link }, torn: found.torn, isOpen: found.isOpen }
+    if (from === 0 || length > mostTorn) throw new NotAChainError('its end is no chain')
+  }
+}
+
+async function readAll (position: number, length: number, read: ReadAt): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for (let done = 0; done < length;) {
+    const part = await read(position + done, length - done)
+    if (part.length === 0) break
+    parts.push(part)
+    done += part.length
+  }
+  return Buffer.concat(parts)
+}
+
+/** The last line that ended and has a link. */
+function lastLink (bytes: Buffer): { readonly link: Link, readonly torn: number, readonly isOpen: boolean } | undefined {
+  for (let end = bytes.lastIndexOf('\n'); end >= 0;) {
+    const before = end === 0 ? -1 : bytes.lastIndexOf('\n', end - 1)
+    const link = readLink(bytes.toString('latin1', Math.max(before + 1, end - tailLength), end))
+    if (link !== undefined) {
+      return { link: { seq: link.seq, hash: link.hash }, torn: bytes.length - end - 1, isOpen: bytes.at(-1) !== 0x0a }
+    }
+    end = before
+  }
+  return undefined
+}

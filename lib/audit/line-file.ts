@@ -1,0 +1,241 @@
+import { constants, type Stats } from 'node:fs'
+import { open, stat, type FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { isatty } from 'node:tty'
+
+/** What is used of the file system; tests give their own. */
+export interface Files {
+  open (path: string, flags: number, mode: number): Promise<Handle>
+  stat (path: string): Promise<Stats>
+}
+type Handle = Pick<FileHandle, 'appendFile' | 'read' | 'stat' | 'sync' | 'close'>
+
+/** Reads bytes of a file that is open. */
+export type ReadAt = (position: number, length: number) => Promise<Buffer>
+
+/** Makes the bytes of a batch. It may keep a state from line to line: whatever fails is followed by another `begin`. */
+export interface Frame {
+  /** A file was opened, or a write to it failed: what it ends with. Throws if nothing may be added to it. */
+  begin (size: number, read: ReadAt): Promise<void>
+  encode (lines: readonly string[]): string
+  /** The last words for a file that was moved away. */
+  leave (): string
+  /** What was encoded last is in the file. */
+  written (): void
+}
+
+export interface LineFileOptions {
+  /** Whether each batch waits until the disk has it. Slow, and safe against a loss of power. @default false */
+  readonly fsync?: boolean | undefined
+  readonly now?: (() => number) | undefined
+  readonly frame?: Frame | undefined
+  readonly files?: Files | undefined
+}
+
+/** How often a path is looked at, in milliseconds. */
+const checkEvery = 1000
+
+const { O_APPEND, O_CREAT, O_RDWR, O_NOFOLLOW = 0 } = constants
+
+/**
+ * A file that lines are added to. It survives rotation: when the path leads to another file, or to none, the next line goes to a
+ * new one. A batch that fails is lost, and its promise says so; the next one tries again.
+ */
+export class LineFile {
+  readonly path: string
+  readonly #fsync: boolean
+  readonly #now: () => number
+  readonly #frame: Frame
+  readonly #files: Files
+  #handle: Handle | undefined
+  #lines: string[] = []
+  /** The batch that takes further lines. */
+  #next: Promise<void> | undefined
+  #last: Promise<unknown> = Promise.resolve()
+  #checked = -Infinity
+  /** Whether a write failed, so that nobody knows where the file ends. */
+  #torn = false
+  #closed: Promise<void> | undefined
+  /** The size of the file. */
+  bytes = 0
+
+  constructor (path: string, { fsync = false, now = Date.now, frame = new PlainFrame(), files = { open, stat } }: LineFileOptions = {}) {
+    this.path = path
+    this.#fsync = fsync
+    this.#now = now
+    this.#frame = frame
+    this.#files = files
+    listen(this)
+  }
+
+  /** Settles when the bytes were handed to the file system. All lines of a batch share one promise. */
+  write (line: string): Promise<void> {
+    if (this.#closed !== undefined) return Promise.reject(new Error('the audit file is closed'))
+    this.#lines.push(line)
+    return this.flush()
+  }
+
+  /** Writes what waits, and what the frame has to say. */
+  flush (): Promise<void> {
+    this.#next ??= this.#batch()
+    return this.#next
+  }
+
+  /** Looks at once whether the path leads to another file. */
+  reopen (): void {
+    this.#checked = -Infinity
+    // A failure is found again by the next line, whose caller hears of it.
+    if (this.#closed === undefined) this.flush().catch(() => {})
+  }
+
+  /** Writes what waits and closes the file. */
+  close (): Promise<void> {
+    this.#closed ??= this.#end()
+    return this.#closed
+  }
+
+  async #end (): Promise<void> {
+    unlisten(this)
+    try {
+      await this.flush()
+    } finally {
+      await this.#handle?.close()
+      this.#handle = undefined
+    }
+  }
+
+  /** Lines of one turn of the event loop, and those that come while another batch is written, are one write. */
+  async #batch (): Promise<void> {
+    const before = this.#last
+    const work = new Promise(resolve => { setImmediate(resolve) }).then(() => before).then(() => this.#write())
+    this.#last = work.catch(() => {})
+    await work
+  }
+
+  async #write (): Promise<void> {
+    const lines = this.#lines
+    this.#lines = []
+    this.#next = undefined
+    const handle = await this.#ready()
+    await this.#append(handle, this.#frame.encode(lines))
+  }
+
+  async #append (handle: Handle, text: string): Promise<void> {
+    if (text === '') return
+    const bytes = Buffer.from(text)
+    try {
+      await handle.appendFile(bytes)
+      if (this.#fsync) await handle.sync()
+    } catch (error) {
+      this.#torn = true
+      throw error
+    }
+    this.bytes += bytes.length
+    this.#frame.written()
+  }
+
+  /** The file that the path leads to. */
+  async #ready (): Promise<Handle> {
+    if (this.#handle === undefined) return await this.#open()
+    if (this.#torn) await this.#begin(this.#handle)
+    const now = this.#now()
+    if (now - this.#checked < checkEvery) return this.#handle
+    const state = await this.#stateOf(this.#handle)
+    if (state === 'moved') return await this.#open(this.#handle)
+    if (state === 'emptied') await this.#begin(this.#handle)
+    this.#checked = now
+    return this.#handle
+  }
+
+  async #stateOf (handle: Handle): Promise<'same' | 'moved' | 'emptied'> {
+    const [own, found] = await Promise.all([handle.stat(), this.#files.stat(this.path).catch(unlessMissing)])
+    if (found === undefined || own.ino !== found.ino || own.dev !== found.dev) return 'moved'
+    return own.size < this.bytes ? 'emptied' : 'same'
+  }
+
+  /** The new file is open before the old one is left. */
+  async #open (old?: Handle): Promise<Handle> {
+    await refuseOpenFolder(dirname(this.path), this.#files)
+    const handle = await this.#files.open(this.path, O_APPEND | O_CREAT | O_RDWR | O_NOFOLLOW, 0o600)
+    try {
+      if (old !== undefined) await this.#leave(old)
+      await this.#begin(handle)
+    } catch (error) {
+      await handle.close()
+      this.#handle = undefined
+      throw error
+    }
+    this.#handle = handle
+    this.#checked = this.#now()
+    return handle
+  }
+
+  /** Nothing can be done where the old file takes no more: the new one says where it ended. */
+  async #leave (old: Handle): Promise<void> {
+    await this.#append(old, this.#frame.leave()).catch(() => {})
+    await old.close().catch(() => {})
+  }
+
+  async #begin (handle: Handle): Promise<void> {
+    const { size } = await handle.stat()
+    await this.#frame.begin(size, async (position, length) => {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, position)
+      return buffer.subarray(0, bytesRead)
+    })
+    this.bytes = size
+    this.#torn = false
+  }
+}
+
+/** A line that was torn by a full disk or a crash is ended before the next one. */
+class PlainFrame implements Frame {
+  #start = ''
+
+  async begin (size: number, read: ReadAt): Promise<void> {
+    this.#start = size === 0 || (await read(size - 1, 1))[0] === 0x0a ? '' : '\n'
+  }
+
+  encode (lines: readonly string[]): string {
+    return lines.length === 0 ? '' : `${this.#start}${lines.join('\n')}\n`
+  }
+
+  leave (): string {
+    return ''
+  }
+
+  written (): void {
+    this.#start = ''
+  }
+}
+
+/** Whoever may write a folder may replace the files in it, unless it is sticky as /tmp is. */
+async function refuseOpenFolder (folder: string, files: Files): Promise<void> {
+  const { mode } = await files.stat(folder)
+  if (process.platform === 'win32' || (mode & 0o1002) !== 0o0002) return
+  throw new Error(`every user of this machine can replace files in ${folder}: run \`chmod o-w\` on it`)
+}
+
+function unlessMissing (error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+  throw error
+}
+
+const listening = new Set<LineFile>()
+
+function onHangup (): void {
+  for (const file of listening) file.reopen()
+}
+
+/**
+ * One listener for the process, as long as a file is open. With it Node does not end a process on SIGHUP any more, so a process with a
+ * terminal gets none: there SIGHUP says that the terminal was closed. The path is looked at every second anyhow.
+ */
+function listen (file: LineFile): void {
+  if (listening.size === 0 && ![0, 1, 2].some(isatty)) process.on('SIGHUP', onHangup)
+  listening.add(file)
+}
+
+function unlisten (file: LineFile): void {
+  listening.delete(file)
+  if (listening.size === 0) process.off('SIGHUP', onHangup)
+}

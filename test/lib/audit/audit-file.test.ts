@@ -1,0 +1,207 @@
+import { generateKeyPairSync, hash } from 'node:crypto'
+import { readFileSync, renameSync, appendFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import {
+  chainVerifier, openAuditFile, readChainKey, type AuditFile, type AuditFileOptions, type Checkpoint
+} from '../../../lib/audit/index.ts'
+
+const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
+
+interface ChainedLine { readonly seq: number, readonly hash: string, readonly type?: string, readonly torn?: number, readonly id?: string }
+
+/** The lines of a file; undefined for what is no JSON. */
+function linesOf (path: string): Array<{ time?: string, n?: number, chain?: ChainedLine } | undefined> {
+  return readFileSync(path, 'utf8').trimEnd().split('\n').map(line => {
+    try {
+      return JSON.parse(line)
+    } catch {
+      return undefined
+    }
+  })
+}
+
+function shape (path: string): Array<string | number | undefined> {
+  return linesOf(path).map(line => line?.chain?.type ?? line?.n)
+}
+
+async function start (t: Test, options: AuditFileOptions = {}, path = join(t.testdir({}), 'audit.log')) {
+  const file = await openAuditFile(path, { chain: { key: privateKey }, ...options })
+  t.teardown(() => file.close().catch(() => {}))
+  return { path, file }
+}
+
+async function addAll (file: AuditFile, ...numbers: number[]): Promise<void> {
+  await Promise.all(numbers.map(n => file.write({ n })))
+}
+
+t.test('without a chain: one JSON document a line', async t => {
+  const path = join(t.testdir({}), 'audit.log')
+  const file = await openAuditFile(path)
+  await addAll(file, 1, 2)
+  await t.rejects(file.write({ n: 1n }), TypeError)
+  await t.rejects(file.write(['a']), TypeError)
+  t.strictSame(file.status(), { path, bytes: 16 })
+  await file.close()
+  t.equal(readFileSync(path, 'utf8'), '{"n":1}\n{"n":2}\n')
+})
+
+t.test('a chain: JSON with one member more, each hash over the previous one and the line; signed begin and end', async t => {
+  const reports: Checkpoint[] = []
+  const { path, file } = await start(t, { onCheckpoint: report => { reports.push(report) }, now: () => 0 })
+  await addAll(file, 0, 1)
+  await file.write({})
+  t.match(file.status(), { path, seq: 3, lastCheckpoint: { seq: 0, type: 'start', time: '1970-01-01T00:00:00.000Z' } })
+  await file.close()
+  t.strictSame(shape(path), ['start', 0, 1, undefined, 'end'])
+  let previous = ''
+  for (const [index, line] of readFileSync(path, 'utf8').trimEnd().split('\n').entries()) {
+    const { chain } = JSON.parse(line)
+    t.equal(chain.seq, index)
+    t.equal(hash('sha256', previous + line.slice(0, -46), 'base64url'), chain.hash)
+    if (chain.sig !== undefined) {
+      t.equal(chain.after, previous)
+      const signed = Buffer.from(`secure-api audit chain\n${line.slice(0, line.indexOf(',"sig"'))}`)
+      t.ok(chainVerifier(publicKey)?.verify(signed, chain.sig))
+    }
+    previous = chain.hash
+  }
+  t.strictSame(reports.map(({ seq, type }) => [seq, type]), [[0, 'start'], [4, 'end']])
+  t.equal(reports[1]?.hash, previous)
+})
+
+t.test('keys: PEM and KeyObject, Ed25519 and P-256; others are a coded mistake', async t => {
+  const es256 = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+  for (const key of [pem, privateKey, es256]) {
+    const { kid, sign } = readChainKey(key, 'audit.chain.key')
+    const verifier = chainVerifier(key)
+    t.equal(verifier?.kid, kid)
+    t.equal(verifier?.verify(Buffer.from('a'), sign('a')), true)
+    t.equal(verifier?.verify(Buffer.from('b'), sign('a')), false)
+  }
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+  const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey
+  for (const key of ['', 'secret', publicKey, publicKey.export({ format: 'pem', type: 'spki' }).toString(), rsa, p384]) {
+    t.throws(() => readChainKey(key, 'audit.chain.key'), { code: 'SECURE_API_AUDIT_CHAIN_KEY' })
+    await t.rejects(openAuditFile(join(t.testdir({}), 'x'), { chain: { key } }), { code: 'SECURE_API_AUDIT_CHAIN_KEY' })
+  }
+  t.equal(chainVerifier(rsa), undefined)
+})
+
+t.test('checkpoints by number and by time', async t => {
+  const timers: Array<() => unknown> = []
+  const schedule = (callback: () => unknown) => {
+    timers.push(callback)
+    return () => {}
+  }
+  const { path, file } = await start(t, { chain: { key: pem, every: 3 }, schedule })
+  await addAll(file, 0, 1, 2, 3)
+  t.strictSame(shape(path), ['start', 0, 1, 2, 'checkpoint', 3])
+  t.equal(timers.length, 1, 'one timer')
+  timers[0]?.()
+  await addAll(file, 4)
+  t.strictSame(shape(path), ['start', 0, 1, 2, 'checkpoint', 3, 4, 'checkpoint'])
+  t.equal(timers.length, 2)
+  timers[1]?.()
+  await file.close()
+  t.strictSame(shape(path).slice(-2), ['checkpoint', 'end'])
+})
+
+t.test('a document cannot bring a link of its own', async t => {
+  const { file } = await start(t)
+  await t.rejects(file.write({ chain: { seq: 1 } }), TypeError)
+})
+
+t.test('a restart goes on in the same chain; a torn line is said to be one', async t => {
+  const { path, file } = await start(t)
+  await addAll(file, 0)
+  await file.close()
+  appendFileSync(path, '{"n":1,"cha')
+  const second = await start(t, {}, path)
+  await addAll(second.file, 2)
+  await second.file.close()
+  t.strictSame(shape(path), ['start', 0, 'end', undefined, 'resume', 2, 'end'])
+  const lines = linesOf(path)
+  t.match(lines[4], { chain: { seq: 3, torn: 11, id: lines[0]?.chain?.id } })
+})
+
+t.test('a start line that was torn', async t => {
+  const path = join(t.testdir({}), 'audit.log')
+  writeFileSync(path, '{"time":"20')
+  const { file } = await start(t, {}, path)
+  await file.close()
+  t.strictSame(shape(path), [undefined, 'start', 'end'])
+})
+
+t.test('a file that is no chain stops the boot', async t => {
+  for (const content of ['{"n":1}\n', 'x'.repeat(5000)]) {
+    const path = join(t.testdir({}), 'audit.log')
+    writeFileSync(path, content)
+    const before = process.listenerCount('SIGHUP')
+    await t.rejects(openAuditFile(path, { chain: { key: pem } }), { code: 'SECURE_API_AUDIT_CHAIN_FILE' })
+    t.equal(readFileSync(path, 'utf8'), content)
+    t.equal(process.listenerCount('SIGHUP'), before)
+  }
+})
+
+t.test('rotation: the old file ends signed, the new one goes on from there', async t => {
+  let now = 0
+  const { path, file } = await start(t, { now: () => now })
+  await addAll(file, 0)
+  renameSync(path, `${path}.1`)
+  now = 1000
+  await addAll(file, 1)
+  truncateSync(path)
+  now = 2000
+  await addAll(file, 2)
+  await file.close()
+  t.strictSame([shape(`${path}.1`), shape(path)], [['start', 0, 'rotate'], ['file', 2, 'end']])
+  t.match(linesOf(path)[0], { chain: { seq: 5, id: linesOf(`${path}.1`)[0]?.chain?.id } })
+})
+
+t.test('a running process does not go on from a file that somebody put there', async t => {
+  let now = 0
+  const { path, file } = await start(t, { now: () => now })
+  await addAll(file, 0)
+  const old = readFileSync(path)
+  await addAll(file, 1)
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, old)
+  now = 1000
+  await addAll(file, 2)
+  t.strictSame(shape(path), ['start', 0, 'file', 2])
+  t.match(linesOf(path)[2], { chain: { seq: 4, after: linesOf(`${path}.1`)[3]?.chain?.hash } })
+})
+
+t.test('a full disk: what was lost is not in the chain, and the torn line is said to be one', async t => {
+  let room = Infinity
+  const files: AuditFileOptions['files'] = {
+    stat,
+    async open (path, flags, mode) {
+      const handle = await open(path, flags, mode)
+      const append = handle.appendFile.bind(handle)
+      return Object.assign(handle, {
+        async appendFile (bytes: Buffer) {
+          await append(bytes.subarray(0, room))
+          if (room < bytes.length) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
+        }
+      })
+    }
+  }
+  const { path, file } = await start(t, { files })
+  await addAll(file, 0)
+  const { length } = readFileSync(path, 'utf8').split('\n')[1] ?? ''
+  room = length + 10 // one line and a piece of the next
+  await t.rejects(addAll(file, 1, 2))
+  room = 5
+  await t.rejects(addAll(file, 3))
+  room = 0
+  await t.rejects(addAll(file, 4))
+  room = Infinity
+  await addAll(file, 5)
+  t.strictSame(shape(path), ['start', 0, 1, undefined, undefined, 'resume', 5])
+  t.match(linesOf(path)[5], { chain: { seq: 3, torn: 9 + 5 } })
+  t.match(file.status(), { seq: 4, bytes: readFileSync(path).length })
+})

@@ -1,0 +1,213 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import fc from 'fast-check'
+import t from 'tap'
+import { Chain } from '../../../lib/audit/chain.ts'
+import {
+  chainVerifier, readChainKey, verifyChain, type Finding, type FindingKind, type Verification, type VerifyOptions
+} from '../../../lib/audit/index.ts'
+
+const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+const keys = verifiers(publicKey)
+
+function verifiers (key: KeyObject) {
+  const verifier = chainVerifier(key)
+  return verifier === undefined ? [] : [verifier]
+}
+
+/** Makes files of a chain in memory. */
+async function chainOf (documents: readonly object[], { every = 5, files = 1, key = privateKey, end = true } = {}): Promise<string[]> {
+  const chain = new Chain({ key: readChainKey(key, 'key'), every, now: () => Date.UTC(2026, 0, 1) })
+  const size = Math.ceil(documents.length / files)
+  const texts: string[] = []
+  for (let file = 0; file < files; file++) {
+    await chain.begin(0, async () => Buffer.alloc(0))
+    const isLast = file === files - 1
+    if (isLast && end) chain.close()
+    const text = chain.encode(documents.slice(file * size, (file + 1) * size).map(document => JSON.stringify(document)))
+    chain.written()
+    texts.push(isLast ? text : text + chain.leave())
+    chain.written()
+  }
+  return texts
+}
+
+async function check (texts: readonly string[] | string | Buffer, options: VerifyOptions = {}, size = 1000): Promise<Verification> {
+  const list = Array.isArray(texts) ? texts : [texts]
+  return await verifyChain(list.map((text, index) => ({ name: `audit.${index}`, chunks: chunks(Buffer.from(text), size) })),
+    { keys, ...options })
+}
+
+async function * chunks (bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let start = 0; start < bytes.length; start += size) yield Buffer.from(bytes.subarray(start, start + size))
+}
+
+function kinds ({ findings }: Verification): FindingKind[] {
+  return [...new Set(findings.filter(({ severity }) => severity === 'error').map(({ kind }: Finding) => kind))].sort()
+}
+
+const documents = Array.from({ length: 23 }, (_, n) => ({ n, who: `caller "${n}"`, chain2: { chain: { seq: 1, hash: 'x' } } }))
+
+t.test('what was not touched is intact, whatever the documents and the chunks', async t => {
+  const value = fc.oneof(fc.string({ unit: 'binary' }), fc.integer(), fc.constant({ chain: { seq: 3, hash: 'a' } }))
+  await fc.assert(fc.asyncProperty(fc.array(fc.dictionary(fc.string(), value), { maxLength: 20 }), fc.integer({ min: 1, max: 3 }),
+    fc.integer({ min: 1, max: 500 }), async (given, files, size) => {
+      const own = given.map(({ chain, ...rest }) => rest)
+      const found = await check(await chainOf(own, { files }), {}, size)
+      t.strictSame([kinds(found), found.findings.length, found.more], [[], 0, 0])
+    }), { numRuns: 60 })
+})
+
+t.test('each signature is counted, and the last good checkpoint is named', async t => {
+  const found = await check(await chainOf(documents))
+  t.match(found, { lines: 29, signatures: 6, checkpoint: { line: 29, seq: 28, time: '2026-01-01T00:00:00.000Z' }, last: { seq: 28 } })
+})
+
+/** Mutations of the lines of a trail that ends with its signed end, with the kinds that may be reported and the one that must be. */
+type Mutation = (lines: string[], at: number, other: number) => { readonly lines: string[], readonly must: FindingKind[] } | undefined
+
+const mutations: Readonly<Record<string, Mutation>> = {
+  'a byte changed' (lines, at, other) {
+    const line = lines[at] ?? ''
+    const place = other % line.length
+    const changed = line[place] === 'x' ? 'y' : 'x'
+    return { lines: lines.with(at, line.slice(0, place) + changed + line.slice(place + 1)), must: ['changed'] }
+  },
+  'a digit of the number changed' (lines, at, other) {
+    const changed = (lines[at] ?? '').replace(/"chain":\{"seq":\d/, `"chain":{"seq":${other % 10}`)
+    return changed === lines[at] ? undefined : { lines: lines.with(at, changed), must: ['changed'] }
+  },
+  'a byte removed' (lines, at, other) {
+    const line = lines[at] ?? ''
+    const place = other % line.length
+    return { lines: lines.with(at, line.slice(0, place) + line.slice(place + 1)), must: ['changed'] }
+  },
+  'a line break in a line' (lines, at, other) {
+    const line = lines[at] ?? ''
+    const place = 1 + other % (line.length - 1)
+    return { lines: lines.toSpliced(at, 1, line.slice(0, place), line.slice(place)), must: ['changed'] }
+  },
+  'a line break removed' (lines, at) {
+    if (at === lines.length - 1) return undefined
+    return { lines: lines.toSpliced(at, 2, `${lines[at]}x${lines[at + 1]}`), must: ['changed'] }
+  },
+  'a line removed' (lines, at) {
+    return { lines: lines.toSpliced(at, 1), must: [at === lines.length - 1 ? 'truncated' : 'removed'] }
+  },
+  'lines removed' (lines, at, other) {
+    const count = 1 + other % 9
+    return { lines: lines.toSpliced(at, count), must: [at + count >= lines.length ? 'truncated' : 'removed'] }
+  },
+  'the end cut' (lines, at) {
+    return { lines: lines.slice(0, at), must: ['truncated'] }
+  },
+  'a line copied' (lines, at, other) {
+    return { lines: lines.toSpliced(other % (lines.length + 1), 0, lines[at] ?? ''), must: ['inserted'] }
+  },
+  'a foreign line added' (lines, at, other) {
+    const foreign = ['', 'x', '{"n":1}', '{"n":1,"chain":{"seq":7,"hash":"mN0VvWmzTGZ8l6tZjZ7H4cV3gNqzMpkN0VvWmzTGZ8l"}}'][other % 4] ?? ''
+    return { lines: lines.toSpliced(at, 0, foreign), must: ['inserted'] }
+  },
+  'two lines exchanged' (lines, at, other) {
+    const second = other % lines.length
+    if (at === second) return undefined
+    return { lines: lines.with(at, lines[second] ?? '').with(second, lines[at] ?? ''), must: ['reordered'] }
+  },
+  'a line moved' (lines, at, other) {
+    const to = other % lines.length
+    return at === to ? undefined : { lines: lines.toSpliced(at, 1).toSpliced(to, 0, lines[at] ?? ''), must: ['reordered'] }
+  }
+}
+
+for (const [name, mutate] of Object.entries(mutations)) {
+  t.test(`one mutation, told for what it is: ${name}`, async t => {
+    const text = (await chainOf(documents)).join('')
+    const lines = text.trimEnd().split('\n')
+    await fc.assert(fc.asyncProperty(fc.nat(lines.length - 1), fc.nat(100_000), async (at, other) => {
+      const mutated = mutate(lines, at, other)
+      if (mutated === undefined) return
+      const found = await check(mutated.lines.map(line => `${line}\n`).join(''))
+      // Where the signed end itself is not in its place, that is said too.
+      const reported = kinds(found).filter(kind => kind !== 'truncated' || mutated.must.includes('truncated'))
+      fc.pre(mutated.lines.join('\n') !== lines.join('\n'))
+      if (JSON.stringify(reported) !== JSON.stringify(mutated.must)) {
+        throw new Error(`${name} at ${at}, ${other}: ${JSON.stringify(found.findings.map(({ kind, line, text }) => [kind, line, text]))}`)
+      }
+    }), { numRuns: 60 })
+    t.pass()
+  })
+}
+
+t.test('any byte changed is an error', async t => {
+  const bytes = Buffer.from((await chainOf(documents)).join(''))
+  await fc.assert(fc.asyncProperty(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), async (at, change) => {
+    const changed = Buffer.from(bytes)
+    changed[at] = (changed[at] ?? 0) ^ change
+    return kinds(await check(changed)).length > 0
+  }), { numRuns: 150 })
+  t.pass()
+})
+
+t.test('whoever counts the hashes anew is told by the next signature', async t => {
+  const key = generateKeyPairSync('ed25519')
+  const own = (await chainOf(documents)).join('').split('\n')
+  const forged = (await chainOf(documents.map(document => ({ ...document, who: 'nobody' })), { key: key.privateKey })).join('').split('\n')
+  // Between two signed lines of the true chain stand lines whose hashes follow each other.
+  const first = await check([...own.slice(0, 1), ...forged.slice(1, 6), ...own.slice(6)].join('\n'))
+  t.strictSame(kinds(first).filter(kind => kind !== 'changed'), [])
+  t.ok(kinds(first).length > 0)
+  t.strictSame(kinds(await check(forged.join('\n'))), ['wrong-key'])
+  t.strictSame(kinds(await check(forged.join('\n'), { keys: [...keys, ...verifiers(key.publicKey)] })), [])
+  t.strictSame(kinds(await check(forged.join('\n'), { keys: [] })), [], 'without a key nobody can know')
+  const kid = keys[0]?.kid ?? ''
+  const claimed = forged.map(line => line.replace(/"kid":"[\w-]+"/, `"kid":"${kid}"`)).join('\n')
+  t.ok(kinds(await check(claimed)).includes('changed'))
+})
+
+t.test('several files: in order, one missing, one cut, one of another chain', async t => {
+  const [first = '', second = '', third = ''] = await chainOf(documents, { files: 3 })
+  const [other = ''] = await chainOf(documents)
+  t.strictSame((await check([first, second, third])).findings, [])
+  t.strictSame((await check([second, third])).findings, [], 'older files may be gone')
+  t.strictSame(kinds(await check([first, third])), ['removed'])
+  t.strictSame(kinds(await check([first.split('\n').slice(0, -3).join('\n') + '\n', second, third])), ['removed'])
+  t.ok(kinds(await check([first, other, third])).includes('replaced'))
+  t.match((await check([first, other])).findings, [{ kind: 'replaced', severity: 'warning' }], 'an application that began anew')
+  t.strictSame(kinds(await check([first.split('\n').slice(0, -2).join('\n') + '\n', other])), ['replaced'])
+  t.strictSame((await check([first, second])).findings, [], 'a file that was rotated ends signed')
+})
+
+t.test('anchors tell a cut and another file, which nothing else can', async t => {
+  const [text = ''] = await chainOf(documents)
+  const [other = ''] = await chainOf(documents)
+  const { last } = await check(text)
+  const anchors = last === undefined ? [] : [last]
+  const cut = text.split('\n').slice(0, 7).join('\n') + '\n'
+  t.strictSame(kinds(await check(text, { anchors })), [])
+  t.strictSame((await check(cut, { running: true })).findings.map(({ kind, severity }) => [kind, severity]), [['truncated', 'warning']])
+  t.strictSame(kinds(await check(cut, { running: true, anchors })), ['truncated'])
+  t.strictSame(kinds(await check(other)), [])
+  t.strictSame(kinds(await check(other, { anchors })), ['replaced'])
+  const [, later = ''] = await chainOf(documents, { files: 2 })
+  t.match((await check(later, { anchors: [{ seq: 3, hash: 'x' }] })).findings, [{ kind: 'removed', severity: 'warning' }])
+})
+
+t.test('an open end: while the process runs, after it died, in the middle of a line', async t => {
+  const [text = ''] = await chainOf(documents.slice(0, 7), { end: false })
+  t.match((await check(text)).findings,
+    [{ kind: 'truncated', severity: 'error' }, { kind: 'unsigned-tail', severity: 'warning', seq: [7, 8] }])
+  t.strictSame(kinds(await check(text, { running: true })), [])
+  t.strictSame(kinds(await check(text.slice(0, -5))), ['torn', 'truncated'])
+  t.strictSame(kinds(await check(text.slice(0, -5), { running: true })), [])
+  t.strictSame(kinds(await check('')), ['truncated'])
+  t.strictSame(kinds(await check('{"n":1}\n{"n":2}\n')), ['not-a-chain'])
+})
+
+t.test('what follows the signed end was added', async t => {
+  const chain = new Chain({ key: readChainKey(privateKey, 'key'), every: 5, now: () => 0 })
+  await chain.begin(0, async () => Buffer.alloc(0))
+  chain.close()
+  const ended = chain.encode(['{"n":1}'])
+  const { linkOf } = await import('../../../lib/audit/chain.ts')
+  const { seq = 0, hash = '' } = (await check(ended)).last ?? {}
+  t.match(kinds(await check(`${ended}${linkOf('{"n":2}', { seq, hash }).line}\n`)), ['inserted', 'truncated'])
+})
