@@ -1,5 +1,6 @@
 import { suggest } from '../lib/config/index.ts'
 import { key } from './audit/key.ts'
+import { report, reportValues } from './audit/report.ts'
 import type { AuditSubcommand } from './audit/subcommand.ts'
 import { verify } from './audit/verify.ts'
 import { UsageError, type Command } from './command.ts'
@@ -7,7 +8,8 @@ import { UsageError, type Command } from './command.ts'
 /** One line adds one. */
 const subcommands: Readonly<Record<string, AuditSubcommand>> = {
   verify,
-  key
+  key,
+  report
 }
 
 const all = Object.values(subcommands)
@@ -25,11 +27,12 @@ ${joined('examples')}
 
 export const audit: Command = {
   name: 'audit',
-  summary: 'checks the chain of an audit file, and makes the key that signs it',
+  summary: 'checks the chain of an audit file, makes its key, and shows which scopes nobody needs',
   usage,
   grammar: {
     options: {},
     subcommands: Object.fromEntries(Object.entries(subcommands).map(([name, { options }]) => [name, options])),
+    values: reportValues,
     paths: [...new Set(all.flatMap(({ paths }) => paths))],
     takes: 'file'
   },

@@ -8,6 +8,7 @@ import { defineSection, milliseconds, type Environment } from '../lib/config/ind
 import { hasEnded, refusal } from '../lib/http/index.ts'
 import { routeOption } from '../lib/pipeline/index.ts'
 import { handoverOf, type Handover } from '../lib/server/index.ts'
+import { Usage } from '../lib/usage/index.ts'
 import { openSinks } from './audit-sinks.ts'
 import { auditedRoute, closedEvent, handshakeEvent, requestEvent, violationEvent, type AuditedRoute, type End } from './audit-events.ts'
 import { begun, claimHandshake, watchOutside } from './audit-outside.ts'
@@ -57,7 +58,10 @@ const audit: FastifyPluginAsync<AuditPluginOptions> = async (app, { environment,
   const buffer = Math.min(...entries.map(entry => entry.buffer))
   // First refusals alone never fill the buffer, from however many addresses they come in one window.
   const [capacity, spare] = [Math.min(1000, Math.ceil(buffer / 2)), Math.floor(buffer / 4)]
-  const repeats = new Repeats({ record: event => { trails.record(event) }, capacity, spare, schedule: scheduleTimer })
+  const usage = new Usage()
+  // Of what is recorded, so that it says the same as a report on the trail.
+  const write = (event: AuditEvent) => { usage.see(event); trails.record(event) }
+  const repeats = new Repeats({ record: write, capacity, spare, schedule: scheduleTimer })
   const record: Recorder = event => { if (event !== undefined) repeats.see(event) }
   app.addHook('onClose', async () => {
     repeats.close()
@@ -77,9 +81,10 @@ const audit: FastifyPluginAsync<AuditPluginOptions> = async (app, { environment,
   })
   pipeline.offer({
     onHandshakeFailure: failure => record(handshakeEvent(failure)),
-    onViolation: (request, violation) => record(violationEvent(request, violation))
+    onViolation: (request, violation) => record(violationEvent(request, violation)),
+    usage: () => usage.summary()
   })
-  watchRequests(app, pipeline, { option, fields, record })
+  watchRequests(app, pipeline, { option, fields, record, usage })
 }
 
 /** Takes the event of a request, or of whatever had one; undefined where the route wants none. */
@@ -88,6 +93,7 @@ type Recorder = (event: AuditEvent | undefined) => void
 interface Watching extends Pick<AuditSettings, 'fields'> {
   readonly option: AuditOption
   readonly record: Recorder
+  readonly usage: Usage
 }
 
 /** On the raw response, whose `close` has to find the reply again. */
@@ -101,7 +107,7 @@ type WatchedResponse = FastifyReply['raw'] & { [kReply]?: Watched }
  * Every way a request can end closes its response: answered, hijacked, destroyed, left by its caller. One listener for
  * all of them; the hooks `onResponse` and `onRequestAbort` add three, and times of their own.
  */
-function watchRequests (app: FastifyInstance, pipeline: Frame, { option, fields, record }: Watching): void {
+function watchRequests (app: FastifyInstance, pipeline: Frame, { option, fields, record, usage }: Watching): void {
   app.decorateReply(kRoute, null)
   app.decorateReply(kStarted, 0)
   const tell = (reply: Watched, end: End) => {
@@ -141,7 +147,9 @@ function watchRequests (app: FastifyInstance, pipeline: Frame, { option, fields,
     phase: 'audit',
     option,
     compile ({ route: info, own }) {
-      const route = auditedRoute(info, own, pipeline.ports.accessOf?.(info), fields)
+      const rule = pipeline.ports.accessOf?.(info)
+      const route = auditedRoute(info, own, rule, fields)
+      if (info.kind === 'route') usage.know({ ...info, rule, policies: pipeline.ports.policyRules, complete: own !== false })
       return {
         hook: 'begin',
         handler (request, reply: Watched) {

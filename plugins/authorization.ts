@@ -9,6 +9,7 @@ import {
   noteDenial, RuleBook, readRouteAccess, RouteRuleSchema, type AuthorizationOptions, type CallerKind, type CompiledRule, type Requirement,
   type RouteAccess, type RouteRule, type Rule
 } from '../lib/rules/index.ts'
+import type { PolicyRules } from '../lib/usage/index.ts'
 import { decorating } from './decorators.ts'
 import type { Misspelt } from './misspelt.ts'
 import type { CredentialName, Named, PolicyName, RoleName, ScopeName } from './names.ts'
@@ -91,7 +92,8 @@ const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app
   checkPolicyCredentials(options.policies, pipeline)
   const strangers = () => pipeline.ports.unauthenticated ?? unauthenticated
   const accesses = new Marks<RouteInfo, ReturnType<typeof describe>>()
-  pipeline.offer({ accessOf: route => accesses.of(route) })
+  const policyRules = rulesAmong(options.policies)
+  pipeline.offer({ accessOf: route => accesses.of(route), policyRules })
   const option = accessOption(book, options.default ?? 'deny', pipeline)
   pipeline.add({
     name: 'authorization:guard',
@@ -103,6 +105,7 @@ const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app
     },
     posture: ({ access }, { source }) => ({
       access: describe(access),
+      ...(access.kind === 'rule' && access.rule.policy !== undefined && { policies: policyRules }),
       accessByDefault: options.default ?? 'deny',
       ...(source !== undefined && { source })
     })
@@ -236,6 +239,12 @@ function checkByHand (rule: Rule, book: RuleBook): void {
 }
 
 /** A plain object for readers: the rule itself inherits nothing. */
+/** Policies that are rules, by name: what a function asks for is its own. */
+function rulesAmong (policies: AuthorizationOptions['policies'] = {}): PolicyRules {
+  const rules = Object.entries(policies).filter(([, policy]) => typeof policy !== 'function')
+  return deepFreeze(JSON.parse(JSON.stringify(Object.fromEntries(rules))) as PolicyRules)
+}
+
 function describe (access: RouteAccess): Rule | Exclude<RouteAccess['kind'], 'rule'> {
   return access.kind === 'rule' ? deepFreeze(JSON.parse(JSON.stringify(access.rule)) as Rule) : access.kind
 }

@@ -48,3 +48,4 @@ export {
 } from '../lib/authentication/index.ts'
 /** Declares `app.jwt` and `request.user`, which are that plugin's; narrow them by its `FastifyJWT`. */
 export type { FastifyJWT } from '@fastify/jwt'
+export type { UsageSummary } from '../lib/usage/index.ts'

@@ -5,6 +5,7 @@ import type { HeaderPair, Refusal } from '../lib/http/index.ts'
 import type { FramePorts, Pipeline, RouteInfo, Verdict } from '../lib/pipeline/index.ts'
 import type { RouteAccess, Rule } from '../lib/rules/index.ts'
 import type { HandshakeFailure } from '../lib/server/index.ts'
+import type { PolicyRules, UsageSummary } from '../lib/usage/index.ts'
 
 /** The budget of failed authentications of one address. */
 export interface FailureBudget {
@@ -30,6 +31,8 @@ export interface Ports extends FramePorts {
   readonly unauthenticated?: Refusal
   /** From authorization, for the audit trail: what a route asks of its callers. Frozen. */
   readonly accessOf?: (route: RouteInfo) => Rule | Exclude<RouteAccess['kind'], 'rule'> | undefined
+  /** The same, for the usage: policies that are rules, by name. */
+  readonly policyRules?: PolicyRules
   /** From API keys, for the API description. */
   readonly apiKeyHeader?: string
   /** Hooks, and plugins, that must run before the suite: nobody is warned of them. */
@@ -49,6 +52,7 @@ export interface Ports extends FramePorts {
   readonly onConnect?: NonNullable<EdgeOptions['onConnect']>
   readonly onHandshakeFailure?: (failure: HandshakeFailure) => void
   readonly onViolation?: (request: FastifyRequest, violation: Violation) => void
+  readonly usage?: () => UsageSummary
 }
 
 export type Frame = Pipeline<Ports>

@@ -12,6 +12,7 @@ import type { RateLimitOptions } from '../lib/limits/index.ts'
 import type { OpenApiOptions } from '../lib/openapi/index.ts'
 import { routeOption, type CompiledRoute, type Control } from '../lib/pipeline/index.ts'
 import { RouteRuleSchema, type AuthorizationOptions } from '../lib/rules/index.ts'
+import type { PolicyRules, UsageSummary } from '../lib/usage/index.ts'
 import audit, { auditSection } from './audit.ts'
 import authentication, { authenticationSection } from './authentication.ts'
 import authorization, { authorizationSection } from './authorization.ts'
@@ -107,6 +108,11 @@ export interface SecureApi {
   routes (): readonly RoutePosture[]
   /** Key rings, rate-limit store, audit trail. Holds no secret. */
   status (): Readonly<Record<string, unknown>>
+  /**
+   * Who called what since the start, which scopes their tokens carried and which their calls needed: what
+   * `secure-api audit report` says of a trail. Undefined with `audit: false`. Names subjects, so show it to nobody else.
+   */
+  usage (): UsageSummary | undefined
 }
 
 /** The effective policies of one route. */
@@ -123,6 +129,8 @@ export interface RoutePosture {
   readonly sameOrigin?: readonly string[]
   /** What `'none'` means in this application: `authorization.default`. */
   readonly accessByDefault?: 'deny' | 'authenticated'
+  /** Where the rule names policies: those of `authorization.policies` that are rules. */
+  readonly policies?: PolicyRules
   /** The pattern of `authorization.routes` that says what the route does not state itself. */
   readonly source?: string
   /** The limits, each `{ policy, limit, windowMs, algorithm, by, dryRun }`, or `false`. */
@@ -192,7 +200,9 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   addOwnControls(pipeline, options.controls ?? [])
   const postureOf = (route: CompiledRoute): RoutePosture =>
     ({ methods: route.info.methods, url: route.info.url, steps: route.names, ...plain(pipeline.posture(route)) })
-  decorating(app).decorate('secureApi', Object.freeze({ routes: () => pipeline.routes.map(postureOf), status: () => pipeline.status() }))
+  decorating(app).decorate('secureApi', Object.freeze({
+    routes: () => pipeline.routes.map(postureOf), status: () => pipeline.status(), usage: () => pipeline.ports.usage?.()
+  }))
   if (!Object.hasOwn(app, 'server')) guardNarrowScope(app)
 }
 

@@ -1,3 +1,4 @@
+import { usageFindingCodes } from '../cli/audit/report-codes.ts'
 import { findingCodes, type FindingKind } from '../cli/routes/codes.ts'
 import { configurationCodes } from '../lib/config/index.ts'
 import { answers, type Answer } from '../lib/http/index.ts'
@@ -47,6 +48,12 @@ ${explained(otherCodes)}
 What [\`secure-api routes --check\`](command-line.md#checks) finds.
 
 ${Object.entries(findingCodes).map(findingText).join('\n\n')}
+
+## Findings of a scope review
+
+What [\`secure-api audit report\`](scope-review.md) finds.
+
+${Object.entries(usageFindingCodes).map(findingText).join('\n\n')}
 `
 }
 

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Command } from '../cli/command.ts'
+import { usageFindingCodes } from '../cli/audit/report-codes.ts'
 import { findingCodes } from '../cli/routes/codes.ts'
 import { configurationCodes, environmentVariables } from '../lib/config/index.ts'
 import { answers } from '../lib/http/index.ts'
@@ -148,7 +149,8 @@ t.test('every test that a page names exists', async t => {
 })
 
 t.test('every code that a page names is in one of the two tables, or is exported', async t => {
-  const known = new Set([...Object.keys(answers), ...Object.keys(configurationCodes), ...Object.keys(findingCodes), ...otherNames])
+  const known = new Set([...Object.keys(answers), ...Object.keys(configurationCodes), ...Object.keys(findingCodes),
+    ...Object.keys(usageFindingCodes), ...otherNames])
   for (const page of all) {
     const codes = new Set([...text(page).matchAll(/SECURE_API_[A-Z_]*[A-Z]\b(?!_?…|_?\.\.\.)/g)].map(([code]) => code))
     for (const code of codes) t.ok(known.has(code), `${page}: ${code}`)

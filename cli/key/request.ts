@@ -1,6 +1,7 @@
 import { apiKeyId, checkRecords, type ApiKeyRecord } from '../../lib/api-keys/index.ts'
 import { parseDuration, Problems } from '../../lib/config/index.ts'
 import { UsageError } from '../command.ts'
+import { momentOf } from '../moment.ts'
 import { notEmpty, scopeToken, unique, words } from '../token/request.ts'
 
 const list = { type: 'string', multiple: true } as const
@@ -74,9 +75,7 @@ const CENTURY = 36_525 * DAY
 
 /** `90d` from now, or a date: `2027-01-31` is its first moment in UTC. */
 export function timeOf (given: string, now: number): string {
-  const lasting = parseDuration(given)
-  const isDate = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d))?$/.test(given)
-  const time = lasting !== undefined ? now + lasting : isDate ? Date.parse(given) : NaN
+  const time = momentOf(given, now, 1)
   if (Number.isNaN(time)) {
     throw new UsageError(`--expires ${JSON.stringify(given)} is neither a duration nor a date; write 90d or 2027-01-31`)
   }

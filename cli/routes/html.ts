@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { relative } from 'node:path'
+import { badge, breakable, findingItem, framed, text, tiles } from '../page/frame.ts'
 import type { Finding } from './check.ts'
-import { severities, type Severity } from './codes.ts'
+import { severities } from './codes.ts'
 import { script } from './page-script.ts'
 import { style } from './page-style.ts'
 import { nameOf, type Access, type Row } from './report.ts'
@@ -12,60 +12,18 @@ interface Page extends Report {
   readonly cwd: string
 }
 
-/** One page that needs nothing else: it can be mailed, archived and printed, and its own policy lets nothing in. */
+/** The routes and the findings, with filters. */
 export function html (report: Report, cwd: string): string {
   const page: Page = { ...report, cwd }
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="${pagePolicy()}">
-<link rel="icon" href="data:,">
-<title>Routes of ${text(report.file)}</title>
-<style>${style}</style>
-</head>
-<body>
-<a class="skip" href="#routes">Skip to the routes</a>
-<header>
-<h1>Routes of <code>${text(report.file)}</code></h1>
-${tiles(page)}
-</header>
-<main>
-${findings(page)}
-${routes(page)}
-</main>
-<script>${script}</script>
-</body>
-</html>
-`
-}
-
-function pagePolicy (): string {
-  return [
-    "default-src 'none'",
-    `style-src '${hashOf(style)}'`,
-    `script-src '${hashOf(script)}'`,
-    'img-src data:',
-    "base-uri 'none'",
-    "form-action 'none'"
-  ].join('; ')
-}
-
-function hashOf (source: string): string {
-  return `sha256-${createHash('sha256').update(source).digest('base64')}`
-}
-
-const escapes: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
-
-function text (value: string): string {
-  return value.replace(/[&<>"']/g, found => escapes[found] ?? found)
-}
-
-/** Backticks are how the texts of the findings mark code. */
-function prose (value: string): string {
-  return text(value).replace(/`([^`]+)`/g, '<code>$1</code>')
+  return framed({
+    title: `Routes of ${report.file}`,
+    heading: `Routes of <code>${text(report.file)}</code>`,
+    skip: ['routes', 'routes'],
+    header: summary(page),
+    main: `${findings(page)}\n${routes(page)}`,
+    style,
+    script
+  })
 }
 
 const tileKinds: ReadonlyArray<readonly [title: string, tone: string, ...kinds: Array<Access['kind']>]> = [
@@ -77,7 +35,7 @@ const tileKinds: ReadonlyArray<readonly [title: string, tone: string, ...kinds: 
   ['not known yet', 'plain', 'unknown']
 ]
 
-function tiles ({ rows, findings, accepted }: Page): string {
+function summary ({ rows, findings, accepted }: Page): string {
   const byAccess = tileKinds.map(([title, tone, ...kinds]) =>
     ({ title, tone, count: rows.filter(({ access }) => kinds.includes(access.kind)).length }))
   const bySeverity = severities.map(severity => ({
@@ -87,14 +45,12 @@ function tiles ({ rows, findings, accepted }: Page): string {
   }))
   const shown = [{ title: rows.length === 1 ? 'route' : 'routes', tone: 'plain', count: rows.length }, ...byAccess, ...bySeverity,
     { title: 'accepted', tone: 'plain', count: accepted.length }]
-  const items = shown.filter(({ count, tone }) => count > 0 ||
-    tone === 'error').map(({ title, tone, count }) =>
-    `<li class="${count === 0 ? 'good' : tone}"><b>${count}</b> ${count === 1 ? title.replace(/s$/, '') : title}</li>`)
-  return `<ul class="tiles">${items.join('')}</ul>`
+  return tiles(shown.filter(({ count, tone }) => count > 0 || tone === 'error')
+    .map(tile => ({ ...tile, tone: tile.count === 0 ? 'good' : tile.tone })))
 }
 
 function findings ({ findings, accepted, rows, cwd }: Page): string {
-  const list = (of: readonly Finding[]) => `<ol class="findings">${of.map(finding => findingItem(finding, rows, cwd)).join('')}</ol>`
+  const list = (of: readonly Finding[]) => `<ol class="findings">${of.map(finding => item(finding, rows, cwd)).join('')}</ol>`
   const summary = `<summary>${counted(accepted.length, 'finding')} accepted by the baseline</summary>`
   return `<section aria-labelledby="findings">
 <h2 id="findings">Findings</h2>
@@ -103,7 +59,8 @@ ${accepted.length === 0 ? '' : `<details>${summary}${list(accepted)}</details>`}
 </section>`
 }
 
-function findingItem ({ code, severity, route, detail, meaning, fix, source }: Finding, rows: readonly Row[], cwd: string): string {
+function item (finding: Finding, rows: readonly Row[], cwd: string): string {
+  const { route, source } = finding
   const index = rows.findIndex(row => nameOf(row) === route)
   const where = route === undefined
     ? 'The application'
@@ -111,16 +68,7 @@ function findingItem ({ code, severity, route, detail, meaning, fix, source }: F
       ? text(route)
       : `<a href="#route-${index}"><code>${text(route)}</code></a>`
   const place = source === undefined ? '' : `<span class="source">${text(relative(cwd, source.file))}:${source.line}</span>`
-  return `<li class="${severity}">
-<p class="what">${badge(severity)} ${where} ${place}</p>
-<p>${prose(meaning)}.${detail === '' ? '' : ` <strong>Here: ${text(detail)}.</strong>`}</p>
-<p class="fix">${prose(fix)}</p>
-<p class="code">${code}</p>
-</li>`
-}
-
-function badge (severity: Severity): string {
-  return `<span class="badge ${severity}">${severity}</span>`
+  return findingItem(finding, `${where} ${place}`)
 }
 
 const accessNames: ReadonlyArray<readonly [value: string, name: string]> = [
@@ -207,9 +155,4 @@ function muted (value: string, usual: readonly string[]): string {
 
 function more (lines: readonly string[]): string {
   return lines.map(line => `<span class="more">${text(line).replaceAll('.', '.<wbr>')}</span>`).join('')
-}
-
-/** A path may break after each slash, and nowhere else unless it must. */
-function breakable (path: string): string {
-  return text(path).replaceAll('/', '/<wbr>')
 }

@@ -1,6 +1,7 @@
 import type { CorsOptions, RouteCors } from '../../lib/cors/index.ts'
 import type { RouteHeaders } from '../../lib/headers/index.ts'
 import type { Rule } from '../../lib/rules/index.ts'
+import type { PolicyRules } from '../../lib/usage/index.ts'
 import type { RoutePosture } from '../../plugins/index.ts'
 import type { Coverage, FoundRoute, Inventory } from './inventory.ts'
 import type { Source } from './record.ts'
@@ -31,6 +32,8 @@ export interface Row {
   readonly headers?: 'default' | RouteHeaders
   /** `true`: under the name of the route; a text: under that one. */
   readonly audit?: boolean | string
+  /** Where the rule names policies: those of the application that are rules. */
+  readonly policies?: PolicyRules
   /** What a request meets, in order. */
   readonly steps: readonly string[]
   /** The route's own hooks. */
@@ -87,8 +90,9 @@ function row ({ methods, url, coverage, posture, hooks, handler, source }: Found
 
 /** The suite's own description of a route, in the shapes that its plugins document. */
 function told (posture: RoutePosture | undefined): Partial<Row> {
-  const { rateLimit, cors, headers, audit } = posture ?? {}
+  const { rateLimit, cors, headers, audit, policies } = posture ?? {}
   return {
+    ...(policies !== undefined && { policies }),
     ...(rateLimit !== undefined && { rateLimit: rateLimit as NonNullable<Row['rateLimit']> }),
     ...(cors !== undefined && { cors: cors as NonNullable<Row['cors']> }),
     ...(headers !== undefined && { headers: headers as NonNullable<Row['headers']> }),

@@ -1,24 +1,20 @@
 import { relative } from 'node:path'
 import type { Terminal } from '../command.ts'
-import { displayWidth, padEnd, printable, truncate, wrap } from '../display.ts'
+import { padEnd, printable, truncate, wrap } from '../display.ts'
+import { colours, findingBlock, fit, gap, mark } from '../layout.ts'
 import { painter, type Paint } from '../terminal.ts'
 import type { Finding } from './check.ts'
-import type { Severity } from './codes.ts'
 import { columns, type Column } from './columns.ts'
 import { nameOf, type Row } from './report.ts'
 import { findingSummary, gravest, routeSummary, type Report } from './summary.ts'
 
 type Look = Pick<Terminal, 'columns' | 'colour' | 'cwd'>
 
-const colours: Readonly<Record<Severity, Parameters<Paint>[0]>> = { error: 'red', warning: 'yellow', note: 'blue' }
-const marks: Readonly<Record<Severity | 'none', string>> = { error: '✖', warning: '▲', note: '●', none: ' ' }
-const gap = '  '
-
 /** The table for people at a terminal. */
 export function tableText (report: Report, look: Look): string {
   const paint = painter(look)
   const shown = visible(report.rows)
-  const widths = fit(shown, report.rows, look.columns - 2)
+  const widths = fit(shown.map(({ title, text, least }) => ({ title, least, cells: report.rows.map(text) })), look.columns - 2)
   const body = report.rows.length === 0 ? [] : widths === undefined ? stacked(report, look) : table(report, shown, widths, paint)
   const hidden = columns.filter(column => !shown.includes(column) &&
     report.rows.some(row => column.text(row) !== '')).map(({ title }) => title.toLowerCase().replace('cors', 'CORS'))
@@ -47,20 +43,6 @@ function visible (rows: readonly Row[]): readonly Column[] {
   return columns.filter(({ usual, text }) => usual.length === 0 || rows.some(row => !usual.includes(text(row))))
 }
 
-/** Widths of the columns within a total; the widest gives first. `undefined`: there is not even room for the least. */
-function fit (shown: readonly Column[], rows: readonly Row[], total: number): readonly number[] | undefined {
-  const widths = shown.map(({ title, text }) => Math.max(displayWidth(title), ...rows.map(row => displayWidth(printable(text(row))))))
-  const least = shown.map(({ least }, index) => Math.min(least, widths[index] ?? 0))
-  let excess = widths.reduce((sum, width) => sum + width + gap.length, -gap.length) - total
-  for (; excess > 0; excess--) {
-    const room = widths.map((width, index) => width - (least[index] ?? 0))
-    const widest = room.indexOf(Math.max(...room))
-    if ((room[widest] ?? 0) <= 0) return undefined
-    widths[widest] = (widths[widest] ?? 0) - 1
-  }
-  return widths
-}
-
 function table ({ rows, findings }: Report, shown: readonly Column[], widths: readonly number[], paint: Paint): string[] {
   const head = shown.map(({ title }, index) => padEnd(title, widths[index] ?? 0)).join(gap)
   return [paint('bold', `  ${head.trimEnd()}`), ...rows.map(row => {
@@ -81,10 +63,6 @@ function accessColour ({ access: { kind } }: Row): Parameters<Paint>[0] {
   return kind === 'closed' || kind === 'open' || kind === 'outside' ? 'red' : 'yellow'
 }
 
-function mark (severity: Severity | undefined, paint: Paint): string {
-  return severity === undefined ? marks.none : paint(colours[severity], marks[severity])
-}
-
 /** On a narrow terminal each route has lines of its own. */
 function stacked ({ rows, findings }: Report, look: Look): string[] {
   const paint = painter(look)
@@ -103,15 +81,8 @@ export function findingsText (report: Report, look: Look): string {
   return [...blocks, `${paint('bold', routeSummary(report))}\n${outcome(report, paint).replace('; see --check', '')}\n`].join('\n')
 }
 
-function findingText ({ code, severity, route, detail, meaning, fix, source }: Finding, look: Look, paint: Paint): string {
+function findingText (finding: Finding, look: Look, paint: Paint): string {
+  const { route, source } = finding
   const place = source === undefined ? '' : paint('dim', `  ${relative(look.cwd, source.file)}:${source.line}`)
-  const lines = (text: string, first: string) => wrap(printable(text),
-    Math.max(30, Math.min(look.columns, 110) - 4)).map((line, index) => `  ${index === 0 ? first : ' '.repeat(first.length)}${line}`)
-  return [
-    `${mark(severity, paint)} ${paint('bold', printable(route ?? 'the application'))}${place}`,
-    `  ${paint(colours[severity], `${severity} ${code}`)}`,
-    ...lines(`${meaning}.`, ''),
-    ...(detail === '' ? [] : lines(`Here: ${detail}`, '')),
-    ...lines(fix, '→ ')
-  ].join('\n') + '\n'
+  return findingBlock(finding, `${paint('bold', printable(route ?? 'the application'))}${place}`, look)
 }

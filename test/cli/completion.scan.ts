@@ -44,6 +44,9 @@ t.test('issue 17.7: bash completes commands, subcommands, options, their values 
     [['secure-api', 'key', 'r'], ['rotate', 'revoke']],
     [['secure-api', 'key', 'list', '--'], ['--file', '--json', '--help']],
     [['secure-api', 'key', 'check', '--file', 'comp'], ['completion.bash']],
+    [['secure-api', 'audit', 'r'], ['report']],
+    [['secure-api', 'audit', 'report', '--format', ''], ['table', 'json', 'markdown', 'html']],
+    [['secure-api', 'audit', 'report', 'an'], ['an app.js']],
     [['secure-api', 'completion', ''], ['bash', 'zsh', 'fish', '--help']]
   ]
   for (const [line, words] of cases) t.strictSame(proposed(line, cwd), words, line.join(' '))

@@ -61,6 +61,8 @@ t.test('what is misspelt is suggested, with exit code 2', async t => {
     [['key', 'crate'], /did you mean create\?/],
     [['key', 'create', '--prefx', 'shop'], /--prefix/],
     [['key', 'list', '--overlap', '7d'], /--overlap; it belongs to `key rotate`/],
+    [['audit', 'reprot'], /did you mean report\?/],
+    [['audit', 'report', '--formt', 'json'], /--format/],
     [['doctor', 'token', '--audiense', 'x'], /--audience/],
     [['doctor', '--jsn'], /--json/],
     [['doctor', 'redis', '--preset', 'x'], /--preset; it belongs to `doctor issuer`, `doctor token`/]

@@ -69,6 +69,30 @@ t.test('audit: false at a route leaves out what was allowed, never what was refu
   t.equal(events.length, 2)
 })
 
+t.test('issue 19: usage() says who needed what, live; without a trail there is none', async t => {
+  const { app } = await secured(t, issuer, { routes: orders })
+  const headers = bearer(issuer, { sub: 'alice', client_id: 'app', scope: 'a b' })
+  const url = '/orders/1'
+  await answersOf(app, { url, headers }, { method: 'HEAD', url, headers }, { url }, { url: '/nowhere' })
+  const usage = app.secureApi.usage()
+  t.match(usage, {
+    calls: 4,
+    callers: 1,
+    unplaced: 1,
+    clients: [{
+      client: 'app',
+      calls: 2,
+      scopes: [{ scope: 'a', carried: 2, needed: 2 }, { scope: 'b', carried: 2, needed: 0 }],
+      routes: [{ route: 'GET /orders/:id', calls: 2 }]
+    }]
+  })
+  t.strictSame(usage?.routes.map(({ route, calls, complete }) => [route, calls, complete]), [
+    ['GET /orders/:id', 3, true], ['POST /orders', 0, true], ['GET /health', 0, false], ['GET /quiet', 0, false], ['GET /fails', 0, true]
+  ])
+  const { app: without } = await secured(t, issuer, { suite: { audit: false } })
+  t.equal(without.secureApi.usage(), undefined)
+})
+
 t.test('callers who leave, hijacked answers and streams that break have one event each', async t => {
   let entered = 0
   const { app, events } = await secured(t, issuer, {
