@@ -117,7 +117,6 @@ class ChainedAuditFile extends PlainAuditFile {
 
   override close (): Promise<void> {
     this.#cancel?.()
-    this.#chain.close()
     return super.close()
   }
 

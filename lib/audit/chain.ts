@@ -111,7 +111,6 @@ export class Chain implements Frame {
   #reports: Checkpoint[] = []
   #opening: { readonly type: RecordType, readonly torn: number, readonly prefix: string } | undefined
   #unsigned = 0
-  #closing = false
   /** Whether the lines so far are to be signed with the next batch. */
   due = false
   lastCheckpoint: Checkpoint | undefined
@@ -123,11 +122,6 @@ export class Chain implements Frame {
   /** The number of the last line that is in the file. */
   get seq (): number {
     return this.#kept?.last.seq ?? -1
-  }
-
-  /** The next batch is the last one. */
-  close (): void {
-    this.#closing = true
   }
 
   async begin (size: number, read: ReadAt): Promise<void> {
@@ -151,7 +145,7 @@ export class Chain implements Frame {
     return hash === this.#kept?.last.hash || this.#hashes.includes(hash)
   }
 
-  encode (lines: readonly string[]): string {
+  encode (lines: readonly string[], isLast: boolean): string {
     let text = ''
     if (this.#opening !== undefined) {
       const { type, torn, prefix } = this.#opening
@@ -162,7 +156,7 @@ export class Chain implements Frame {
       this.#unsigned++
       if (this.#unsigned >= this.#options.every) text += this.#record('checkpoint')
     }
-    if (this.#closing) return text + this.#record('end')
+    if (isLast) return text + this.#record('end')
     return this.due && this.#unsigned > 0 ? text + this.#record('checkpoint') : text
   }
 

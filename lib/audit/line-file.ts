@@ -17,7 +17,8 @@ export type ReadAt = (position: number, length: number) => Promise<Buffer>
 export interface Frame {
   /** A file was opened, or a write to it failed: what it ends with. Throws if nothing may be added to it. */
   begin (size: number, read: ReadAt): Promise<void>
-  encode (lines: readonly string[]): string
+  /** @param isLast whether the file is closed behind these lines */
+  encode (lines: readonly string[], isLast: boolean): string
   /** The last words for a file that was moved away. */
   leave (): string
   /** What was encoded last is in the file. */
@@ -32,11 +33,19 @@ export interface LineFileOptions {
   readonly files?: Files | undefined
 }
 
+interface Batch {
+  readonly lines: string[]
+  readonly done: Promise<void>
+  /** Ends the wait for further lines. */
+  readonly hurry: () => void
+  isLast: boolean
+}
+
 /** How often a path is looked at, in milliseconds. */
 const checkEvery = 1000
 /**
- * For how long lines are gathered, in milliseconds, and how many at most. A write for each event costs more than the event; of a process
- * that is killed the events under way are lost either way.
+ * For how long lines are gathered, in milliseconds, and how many at most. A write for each event costs more than the event, and a text of a
+ * megabyte more than its parts; of a process that is killed the events under way are lost either way.
  */
 const gatherFor = 10
 const gatherMost = 200
@@ -55,10 +64,8 @@ export class LineFile {
   readonly #frame: Frame
   readonly #files: Files
   #handle: Handle | undefined
-  #lines: string[] = []
-  /** The batch that takes further lines, and what ends its wait for them. */
-  #next: Promise<void> | undefined
-  #hurry: () => void = () => {}
+  /** The batch that takes further lines. */
+  #next: Batch | undefined
   #last: Promise<unknown> = Promise.resolve()
   #checked = -Infinity
   /** Whether a write failed, so that nobody knows where the file ends. */
@@ -80,17 +87,17 @@ export class LineFile {
   /** Settles when the bytes were handed to the file system. All lines of a batch share one promise. */
   write (line: string): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(new Error('the audit file is closed'))
-    this.#lines.push(line)
-    const batch = this.#next ??= this.#batch()
-    if (this.#lines.length === gatherMost) this.#hurry()
-    return batch
+    const batch = this.#batch()
+    batch.lines.push(line)
+    if (batch.lines.length === gatherMost) this.#send(batch)
+    return batch.done
   }
 
   /** Writes what waits, and what the frame has to say. */
   flush (): Promise<void> {
-    const batch = this.#next ??= this.#batch()
-    this.#hurry()
-    return batch
+    const batch = this.#batch()
+    this.#send(batch)
+    return batch.done
   }
 
   /** Looks at once whether the path leads to another file. */
@@ -108,32 +115,44 @@ export class LineFile {
 
   async #end (): Promise<void> {
     unlisten(this)
+    const batch = this.#batch()
+    batch.isLast = true
+    this.#send(batch)
     try {
-      await this.flush()
+      await batch.done
     } finally {
       await this.#handle?.close()
       this.#handle = undefined
     }
   }
 
-  /** Lines of the same few milliseconds, and those that come while another batch is written, are one write. */
-  async #batch (): Promise<void> {
-    const before = this.#last
+  /** Lines of the same few milliseconds are one write. */
+  #batch (): Batch {
+    if (this.#next !== undefined) return this.#next
+    const lines: string[] = []
+    let hurry = () => {}
     const gathered = new Promise<void>(resolve => {
       const timer = setTimeout(resolve, gatherFor)
-      this.#hurry = () => { clearTimeout(timer); setImmediate(resolve) }
+      hurry = () => { clearTimeout(timer); setImmediate(resolve) }
     })
-    const work = gathered.then(() => before).then(() => this.#write())
-    this.#last = work.catch(() => {})
-    await work
+    const before = this.#last
+    const done = gathered.then(() => before).then(() => this.#write(batch))
+    this.#last = done.catch(() => {})
+    const batch: Batch = { lines, done, hurry, isLast: false }
+    this.#next = batch
+    return batch
   }
 
-  async #write (): Promise<void> {
-    const lines = this.#lines
-    this.#lines = []
-    this.#next = undefined
+  /** It takes no further lines. */
+  #send (batch: Batch): void {
+    if (this.#next === batch) this.#next = undefined
+    batch.hurry()
+  }
+
+  async #write (batch: Batch): Promise<void> {
+    if (this.#next === batch) this.#next = undefined
     const handle = await this.#ready()
-    await this.#append(handle, this.#frame.encode(lines))
+    await this.#append(handle, this.#frame.encode(batch.lines, batch.isLast))
   }
 
   async #append (handle: Handle, text: string): Promise<void> {

@@ -22,8 +22,8 @@ async function chainOf (documents: readonly object[], { every = 5, files = 1, ke
   for (let file = 0; file < files; file++) {
     await chain.begin(0, async () => Buffer.alloc(0))
     const isLast = file === files - 1
-    if (isLast && end) chain.close()
-    const text = chain.encode(documents.slice(file * size, (file + 1) * size).map(document => JSON.stringify(document)))
+    const lines = documents.slice(file * size, (file + 1) * size).map(document => JSON.stringify(document))
+    const text = chain.encode(lines, isLast && end)
     chain.written()
     texts.push(isLast ? text : text + chain.leave())
     chain.written()
@@ -205,8 +205,7 @@ t.test('an open end: while the process runs, after it died, in the middle of a l
 t.test('what follows the signed end was added', async t => {
   const chain = new Chain({ key: readChainKey(privateKey, 'key'), every: 5, now: () => 0 })
   await chain.begin(0, async () => Buffer.alloc(0))
-  chain.close()
-  const ended = chain.encode(['{"n":1}'])
+  const ended = chain.encode(['{"n":1}'], true)
   const { linkOf } = await import('../../../lib/audit/chain.ts')
   const { seq = 0, hash = '' } = (await check(ended)).last ?? {}
   t.match(kinds(await check(`${ended}${linkOf('{"n":2}', { seq, hash }).line}\n`)), ['inserted', 'truncated'])
