@@ -119,7 +119,7 @@ export function notesOf (report: UsageReport): readonly string[] {
 function period (since: string, until: string, days: number): string {
   const [from, to] = [since, until].map(time => `${time.slice(0, 16).replace('T', ' ')} UTC`)
   const hours = days * 24
-  const length = days >= 2 ? `${Math.round(days)} days` : hours >= 2 ? `${Math.round(hours)} hours` : `${Math.ceil(hours * 60)} minutes`
+  const length = days >= 2 ? `${Math.round(days)} days` : hours >= 2 ? `${Math.round(hours)} hours` : `${Math.ceil(hours * 60)} min`
   return `${from} to ${to} (${length})`
 }
 
