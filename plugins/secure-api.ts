@@ -8,6 +8,7 @@ import {
 } from '../lib/config/index.ts'
 import type { CorsOptions } from '../lib/cors/index.ts'
 import type { HeadersOptions } from '../lib/headers/index.ts'
+import type { HealthOptions } from '../lib/health/index.ts'
 import type { RateLimitOptions } from '../lib/limits/index.ts'
 import type { OpenApiOptions } from '../lib/openapi/index.ts'
 import { routeOption, type CompiledRoute, type Control } from '../lib/pipeline/index.ts'
@@ -21,6 +22,7 @@ import edge from './edge.ts'
 import errors from './errors.ts'
 import { contextOf } from './fastify-internals.ts'
 import headers, { headersSection } from './headers.ts'
+import health, { healthSection } from './health.ts'
 import method from './method.ts'
 import middleware from './middleware.ts'
 import openapi, { discoveredBy, openApiSection } from './openapi.ts'
@@ -69,6 +71,12 @@ export interface SecureApiOptions {
    * @default security schemes, and for each route what it needs and how it refuses
    */
   openapi?: OpenApiOptions | false
+  /**
+   * Routes for the probes of an orchestrator, `/health/live` and `/health/ready`, and the drain before the server closes.
+   * `health: {}` adds them.
+   * @default no routes
+   */
+  health?: HealthOptions | false
   /**
    * `'problem'` sends refusals, and errors of the application that no handler of its own answers, as RFC 9457 documents; in
    * production a failure says nothing of its cause, which is in the log. `'throw'` hands refusals to the application's error
@@ -143,7 +151,7 @@ declare module 'fastify' {
 }
 
 const sections: readonly Section[] = [authenticationSection, authorizationSection, rateLimitSection, headersSection, corsSection,
-  auditSection, openApiSection]
+  auditSection, openApiSection, healthSection]
 
 const own = {
   methodNotAllowed: Type.Optional(Type.Boolean()),
@@ -173,6 +181,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   await checkOptions(options, context)
   const { auth = false, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false } = options
   const { methodNotAllowed = true, audit: trail = {}, openapi: description = {}, errors: answers = 'problem' } = options
+  const { health: probes = false } = options
   pipeline.offer({ answers, hooksBefore: options.hooksBefore ?? [] })
   for (const control of unkept(app, options)) pipeline.add(control)
   if (auth !== false) {
@@ -188,6 +197,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   if (description !== false) await app.register(openapi, { ...(auth && { openIdConnect: discoveredBy(auth) }), ...description })
   await app.register(errors, { environment, mode: answers })
   await app.register(tls, { environment })
+  if (probes !== false) await app.register(health, probes)
   if (options.dangerouslyAllowMiddleware !== true) await app.register(middleware)
   addOwnControls(pipeline, options.controls ?? [])
   const postureOf = (route: CompiledRoute): RoutePosture =>
