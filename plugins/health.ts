@@ -52,7 +52,6 @@ const health: FastifyPluginAsync<HealthOptions> = async (app, given) => {
     throw mistake('SECURE_API_OPTION_CONFLICT', 'health.scope', 'nobody is authenticated, so nobody has a scope',
       'Configure `auth`, or remove the scope.')
   }
-  pipeline.claim('health')
   const clock = movedClock()
   const board = new HealthBoard({
     ...settings,
