@@ -175,7 +175,8 @@ const shape = suiteSchema(({ schema }) => schema, anything)
 const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   const pipeline = pipelineOf(app)
   pipeline.claim('secure-api')
-  const options = ownOptions(shape, Object.keys(given).length === 0 ? fromEnvironment(app) : given)
+  const isBare = Object.keys(given).every(key => key === 'health')
+  const options = ownOptions(shape, isBare ? { ...fromEnvironment(app), ...given } : given)
   const context = contextOf(app, options.environment)
   const { environment } = context
   await checkOptions(options, context)
@@ -280,7 +281,7 @@ function refuseOther (key: string, value: unknown, problems: Problems): void {
   problems.add('SECURE_API_OPTION_TYPE', key, why, fix)
 }
 
-/** `register(secureApi)` without options. */
+/** `register(secureApi)` without options, or with `health` alone. */
 function fromEnvironment (app: FastifyInstance): SecureApiOptions {
   const [problems, warnings] = [new Problems(), new Problems()]
   const { issuer = '', audience = '', origins, redis } = readEnvironment(problems, process.env, warnings)
@@ -299,7 +300,7 @@ function listed (text: string): string[] {
 
 /**
  * The suite: checks access tokens, denies by default, limits callers, sends security headers, answers CORS and keeps an audit trail.
- * Registered without options it reads `SECURE_API_ISSUER`, `SECURE_API_AUDIENCE` and others of the environment.
+ * Registered without options, or with `health` alone, it reads `SECURE_API_ISSUER`, `SECURE_API_AUDIENCE` and others of the environment.
  *
  * @example
  * await app.register(secureApi, { auth: { issuer: 'https://login.example.com', audience: 'api://orders' } })

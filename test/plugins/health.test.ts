@@ -181,7 +181,7 @@ t.test('own checks: what is not true fails; advisory ones never count', async t 
   t.strictSame(await of({ checks: { db: async () => { throw new Error('away') } } }), no)
   t.strictSame(await of({ checks: { db: () => new Promise(() => {}) }, timeout: 20 }), no)
   t.strictSame(await of({ checks: { mail: () => false }, advisory: ['mail'] }), yes)
-  t.strictSame(await of({ checks: { constructor: () => false } as object }), no)
+  t.strictSame(await of({ checks: Object.fromEntries([['constructor', () => false]]) }), no)
 })
 
 t.test('mistakes stop the boot', async t => {
@@ -198,6 +198,17 @@ t.test('mistakes stop the boot', async t => {
   t.strictSame(await mistakes({ advisory: ['dbb'], checks: { db: () => true } }), ['SECURE_API_OPTION_VALUE'])
   t.strictSame(await mistakes({ checks: { closing: () => true } }), ['SECURE_API_OPTION_CONFLICT'])
   t.strictSame(await mistakes({ checks: { [`keys ${issuer.issuer}`]: () => true } }), ['SECURE_API_OPTION_CONFLICT'])
+})
+
+t.test('health alone reads the rest from the environment', async t => {
+  const before = { ...process.env }
+  t.teardown(() => { for (const name of Object.keys(issuer.env)) Object.assign(process.env, { [name]: before[name] ?? '' }) })
+  Object.assign(process.env, issuer.env)
+  const app = startFastify(t)
+  await app.register(secureApi, { health: {} })
+  await app.ready()
+  t.strictSame(await ready(app), yes)
+  t.match(app.secureApi.status(), { issuers: [{ issuer: issuer.issuer, state: 'fresh' }] })
 })
 
 t.test('alone, without authentication and trail', async t => {
