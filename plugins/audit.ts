@@ -71,6 +71,7 @@ const audit: FastifyPluginAsync<AuditPluginOptions> = async (app, { environment,
       'error')
   })
   pipeline.report('audit', () => ({ ...trails.status(), collapsed: repeats.collapsed }))
+  if (trails.mayDeny) pipeline.watch('audit', () => trails.unreliable ? 'a sink does not take events, so requests are refused' : undefined)
   const option = auditOption(options.requireActions === true)
   pipeline.add({
     name: 'audit:gate',

@@ -15,7 +15,7 @@ import {
 import { apiKeySchemes } from './api-keys.ts'
 import { certificateSchemes } from './client-certificates.ts'
 import { decorating } from './decorators.ts'
-import { loadKeys, ownSigner, Rings, trust, trustLegacy, trustOwnTokens } from './issuers.ts'
+import { loadKeys, ownSigner, Rings, trust, trustLegacy, trustOwnTokens, watchKeys } from './issuers.ts'
 import { signOwnTokens, type Decide } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
@@ -92,6 +92,7 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   const cookies = new CookieCallers(authenticators, pipeline)
   const desk: Desk = { schemes, cookies, pipeline, need: { missing: unauthenticated, cookies: cookies.among(undefined) } }
   pipeline.report('issuers', () => rings.status())
+  watchKeys(pipeline, rings.list)
   pipeline.report('tokens', () => ({ cached: authenticator.size, bytes: authenticator.bytes }))
   const option = credentialOption(desk)
   pipeline.add({

@@ -7,6 +7,8 @@ import {
 import { mistake, trustFileFault, type ConfigurationCode } from '../lib/config/index.ts'
 import type { Scheme } from '../lib/credentials/index.ts'
 import { certificateStoreOf, isPem, type CertificateStore } from '../lib/server/index.ts'
+import { expiriesIn } from '../lib/health/index.ts'
+import { expiriesOf } from './expiries.ts'
 import { pipelineOf } from './pipeline.ts'
 import { warn } from './warn.ts'
 
@@ -65,6 +67,7 @@ function trustInFiles (app: FastifyInstance, { ca, crl }: Options, { development
   for (const [part, source] of Object.entries({ ca, crl })) checkMode(app, part, source, development)
   const files = openFiles(app, { ca, crl })
   pipelineOf(app).report('clientCertificates', () => files.status())
+  expiriesOf(app).from(() => expiriesIn('client-ca', files.trust.authorities))
   app.addHook('onReady', async () => { files.start() })
   app.addHook('onClose', async () => { files.stop() })
   return () => files.trust

@@ -5,6 +5,7 @@ export { default as audit } from './audit.ts'
 export { default as authentication, type AuthenticationPluginOptions } from './authentication.ts'
 export { default as authorization } from './authorization.ts'
 export { default as cors, type CorsPluginOptions } from './cors.ts'
+export { default as health } from './health.ts'
 export { default as headers, type HeadersPluginOptions } from './headers.ts'
 export { default as methodNotAllowed } from './method.ts'
 export { default as openapi } from './openapi.ts'
@@ -27,6 +28,7 @@ export { ownRefusal, type AnswerCode, type OwnRefusal, type Refusal } from '../l
 export type {
   Limit, LimitChange, LimitMessage, LimitState, LoginGuardOptions, RateLimitOptions, RouteRateLimit
 } from '../lib/limits/index.ts'
+export type { CheckReport, HealthOptions, HealthReport } from '../lib/health/index.ts'
 export type { OpenApiOptions } from '../lib/openapi/index.ts'
 export type { AuthorizationOptions, PolicyContext, PolicyFunction, PolicyRoute, Requirement, Rule } from '../lib/rules/index.ts'
 export {

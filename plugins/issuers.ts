@@ -11,6 +11,8 @@ import {
   compileOwn, hasKeys, legacyForm, ownLifetime, OwnSecret, readOwnKey, type Introspection, type IssuerOptions, type IssuerRules,
   type OwnKey, type OwnTokensOptions, type TokenAlgorithm, type TokenAuthenticatorOptions, type TrustedIssuer
 } from '../lib/tokens/index.ts'
+import { peerWatch } from './expiries.ts'
+import type { Frame } from './ports.ts'
 import { warn } from './warn.ts'
 
 /** The key rings of all issuers. Issuers whose keys come from the same address in the same way share one. */
@@ -50,11 +52,12 @@ export class Rings {
   /** Over the same way as the keys. */
   introspect ({ issuer, keys = {} }: IssuerOptions, options: IntrospectionOptions): Introspection {
     const { client: { certificate: cert, privateKey: key } } = options
+    const onPeer = peerWatch(this.#app, `issuer ${issuer}`)
     const client = new IntrospectionClient({
       issuer,
       options,
-      exchange: exchangeOver(keys, cert === undefined || key === undefined ? {} : { cert, key }),
-      fetch: fetchOver(keys),
+      exchange: exchangeOver({ ...keys, onPeer }, cert === undefined || key === undefined ? {} : { cert, key }),
+      fetch: fetchOver({ ...keys, onPeer }),
       allowLoopback: this.#development,
       insecureHosts: this.#development ? keys.insecureHosts ?? [] : [],
       now: this.#clock?.now,
@@ -76,9 +79,22 @@ export class Rings {
       ...resolveKeysOptions(options.keys),
       allowLoopback: this.#development,
       insecureHosts: this.#development ? options.keys?.insecureHosts ?? [] : [],
-      fetch: fetchOver(options.keys),
+      fetch: fetchOver({ ...options.keys, onPeer: peerWatch(this.#app, `issuer ${issuer}`) }),
       ...(this.#clock === undefined ? undefined : { now: this.#clock.now, schedule: this.#clock.schedule }),
       onEvent: event => logKeys(this.#app, event)
+    })
+  }
+}
+
+/**
+ * Ready without keys? No: protected routes would answer 503 that other instances can serve. Keys that are older than `refresh` are good
+ * until `maxStale`, so an outage of the provider takes no instance out that has had them. Lazy rings wait for their first caller.
+ */
+export function watchKeys (pipeline: Frame, rings: readonly KeyRing[]): void {
+  for (const ring of rings) {
+    pipeline.watch(`keys ${ring.status().issuer}`, () => {
+      const { state, fetches, lastFailure } = ring.status()
+      return state !== 'empty' || fetches === 0 ? undefined : `no keys${lastFailure === undefined ? '' : `: ${lastFailure.reason}`}`
     })
   }
 }

@@ -1,16 +1,18 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { ConfigurationError, defineSection, movedClock, type Problems } from '../lib/config/index.ts'
 import {
-  createLimiter, defaultKeyPrefix, kDecided, LimitBook, policyNames, probeRedis, ProxyWatch, RateLimitOptionsSchema, RouteRateLimitSchema,
-  validateRateLimit, validateRouteRateLimit, type AddressFinding, type Entry, type Limit, type LimitChange, type Limiter, type LimiterEvent,
-  type LimiterStatus, type LimitState, type RateLimitOptions, type RouteRateLimit
+  createLimiter, defaultKeyPrefix, isUnavailable, kDecided, LimitBook, policyNames, probeRedis, ProxyWatch, RateLimitOptionsSchema,
+  RouteRateLimitSchema, validateRateLimit, validateRouteRateLimit, type AddressFinding, type Entry, type Limit, type LimitChange,
+  type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RouteRateLimit
 } from '../lib/limits/index.ts'
 import { addressOf, type AnswerCode } from '../lib/http/index.ts'
 import {
-  connectRedis, isRedisLike, StoreFailed, type RedisConnection, type RedisLike, type StoreFailureReason
+  connectRedis, isRedisLike, peerCertificatesOf, StoreFailed, type RedisConnection, type RedisLike, type StoreFailureReason
 } from '../lib/redis/index.ts'
 import { routeOption, type Handler, type RouteInfo } from '../lib/pipeline/index.ts'
+import { expiryOfPeer } from '../lib/health/index.ts'
 import { decorating } from './decorators.ts'
+import { expiriesOf } from './expiries.ts'
 import type { Misspelt } from './misspelt.ts'
 import type { RateLimitName } from './names.ts'
 import { pipelineOf } from './pipeline.ts'
@@ -68,10 +70,11 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
   const { options, compiled: book } = await rateLimitSection.open(given, contextOf(app, undefined))
   refuseBlindTrust(app)
   const pipeline = pipelineOf(app)
-  const limiter = await openLimiter(app, options)
+  const { limiter, client } = await openLimiter(app, options)
   const watch = new ProxyWatch(finding => warn(app, { finding }, `secure-api: ${findings[finding]}`))
   const { address, failures } = book
   pipeline.report('rateLimit', () => app.rateLimits.status())
+  if (client !== undefined) watchStore(app, client, limiter, book)
   pipeline.add({
     name: 'rate-limit:address',
     phase: 'address-limit',
@@ -182,7 +185,7 @@ function switches (app: FastifyInstance, limiter: Limiter, book: LimitBook, watc
 }
 
 /** A URL opens a connection of our own, which we close; an instance, or the application's `app.redis`, stays the application's. */
-async function openLimiter (app: FastifyInstance, { redis, keyPrefix }: RateLimitOptions): Promise<Limiter> {
+async function openLimiter (app: FastifyInstance, { redis, keyPrefix }: RateLimitOptions) {
   // `@fastify/redis` decorates `app.redis` with a client, or with an object of named ones, which says nothing about which to use.
   const { redis: shared } = app as { redis?: unknown }
   const given = redis ?? (isRedisLike(shared) ? shared : undefined)
@@ -194,7 +197,24 @@ async function openLimiter (app: FastifyInstance, { redis, keyPrefix }: RateLimi
     connection?.close()
   })
   if (client !== undefined) await tellFailure(app, client, keyPrefix, connection)
-  return limiter
+  return { limiter, client }
+}
+
+/**
+ * Without Redis an instance is unready only where every request would be refused: the limit by address denies, or `read` and `write` do.
+ * The check asks Redis itself, since no request would: an instance without traffic has to notice that the store is back.
+ */
+function watchStore (app: FastifyInstance, client: RedisLike, limiter: Limiter, book: LimitBook): void {
+  const expiries = expiriesOf(app)
+  expiries.from(() => peerCertificatesOf(client).map(peer => expiryOfPeer('redis', peer)).filter(({ notAfter }) => notAfter > 0))
+  const policyOf = (entry: Entry | undefined) => entry?.active.find(({ onStoreFailure, dryRun }) => onStoreFailure === 'deny' && !dryRun)
+  pipelineOf(app).watch('redis', async () => {
+    const [byAddress, read, write] = [book.address, book.find('read'), book.find('write')].map(policyOf)
+    const policy = byAddress ?? (write && read)
+    if (policy === undefined) return undefined
+    const outcome = await limiter.peek(policy, 'secure-api health')
+    return isUnavailable(outcome) ? 'Redis does not answer, so requests are refused' : undefined
+  })
 }
 
 /** An instance may connect whenever it likes: it is not waited for. */

@@ -8,6 +8,7 @@ import {
 } from '../lib/config/index.ts'
 import type { CorsOptions } from '../lib/cors/index.ts'
 import type { HeadersOptions } from '../lib/headers/index.ts'
+import type { HealthOptions } from '../lib/health/index.ts'
 import type { RateLimitOptions } from '../lib/limits/index.ts'
 import type { OpenApiOptions } from '../lib/openapi/index.ts'
 import { routeOption, type CompiledRoute, type Control } from '../lib/pipeline/index.ts'
@@ -22,6 +23,7 @@ import edge from './edge.ts'
 import errors from './errors.ts'
 import { contextOf } from './fastify-internals.ts'
 import headers, { headersSection } from './headers.ts'
+import health, { healthSection } from './health.ts'
 import method from './method.ts'
 import middleware from './middleware.ts'
 import openapi, { discoveredBy, openApiSection } from './openapi.ts'
@@ -70,6 +72,12 @@ export interface SecureApiOptions {
    * @default security schemes, and for each route what it needs and how it refuses
    */
   openapi?: OpenApiOptions | false
+  /**
+   * Routes for the probes of an orchestrator, `/health/live` and `/health/ready`, and the drain before the server closes.
+   * `health: {}` adds them.
+   * @default no routes
+   */
+  health?: HealthOptions | false
   /**
    * `'problem'` sends refusals, and errors of the application that no handler of its own answers, as RFC 9457 documents; in
    * production a failure says nothing of its cause, which is in the log. `'throw'` hands refusals to the application's error
@@ -151,7 +159,7 @@ declare module 'fastify' {
 }
 
 const sections: readonly Section[] = [authenticationSection, authorizationSection, rateLimitSection, headersSection, corsSection,
-  auditSection, openApiSection]
+  auditSection, openApiSection, healthSection]
 
 const own = {
   methodNotAllowed: Type.Optional(Type.Boolean()),
@@ -175,12 +183,14 @@ const shape = suiteSchema(({ schema }) => schema, anything)
 const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   const pipeline = pipelineOf(app)
   pipeline.claim('secure-api')
-  const options = ownOptions(shape, Object.keys(given).length === 0 ? fromEnvironment(app) : given)
+  const isBare = Object.keys(given).every(key => key === 'health')
+  const options = ownOptions(shape, isBare ? { ...fromEnvironment(app), ...given } : given)
   const context = contextOf(app, options.environment)
   const { environment } = context
   await checkOptions(options, context)
   const { auth = false, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false } = options
   const { methodNotAllowed = true, audit: trail = {}, openapi: description = {}, errors: answers = 'problem' } = options
+  const { health: probes = false } = options
   pipeline.offer({ answers, hooksBefore: options.hooksBefore ?? [] })
   for (const control of unkept(app, options)) pipeline.add(control)
   if (auth !== false) {
@@ -196,6 +206,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   if (description !== false) await app.register(openapi, { ...(auth && { openIdConnect: discoveredBy(auth) }), ...description })
   await app.register(errors, { environment, mode: answers })
   await app.register(tls, { environment })
+  if (probes !== false) await app.register(health, probes)
   if (options.dangerouslyAllowMiddleware !== true) await app.register(middleware)
   addOwnControls(pipeline, options.controls ?? [])
   const postureOf = (route: CompiledRoute): RoutePosture =>
@@ -280,7 +291,7 @@ function refuseOther (key: string, value: unknown, problems: Problems): void {
   problems.add('SECURE_API_OPTION_TYPE', key, why, fix)
 }
 
-/** `register(secureApi)` without options. */
+/** `register(secureApi)` without options, or with `health` alone. */
 function fromEnvironment (app: FastifyInstance): SecureApiOptions {
   const [problems, warnings] = [new Problems(), new Problems()]
   const { issuer = '', audience = '', origins, redis } = readEnvironment(problems, process.env, warnings)
@@ -299,7 +310,7 @@ function listed (text: string): string[] {
 
 /**
  * The suite: checks access tokens, denies by default, limits callers, sends security headers, answers CORS and keeps an audit trail.
- * Registered without options it reads `SECURE_API_ISSUER`, `SECURE_API_AUDIENCE` and others of the environment.
+ * Registered without options, or with `health` alone, it reads `SECURE_API_ISSUER`, `SECURE_API_AUDIENCE` and others of the environment.
  *
  * @example
  * await app.register(secureApi, { auth: { issuer: 'https://login.example.com', audience: 'api://orders' } })

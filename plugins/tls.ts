@@ -4,8 +4,10 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { Schedule } from '../lib/async/index.ts'
 import { ConfigurationError, environmentOf, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import {
-  certificateStoreOf, CertificateWatch, HandshakeWatch, type CertificateEvent, type CertificateStore, type HandshakeFailure
+  certificatesOf, certificateStoreOf, CertificateWatch, HandshakeWatch, type CertificateEvent, type CertificateStore, type HandshakeFailure
 } from '../lib/server/index.ts'
+import { expiriesIn, type Expiry } from '../lib/health/index.ts'
+import { expiriesOf } from './expiries.ts'
 import { pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
 import { bindingsOf, canBeSecure, serverOptionsOf } from './fastify-internals.ts'
@@ -33,7 +35,9 @@ const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule, enviro
   if (store === undefined) return foreignCertificate(app)
   const pipeline = pipelineOf(app)
   pipeline.claim('tls')
-  pipeline.report('certificates', () => store.status())
+  pipeline.report('tls', () => store.status())
+  pipeline.watch('certificate', () => store.status().expiry === 'expired' ? 'the certificate of the server has expired' : undefined)
+  expiriesOf(app).from(() => [{ name: 'server', ...store.certificate, quiet: true }, ...authorities(store)])
   const { clientCertificates } = store.options
   const handshakes = new HandshakeWatch({ now: store.now, tell: failure => { tellFailure(app, pipeline, failure) } })
   pipeline.report('handshakes', () => handshakes.status())
@@ -46,6 +50,11 @@ const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule, enviro
     watch.start()
   })
   app.addHook('onClose', async () => { watch.stop() })
+}
+
+/** Where one has ended, the callers whose certificates it issued are refused. */
+function authorities ({ authority: { ca } }: CertificateStore): readonly Expiry[] {
+  return ca === undefined ? [] : expiriesIn('client-ca', certificatesOf(ca))
 }
 
 function foreignCertificate (app: FastifyInstance): void {
@@ -112,7 +121,8 @@ const levels: Readonly<Record<string, 'info' | 'warn' | 'error'>> = {
 
 function tell (app: FastifyInstance, event: CertificateEvent): void {
   const level = levels[event.type === 'certificate.expiring' ? event.stage : event.type] ?? 'error'
-  app.log[level](event, `secure-api: ${texts[event.type]}`)
+  const code = 'SECURE_API_CERTIFICATE_EXPIRING' satisfies ConfigurationCode
+  app.log[level](event.type === 'certificate.expiring' ? { ...event, code } : event, `secure-api: ${texts[event.type]}`)
   if (events.hasSubscribers) events.publish(event)
 }
 

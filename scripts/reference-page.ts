@@ -5,6 +5,7 @@ import { AuditOptionsSchema } from '../lib/audit/index.ts'
 import { AuthenticationOptionsSchema } from '../lib/authentication/index.ts'
 import { CorsOptionsSchema, RouteCorsSchema } from '../lib/cors/index.ts'
 import { HeadersOptionsSchema, RouteHeadersSchema } from '../lib/headers/index.ts'
+import { HealthOptionsSchema } from '../lib/health/index.ts'
 import { LimitSchema, RateLimitOptionsSchema } from '../lib/limits/index.ts'
 import { LoginGuardOptionsSchema } from '../lib/limits/login-options.ts'
 import { OpenApiOptionsSchema } from '../lib/openapi/index.ts'
@@ -54,6 +55,13 @@ const sections: readonly Chapter[] = [
     schema: OpenApiOptionsSchema,
     prefix: 'openapi',
     note: 'For an application that has @fastify/swagger. [API description](openapi.md) says more.'
+  },
+  {
+    title: '`health`',
+    source: 'HealthOptionsSchema',
+    schema: HealthOptionsSchema,
+    prefix: 'health',
+    note: 'No routes without it; `health: {}` adds them. [Health](operations/health.md) and [shutdown](operations/shutdown.md) say more.'
   }
 ]
 

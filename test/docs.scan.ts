@@ -162,7 +162,7 @@ t.test('every option that a page names is in the reference', async t => {
     path.replaceAll(/\[\]|\.<name>/g, '')))
   const isKnown = (path: string) => [path, path.replace('auth.', 'auth.issuers.')].some(name => known.has(name))
   t.ok(isKnown('auth.keys.refresh') && isKnown('rateLimit.policies') && !isKnown('cors.allowedOrigins'))
-  const sections = ['auth', 'authorization', 'rateLimit', 'headers', 'cors', 'audit', 'openapi', 'tls']
+  const sections = ['auth', 'authorization', 'rateLimit', 'headers', 'cors', 'audit', 'openapi', 'health', 'tls']
   const option = new RegExp(`\`((?:${sections.join('|')})(?!\\.test\\b)(?:\\.\\w+)+)(?::[^\`]*)?\``, 'g')
   for (const page of all) {
     const named = new Set([...text(page).matchAll(option)].map(([, path = '']) => path))

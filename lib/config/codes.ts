@@ -15,6 +15,7 @@ export const configurationCodes = {
   SECURE_API_ENVIRONMENT_MISSING: 'The suite is registered without options and a SECURE_API_… variable is not set.',
   SECURE_API_ENVIRONMENT_BOTH_SET: 'Both a variable and its …_FILE form are set.',
   SECURE_API_ENVIRONMENT_FILE: 'The file named by a …_FILE variable is unreadable or empty.',
+  SECURE_API_CERTIFICATE_EXPIRING: 'Warning only: a certificate that the application serves, trusts or was shown ends soon, or has ended.',
   SECURE_API_KEYS_REQUIRED: 'With `startup: required`, an issuer has no keys.',
   SECURE_API_ROUTE_PUBLIC_WITH_RULE: 'A route is public and also states a rule.',
   SECURE_API_ROUTE_NO_RULE: 'Warning only: a route states no rule, so it refuses everyone.',

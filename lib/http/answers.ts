@@ -89,6 +89,7 @@ export const answers = {
   SECURE_API_INTERNAL: { status: 500, title: 'Internal Server Error', detail: 'A security check failed, so the request was refused.' },
   SECURE_API_APPLICATION_FAILED: { status: 500, title: 'Internal Server Error', detail: 'The server could not complete the request.' },
   SECURE_API_AUDIT_UNAVAILABLE: { status: 503, title: 'Service Unavailable', detail: 'The audit trail is temporarily unavailable.' },
+  SECURE_API_NOT_READY: { status: 503, title: 'Service Unavailable', detail: 'This instance takes no traffic at the moment.' },
   SECURE_API_SERVER_CLOSING: { status: 503, title: 'Service Unavailable', detail: 'The server is shutting down.' },
   SECURE_API_REQUEST_MALFORMED: { status: 400, title: 'Bad Request', detail: 'The request is not valid HTTP.' },
   SECURE_API_REQUEST_URL: { status: 400, title: 'Bad Request', detail: 'The URL is invalid.' },

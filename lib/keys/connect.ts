@@ -1,7 +1,7 @@
 import http, { type ClientRequest, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { isIP, type Socket } from 'node:net'
-import tls from 'node:tls'
+import tls, { type PeerCertificate } from 'node:tls'
 import { FetchFailure } from './failure.ts'
 
 /** How documents are reached. */
@@ -12,7 +12,11 @@ export interface Route extends ClientCertificate {
   readonly direct?: (target: URL) => boolean
   /** PEM of the trusted authorities, in place of those that Node trusts. */
   readonly ca?: readonly string[]
+  /** Told of the certificate that the target has shown, when it has answered. */
+  readonly onPeer?: OnPeer
 }
+
+export type OnPeer = (host: string, certificate: PeerCertificate) => void
 
 /** PEM of the certificate shown to the target, never to the proxy (RFC 8705 §2). */
 export interface ClientCertificate {

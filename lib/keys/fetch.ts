@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { TLSSocket } from 'node:tls'
 import { withDeadline } from '../async/index.ts'
 import { Connections, send, type Message, type Route } from './connect.ts'
 import { asFailure, FetchFailure } from './failure.ts'
@@ -58,6 +59,7 @@ export const fetchDocument: FetchDocument = createFetch()
 
 async function exchange (url: string, route: Route, maxBytes: number, connections: Connections, message: Message): Promise<Reply> {
   const incoming = await send(url, route, connections, message)
+  if (incoming.socket instanceof TLSSocket) route.onPeer?.(new URL(url).host, incoming.socket.getPeerCertificate())
   refuse(incoming, maxBytes)
   const [type = ''] = (incoming.headers['content-type'] ?? '').split(';', 1)
   return { type: type.trim().toLowerCase(), body: await read(incoming, maxBytes) }

@@ -2,12 +2,13 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import type { Problems } from '../config/index.ts'
-import type { ClientCertificate, Route } from './connect.ts'
+import type { ClientCertificate, OnPeer, Route } from './connect.ts'
 import { createExchange, createFetch, type Exchange, type FetchDocument } from './fetch.ts'
 
 interface RouteOptions {
   readonly proxy?: string | false
   readonly ca?: string
+  readonly onPeer?: OnPeer
 }
 
 type Variables = Readonly<Record<string, string | undefined>>
@@ -22,13 +23,14 @@ export function exchangeOver (options: RouteOptions = {}, client: ClientCertific
   return createExchange({ ...routeOf(options, env), ...client })
 }
 
-function routeOf ({ proxy, ca }: RouteOptions, env: Variables): Route {
+function routeOf ({ proxy, ca, onPeer }: RouteOptions, env: Variables): Route {
   const url = proxy === undefined ? proxyIn(env)?.url : proxy === false ? undefined : proxy
   const noProxy = proxy === undefined ? variable(env, 'NO_PROXY')?.value ?? '' : ''
   const authorities = ca === undefined ? undefined : authoritiesIn(ca)
   return {
     ...(url === undefined ? undefined : { proxy: new URL(url), direct: target => isDirect(target, noProxy) }),
-    ...(authorities === undefined ? undefined : { ca: authorities })
+    ...(authorities === undefined ? undefined : { ca: authorities }),
+    ...(onPeer && { onPeer })
   }
 }
 

@@ -1,6 +1,7 @@
 import { Type, type TObject } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { Problems } from '../config/index.ts'
+import type { HealthCheck } from '../health/index.ts'
 import { Marks } from '../marks/index.ts'
 import { throwProblem, writeProblem } from './answer.ts'
 import { compileRoute } from './compile.ts'
@@ -42,6 +43,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   readonly #slots: Slot[] = []
   readonly #copies = new Marks<object, object>()
   readonly #reports = new Map<string, () => unknown>()
+  readonly #checks = new Map<string, HealthCheck>()
   readonly #overlapping: () => readonly Pipeline<Ports>[]
   readonly #table: RouteTable
   #unknown: CompiledRoute | undefined
@@ -109,6 +111,15 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   /** Adds a plugin's part to `app.secureApi.status()`. */
   report (name: string, status: () => unknown): void {
     this.#reports.set(name, status)
+  }
+
+  /** Adds a plugin's part to readiness: a sentence where it cannot do its work. */
+  watch (name: string, check: HealthCheck): void {
+    this.#checks.set(name, check)
+  }
+
+  get checks (): ReadonlyMap<string, HealthCheck> {
+    return this.#checks
   }
 
   status (): Record<string, unknown> {

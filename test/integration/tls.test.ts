@@ -77,7 +77,7 @@ async function start (t: Test, tlsOptions: TlsOptions, more: SecureServerOptions
     addresses: (app.addresses() as AddressInfo[]).map(({ address }) => address),
     look: async () => { await next() },
     advance: ms => { time += ms },
-    status: () => pipelineOf(app).status()['certificates']
+    status: () => pipelineOf(app).status()['tls']
   }
 }
 

@@ -1,0 +1,91 @@
+import { once } from 'node:events'
+import http, { type IncomingHttpHeaders } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { setImmediate } from 'node:timers/promises'
+import t from 'tap'
+import type { AuditEvent } from '../../plugins/index.ts'
+import { createTestClock } from '../../testing/index.ts'
+import { bearer, listen, secured, startIssuer, until } from '../helpers/server.ts'
+
+interface Answer { readonly status: number, readonly body: string, readonly headers: IncomingHttpHeaders }
+
+/** Rejects where the connection fails: a lost answer. */
+async function get (url: string, headers: object, agent: http.Agent | false): Promise<Answer> {
+  const request = http.get(url, { headers: { ...headers }, agent })
+  const [response] = await once(request, 'response') as [http.IncomingMessage]
+  return { status: response.statusCode ?? 0, body: await text(response), headers: response.headers }
+}
+
+/** The rehearsal of docs/operations/shutdown.md: the order of Kubernetes, with a load balancer that is late. */
+t.test('shutdown: readiness fails, requests go on, then the sockets close, then the trail is written: nothing is lost', async t => {
+  using clock = createTestClock()
+  const issuer = await startIssuer(t)
+  const written: AuditEvent[] = []
+  let releaseSink = () => {}
+  const sinkFree = new Promise<void>(resolve => { releaseSink = resolve })
+  let held = false
+  const sink = async (event: AuditEvent) => {
+    if (held) await sinkFree
+    written.push(event)
+  }
+  let release = () => {}
+  const released = new Promise<void>(resolve => { release = resolve })
+  let waiting = 0
+  const { app } = await secured(t, issuer, {
+    suite: { audit: { sink, buffer: 10_000 }, rateLimit: false, health: { drain: '10 seconds' } },
+    routes: app => {
+      app.get('/orders', { config: { authenticated: true } }, async () => 'order')
+      app.get('/slow', { config: { authenticated: true } }, async () => {
+        waiting++
+        await released
+        return 'slow'
+      })
+    }
+  })
+  const url = await listen(app)
+  const token = bearer(issuer)
+  const pooled = new http.Agent({ keepAlive: true, maxSockets: 4 })
+  t.teardown(() => { pooled.destroy() })
+  const answers: Answer[] = []
+  const order = async (agent: http.Agent | false) => { answers.push(await get(`${url}/orders`, token, agent)) }
+  const [live, ready] = ['live', 'ready'].map(probe => async () => (await get(`${url}/health/${probe}`, {}, false)).status)
+  if (live === undefined || ready === undefined) throw new TypeError('no probes')
+
+  await Promise.all(Array.from({ length: 20 }, () => order(pooled)))
+  t.strictSame([await live(), await ready()], [200, 200])
+  t.not(answers.at(-1)?.headers.connection, 'close')
+  const slow = Array.from({ length: 5 }, () => get(`${url}/slow`, token, false))
+  await until(() => waiting === 5, 'the slow requests')
+
+  // SIGTERM. The load balancer knows nothing of it yet: callers keep coming, on open connections and on new ones.
+  let isOver = false
+  const closing = app.close().then(() => { isOver = true })
+  await until(async () => await ready() === 503, 'readiness')
+  t.equal(await live(), 200)
+  const before = answers.length
+  await Promise.all(Array.from({ length: 50 }, (_, index) => order(index % 2 === 0 ? pooled : false)))
+  for (let round = 0; round < 10; round++) await order(pooled)
+  t.ok(answers.slice(before).every(({ headers }) => headers.connection === 'close'), 'no connection is left for a request to be lost on')
+  t.strictSame([await live(), await ready()], [200, 503])
+
+  // It has seen it now. The drain ends: the sockets close, and what is under way is finished.
+  held = true
+  await clock.advance('10 seconds')
+  await until(() => !app.server.listening, 'the end of the listening sockets')
+  release()
+  const late = await Promise.all(slow)
+  t.strictSame(late.map(({ status, body }) => [status, body]), Array(5).fill([200, 'slow']))
+
+  // The trail is last. Its sink has not taken the last five events yet.
+  await setImmediate()
+  t.equal(isOver, false)
+  t.equal(written.filter(({ route }) => route === '/slow').length, 0)
+  releaseSink()
+  await closing
+  t.strictSame(new Set(answers.map(({ status, body }) => `${status} ${body}`)), new Set(['200 order']))
+  const calls = written.filter(({ route }) => route === '/orders' || route === '/slow')
+  t.equal(calls.length, answers.length + late.length, 'one event each')
+  t.equal(new Set(calls.map(({ requestId }) => requestId)).size, calls.length)
+  t.ok(calls.every(({ outcome }) => outcome === 'allowed'))
+  await t.rejects(order(false), { code: 'ECONNREFUSED' })
+})
