@@ -93,7 +93,6 @@ const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app
   const strangers = () => pipeline.ports.unauthenticated ?? unauthenticated
   const accesses = new Marks<RouteInfo, ReturnType<typeof describe>>()
   const policyRules = rulesAmong(options.policies)
-  pipeline.offer({ accessOf: route => accesses.of(route), policyRules })
   const option = accessOption(book, options.default ?? 'deny', pipeline)
   pipeline.add({
     name: 'authorization:guard',
@@ -110,6 +109,7 @@ const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app
       ...(source !== undefined && { source })
     })
   })
+  pipeline.offer({ accessOf: route => accesses.of(route), policyRules })
   pipeline.add({ name: 'authorization:policy', phase: 'guard', option, compile: ({ own: { rule } }) => policyStep(rule, forbid) })
   if (options.routes !== undefined) {
     pipeline.offer({

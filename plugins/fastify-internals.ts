@@ -43,10 +43,13 @@ export function contextOf (app: FastifyInstance, environment: Environment | unde
   return { environment: environmentOf(environment), secure: canBeSecure(app), prefix: app.prefix, logs: hasLogger(app) }
 }
 
+/** On the server of a command that only looks at the application. */
+const kHosted = Symbol.for('fastify-secure-api.hosted')
+
 /** `Fastify()` without one has a logger that does nothing, whatever its level. */
 function hasLogger (app: FastifyInstance): boolean {
   const log = app.log.child({}, { level: 'info' })
-  return log.info !== log.warn
+  return log.info !== log.warn || kHosted in app.server
 }
 
 /** Whether the application wants no log of requests, by its `disableRequestLogging` or `logController`; said of each request. */

@@ -72,6 +72,8 @@ async function made (factory: Callable, file: string): Promise<FastifyInstance> 
 function hosted (plugin: Callable, options: Readonly<Record<string, unknown>>, file: string): FastifyInstance {
   const { loggerInstance: _, ...server } = options
   const app = applicationsFastify(file)({ ...server, logger: false })
+  // Whoever starts the plugin in earnest gives it a logger, as fastify-cli does: here it would only disturb what is printed.
+  Object.assign(app.server, { [Symbol.for('fastify-secure-api.hosted')]: true })
   if (options['skipOverride'] === true) Object.assign(plugin, { [Symbol.for('skip-override')]: true })
   app.register(plugin as FastifyPluginAsync, options)
   return app

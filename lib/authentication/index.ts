@@ -1,4 +1,5 @@
 export { isCrossSite, type CookieRules } from './cross-site.ts'
-export { OwnScheme, type Authenticator, type CallerAnswer, type CallerFacts } from './own-scheme.ts'
+export type { CallerFacts } from './own-principals.ts'
+export { OwnScheme, type Authenticator, type CallerAnswer } from './own-scheme.ts'
 export { AuthenticationOptionsSchema, issuersOf, validateAuthentication, type AuthenticationOptions } from './section.ts'
 export { sessionUser, type SessionUserOptions } from './session-user.ts'

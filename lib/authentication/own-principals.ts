@@ -1,6 +1,23 @@
 import { isDeepStrictEqual } from 'node:util'
 import { deepFreeze, immutableSet, type Principal } from '../credentials/index.ts'
-import type { CallerFacts } from './own-scheme.ts'
+
+/** Whom a request stands for, as an authenticator of the application says it. */
+export interface CallerFacts {
+  /** @default 'user' */
+  readonly kind?: 'user' | 'service' | 'api-key'
+  /** The caller's lasting name: what limits count by and the audit trail shows. */
+  readonly subject: string
+  readonly client?: string
+  /** Who vouches for the subject: with another issuer it is another caller. @default the authenticator's name */
+  readonly issuer?: string
+  readonly tenant?: string
+  readonly scopes?: Iterable<string>
+  readonly roles?: Iterable<string>
+  /** For policies, and `request.user`. Frozen. @default {} */
+  readonly claims?: Readonly<Record<string, unknown>>
+  /** From then on the request is refused. @default never */
+  readonly expiresAt?: Date | number
+}
 
 /** Callers whose principals are remembered. */
 const MOST = 1000

@@ -3,25 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { isThenable, withDeadline } from '../async/index.ts'
 import { DurationSchema, milliseconds, type Problems } from '../config/index.ts'
 import { isOfScheme, type Failed, type Judged, type Scheme, type Unavailable, type Verification } from '../credentials/index.ts'
-import { OwnPrincipals } from './own-principals.ts'
-
-/** Whom a request stands for, as an authenticator of the application says it. */
-export interface CallerFacts {
-  /** @default 'user' */
-  readonly kind?: 'user' | 'service' | 'api-key'
-  /** The caller's lasting name: what limits count by and the audit trail shows. */
-  readonly subject: string
-  readonly client?: string
-  /** Who vouches for the subject: with another issuer it is another caller. @default the authenticator's name */
-  readonly issuer?: string
-  readonly tenant?: string
-  readonly scopes?: Iterable<string>
-  readonly roles?: Iterable<string>
-  /** For policies, and `request.user`. Frozen. @default {} */
-  readonly claims?: Readonly<Record<string, unknown>>
-  /** From then on the request is refused. @default never */
-  readonly expiresAt?: Date | number
-}
+import { OwnPrincipals, type CallerFacts } from './own-principals.ts'
 
 /** The caller; `undefined`: the request brings no credential of this kind; `false`: it brings one that is not valid. */
 export type CallerAnswer = CallerFacts | undefined | false

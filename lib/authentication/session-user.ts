@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { CookieRules } from './cross-site.ts'
-import type { Authenticator, CallerFacts } from './own-scheme.ts'
+import type { CallerFacts } from './own-principals.ts'
+import type { Authenticator } from './own-scheme.ts'
 
 /** As the session plugin of the application declares it. */
 type SessionOf<Request> = Request extends { session: infer Session } ? Session : Readonly<Record<string, unknown>>
