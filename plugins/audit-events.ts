@@ -1,7 +1,7 @@
 import { METHODS } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import {
-  auditPrincipal, eventName, outcomeOf, timestamp, traceIdOf, type AuditEvent, type FieldReader, type RouteAudit
+  auditPrincipal, bounded, eventName, outcomeOf, timestamp, traceIdOf, type AuditEvent, type FieldReader, type RouteAudit
 } from '../lib/audit/index.ts'
 import { isPreflight } from '../lib/cors/index.ts'
 import { edgeAnswers } from '../lib/edge/index.ts'
@@ -54,7 +54,7 @@ export function requestEvent (
     outcome,
     status,
     method: route.route === undefined ? knownMethod(request.method) : request.method,
-    requestId: request.id,
+    requestId: bounded(String(request.id)),
     address: addressOf(request) ?? '',
     durationMs: rounded(durationMs)
   }
@@ -159,7 +159,7 @@ export function violationEvent (request: FastifyRequest, violation: Violation): 
     status: 204,
     method: request.method,
     ...(url !== undefined && { route: url }),
-    requestId: request.id,
+    requestId: bounded(String(request.id)),
     violation
   }
 }

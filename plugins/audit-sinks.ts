@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import {
-  ecs, ocsf, openAuditFile, readableLine, type AuditEvent, type AuditOptions, type Destination, type SinkOptions, type TrailsEntry
+  ecs, jsonLine, ocsf, openAuditFile, readableLine, type AuditEvent, type AuditOptions, type Destination, type SinkOptions, type TrailsEntry
 } from '../lib/audit/index.ts'
 import { milliseconds, type SectionContext } from '../lib/config/index.ts'
 
@@ -13,7 +13,9 @@ type Format = (event: AuditEvent) => object
 export async function openSinks (app: FastifyInstance, options: AuditOptions, { logs }: SectionContext): Promise<TrailsEntry[]> {
   const { sinks = [options], service = 'api' } = options
   return await Promise.all(sinks.map(async (stated, index) => {
-    const { sink = logs ? 'logger' : 'console', file, format = 'default', filter, buffer = 1000, onSinkFailure = 'drop' } = stated
+    const { file, format = 'default', filter, buffer = 1000, onSinkFailure = 'drop' } = stated
+    // Without a logger this is development: see `checkAudit`.
+    const sink = stated.sink === undefined || stated.sink === 'logger' ? logs ? 'logger' : 'console' : stated.sink
     const compiled = formats[format]
     const formatted = compiled && ((event: AuditEvent) => compiled(event, service))
     const destination = file === undefined ? destinationOf(app, sink, formatted) : await fileOf(app, file, stated, formatted)
@@ -27,7 +29,7 @@ function destinationOf (app: FastifyInstance, sink: NonNullable<SinkOptions['sin
   if (sink === 'console') return { write: event => { process.stderr.write(`${readableLine(event)}\n`) } }
   if (sink === 'stdout') {
     const documentOf = format ?? ((event: AuditEvent) => ({ audit: event }))
-    return { write: event => { process.stdout.write(`${JSON.stringify(documentOf(event))}\n`) } }
+    return { write: event => { process.stdout.write(`${jsonLine(documentOf(event))}\n`) } }
   }
   // Whatever its level: a trail that a logger of level `warn` swallows would be none.
   const log = app.log.child({}, { level: 'info' })

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { scheduleTimer } from '../lib/async/index.ts'
 import {
-  AuditOptionsSchema, checkAudit, compileFields, Repeats, RouteAuditSchema, Trails, type AuditEvent, type AuditOptions, type FieldReader,
-  type RouteAudit
+  AuditOptionsSchema, checkAudit, checkFieldHeaders, compileFields, Repeats, RouteAuditSchema, Trails, type AuditEvent, type AuditOptions,
+  type FieldReader, type RouteAudit
 } from '../lib/audit/index.ts'
-import { defineSection, milliseconds, type Environment } from '../lib/config/index.ts'
+import { defineSection, milliseconds, Problems, type Environment } from '../lib/config/index.ts'
 import { hasEnded, refusal } from '../lib/http/index.ts'
 import { routeOption } from '../lib/pipeline/index.ts'
 import { handoverOf, type Handover } from '../lib/server/index.ts'
@@ -72,6 +72,12 @@ const audit: FastifyPluginAsync<AuditPluginOptions> = async (app, { environment,
   })
   pipeline.report('audit', () => ({ ...trails.status(), collapsed: repeats.collapsed }))
   if (trails.mayDeny) pipeline.watch('audit', () => trails.unreliable ? 'a sink does not take events, so requests are refused' : undefined)
+  app.addHook('onReady', async () => {
+    const { tokenHeader, apiKeyHeader } = pipeline.ports
+    const problems = new Problems()
+    checkFieldHeaders(options.fields ?? {}, 'audit.fields', new Set([tokenHeader, apiKeyHeader]), problems)
+    problems.throwIfAny()
+  })
   const option = auditOption(options.requireActions === true)
   pipeline.add({
     name: 'audit:gate',

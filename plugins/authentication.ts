@@ -116,7 +116,11 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
       ? undefined
       : { hook: 'preHandler', handler: request => refuseFormToken(desk, request) }
   })
-  pipeline.offer({ credentials: schemes.credentials, unauthenticated })
+  pipeline.offer({
+    credentials: schemes.credentials,
+    unauthenticated,
+    ...(options.token !== undefined && { tokenHeader: options.token.header.toLowerCase() })
+  })
   decorate(app, desk)
   if (own !== undefined) await signOwnTokens(app, own.options, own.signer, decisionOf(desk))
   app.addHook('onReady', () => loadKeys(rings.list, options.startup))

@@ -33,8 +33,10 @@ export interface Ports extends FramePorts {
   readonly accessOf?: (route: RouteInfo) => Rule | Exclude<RouteAccess['kind'], 'rule'> | undefined
   /** The same, for the usage: policies that are rules, by name. */
   readonly policyRules?: PolicyRules
-  /** From API keys, for the API description. */
+  /** From API keys, for the API description and the audit trail: where they stand. */
   readonly apiKeyHeader?: string
+  /** From authentication, for the audit trail: where tokens stand, if not in `Authorization`. In lower case. */
+  readonly tokenHeader?: string
   /** Hooks, and plugins, that must run before the suite: nobody is warned of them. */
   readonly sessionHooks?: readonly string[]
   /** From CORS, for authentication: whether pages of this origin may use credentials on the route of this request. */

@@ -38,7 +38,7 @@ export const report: AuditSubcommand = {
   --max-unused N        exit with 1 where clients carry more than N scopes that they never need, all together
   --env FILE, --no-options, --timeout SECONDS
                         for --app, as \`secure-api routes\` takes them
-  A trail is JSON lines, as every sink writes them; other lines are skipped. .gz is unpacked; - or none is standard input.
+  A trail is JSON lines in the default format; other lines are skipped. .gz is unpacked; - or none is standard input.
 `,
   examples: `  secure-api audit report audit.log --app dist/app.js
   secure-api audit report audit-*.log.gz --since 30d --format html --output scopes.html
@@ -65,6 +65,8 @@ async function run (args: readonly string[], terminal: Terminal): Promise<number
 }
 
 function fails (report: UsageReport): boolean {
-  const { findings, settings: { failOn, maxUnused } } = report
+  const { findings, read, settings: { failOn, maxUnused } } = report
+  // A trail that is empty, or in a form that is not read here, must not look like one without findings.
+  if (read.events === 0 && (failOn.length > 0 || maxUnused < Infinity)) return true
   return findings.some(({ kind }) => failOn.includes(kind)) || unusedCount(report) > maxUnused
 }

@@ -15,10 +15,13 @@ const pagePlugins = ['@fastify/static', '@fastify/view', '@fastify/swagger-ui']
 const noTokens = 'no plugin that checks tokens was found: `auth` is false, and your own hooks go on guarding. ' +
   'Give `auth: { issuer, audience }` when callers have tokens'
 
+const noLogger = 'the server has no logger, so the audit trail goes to standard output. Give it a logger, or state another `audit.sink`'
+
 /** The configuration of the suite that does what the plugins did. */
 export function sectionsOf (scene: Scene, roleClaims: readonly string[]): Record<string, Value> {
   const { stock, findings, tokens } = scene
   if (!tokens) findings.tell('look', noTokens)
+  if (!stock.logs) findings.tell('look', noLogger)
   const headers = { pages: registered(stock, ...pagePlugins) !== undefined, secure: stock.secure }
   const limitsAreNew = 'limits are new: 100 reads and 10 writes a minute for each caller'
   const options: Record<string, Value> = {
@@ -26,6 +29,7 @@ export function sectionsOf (scene: Scene, roleClaims: readonly string[]): Record
     rateLimit: section(scene, '@fastify/rate-limit', mapRateLimit, limitsAreNew),
     headers: section(scene, '@fastify/helmet', given => mapHelmet(given, headers), 'security headers are new, on every answer'),
     cors: section(scene, '@fastify/cors', mapCors),
+    ...(!stock.logs && { audit: { sink: 'stdout' } }),
     ...(writesErrors(scene) && { errors: 'throw' })
   }
   return Object.fromEntries(Object.entries(options).filter(([name, value]) => name === 'auth' || !isEmpty(value)))

@@ -13,6 +13,7 @@ export async function takeStock (app: FastifyInstance): Promise<Stock> {
   }
   const autoload = foldersOf(seen.registrations)
   const registrations: Registration[] = []
+  const { secure, logs } = contextOf(app, undefined)
   for (const registration of seen.registrations) registrations.push(await registrationOf(registration, seen, app, autoload))
   return {
     registrations,
@@ -20,7 +21,8 @@ export async function takeStock (app: FastifyInstance): Promise<Stock> {
     decorators: seen.decorators,
     errorHandlers: seen.errorHandlers,
     routeHooks: seen.routeHooks,
-    secure: contextOf(app, undefined).secure,
+    secure,
+    logs,
     autoload
   }
 }

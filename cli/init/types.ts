@@ -69,6 +69,8 @@ export interface Stock {
   readonly routeHooks: readonly (Place | undefined)[]
   /** Whether a request can have come over TLS. */
   readonly secure: boolean
+  /** Whether the application has a logger. */
+  readonly logs: boolean
   /** Folders that @fastify/autoload reads. */
   readonly autoload: readonly string[]
 }

@@ -39,3 +39,8 @@ export function withDeadline<T> (work: PromiseLike<T>, deadline: Deadline): Prom
 export function isThenable (value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
+
+/** Where no promise is expected: one that rejects would end the process. */
+export function ignoreRejection (value: unknown): void {
+  if (isThenable(value)) Promise.resolve(value).catch(() => {})
+}

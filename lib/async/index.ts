@@ -1,2 +1,2 @@
-export { isThenable, withDeadline } from './deadline.ts'
+export { ignoreRejection, isThenable, withDeadline } from './deadline.ts'
 export { scheduleTimer, type Schedule } from './schedule.ts'

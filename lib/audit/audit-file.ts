@@ -3,6 +3,7 @@ import { scheduleTimer, type Schedule } from '../async/index.ts'
 import { mistake } from '../config/index.ts'
 import { Chain, NotAChainError, type Checkpoint } from './chain.ts'
 import { readChainKey } from './chain-key.ts'
+import { jsonLine } from './json-line.ts'
 import { LineFile, type Files } from './line-file.ts'
 
 export interface AuditChainOptions {
@@ -80,7 +81,7 @@ class PlainAuditFile implements AuditFile {
 
   write (document: object): Promise<void> {
     try {
-      return this.file.write(jsonOf(document))
+      return this.file.write(jsonLine(document))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -131,10 +132,4 @@ class ChainedAuditFile extends PlainAuditFile {
     // Lines that could not be written are known to those who wrote them; the next batch tries again.
     this.file.flush().catch(() => {})
   }
-}
-
-function jsonOf (document: object): string {
-  const json: unknown = JSON.stringify(document)
-  if (typeof json === 'string' && json.startsWith('{')) return json
-  throw new TypeError('an audit document is an object that JSON can hold')
 }

@@ -61,7 +61,7 @@ function recordOf (time: string, members: Omit<SignedMembers, 'sig'>, last: Link
 
 /** How far from its end the link of a line reaches at most. */
 export const tailLength = 600
-const marker = '"chain":{"seq":'
+export const marker = '"chain":{"seq":'
 const form = /^"chain":\{"seq":(\d{1,15})(,.+)?,"hash":"([\w-]{43})"\}\}$/
 
 /** The link of a line, or of its last {@link tailLength} characters. A document's own text cannot look like one: its quotes are escaped. */

@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
+import { ignoreRejection } from '../async/index.ts'
 import type { Problems } from '../config/index.ts'
 
 const name = '[\\w-]+'
@@ -28,24 +29,40 @@ export type AuditField = Static<typeof FieldSchema>
 /** What a field of the trail holds at most, in characters. */
 const longest = 256
 
-/** Headers that carry credentials, and those that repeat the address under a name that anyone can write. */
+/** Headers that carry credentials. */
 const secrets: ReadonlySet<string> = new Set([
   'authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'x-api-key', 'dpop', 'client-cert', 'client-cert-chain',
-  'x-forwarded-client-cert', 'x-amzn-oidc-data', 'x-amzn-oidc-accesstoken', 'cf-access-jwt-assertion', 'x-goog-iap-jwt-assertion'
+  'x-forwarded-client-cert', 'x-amzn-oidc-data', 'x-amzn-oidc-accesstoken', 'cf-access-jwt-assertion', 'x-goog-iap-jwt-assertion',
+  'sec-websocket-protocol'
 ])
+
+/** How a name ends that mostly holds one: `query.access_token` (RFC 6750 §2.3), `params.token` of a link by mail, `query.sig`. */
+const suspect = /(?:token|secret|password|passwd|api[-_]?key|authorization|assertion|jwt|signature)$|(?:^|[-_])(?:sig|otp)$/i
 
 /** A field that would put a credential into the trail. */
 export function checkFields (fields: Readonly<Record<string, AuditField>>, path: string, problems: Problems): void {
   for (const [name, field] of Object.entries(fields)) {
-    const { from } = parts(field)
+    const { from: { where, key }, redact } = parts(field)
     if (!/^[A-Za-z]\w*$/.test(name)) {
       problems.add('SECURE_API_OPTION_VALUE', `${path}.${name}`, 'a name in the trail is made of letters, digits and _',
         "Write a name such as 'orderId'.")
     }
-    if (from.where === 'headers' && secrets.has(from.key)) {
-      problems.add('SECURE_API_AUDIT_FIELD_SECRET', `${path}.${name}`, `the header ${from.key} holds a credential, which no trail may show`,
-        'Leave it out: the trail names the caller, the kind of the credential and the id of its key.')
-    }
+    if (redact !== undefined || secrets.has(key) || !suspect.test(key)) continue
+    problems.add('SECURE_API_AUDIT_FIELD_SECRET', `${path}.${name}`, `by its name ${where}.${key} holds a credential`,
+      "Leave it out, or state `redact: 'hash'`, which still tells equal values from others.")
+  }
+  checkFieldHeaders(fields, path, secrets, problems)
+}
+
+/** @param headers which carry credentials, in lower case */
+export function checkFieldHeaders (
+  fields: Readonly<Record<string, AuditField>>, path: string, headers: ReadonlySet<string | undefined>, problems: Problems
+): void {
+  for (const [name, field] of Object.entries(fields)) {
+    const { where, key } = parts(field).from
+    if (where !== 'headers' || !headers.has(key)) continue
+    problems.add('SECURE_API_AUDIT_FIELD_SECRET', `${path}.${name}`, `the header ${key} holds a credential, which no trail may show`,
+      'Leave it out: the trail names the caller, the kind of the credential and the id of its key.')
   }
 }
 
@@ -93,12 +110,14 @@ function redacted (value: string, redact: Parts['redact']): string | undefined {
   if (redact === 'last4') return value.length < 8 ? '…' : `…${value.slice(-4)}`
   try {
     const kept: unknown = redact(value)
+    ignoreRejection(kept)
     return typeof kept === 'string' ? bounded(kept) : undefined
   } catch {
     return undefined // What could not be redacted is not shown.
   }
 }
 
-function bounded (value: string): string {
+/** What a caller wrote, or may have. */
+export function bounded (value: string): string {
   return value.length > longest ? `${value.slice(0, longest)}…` : value
 }

@@ -181,7 +181,9 @@ export class LineFile {
     if (this.#handle === undefined) return await this.#open()
     if (this.#torn) await this.#begin(this.#handle)
     const now = this.#now()
-    if (now - this.#checked < checkEvery) return this.#handle
+    const age = now - this.#checked
+    // A clock that was set back says nothing of the time since.
+    if (age >= 0 && age < checkEvery) return this.#handle
     const state = await this.#stateOf(this.#handle)
     if (state === 'moved') return await this.#open(this.#handle)
     if (state === 'emptied') await this.#begin(this.#handle)
@@ -200,6 +202,7 @@ export class LineFile {
     await refuseOpenFolder(dirname(this.path), this.#files)
     const handle = await this.#files.open(this.path, O_APPEND | O_CREAT | O_RDWR | O_NOFOLLOW, 0o600)
     try {
+      if (!(await handle.stat()).isFile()) throw new Error(`${this.path} is no regular file: what is written there cannot be read again`)
       if (old !== undefined) await this.#leave(old)
       await this.#begin(handle)
     } catch (error) {

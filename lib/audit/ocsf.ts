@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { detailsOf, effects, isAuthentication } from './kinds.ts'
 import type { AuditEvent } from './event.ts'
 
@@ -77,8 +78,10 @@ function common (event: AuditEvent, { class_uid: classUid, activity_id: activity
   }
 }
 
+/** A proxy that is trusted may forward any text. */
 function sourceOf ({ address }: AuditEvent) {
-  return address === '' ? { name: 'several' } : { ip: address }
+  if (address === '') return { name: 'several' }
+  return isIP(address) === 0 ? { name: address } : { ip: address }
 }
 
 /** Types of OCSF: 0 unknown, 1 user, 3 system. */

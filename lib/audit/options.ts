@@ -88,26 +88,22 @@ export const AuditOptionsSchema = Type.Object({
 export interface AuditOptions extends Static<typeof AuditOptionsSchema> {}
 
 /** What the schema cannot say. */
-export function checkAudit (options: AuditOptions, path: string, problems: Problems, { environment, logs }: SectionContext): void {
+export function checkAudit (options: AuditOptions, path: string, problems: Problems, context: SectionContext): void {
   const { sinks, fields = {} } = options
   checkFields(fields, `${path}.fields`, problems)
-  if (sinks === undefined) {
-    checkSink(options, path, problems)
-    if (isLed(options) || logs || environment === 'development') return
-    problems.add('SECURE_API_AUDIT_NO_SINK', path, 'the application has no logger, so its trail has nowhere to go',
-      "Give Fastify a logger, or state `file`, `sink: 'stdout'` for a JSON document a line, a function, or `audit: false`.")
-    return
-  }
+  if (sinks === undefined) return checkSink(options, path, problems, context)
   const beside = Object.keys(sink).filter(key => key in options)
   if (beside.length > 0) {
     problems.add('SECURE_API_AUDIT_SINK', path, `${beside.join(', ')} beside \`sinks\` belongs to no sink`,
       'Write it in each entry of `sinks`.')
   }
   for (const [index, entry] of sinks.entries()) {
-    checkSink(entry, `${path}.sinks[${index}]`, problems)
-    if (isLed(entry)) continue
-    problems.add('SECURE_API_AUDIT_SINK', `${path}.sinks[${index}]`, 'it does not say where its events go',
-      "State `sink`: 'logger', 'stdout', 'console' or a function; or `file`.")
+    const place = `${path}.sinks[${index}]`
+    if (isLed(entry)) checkSink(entry, place, problems, context)
+    else {
+      problems.add('SECURE_API_AUDIT_SINK', place, 'it does not say where its events go',
+        "State `sink`: 'logger', 'stdout', 'console' or a function; or `file`.")
+    }
   }
 }
 
@@ -115,7 +111,13 @@ function isLed ({ sink, file }: SinkOptions): boolean {
   return sink !== undefined || file !== undefined
 }
 
-function checkSink ({ sink, file, chain, fsync, format }: SinkOptions, path: string, problems: Problems): void {
+function checkSink (
+  { sink, file, chain, fsync, format }: SinkOptions, path: string, problems: Problems, { environment, logs }: SectionContext
+): void {
+  if (!logs && environment !== 'development' && (sink === 'logger' || (sink ?? file) === undefined)) {
+    problems.add('SECURE_API_AUDIT_NO_SINK', path, 'the application has no logger, so its trail has nowhere to go',
+      "Give Fastify a logger, or state `file`, `sink: 'stdout'` for a JSON document a line, a function, or `audit: false`.")
+  }
   const wrong = (why: string, fix: string) => problems.add('SECURE_API_AUDIT_SINK', path, why, fix)
   if (sink !== undefined && file !== undefined) wrong('`sink` and `file` are two places', 'Write two entries of `sinks`.')
   if (file === undefined && (chain !== undefined || fsync !== undefined)) {

@@ -65,7 +65,7 @@ export class Trail {
     const settled = this.#pending === 0 ? undefined : new Promise<void>(resolve => { this.#whenIdle.push(resolve) })
     // It may keep back what has not been settled until it is asked to end.
     const closed = this.#options.destination.close?.()
-    await Promise.all([settled, closed?.catch(error => { this.#options.onChange(true, error) })])
+    await Promise.all([settled, closed?.catch(error => { this.#tell(true, error) })])
   }
 
   status (): { recorded: number, dropped: number, pending: number, failing: boolean, file?: object } {
@@ -97,7 +97,14 @@ export class Trail {
     else this.recorded += events
     if (this.#failing === failing) return
     this.#failing = failing
-    this.#options.onChange(failing, error)
+    this.#tell(failing, error)
+  }
+
+  /** It writes to a logger, which may be the sink that fails. Nobody could catch what it throws. */
+  #tell (failing: boolean, error: unknown): void {
+    try {
+      this.#options.onChange(failing, error)
+    } catch {}
   }
 }
 

@@ -1,3 +1,4 @@
+import { ignoreRejection } from '../async/index.ts'
 import type { AuditEvent } from './event.ts'
 import type { AuditFilter } from './options.ts'
 import { Trail, type Destination } from './trail.ts'
@@ -62,7 +63,9 @@ export class Trails {
 
 function wants (filter: AuditFilter, event: AuditEvent): boolean {
   try {
-    return filter(event) !== false
+    const wanted: unknown = filter(event)
+    ignoreRejection(wanted)
+    return wanted !== false
   } catch {
     return true
   }

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { readLink, signedPrefix, tailLength, type Link, type SignedMembers } from './chain.ts'
+import { marker, readLink, signedPrefix, tailLength, type Link, type SignedMembers } from './chain.ts'
 import type { ChainVerifier } from './chain-key.ts'
 
 export type FindingKind =
@@ -76,23 +76,28 @@ export async function verifyChain (
   const verifier = new Verifier(options)
   for (const { name, chunks } of files) {
     verifier.open(name)
-    let rest: Buffer = Buffer.alloc(0)
-    for await (const chunk of chunks) rest = splitLines(rest.length === 0 ? chunk : Buffer.concat([rest, chunk]), verifier)
-    verifier.end(rest)
+    let parts: Buffer[] = []
+    for await (const chunk of chunks) parts = splitLines(parts, chunk, verifier)
+    verifier.end(Buffer.concat(parts))
   }
   return verifier.finish()
 }
 
-function splitLines (bytes: Buffer, verifier: Verifier): Buffer {
+/** The parts of a line are joined once, so that a long one does not take the square of its time. Returns those of the last line. */
+function splitLines (parts: Buffer[], chunk: Buffer, verifier: Verifier): Buffer[] {
   let start = 0
-  for (let end = bytes.indexOf(0x0a); end !== -1; end = bytes.indexOf(0x0a, start)) {
-    verifier.add(bytes.subarray(start, end))
+  let before = parts
+  for (let end = chunk.indexOf(0x0a); end !== -1; end = chunk.indexOf(0x0a, start)) {
+    const line = chunk.subarray(start, end)
+    verifier.add(before.length === 0 ? line : Buffer.concat([...before, line]))
+    before = []
     start = end + 1
   }
+  if (start < chunk.length) before.push(chunk.subarray(start))
   // A file without lines must not fill the memory.
-  if (bytes.length - start < longestLine) return bytes.subarray(start)
-  verifier.add(bytes.subarray(start))
-  return Buffer.alloc(0)
+  if (before.reduce((sum, { length }) => sum + length, 0) < longestLine) return before
+  verifier.add(Buffer.concat(before))
+  return []
 }
 
 /**
@@ -511,7 +516,9 @@ function holds (bytes: Buffer, seq: number): boolean {
 
 /** The line with another number: where its hash is right then, only the number was changed. */
 function withNumber (bytes: Buffer, seq: number): Buffer {
-  return Buffer.from(bytes.toString('latin1').replace(/"chain":\{"seq":\d+(?!.*"chain":\{"seq":)/, `"chain":{"seq":${seq}`), 'latin1')
+  const text = bytes.toString('latin1')
+  const at = text.lastIndexOf(marker)
+  return Buffer.from(text.slice(0, at) + text.slice(at).replace(/\d+/, String(seq)), 'latin1')
 }
 
 function hasSignature ({ bytes, link }: Line, key: ChainVerifier): boolean {

@@ -26,11 +26,20 @@ export function callerBy (trustProxy: unknown): (request: RawRequest) => string 
     proxyAddr({ headers, socket: { remoteAddress } } as Parameters<typeof proxyAddr>[0], trusts)
 }
 
+type Trusts = (address: string | undefined, hop?: number) => boolean
+
 /** Every form that Fastify accepts; a number trusts nobody since 5.12.1. */
-function trustedBy (trustProxy: unknown): (address: string | undefined) => boolean {
+function trustedBy (trustProxy: unknown): Trusts {
   if (trustProxy === true) return () => true
-  if (typeof trustProxy === 'function') return address => Boolean(trustProxy(address, 0))
-  return trustedProxies(proxiesOf(trustProxy))
+  if (typeof trustProxy !== 'function') return trustedProxies(proxiesOf(trustProxy))
+  // It may count hops. Where it throws, as at the missing address of a closed connection, nobody is trusted: no hook would catch it.
+  return (address, hop = 0) => {
+    try {
+      return Boolean(trustProxy(address, hop))
+    } catch {
+      return false
+    }
+  }
 }
 
 /** The list behind `trustProxy`; an environment variable's list is separated by commas. */

@@ -104,6 +104,7 @@ export class Usage {
   #seeForbidden ({ subject, issuer }: Principal, count: ClientCount, hashes: Hashes, weight: number): void {
     const { kind, name: client } = count
     count.forbidden += weight
+    if (isLong(subject, issuer)) return
     this.#refused.add(JSON.stringify([kind, client, issuer, subject]), weight, () => ({ kind, client, issuer, subject, hashes }))
   }
 
@@ -117,7 +118,7 @@ export class Usage {
 
   #openClient (kind: NamedKind, name: string, issuer: string | undefined): ClientCount {
     const count = new ClientCount(kind, name, issuer, this.#room)
-    if (this.#clientCount >= this.#bounds.clients || name.length > longestName) {
+    if (this.#clientCount >= this.#bounds.clients || isLong(name, issuer)) {
       this.#beyond.add(count.seed)
       return this.#others
     }
@@ -179,3 +180,8 @@ export class Usage {
 }
 
 const none: readonly string[] = []
+
+/** A trail that anybody may have changed has names of any length. */
+function isLong (name: string, issuer: string | undefined): boolean {
+  return name.length > longestName || (issuer !== undefined && issuer.length > longestName)
+}

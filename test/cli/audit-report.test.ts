@@ -161,7 +161,7 @@ t.test('issue 19: a trail with planted scope creep: the report finds exactly thi
     t.ok(lines.other >= 2)
     const later = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10)
     const none = await run([file, '--since', later, '--fail-on', 'any'])
-    t.match(none, { code: 0, stdout: /The trail holds no event\. Skipped: .* earlier events/ })
+    t.match(none, { code: 1, stdout: /The trail holds no event\. Skipped: .* earlier events/ })
     t.strictSame(await findingsOf([file, '--since', '1d']), await findingsOf([file]))
   })
 })
@@ -298,4 +298,14 @@ t.test('wrong calls say what to write', async t => {
   const { terminal, stderr } = fakeTerminal()
   t.equal(await secureApiCommand(['audit', 'reprot'], terminal), 2)
   t.match(stderr(), /did you mean report\?/)
+})
+
+t.test('19 attack: a threshold is not kept by a trail without events, in whatever form', async t => {
+  const ecs = JSON.stringify({ '@timestamp': '2026-11-01T00:00:00.000Z', event: { outcome: 'success' }, secure_api: {} })
+  const folder = t.testdir({ 'empty.log': '', 'ecs.log': `${ecs}\n`, 'torn.log': '{"time":"x","outcome":"allowed"}\n' })
+  for (const name of ['empty.log', 'ecs.log', 'torn.log']) {
+    const file = join(folder, name)
+    const codes = [[], ['--fail-on', 'client-wide'], ['--max-unused', '5']].map(async more => (await run([file, ...more])).code)
+    t.strictSame(await Promise.all(codes), [0, 1, 1], name)
+  }
 })

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { chainVerifier, verifyChain } from '../../lib/audit/index.ts'
-import { audit, type AuditEvent, type AuditOptions } from '../../plugins/index.ts'
+import secureApi, { audit, type AuditEvent, type AuditOptions } from '../../plugins/index.ts'
 import {
   answersOf, bearer, codeOf, listen, missingHeaders, mistakesOf, secured, startFastify, startIssuer,
   until
@@ -371,4 +371,73 @@ t.test('15 C4: app.close() waits for events that are on their way, and not for e
   await stuck.inject('/nowhere')
   await stuck.close()
   t.match(lines.map(line => JSON.parse(line)).find(({ pending }) => pending?.['sink 1'] === 1), { level: 50 }, 'what is lost is told')
+})
+
+t.test('19 attack: a promise where none is expected ends no process, and shows nothing', async t => {
+  const rejected: unknown[] = []
+  const onRejection = (error: unknown) => { rejected.push(error) }
+  process.on('unhandledRejection', onRejection)
+  t.teardown(() => process.off('unhandledRejection', onRejection))
+  const later = async () => { throw new Error('a mistake') }
+  const events: AuditEvent[] = []
+  const app = await alone({
+    sink: event => { events.push(event) },
+    filter: later as never,
+    fields: { agent: { from: 'headers.user-agent', redact: later as never } }
+  })
+  await app.inject('/nowhere')
+  await delay(1)
+  t.strictSame([rejected, events.map(({ fields }) => fields)], [[], [undefined]])
+})
+
+t.test("19 attack: sink 'logger' without a logger is a trail to nowhere", async t => {
+  const cases: readonly AuditOptions[] = [{ sink: 'logger' }, { sinks: [{ sink: 'logger' }, { sink: 'stdout' }] }]
+  for (const options of cases) {
+    const start = () => startFastify(t).register(audit, { ...options, environment: 'production' })
+    t.strictSame(await mistakesOf(start), ['SECURE_API_AUDIT_NO_SINK'], JSON.stringify(options))
+  }
+  const text = await written(t, 'stderr', async () => (await alone({ sink: 'logger', environment: 'development' })).inject('/nowhere'))
+  t.match(text, / 404 /, 'development has the line for people')
+})
+
+t.test('19 attack: no field shows a configured header of credentials, nor what is one by its name', async t => {
+  const auth = { issuer: 'https://login.example.com', audience: issuer.audience, jwks: issuer.jwks as { keys: object[] } }
+  const start = (fields: AuditOptions['fields'], more: object) => async () => {
+    const app = startFastify(t)
+    await app.register(secureApi, { auth: { ...auth, ...more }, audit: { sink: () => {}, ...(fields && { fields }) } })
+    await app.ready()
+  }
+  const apiKeys = { prefix: 'test', lookup: async () => undefined, header: 'X-Shop' }
+  const cases: ReadonlyArray<readonly [AuditOptions['fields'], object]> = [
+    [{ a: 'headers.x-shop' }, { apiKeys }],
+    [{ a: { from: 'headers.X-Shop', redact: 'hash' } }, { apiKeys }],
+    [{ a: 'headers.x-cred' }, { token: { header: 'X-Cred' } }],
+    [{ a: 'query.access_token' }, {}],
+    [{ a: 'params.resetToken' }, {}],
+    [{ a: 'query.X-Amz-Signature' }, {}],
+    [{ a: 'headers.x-forwarded-access-token' }, {}],
+    [{ a: { from: 'headers.sec-websocket-protocol', redact: 'hash' } }, {}]
+  ]
+  for (const [fields, more] of cases) {
+    t.strictSame(await mistakesOf(start(fields, more)), ['SECURE_API_AUDIT_FIELD_SECRET'], JSON.stringify(fields))
+  }
+  t.strictSame(await mistakesOf(start({ a: { from: 'query.pageToken', redact: 'hash' }, b: 'headers.x-shop' }, {})), [])
+})
+
+t.test('19 attack: text of a caller makes no other line and obeys no terminal, and its id is bounded', async t => {
+  const file = join(t.testdir(), 'audit.jsonl')
+  const evil = 'a\u0085{}\u009b2Jb\u202ec'
+  const send = async (options: AuditOptions) => {
+    const app = startFastify(t, { requestIdHeader: 'x-id' })
+    await app.register(audit, { ...options, fields: { agent: 'headers.user-agent' } })
+    await app.inject({ url: '/nowhere', headers: { 'user-agent': evil, 'x-id': 'r'.repeat(5000) } })
+    await app.close()
+  }
+  const stdout = await written(t, 'stdout', () => send({ sink: 'stdout' }))
+  await send({ file })
+  for (const text of [stdout, await readFile(file, 'utf8')]) {
+    t.notMatch(text, /[\x7f-\x9f\u202a-\u202e]/)
+    const parsed = JSON.parse(text)
+    t.match(parsed.audit ?? parsed, { fields: { agent: evil }, requestId: /^r{256}…$/ })
+  }
 })

@@ -120,7 +120,7 @@ t.test('a single plugin twice throws, in the same scope and in a child', async t
     rateLimit: app => app.register(rateLimit, {}),
     headers: app => app.register(headers, {}),
     cors: app => app.register(cors, { origins: ['https://app.example.com'] }),
-    audit: app => app.register(audit, {}),
+    audit: app => app.register(audit, { sink: 'stdout' }),
     health: app => app.register(health, {})
   }
   for (const [name, register] of Object.entries(plugins)) {

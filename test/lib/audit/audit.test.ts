@@ -144,3 +144,23 @@ t.test('a sink with promises of its own is waited for like any other', async t =
   await settle()
   t.match(it.status(), { dropped: 1, pending: 0, failing: true })
 })
+
+t.test('19 attack: what tells of a failing sink may throw too, and costs nobody anything', async t => {
+  const said: boolean[] = []
+  let fails = true
+  const trail = new Trail({
+    destination: { write: async () => { if (fails) throw new Error('disk full') } },
+    buffer: 10,
+    onChange (failing) {
+      said.push(failing)
+      throw new Error('disk full')
+    }
+  })
+  trail.record(event)
+  await settle()
+  fails = false
+  trail.record(event)
+  await settle()
+  t.match(trail.status(), { recorded: 1, dropped: 1, pending: 0 })
+  t.strictSame(said, [true, false])
+})

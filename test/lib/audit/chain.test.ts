@@ -210,3 +210,10 @@ t.test('what follows the signed end was added', async t => {
   const { seq = 0, hash = '' } = (await check(ended)).last ?? {}
   t.match(kinds(await check(`${ended}${linkOf('{"n":2}', { seq, hash }).line}\n`)), ['inserted', 'truncated'])
 })
+
+t.test('19 attack: a last line full of links, and a file without lines, take time by their length and not by its square', async t => {
+  const [text = ''] = await chainOf(documents)
+  const hostile = `{${'"chain":{"seq":1'.repeat(200_000)},"chain":{"seq":99,"hash":"${'A'.repeat(43)}"}}\n`
+  t.strictSame(kinds(await check(text + hostile, {}, 65_536)), ['removed', 'truncated'])
+  t.strictSame(kinds(await check(Buffer.alloc(17 * 1024 * 1024, 0x61), {}, 65_536)), ['not-a-chain'])
+})

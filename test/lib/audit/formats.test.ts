@@ -244,3 +244,20 @@ t.test('19: a log record of OpenTelemetry, by its own SDK', async t => {
   t.match(failed, { severityNumber: 17, attributes: { 'error.type': 'SECURE_API_FORBIDDEN', 'secure_api.repeats': 3 } })
   await provider.shutdown()
 })
+
+t.test('19 attack: an address that a proxy made up is no address in OCSF', t => {
+  const event: AuditEvent = {
+    time: '2026-01-01T00:00:00.000Z',
+    event: 'api_access',
+    action: 'GET /a',
+    outcome: 'allowed',
+    status: 200,
+    method: 'GET',
+    requestId: 'r',
+    address: '<script>',
+    durationMs: 1
+  }
+  t.strictSame(faultsOfOcsf(ocsf(event, 'api')), [])
+  t.match(ocsf(event, 'api'), { src_endpoint: { name: '<script>' } })
+  t.end()
+})

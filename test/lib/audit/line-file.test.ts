@@ -223,3 +223,20 @@ t.test('a process with an open file ends by itself', async t => {
   t.equal(exit, 0)
   t.equal(readFileSync(path, 'utf8'), 'x\n')
 })
+
+t.test('19 attack: a clock that is set back does not keep a file that was moved away', async t => {
+  let now = 10_000_000
+  const { path, file, text } = start(t, { now: () => now })
+  await file.write('before')
+  now -= 3_600_000
+  renameSync(path, `${path}.1`)
+  await file.write('after')
+  t.strictSame([text(`${path}.1`), text()], ['before\n', 'after\n'])
+})
+
+t.test('19 attack: a FIFO in the place of the file is refused, and does not take the events in', { skip: process.platform === 'win32' },
+  async t => {
+    const { path, file } = start(t)
+    execFileSync('mkfifo', [path])
+    await t.rejects(file.write('a'), /is no regular file/)
+  })

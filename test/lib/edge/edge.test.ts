@@ -13,7 +13,7 @@ import tls from 'node:tls'
 import t, { type Test } from 'tap'
 import { compileHeaders } from '../../../lib/headers/index.ts'
 import {
-  claim, edgePairsBy, edgeResponse, installEdge, type ClientErrorEvent, type Edge, type EdgeOptions
+  callerBy, claim, edgePairsBy, edgeResponse, installEdge, overTls, type ClientErrorEvent, type Edge, type EdgeOptions
 } from '../../../lib/edge/index.ts'
 
 const table = compileHeaders({}, { environment: 'production', secure: true })
@@ -324,4 +324,15 @@ t.test('the raw answer', async t => {
   t.same(named(raw, 'connection'), ['connection: close'])
   t.equal(named(raw, 'strict-transport-security').length, 1)
   t.same(edgePairsBy({ headers: [], hsts: ['h', '1'], cache: { error: undefined } })(false), [])
+})
+
+t.test('19 attack: a function for trustProxy counts hops, and one that throws trusts nobody', t => {
+  const headers = { 'x-forwarded-for': '192.0.2.6, 192.0.2.7, 192.0.2.8', 'x-forwarded-proto': 'https' }
+  const oneHop = (_address: string, hop: number) => hop < 1
+  t.equal(callerBy(oneHop)({ headers, socket: { remoteAddress: '127.0.0.1' } }), '192.0.2.8')
+  const local = (address: string) => address.startsWith('127.')
+  const closed = { headers, socket: { remoteAddress: undefined } }
+  t.equal(callerBy(local)(closed), undefined)
+  t.equal(overTls(local)(closed), false)
+  t.end()
 })

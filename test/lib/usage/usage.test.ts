@@ -180,3 +180,14 @@ t.test('counts are those of a plain count, whatever calls come in whatever order
     scopes.map(({ scope, carried, needed }): [string, [number, number]] => [`${client} ${scope}`, [carried, needed]]))
   t.strictSame(new Map(counted), exact)
 })
+
+t.test('19 attack: issuers and subjects of any length are not kept', t => {
+  const usage = new Usage()
+  const long = 'x'.repeat(100_000)
+  const refused = { outcome: 'denied', status: 403 } as const
+  usage.see(call({ ...refused, principal: principal('c', [], { issuer: long }) }))
+  usage.see(call({ ...refused, principal: principal('c', [], { subject: long }) }))
+  t.notMatch(JSON.stringify(usage.summary()), /x{1000}/)
+  t.match(usage.summary(), { calls: 2, beyond: { clients: 1, calls: 1 } })
+  t.end()
+})
