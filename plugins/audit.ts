@@ -1,19 +1,19 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
+import { channel } from 'node:diagnostics_channel'
+import type { FastifyPluginAsync } from 'fastify'
 import { scheduleTimer } from '../lib/async/index.ts'
 import {
   AuditOptionsSchema, checkAudit, compileFields, Repeats, RouteAuditSchema, Trails, type AuditEvent, type AuditOptions, type FieldReader,
   type RouteAudit
 } from '../lib/audit/index.ts'
 import { defineSection, milliseconds, type Environment } from '../lib/config/index.ts'
-import { hasEnded, refusal } from '../lib/http/index.ts'
+import { refusal } from '../lib/http/index.ts'
 import { routeOption } from '../lib/pipeline/index.ts'
-import { handoverOf, type Handover } from '../lib/server/index.ts'
 import { openSinks } from './audit-sinks.ts'
-import { auditedRoute, closedEvent, edgeEvent, handshakeEvent, requestEvent, violationEvent, type AuditedRoute } from './audit-events.ts'
+import { auditedRoute, closedEvent, edgeEvent, handshakeEvent, requestEvent, violationEvent } from './audit-events.ts'
 import type { Misspelt } from './misspelt.ts'
 import { pipelineOf } from './pipeline.ts'
-import type { Frame } from './ports.ts'
 import { contextOf } from './fastify-internals.ts'
+import { watchRequests } from './request-watch.ts'
 import { suitePlugin } from './suite-plugin.ts'
 import { warn } from './warn.ts'
 
@@ -24,6 +24,13 @@ declare module 'fastify' {
   }
 }
 
+/** A message on the diagnostics channel `secure-api:audit`: a sink begins to lose events, or records them again. */
+export interface AuditMessage {
+  readonly sink: string
+  readonly failing: boolean
+}
+
+const changes = channel('secure-api:audit')
 const unavailable = refusal('SECURE_API_AUDIT_UNAVAILABLE', { headers: { 'retry-after': '1' } })
 
 interface AuditSettings {
@@ -50,9 +57,11 @@ const audit: FastifyPluginAsync<AuditPluginOptions> = async (app, { environment,
   const { options, compiled: { closeTimeout, fields } } = await auditSection.open(given, context)
   const pipeline = pipelineOf(app)
   const entries = await openSinks(app, options, context)
-  const trails = new Trails(entries, (sink, failing, error) => failing
-    ? warn(app, { err: error, sink, code: unavailable.code }, 'secure-api: audit events are being lost', 'error')
-    : app.log.info({ sink }, 'secure-api: audit events are being recorded again'))
+  const trails = new Trails(entries, (sink, failing, error) => {
+    if (changes.hasSubscribers) changes.publish({ sink, failing } satisfies AuditMessage)
+    if (failing) warn(app, { err: error, sink, code: unavailable.code }, 'secure-api: audit events are being lost', 'error')
+    else app.log.info({ sink }, 'secure-api: audit events are being recorded again')
+  })
   const buffer = Math.min(...entries.map(entry => entry.buffer))
   // First refusals alone never fill the buffer, from however many addresses they come in one window.
   const [capacity, spare] = [Math.min(1000, Math.ceil(buffer / 2)), Math.floor(buffer / 4)]
@@ -79,96 +88,17 @@ const audit: FastifyPluginAsync<AuditPluginOptions> = async (app, { environment,
     onHandshakeFailure: failure => record(handshakeEvent(failure)),
     onViolation: (request, violation) => record(violationEvent(request, violation))
   })
-  watchRequests(app, pipeline, { option, fields, record })
-}
-
-/** Takes the event of a request, or of whatever had one; undefined where the route wants none. */
-type Recorder = (event: AuditEvent | undefined) => void
-
-interface Watching extends Pick<AuditSettings, 'fields'> {
-  readonly option: AuditOption
-  readonly record: Recorder
-}
-
-/** On the raw response, whose `close` has to find the reply again. */
-const kReply = Symbol('secure-api.reply')
-const kRoute = Symbol('secure-api.audited')
-const kStarted = Symbol('secure-api.started')
-type Watched = FastifyReply & { [kRoute]?: AuditedRoute | null, [kStarted]?: number }
-type WatchedResponse = FastifyReply['raw'] & { [kReply]?: FastifyReply }
-
-/**
- * Every way a request can end closes its response: answered, hijacked, destroyed, left by its caller. One listener for
- * all of them; the hooks `onResponse` and `onRequestAbort` add three, and times of their own.
- */
-function watchRequests (app: FastifyInstance, pipeline: Frame, { option, fields, record }: Watching): void {
-  app.decorateReply(kRoute, null)
-  app.decorateReply(kStarted, 0)
-  const end = (reply: Watched | undefined, aborted: boolean) => {
-    const route = take(reply)
-    if (reply === undefined || route === undefined) return
-    record(requestEvent(route, reply, aborted ? 499 : reply.statusCode, since(reply), aborted))
-  }
-  // HTTP/2 responses do not say more than that they were ended.
-  function onClose (this: WatchedResponse): void {
-    const { writableFinished = true, writableEnded } = this
-    end(this[kReply], !(writableEnded && writableFinished))
-  }
-  // Responses of `app.inject()` have no connection that could close; some finish twice.
-  function onFinish (this: WatchedResponse): void {
-    end(this[kReply], false)
-  }
-  pipeline.add({
+  watchRequests(app, pipeline, {
     name: 'audit:watch',
-    phase: 'audit',
     option,
-    compile ({ route: info, own }) {
-      const route = auditedRoute(info, own, pipeline.ports.accessOf?.(info), fields)
-      return {
-        hook: 'begin',
-        handler (_request, reply: Watched) {
-          const raw: WatchedResponse = reply.raw
-          const handover = handoverOf(raw)
-          reply[kRoute] = route
-          reply[kStarted] = performance.now()
-          raw[kReply] = reply
-          if (handover !== undefined) watchHandover(handover, reply, record, end)
-          else if (hasEnded(raw)) end(reply, true) // while a hook before this one waited
-          else if ('isLightMyRequest' in raw) raw.on('finish', onFinish)
-          else raw.on('close', onClose)
-          return undefined
-        }
-      }
-    }
+    routeOf: (info, own) => auditedRoute(info, own, pipeline.ports.accessOf?.(info), fields),
+    ended: (...end) => record(requestEvent(...end)),
+    closed: (route, reply, status, durationMs) => record(closedEvent(route, reply, status, durationMs))
   })
 }
 
-/** The route of a request that has no event yet; from now on it has one. */
-function take (reply: Watched | undefined): AuditedRoute | undefined {
-  const route = reply?.[kRoute] ?? undefined
-  if (reply !== undefined) reply[kRoute] = null
-  return route
-}
-
-function since (reply: Watched): number {
-  return performance.now() - (reply[kStarted] ?? 0)
-}
-
-/** A socket that is accepted has two events, when it opens and when it ends; whatever else becomes of it has one. */
-function watchHandover (handover: Handover, reply: Watched, record: Recorder, end: (reply: Watched, aborted: boolean) => void): void {
-  handover.onAnswered = () => { end(reply, false) }
-  handover.onClose = () => { end(reply, true) }
-  handover.onTakenOver = status => {
-    const route = take(reply)
-    if (route === undefined) return
-    record(requestEvent(route, reply, status, since(reply)))
-    if (status >= 400) return
-    reply[kStarted] = performance.now()
-    handover.onClose = () => { record(closedEvent(route, reply, status, since(reply))) }
-  }
-}
-
-type AuditOption = ReturnType<typeof auditOption>
+/** Undefined where the route wants no event. */
+type Recorder = (event: AuditEvent | undefined) => void
 
 /** @param required whether each route that changes something has to name what it does */
 function auditOption (required: boolean) {

@@ -91,7 +91,6 @@ const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app
   checkPolicyCredentials(options.policies, pipeline)
   const strangers = () => pipeline.ports.unauthenticated ?? unauthenticated
   const accesses = new Marks<RouteInfo, ReturnType<typeof describe>>()
-  pipeline.offer({ accessOf: route => accesses.of(route) })
   const option = accessOption(book, options.default ?? 'deny', pipeline)
   pipeline.add({
     name: 'authorization:guard',
@@ -107,6 +106,7 @@ const authorization: FastifyPluginAsync<AuthorizationPluginOptions> = async (app
       ...(source !== undefined && { source })
     })
   })
+  pipeline.offer({ accessOf: route => accesses.of(route) })
   pipeline.add({ name: 'authorization:policy', phase: 'guard', option, compile: ({ own: { rule } }) => policyStep(rule, forbid) })
   if (options.routes !== undefined) {
     pipeline.offer({

@@ -10,6 +10,7 @@ import { LoginGuardOptionsSchema } from '../lib/limits/login-options.ts'
 import { OpenApiOptionsSchema } from '../lib/openapi/index.ts'
 import { AuthorizationOptionsSchema, RouteRuleSchema } from '../lib/rules/index.ts'
 import { SecureServerOptionsSchema } from '../lib/server/options.ts'
+import { TelemetryOptionsSchema } from '../lib/telemetry/index.ts'
 import { IssuerOptionsSchema } from '../lib/tokens/index.ts'
 import { paragraph, table } from './markdown.ts'
 import { SchemaSources, type OptionDoc } from './option-docs.ts'
@@ -54,7 +55,8 @@ const sections: readonly Chapter[] = [
     schema: OpenApiOptionsSchema,
     prefix: 'openapi',
     note: 'For an application that has @fastify/swagger. [API description](openapi.md) says more.'
-  }
+  },
+  { title: '`telemetry`', source: 'TelemetryOptionsSchema', schema: TelemetryOptionsSchema, prefix: 'telemetry' }
 ]
 
 const ofRoutes: readonly Chapter[] = [

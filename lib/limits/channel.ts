@@ -2,7 +2,7 @@ import { channel } from 'node:diagnostics_channel'
 import type { FastifyRequest } from 'fastify'
 import { isDecision, isUnavailable, type Decision, type LimitOutcome, type Source } from './decision.ts'
 
-/** A message on the diagnostics channel `secure-api.rate-limit`, one for each policy that decided on a request. */
+/** A message on the diagnostics channel `secure-api:rate-limit`, one for each policy that decided on a request. */
 export interface LimitMessage {
   /** The name of the policy. */
   readonly policy: string
@@ -16,7 +16,7 @@ export interface LimitMessage {
   readonly request: FastifyRequest
 }
 
-const decisions = channel('secure-api.rate-limit')
+const decisions = channel('secure-api:rate-limit')
 
 /** Nearly free without subscribers. */
 export function publish (outcome: LimitOutcome | readonly Decision[], request: FastifyRequest): void {

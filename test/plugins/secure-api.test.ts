@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import t from 'tap'
-import secureApi, { audit, authentication, authorization, cors, headers, rateLimit, type SecureApiOptions } from '../../plugins/index.ts'
+import secureApi, { audit, authentication, authorization, cors, headers, rateLimit, type SecureApiOptions, telemetry } from '../../plugins/index.ts'
 import { answersOf, bearer, mistakesOf, secured, startFastify, startIssuer } from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
@@ -118,7 +118,8 @@ t.test('a single plugin twice throws, in the same scope and in a child', async t
     rateLimit: app => app.register(rateLimit, {}),
     headers: app => app.register(headers, {}),
     cors: app => app.register(cors, { origins: ['https://app.example.com'] }),
-    audit: app => app.register(audit, {})
+    audit: app => app.register(audit, {}),
+    telemetry: app => app.register(telemetry, {})
   }
   for (const [name, register] of Object.entries(plugins)) {
     const twice = async (second: (app: FastifyInstance) => PromiseLike<unknown>) => {
