@@ -35,10 +35,9 @@ const telemetry: FastifyPluginAsync<TelemetryOptions> = async (app, given) => {
   })
   pipeline.offer({ measure: measured })
   if (traces === true && api !== undefined) traceRequests(app, pipeline, api)
-  let stop = () => {}
-  app.addHook('onReady', async function startMeters () {
-    if (provider !== undefined) stop = startMetrics(provider, () => pipeline.status(), movedClock()?.now ?? Date.now)
-  })
+  if (provider === undefined) return
+  // Now, and not when everything is ready: the first keys are fetched then.
+  const stop = startMetrics(provider, () => pipeline.status(), movedClock()?.now ?? Date.now)
   app.addHook('onClose', async () => stop())
 }
 

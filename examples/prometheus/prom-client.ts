@@ -21,7 +21,8 @@ export function promClient (registry: Registry): MeterProvider {
     const { description: help, attributes } = instrument
     return { name: prometheusName(instrument), help, labelNames: attributes.map(sound), registers: [registry] }
   }
-  const labelsOf = (attributes: Attributes) => Object.fromEntries(Object.entries(attributes).map(([name, value]) => [sound(name), String(value)]))
+  const labelsOf = (attributes: Attributes) =>
+    Object.fromEntries(Object.entries(attributes).map(([name, value]) => [sound(name), String(value)]))
   const observable = <Metric extends Gauge | Counter> (make: (collect: () => void) => Metric) => {
     const callbacks = new Set<Callback>()
     const metric = make(() => {

@@ -127,6 +127,7 @@ t.test('metrics: gauges come from the status', async t => {
   const valuesOf = async (name: string) => (await points(name)).map(({ value }) => value)
   t.strictSame(await valuesOf('secure_api.keys.count'), [app.secureApi.status().issuers].flat().map(ring => Object(ring).keys.length))
   t.equal((await valuesOf('secure_api.keys.age')).length, 1)
+  t.equal((await points('secure_api.keys.fetch.duration')).length, 1, 'the first fetch too')
   t.strictSame(await valuesOf('secure_api.tokens.cached'), [1])
   t.strictSame(await valuesOf('secure_api.tokens.cache.lookups'), [1, 1])
   t.strictSame(await valuesOf('secure_api.limit.store.available'), [1])
@@ -168,7 +169,6 @@ t.test('metrics: revocations, and names of the application are bounded', async t
       })
     }]
   })
-  await app.ready()
   await createDenylist().revoke({ sub: 'alice', issuer: 'https://i.example.com', until: Date.now() + 60_000 })
   for (let n = 0; n < 150; n++) await app.inject({ url: `/orders/1?n=${n}`, headers: { ...good } })
   const reasons = new Set((await points('secure_api.decisions')).map(({ attributes }) => attributes['secure_api.reason']))
