@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { outcomeOf } from '../lib/audit/index.ts'
 import { defineSection, movedClock } from '../lib/config/index.ts'
 import { refusalOf, type RouteInfo } from '../lib/pipeline/index.ts'
@@ -52,17 +52,21 @@ function traceRequests (app: FastifyInstance, pipeline: Frame, api: OpenTelemetr
       if (rule !== undefined) rules.set(keyOf(info.methods, info.url), typeof rule === 'string' ? rule : JSON.stringify(rule))
     }
   })
-  app.addHook('onSend', function noteDecision (request, reply, payload, done) {
+  const attributesOf = (request: FastifyRequest, status: number) => {
     const { url = '', method } = request.routeOptions
-    const outcome = outcomeOf(reply.statusCode, false)
+    const outcome = outcomeOf(status, false)
     const rule = rules.get(keyOf(String(method), url))
     const reason = outcome === 'allowed' ? undefined : refusalOf(request)?.code
-    noteOnSpan(api, {
+    const credential = request.auth?.credential
+    return {
       'secure_api.outcome': outcome,
       ...(rule !== undefined && { 'secure_api.rule': rule }),
       ...(reason !== undefined && { 'secure_api.reason': reason }),
-      ...(request.auth?.credential !== undefined && { 'secure_api.credential': request.auth.credential })
-    })
+      ...(credential !== undefined && { 'secure_api.credential': credential })
+    }
+  }
+  app.addHook('onSend', function noteDecision (request, reply, payload, done) {
+    noteOnSpan(api, () => attributesOf(request, reply.statusCode))
     done(null, payload)
   })
   app.addHook('onClose', async () => stop())

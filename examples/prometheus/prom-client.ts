@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { instruments, type Instrument, type MeterProvider } from '../../plugins/index.ts'
 
 type Meter = ReturnType<MeterProvider['getMeter']>
-type Attributes = Parameters<ReturnType<Meter['createCounter']>['add']>[1]
+type Attributes = Parameters<ReturnType<Meter['createHistogram']>['record']>[1]
 type Callback = Parameters<ReturnType<Meter['createObservableGauge']>['addCallback']>[0]
 
 const units: Readonly<Record<string, string>> = { s: '_seconds', By: '_bytes', d: '_days' }
@@ -10,7 +10,7 @@ const sound = (name: string) => name.replaceAll('.', '_')
 
 /** As OpenTelemetry prescribes for Prometheus: `secure_api.phase.duration` in seconds is `secure_api_phase_duration_seconds`. */
 export function prometheusName ({ name, kind, unit }: Pick<Instrument, 'name' | 'kind' | 'unit'>): string {
-  return sound(name) + (units[unit] ?? '') + (kind.endsWith('counter') ? '_total' : '')
+  return sound(name) + (units[unit] ?? '') + (kind === 'observable-counter' ? '_total' : '')
 }
 
 /** A meter provider that writes into a registry of prom-client: `telemetry: { metrics: promClient(registry) }`. */
@@ -32,10 +32,6 @@ export function promClient (registry: Registry): MeterProvider {
     return { addCallback: (one: Callback) => { callbacks.add(one) }, removeCallback: (one: Callback) => { callbacks.delete(one) } }
   }
   const meter: Meter = {
-    createCounter (name) {
-      const metric = new Counter(settings(name))
-      return { add: (value, attributes) => metric.inc(labelsOf(attributes), value) }
-    },
     createHistogram (name, { advice }) {
       const metric = new Histogram({ ...settings(name), buckets: advice?.explicitBucketBoundaries ?? [] })
       return { record: (value, attributes) => metric.observe(labelsOf(attributes), value) }

@@ -11,10 +11,6 @@ export interface Metadata {
   readonly advice?: { explicitBucketBoundaries?: number[] }
 }
 
-export interface Counter {
-  add (value: number, attributes: Attributes): void
-}
-
 export interface Histogram {
   record (value: number, attributes: Attributes): void
 }
@@ -29,7 +25,6 @@ export interface Observable {
 }
 
 export interface Meter {
-  createCounter (name: string, metadata: Metadata): Counter
   createHistogram (name: string, metadata: Metadata): Histogram
   createObservableGauge (name: string, metadata: Metadata): Observable
   createObservableCounter (name: string, metadata: Metadata): Observable

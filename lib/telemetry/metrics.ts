@@ -4,10 +4,11 @@ import type { KeyMessage } from '../keys/index.ts'
 import type { LimitMessage } from '../limits/index.ts'
 import type { StoreMessage } from '../redis/index.ts'
 import type { RevocationMessage } from '../tokens/index.ts'
-import type { Attributes, Counter, Histogram, Meter, MeterProvider, Observable, ObservableResult } from './api.ts'
+import type { Histogram, Meter, MeterProvider, Observable, ObservableResult } from './api.ts'
 import { gauges } from './gauges.ts'
 import { instruments, type Instrument, type Named } from './instruments.ts'
 import type { PhaseMessage, RequestMessage } from './messages.ts'
+import { Tally } from './tally.ts'
 
 /** In seconds: a control takes microseconds, a call to Redis milliseconds, a provider up to seconds. */
 const boundaries = [1e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.5, 1, 5]
@@ -43,15 +44,27 @@ type Feed = readonly [channel: string, listener: (message: unknown) => void]
 
 /** Counters and histograms. */
 function listen (meter: Meter): () => void {
-  const feeds = feedsOf({ counter: name => meter.createCounter(name, metadataOf(name)), histogram: name => histogramOf(meter, name) })
+  const tallies: Array<readonly [Observable, (result: ObservableResult) => void]> = []
+  const feeds = feedsOf({
+    counter (name) {
+      const tally = new Tally(attributesOf(name))
+      const observable = meter.createObservableCounter(name, metadataOf(name))
+      const callback = (result: ObservableResult) => { safely(() => tally.report(result)) }
+      observable.addCallback(callback)
+      tallies.push([observable, callback])
+      return tally
+    },
+    histogram: name => histogramOf(meter, name)
+  })
   for (const [name, listener] of feeds) subscribe(name, listener)
   return () => {
     for (const [name, listener] of feeds) unsubscribe(name, listener)
+    for (const [observable, callback] of tallies) observable.removeCallback(callback)
   }
 }
 
 interface Makers {
-  counter (name: Named<'counter'>): Counter
+  counter (name: Named<'observable-counter'>): Tally
   histogram (name: Named<'histogram'>): Histogram
 }
 
@@ -65,29 +78,24 @@ function feedsOf ({ counter, histogram }: Makers): readonly Feed[] {
   const [fetches, lookups] = [histogram('secure_api.keys.fetch.duration'), histogram('secure_api.introspection.duration')]
   const [reasons, policies] = [bounded(), bounded()]
   return [
-    feed<RequestMessage>('secure-api:request', ({ outcome, route = 'unknown', reason = 'none', credential = 'none' }) => decisions.add(1, {
-      'secure_api.outcome': outcome, 'http.route': route, 'secure_api.reason': reasons(reason), 'secure_api.credential': credential
-    })),
-    feed<PhaseMessage>('secure-api:phase', ({ phase, durationMs }) => phases.record(durationMs / 1000, attributesOf(phase))),
-    feed<LimitMessage>('secure-api:rate-limit', ({ policy, result, source = 'none' }) => limits.add(1, {
-      'secure_api.policy': policies(policy), 'secure_api.result': result, 'secure_api.source': source
-    })),
+    feed<RequestMessage>('secure-api:request', ({ outcome, route = 'unknown', reason = 'none', credential = 'none' }) =>
+      decisions.add(1, outcome, route, reasons(reason), credential)),
+    feed<PhaseMessage>('secure-api:phase', ({ phase, durationMs }) => phases.record(durationMs / 1000, { 'secure_api.phase': phase })),
+    feed<LimitMessage>('secure-api:rate-limit', ({ policy, result, source = 'none' }) => limits.add(1, policies(policy), result, source)),
     feed<StoreMessage>('secure-api:store', message => {
-      const store = { 'secure_api.store': message.store }
-      if (message.type === 'call') calls.record(message.durationMs / 1000, { ...store, 'secure_api.result': message.result })
-      else if (message.type === 'store-unavailable') outages.add(1, { ...store, 'secure_api.reason': message.reason })
+      if (message.type === 'store-unavailable') outages.add(1, message.store, message.reason)
+      if (message.type !== 'call') return
+      calls.record(message.durationMs / 1000, { 'secure_api.store': message.store, 'secure_api.result': message.result })
     }),
     feed<KeyMessage>('secure-api:keys', message => {
-      const issuer = { 'secure_api.issuer': message.issuer }
-      if (message.type === 'keys.fetched') {
-        fetches.record(message.durationMs / 1000, { ...issuer, 'secure_api.result': message.ok ? 'ok' : 'failed' })
-      }
-      for (const [change, count] of changesOf(message)) changes.add(count, { ...issuer, 'secure_api.change': change })
+      const { issuer } = message
+      for (const [change, count] of changesOf(message)) changes.add(count, issuer, change)
+      if (message.type !== 'keys.fetched') return
+      fetches.record(message.durationMs / 1000, { 'secure_api.issuer': issuer, 'secure_api.result': message.ok ? 'ok' : 'failed' })
     }),
     feed<IntrospectionMessage>('secure-api:introspection', ({ issuer, result, durationMs }) =>
       lookups.record(durationMs / 1000, { 'secure_api.issuer': issuer, 'secure_api.result': result })),
-    feed<RevocationMessage>('secure-api:revocation', ({ kind, result }) =>
-      revocations.add(1, { 'secure_api.kind': kind, 'secure_api.result': result }))
+    feed<RevocationMessage>('secure-api:revocation', ({ kind, result }) => revocations.add(1, kind, result))
   ]
 }
 
@@ -98,17 +106,6 @@ function changesOf (message: KeyMessage): ReadonlyArray<readonly [change: string
     case 'keys.expired': return [['expired', 1]]
     default: return []
   }
-}
-
-const byPhase = new Map<string, Attributes>()
-
-/** Made once a phase. */
-function attributesOf (phase: string): Attributes {
-  const known = byPhase.get(phase)
-  if (known !== undefined) return known
-  const made = { 'secure_api.phase': phase }
-  byPhase.set(phase, made)
-  return made
 }
 
 /** What a subscriber throws, Node makes an uncaught exception of. */
@@ -145,8 +142,18 @@ function observe (meter: Meter, status: () => Readonly<Record<string, unknown>>,
 }
 
 function metadataOf (name: Instrument['name']): { description: string, unit: string } {
-  const { description, unit } = instruments.find(instrument => instrument.name === name) ?? { description: '', unit: '' }
+  const { description, unit } = find(name)
   return { description, unit }
+}
+
+function attributesOf (name: Instrument['name']): readonly string[] {
+  return find(name).attributes
+}
+
+function find (wanted: Instrument['name']): Instrument {
+  const found = instruments.find(({ name }) => name === wanted)
+  if (found === undefined) throw new TypeError(`no instrument ${wanted}`)
+  return found
 }
 
 function histogramOf (meter: Meter, name: Named<'histogram'>): Histogram {

@@ -57,8 +57,8 @@ function listen (trace: OpenTelemetry['trace']): () => void {
 }
 
 /** What became of the request, on the span that is active: that of the HTTP instrumentation, or of the framework's. */
-export function noteOnSpan ({ trace }: Pick<OpenTelemetry, 'trace'>, attributes: Attributes): void {
+export function noteOnSpan ({ trace }: Pick<OpenTelemetry, 'trace'>, attributesOf: () => Attributes): void {
   try {
-    trace.getActiveSpan()?.setAttributes(attributes)
+    trace.getActiveSpan()?.setAttributes(attributesOf())
   } catch {}
 }
