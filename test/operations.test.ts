@@ -8,7 +8,7 @@ const known = new Map<string, readonly string[]>(instruments.map(instrument =>
   [prometheusName(instrument), instrument.attributes.map(name => name.replaceAll('.', '_'))]))
 
 interface Dashboard {
-  readonly panels: ReadonlyArray<{ readonly title: string, readonly targets: ReadonlyArray<{ readonly expr: string, readonly legendFormat: string }> }>
+  readonly panels: ReadonlyArray<{ readonly targets: ReadonlyArray<{ readonly expr: string, readonly legendFormat: string }> }>
 }
 
 const dashboard = JSON.parse(read('operations/grafana-dashboard.json')) as Dashboard

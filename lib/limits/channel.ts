@@ -21,7 +21,8 @@ const decisions = channel('secure-api:rate-limit')
 /** Nearly free without subscribers. */
 export function publish (outcome: LimitOutcome | readonly Decision[], request: FastifyRequest): void {
   if (!decisions.hasSubscribers) return
-  for (const one of [outcome].flat()) decisions.publish(messageOf(one, request))
+  if (!Array.isArray(outcome)) return decisions.publish(messageOf(outcome as LimitOutcome, request))
+  for (const one of outcome as readonly Decision[]) decisions.publish(messageOf(one, request))
 }
 
 function messageOf (outcome: LimitOutcome, request: FastifyRequest): LimitMessage {

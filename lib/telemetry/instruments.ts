@@ -21,7 +21,7 @@ export const instruments = [
     kind: 'histogram',
     unit: 's',
     attributes: ['secure_api.phase'],
-    description: 'Time that one control took for one request. One request in 16 is measured.'
+    description: 'Time that one control took for one request. One request in 64 is measured.'
   },
   {
     name: 'secure_api.limit.decisions',

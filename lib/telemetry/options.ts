@@ -5,7 +5,7 @@ import type { MeterProvider, OpenTelemetry } from './api.ts'
 export const TelemetryOptionsSchema = Type.Object({
   /**
    * Feeds metrics: `true`, the global provider of `@opentelemetry/api`, which must be set before the suite is registered; or a
-   * provider of your own, such as the one for `prom-client` in docs/recipes/prometheus.md. Costs about 5 % of the throughput.
+   * provider of your own, such as the one for `prom-client` in docs/recipes/prometheus.md. Costs about a tenth of the throughput.
    * @default none
    */
   metrics: Type.Optional(Type.Unsafe<true | MeterProvider>({})),

@@ -5,7 +5,7 @@ interface Entry {
   readonly attributes: Attributes
 }
 
-/** Counts in memory, and tells when it is asked: a counter of OpenTelemetry hashes its attributes at every call, which takes microseconds. */
+/** Counts in memory, and tells when asked: a counter of OpenTelemetry hashes its attributes at every call, which takes microseconds. */
 export class Tally {
   readonly #names: readonly string[]
   readonly #entries = new Map<string, Entry>()
@@ -16,7 +16,8 @@ export class Tally {
 
   /** `values` are in the order of the names. */
   add (count: number, ...values: readonly string[]): void {
-    const key = values.join('\n')
+    let key = ''
+    for (const value of values) key += `${value}\n`
     const known = this.#entries.get(key)
     if (known !== undefined) known.count += count
     else this.#entries.set(key, { count, attributes: Object.fromEntries(this.#names.map((name, index) => [name, values[index] ?? ''])) })

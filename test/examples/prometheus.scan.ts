@@ -146,14 +146,16 @@ async function draw (t: Test, panels: readonly Panel[], ask: (path: string) => P
     const series = (await Promise.all(targets.map(async ({ expr, legendFormat }) => {
       const asked = encodeURIComponent(expr.replaceAll('$__rate_interval', '5s'))
       const { result } = await ask(`query_range?query=${asked}&start=${now - 15}&end=${now}&step=1`) as { result: Range }
-      return result.map(({ metric, values }) => ({ name: legendFormat.replace(/{{(\w+)}}/g, (_, label: string) => metric[label] ?? ''), values }))
+      const nameOf = (metric: Range[number]['metric']) => legendFormat.replace(/{{(\w+)}}/g, (_, label: string) => metric[label] ?? '')
+      return result.map(({ metric, values }) => ({ name: nameOf(metric), values }))
     }))).flat()
     const top = Math.max(1e-9, ...series.flatMap(({ values }) => values.map(([, value]) => Number(value) || 0)))
     const lines = series.map(({ values }, index) => `<polyline fill="none" stroke-width="2" stroke="hsl(${index * 67} 70% 45%)" points="${
       values.map(([at, value]) => `${(at - now + 15) * 30},${150 - 140 * (Number(value) || 0) / top}`).join(' ')}"/>`)
     const names = series.map(({ name, values }, index) =>
       `<span style="color:hsl(${index * 67} 70% 40%)">${name} ${Number(values.at(-1)?.[1]).toPrecision(3)}</span>`)
-    return `<div style="left:${x * 64}px;top:${y * 34}px;width:${w * 64 - 16}px"><b>${title}</b> <i>${unit}, to ${top.toPrecision(3)}</i>
+    return `<div style="left:${x * 64}px;top:${y * 34}px;width:${w * 64 - 16}px">
+      <b>${title}</b> <i>${unit}, to ${top.toPrecision(3)}</i>
       <svg viewBox="0 0 450 150" preserveAspectRatio="none">${lines.join('')}</svg><p>${names.join(' ') || 'no data'}</p></div>`
   }))
   const page = await (await startChromium(t)).newPage({ viewport: { width: 1560, height: 2000 } })

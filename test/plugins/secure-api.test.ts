@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import t from 'tap'
-import secureApi, { audit, authentication, authorization, cors, headers, rateLimit, type SecureApiOptions, telemetry } from '../../plugins/index.ts'
+import secureApi, {
+  audit, authentication, authorization, cors, headers, rateLimit, telemetry, type SecureApiOptions
+} from '../../plugins/index.ts'
 import { answersOf, bearer, mistakesOf, secured, startFastify, startIssuer } from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
