@@ -159,7 +159,8 @@ async function draw (t: Test, panels: readonly Panel[], ask: (path: string) => P
       <svg viewBox="0 0 450 150" preserveAspectRatio="none">${lines.join('')}</svg><p>${names.join(' ') || 'no data'}</p></div>`
   }))
   const page = await (await startChromium(t)).newPage({ viewport: { width: 1560, height: 2000 } })
-  await page.setContent(`<style>body{font:12px sans-serif;background:#eee}svg{width:100%;height:150px}p{margin:2px;height:60px;overflow:hidden}
+  await page.setContent(`<style>body{font:12px sans-serif;background:#eee}
+    svg{width:100%;height:150px}p{margin:2px;height:60px;overflow:hidden}
     div{position:absolute;height:250px;background:#fff;padding:4px}</style>${boxes.join('')}`)
   await page.screenshot({ path: file, fullPage: true })
 }
