@@ -93,7 +93,10 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
   const desk: Desk = { schemes, cookies, pipeline, need: { missing: unauthenticated, cookies: cookies.among(undefined) } }
   pipeline.report('issuers', () => rings.status())
   watchKeys(pipeline, rings.list)
-  pipeline.report('tokens', () => ({ cached: authenticator.size, bytes: authenticator.bytes }))
+  pipeline.report('tokens', () => {
+    const { size: cached, bytes, hits, misses } = authenticator
+    return { cached, bytes, hits, misses }
+  })
   const option = credentialOption(desk)
   pipeline.add({
     name: 'authentication',

@@ -1,7 +1,7 @@
 export { default as secureApi } from './secure-api.ts'
 export type { RoutePosture, SecureApi, SecureApiOptions } from './secure-api.ts'
 export type { ApiKeys } from './api-keys.ts'
-export { default as audit } from './audit.ts'
+export { default as audit, type AuditMessage } from './audit.ts'
 export { default as authentication, type AuthenticationPluginOptions } from './authentication.ts'
 export { default as authorization } from './authorization.ts'
 export { default as cors, type CorsPluginOptions } from './cors.ts'
@@ -13,6 +13,7 @@ export type { CredentialName, Named, PolicyName, RateLimitName, Register, RoleNa
 export { default as rateLimit, type RateLimits, type RateLimitStatus } from './rate-limit.ts'
 export type { EngineApi } from './rate-limit-api.ts'
 export type { LoginGuard } from './rate-limit-login.ts'
+export { default as telemetry } from './telemetry.ts'
 export { default as tls, type TlsPluginOptions } from './tls.ts'
 export {
   createApiKey, type ApiKeyLookup, type ApiKeyRecord, type ApiKeyRow, type ApiKeysOptions, type ApiKeyUse, type NewApiKey
@@ -43,7 +44,13 @@ export {
   createRefreshTokens, type RefreshFacts, type RefreshFamily, type RefreshToken, type RefreshTokens, type RefreshTokensOptions,
   type RefreshTokenStore
 } from '../lib/refresh/index.ts'
-export { createDenylist, verifyJws, type Denylist, type IssuerOptions } from '../lib/tokens/index.ts'
+export type { IntrospectionMessage } from '../lib/introspection/index.ts'
+export type { KeyMessage } from '../lib/keys/index.ts'
+export type { StoreMessage } from '../lib/redis/index.ts'
+export {
+  instruments, type Instrument, type MeterProvider, type PhaseMessage, type RequestMessage, type TelemetryOptions
+} from '../lib/telemetry/index.ts'
+export { createDenylist, verifyJws, type Denylist, type IssuerOptions, type RevocationMessage } from '../lib/tokens/index.ts'
 export {
   sessionUser, type AuthenticationOptions, type Authenticator, type CallerAnswer, type CallerFacts, type CookieRules,
   type SessionUserOptions

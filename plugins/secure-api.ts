@@ -11,6 +11,7 @@ import type { HeadersOptions } from '../lib/headers/index.ts'
 import type { HealthOptions } from '../lib/health/index.ts'
 import type { RateLimitOptions } from '../lib/limits/index.ts'
 import type { OpenApiOptions } from '../lib/openapi/index.ts'
+import type { TelemetryOptions } from '../lib/telemetry/index.ts'
 import { routeOption, type CompiledRoute, type Control } from '../lib/pipeline/index.ts'
 import { RouteRuleSchema, type AuthorizationOptions } from '../lib/rules/index.ts'
 import type { PolicyRules, UsageSummary } from '../lib/usage/index.ts'
@@ -32,6 +33,7 @@ import { addOwnControls, OwnControlsSchema } from './own-controls.ts'
 import { pipelineOf } from './pipeline.ts'
 import rateLimit, { rateLimitSection } from './rate-limit.ts'
 import { suitePlugin } from './suite-plugin.ts'
+import telemetry, { telemetrySection } from './telemetry.ts'
 import tls from './tls.ts'
 import { warn } from './warn.ts'
 
@@ -78,6 +80,11 @@ export interface SecureApiOptions {
    * @default no routes
    */
   health?: HealthOptions | false
+  /**
+   * Metrics and traces, and the time that each control takes on a diagnostics channel.
+   * @default none
+   */
+  telemetry?: TelemetryOptions | false
   /**
    * `'problem'` sends refusals, and errors of the application that no handler of its own answers, as RFC 9457 documents; in
    * production a failure says nothing of its cause, which is in the log. `'throw'` hands refusals to the application's error
@@ -159,7 +166,7 @@ declare module 'fastify' {
 }
 
 const sections: readonly Section[] = [authenticationSection, authorizationSection, rateLimitSection, headersSection, corsSection,
-  auditSection, openApiSection, healthSection]
+  auditSection, openApiSection, healthSection, telemetrySection]
 
 const own = {
   methodNotAllowed: Type.Optional(Type.Boolean()),
@@ -183,7 +190,7 @@ const shape = suiteSchema(({ schema }) => schema, anything)
 const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   const pipeline = pipelineOf(app)
   pipeline.claim('secure-api')
-  const isBare = Object.keys(given).every(key => key === 'health')
+  const isBare = Object.keys(given).every(key => key === 'health' || key === 'telemetry')
   const options = ownOptions(shape, isBare ? { ...fromEnvironment(app), ...given } : given)
   const context = contextOf(app, options.environment)
   const { environment } = context
@@ -191,6 +198,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   const { auth = false, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false } = options
   const { methodNotAllowed = true, audit: trail = {}, openapi: description = {}, errors: answers = 'problem' } = options
   const { health: probes = false } = options
+  const { telemetry: measures = false } = options
   pipeline.offer({ answers, hooksBefore: options.hooksBefore ?? [] })
   for (const control of unkept(app, options)) pipeline.add(control)
   if (auth !== false) {
@@ -203,6 +211,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   if (table === false) await app.register(edge)
   if (methodNotAllowed) await app.register(method)
   if (trail !== false) await app.register(audit, { ...trail, environment })
+  if (measures !== false) await app.register(telemetry, measures)
   if (description !== false) await app.register(openapi, { ...(auth && { openIdConnect: discoveredBy(auth) }), ...description })
   await app.register(errors, { environment, mode: answers })
   await app.register(tls, { environment })

@@ -21,8 +21,8 @@ export interface TlsPluginOptions {
   environment?: Environment
 }
 
-/** Every certificate event, for metrics: `diagnostics_channel.subscribe('fastify-secure-api:certificate', …)`. */
-const events = channel('fastify-secure-api:certificate')
+/** Every certificate event, for metrics: `diagnostics_channel.subscribe('secure-api:certificate', …)`. */
+const events = channel('secure-api:certificate')
 
 /**
  * Looks after the certificate of a server made with `secureServer({ tls })`: another pair is served on every listening

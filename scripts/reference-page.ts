@@ -11,6 +11,7 @@ import { LoginGuardOptionsSchema } from '../lib/limits/login-options.ts'
 import { OpenApiOptionsSchema } from '../lib/openapi/index.ts'
 import { AuthorizationOptionsSchema, RouteRuleSchema } from '../lib/rules/index.ts'
 import { SecureServerOptionsSchema } from '../lib/server/options.ts'
+import { TelemetryOptionsSchema } from '../lib/telemetry/index.ts'
 import { IssuerOptionsSchema } from '../lib/tokens/index.ts'
 import { paragraph, table } from './markdown.ts'
 import { SchemaSources, type OptionDoc } from './option-docs.ts'
@@ -62,7 +63,8 @@ const sections: readonly Chapter[] = [
     schema: HealthOptionsSchema,
     prefix: 'health',
     note: 'No routes without it; `health: {}` adds them. [Health](operations/health.md) and [shutdown](operations/shutdown.md) say more.'
-  }
+  },
+  { title: '`telemetry`', source: 'TelemetryOptionsSchema', schema: TelemetryOptionsSchema, prefix: 'telemetry' }
 ]
 
 const ofRoutes: readonly Chapter[] = [

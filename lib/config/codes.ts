@@ -50,6 +50,7 @@ export const configurationCodes = {
   SECURE_API_SECRET_WEAK: 'A shared secret is too short, repeats itself, or is made of what documentation prints.',
   SECURE_API_SECRET_FILE_MODE: 'Other users of the machine can read or replace a file that holds a secret. Only a warning in development.',
   SECURE_API_TRUST_FILE_MODE: 'Other users of the machine can replace a file that decides whom to trust. Only a warning in development.',
+  SECURE_API_TELEMETRY_API_MISSING: 'Metrics or traces are on, but the package @opentelemetry/api is not installed.',
   SECURE_API_REDIS_CLIENT_MISSING: 'A Redis URL is set, but the package ioredis is not installed.',
   SECURE_API_CORS_ORIGIN_INVALID: 'An entry of cors.origins is not an origin: scheme://host, plus the port unless it is the default.',
   SECURE_API_CORS_ORIGIN_PATTERN: 'An origin uses * for something other than a leading label or the port.',

@@ -23,6 +23,10 @@ export class Breaker {
     return true
   }
 
+  get open (): boolean {
+    return this.#consecutive >= failuresToOpen
+  }
+
   /** Milliseconds until the next probe; 0 while calls are allowed. */
   get retryAfter (): number {
     return this.#consecutive < failuresToOpen ? 0 : Math.max(0, this.#probeAt - this.#elapsed())

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel'
 import { withDeadline } from '../async/index.ts'
 import { asFailure, discoverUrl, FetchFailure, parseJson, type Exchange, type FetchDocument } from '../keys/index.ts'
 import { Breaker } from './breaker.ts'
@@ -29,6 +30,18 @@ export interface IntrospectionClientParts {
 /** What an endpoint says: a JSON object, or with `signed` a JWT that is not verified yet. */
 export type IntrospectionReply = Readonly<Record<string, unknown>> | string
 
+/** A message on the diagnostics channel `secure-api:introspection`, for each look-up. */
+export interface IntrospectionMessage {
+  readonly issuer: string
+  /** `open` and `busy`: the endpoint was not asked. */
+  readonly result: 'ok' | IntrospectionReason
+  readonly durationMs: number
+  /** Whether the circuit breaker is open after it. */
+  readonly open: boolean
+}
+
+const messages = channel('secure-api:introspection')
+
 /** Looks tokens up at the introspection endpoint of one issuer (RFC 7662), within a deadline and behind a circuit breaker. */
 export class IntrospectionClient {
   readonly #parts: IntrospectionClientParts
@@ -56,6 +69,25 @@ export class IntrospectionClient {
 
   /** Rejects with `IntrospectionFailure`. */
   async ask (token: string): Promise<IntrospectionReply> {
+    return messages.hasSubscribers ? await this.#measured(token) : await this.#ask(token)
+  }
+
+  async #measured (token: string): Promise<IntrospectionReply> {
+    const { issuer, elapsed = () => performance.now() } = this.#parts
+    const started = elapsed()
+    let result: IntrospectionMessage['result'] = 'ok'
+    try {
+      return await this.#ask(token)
+    } catch (error) {
+      if (error instanceof IntrospectionFailure) result = error.reason
+      throw error
+    } finally {
+      const durationMs = elapsed() - started
+      messages.publish({ issuer, result, durationMs, open: this.#breaker.open } satisfies IntrospectionMessage)
+    }
+  }
+
+  async #ask (token: string): Promise<IntrospectionReply> {
     if (this.#running >= MAX_RUNNING) throw this.failure('busy')
     if (!this.#breaker.admits()) throw this.failure('open', { retryAfter: this.#breaker.retryAfter })
     this.#running++

@@ -5,7 +5,7 @@ export { fetchDocument, MAX_DOCUMENT_BYTES, parseJson, type Exchange, type Fetch
 export { checkInlineKeys, checkPublishedKeys, importKeys, type DropReason, type ImportedKey } from './import-keys.ts'
 export { KeyRing } from './key-ring.ts'
 export { KeysOptionsSchema, resolveKeysOptions, validateKeys, type KeysOptions } from './options.ts'
-export type { JwkSource, KeyEvent, KeyRingOptions, KeyRingStatus, KeysLocation } from './ring-options.ts'
+export type { JwkSource, KeyEvent, KeyMessage, KeyRingOptions, KeyRingStatus, KeysLocation } from './ring-options.ts'
 export { checkProxyVariable, exchangeOver, fetchOver } from './route.ts'
 export { algorithms, KeysUnavailable, type Algorithm, type KeySource, type VerificationKey } from './types.ts'
 export { checkIssuerText, checkIssuerUrl, checkKeySetUrl, isSecureUrl, withoutSecrets, type PlainHosts } from './url.ts'

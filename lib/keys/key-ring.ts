@@ -1,15 +1,18 @@
+import { channel } from 'node:diagnostics_channel'
 import { scheduleTimer, withDeadline } from '../async/index.ts'
 import { asFailure, failedAt, FetchFailure, type KeyFailure } from './failure.ts'
 import { fetchDocument } from './fetch.ts'
 import { importKeys, type DroppedKey } from './import-keys.ts'
 import { KeySet } from './key-set.ts'
 import { KeySetLoader, type KeyLoader } from './loader.ts'
-import type { KeyNews, KeyRingOptions, KeyRingStatus } from './ring-options.ts'
+import type { KeyMessage, KeyNews, KeyRingOptions, KeyRingStatus } from './ring-options.ts'
 import { SourceLoader } from './source.ts'
 import { Cooldown, refreshDelay, retryDelay } from './timing.ts'
 import { KeysUnavailable, type Algorithm, type KeySource, type VerificationKey } from './types.ts'
 
 type RingOptions = KeyRingOptions & { [Name in 'now' | 'random' | 'schedule' | 'onEvent']: NonNullable<KeyRingOptions[Name]> }
+
+const messages = channel('secure-api:keys')
 
 /** How many requests may wait for one attempt; the others are answered from what is known. */
 const MAX_WAITING = 1000
@@ -142,6 +145,7 @@ export class KeyRing implements KeySource {
     try {
       const document = loader.load(controller.signal, this.#usable()?.keys ?? [])
       this.#adopt(await withDeadline(document, { ms: timeout, late: () => new FetchFailure('timeout'), schedule, controller }))
+      this.#fetched(true, startedAt)
       return true
     } catch (error) {
       if (!this.#closed) this.#fail(asFailure(error), startedAt, loader)
@@ -188,6 +192,7 @@ export class KeyRing implements KeySource {
   #fail (failure: FetchFailure, startedAt: number, loader: KeyLoader): void {
     const { now, cooldown, refresh, random } = this.#options
     const usable = this.#usable() !== undefined
+    this.#fetched(false, startedAt)
     loader.doubt()
     this.#failures++
     const told = failedAt(failure, loader.asked)
@@ -221,10 +226,21 @@ export class KeyRing implements KeySource {
     for (const { kid, reason } of dropped) if (!before.has(`${reason} ${kid}`)) this.#tell({ type: 'keys.dropped', kid, reason })
   }
 
+  #fetched (ok: boolean, startedAt: number): void {
+    const { issuer, now } = this.#options
+    this.#publish({ type: 'keys.fetched', issuer, ok, durationMs: now() - startedAt })
+  }
+
+  #publish (message: KeyMessage): void {
+    if (messages.hasSubscribers) messages.publish(message)
+  }
+
   /** A listener that throws must not cost the keys. */
   #tell (news: KeyNews): void {
+    const event = { issuer: this.#options.issuer, ...news }
+    this.#publish(event)
     try {
-      this.#options.onEvent({ issuer: this.#options.issuer, ...news })
+      this.#options.onEvent(event)
     } catch {}
   }
 }

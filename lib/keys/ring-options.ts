@@ -55,6 +55,10 @@ type Kids = ReadonlyArray<string | undefined>
 /** What happens to a key ring: for the log, the metrics and the audit trail. Holds no key material. */
 export type KeyEvent = KeyNews & { readonly issuer: string }
 
+/** A message on the diagnostics channel `secure-api:keys`: an event of a ring, or the end of an attempt to load its set. */
+export type KeyMessage = KeyEvent |
+  { readonly type: 'keys.fetched', readonly issuer: string, readonly ok: boolean, readonly durationMs: number }
+
 export type KeyNews =
   /** A usable set was fetched: the first one, or the first after a failure. */
   | { readonly type: 'keys.loaded', readonly kids: Kids }

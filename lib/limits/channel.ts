@@ -2,7 +2,7 @@ import { channel } from 'node:diagnostics_channel'
 import type { FastifyRequest } from 'fastify'
 import { isDecision, isUnavailable, type Decision, type LimitOutcome, type Source } from './decision.ts'
 
-/** A message on the diagnostics channel `secure-api.rate-limit`, one for each policy that decided on a request. */
+/** A message on the diagnostics channel `secure-api:rate-limit`, one for each policy that decided on a request. */
 export interface LimitMessage {
   /** The name of the policy. */
   readonly policy: string
@@ -16,12 +16,13 @@ export interface LimitMessage {
   readonly request: FastifyRequest
 }
 
-const decisions = channel('secure-api.rate-limit')
+const decisions = channel('secure-api:rate-limit')
 
 /** Nearly free without subscribers. */
 export function publish (outcome: LimitOutcome | readonly Decision[], request: FastifyRequest): void {
   if (!decisions.hasSubscribers) return
-  for (const one of [outcome].flat()) decisions.publish(messageOf(one, request))
+  if (!Array.isArray(outcome)) return decisions.publish(messageOf(outcome as LimitOutcome, request))
+  for (const one of outcome as readonly Decision[]) decisions.publish(messageOf(one, request))
 }
 
 function messageOf (outcome: LimitOutcome, request: FastifyRequest): LimitMessage {

@@ -41,7 +41,7 @@ export class ResilientLimiter implements Limiter {
   constructor (options: LimiterOptions & { readonly runner: ScriptRunner }) {
     const { runner, keyPrefix = defaultKeyPrefix, now = () => performance.now(), capacity, deadline, onEvent } = options
     this.#now = now
-    this.#breaker = new CircuitBreaker({ runner, now, onEvent, deadline })
+    this.#breaker = new CircuitBreaker({ store: 'rate-limit', runner, now, onEvent, deadline })
     this.#redis = new RedisStore({ runner: this.#breaker, keyPrefix, now })
     this.#memory = new MemoryStore({ now, source: 'fallback', capacity, onEvent })
     this.#denials = new DenyCache(now)

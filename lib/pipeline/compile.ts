@@ -2,7 +2,7 @@ import type { Problems } from '../config/index.ts'
 import { refusal } from '../http/index.ts'
 import { checkKeys, keysOf, readOptions, type OwnOptions } from './option.ts'
 import type { RouteInfo } from './route-info.ts'
-import type { CompiledRoute, CompiledStep, Control } from './types.ts'
+import type { CompiledRoute, CompiledStep, Control, Measure } from './types.ts'
 
 type Named = readonly [name: string, step: CompiledStep]
 
@@ -12,20 +12,20 @@ const misconfigured = refusal('SECURE_API_FORBIDDEN', { reason: 'route-misconfig
 const closed: Named = ['closed', { hook: 'onRequest', handler: () => misconfigured }]
 
 /** `controls` come in the order of the phases. A mistake closes the route: the request that waits must not be told what stops a boot. */
-export function compileRoute (info: RouteInfo, controls: readonly Control[], problems: Problems): CompiledRoute {
+export function compileRoute (info: RouteInfo, controls: readonly Control[], problems: Problems, measure?: Measure): CompiledRoute {
   const options = controls.flatMap(({ option }) => option ?? [])
   let own: OwnOptions = new Map()
   let chain: readonly Named[] = []
   const isSound = problems.clean(found => {
     checkKeys(info, keysOf(options), found)
     own = readOptions(info, options, found)
-    chain = controls.flatMap(control => stepOf(control, info, own, found))
+    chain = controls.flatMap(control => stepOf(control, info, own, found, measure))
   })
   return assemble(info, own, isSound ? chain : [...chain, closed])
 }
 
 /** A step that cannot run would guard nothing. At `begin` there are no headers yet, so nothing answers there: the trail alone looks on. */
-function stepOf (control: Control, route: RouteInfo, own: OwnOptions, problems: Problems): Named[] {
+function stepOf (control: Control, route: RouteInfo, own: OwnOptions, problems: Problems, measure?: Measure): Named[] {
   const { name, phase, option } = control
   // Its option could not be parsed, and that has been reported.
   if (option && !own.has(option)) return []
@@ -34,7 +34,8 @@ function stepOf (control: Control, route: RouteInfo, own: OwnOptions, problems: 
   try {
     const step: unknown = control.compile({ route, own: option && own.get(option) })
     if (step === undefined) return []
-    if (isStep(step) && (step.hook !== 'begin' || phase === 'audit')) return [[name, step]]
+    if (isStep(step) && step.hook !== 'begin') return [[name, measure ? { ...step, handler: measure(step.handler, phase, name) } : step]]
+    if (isStep(step) && phase === 'audit') return [[name, step]]
     report('`compile` returned something that is no step')
   } catch (error) {
     report(`\`compile\` failed: ${String(error)}`)

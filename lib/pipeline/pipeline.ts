@@ -12,7 +12,7 @@ import { sameConfig, type Declaration, type RouteInfo } from './route-info.ts'
 import { RouteTable, type RouterOptions } from './route-table.ts'
 import type { Answerer } from './run.ts'
 import { Slot, type Under } from './slot.ts'
-import type { CompiledRoute, Control } from './types.ts'
+import type { CompiledRoute, Control, Measure } from './types.ts'
 
 const nothing = Object.freeze(Object.create(null))
 const unknownRoute: RouteInfo = Object.freeze({
@@ -30,6 +30,8 @@ export interface FramePorts {
   readonly answers?: 'problem' | 'throw'
   /** Route options by path. */
   readonly paths?: PathRules
+  /** Lays a measurement round each step, where somebody wants to know what it takes. */
+  readonly measure?: Measure
   /** Called at the first request to each route, and at each that matches none. */
   readonly onFirst?: (request: FastifyRequest) => void
 }
@@ -176,9 +178,9 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
     for (const slot of this.#slots) {
       const found = this.#repeats(slot) ? new Problems() : problems
       slot.check(found, this.keys)
-      slot.compiled = compileRoute(slot.info, this.#controls, found)
+      slot.compiled = this.#compile(slot.info, found)
     }
-    this.#unknown = compileRoute(unknownRoute, this.#controls, problems)
+    this.#unknown = this.#compile(unknownRoute, problems)
     this.#refuseUnmatched(problems, earlier)
   }
 
@@ -209,7 +211,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   /** The chain of requests that match no route. */
   get unknown (): CompiledRoute {
-    this.#unknown ??= compileRoute(unknownRoute, this.#controls, new Problems())
+    this.#unknown ??= this.#compile(unknownRoute)
     return this.#unknown
   }
 
@@ -225,14 +227,18 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   /** Before everything is ready a route may still change: what is made of it then is not kept. */
   #compiled (slot: Slot): CompiledRoute {
-    return slot.compiled ?? compileRoute(slot.info, this.#controls, new Problems())
+    return slot.compiled ?? this.#compile(slot.info)
+  }
+
+  #compile (info: RouteInfo, problems: Problems = new Problems()): CompiledRoute {
+    return compileRoute(info, this.#controls, problems, this.#ports.measure)
   }
 
   #compileLate (slot: Slot, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
     const problems = new Problems()
     this.#settle(slot, problems)
     slot.check(problems, this.keys)
-    slot.compiled = compileRoute(slot.info, this.#controls, problems)
+    slot.compiled = this.#compile(slot.info, problems)
     if (problems.any) onMistake(slot.info.label, problems)
     return slot.compiled
   }

@@ -13,6 +13,9 @@ export type Verdict = undefined | Refusal | typeof answered
 /** One compiled step for one route. Synchronous wherever it can be: a promise costs a turn of the event loop. */
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => Verdict | Promise<Verdict>
 
+/** A handler that does the same and is measured. */
+export type Measure = (handler: Handler, phase: Phase, control: string) => Handler
+
 /** `begin`: at the start of the request, before any control can answer it. */
 export interface CompiledStep {
   readonly hook: 'begin' | 'onRequest' | 'preHandler'

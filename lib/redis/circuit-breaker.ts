@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel'
 import { asStoreFailure, StoreFailed, type StoreFailureReason } from './failure.ts'
 import type { Script, ScriptRunner } from './client.ts'
 
@@ -6,7 +7,21 @@ export type StoreEvent =
   | { readonly type: 'store-unavailable', readonly reason: StoreFailureReason, readonly code?: string }
   | { readonly type: 'store-restored', readonly downMs: number }
 
+/** What a Redis is used for. */
+export type StoreName = 'rate-limit' | 'denylist' | 'refresh-tokens'
+
+/**
+ * A message on the diagnostics channel `secure-api:store`: a call to Redis with the time that its caller waited, or a change of the
+ * circuit breaker.
+ */
+export type StoreMessage = { readonly store: StoreName } & StoreNews
+type StoreNews = StoreEvent | { readonly type: 'call', readonly result: 'ok' | StoreFailureReason, readonly durationMs: number }
+
+const messages = channel('secure-api:store')
+
 interface CircuitBreakerOptions {
+  /** The name in messages of `secure-api:store`; without one there are none. */
+  readonly store?: StoreName
   readonly runner: ScriptRunner
   /** Monotonic milliseconds. @default `performance.now` */
   readonly now?: (() => number) | undefined
@@ -37,6 +52,7 @@ const probeEvery = 500
  */
 export class CircuitBreaker implements ScriptRunner {
   readonly cluster: boolean
+  readonly #store: StoreName | undefined
   readonly #runner: ScriptRunner
   readonly #now: () => number
   readonly #deadline: number
@@ -50,8 +66,9 @@ export class CircuitBreaker implements ScriptRunner {
   failures = 0
   failure: StoreFailed | undefined
 
-  constructor ({ runner, now = () => performance.now(), onEvent, deadline = 50 }: CircuitBreakerOptions) {
+  constructor ({ store, runner, now = () => performance.now(), onEvent, deadline = 50 }: CircuitBreakerOptions) {
     this.cluster = runner.cluster
+    this.#store = store
     this.#runner = runner
     this.#now = now
     this.#deadline = deadline
@@ -73,6 +90,28 @@ export class CircuitBreaker implements ScriptRunner {
   }
 
   run (script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    const running = this.#call(script, keys, args)
+    if (this.#store !== undefined && messages.hasSubscribers) this.#measure(running)
+    return running
+  }
+
+  /** Here, and not where a call is settled: a time-out comes from the timer of another request, in whose trace it does not belong. */
+  async #measure (running: Promise<unknown>): Promise<void> {
+    const started = this.#now()
+    let result: 'ok' | StoreFailureReason = 'ok'
+    try {
+      await running
+    } catch (error) {
+      result = asStoreFailure(error).reason
+    }
+    this.#publish({ type: 'call', result, durationMs: this.#now() - started })
+  }
+
+  #publish (news: StoreNews): void {
+    if (this.#store !== undefined && messages.hasSubscribers) messages.publish({ store: this.#store, ...news } satisfies StoreMessage)
+  }
+
+  #call (script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const call: Call = { expires: this.#now() + this.#deadline - tick, reject, settled: false, looks: 0 }
       this.#calls.push(call)
@@ -121,7 +160,7 @@ export class CircuitBreaker implements ScriptRunner {
     this.#consecutive = 0
     if (!this.open) return
     this.open = false
-    this.#onEvent?.({ type: 'store-restored', downMs: this.#now() - this.#openedAt })
+    this.#tell({ type: 'store-restored', downMs: this.#now() - this.#openedAt })
   }
 
   #failed (call: Call, failure: StoreFailed): void {
@@ -133,11 +172,16 @@ export class CircuitBreaker implements ScriptRunner {
     call.reject(this.failure)
   }
 
+  #tell (event: StoreEvent): void {
+    this.#onEvent?.(event)
+    this.#publish(event)
+  }
+
   #trip ({ reason, code }: StoreFailed): void {
     this.open = true
     this.#openedAt = this.#now()
     this.#probeAt = this.#openedAt + withJitter(probeEvery)
-    this.#onEvent?.({ type: 'store-unavailable', reason, ...(code === undefined ? undefined : { code }) })
+    this.#tell({ type: 'store-unavailable', reason, ...(code === undefined ? undefined : { code }) })
   }
 }
 

@@ -1,4 +1,4 @@
-export { CircuitBreaker, type StoreEvent } from './circuit-breaker.ts'
+export { CircuitBreaker, type StoreEvent, type StoreMessage } from './circuit-breaker.ts'
 export { peerCertificatesOf } from './peers.ts'
 export { isRedisLike, script, scriptRunner, type EvalClient, type RedisLike, type ScriptRunner } from './client.ts'
 export { connectRedis, type RedisConnection } from './connection.ts'

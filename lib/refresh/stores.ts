@@ -133,7 +133,7 @@ export class RedisFamilies implements Families {
   readonly #prefix: string
 
   constructor (redis: RedisLike | EvalClient, prefix: string) {
-    this.#redis = new CircuitBreaker({ runner: scriptRunner(redis) })
+    this.#redis = new CircuitBreaker({ store: 'refresh-tokens', runner: scriptRunner(redis) })
     this.#prefix = prefix
   }
 

@@ -100,6 +100,10 @@ export class TokenAuthenticator {
   /** Requests that bring the same new token at the same time share one verification. */
   readonly #pending = new Map<string, Promise<Verification>>()
 
+  /** Look-ups that found the token, and those that did not. */
+  hits = 0
+  misses = 0
+
   constructor (options: TokenAuthenticatorOptions) {
     const { issuers, legacy, cache, revocation, claims, maxTokenBytes = MAX_TOKEN_BYTES, now = Date.now } = options
     if (new Set(issuers.map(({ rules }) => rules.issuer)).size !== issuers.length) throw new TypeError('two sets of rules for one issuer')
@@ -144,11 +148,14 @@ export class TokenAuthenticator {
     const now = this.#now()
     const last = connection?.[this.#last]
     const repeated = last !== undefined && last.token === token && this.#cache?.current(last.slot, now) === true
+    if (repeated) this.hits++
     if (repeated) return this.#unlessRevoked(last.slot.entry)
     // The gate refuses a token that is too long; hashing it would cost more than the refusal.
     if (this.#cache === undefined || token.length > this.#longest) return { kind: 'unknown', token }
     const digest = tokenDigest(token)
     const slot = this.#cache.find(digest, now)
+    if (slot === undefined) this.misses++
+    else this.hits++
     if (slot === undefined) return { kind: 'unknown', token, digest }
     if (last !== undefined) [last.token, last.slot] = [token, slot]
     else if (connection !== undefined) connection[this.#last] = { token, slot }

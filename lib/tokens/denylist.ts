@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { channel } from 'node:diagnostics_channel'
 import { linked, milliseconds, movedClock, type Duration } from '../config/index.ts'
 import { CircuitBreaker, script, scriptRunner, StoreFailed, type EvalClient, type RedisLike } from '../redis/index.ts'
 import { clientOf, type AccessTokenClaims } from './claims.ts'
@@ -74,6 +75,15 @@ export interface Denylist {
 
 const kinds = ['jti', 'sid', 'sub'] as const
 
+/** A message on the diagnostics channel `secure-api:revocation`, for each call of `revoke()`. It does not say what was revoked. */
+export interface RevocationMessage {
+  readonly kind: typeof kinds[number]
+  /** `local-only`: Redis did not record it; `full`: nobody did. */
+  readonly result: 'recorded' | 'local-only' | 'full'
+}
+
+const revocations = channel('secure-api:revocation')
+
 /** Tokens live on after `exp` for the clock tolerance, which is 5 minutes at most; entries do too. */
 const GRACE = 300_000
 const EVERYTHING = Number.MAX_SAFE_INTEGER
@@ -99,6 +109,8 @@ interface Entry {
   readonly until: number
 }
 
+type Named = Entry & { readonly name: string }
+
 /**
  * A list of what must not be accepted any more although it has not expired: by `jti`, `sid` or `sub`. In memory, and
  * in Redis if given; then a token that this process does not know as revoked costs one round trip a request, at most 50 ms. While
@@ -123,7 +135,7 @@ class StoredDenylist implements Denylist {
 
   constructor (options: DenylistOptions) {
     const { redis, prefix = 'secure-api:revoked:', max = 100_000, clockTolerance = '60 seconds' } = options
-    this.#redis = redis && new CircuitBreaker({ runner: scriptRunner(redis) })
+    this.#redis = redis && new CircuitBreaker({ store: 'denylist', runner: scriptRunner(redis) })
     this.#prefix = prefix
     this.#max = max
     this.#now = options.now ?? movedClock()?.now ?? Date.now
@@ -135,8 +147,20 @@ class StoredDenylist implements Denylist {
   }
 
   async revoke (revocation: Revocation): Promise<void> {
-    const { name, before, until } = this.#read(revocation)
-    if (until <= this.#now()) return
+    const { kind, ...entry } = this.#read(revocation)
+    if (entry.until <= this.#now()) return
+    let result: RevocationMessage['result'] = 'recorded'
+    try {
+      await this.#store(entry)
+    } catch (error) {
+      result = error instanceof DenylistFull ? 'full' : 'local-only'
+      throw error
+    } finally {
+      if (revocations.hasSubscribers) revocations.publish({ kind, result } satisfies RevocationMessage)
+    }
+  }
+
+  async #store ({ name, before, until }: Named): Promise<void> {
     const recorded = this.#record(name, before, until)
     if (this.#redis === undefined && !recorded) throw new DenylistFull(this.#max)
     if (this.#redis === undefined) return
@@ -154,7 +178,7 @@ class StoredDenylist implements Denylist {
     return this.#redis === undefined || names.length === 0 ? false : this.#isStored(this.#redis, names, token)
   }
 
-  #read (revocation: Revocation): Entry & { readonly name: string } {
+  #read (revocation: Revocation): Named & Pick<RevocationMessage, 'kind'> {
     const kind = kinds.find(name => name in revocation)
     const value: unknown = kind && Reflect.get(revocation, kind)
     const until = Number(revocation.until) + GRACE
@@ -168,7 +192,7 @@ class StoredDenylist implements Denylist {
     if (until - GRACE < FIRST_DATE || before < FIRST_DATE) {
       throw new TypeError('dates are milliseconds since the epoch; this one is in seconds')
     }
-    return { name: nameOf(kind, revocation.issuer, value), before: kind === 'sub' ? before : EVERYTHING, until }
+    return { kind, name: nameOf(kind, revocation.issuer, value), before: kind === 'sub' ? before : EVERYTHING, until }
   }
 
   /** False when there is no room. */

@@ -5,7 +5,7 @@ export {
 export { BearerScheme } from './bearer-scheme.ts'
 export type { UnmatchedClaim } from './claim-watch.ts'
 export type { AccessTokenClaims } from './claims.ts'
-export { createDenylist, DenylistFull, type Denylist, type DenylistRedis, type Revocation } from './denylist.ts'
+export { createDenylist, DenylistFull, type Denylist, type DenylistRedis, type Revocation, type RevocationMessage } from './denylist.ts'
 export { createGate, readHeader, readPayload, splitCompact } from './gate.ts'
 export {
   IssuerOptionsSchema, RevocationOptionsSchema, TokenCacheOptionsSchema,

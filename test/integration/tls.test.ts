@@ -136,8 +136,8 @@ t.test('a pair that does not fit keeps the old one', async t => {
   const { port, look, status, lines } = await start(t, live, {}, '127.0.0.1')
   const events: unknown[] = []
   const listener = (event: unknown) => { events.push(event) }
-  subscribe('fastify-secure-api:certificate', listener)
-  t.teardown(() => { unsubscribe('fastify-secure-api:certificate', listener) })
+  subscribe('secure-api:certificate', listener)
+  t.teardown(() => { unsubscribe('secure-api:certificate', listener) })
   for (const broken of [{ cert: second.cert, key: mismatched.key }, { cert: '', key: '' }, { cert: 'broken', key: first.key }]) {
     write(broken)
     for (let looks = 0; looks < 6; looks++) await look()

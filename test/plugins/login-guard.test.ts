@@ -111,8 +111,8 @@ t.test('14 C2: a caller who leaves while waiting holds no place, and no password
   t.equal(checks, 1)
   let waiting = 0
   const count = (message: unknown) => { if ((message as LimitMessage).result === 'shadow') waiting++ }
-  subscribe('secure-api.rate-limit', count)
-  t.teardown(() => { unsubscribe('secure-api.rate-limit', count) })
+  subscribe('secure-api:rate-limit', count)
+  t.teardown(() => { unsubscribe('secure-api:rate-limit', count) })
   const callers = Array.from({ length: 3 }, () => new AbortController())
   const left = callers.map(({ signal }) => fetch(`${url}/login`, { method: 'POST', signal }).catch(() => 'left'))
   await until(() => waiting === 3, 'three that wait')

@@ -130,11 +130,11 @@ t.test('decisions are published to whoever subscribes', async t => {
   const app = await alone(t, { policies: { read: { limit: 1, window: minute }, write: { limit: 1, window: minute, dryRun: true } } })
   const messages: LimitMessage[] = []
   const listen = (message: unknown) => { messages.push(message as LimitMessage) }
-  subscribe('secure-api.rate-limit', listen)
+  subscribe('secure-api:rate-limit', listen)
   await answersOf(app, { url: '/both' }, { url: '/both' })
   app.rateLimits.change('read', { disabled: true })
   await app.inject('/both')
-  unsubscribe('secure-api.rate-limit', listen)
+  unsubscribe('secure-api:rate-limit', listen)
   await app.inject('/both')
   t.strictSame(messages.map(({ policy, result, remaining, source }) => [policy, result, remaining, source]), [
     ['address', 'allowed', 999, 'memory'], ['read', 'allowed', 0, 'memory'], ['write', 'allowed', 0, 'memory'],

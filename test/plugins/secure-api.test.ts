@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import t from 'tap'
 import secureApi, {
-  audit, authentication, authorization, cors, headers, health, rateLimit, type SecureApiOptions
+  audit, authentication, authorization, cors, headers, health, rateLimit, telemetry, type SecureApiOptions
 } from '../../plugins/index.ts'
 import { answersOf, bearer, mistakesOf, secured, startFastify, startIssuer } from '../helpers/server.ts'
 
@@ -121,7 +121,8 @@ t.test('a single plugin twice throws, in the same scope and in a child', async t
     headers: app => app.register(headers, {}),
     cors: app => app.register(cors, { origins: ['https://app.example.com'] }),
     audit: app => app.register(audit, { sink: 'stdout' }),
-    health: app => app.register(health, {})
+    health: app => app.register(health, {}),
+    telemetry: app => app.register(telemetry, {})
   }
   for (const [name, register] of Object.entries(plugins)) {
     const twice = async (second: (app: FastifyInstance) => PromiseLike<unknown>) => {

@@ -1,0 +1,7 @@
+export type { Attributes, Meter, MeterProvider, OpenTelemetry } from './api.ts'
+export { instruments, type Instrument } from './instruments.ts'
+export { measured } from './measure.ts'
+export type { PhaseMessage, RequestMessage } from './messages.ts'
+export { startMetrics } from './metrics.ts'
+export { checkTelemetry, openTelemetryApi, TelemetryOptionsSchema, type ImportApi, type TelemetryOptions } from './options.ts'
+export { noteOnSpan, startSpans } from './traces.ts'
