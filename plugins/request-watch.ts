@@ -59,7 +59,8 @@ export function watchRequests<Own, Route> (app: FastifyInstance, pipeline: Frame
     if (reply !== undefined) finish(reply, end)
     return reply !== undefined
   }
-  if (outside !== undefined) watchOutside(app, pipeline, { record: outside, inside: inside as Parameters<typeof watchOutside>[2]['inside'] })
+  type Inside = Parameters<typeof watchOutside>[2]['inside']
+  if (outside !== undefined) watchOutside(app, pipeline, { record: outside, inside: inside as Inside })
   const end = (reply: Watched | undefined, aborted: boolean) => {
     if (reply !== undefined) finish(reply, aborted ? left(reply) : { status: reply.statusCode, durationMs: since(reply) })
   }

@@ -10,7 +10,6 @@ interface Status {
   readonly tokens?: { readonly cached: number, readonly bytes: number, readonly hits: number, readonly misses: number }
   readonly audit?: { readonly recorded: number, readonly dropped: number, readonly pending: number }
   readonly certificates?: unknown
-  readonly secrets?: unknown
 }
 
 type Value = readonly [value: number, attributes?: Attributes]
@@ -62,11 +61,6 @@ export const gauges: readonly Gauge[] = [
     name: 'secure_api.certificate.remaining',
     kind: 'observable-gauge',
     values: ({ certificates }) => daysLeft(certificates).map(([name, days]) => [days, { 'secure_api.certificate': name }])
-  },
-  {
-    name: 'secure_api.secret.remaining',
-    kind: 'observable-gauge',
-    values: ({ secrets }) => daysLeft(secrets).map(([name, days]) => [days, { 'secure_api.secret': name }])
   }
 ]
 

@@ -134,13 +134,6 @@ export const instruments = [
     unit: 'd',
     attributes: ['secure_api.certificate'],
     description: 'Days until a certificate expires.'
-  },
-  {
-    name: 'secure_api.secret.remaining',
-    kind: 'observable-gauge',
-    unit: 'd',
-    attributes: ['secure_api.secret'],
-    description: 'Days until a secret is due for rotation.'
   }
 ] as const satisfies readonly Instrument[]
 
