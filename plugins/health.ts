@@ -1,4 +1,4 @@
-import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
 import { scheduleTimer, type Schedule } from '../lib/async/index.ts'
 import { defineSection, milliseconds, mistake, movedClock, suggest, type Problems } from '../lib/config/index.ts'
 import { HealthBoard, HealthOptionsSchema, type HealthCheck, type HealthOptions, type HealthReport } from '../lib/health/index.ts'
@@ -93,7 +93,8 @@ function answerProbes (app: FastifyInstance, pipeline: Frame, board: HealthBoard
   })
   const probe: FastifyContextConfig = { public: true, rateLimit: false, audit: false }
   const open = scope === undefined ? probe : { ...probe, authentication: 'optional' } as const
-  const schema = { hide: true }
+  // What @fastify/swagger adds to the type.
+  const schema: FastifySchema & { hide: boolean } = { hide: true }
   app.get(live.slice(app.prefix.length), { config: probe, schema }, async () => {})
   app.get(ready.slice(app.prefix.length), { config: open, schema }, async function showChecks (request, reply) {
     if (scope === undefined || !request.auth.scopes.has(scope)) await sendStatus(board, request, reply)

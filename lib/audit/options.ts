@@ -35,7 +35,7 @@ const sink = {
    * disk.
    * @default none
    */
-  file: Type.Optional(Type.String({ minLength: 1 })),
+  file: Type.Optional(Type.String()),
   /** Makes a chain of hashes with signed checkpoints of the lines of `file`, so that no change goes unseen. @default none */
   chain: Type.Optional(ChainSchema),
   /** Whether each batch of lines of `file` waits until the disk has it. @default false */
@@ -63,15 +63,15 @@ export type SinkOptions = Static<typeof SinkSchema>
 export const AuditOptionsSchema = Type.Object({
   ...sink,
   /** Several sinks at once, each with its own filter, buffer and policy, in place of `sink`. @default none */
-  sinks: Type.Optional(Type.Array(SinkSchema, { minItems: 1, maxItems: 16 })),
+  sinks: Type.Optional(Type.Array(SinkSchema, { minItems: 1 })),
   /** The name of this API in the formats `'ocsf'` and `'ecs'`. @default 'api' */
-  service: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+  service: Type.Optional(Type.String({ pattern: '^.{1,128}$', hint: 'Write a name of at most 128 characters.' })),
   /**
    * What each event adds of its request, by the name in `fields`: `{ orderId: 'params.orderId' }`, or with a redaction
    * `{ agent: { from: 'headers.user-agent', redact: 'hash' } }`. At most 256 characters each; headers with credentials are refused.
    * @default none
    */
-  fields: Type.Optional(Type.Record(Type.String(), FieldSchema, { maxProperties: 32 })),
+  fields: Type.Optional(Type.Record(Type.String(), FieldSchema)),
   /**
    * How long `app.close()` waits for events that the sinks have not settled. A short time may lose them; a long one delays the shutdown
    * if a sink hangs.

@@ -12,7 +12,7 @@ export const HealthOptionsSchema = Type.Object({
   /** Where readiness is answered: 200, or 503 with `Retry-After`. @default '/health/ready' */
   ready: Type.Optional(path("Write a path such as '/health/ready'.")),
   /** Who sees each check with `?verbose`: callers with this scope. Everybody else gets pass or fail. @default nobody sees them */
-  scope: Type.Optional(Type.String({ minLength: 1 })),
+  scope: Type.Optional(Type.String()),
   /**
    * How long a check has to fail before it counts, after it has passed once. A check that has never passed counts at once. Costs: a pod
    * that cannot work keeps its traffic for so long. @default '10 seconds'
@@ -31,7 +31,7 @@ export const HealthOptionsSchema = Type.Object({
    */
   checks: Type.Optional(Type.Record(Type.String(), OwnCheckSchema)),
   /** Names of checks that are shown and logged, and do not make the instance unready. @default none */
-  advisory: Type.Optional(Type.Array(Type.String({ minLength: 1 })))
+  advisory: Type.Optional(Type.Array(Type.String()))
 }, { additionalProperties: false })
 
 export type HealthOptions = Static<typeof HealthOptionsSchema>

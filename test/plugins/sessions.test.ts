@@ -71,7 +71,8 @@ for (const [name, sessions] of Object.entries(sessionPlugins)) {
   })
 
   t.test(`${name}: registered first, awaited or not, it works; in any other order the boot stops`, async t => {
-    const suite = (app: FastifyInstance) => app.register(secureApi, { auth: { authenticators: [sessionUser()] } })
+    const suite = (app: FastifyInstance) =>
+      app.register(secureApi, { auth: { authenticators: [sessionUser()] }, audit: { sink () {} } })
     const orders: Readonly<Record<string, (app: FastifyInstance) => unknown>> = {
       first: app => { sessions(app); suite(app) },
       'after the suite': app => { suite(app); sessions(app) },

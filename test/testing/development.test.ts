@@ -85,7 +85,7 @@ t.test('it is refused in production, and where nothing says what this is', async
 t.test('the suite accepts it in development, and refuses it in production in every spelling', async t => {
   const entry = await developmentIssuer({ directory: t.testdir({}), ...development })
   const register = (environment: Environment, issuer: string) => async () => await startFastify(t).register(secureApi,
-    { auth: { ...entry, issuer }, environment })
+    { auth: { ...entry, issuer }, audit: { sink () {} }, environment })
   t.strictSame(await mistakesOf(register('development', entry.issuer)), [])
   for (const issuer of [entry.issuer, `${entry.issuer}/`, `${entry.issuer}/orders`, 'https://DEVELOPMENT.invalid',
     'https://development.invalid.', 'https://development.invalid:8443']) {

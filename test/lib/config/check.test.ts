@@ -5,8 +5,10 @@ import { AuditOptionsSchema, RouteAuditSchema } from '../../../lib/audit/index.t
 import { check, DurationSchema, Problems, type Problem } from '../../../lib/config/index.ts'
 import { CorsOptionsSchema, RouteCorsSchema } from '../../../lib/cors/index.ts'
 import { HeadersOptionsSchema, RouteHeadersSchema } from '../../../lib/headers/index.ts'
+import { HealthOptionsSchema } from '../../../lib/health/index.ts'
 import { LimitSchema, RateLimitOptionsSchema, RouteRateLimitSchema } from '../../../lib/limits/index.ts'
 import { AuthorizationOptionsSchema, RequirementSchema } from '../../../lib/rules/index.ts'
+import { TelemetryOptionsSchema } from '../../../lib/telemetry/index.ts'
 import { AuthenticationOptionsSchema } from '../../../lib/authentication/index.ts'
 
 const closed = { additionalProperties: false }
@@ -242,7 +244,9 @@ t.test('the schemas of all options use only what is checked, and survive any val
     RateLimitOptionsSchema,
     RouteRateLimitSchema,
     AuthorizationOptionsSchema,
-    AuthenticationOptionsSchema
+    AuthenticationOptionsSchema,
+    HealthOptionsSchema,
+    TelemetryOptionsSchema
   }
   for (const [name, schema] of Object.entries<TSchema>(schemas)) {
     t.strictSame(foreignKeywords(schema), [], name)
