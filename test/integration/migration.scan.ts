@@ -816,7 +816,7 @@ async function programOf (t: Test, page: string): Promise<FastifyInstance> {
     { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ESNext } }).outputText
     .replace("'fastify-secure-api'", `'${new URL('../../plugins/index.ts', import.meta.url)}'`)
     .replace('auth: { ', `auth: { jwks: ${JSON.stringify(issuer.jwks)}, `)
-    .replace('logger: true', 'logger: false')
+    .replace('logger: true', 'logger: { stream: { write () {} } }')
     .replace(/^await server\.listen\(.*$/m, '')
   const folder = t.testdir({ 'program.mjs': `${code}\nasync function ownerOf () { return 'alice' }\nexport { server }\n` })
   const { server }: { server: FastifyInstance } = await import(`${folder}/program.mjs`)
