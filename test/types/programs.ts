@@ -119,7 +119,7 @@ export const open: Program = {
     ['const policies: Policies = { owner: ({ request }: { request: Date }) => request.getTime() > 0 }', 2322, 'Date'],
     ["app.requireScope(['a'])", 2345, "'string[]'"],
     ["const sinkless: suite.AuditSink = ({ outcome }) => { if (outcome === 'refused') console.log() }", 2367, '"refused"'],
-    ["const code: suite.AnswerCode = 'SECURE_API_NOT_THERE'", 2322, 'SECURE_API_NOT_THERE'],
+    ["const code: suite.AnswerCode = 'SECURE_API_UNHEARD_OF_0'", 2322, 'SECURE_API_UNHEARD_OF_0'],
     ["createTestIssuer().then(issuer => issuer.asUser({ scope: 'a' }))", 2561, "'scope' does not exist"],
     ["createTestIssuer({ preset: 'azure' })", 2322, '"azure"']
   ]
