@@ -56,7 +56,7 @@ function shellIn (cwd, env) {
 
 /** The trail holds times, and the page says that it is left out. */
 function withoutAudit (printed) {
-  return printed.split('\n').filter(line => !line.startsWith('{"audit":')).join('\n')
+  return printed.split('\n').filter(line => !line.startsWith('{"level":')).join('\n')
 }
 
 function statusesOf (printed) {

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import app from './app.js'
 
 // Starts the application on a free port, calls it as clients would, and ends it.
-const server = Fastify()
+const server = Fastify({ logger: { level: 'warn' } })
 await server.register(app)
 const url = await server.listen({ host: '127.0.0.1', port: 0 })
 try {
