@@ -266,10 +266,13 @@ const endings2: Readonly<Record<string, Ending>> = {
   }]
 }
 
-/** HTTP/1.1 on a server of HTTP/2, where Node asks for no host. */
+/** HTTP/1.1 on a server of HTTP/2, where Node asks for a host since version 24. */
+const asksForHost = Number(process.versions.node.split('.')[0]) >= 24
 const overAnother: Readonly<Record<string, Ending>> = {
   'an answer over HTTP/1.1': endings['an answer'] as Ending,
-  'no host': ['200 | allowed | GET /open | GET | /open | -', bytes('GET /open HTTP/1.1\r\nConnection: close\r\n\r\n')],
+  'no host': asksForHost
+    ? endings['no host'] as Ending
+    : ['200 | allowed | GET /open | GET | /open | -', bytes('GET /open HTTP/1.1\r\nConnection: close\r\n\r\n')],
   'a bad URL over HTTP/1.1': endings['a bad URL'] as Ending,
   'a tunnel over HTTP/1.1': endings['a tunnel'] as Ending,
   'another expectation over HTTP/1.1': endings['another expectation'] as Ending
