@@ -200,12 +200,12 @@ t.test('mistakes stop the boot', async t => {
   t.strictSame(await mistakes({ checks: { [`keys ${issuer.issuer}`]: () => true } }), ['SECURE_API_OPTION_CONFLICT'])
 })
 
-t.test('health alone reads the rest from the environment', async t => {
+t.test('health and telemetry alone read the rest from the environment', async t => {
   const before = { ...process.env }
   t.teardown(() => { for (const name of Object.keys(issuer.env)) Object.assign(process.env, { [name]: before[name] ?? '' }) })
   Object.assign(process.env, issuer.env)
   const app = startFastify(t)
-  await app.register(secureApi, { health: {} })
+  await app.register(secureApi, { health: {}, telemetry: {} })
   await app.ready()
   t.strictSame(await ready(app), yes)
   t.match(app.secureApi.status(), { issuers: [{ issuer: issuer.issuer, state: 'fresh' }] })
