@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import {
-  ecs, jsonLine, ocsf, openAuditFile, readableLine, type AuditEvent, type AuditOptions, type Destination, type SinkOptions, type TrailsEntry
+  ecs, eventLine, jsonLine, ocsf, openAuditFile, readableLine, type AuditEvent, type AuditOptions, type Destination, type SinkOptions,
+  type TrailsEntry
 } from '../lib/audit/index.ts'
 import { milliseconds, type SectionContext } from '../lib/config/index.ts'
 
@@ -28,8 +29,8 @@ function destinationOf (app: FastifyInstance, sink: NonNullable<SinkOptions['sin
   if (typeof sink === 'function') return { write: sink }
   if (sink === 'console') return { write: event => { process.stderr.write(`${readableLine(event)}\n`) } }
   if (sink === 'stdout') {
-    const documentOf = format ?? ((event: AuditEvent) => ({ audit: event }))
-    return { write: event => { process.stdout.write(`${jsonLine(documentOf(event))}\n`) } }
+    const lineOf = format === undefined ? (event: AuditEvent) => `{"audit":${eventLine(event)}}` : (event: AuditEvent) => jsonLine(format(event))
+    return { write: event => { process.stdout.write(`${lineOf(event)}\n`) } }
   }
   // Whatever its level: a trail that a logger of level `warn` swallows would be none.
   const log = app.log.child({}, { level: 'info' })
@@ -45,7 +46,7 @@ async function fileOf (app: FastifyInstance, path: string, { chain, fsync }: Sin
     onCheckpoint: checkpoint => { app.log.info({ audit: path, checkpoint }, 'secure-api: checkpoint of the audit chain') }
   })
   return {
-    write: format === undefined ? event => file.write(event) : event => file.write(format(event)),
+    write: format === undefined ? event => file.write(event, eventLine) : event => file.write(format(event)),
     close: () => file.close(),
     status: () => file.status()
   }

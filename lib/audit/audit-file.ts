@@ -36,7 +36,7 @@ export interface AuditFileStatus {
 
 export interface AuditFile {
   /** Adds the document as one line. Settles when it was handed to the file system, and rejects when it was not. */
-  write (document: object): Promise<void>
+  write <Document extends object> (document: Document, lineOf?: (document: Document) => string): Promise<void>
   /** Writes what waits, with the signed end of a chain. */
   close (): Promise<void>
   status (): AuditFileStatus
@@ -79,9 +79,9 @@ class PlainAuditFile implements AuditFile {
     return this.file.flush()
   }
 
-  write (document: object): Promise<void> {
+  write <Document extends object> (document: Document, lineOf: (document: Document) => string = jsonLine): Promise<void> {
     try {
-      return this.file.write(jsonLine(document))
+      return this.file.write(lineOf(document))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -110,10 +110,10 @@ class ChainedAuditFile extends PlainAuditFile {
     this.#schedule = schedule
   }
 
-  override write (document: object): Promise<void> {
+  override write <Document extends object> (document: Document, lineOf?: (document: Document) => string): Promise<void> {
     if ('chain' in document) return Promise.reject(new TypeError('a document of a chained file has no member `chain` of its own'))
     this.#cancel ??= this.#schedule(() => { this.#sign() }, this.#interval)
-    return super.write(document)
+    return super.write(document, lineOf)
   }
 
   override close (): Promise<void> {

@@ -1,5 +1,6 @@
-import { hash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { ChainKey } from './chain-key.ts'
+import type { LineBuffer } from './line-buffer.ts'
 import type { Frame, ReadAt } from './line-file.ts'
 
 /** The last line of a chain. */
@@ -43,20 +44,30 @@ export interface ChainOptions {
  * The format. A line is `{…,"chain":{"seq":12,"hash":"…"}}`: JSON with one member more. The hash is the base64url of SHA-256 over the
  * previous line's hash and the bytes of the line before its own. A signed line has more members, and signs its bytes up to `sig`.
  */
-export function linkOf (json: string, { seq, hash: previous }: Link, members = ''): Link & { readonly line: string } {
-  const head = `${json.slice(0, -1)}${json.length > 2 ? ',' : ''}"chain":{"seq":${seq + 1},${members}"hash":"`
-  const own = hash('sha256', previous + head, 'base64url')
-  return { seq: seq + 1, hash: own, line: `${head}${own}"}}` }
+export function addLine (into: LineBuffer, json: string, { seq, hash: previous }: Link, members = ''): Link {
+  const start = into.length
+  into.add(previous)
+  const before = into.length - start
+  into.add(json)
+  into.length -= closing
+  into.add(`${json.length > 2 ? ',' : ''}"chain":{"seq":${seq + 1},${members}"hash":"`)
+  const own = into.hashFrom(start)
+  into.cut(start, before)
+  into.add(`${own}"}}\n`)
+  return { seq: seq + 1, hash: own }
 }
+
+/** Bytes of the brace that ends a document. */
+const closing = 1
 
 /** Nothing else is signed with such a beginning. */
 export const signedPrefix = 'secure-api audit chain\n'
 
-function recordOf (time: string, members: Omit<SignedMembers, 'sig'>, last: Link, key: ChainKey): ReturnType<typeof linkOf> {
+function addRecord (into: LineBuffer, time: string, members: Omit<SignedMembers, 'sig'>, last: Link, key: ChainKey): Link {
   const json = JSON.stringify({ time, event: 'audit_chain' })
   const own = JSON.stringify(members).slice(1, -1)
   const sig = key.sign(`${signedPrefix}${json.slice(0, -1)},"chain":{"seq":${last.seq + 1},${own}`)
-  return linkOf(json, last, `${own},"sig":"${sig}",`)
+  return addLine(into, json, last, `${own},"sig":"${sig}",`)
 }
 
 /** How far from its end the link of a line reaches at most. */
@@ -145,23 +156,23 @@ export class Chain implements Frame {
     return hash === this.#kept?.last.hash || this.#hashes.includes(hash)
   }
 
-  encode (lines: readonly string[], isLast: boolean): string {
-    let text = ''
+  encode (lines: readonly string[], isLast: boolean, into: LineBuffer): void {
     if (this.#opening !== undefined) {
       const { type, torn, prefix } = this.#opening
-      text = prefix + this.#record(type, torn)
+      into.add(prefix)
+      this.#sign(into, type, torn)
     }
     for (const json of lines) {
-      text += this.#add(linkOf(json, this.#last))
+      this.#note(addLine(into, json, this.#last))
       this.#unsigned++
-      if (this.#unsigned >= this.#options.every) text += this.#record('checkpoint')
+      if (this.#unsigned >= this.#options.every) this.#sign(into, 'checkpoint')
     }
-    if (isLast) return text + this.#record('end')
-    return this.due && this.#unsigned > 0 ? text + this.#record('checkpoint') : text
+    if (isLast) this.#sign(into, 'end')
+    else if (this.due && this.#unsigned > 0) this.#sign(into, 'checkpoint')
   }
 
-  leave (): string {
-    return this.#record('rotate')
+  leave (into: LineBuffer): void {
+    this.#sign(into, 'rotate')
   }
 
   written (): void {
@@ -176,21 +187,19 @@ export class Chain implements Frame {
     }
   }
 
-  #add ({ line, ...link }: ReturnType<typeof linkOf>): string {
+  #note (link: Link): void {
     this.#last = link
     this.#hashes.push(link.hash)
-    return `${line}\n`
   }
 
-  #record (type: RecordType, torn = 0): string {
+  #sign (into: LineBuffer, type: RecordType, torn = 0): void {
     const { key, now } = this.#options
     const time = new Date(now()).toISOString()
     const members = { type, id: this.#id, kid: key.kid, after: this.#last.hash, ...(torn > 0 && { torn }) }
-    const text = this.#add(recordOf(time, members, this.#last, key))
+    this.#note(addRecord(into, time, members, this.#last, key))
     this.#unsigned = 0
     this.due = false
     this.#reports.push({ ...this.#last, time, type })
-    return text
   }
 }
 

@@ -2,6 +2,7 @@ import { constants, type Stats } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isatty } from 'node:tty'
+import { LineBuffer } from './line-buffer.ts'
 
 /** What is used of the file system; tests give their own. */
 export interface Files {
@@ -18,9 +19,9 @@ export interface Frame {
   /** A file was opened, or a write to it failed: what it ends with. Throws if nothing may be added to it. */
   begin (size: number, read: ReadAt): Promise<void>
   /** @param isLast whether the file is closed behind these lines */
-  encode (lines: readonly string[], isLast: boolean): string
+  encode (lines: readonly string[], isLast: boolean, into: LineBuffer): void
   /** The last words for a file that was moved away. */
-  leave (): string
+  leave (into: LineBuffer): void
   /** What was encoded last is in the file. */
   written (): void
 }
@@ -49,7 +50,6 @@ const checkEvery = 1000
  */
 const gatherFor = 10
 const gatherMost = 200
-const bufferSize = 1024 * 1024
 
 const { O_APPEND, O_CREAT, O_RDWR, O_NOFOLLOW = 0 } = constants
 
@@ -71,7 +71,7 @@ export class LineFile {
   /** Whether a write failed, so that nobody knows where the file ends. */
   #torn = false
   #closed: Promise<void> | undefined
-  #buffer: Buffer | undefined
+  readonly #buffer = new LineBuffer()
   /** The size of the file. */
   bytes = 0
 
@@ -152,28 +152,24 @@ export class LineFile {
   async #write (batch: Batch): Promise<void> {
     if (this.#next === batch) this.#next = undefined
     const handle = await this.#ready()
-    await this.#append(handle, this.#frame.encode(batch.lines, batch.isLast))
+    await this.#append(handle, into => this.#frame.encode(batch.lines, batch.isLast, into))
   }
 
-  async #append (handle: Handle, text: string): Promise<void> {
-    if (text === '') return
-    const bytes = this.#encoded(text)
+  /** Batches are written one after the other, so that all use one buffer. */
+  async #append (handle: Handle, encode: (into: LineBuffer) => void): Promise<void> {
+    this.#buffer.clear()
+    encode(this.#buffer)
+    const { content, length } = this.#buffer
+    if (length === 0) return
     try {
-      await handle.appendFile(bytes)
+      await handle.appendFile(content)
       if (this.#fsync) await handle.sync()
     } catch (error) {
       this.#torn = true
       throw error
     }
-    this.bytes += bytes.length
+    this.bytes += length
     this.#frame.written()
-  }
-
-  /** In memory that is used again: batches are written one after the other, and a fresh buffer of this size costs as much as its text. */
-  #encoded (text: string): Buffer {
-    this.#buffer ??= Buffer.allocUnsafeSlow(bufferSize)
-    if (text.length * 3 > bufferSize) return Buffer.from(text)
-    return this.#buffer.subarray(0, this.#buffer.write(text))
   }
 
   /** The file that the path leads to. */
@@ -217,7 +213,7 @@ export class LineFile {
 
   /** Nothing can be done where the old file takes no more: the new one says where it ended. */
   async #leave (old: Handle): Promise<void> {
-    await this.#append(old, this.#frame.leave()).catch(() => {})
+    await this.#append(old, into => this.#frame.leave(into)).catch(() => {})
     await old.close().catch(() => {})
   }
 
@@ -240,13 +236,12 @@ class PlainFrame implements Frame {
     this.#start = size === 0 || (await read(size - 1, 1))[0] === 0x0a ? '' : '\n'
   }
 
-  encode (lines: readonly string[]): string {
-    return lines.length === 0 ? '' : `${this.#start}${lines.join('\n')}\n`
+  encode (lines: readonly string[], _isLast: boolean, into: LineBuffer): void {
+    if (lines.length > 0) into.add(this.#start)
+    for (const line of lines) into.add(`${line}\n`)
   }
 
-  leave (): string {
-    return ''
-  }
+  leave (): void {}
 
   written (): void {
     this.#start = ''
