@@ -4,6 +4,7 @@ import { Socket } from 'node:net'
 import type { FastifyServerOptions } from 'fastify'
 import { createClientErrorHandler, noteEdgeCode, say, type OverTls } from '../edge/index.ts'
 import { kBlock, refusal, type AnswerCode, type HeaderPair, type Refusal } from '../http/index.ts'
+import { writeOnce } from './final-write.ts'
 
 type Headers = Readonly<Record<string, string>>
 type PairsBy = (secure: boolean) => readonly HeaderPair[]
@@ -62,6 +63,7 @@ export function houseResponse (pairs: PairsBy, overTls: OverTls): typeof ServerR
     }
   }
   writeBlocks(HouseResponse)
+  writeOnce(HouseResponse)
   // Node declares its class as generic in the request, which no subclass can be here.
   return HouseResponse as typeof ServerResponse
 }
