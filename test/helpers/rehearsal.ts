@@ -1,11 +1,11 @@
+import { join } from 'node:path'
 import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import secureApi, { type AuditEvent, type SecureApiOptions } from '../../plugins/index.ts'
 import { compiled } from '../cli/compiled.ts'
-import { join } from 'node:path'
 import { runRecipe } from './recipes.ts'
-import { runbookPage, runShell, type Heading, type Place, type RunbookPage } from './runbook.ts'
+import { runbookPage, runShell, type Ended, type Heading, type Place, type RunbookPage } from './runbook.ts'
 import { codeOf, startFastify } from './server.ts'
 
 type Answer = Parameters<typeof codeOf>[0]
@@ -82,15 +82,15 @@ export class Rehearsal {
     await runRecipe(this.#block(index, 'ts'), { app, suite: options => options, values })
   }
 
-  /** Runs a shell block under *Do* as it stands. */
-  async shell (index: number, cwd: string, env: Readonly<Record<string, string>> = {}): Promise<{ code: number, output: string }> {
+  /** Runs a shell block as it stands. */
+  async shell (index: number, cwd: string, env: Readonly<Record<string, string>> = {}, heading: Heading = 'Do'): Promise<Ended> {
     this.#command ??= join(compiled(this.#t), 'cli/main.js')
-    return await runShell(this.#block(index, 'sh'), { cwd, command: this.#command, env })
+    return await runShell(this.#block(index, 'sh', heading), { cwd, command: this.#command, env })
   }
 
-  #block (index: number, language: string): string {
-    const block = this.page.blocks('Do').filter(one => one.language === language)[index]
-    if (block === undefined) throw new Error(`${this.page.path} has no ${language} block ${index} under Do`)
+  #block (index: number, language: string, heading: Heading = 'Do'): string {
+    const block = this.page.blocks(heading).filter(one => one.language === language)[index]
+    if (block === undefined) throw new Error(`${this.page.path} has no ${language} block ${index} under ${heading}`)
     return Object.entries(this.#names).reduce((code, [name, real]) => code.replaceAll(name, real), block.code)
   }
 

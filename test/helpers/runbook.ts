@@ -67,8 +67,14 @@ export interface ShellOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
+export interface Ended {
+  readonly code: number
+  /** Of standard output and standard error. */
+  readonly output: string
+}
+
 /** Runs a block as it stands in bash, which ends at the first command that fails. */
-export async function runShell (code: string, { cwd, command, env = {} }: ShellOptions): Promise<{ code: number, output: string }> {
+export async function runShell (code: string, { cwd, command, env = {} }: ShellOptions): Promise<Ended> {
   const script = `set -e\nnpx () { shift; '${process.execPath}' '${command}' "$@"; }\n${code}`
   const options = { cwd, env: { PATH: process.env.PATH ?? '', NODE_ENV: 'test', ...env } }
   return await new Promise(resolve => {
