@@ -99,7 +99,7 @@ export class Rehearsal {
     return {
       log (name, rest = {}) {
         noted('log', name)
-        const found = lines.filter(({ type, code, msg }) => [type, code].includes(name) || msg === `secure-api: ${name}`)
+        const found = lines.filter(({ type, code, msg }) => [type, code].includes(name) || String(msg).startsWith(`secure-api: ${name}`))
         t.has(found.at(-1), rest, `log: ${name}`)
       },
       status (path, expected) {
