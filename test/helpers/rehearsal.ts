@@ -103,7 +103,7 @@ export class Rehearsal {
         t.has(found.at(-1), rest, `log: ${name}`)
       },
       status (path, expected) {
-        noted('status', path)
+        noted('status', `status().${path}`)
         const values = valuesAt(app.secureApi.status(), path.split('.'))
         const holds = typeof expected === 'function' ? expected : (value: unknown) => value === expected
         t.ok(values.some(value => holds(value)), `status: ${path} is ${JSON.stringify(values)}`)

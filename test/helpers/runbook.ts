@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { snippets, type Snippet } from './snippets.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const folder = 'docs/operations'
@@ -24,6 +23,11 @@ export interface Sign {
   readonly name: string
 }
 
+interface Block {
+  readonly language: string
+  readonly code: string
+}
+
 export interface RunbookPage {
   /** `docs/operations/flood.md` */
   readonly path: string
@@ -32,7 +36,7 @@ export interface RunbookPage {
   section (heading: Heading): string
   signs (heading: Heading): Sign[]
   /** Blocks of code under a heading. */
-  blocks (heading: Heading): Snippet[]
+  blocks (heading: Heading): Block[]
 }
 
 /** The names of all pages that describe an incident: `flood`. */
@@ -52,7 +56,8 @@ export function runbookPage (name: string): RunbookPage {
     headings: parts.filter((_, index) => index % 2 === 1),
     section,
     signs: heading => signsIn(section(heading)),
-    blocks: heading => snippets(root, path).filter(({ code }) => section(heading).includes(code))
+    blocks: heading => [...section(heading).matchAll(/^```(\w*)\n(.*?)^```$/gms)]
+      .map(([, language = '', code = '']) => ({ language, code }))
   }
 }
 

@@ -61,7 +61,7 @@ t.test('a planned rotation refuses no request', async t => {
   await seeTheEnd(begun, tokenOf('key-1'))
 })
 
-t.test('a stolen key ends with the first token of the new one', async t => {
+t.test('a stolen key ends with the first new token', async t => {
   const folder = t.testdir({})
   const file = join(folder, 'audit.log')
   const names: Record<string, string> = { 'stolen-kid': 'key-1' }
