@@ -2,7 +2,7 @@ import { channel } from 'node:diagnostics_channel'
 import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { Schedule } from '../lib/async/index.ts'
-import { ConfigurationError, environmentOf, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
+import { ConfigurationError, environmentOf, movedClock, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import {
   certificatesOf, certificateStoreOf, CertificateWatch, HandshakeWatch, type CertificateEvent, type CertificateStore, type HandshakeFailure
 } from '../lib/server/index.ts'
@@ -29,7 +29,7 @@ const events = channel('secure-api:certificate')
  * socket without a connection being cut, and the end of its validity is told in time. On plain HTTP it only warns, in
  * production, if that can be reached from outside and no proxy is trusted.
  */
-const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule, environment }) => {
+const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule = movedClock()?.schedule, environment }) => {
   if (!(app.server instanceof TlsServer)) return warnOfPlaintext(app, environment)
   const store = certificateStoreOf(app.server)
   if (store === undefined) return foreignCertificate(app)
