@@ -14,7 +14,7 @@ export async function measureMemory (around) {
 async function fill (variant, { load, ...around }) {
   const server = await launch(variant, { ...calm, algorithm, cache: TOKENS + 10_000 }, around, ['--expose-gc'])
   try {
-    const send = (amount, count) => load.call('saturate',
+    const send = (amount, count) => load.call('exactly',
       { port: server.port, amount, headers: { origin }, pool: { alg: algorithm, count } })
     await send(20_000, 1)
     const before = await server.call('heap')

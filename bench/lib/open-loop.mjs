@@ -1,5 +1,6 @@
 import { Connection } from './connection.mjs'
 import { poolOf } from './pools.mjs'
+import { requestsOf } from './requests.mjs'
 import { quantile } from './stats.mjs'
 
 /**
@@ -57,7 +58,7 @@ class Schedule {
   constructor (port, { name, rate, connections = 64, localAddress, method = 'GET', headers = {} }, tokens) {
     this.name = name
     this.#interval = 1000 / rate
-    this.#requests = requestsOf(port, method, headers, tokens)
+    this.#requests = requestsOf({ port, method, headers }, tokens)
     this.#open = () => new Connection({ port, localAddress, closed: gone => this.#replace(gone) })
     this.#free = Array.from({ length: connections }, this.#open)
     this.#connections = new Set(this.#free)
@@ -116,11 +117,4 @@ class Schedule {
     this.#connections.add(fresh)
     this.#free.push(fresh)
   }
-}
-
-function requestsOf (port, method, headers, tokens) {
-  const head = [`${method} /orders HTTP/1.1`, `host: 127.0.0.1:${port}`,
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)].join('\r\n')
-  if (tokens.length === 0) return [Buffer.from(`${head}\r\n\r\n`)]
-  return tokens.map(token => Buffer.from(`${head}\r\nauthorization: Bearer ${token}\r\n\r\n`))
 }
