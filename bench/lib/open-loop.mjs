@@ -51,6 +51,8 @@ class Schedule {
   #first = 0
   #sent = 0
   #latencies = []
+  /** How far behind its schedule each was sent: of the load, where connections were free. */
+  #lags = []
   #statuses = {}
   #ended = 0
   #lost = 0
@@ -88,6 +90,7 @@ class Schedule {
       p50: at(0.5),
       p99: at(0.99),
       p999: at(0.999),
+      late: quantile(this.#lags, 0.99),
       rate: this.#latencies.length / seconds,
       statuses: this.#statuses,
       lost: this.#lost,
@@ -96,6 +99,7 @@ class Schedule {
   }
 
   #send (connection, scheduled) {
+    if (scheduled >= this.#counted) this.#lags.push(performance.now() - scheduled)
     connection.send(this.#requests[this.#sent++ % this.#requests.length], status => {
       this.#ended++
       this.#free.push(connection)
