@@ -21,6 +21,9 @@ export const sections = {
   memory: { measure: measureMemory, keys: ['variant'] }
 }
 
+/** Above this load something else runs on the machine. */
+const QUIET = 1.5
+
 /**
  * @param {ReturnType<import('./arguments.mjs').parseArguments> & { peers?: boolean }} options
  * @param {(text: string) => void} say progress
@@ -28,6 +31,7 @@ export const sections = {
 export async function run ({ quick: isQuick = false, only, peers = true, length }, say) {
   const wanted = name => only === undefined || only.some(part => name === part || name.startsWith(`${part}-`))
   const machine = describeMachine()
+  if (machine.loadAverage > QUIET) say(`The load average is ${machine.loadAverage}: what is measured now is of no use to anybody else.`)
   const around = await surroundings()
   try {
     const groups = []
