@@ -45,7 +45,7 @@ const goals = [
   { what: 'times NestJS', least: 15, read: times('RS256-1', 'suite', 'nest') },
   { what: 'times HAProxy', least: 1.3, read: times('RS256-1', 'suite', 'haproxy') },
   ...Object.entries(places).flatMap(([variant, place]) => [
-    ...['limit', 'address', 'forged', 'verified', 'anonymous', 'preflight'].map(name =>
+    ...['limit', 'address', 'forged', 'anonymous', 'preflight'].map(name =>
       ({ what: `CPU of a refusal ÷ bare 200: ${name}, ${place}`, most: 1.2, read: costOf(`refused-${name}`, variant) })),
     { what: `p99 at a tenth ÷ bare, ${place}`, most: 1.25, read: inSection('latency', variant, row => row.ratio.median) },
     { what: `p99 under attack ÷ without, worst case, ${place}`, most: 1.25, read: worstFlood(variant) },

@@ -6,6 +6,8 @@ import { Wire } from './wire.mjs'
 
 /** Requests of a batch, one on each wire: enough that a turn of the event loop between two batches is nothing beside them. */
 const WIRES = 64
+/** Fewer than an address may fail (20): more verifications than that are not let in at once, and wait in a queue. */
+const FIRST = 16
 
 let wires = []
 let requests = []
@@ -14,9 +16,11 @@ let next = 0
 /** Connects, and sends every request once and more, until all is compiled. Tells the status line of the last answer. */
 export async function connectWires (server, { port, pool, warm, ...form }) {
   requests = requestsOf({ port, ...form }, await poolOf(pool))
-  wires = Array.from({ length: WIRES }, () => new Wire())
-  for (const wire of wires) server.emit('connection', wire)
-  for (let sent = 0; sent < Math.max(warm, requests.length * 2); sent += WIRES) await batch()
+  const few = connect(server, FIRST)
+  for (let sent = 0; sent < requests.length; sent += FIRST) await batch(few)
+  // Not earlier: the server closes connections on which nothing comes.
+  wires = connect(server, WIRES)
+  for (let sent = 0; sent < Math.max(warm, requests.length); sent += WIRES) await batch(wires)
   return { answer: String(wires[0].last).slice(0, 12) }
 }
 
@@ -30,7 +34,7 @@ export async function sendBatches ({ batches }) {
   for (let count = 0; count < batches; count++) {
     const before = getHeapStatistics().used_heap_size
     const begun = process.hrtime.bigint()
-    await batch()
+    await batch(wires)
     us.push(Number(process.hrtime.bigint() - begun) / 1000 / WIRES)
     const more = getHeapStatistics().used_heap_size - before
     if (more > 0) bytes.push(more / WIRES)
@@ -38,10 +42,16 @@ export async function sendBatches ({ batches }) {
   return { us, bytes, requests: batches * WIRES }
 }
 
-async function batch () {
-  const due = wires[0].answers + 1
-  for (const wire of wires) wire.send(requests[next++ % requests.length])
+function connect (server, count) {
+  const made = Array.from({ length: count }, () => new Wire())
+  for (const wire of made) server.emit('connection', wire)
+  return made
+}
+
+async function batch (chosen) {
+  const due = chosen.map(({ answers }) => answers + 1)
+  for (const wire of chosen) wire.send(requests[next++ % requests.length])
   await turn()
   // Only a token that is verified for the first time takes longer: the threads that do it need the core.
-  while (wires.some(({ answers }) => answers < due)) await wait(1)
+  while (chosen.some(({ answers }, index) => answers < due[index])) await wait(1)
 }

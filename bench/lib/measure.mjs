@@ -6,6 +6,8 @@ import { bare, variants } from './variants.mjs'
 const NEIGHBOURS = 3
 /** Requests after which V8 has compiled what it will. */
 const COMPILED = 15_000
+/** Fewer connections than an address may fail (20): more verifications than that are not let in at once, and wait in a queue. */
+const FIRST = 16
 /** Seconds that a server may take to see every token once. */
 const PATIENCE = 30
 
@@ -71,7 +73,8 @@ async function warm (server, group, { load }, seconds) {
   const { expect, ...request } = requestFor(server.variant, group)
   const { remembers = false, checked = true } = variants[server.variant]
   const atMost = remembers || !checked ? PATIENCE : seconds
-  await load.call('exactly', { port: server.port, amount: Math.max(COMPILED, request.pool?.count ?? 0), atMost, ...request })
+  const amount = Math.max(COMPILED, request.pool?.count ?? 0)
+  await load.call('exactly', { port: server.port, amount, atMost, connections: FIRST, ...request })
 }
 
 async function launchAll (group, around) {
