@@ -12,6 +12,7 @@ const options = {
   launches: { type: 'string' },
   rounds: { type: 'string' },
   seconds: { type: 'string' },
+  kept: { type: 'boolean', default: false },
   report: { type: 'string' },
   dist: { type: 'string' },
   help: { type: 'boolean', default: false, short: 'h' }
@@ -28,8 +29,8 @@ export const parts = Object.freeze([
   ['RS256-20000', 'RS256-1000', 'redis'],
   ['ES256-1', 'ES256-20000', 'ES256-new'],
   ['EdDSA', 'audit', 'metrics'],
-  ['refused', 'memory'],
-  ['start', 'latency', 'flood']
+  ['refused', 'memory', 'start'],
+  ['latency', 'flood']
 ])
 
 export const usage = `Usage: npm run bench -- [options]
@@ -37,7 +38,7 @@ export const usage = `Usage: npm run bench -- [options]
 Without options: every group and every server, about 25 minutes. Better in parts:
 
   --quick            bare and the suite; RS256, one token, 20,000 in turn, every token new; under 2 minutes
-  --part N           1 to ${parts.length}: a part of the whole, under 5 minutes, merged into what the others measured
+  --part N           1 to ${parts.length}: a part of the whole, under 5 minutes, merged into what those before measured; 1 begins anew
   --only NAME        a group or section, or the start of its name (js, RS256, ES256-new, redis, audit, metrics, refused,
                      latency, flood, start, memory), under 2 minutes each; several with commas
   --launches N       how often each server is started anew (2)
@@ -45,7 +46,8 @@ Without options: every group and every server, about 25 minutes. Better in parts
   --seconds N        length of one window (${lengths.full.seconds}; ${lengths.quick.seconds} with --quick)
   --merge            together with what earlier runs measured (bench/.cache/results.json), as --part does
   --json             results as JSON on standard output
-  --report FILE      measures nothing, takes results that an earlier run wrote
+  --kept             measures nothing, takes what earlier runs kept (bench/.cache/results.json)
+  --report FILE      the same of another file
   --commit           writes bench/results/ (the machine's name).json
   --write            docs/performance.md and docs/performance.svg
   --check            measures what bench/results/ has of the suite, compares; exit code 1 when something is worse
@@ -60,7 +62,7 @@ export function parseArguments (given) {
   const named = values.only?.flatMap(names => names.split(','))
   return {
     ...values,
-    merge: values.merge || part !== undefined,
+    merge: values.merge || (part !== undefined && part !== parts[0]),
     only: part === undefined ? named : [...part, ...named ?? []],
     length: {
       ...length,

@@ -5,7 +5,7 @@ import { origin } from './material.mjs'
 import { bare } from './variants.mjs'
 
 const compared = ['bare+token', 'suite', 'suite+server', 'official', 'express']
-const ROUNDS = 3
+const ROUNDS = 2
 
 /** Latency at a tenth of what a bare Fastify can do, 200 RS256 tokens in turn, each server beside a bare one. */
 export async function measureLatency (around, { launches }) {

@@ -1,6 +1,6 @@
 import { cores, start } from './children.mjs'
 import { audience, issuer, origin, scope } from './material.mjs'
-import { bare, variants } from './variants.mjs'
+import { bare, isSuite, variants } from './variants.mjs'
 
 /** A bare server is measured again before every so many others: the machine's speed drifts. */
 const NEIGHBOURS = 3
@@ -8,8 +8,6 @@ const NEIGHBOURS = 3
 const COMPILED = 15_000
 /** Fewer connections than an address may fail (20): more verifications than that are not let in at once, and wait in a queue. */
 const FIRST = 16
-/** Seconds that a server may take to see every token once. */
-const PATIENCE = 30
 
 /**
  * @typedef {{ answered: number, seconds: number, lost: number, p50: number, p99: number, cpuUs: number, rss: number,
@@ -71,10 +69,15 @@ export async function measureLaunch (group, around, { rounds, seconds, warmup })
  */
 async function warm (server, group, { load }, seconds) {
   const { expect, ...request } = requestFor(server.variant, group)
-  const { remembers = false, checked = true } = variants[server.variant]
-  const atMost = remembers || !checked ? PATIENCE : seconds
+  const atMost = patience(server.variant, seconds)
   const amount = Math.max(COMPILED, request.pool?.count ?? 0)
   await load.call('exactly', { port: server.port, amount, atMost, connections: FIRST, ...request })
+}
+
+function patience (variant, seconds) {
+  const { remembers = false, checked = true } = variants[variant]
+  if (isSuite(variant) || !checked) return 30
+  return remembers ? 5 * seconds : seconds
 }
 
 async function launchAll (group, around) {

@@ -10,7 +10,7 @@ const docs = new URL('../../docs/', import.meta.url)
 /** Runs what was asked for, and puts it where it was asked for. Returns the exit code. */
 export async function outputs (options, say) {
   if (options.check) return await check(options, say)
-  const results = options.report === undefined ? await measured(options, say) : JSON.parse(readFileSync(options.report, 'utf8'))
+  const results = options.kept || options.report !== undefined ? read(options) : await measured(options, say)
   process.stdout.write(options.json ? `${JSON.stringify(results)}\n` : page(results))
   if (options.commit) say(`written: bench/results/${commit(results).pathname.split('/').at(-1)}`)
   if (options.write) {
@@ -18,6 +18,13 @@ export async function outputs (options, say) {
     writeFileSync(new URL('performance.svg', docs), chart(results.groups))
   }
   return 0
+}
+
+function read ({ report }) {
+  if (report !== undefined) return JSON.parse(readFileSync(report, 'utf8'))
+  const results = earlier()
+  if (results === undefined) throw new Error('nothing is kept: no part was measured yet')
+  return results
 }
 
 async function measured (options, say) {

@@ -21,12 +21,12 @@ export function page (results) {
   return `${parts.filter(Boolean).join('\n\n')}\n`
 }
 
-function intro ({ node, openssl, processor, cores, memoryGb, kernel, pinned, load, instructions, date, loadAverage }) {
+function intro ({ node, openssl, processor, cores, memoryGb, kernel, pinned, load, instructions, date, busyBefore }) {
   const where = pinned
     ? 'The server had one core to itself, everything else the other.'
     : 'Server and load shared the cores: nothing could be pinned here.'
   return `Measured on ${date} with Node ${node}, OpenSSL ${openssl}, Linux ${kernel}, ${cores} cores (${processor}), ${memoryGb} GB;
-load by ${load}; ${instructions}; load average before the run ${loadAverage}.
+load by ${load}; ${instructions}; ${busyBefore} of the processors busy with something else before the run.
 ${where} Ratios are medians of paired windows, each beside a bare Fastify of that moment, with quartiles.`
 }
 

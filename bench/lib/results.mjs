@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { full } from './groups.mjs'
+import { QUIET } from './machine.mjs'
 
 /**
  * @typedef {{ machine: object, groups?: readonly object[], js?: { rows: readonly object[] }, latency?: { rows: readonly object[] },
@@ -20,8 +21,14 @@ export function keep (results) {
   writeFileSync(kept, JSON.stringify(results))
 }
 
-/** Puts them where they are committed, named after the machine. @param {Results} results */
+/**
+ * Puts them where they are committed, named after the machine; not those that something else disturbed, whose spread would let `--check`
+ * pass whatever comes.
+ * @param {Results} results
+ */
 export function commit (results) {
+  const { busyBefore } = results.machine
+  if (busyBefore > QUIET) throw new Error(`not written: ${busyBefore} of the processors were busy with something else, ${QUIET} may be`)
   const file = new URL(`${nameOf(results.machine)}.json`, committed)
   mkdirSync(committed, { recursive: true })
   writeFileSync(file, `${JSON.stringify(results, undefined, 1)}\n`)
@@ -46,7 +53,8 @@ export function merged (before, fresh) {
   const own = fresh.groups ?? []
   const others = (before.groups ?? []).filter(({ name }) => !own.some(group => group.name === name))
   const groups = [...others, ...own].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
-  return { ...before, ...fresh, groups }
+  const busyBefore = Math.max(before.machine.busyBefore, fresh.machine.busyBefore)
+  return { ...before, ...fresh, machine: { ...fresh.machine, busyBefore }, groups }
 }
 
 /** @param {{ processor: string, cores: number, node: string }} machine */

@@ -2,7 +2,7 @@ import { measureFlood } from './flood.mjs'
 import { calm, full, quick } from './groups.mjs'
 import { measureLatency } from './latency.mjs'
 import { measureJs } from './js.mjs'
-import { describeMachine } from './machine.mjs'
+import { describeMachine, QUIET } from './machine.mjs'
 import { measureLaunch, surroundings } from './measure.mjs'
 import { measureMemory } from './memory.mjs'
 import { isFatal, probe } from './probe.mjs'
@@ -21,17 +21,14 @@ export const sections = {
   memory: { measure: measureMemory, keys: ['variant'] }
 }
 
-/** Above this load something else runs on the machine. */
-const QUIET = 1.5
-
 /**
  * @param {ReturnType<import('./arguments.mjs').parseArguments> & { peers?: boolean }} options
  * @param {(text: string) => void} say progress
  */
 export async function run ({ quick: isQuick = false, only, peers = true, length }, say) {
   const wanted = name => only === undefined || only.some(part => name === part || name.startsWith(`${part}-`))
-  const machine = describeMachine()
-  if (machine.loadAverage > QUIET) say(`The load average is ${machine.loadAverage}: what is measured now is of no use to anybody else.`)
+  const machine = await describeMachine()
+  if (machine.busyBefore > QUIET) say(`Something else runs here: ${machine.busyBefore} of the processors were busy before this run.`)
   const around = await surroundings()
   try {
     const groups = []

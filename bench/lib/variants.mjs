@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process'
 
 /**
  * The servers, by the name that `--only` and the tables know. `module` is its file in `servers/`; `sends: false` is not
- * sent any token; `checked: false` refuses nothing; `remembers` keeps tokens
- * that it verified; `setting` differs from that of the others; `missing` says what the machine lacks for it.
+ * sent any token; `checked: false` refuses nothing; `remembers` is a
+ * peer that keeps tokens it verified; `setting` differs from that of the others; `missing` says what the machine lacks for it.
  * @typedef {{ readonly title: string, readonly module: string, readonly sends?: false, readonly checked?: false, readonly remembers?: true,
  *   readonly setting?: object, readonly missing?: string }} Variant
  */
@@ -14,20 +14,18 @@ const gateway = spawnSync('haproxy', ['-v']).status === 0 ? undefined : { missin
 export const variants = Object.freeze({
   bare: { title: 'bare Fastify, no token sent', module: 'bare', sends: false, checked: false },
   'bare+token': { title: 'bare Fastify, token sent and ignored', module: 'bare', checked: false },
-  suite: { title: 'fastify-secure-api, in any `Fastify()`', module: 'suite', remembers: true },
-  'suite+server': { title: 'fastify-secure-api, in `secureServer()`', module: 'suite-server', remembers: true },
-  'suite:pino': { title: 'in any `Fastify()`, audit through pino', module: 'suite', remembers: true, setting: { audit: 'pino' } },
+  suite: { title: 'fastify-secure-api, in any `Fastify()`', module: 'suite' },
+  'suite+server': { title: 'fastify-secure-api, in `secureServer()`', module: 'suite-server' },
+  'suite:pino': { title: 'in any `Fastify()`, audit through pino', module: 'suite', setting: { audit: 'pino' } },
   'suite+server:pino': {
     title: 'in `secureServer()`, audit through pino',
     module: 'suite-server',
-    remembers: true,
     setting: { audit: 'pino' }
   },
-  'suite:chain': { title: 'in any `Fastify()`, audit to a chained file', module: 'suite', remembers: true, setting: { audit: 'chain' } },
+  'suite:chain': { title: 'in any `Fastify()`, audit to a chained file', module: 'suite', setting: { audit: 'chain' } },
   'suite+server:metrics': {
     title: 'in `secureServer()`, metrics by the SDK of OpenTelemetry',
     module: 'suite-server',
-    remembers: true,
     setting: { metrics: true }
   },
   official: { title: 'official plugins, composed by hand', module: 'official', remembers: true },

@@ -39,7 +39,8 @@ t.test('arguments', async t => {
   t.match(parseArguments(['--quick', '--rounds', '7', '--seconds', '0.5', '--only', 'RS256,start', '--only', 'flood']), {
     only: ['RS256', 'start', 'flood'], merge: false, length: { rounds: 7, seconds: 0.5 }
   })
-  t.match(parseArguments(['--part', '2']), { only: parts[1], merge: true }, 'parts are merged')
+  t.match(parseArguments(['--part', '1']), { only: parts[0], merge: false }, 'the first part begins anew')
+  t.match(parseArguments(['--part', '2']), { only: parts[1], merge: true }, 'the others are merged')
   for (const bad of [['--rounds', '0'], ['--rounds', '1.5'], ['--launches', 'many'], ['--seconds', '-1'], ['--unknown'], ['positional'],
     ['--part', '0'], ['--part', '99']]) t.throws(() => parseArguments(bad), bad.join(' '))
 })
@@ -70,14 +71,18 @@ t.test('the guard against decay', async t => {
 
 t.test('results are merged', async t => {
   const { merged } = await load<{
-    merged (before: object | undefined, fresh: object): { groups: { name: string, rows: unknown }[], js?: unknown }
+    merged (before: object | undefined, fresh: object): {
+      machine: { busyBefore: number }, groups: { name: string, rows: unknown }[], js?: unknown
+    }
   }>('results')
-  const machine = { processor: 'AMD EPYC', cores: 2, node: 'v20.20.2' }
+  const machine = { processor: 'AMD EPYC', cores: 2, node: 'v20.20.2', busyBefore: 0.3 }
   const before = { machine, groups: [{ name: 'ES256-1', rows: [1] }, { name: 'audit', rows: [1] }], js: 'earlier' }
   const fresh = { machine: { ...machine, node: 'v20.21.0' }, groups: [{ name: 'audit', rows: [2] }, { name: 'RS256-1', rows: [2] }] }
 
   t.same(merged(before, fresh).groups.map(({ name, rows }) => [name, rows]), [['RS256-1', [2]], ['ES256-1', [1]], ['audit', [2]]])
   t.equal(merged(before, fresh).js, 'earlier')
+  const calmly = { ...fresh, machine: { ...machine, busyBefore: 0.1 } }
+  t.equal(merged(before, calmly).machine.busyBefore, 0.3, 'the worst of all parts')
   t.equal(merged({ ...before, machine: { ...machine, cores: 8 } }, fresh).js, undefined, 'figures of another machine are no part of it')
   t.same(merged(undefined, fresh), fresh)
 })
