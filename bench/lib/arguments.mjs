@@ -2,8 +2,9 @@ import { parseArgs } from 'node:util'
 
 const options = {
   quick: { type: 'boolean', default: false },
+  part: { type: 'string' },
   check: { type: 'boolean', default: false },
-  baseline: { type: 'boolean', default: false },
+  commit: { type: 'boolean', default: false },
   write: { type: 'boolean', default: false },
   merge: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
@@ -11,32 +12,45 @@ const options = {
   launches: { type: 'string' },
   rounds: { type: 'string' },
   seconds: { type: 'string' },
+  kept: { type: 'boolean', default: false },
   report: { type: 'string' },
   dist: { type: 'string' },
   help: { type: 'boolean', default: false, short: 'h' }
 }
 
 const lengths = {
-  quick: { launches: 1, rounds: 3, seconds: 0.7, warmup: 0.7 },
-  full: { launches: 3, rounds: 3, seconds: 1.5, warmup: 1 }
+  quick: { launches: 2, rounds: 5, seconds: 0.4, warmup: 1 },
+  full: { launches: 2, rounds: 3, seconds: 0.5, warmup: 1 }
 }
+
+/** The whole table, in pieces that take less than five minutes each. */
+export const parts = Object.freeze([
+  ['js', 'RS256-1', 'RS256-new'],
+  ['RS256-20000', 'RS256-1000', 'redis'],
+  ['ES256-1', 'ES256-20000', 'ES256-new'],
+  ['EdDSA', 'audit', 'metrics'],
+  ['refused', 'memory', 'start'],
+  ['latency', 'flood']
+])
 
 export const usage = `Usage: npm run bench -- [options]
 
-Without options: every group and every server, about 45 minutes.
+Without options: every group and every server, about 25 minutes. Better in parts:
 
-  --quick            bare, the suite, the official plugins; 1 token, 20,000 in turn, every token new; under 2 minutes
-  --only NAME        a group or section, or the start of its name (RS256, ES256-new, redis, audit, refused, latency,
-                     flood, start, memory); several with commas
-  --launches N       how often each server is started anew (3)
-  --rounds N         rounds of each launch (3)
-  --seconds N        length of one measurement (1.5)
-  --json             results as JSON on standard output, each sample in them
-  --merge            with --only: together with what earlier runs measured (bench/.cache/results.json)
+  --quick            bare and the suite; RS256, one token, 20,000 in turn, every token new; under 2 minutes
+  --part N           1 to ${parts.length}: a part of the whole, under 5 minutes, merged into what those before measured; 1 begins anew
+  --only NAME        a group or section, or the start of its name (js, RS256, ES256-new, redis, audit, metrics, refused,
+                     latency, flood, start, memory), under 2 minutes each; several with commas
+  --launches N       how often each server is started anew (2)
+  --rounds N         rounds of each launch (${lengths.full.rounds}; ${lengths.quick.rounds} with --quick)
+  --seconds N        length of one window (${lengths.full.seconds}; ${lengths.quick.seconds} with --quick)
+  --merge            together with what earlier runs measured (bench/.cache/results.json), as --part does
+  --json             results as JSON on standard output
+  --kept             measures nothing, takes what earlier runs kept (bench/.cache/results.json)
+  --report FILE      the same of another file
+  --commit           writes bench/results/ (the machine's name).json
   --write            docs/performance.md and docs/performance.svg
-  --report FILE      measures nothing, takes results that --json wrote
-  --check            CPU and allocations of a request against bench/baseline.json; exit code 1 when one is worse
-  --baseline         writes bench/baseline.json
+  --check            measures what bench/results/ has of the suite, compares; exit code 1 when something is worse
   --dist FOLDER      another build of the suite than dist/, which is built first otherwise
 `
 
@@ -44,9 +58,12 @@ Without options: every group and every server, about 45 minutes.
 export function parseArguments (given) {
   const { values } = parseArgs({ args: [...given], options, strict: true })
   const length = values.quick ? lengths.quick : lengths.full
+  const part = partOf(values.part)
+  const named = values.only?.flatMap(names => names.split(','))
   return {
     ...values,
-    only: values.only?.flatMap(names => names.split(',')),
+    merge: values.merge || (part !== undefined && part !== parts[0]),
+    only: part === undefined ? named : [...part, ...named ?? []],
     length: {
       ...length,
       launches: whole('launches', values.launches) ?? length.launches,
@@ -54,6 +71,13 @@ export function parseArguments (given) {
       seconds: positive('seconds', values.seconds) ?? length.seconds
     }
   }
+}
+
+function partOf (text) {
+  if (text === undefined) return undefined
+  const part = parts[whole('part', text) - 1]
+  if (part === undefined) throw new TypeError(`--part takes 1 to ${parts.length}, not ${text}`)
+  return part
 }
 
 function whole (name, text) {

@@ -1,6 +1,4 @@
-import { grouped, ratio } from './markdown.mjs'
-import { undisturbed } from './pairs.mjs'
-import { median } from './stats.mjs'
+import { ratio } from './markdown.mjs'
 import { bare, variants } from './variants.mjs'
 
 const shown = [
@@ -53,9 +51,9 @@ ${names.map((name, row) => bars(name, size.top + row * step, series, scale)).joi
 `
 }
 
-function valuesOf ({ pairs }) {
-  return new Map(grouped(pairs, ({ variant }) => variant).filter(([name]) => name !== bare).map(([name, own]) => [name,
-    median(undisturbed(own).map(({ rate }) => rate))]))
+function valuesOf ({ rows }) {
+  const others = rows.filter(({ variant, versus }) => versus === bare && variant !== bare)
+  return new Map(others.map(({ variant, rate }) => [variant, rate.median]))
 }
 
 function legend (series) {

@@ -1,43 +1,50 @@
+import { capacity, FORGED, GOOD } from './capacity.mjs'
 import { calm } from './groups.mjs'
 import { origin } from './material.mjs'
 import { launch } from './measure.mjs'
+import { bare, variants } from './variants.mjs'
 
-const VALID = 2000
-const FORGED = 5000
-const compared = ['suite', 'suite+server']
+/** The bare one answers forged tokens as it does good ones, and shows what so many more requests do by themselves. */
+const compared = [bare, 'suite', 'suite+server']
+const SECONDS = 1.2
+const ROUNDS = 1
 
 /** From where forged tokens come: nowhere, another address, the address of the good callers. */
-const attacks = { none: undefined, 'another address': '127.0.0.2', 'the same address': '127.0.0.1' }
+const attacks = { nowhere: undefined, 'another address': '127.0.0.2', 'the same address': '127.0.0.1' }
 
-/** Latency of good callers while forged ES256 tokens pour in, with the limit of failures as it is by default. */
-export async function measureFlood (around, { launches, rounds }) {
+/** Latency of good callers while forged tokens pour in, with the limit of failures as it is by default. */
+export async function measureFlood (around, { launches }) {
   const rows = []
   for (const algorithm of ['ES256', 'EdDSA']) {
+    const setting = { ...calm, algorithm }
     for (let count = 0; count < launches; count++) {
-      for (const variant of compared) rows.push(...await flood(variant, algorithm, around, Math.min(rounds, 2)))
+      const full = await capacity(setting, around)
+      for (const variant of compared) rows.push(...await flood(variant, setting, full, around))
     }
   }
   return rows
 }
 
-async function flood (variant, algorithm, around, rounds) {
-  const server = await launch(variant, { ...calm, algorithm }, around)
+async function flood (variant, setting, full, around) {
+  const server = await launch(variant, setting, around)
   try {
-    await attack(server, algorithm, undefined, around)
     const rows = []
-    for (let round = 0; round < rounds; round++) {
-      const calmly = await attack(server, algorithm, attacks.none, around)
+    await attack(server, setting, full, attacks.nowhere, around)
+    for (let round = 0; round < ROUNDS; round++) {
+      const calmly = await attack(server, setting, full, attacks.nowhere, around)
       for (const [from, address] of Object.entries(attacks)) {
-        const { good, bad, busy, fetches } = address === undefined ? calmly : await attack(server, algorithm, address, around)
+        const { good, bad, busy, fetches } = address === undefined ? calmly : await attack(server, setting, full, address, around)
         rows.push({
           variant,
-          algorithm,
+          algorithm: setting.algorithm,
           from,
           p50: good.p50,
           p99: good.p99,
+          late: good.late,
           ratio: good.p99 / calmly.good.p99,
           goodStatuses: good.statuses,
           badStatuses: bad?.statuses ?? {},
+          goodRate: good.rate,
           badRate: bad?.rate ?? 0,
           busy,
           fetches
@@ -50,20 +57,15 @@ async function flood (variant, algorithm, around, rounds) {
   }
 }
 
-async function attack (server, alg, localAddress, { load, provider }) {
-  const headers = { origin }
-  const good = { name: 'good', rate: VALID, headers, pool: { alg, count: 200 } }
-  const bad = { name: 'bad', rate: FORGED, headers, localAddress, pool: { alg, count: 20_000, forged: true } }
+async function attack (server, { algorithm: alg }, full, localAddress, { load, provider }) {
+  const { sends = true } = variants[server.variant]
+  const stream = (name, part, pool) => ({ name, rate: full * part, headers: { origin }, ...(sends ? { pool } : undefined) })
+  const good = stream('good', GOOD, { alg, count: 200 })
+  const bad = { ...stream('bad', FORGED, { alg, count: 20_000, forged: true }), localAddress }
   const [before, hits] = [await server.call('usage'), await provider.call('hits')]
   const begun = performance.now()
-  const streams = await load.call('openLoop', {
-    port: server.port,
-    seconds: 4,
-    warmup: 0.5,
-    streams: localAddress === undefined
-      ? [good]
-      : [good, bad]
-  })
+  const streams = await load.call('openLoop',
+    { port: server.port, seconds: SECONDS, warmup: 0.5, streams: localAddress === undefined ? [good] : [good, bad] })
   const wallUs = (performance.now() - begun) * 1000
   const [after, hitsAfter] = [await server.call('usage'), await provider.call('hits')]
   return { ...streams, busy: (after.cpuUs - before.cpuUs) / wallUs, fetches: hitsAfter.jwks - hits.jwks }

@@ -10,43 +10,40 @@ export const calm = Object.freeze({ cache: SPACIOUS, limit: NEVER, addressLimit:
 
 /**
  * One load, and who is put under it. `pool` says which tokens are sent, `expect` the status that nearly every answer
- * must have, `setting` what every server is started with. Servers of `checked: false` always get a plain request.
+ * must have, `setting` what every server is started with, `couples` who is compared with whom
+ * beside bare Fastify. Servers of `checked: false` always get a plain request.
  * @typedef {{ name: string, title: string, algorithm: string, pool?: import('./pools.mjs').Pool, method?: string, headers?: Record<string,
  * string>,
- *   setting: object, expect: number, variants: readonly string[], needs?: 'redis', refused?: true }} Group
+ *   setting: object, expect: number, variants: readonly string[], couples?: readonly (readonly [string, string])[], needs?: 'redis',
+ *   refused?: true }} Group
  */
 
 const suites = ['suite', 'suite+server']
-const few = ['bare+token', ...suites, 'official']
-const some = [...few, 'express', 'haproxy']
+const some = ['bare+token', ...suites, 'official', 'express', 'haproxy']
 const all = ['bare+token', ...suites, 'official', 'fastify-jwt-jwks', 'express', 'hono', 'nest', 'koa', 'haproxy', 'haproxy+fastify']
 
 /** @type {readonly Group[]} */
-export const quick = Object.freeze([rotation('RS256', 1, few), rotation('RS256', 20_000, few), rotation('RS256', 'new', few)])
+export const quick = Object.freeze([rotation('RS256', 1, suites), rotation('RS256', 20_000, suites), rotation('RS256', 'new', suites)])
 
 /** @type {readonly Group[]} */
 export const full = Object.freeze([
   rotation('RS256', 1, all),
   rotation('RS256', 1000, some),
-  rotation('RS256', 20_000, all),
+  rotation('RS256', 20_000, some),
   rotation('RS256', 'new', some),
-  ...['ES256', 'EdDSA'].flatMap(algorithm => [rotation(algorithm, 1, some),
-    rotation(algorithm, 20_000, algorithm === 'ES256' ? all : some), rotation(algorithm, 'new', some)]),
-  shared('exact', 'every answer from Redis', {}),
-  shared('leases', 'leases from Redis', { lease: true }),
+  ...['ES256', 'EdDSA'].flatMap(algorithm =>
+    [rotation(algorithm, 1, some), rotation(algorithm, 20_000, some), rotation(algorithm, 'new', some)]),
   {
-    ...rotation('RS256', 1, [...suites, 'suite:pino', 'suite+server:pino', 'suite:chain']),
-    name: 'audit',
-    title: 'Where the audit trail goes'
+    ...rotation('RS256', 1000, suites),
+    name: 'redis-exact',
+    title: 'Limits shared in Redis, every answer from Redis, 1,000 tokens in turn',
+    needs: 'redis'
   },
+  besides('audit', 'Where the audit trail goes', [
+    ['suite:pino', 'suite'], ['suite+server:pino', 'suite+server'], ['suite:chain', 'suite']
+  ]),
+  besides('metrics', 'Metrics by the SDK of OpenTelemetry', [['suite+server:metrics', 'suite+server']]),
   ...refusals()
-])
-
-/** What `--check` looks at: the ways through the suite that must not grow. */
-export const guarded = Object.freeze([
-  rotation('RS256', 1, suites),
-  rotation('RS256', 20_000, suites),
-  ...refusals().filter(({ name }) => ['refused-address', 'refused-forged', 'refused-preflight'].includes(name))
 ])
 
 /** @param {string} algorithm @param {number | 'new'} count @param {readonly string[]} variants @returns {Group} */
@@ -63,16 +60,9 @@ function rotation (algorithm, count, variants) {
   }
 }
 
-/** @returns {Group} */
-function shared (name, title, setting) {
-  const group = rotation('RS256', 1000, suites)
-  return {
-    ...group,
-    name: `redis-${name}`,
-    title: `Limits shared in Redis, ${title}, 1,000 tokens in turn`,
-    setting: { ...group.setting, ...setting },
-    needs: 'redis'
-  }
+/** What an option costs, beside the same server without it. @returns {Group} */
+function besides (name, title, couples) {
+  return { ...rotation('RS256', 1, [...new Set(couples.flat())]), name, title, couples }
 }
 
 /** What strangers and callers over their limit cost, beside a bare Fastify that answers 200. @returns {readonly Group[]} */

@@ -1,44 +1,28 @@
-import autocannon from 'autocannon'
 import { answer } from './children.mjs'
+import { exactly } from './exactly.mjs'
 import { openLoop } from './open-loop.mjs'
-import { poolOf } from './pools.mjs'
+import { saturateByAutocannon } from './autocannon.mjs'
+import { saturateByWrk, wrk } from './wrk.mjs'
 
-answer({ saturate, openLoop })
+answer({ saturate, exactly, openLoop })
+
+/** Answers that show which status they have, when the load itself cannot tell a 429 from a 401. */
+const SAMPLE = 64
 
 /**
- * As much as the server takes, for a time or until an amount is answered (`atMost` so many seconds). Tokens are dealt out to the
- * connections, each of which goes round its own share.
+ * As much as the server takes, for a time. `expected` is the part of the answers that had the status that was to come.
  *
- * @param {{ port: number, seconds?: number, amount?: number, atMost?: number, connections?: number, method?: string, headers:
- * Record<string, string>, pool?: import('./pools.mjs').Pool }} parameters
+ * @param {{ port: number, seconds: number, connections?: number, expect: number, method?: string, headers: Record<string, string>,
+ *   pool?: import('./pools.mjs').Pool }} parameters
  */
-async function saturate ({ port, seconds, amount, atMost, connections = 64, method = 'GET', headers, pool }) {
-  let next = 0
-  const shares = deal(await poolOf(pool), connections)
-  const running = autocannon({
-    url: `http://127.0.0.1:${port}/orders`,
-    connections,
-    pipelining: 1,
-    ...(amount === undefined ? { duration: seconds } : { amount }),
-    requests: [{ method, headers }],
-    setupClient (client) {
-      const share = shares[next++ % connections]
-      if (share.length > 0) client.setRequests(share.map(token => ({ method, headers: { ...headers, authorization: `Bearer ${token}` } })))
-    }
-  })
-  const timer = atMost === undefined ? undefined : setTimeout(() => running.stop(), atMost * 1000)
-  const run = await running
-  clearTimeout(timer)
-  const statuses = Object.fromEntries(Object.entries(run.statusCodeStats).map(([status, { count }]) => [status, count]))
-  const answered = Object.values(statuses).reduce((sum, count) => sum + count, 0)
-  return { answered, statuses, seconds: run.duration, p50: run.latency.p50, p99: run.latency.p99, lost: run.errors + run.timeouts }
-}
-
-/** With fewer tokens than connections some connections share a token. */
-function deal (tokens, connections) {
-  return Array.from({ length: connections }, (_, index) => {
-    if (tokens.length === 0) return []
-    if (tokens.length <= connections) return [tokens[index % tokens.length]]
-    return tokens.filter((_, position) => position % connections === index)
-  })
+async function saturate ({ connections = 64, method = 'GET', expect, ...given }) {
+  const parameters = { connections, method, ...given }
+  if (wrk === undefined) {
+    const { statuses, ...run } = await saturateByAutocannon(parameters)
+    return { ...run, expected: (statuses[expect] ?? 0) / run.answered }
+  }
+  const { refused, ...run } = await saturateByWrk(parameters)
+  if (expect < 400) return { ...run, expected: (run.answered - refused) / run.answered }
+  const { statuses, answered } = await exactly({ ...parameters, amount: SAMPLE, connections: 8 })
+  return { ...run, expected: refused / run.answered * (statuses[expect] ?? 0) / answered }
 }

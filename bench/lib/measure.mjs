@@ -1,15 +1,19 @@
 import { cores, start } from './children.mjs'
 import { audience, issuer, origin, scope } from './material.mjs'
-import { bare, variants } from './variants.mjs'
+import { bare, isSuite, variants } from './variants.mjs'
 
 /** A bare server is measured again before every so many others: the machine's speed drifts. */
-const NEIGHBOURS = 2
+const NEIGHBOURS = 3
+/** Requests after which V8 has compiled what it will. */
+const COMPILED = 15_000
+/** Fewer connections than an address may fail (20): more verifications than that are not let in at once, and wait in a queue. */
+const FIRST = 16
 
 /**
- * @typedef {{ answered: number, seconds: number, statuses: Record<string, number>, lost: number, p50: number, p99: number,
- *   cpuUs: number, rss: number, expected: number }} Sample
- * @typedef {{ variant: string, rate: number, cost: number, busy: number, sample: Sample }} Pair ratios to the bare Fastify
- *   of that moment, and how busy the less busy of the two was
+ * @typedef {{ answered: number, seconds: number, lost: number, p50: number, p99: number, cpuUs: number, rss: number,
+ *   expected: number }} Sample
+ * @typedef {{ variant: string, versus: string, rate: number, cost: number, busy: number, sample: Sample }} Pair ratios to the other one in
+ *   its window of that moment, a bare Fastify mostly, and how busy the less busy of the two was
  */
 
 /** Whoever sends requests, and who signed the tokens. One pair for a whole run. */
@@ -27,7 +31,7 @@ export async function surroundings () {
  * @param {readonly string[]} [flags] of Node
  */
 export async function launch (variant, setting, { jwksUri }, flags = []) {
-  const process = await start('./server-process.mjs', { core: cores.server, flags })
+  const process = await start('./server-process.mjs', { core: cores.server, flags, env: { NODE_NO_WARNINGS: '1' } })
   try {
     const started = await process.call('start', {
       variant: variants[variant].module,
@@ -52,22 +56,28 @@ export async function measureLaunch (group, around, { rounds, seconds, warmup })
   try {
     const pairs = []
     for (const server of servers.values()) await warm(server, group, around, warmup)
-    for (let round = 0; round < rounds; round++) {
-      pairs.push(...await measureRound(group, rotate(group.variants, round), servers, around,
-        seconds))
-    }
+    for (let round = 0; round < rounds; round++) pairs.push(...await measureRound(turns(group, round), servers, group, around, seconds))
     return pairs
   } finally {
     await Promise.all([...servers.values()].map(server => server.stop()))
   }
 }
 
-/** Every token is sent once, so that what is measured is the state that lasts. */
-async function warm (server, group, around, seconds) {
+/**
+ * Every token is sent once, and so many requests that all is compiled, so that what is measured is the state that lasts. Peers that
+ * remember no token, and are many times slower, get a time.
+ */
+async function warm (server, group, { load }, seconds) {
   const { expect, ...request } = requestFor(server.variant, group)
-  const { count = 0 } = request.pool ?? {}
-  if (count > 1) await around.load.call('saturate', { port: server.port, amount: count, atMost: 10, ...request })
-  await loadOn(server, group, around, seconds)
+  const atMost = patience(server.variant, seconds)
+  const amount = Math.max(COMPILED, request.pool?.count ?? 0)
+  await load.call('exactly', { port: server.port, amount, atMost, connections: FIRST, ...request })
+}
+
+function patience (variant, seconds) {
+  const { remembers = false, checked = true } = variants[variant]
+  if (isSuite(variant) || !checked) return 30
+  return remembers ? 5 * seconds : seconds
 }
 
 async function launchAll (group, around) {
@@ -76,22 +86,36 @@ async function launchAll (group, around) {
   return servers
 }
 
-async function measureRound (group, order, servers, around, seconds) {
+/**
+ * Who is measured beside whom in a round: a few at a time, or those couples that a group compares. Who comes first changes from round to
+ * round, since a machine that slows down would always harm the same one.
+ */
+export function turns ({ variants: all, couples }, round) {
+  if (couples !== undefined) return couples.map(couple => round % 2 === 0 ? couple : couple.toReversed())
+  const order = rotate(all, round)
+  return Array.from({ length: Math.ceil(order.length / NEIGHBOURS) }, (_, at) => order.slice(at * NEIGHBOURS, (at + 1) * NEIGHBOURS))
+}
+
+async function measureRound (sets, servers, group, around, seconds) {
   const pairs = []
-  for (let at = 0; at < order.length; at += NEIGHBOURS) {
-    const reference = await loadOn(servers.get(bare), group, around, seconds)
-    pairs.push(pair(bare, reference, reference))
-    for (const variant of order.slice(at, at + NEIGHBOURS)) {
-      pairs.push(pair(variant, await loadOn(servers.get(variant), group, around, seconds), reference))
+  const sampleOf = variant => loadOn(servers.get(variant), group, around, seconds)
+  for (const set of sets) {
+    const reference = await sampleOf(bare)
+    const samples = new Map([[bare, reference]])
+    for (const variant of set) samples.set(variant, await sampleOf(variant))
+    for (const [variant, sample] of samples) pairs.push(pair(variant, sample, bare, reference))
+    for (const [variant, versus] of group.couples ?? []) {
+      if (samples.has(variant) && samples.has(versus)) pairs.push(pair(variant, samples.get(variant), versus, samples.get(versus)))
     }
   }
   return pairs
 }
 
 /** @returns {Pair} */
-function pair (variant, sample, reference) {
+function pair (variant, sample, versus, reference) {
   return {
     variant,
+    versus,
     rate: rateOf(sample) / rateOf(reference),
     cost: costOf(sample) / costOf(reference),
     busy: Math.min(busyOf(sample), busyOf(reference)),
@@ -101,11 +125,10 @@ function pair (variant, sample, reference) {
 
 /** @returns {Promise<Sample>} */
 export async function loadOn (server, group, { load }, seconds) {
-  const { expect, ...request } = requestFor(server.variant, group)
   const before = await server.call('usage')
-  const run = await load.call('saturate', { port: server.port, seconds, ...request })
+  const run = await load.call('saturate', { port: server.port, seconds, ...requestFor(server.variant, group) })
   const after = await server.call('usage')
-  return { ...run, cpuUs: after.cpuUs - before.cpuUs, rss: after.rss, expected: (run.statuses[expect] ?? 0) / run.answered }
+  return { ...run, cpuUs: after.cpuUs - before.cpuUs, rss: after.rss }
 }
 
 /** What the load sends to a server, and the status it must get. */

@@ -14,8 +14,8 @@ export async function measureMemory (around) {
 async function fill (variant, { load, ...around }) {
   const server = await launch(variant, { ...calm, algorithm, cache: TOKENS + 10_000 }, around, ['--expose-gc'])
   try {
-    const send = (amount, count) => load.call('saturate',
-      { port: server.port, amount, headers: { origin }, pool: { alg: algorithm, count } })
+    const send = (amount, count) => load.call('exactly',
+      { port: server.port, amount, connections: 16, headers: { origin }, pool: { alg: algorithm, count } })
     await send(20_000, 1)
     const before = await server.call('heap')
     const { statuses } = await send(TOKENS, TOKENS)

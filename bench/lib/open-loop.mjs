@@ -1,5 +1,6 @@
 import { Connection } from './connection.mjs'
 import { poolOf } from './pools.mjs'
+import { requestsOf } from './requests.mjs'
 import { quantile } from './stats.mjs'
 
 /**
@@ -50,6 +51,8 @@ class Schedule {
   #first = 0
   #sent = 0
   #latencies = []
+  /** How far behind its schedule each was sent: of the load, where connections were free. */
+  #lags = []
   #statuses = {}
   #ended = 0
   #lost = 0
@@ -57,7 +60,7 @@ class Schedule {
   constructor (port, { name, rate, connections = 64, localAddress, method = 'GET', headers = {} }, tokens) {
     this.name = name
     this.#interval = 1000 / rate
-    this.#requests = requestsOf(port, method, headers, tokens)
+    this.#requests = requestsOf({ port, method, headers }, tokens)
     this.#open = () => new Connection({ port, localAddress, closed: gone => this.#replace(gone) })
     this.#free = Array.from({ length: connections }, this.#open)
     this.#connections = new Set(this.#free)
@@ -87,6 +90,7 @@ class Schedule {
       p50: at(0.5),
       p99: at(0.99),
       p999: at(0.999),
+      late: quantile(this.#lags, 0.99),
       rate: this.#latencies.length / seconds,
       statuses: this.#statuses,
       lost: this.#lost,
@@ -95,6 +99,7 @@ class Schedule {
   }
 
   #send (connection, scheduled) {
+    if (scheduled >= this.#counted) this.#lags.push(performance.now() - scheduled)
     connection.send(this.#requests[this.#sent++ % this.#requests.length], status => {
       this.#ended++
       this.#free.push(connection)
@@ -116,11 +121,4 @@ class Schedule {
     this.#connections.add(fresh)
     this.#free.push(fresh)
   }
-}
-
-function requestsOf (port, method, headers, tokens) {
-  const head = [`${method} /orders HTTP/1.1`, `host: 127.0.0.1:${port}`,
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)].join('\r\n')
-  if (tokens.length === 0) return [Buffer.from(`${head}\r\n\r\n`)]
-  return tokens.map(token => Buffer.from(`${head}\r\nauthorization: Bearer ${token}\r\n\r\n`))
 }

@@ -1,20 +1,18 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { chart } from './chart.mjs'
 import { check } from './check.mjs'
-import { full } from './groups.mjs'
 import { page } from './report.mjs'
+import { commit, earlier, keep, merged } from './results.mjs'
 import { run } from './run.mjs'
 
 const docs = new URL('../../docs/', import.meta.url)
-const kept = new URL('../.cache/results.json', import.meta.url)
 
 /** Runs what was asked for, and puts it where it was asked for. Returns the exit code. */
 export async function outputs (options, say) {
-  if (options.check || options.baseline) return await check(options, say)
-  const results = options.report === undefined
-    ? keep(await run(options, say), options.merge)
-    : JSON.parse(readFileSync(options.report, 'utf8'))
+  if (options.check) return await check(options, say)
+  const results = options.kept || options.report !== undefined ? read(options) : await measured(options, say)
   process.stdout.write(options.json ? `${JSON.stringify(results)}\n` : page(results))
+  if (options.commit) say(`written: bench/results/${commit(results).pathname.split('/').at(-1)}`)
   if (options.write) {
     writeFileSync(new URL('performance.md', docs), `${heading}${page(results)}`)
     writeFileSync(new URL('performance.svg', docs), chart(results.groups))
@@ -22,19 +20,18 @@ export async function outputs (options, say) {
   return 0
 }
 
-/** A long run can be made in parts: each replaces what it measured anew. */
-function keep (results, merge) {
-  const earlier = merge && existsSync(kept) ? JSON.parse(readFileSync(kept, 'utf8')) : { groups: [] }
-  const all = { ...earlier, ...results, groups: merged(earlier.groups, results.groups) }
-  mkdirSync(new URL('./', kept), { recursive: true })
-  writeFileSync(kept, JSON.stringify(all))
-  return all
+function read ({ report }) {
+  if (report !== undefined) return JSON.parse(readFileSync(report, 'utf8'))
+  const results = earlier()
+  if (results === undefined) throw new Error('nothing is kept: no part was measured yet')
+  return results
 }
 
-function merged (earlier, fresh) {
-  const order = full.map(({ name }) => name)
-  const others = earlier.filter(({ name }) => !fresh.some(group => group.name === name))
-  return [...others, ...fresh].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+async function measured (options, say) {
+  const fresh = await run(options, say)
+  const results = options.merge ? merged(earlier(), fresh) : fresh
+  keep(results)
+  return results
 }
 
 const heading = `# Performance

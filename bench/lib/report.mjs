@@ -1,16 +1,16 @@
 import { goalTable } from './goals.mjs'
-import { grouped, megabytes, ratio, table } from './markdown.mjs'
-import { busyOf, costOf, rateOf } from './measure.mjs'
-import { BUSY, undisturbed } from './pairs.mjs'
-import { median, summary } from './stats.mjs'
+import { megabytes, ratio, table } from './markdown.mjs'
+import { BUSY } from './pairs.mjs'
 import { bare, variants } from './variants.mjs'
 
-/** The whole page. */
+/** The whole page. @param {import('./results.mjs').Results} results */
 export function page (results) {
-  const { machine, length, groups, latency, flood, start, memory } = results
+  const { machine, groups = [], js, latency, flood, start, memory } = results
   const parts = [
-    intro(machine, length),
+    intro(machine),
+    quickTable(groups),
     goalTable(results),
+    js && jsTable(js),
     ...groups.map(groupTable),
     notes(groups),
     latency && latencyTable(latency),
@@ -21,43 +21,78 @@ export function page (results) {
   return `${parts.filter(Boolean).join('\n\n')}\n`
 }
 
-function intro ({ node, openssl, processor, cores, memoryGb, kernel, pinned, date }, { launches, rounds, seconds }) {
+function intro ({ node, openssl, processor, cores, memoryGb, kernel, pinned, load, instructions, date, busyBefore }) {
   const where = pinned
     ? 'The server had one core to itself, everything else the other.'
     : 'Server and load shared the cores: nothing could be pinned here.'
-  return `Measured on ${date} with Node ${node}, OpenSSL ${openssl}, Linux ${kernel}, ${cores} cores (${processor}), ${memoryGb} GB.
-${where}
-Each figure is the median of ${launches} launches of every server, ${rounds} rounds of ${seconds} s each, in turn, always
-beside a bare Fastify of that moment.`
+  return `Measured on ${date} with Node ${node}, OpenSSL ${openssl}, Linux ${kernel}, ${cores} cores (${processor}), ${memoryGb} GB;
+load by ${load}; ${instructions}; ${busyBefore} of the processors busy with something else before the run.
+${where} Ratios are medians of paired windows, each beside a bare Fastify of that moment, with quartiles.`
+}
+
+const columns = [['RS256-1', 'one token'], ['RS256-20000', '20,000 tokens in turn'], ['RS256-new', 'every token new']]
+const wanted = { suite: '0.80 / 0.70 / 0.34', 'suite+server': '**1.00** / 0.85 / 0.34' }
+
+/** The three loads that matter most, one row a server. */
+export function quickTable (groups) {
+  const measured = columns.map(([name]) => groups.find(group => group.name === name)?.rows ?? [])
+  if (measured.some(rows => rows.length === 0)) return undefined
+  const cells = (variant, figure) => measured.map(rows => {
+    const row = rows.find(one => one.variant === variant && one.versus === bare)
+    return row === undefined ? '' : withQuartiles(row[figure])
+  })
+  const names = ['bare+token', 'suite', 'suite+server'].filter(name => measured[0].some(({ variant }) => variant === name))
+  const heads = ['', ...columns.map(([, title]) => title), 'goal']
+  const rows = names.map(name => [variants[name].title, ...cells(name, 'rate'), wanted[name] ?? ''])
+  const costs = names.map(name => [variants[name].title, ...cells(name, 'cost'), ''])
+  return `### Beside a bare Fastify that gets no token\n\nThroughput, as a part of its own:\n\n${table(heads, rows)}
+
+CPU a request, times its own:\n\n${table(heads, costs)}`
+}
+
+/** JavaScript of one request in one process, without sockets. */
+export function jsTable ({ rows }) {
+  const heads = ['server', 'load', 'µs ÷ bare', 'quartiles', 'µs', 'µs over bare', 'bytes ÷ bare', 'bytes', 'bytes over bare',
+    'instructions']
+  return `### Without sockets: JavaScript and memory of one request\n\n${table(heads, rows.map(row => [
+    variants[row.variant].title, row.title, row.js.median.toFixed(2), quartiles(row.js), row.us.median.toFixed(2),
+    row.over.median.toFixed(2), row.bytes.median.toFixed(2), row.allocated.median.toFixed(0), row.more.median.toFixed(0),
+    row.instructions === undefined ? '–' : row.instructions.median.toFixed(0)
+  ]))}`
 }
 
 /** One load and all servers under it. */
-export function groupTable ({ title, pairs, notRun = [], refused }) {
-  const heads = ['server', 'throughput ÷ bare', 'quartiles', 'CPU a request ÷ bare', 'CPU µs', 'requests a second', 'p99 ms', 'RSS MB',
-    'busy', 'as expected', 'pairs']
-  const rows = grouped(pairs, ({ variant }) => variant).map(([name, own]) => groupRow(name, undisturbed(own)))
+export function groupTable ({ title, rows, notRun = [], refused, length }) {
+  const heads = ['server', 'throughput ÷ bare', 'quartiles', 'CPU a request ÷ bare', 'quartiles', 'CPU µs', 'requests a second', 'p99 ms',
+    'RSS MB', 'busy', 'as expected', 'pairs']
+  const body = rows.filter(({ versus }) => versus === bare).map(groupRow)
   const missing = notRun.map(({ variant, why }) => [variants[variant].title, `NOT RUN (${why})`, ...Array(heads.length - 2).fill('')])
-  return `### ${refused ? `Refused: ${title}` : title}\n\n${table(heads, [...rows, ...missing])}`
+  const { launches, rounds, seconds } = length
+  return [`### ${refused ? `Refused: ${title}` : title}`, `${launches} launches, ${rounds} rounds of ${seconds} s each.`,
+    table(heads, [...body, ...missing]), couplesTable(rows)].filter(Boolean).join('\n\n')
 }
 
-function groupRow (name, pairs) {
-  const samples = pairs.map(({ sample }) => sample)
-  const of = read => median(samples.map(read))
-  const rate = summary(pairs.map(pair => pair.rate))
-  const busy = of(busyOf)
-  return [
-    variants[name].title,
-    ratio(rate.median),
-    `${ratio(rate.low)} to ${ratio(rate.high)}`,
-    median(pairs.map(({ cost }) => cost)).toFixed(2),
-    of(costOf).toFixed(1),
-    of(rateOf).toFixed(0),
-    of(({ p99 }) => p99).toFixed(0),
-    megabytes(of(({ rss }) => rss)),
-    `${busy.toFixed(2)}${busy < BUSY ? ' (!)' : ''}`,
-    of(({ expected }) => expected).toFixed(3),
-    pairs.length
-  ]
+/** With an option beside without it. */
+function couplesTable (rows) {
+  const couples = rows.filter(({ versus }) => versus !== bare)
+  if (couples.length === 0) return undefined
+  return table(['with', 'without', 'throughput, with ÷ without', 'quartiles', 'CPU a request, with ÷ without', 'quartiles', 'pairs'],
+    couples.map(({ variant, versus, rate, cost }) => [variants[variant].title, variants[versus].title, rate.median.toFixed(3),
+      quartiles(rate, 3), cost.median.toFixed(3), quartiles(cost, 3), rate.count]))
+}
+
+function groupRow ({ variant, rate, cost, cpuUs, perSecond, p99, rss, busy, expected }) {
+  return [variants[variant].title, ratio(rate.median), quartiles(rate), cost.median.toFixed(2), quartiles(cost), cpuUs.toFixed(1),
+    perSecond.toFixed(0), p99.toFixed(1), megabytes(rss), `${busy.toFixed(2)}${busy < BUSY ? ' (!)' : ''}`, expected.toFixed(3), rate.count]
+}
+
+function quartiles ({ low, high }, digits) {
+  const shown = value => digits === undefined ? ratio(value) : value.toFixed(digits)
+  return `${shown(low)} to ${shown(high)}`
+}
+
+function withQuartiles (figures) {
+  return `${ratio(figures.median)} (${quartiles(figures)})`
 }
 
 /** Who answers what differently than a server with these controls should, in the groups that were timed all the same. */
@@ -67,54 +102,49 @@ function notes (groups) {
   return lines.size === 0 ? undefined : `Answers that are not as they should be:\n\n${[...lines].join('\n')}`
 }
 
-function latencyTable (rows) {
-  const body = grouped(rows, ({ variant }) => variant).map(([name, own]) => {
-    const of = read => median(own.map(read)).toFixed(2)
-    return [variants[name].title, of(row => row.ratio), of(row => row.p99), of(row => row.bareP99), of(row => row.p50),
-      of(row => row.bareP50), of(row => row.p999), own.reduce((sum, row) => sum + row.unanswered, 0)]
-  })
-  const heads = ['server', 'p99 ÷ bare', 'p99 ms', 'p99 bare', 'p50 ms', 'p50 bare', 'p99.9 ms', 'unanswered']
-  return `### Latency at 3,000 requests a second\n\n${table(heads, body)}`
+function latencyTable ({ rows }) {
+  const heads = ['server', 'p99 ÷ bare', 'quartiles', 'p99 ms', 'p99 bare', 'p50 ms', 'p50 bare', 'p99.9 ms', 'sent late by, p99 ms',
+    'requests a second', 'lost']
+  return `### Latency at a tenth of what a bare Fastify can do\n\n${table(heads, rows.map(row => [
+    variants[row.variant].title, row.ratio.median.toFixed(2), quartiles(row.ratio),
+    ...[row.p99, row.bareP99, row.p50, row.bareP50, row.p999, row.late].map(milliseconds),
+    row.rate.median.toFixed(0), row.lost.median.toFixed(0)
+  ]))}`
 }
 
-function floodTable (rows) {
-  const body = grouped(rows, ({ variant, algorithm, from }) => `${variants[variant].title}, ${algorithm}: ${from}`).map(([name, own]) => {
-    const of = read => median(own.map(read)).toFixed(2)
-    return [name, of(row => row.ratio), of(row => row.p99), of(row => row.p50), of(row => row.busy),
-      median(own.map(row => row.badRate)).toFixed(0), statusesOf(own, 'goodStatuses'), statusesOf(own, 'badStatuses'),
-      Math.max(...own.map(row => row.fetches))]
-  })
-  const heads = ['server, algorithm: attack from', 'p99 ÷ without attack', 'p99 ms', 'p50 ms', 'busy', 'forged answered a second',
-    'good answers', 'forged answers', 'fetches of keys']
-  return `### 2,000 good requests a second beside 5,000 forged ones\n\n${table(heads, body)}`
+function floodTable ({ rows }) {
+  const heads = ['server, algorithm: forged from', 'p99 ÷ without', 'quartiles', 'p99 ms', 'p50 ms', 'sent late by, p99 ms', 'busy',
+    'good a second', 'forged a second', 'good answers', 'forged answers', 'fetches of keys']
+  const title = 'Good requests at a tenth of what a bare Fastify can do, forged ones at three tenths'
+  return `### ${title}\n\n${table(heads, rows.map(row => [
+    `${variants[row.variant].title}, ${row.algorithm}: ${row.from}`, row.ratio.median.toFixed(2), quartiles(row.ratio),
+    ...[row.p99, row.p50, row.late].map(milliseconds), row.busy.median.toFixed(2), row.goodRate.median.toFixed(0),
+    row.badRate.median.toFixed(0), statuses(row.goodStatuses), statuses(row.badStatuses), row.fetches.high
+  ]))}`
 }
 
-function statusesOf (rows, key) {
-  return Object.entries(rows.at(-1)[key]).map(([status, count]) => `${status}: ${count}`).join(', ')
+function milliseconds ({ median }) {
+  return median.toFixed(2)
 }
 
-function startTable (rows) {
-  const all = grouped(rows, ({ variant }) => variant)
-  const of = (own, read) => median(own.map(read))
-  const reference = all.find(([name]) => name === bare)[1]
-  const body = all.map(([name, own]) => [
-    variants[name].title,
-    of(own, row => row.readyMs).toFixed(0),
-    (of(own, row => row.readyMs) - of(reference, row => row.readyMs)).toFixed(0),
-    of(own, row => row.cpuMs).toFixed(0),
-    megabytes(of(own, row => row.rss)),
-    megabytes(of(own, row => row.rss) - of(reference, row => row.rss)),
-    of(own, row => row.firstMs).toFixed(1),
-    ratio(of(own, row => row.firstMs) / of(reference, row => row.firstMs)),
-    of(own, row => row.secondMs).toFixed(1)
-  ])
-  const heads = ['server', 'ready ms, with imports', 'over bare', 'CPU ms since spawn', 'RSS MB', 'over bare', 'first request ms',
-    '÷ bare', 'second request ms']
-  return `### Starting\n\n${table(heads, body)}`
+function statuses (counts) {
+  return Object.entries(counts).map(([status, count]) => `${status}: ${count}`).join(', ')
 }
 
-function memoryTable (rows) {
-  const body = rows.map(({ variant, tokens, accepted, heap, rss }) => [variants[variant].title, tokens.toLocaleString('en'),
-    accepted.toLocaleString('en'), megabytes(heap), megabytes(rss)])
-  return `### Memory of cached tokens\n\n${table(['server', 'tokens', 'accepted', 'heap MB more', 'RSS MB more'], body)}`
+function startTable ({ rows }) {
+  const reference = rows.find(({ variant }) => variant === bare)
+  const heads = ['server', 'ready ms, with imports', 'quartiles', 'over bare', 'CPU ms since spawn', 'RSS MB', 'over bare',
+    'first request ms', '÷ bare', 'second request ms']
+  return `### Starting\n\n${table(heads, rows.map(({ variant, readyMs, cpuMs, rss, firstMs, secondMs }) => [
+    variants[variant].title, readyMs.median.toFixed(0), `${readyMs.low.toFixed(0)} to ${readyMs.high.toFixed(0)}`,
+    (readyMs.median - reference.readyMs.median).toFixed(0), cpuMs.median.toFixed(0), megabytes(rss.median),
+    megabytes(rss.median - reference.rss.median), firstMs.median.toFixed(1), ratio(firstMs.median / reference.firstMs.median),
+    secondMs.median.toFixed(1)
+  ]))}`
+}
+
+function memoryTable ({ rows }) {
+  return `### Memory of cached tokens\n\n${table(['server', 'tokens', 'accepted', 'heap MB more', 'RSS MB more'],
+    rows.map(({ variant, tokens, accepted, heap, rss }) => [variants[variant].title, tokens.median.toLocaleString('en'),
+      accepted.median.toLocaleString('en'), megabytes(heap.median), megabytes(rss.median)]))}`
 }

@@ -1,35 +1,45 @@
 import { measureFlood } from './flood.mjs'
 import { calm, full, quick } from './groups.mjs'
 import { measureLatency } from './latency.mjs'
-import { describeMachine } from './machine.mjs'
+import { measureJs } from './js.mjs'
+import { describeMachine, QUIET } from './machine.mjs'
 import { measureLaunch, surroundings } from './measure.mjs'
 import { measureMemory } from './memory.mjs'
 import { isFatal, probe } from './probe.mjs'
 import { missing as redisMissing, startRedis } from './redis.mjs'
 import { groupTable } from './report.mjs'
+import { collapsed, rowsOf } from './rows.mjs'
 import { measureStart } from './start.mjs'
-import { variants } from './variants.mjs'
+import { isSuite, variants } from './variants.mjs'
 
 /** What is measured beside throughput, by the name that `--only` takes. */
-const sections = { latency: measureLatency, flood: measureFlood, start: measureStart, memory: measureMemory }
+export const sections = {
+  js: { measure: measureJs, keys: ['variant', 'group'] },
+  latency: { measure: measureLatency, keys: ['variant'] },
+  flood: { measure: measureFlood, keys: ['variant', 'algorithm', 'from'] },
+  start: { measure: measureStart, keys: ['variant'] },
+  memory: { measure: measureMemory, keys: ['variant'] }
+}
 
 /**
- * @param {ReturnType<import('./arguments.mjs').parseArguments>} options
+ * @param {ReturnType<import('./arguments.mjs').parseArguments> & { peers?: boolean }} options
  * @param {(text: string) => void} say progress
  */
-export async function run ({ quick: isQuick, only, length }, say) {
+export async function run ({ quick: isQuick = false, only, peers = true, length }, say) {
   const wanted = name => only === undefined || only.some(part => name === part || name.startsWith(`${part}-`))
+  const machine = await describeMachine()
+  if (machine.busyBefore > QUIET) say(`Something else runs here: ${machine.busyBefore} of the processors were busy before this run.`)
   const around = await surroundings()
   try {
     const groups = []
     for (const group of (isQuick ? quick : full).filter(({ name }) => wanted(name))) {
-      groups.push(await measureGroup(group, around, length))
+      groups.push(await measureGroup(peers ? group : { ...group, variants: group.variants.filter(isSuite) }, around, length))
       say(groupTable(groups.at(-1)))
     }
-    const results = { machine: describeMachine(), length, groups }
-    for (const [name, measure] of Object.entries(sections).filter(([name]) => isQuick ? only?.includes(name) : wanted(name))) {
+    const results = { machine, groups }
+    for (const [name, { measure, keys }] of Object.entries(sections).filter(([name]) => isQuick ? only?.includes(name) : wanted(name))) {
       say(name)
-      results[name] = await measure(around, length)
+      results[name] = { rows: collapsed(await measure(around, length), keys) }
     }
     return results
   } finally {
@@ -39,25 +49,21 @@ export async function run ({ quick: isQuick, only, length }, say) {
 
 /** @param {import('./groups.mjs').Group} group */
 async function measureGroup (group, around, length) {
-  const { name, title, expect, refused = false } = group
+  const { name, title, refused = false } = group
+  const about = { name, title, refused, length }
   if (group.needs === 'redis' && redisMissing !== undefined) {
-    return {
-      name,
-      title,
-      expect,
-      refused,
-      pairs: [],
-      notRun: group.variants.map(variant => ({ variant, why: redisMissing }))
-    }
+    return { ...about, rows: [], notRun: group.variants.map(variant => ({ variant, why: redisMissing })), findings: [] }
   }
   const redis = group.needs === 'redis' ? await startRedis() : undefined
   try {
     const setting = { ...group.setting, ...(redis === undefined ? undefined : { redis: redis.url }) }
     const { able, notRun, findings } = await choose({ ...group, setting }, around)
+    const couples = group.couples?.filter(couple => couple.every(variant => able.includes(variant)))
     const pairs = []
-    for (let launch = 0; launch < length.launches &&
-      able.length > 0; launch++) pairs.push(...await measureLaunch({ ...group, setting, variants: able }, around, length))
-    return { name, title, expect, refused, pairs, notRun, findings }
+    for (let launch = 0; launch < length.launches && able.length > 0; launch++) {
+      pairs.push(...await measureLaunch({ ...group, setting, variants: able, couples }, around, length))
+    }
+    return { ...about, rows: rowsOf(pairs), notRun, findings }
   } finally {
     await redis?.stop()
   }
@@ -81,9 +87,9 @@ async function choose (group, around) {
 const known = new Map()
 
 /** Asked once for each server, algorithm and store; a build that refuses an option at boot says so here. */
-async function findingsOf (variant, { algorithm, setting: { redis, lease } }, around) {
-  const asked = { ...calm, algorithm, redis, lease }
-  const key = JSON.stringify([variant, algorithm, redis, lease])
+async function findingsOf (variant, { algorithm, setting: { redis } }, around) {
+  const asked = { ...calm, algorithm, redis }
+  const key = JSON.stringify([variant, algorithm, redis])
   const present = known.get(key)
   if (present !== undefined) return present
   const found = await probe(variant, { algorithm, setting: asked }, around).catch(error => [{ check: 'good token', got: firstLine(error) }])

@@ -1,5 +1,6 @@
 import { constants, PerformanceObserver } from 'node:perf_hooks'
 import { answer } from './children.mjs'
+import { connectWires, sendBatches } from './in-process.mjs'
 import { startProfile, stopProfile } from './profile-session.mjs'
 
 let server
@@ -17,6 +18,8 @@ answer({
     return { port: server.port, readyMs: performance.now() - begun, sinceSpawnMs: performance.now(), ...usage() }
   },
   usage,
+  connectWires: parameters => connectWires(server.server, parameters),
+  sendBatches,
   startProfile,
   stopProfile,
   status: () => server.status?.() ?? {},

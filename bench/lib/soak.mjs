@@ -55,7 +55,7 @@ export async function soak (minutes, say) {
 
 async function halfOf (port, load, issuer) {
   const pool = { list: await issuer.call('tokens', { count: TOKENS }) }
-  const { answered, seconds } = await load.call('saturate', { port, seconds: 3, headers: { origin }, pool })
+  const { answered, seconds } = await load.call('saturate', { port, seconds: 3, expect: 200, headers: { origin }, pool })
   return Math.max(1, Math.floor(answered / seconds / 2))
 }
 

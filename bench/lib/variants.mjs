@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process'
 
 /**
  * The servers, by the name that `--only` and the tables know. `module` is its file in `servers/`; `sends: false` is not
- * sent any token; `checked: false` refuses nothing; `setting` differs from
- * that of the others; `missing` says what the machine lacks for it.
- * @typedef {{ readonly title: string, readonly module: string, readonly sends?: false, readonly checked?: false, readonly setting?:
- * object, readonly missing?: string }} Variant
+ * sent any token; `checked: false` refuses nothing; `remembers` is a
+ * peer that keeps tokens it verified; `setting` differs from that of the others; `missing` says what the machine lacks for it.
+ * @typedef {{ readonly title: string, readonly module: string, readonly sends?: false, readonly checked?: false, readonly remembers?: true,
+ *   readonly setting?: object, readonly missing?: string }} Variant
  */
 
 const gateway = spawnSync('haproxy', ['-v']).status === 0 ? undefined : { missing: 'haproxy is not on the PATH' }
@@ -17,10 +17,19 @@ export const variants = Object.freeze({
   suite: { title: 'fastify-secure-api, in any `Fastify()`', module: 'suite' },
   'suite+server': { title: 'fastify-secure-api, in `secureServer()`', module: 'suite-server' },
   'suite:pino': { title: 'in any `Fastify()`, audit through pino', module: 'suite', setting: { audit: 'pino' } },
-  'suite+server:pino': { title: 'in `secureServer()`, audit through pino', module: 'suite-server', setting: { audit: 'pino' } },
+  'suite+server:pino': {
+    title: 'in `secureServer()`, audit through pino',
+    module: 'suite-server',
+    setting: { audit: 'pino' }
+  },
   'suite:chain': { title: 'in any `Fastify()`, audit to a chained file', module: 'suite', setting: { audit: 'chain' } },
-  official: { title: 'official plugins, composed by hand', module: 'official' },
-  'fastify-jwt-jwks': { title: 'the same with fastify-jwt-jwks', module: 'fastify-jwt-jwks' },
+  'suite+server:metrics': {
+    title: 'in `secureServer()`, metrics by the SDK of OpenTelemetry',
+    module: 'suite-server',
+    setting: { metrics: true }
+  },
+  official: { title: 'official plugins, composed by hand', module: 'official', remembers: true },
+  'fastify-jwt-jwks': { title: 'the same with fastify-jwt-jwks', module: 'fastify-jwt-jwks', remembers: true },
   express: { title: 'Express 5, express-oauth2-jwt-bearer', module: 'express' },
   hono: { title: 'Hono', module: 'hono' },
   nest: { title: 'NestJS', module: 'nest' },
@@ -30,3 +39,8 @@ export const variants = Object.freeze({
 })
 
 export const bare = 'bare'
+
+/** @param {string} variant whether it is this project, however it is set */
+export function isSuite (variant) {
+  return variants[variant].module.startsWith('suite')
+}

@@ -8,5 +8,5 @@ export const pino = createRequire(require.resolve('fastify'))('pino')
 /** @param {import('fastify').FastifyInstance} app */
 export async function listen (app) {
   await app.listen({ port: 0, host: '127.0.0.1' })
-  return { port: app.server.address().port, close: () => app.close() }
+  return { server: app.server, port: app.server.address().port, close: () => app.close() }
 }

@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
+import { createRequire } from 'node:module'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +8,8 @@ import { Fastify, listen, pino } from './fastify.mjs'
 import { order, schema } from './order.mjs'
 
 const { default: secureApi } = await loadSuite()
+// Of the project, as Fastify is.
+const require = createRequire(new URL('../../package.json', import.meta.url))
 
 /** The suite as its README says, with limits that only the refusal cases reach. */
 export function start (setting) {
@@ -21,8 +24,8 @@ export async function serve (app, setting) {
 }
 
 export function options ({
-  issuer, audience, jwksUri, algorithm, origin, cache, limit, addressLimit, failures, redis, lease, keys,
-  audit
+  issuer, audience, jwksUri, algorithm, origin, cache, limit, addressLimit, failures, redis, keys, audit,
+  metrics = false
 }) {
   const window = '1 minute'
   return {
@@ -36,9 +39,10 @@ export function options ({
       ...(redis === undefined ? undefined : { redis }),
       perAddress: { limit: addressLimit, window, algorithm: 'token-bucket' },
       ...(failures === undefined ? undefined : { failures: { limit: failures, window } }),
-      policies: { read: { limit, window, ...(lease === undefined ? undefined : { lease }) } }
+      policies: { read: { limit, window } }
     },
-    audit: trails[audit]()
+    audit: trails[audit](),
+    ...(metrics ? { telemetry: { metrics: meterProvider() } } : undefined)
   }
 }
 
@@ -54,4 +58,15 @@ const trails = {
     const { privateKey: key } = generateKeyPairSync('ed25519')
     return { file: join(folder, 'audit.jsonl'), chain: { key }, buffer: 100_000 }
   }
+}
+
+/** Collects what is measured, and sends it to nobody. */
+function meterProvider () {
+  const { MeterProvider, MetricReader } = require('@opentelemetry/sdk-metrics')
+  return new MeterProvider({
+    readers: [new class extends MetricReader {
+      async onForceFlush () {}
+      async onShutdown () {}
+    }()]
+  })
 }

@@ -10,6 +10,7 @@ interface Profile { nodes: { id: number, callFrame: Call, children?: number[] }[
 interface SelfTime { name: string, place: string, part: number }
 interface Frame { total: number, children: ReadonlyMap<string, Frame> }
 interface Pair { variant: string, rate: number, busy: number }
+interface Row { variant: string, versus: string, rate: { median: number } }
 
 t.test('statistics', async t => {
   const { median, quantile, slope } = await load<{
@@ -27,30 +28,90 @@ t.test('statistics', async t => {
 })
 
 t.test('arguments', async t => {
-  const { parseArguments } = await load<{
-    parseArguments (given: readonly string[]): { only?: string[], length: { launches: number, rounds: number, seconds: number } }
+  const { parseArguments, parts } = await load<{
+    parseArguments (given: readonly string[]): {
+      only?: string[], merge: boolean, length: { launches: number, rounds: number, seconds: number }
+    }
+    parts: readonly (readonly string[])[]
   }>('arguments')
 
-  t.same(parseArguments([]).length.launches, 3)
-  t.same(parseArguments(['--quick']).length.launches, 1)
+  t.same(parseArguments([]).length.launches, 2)
   t.match(parseArguments(['--quick', '--rounds', '7', '--seconds', '0.5', '--only', 'RS256,start', '--only', 'flood']), {
-    only: ['RS256', 'start', 'flood'], length: { rounds: 7, seconds: 0.5 }
+    only: ['RS256', 'start', 'flood'], merge: false, length: { rounds: 7, seconds: 0.5 }
   })
-  for (const bad of [['--rounds', '0'], ['--rounds', '1.5'], ['--launches', 'many'], ['--seconds', '-1'], ['--unknown'], ['positional']]) {
-    t.throws(() => parseArguments(bad), bad.join(' '))
-  }
+  t.match(parseArguments(['--part', '1']), { only: parts[0], merge: false }, 'the first part begins anew')
+  t.match(parseArguments(['--part', '2']), { only: parts[1], merge: true }, 'the others are merged')
+  for (const bad of [['--rounds', '0'], ['--rounds', '1.5'], ['--launches', 'many'], ['--seconds', '-1'], ['--unknown'], ['positional'],
+    ['--part', '0'], ['--part', '99']]) t.throws(() => parseArguments(bad), bad.join(' '))
+})
+
+t.test('the parts are the whole', async t => {
+  const { parts } = await load<{ parts: readonly (readonly string[])[] }>('arguments')
+  const { full } = await load<{ full: readonly { name: string }[] }>('groups')
+  const { sections } = await load<{ sections: object }>('run')
+  const [named, all] = [parts.flat(), [...full.map(({ name }) => name), ...Object.keys(sections)]]
+
+  t.same(all.filter(name => !named.some(part => name === part || name.startsWith(`${part}-`))), [])
 })
 
 t.test('the guard against decay', async t => {
   const { compare } = await load<{ compare (now: object, committed: object): { figure: string, worse: boolean }[] }>('check')
-  const committed = { tolerance: { cpu: 1.2, bytes: 1.05 }, figures: { 'RS256-1 suite': { cpu: 2, bytes: 3 } } }
-  const worse = (figures: object) => compare(figures, committed).filter(one => one.worse).map(({ figure }) => figure)
+  const figure = (median: number, low = median, high = median) => ({ median, low, high })
+  const committed = { 'RS256-1 suite': { cost: figure(2), bytes: figure(3), js: figure(2, 1.8, 2.2) } }
+  const worse = (figures: object) => compare({ 'RS256-1 suite': figures }, committed).filter(one => one.worse).map(({ figure }) => figure)
 
-  t.same(worse({ 'RS256-1 suite': { cpu: 2.39, bytes: 3.14 } }), [])
-  t.same(worse({ 'RS256-1 suite': { cpu: 2.41, bytes: 3 } }), ['cpu'])
-  t.same(worse({ 'RS256-1 suite': { cpu: 1, bytes: 3.16 } }), ['bytes'])
-  t.same(worse({ 'RS256-1 suite': { cpu: NaN, bytes: 3 } }), ['cpu'], 'a figure that could not be had is no success')
-  t.same(worse({ 'a new case': { cpu: 1, bytes: 1 } }), ['cpu', 'bytes'])
+  t.same(worse({ cost: figure(2.29), bytes: figure(3.08) }), [])
+  t.same(worse({ cost: figure(2.31), bytes: figure(3) }), ['cost'])
+  t.same(worse({ cost: figure(1), bytes: figure(3.1) }), ['bytes'])
+  t.same(worse({ js: figure(2.79) }), [], 'what varied when it was committed may vary')
+  t.same(worse({ js: figure(2.81) }), ['js'])
+  t.same(worse({ cost: figure(NaN) }), ['cost'], 'a figure that could not be had is no success')
+  t.same(compare({ 'a new case': { cost: figure(1) } }, committed).map(one => one.worse), [true])
+})
+
+t.test('results are merged', async t => {
+  const { merged } = await load<{
+    merged (before: object | undefined, fresh: object): {
+      machine: { busyBefore: number }, groups: { name: string, rows: unknown }[], js?: unknown
+    }
+  }>('results')
+  const machine = { processor: 'AMD EPYC', cores: 2, node: 'v20.20.2', busyBefore: 0.3 }
+  const before = { machine, groups: [{ name: 'ES256-1', rows: [1] }, { name: 'audit', rows: [1] }], js: 'earlier' }
+  const fresh = { machine: { ...machine, node: 'v20.21.0' }, groups: [{ name: 'audit', rows: [2] }, { name: 'RS256-1', rows: [2] }] }
+
+  t.same(merged(before, fresh).groups.map(({ name, rows }) => [name, rows]), [['RS256-1', [2]], ['ES256-1', [1]], ['audit', [2]]])
+  t.equal(merged(before, fresh).js, 'earlier')
+  const calmly = { ...fresh, machine: { ...machine, busyBefore: 0.1 } }
+  t.equal(merged(before, calmly).machine.busyBefore, 0.3, 'the worst of all parts')
+  t.equal(merged({ ...before, machine: { ...machine, cores: 8 } }, fresh).js, undefined, 'figures of another machine are no part of it')
+  t.same(merged(undefined, fresh), fresh)
+})
+
+t.test('rows that agree become one', async t => {
+  const { collapsed } = await load<{ collapsed (rows: readonly object[], keys: readonly string[]): unknown }>('rows')
+
+  const rows = [{ variant: 'a', ms: 1, text: 'x' }, { variant: 'b', ms: 9, text: 'x' }, { variant: 'a', ms: 3, text: 'y' }]
+  t.same(collapsed(rows, ['variant']), [
+    { variant: 'a', ms: { median: 2, low: 1.5, high: 2.5, count: 2 }, text: 'y' },
+    { variant: 'b', ms: { median: 9, low: 9, high: 9, count: 1 }, text: 'x' }
+  ])
+})
+
+t.test('who has its turn beside whom', async t => {
+  const { turns } = await load<{ turns (group: object, round: number): string[][] }>('measure')
+  const couples = [['pino', 'none'], ['chain', 'none']]
+
+  t.same(turns({ variants: ['a', 'b', 'c', 'd'] }, 1), [['b', 'c', 'd'], ['a']])
+  t.same(turns({ variants: ['pino', 'none', 'chain'], couples }, 0), couples)
+  t.same(turns({ variants: ['pino', 'none', 'chain'], couples }, 1), [['none', 'pino'], ['none', 'chain']])
+})
+
+t.test('instructions, where the processor tells them', async t => {
+  const { counted } = await load<{ counted (output: string): number | undefined }>('perf')
+
+  t.equal(counted('7204051,,instructions:u,1283000,100.00,,'), 7204051)
+  t.equal(counted('<not supported>,,instructions:u,0,100.00,,'), undefined)
+  t.equal(counted(''), undefined)
 })
 
 t.test('pairs that something disturbed are left out while there are others', async t => {
@@ -62,9 +123,10 @@ t.test('pairs that something disturbed are left out while there are others', asy
 })
 
 t.test('the chart has a bar for each server but the one that all are compared with', async t => {
-  const { chart } = await load<{ chart (groups: readonly { name: string, pairs: readonly Pair[] }[]): string }>('chart')
-  const pairs = [{ variant: 'bare', rate: 1, busy: 1 }, { variant: 'suite', rate: 0.25, busy: 1 }, { variant: 'hono', rate: 0.05, busy: 1 }]
-  const svg = chart([{ name: 'RS256-1', pairs }, { name: 'RS256-20000', pairs: pairs.slice(0, 2) }])
+  const { chart } = await load<{ chart (groups: readonly { name: string, rows: readonly Row[] }[]): string }>('chart')
+  const row = (variant: string, median: number): Row => ({ variant, versus: 'bare', rate: { median } })
+  const rows = [row('bare', 1), row('suite', 0.25), row('hono', 0.05)]
+  const svg = chart([{ name: 'RS256-1', rows }, { name: 'RS256-20000', rows: rows.slice(0, 2) }])
   const bars = [...svg.matchAll(/<rect class="(\w+)" x="300"[^>]* width="([\d.]+)"/g)].map(([, series, width]) => [series, Number(width)])
 
   t.same(bars, [['first', 125], ['second', 125], ['first', 25]])
