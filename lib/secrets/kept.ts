@@ -79,8 +79,8 @@ export class KeptSecret extends Secret {
     return this.#rotation.current
   }
 
-  /** Those that are good now, the one to use first before the others. */
-  get values (): readonly string[] {
+  /** Those that are good now, the one to use first before the others. No getter: some of `inspect()` call those. */
+  all (): readonly string[] {
     return [...new Set(this.#rotation.values)]
   }
 
@@ -168,8 +168,8 @@ export class KeptSecret extends Secret {
   }
 
   #changed (): void {
-    const { values } = this
-    for (const use of this.#uses) use.changed(values)
+    const texts = this.all()
+    for (const use of this.#uses) use.changed(texts)
     this.#watch()
   }
 
@@ -211,7 +211,7 @@ export class KeptSecret extends Secret {
 export function follow (given: unknown, use: SecretUse): readonly string[] {
   if (given instanceof KeptSecret) {
     given.serve(use)
-    return given.values
+    return given.all()
   }
   if (typeof given === 'string') return [given]
   return given instanceof Secret ? [given.reveal()] : []

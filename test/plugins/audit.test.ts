@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { chainVerifier, verifyChain } from '../../lib/audit/index.ts'
-import secureApi, { audit, type AuditEvent, type AuditOptions } from '../../plugins/index.ts'
+import secureApi, { audit, Secret, type AuditEvent, type AuditOptions } from '../../plugins/index.ts'
 import {
   answersOf, bearer, codeOf, listen, missingHeaders, mistakesOf, secured, startFastify, startIssuer,
   until
