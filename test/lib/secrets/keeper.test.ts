@@ -51,7 +51,7 @@ async function keep (options: object, environment: Environment = 'development') 
   const warnings: string[] = []
   const problems = new Problems()
   const secrets = new Secrets({
-    tell: event => { events.push(event) }, warn: code => { warnings.push(code) }, now: clock.now, schedule: clock.schedule, random: () => 0.5
+    ...clock, tell: event => { events.push(event) }, warn: code => { warnings.push(code) }, random: () => 0.5
   })
   const own = ownOptions(schema, options) as { a: unknown, url: unknown }
   await secrets.read(schema, own, 'auth', problems, environment)
@@ -130,7 +130,11 @@ t.test('what cannot be had at boot is a coded problem at its option, and shows n
 
 t.test('a provider that hangs stops the boot within its deadline', async t => {
   const signals: AbortSignal[] = []
-  const provider = { name: 'vault', read: (_: string, signal: AbortSignal) => { signals.push(signal); return new Promise<never>(() => {}) } }
+  const read = (_: string, signal: AbortSignal) => {
+    signals.push(signal)
+    return new Promise<never>(() => {})
+  }
+  const provider = { name: 'vault', read }
   const { codes } = await keep({ a: { provider, name: 'x' } }, 'production')
   t.strictSame(codes, ['SECURE_API_SECRET_UNAVAILABLE'])
   t.equal(signals[0]?.aborted, true)
@@ -149,7 +153,7 @@ function served (given: unknown, more: { overlap?: number, leads?: true } = {}) 
 
 t.test('a new value is used at once, and the old one stays good until the overlap ends', async t => {
   const provider = vault({ value: 'first', version: '1', created: '2025-12-01' })
-  const { clock, secrets, own, events } = await keep({ a: { provider, name: 'x', owner: 'team-a', rotateEvery: '90 days', refresh: '1 second' } })
+  const { clock, secrets, own, events } = await keep({ a: { provider, name: 'x', rotateEvery: '90 days', refresh: '1 second' } })
   const { first, changes } = served(own.a)
   t.strictSame(first, ['first'])
   secrets.start()
@@ -291,7 +295,6 @@ t.test('the status says who looks after it, how old it is and when it is due, ne
   t.match(await statusOf({ ...place, rotateEvery: '100 days' }), { dueInDays: 10, state: 'due' })
   t.match(await statusOf({ ...place, rotateEvery: '89 days' }), { dueInDays: -1, state: 'overdue' })
   const expiring = { provider: vault({ value: CANARY, expires: '2026-01-20', version: '7' }), name: 'x' }
-  t.match(await statusOf(expiring), { source: 'provider vault: x', expires: '2026-01-20T00:00:00.000Z', dueInDays: 19, state: 'due', version: '7' })
+  t.match(await statusOf(expiring), { source: 'provider vault: x', expires: /^2026-01-20T/, dueInDays: 19, state: 'due', version: '7' })
   t.notMatch(JSON.stringify([await statusOf(place), await statusOf(expiring)]), CANARY)
 })
-
