@@ -49,11 +49,13 @@ const looked = {
   lead: Type.Optional(DurationSchema)
 }
 
+const env = Type.String({ pattern: '^[A-Za-z_]\\w*$', hint: "Write the name of the variable: { env: 'TOKEN_SECRET' }." })
+
 /** Where a secret is, other than in the options. */
 export const SecretPlaceSchema = Type.Union([
   Type.Object({
     /** The variable of the environment that holds it. */
-    env: Type.String({ pattern: '^[A-Za-z_]\\w*$', hint: "Write the name of the variable: { env: 'TOKEN_SECRET' }." }),
+    env,
     ...looked
   }, { additionalProperties: false }),
   Type.Object({
@@ -77,6 +79,15 @@ const hint = "Write { env: 'NAME' }, { file: '/run/secrets/name' }, { provider, 
 export const SecretSourceSchema = Type.Union(
   [Type.String({ secret: true }), SecretPlaceSchema, Type.Unsafe<Secret>({ type: 'Secret' })], { secretSource: 'text', hint })
 export type SecretSource = Static<typeof SecretSourceSchema>
+
+/** A secret that has to be there at once: no provider can be waited for. */
+export const SecretNowSchema = Type.Union([
+  Type.String({ secret: true }),
+  Type.Object({ env, owner: looked.owner }, { additionalProperties: false }),
+  Type.Object({ file: Type.String(), owner: looked.owner }, { additionalProperties: false }),
+  Type.Unsafe<Secret>({ type: 'Secret' })
+], { hint: "Write { env: 'NAME' }, { file: '/run/secrets/name' }, or new Secret(value)." })
+export type SecretNow = Static<typeof SecretNowSchema>
 
 const places = ['env', 'file', 'provider']
 
