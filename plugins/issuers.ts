@@ -7,7 +7,7 @@ import {
   exchangeOver, explainFailure, FetchFailure, fetchOver, isProxy, KeyRing, resolveKeysOptions, type Algorithm, type KeyEvent,
   type KeyRingOptions, type KeyRingStatus
 } from '../lib/keys/index.ts'
-import { follow, textOf, type SecretSource } from '../lib/secrets/index.ts'
+import { follow, textOf, Turns, type SecretSource } from '../lib/secrets/index.ts'
 import {
   compileOwn, hasKeys, legacyForm, ownLifetime, OwnSecret, type Introspection, type IssuerOptions, type IssuerRules, type OwnSigner,
   type OwnSigners, type OwnTokensOptions, type TokenAlgorithm, type TokenAuthenticatorOptions, type TrustedIssuer
@@ -138,17 +138,8 @@ function overProxy<Options, Answer> (
   if (given === undefined || given === false) return make(given === false ? { proxy: false } : {})
   const fault = (url: string) => isProxy(url) ? undefined : 'it is not the address of a proxy'
   const all = (urls: readonly string[]) => urls.map(proxy => make({ proxy }))
-  let ways = all(follow(given, { overlap: OVERLAP, fault, changed: urls => { ways = all(urls) } }))
-  return async (url, options) => {
-    const [first, second] = ways
-    if (first === undefined) throw new TypeError('the proxy was not read')
-    try {
-      return await first(url, options)
-    } catch (error) {
-      if (second === undefined || !(error instanceof FetchFailure && error.reason === 'proxy')) throw error
-      return await second(url, options)
-    }
-  }
+  const ways = new Turns(all(follow(given, { overlap: OVERLAP, fault, changed: urls => ways.replace(all(urls)) })))
+  return (url, options) => ways.run(ask => ask(url, options), error => error instanceof FetchFailure && error.reason === 'proxy')
 }
 
 export function trustOwnTokens (rings: Rings, options: OwnTokensOptions, signers: OwnSigners): TrustedIssuer[] {

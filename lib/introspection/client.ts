@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import { withDeadline } from '../async/index.ts'
 import { asFailure, discoverUrl, FetchFailure, parseJson, type Exchange, type FetchDocument, type Reply } from '../keys/index.ts'
+import { Turns } from '../secrets/index.ts'
 import { Breaker } from './breaker.ts'
 import { proofOf, type ClientProof, type ProveClient } from './client-authentication.ts'
 import { IntrospectionFailure, type IntrospectionFacts, type IntrospectionReason } from './failure.ts'
@@ -45,8 +46,7 @@ const messages = channel('secure-api:introspection')
 /** Looks tokens up at the introspection endpoint of one issuer (RFC 7662), within a deadline and behind a circuit breaker. */
 export class IntrospectionClient {
   readonly #parts: IntrospectionClientParts
-  /** The one to use first, then those of former secrets. */
-  #provers: readonly ProveClient[]
+  readonly #provers: Turns<ProveClient>
   readonly #timeout: number
   readonly #breaker: Breaker
   #endpoint: Promise<string> | undefined
@@ -57,7 +57,7 @@ export class IntrospectionClient {
   constructor (parts: IntrospectionClientParts) {
     const { options, issuer, now = Date.now, elapsed } = parts
     this.#parts = parts
-    this.#provers = [proofOf(options, { issuer, now })]
+    this.#provers = new Turns([proofOf(options, { issuer, now })])
     this.#timeout = timesOf(options).timeout
     this.#breaker = new Breaker(elapsed)
     this.#asked = options.endpoint ?? issuer
@@ -66,7 +66,7 @@ export class IntrospectionClient {
   /** The credentials that are good from now on, the one to use first before the others: those of a new secret, and of the old one. */
   identify (clients: readonly IntrospectionClientOptions[]): void {
     const { options: { method }, issuer, now = Date.now } = this.#parts
-    this.#provers = clients.map(client => proofOf({ client, ...(method !== undefined && { method }) }, { issuer, now }))
+    this.#provers.replace(clients.map(client => proofOf({ client, ...(method !== undefined && { method }) }, { issuer, now })))
   }
 
   /** The audience of signed answers. */
@@ -119,29 +119,10 @@ export class IntrospectionClient {
   async #exchange (token: string, signal: AbortSignal): Promise<IntrospectionReply> {
     const { options: { signed = false } } = this.#parts
     const url = await this.#locate(signal)
-    const { type, body } = await this.#proved(prove => this.#send(url, token, prove(), signal))
+    const { type, body } = await this.#provers.run(prove => this.#send(url, token, prove(), signal), isOfClient)
     if (!signed) return this.#object(parseJson(body))
     if (type !== SIGNED) throw this.failure('unsigned')
     return body.toString('latin1').trim()
-  }
-
-  /**
-   * Where a secret has just changed, the issuer may know only one of the two: what it refuses with one is sent once more with the other,
-   * which then goes first.
-   */
-  async #proved (send: (prove: ProveClient) => Promise<Reply>): Promise<Reply> {
-    const provers = this.#provers
-    const [first, second] = provers
-    if (first === undefined) throw new TypeError('there are no credentials')
-    if (second === undefined) return await send(first)
-    try {
-      return await send(first)
-    } catch (error) {
-      if (!isOfClient(error)) throw error
-      const reply = await send(second)
-      if (provers === this.#provers) this.#provers = [second, first, ...provers.slice(2)]
-      return reply
-    }
   }
 
   #send (url: string, token: string, { headers, form }: ClientProof, signal: AbortSignal): Promise<Reply> {

@@ -8,4 +8,5 @@ export {
   type SecretSource, type SecretValue
 } from './source.ts'
 export { dueOf, type SecretStatus } from './status.ts'
+export { Turns } from './turns.ts'
 export { faultOfSecret, weaknessOf } from './weakness.ts'

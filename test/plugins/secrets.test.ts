@@ -1,15 +1,18 @@
 import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import https from 'node:https'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { Writable } from 'node:stream'
+import { Writable, type Duplex } from 'node:stream'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { chainVerifier, verifyChain } from '../../lib/audit/index.ts'
 import secureApi, { type AuditEvent, type SecretProvider, type SecureApiOptions } from '../../plugins/index.ts'
 import { createTestClock, type TestClock } from '../../testing/index.ts'
 import { startRedis } from '../helpers/redis.ts'
+import { authority, Certificates } from '../lib/server/certificates.ts'
 import { listen, listenBare, mistakesOf, startFastify, startIssuer, until } from '../helpers/server.ts'
 
 const CANARY = 'cAnArY7x'
@@ -192,6 +195,65 @@ t.test('the client of an introspection endpoint: whichever secret the issuer kno
   await clock.advance('2 seconds')
   t.match(app.secureApi.status()['secrets'], [{ option: 'auth.introspection.client.secret', state: 'failing', why: /fewer than 16/ }])
   t.equal((await get(`${url}/me`, randomBytes(16).toString('base64url'))).status, 200)
+  t.notMatch(said(), hidden)
+})
+
+t.test('the proxy to an issuer: whichever password it knows, no request fails', async t => {
+  const certificates = new Certificates(t.testdir({}))
+  const company = certificates.issue({ name: 'Company CA', extensions: authority })
+  const { cert, key } = certificates.issue({
+    name: 'login.example.test', issuer: company, extensions: ['basicConstraints=critical,CA:FALSE', 'subjectAltName=DNS:login.example.test']
+  })
+  const exp = Math.floor(Date.now() / 1000) + 3600
+  const answer = JSON.stringify({ active: true, iss: 'https://login.example.test', aud: 'a', sub: 'alice', client_id: 'shop', exp })
+  const upstream = await listenBare(t, https.createServer({ cert, key }, (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' }).end(answer)
+  }))
+  const [first, second] = [fresh(), fresh()]
+  const proxy = { accepts: [first], asked: 0, refused: 0 }
+  const server = createServer()
+  server.on('connect', ({ headers }, client: Duplex) => {
+    const [, basic = ''] = headers['proxy-authorization']?.split(' ') ?? []
+    const isKnown = proxy.accepts.some(password => Buffer.from(basic, 'base64').toString() === `orders:${password}`)
+    proxy.asked++
+    client.on('error', () => {})
+    if (!isKnown) proxy.refused++
+    if (!isKnown) {
+      client.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n')
+      return
+    }
+    const target = connect(upstream, '127.0.0.1')
+    target.on('error', () => client.destroy())
+    client.on('close', () => target.destroy())
+    client.write('HTTP/1.1 200 Connection established\r\n\r\n')
+    client.pipe(target).pipe(client)
+  })
+  const port = await listenBare(t, server)
+  const file = secretFile(t, `http://orders:${first}@127.0.0.1:${port}`)
+  const { url, clock, said, app } = await start(t, {
+    auth: {
+      issuer: 'https://login.example.test',
+      audience: 'a',
+      discovery: false,
+      introspection: { endpoint: 'https://login.example.test/introspect', client: { id: 'orders', secret: fresh() } },
+      keys: { proxy: { file: file.path, refresh: '1 second' }, ca: company.cert }
+    },
+    rateLimit: false
+  })
+  const stop = load(() => get(`${url}/me`, randomBytes(16).toString('base64url')), 2)
+  await until(() => proxy.asked > 5, 'load')
+  file.put(`http://orders:${second}@127.0.0.1:${port}`)
+  await clock.advance('2 seconds')
+  await until(() => proxy.refused > 0, 'the new one')
+  proxy.accepts = [second]
+  const { asked } = proxy
+  await until(() => proxy.asked > asked + 5, 'more load')
+  const { sent, failed } = await stop()
+  t.strictSame(failed, [], `${sent} requests`)
+  file.put('socks5://127.0.0.1')
+  await clock.advance('2 seconds')
+  const [status] = (app.secureApi.status()['secrets'] as { option: string }[]).filter(({ option }) => option === 'auth.keys.proxy')
+  t.match(status, { state: 'failing', why: 'it is not the address of a proxy' })
   t.notMatch(said(), hidden)
 })
 
