@@ -39,7 +39,7 @@ export function secretsOf (app: FastifyInstance): Secrets {
   app.addHook('onReady', async function watchSecrets () {
     secrets.start()
     look()
-    if (secrets.list.some(({ about }) => about.expires !== undefined)) watchExpiry(pipeline, secrets, clock?.now)
+    if (secrets.list.some(({ isProvided }) => isProvided)) watchExpiry(pipeline, secrets, clock?.now)
   })
   app.addHook('onClose', async () => {
     cancel()

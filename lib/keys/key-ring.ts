@@ -155,8 +155,10 @@ export class KeyRing implements KeySource {
 
   /** Another inline set: keys that it lacks end at once, and the tokens that they signed. An empty one changes nothing. */
   replace (jwks: object): void {
+    const before = this.#set
     this.#adoptInline(jwks)
-    const { added = [], removed = [] } = this.#set?.change ?? {}
+    if (this.#set === undefined || this.#set === before) return
+    const { added, removed } = this.#set.change
     this.#tell({ type: 'keys.changed', added: kids(added), removed: kids(removed) })
   }
 

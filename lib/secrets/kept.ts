@@ -48,6 +48,8 @@ const ms = (value: number | string | undefined, fallback: number) => value === u
  */
 export class KeptSecret extends Secret {
   readonly option: string
+  /** Whether a provider has it, which may say when it ends. */
+  readonly isProvided: boolean
   readonly rotateEvery: number | undefined
   failures = 0
   /** What is wrong since the last look. */
@@ -68,6 +70,7 @@ export class KeptSecret extends Secret {
     const { option, place, first, now } = options
     super('', { source: labelOf(place), ...(place.owner !== undefined && { owner: place.owner }) })
     this.option = option
+    this.isProvided = 'provider' in place
     this.rotateEvery = place.rotateEvery === undefined ? undefined : milliseconds(place.rotateEvery)
     this.#options = options
     this.#reading = first
