@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   init: async () => (await import('./init.ts')).init,
   routes: async () => (await import('./routes.ts')).routes,
   token: async () => (await import('./token.ts')).token,
+  secrets: async () => (await import('./secrets.ts')).secrets,
   key: async () => (await import('./key.ts')).key,
   audit: async () => (await import('./audit.ts')).audit,
   doctor: async () => (await import('./doctor.ts')).doctor,

@@ -13,7 +13,7 @@ import { openSinks } from './audit-sinks.ts'
 import { auditedRoute, closedEvent, handshakeEvent, requestEvent, violationEvent } from './audit-events.ts'
 import type { Misspelt } from './misspelt.ts'
 import { pipelineOf } from './pipeline.ts'
-import { contextOf } from './fastify-internals.ts'
+import { secretContextOf } from './secrets.ts'
 import { watchRequests } from './request-watch.ts'
 import { suitePlugin } from './suite-plugin.ts'
 import { warn } from './warn.ts'
@@ -54,7 +54,7 @@ export type AuditPluginOptions = AuditOptions & {
 }
 
 const audit: FastifyPluginAsync<AuditPluginOptions> = async (app, { environment, ...given }) => {
-  const context = contextOf(app, environment)
+  const context = secretContextOf(app, environment)
   const { options, compiled: { closeTimeout, fields } } = await auditSection.open(given, context)
   const pipeline = pipelineOf(app)
   const entries = await openSinks(app, options, context)

@@ -10,17 +10,17 @@ import { Marks } from '../lib/marks/index.ts'
 import { answered, RefusalError, type RouteOption, type Verdict } from '../lib/pipeline/index.ts'
 import { credentialsOf, RouteRuleSchema, ruleKeys, type RouteRule } from '../lib/rules/index.ts'
 import {
-  BearerScheme, compileIssuer, TokenAuthenticator, type IssuerOptions, type TokenAuthenticatorOptions, type UnmatchedClaim
+  BearerScheme, compileIssuer, OwnSigners, TokenAuthenticator, type IssuerOptions, type TokenAuthenticatorOptions, type UnmatchedClaim
 } from '../lib/tokens/index.ts'
 import { apiKeySchemes } from './api-keys.ts'
 import { certificateSchemes } from './client-certificates.ts'
 import { decorating } from './decorators.ts'
-import { loadKeys, ownSigner, Rings, trust, trustLegacy, trustOwnTokens, watchKeys } from './issuers.ts'
+import { loadKeys, Rings, trust, trustLegacy, trustOwnTokens, watchKeys } from './issuers.ts'
 import { signOwnTokens, type Decide } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
 import { checkSessionOrder, CookieCallers } from './sessions.ts'
-import { contextOf } from './fastify-internals.ts'
+import { secretContextOf } from './secrets.ts'
 import { suitePlugin } from './suite-plugin.ts'
 import { warn } from './warn.ts'
 
@@ -62,15 +62,15 @@ export const authenticationSection = defineSection<AuthenticationOptions, readon
 interface CompiledIssuer { readonly issuer: IssuerOptions, readonly rules: ReturnType<typeof compileIssuer> }
 
 const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (app, { environment, ...given }) => {
-  const context = contextOf(app, environment)
+  const context = secretContextOf(app, environment)
   const { options, compiled } = await authenticationSection.open(given, context)
   const development = context.environment === 'development'
   const pipeline = pipelineOf(app)
   const clock = movedClock(context.environment)
-  const own = options.ownTokens && { options: options.ownTokens, signer: ownSigner(options.ownTokens) }
+  const own = options.ownTokens && { options: options.ownTokens, signers: new OwnSigners(options.ownTokens) }
   const rings = new Rings(app, development, clock)
   const issuers = compiled.flatMap(({ issuer, rules }) => trust(rings, issuer, rules))
-  if (own !== undefined) issuers.push(...trustOwnTokens(rings, own.options, own.signer))
+  if (own !== undefined) issuers.push(...trustOwnTokens(rings, own.options, own.signers))
   const authenticator = new TokenAuthenticator({
     issuers,
     legacy: own && trustLegacy(own.options),
@@ -125,7 +125,7 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
     ...(options.token !== undefined && { tokenHeader: options.token.header.toLowerCase() })
   })
   decorate(app, desk)
-  if (own !== undefined) await signOwnTokens(app, own.options, own.signer, decisionOf(desk))
+  if (own !== undefined) await signOwnTokens(app, own.options, own.signers, decisionOf(desk))
   app.addHook('onReady', () => loadKeys(rings.list, options.startup))
   app.addHook('onReady', async () => warnOfHeaderLimit(app, options.maxTokenBytes))
   app.addHook('onClose', async () => rings.list.forEach(ring => ring.close()))

@@ -57,4 +57,7 @@ export {
 } from '../lib/authentication/index.ts'
 /** Declares `app.jwt` and `request.user`, which are that plugin's; narrow them by its `FastifyJWT`. */
 export type { FastifyJWT } from '@fastify/jwt'
+export {
+  Secret, type SecretAbout, type SecretProvider, type SecretSource, type SecretStatus, type SecretValue
+} from '../lib/secrets/index.ts'
 export type { UsageSummary } from '../lib/usage/index.ts'

@@ -2,14 +2,15 @@ import type { FastifyInstance } from 'fastify'
 import type { AuthenticationOptions } from '../lib/authentication/index.ts'
 import { ConfigurationError, type Clock } from '../lib/config/index.ts'
 import type { AnswerCode } from '../lib/http/index.ts'
-import { IntrospectionClient, timesOf, type IntrospectionOptions } from '../lib/introspection/index.ts'
+import { faultOfNext, IntrospectionClient, timesOf, type IntrospectionOptions } from '../lib/introspection/index.ts'
 import {
-  exchangeOver, explainFailure, fetchOver, KeyRing, resolveKeysOptions, type Algorithm, type KeyEvent, type KeyRingOptions,
-  type KeyRingStatus
+  exchangeOver, explainFailure, FetchFailure, fetchOver, isProxy, KeyRing, resolveKeysOptions, type Algorithm, type KeyEvent,
+  type KeyRingOptions, type KeyRingStatus
 } from '../lib/keys/index.ts'
+import { follow, textOf, Turns, type SecretSource } from '../lib/secrets/index.ts'
 import {
-  compileOwn, hasKeys, legacyForm, ownLifetime, OwnSecret, readOwnKey, type Introspection, type IssuerOptions, type IssuerRules,
-  type OwnKey, type OwnTokensOptions, type TokenAlgorithm, type TokenAuthenticatorOptions, type TrustedIssuer
+  compileOwn, hasKeys, legacyForm, ownLifetime, OwnSecret, type Introspection, type IssuerOptions, type IssuerRules, type OwnSigner,
+  type OwnSigners, type OwnTokensOptions, type TokenAlgorithm, type TokenAuthenticatorOptions, type TrustedIssuer
 } from '../lib/tokens/index.ts'
 import { peerWatch } from './expiries.ts'
 import type { Frame } from './ports.ts'
@@ -43,26 +44,29 @@ export class Rings {
   of (options: IssuerOptions, { issuer, algorithms }: IssuerRules<Algorithm>): KeyRing {
     const { jwksUri, keys = {} } = options
     if (jwksUri === undefined) return this.#add(issuer, this.#create(options, issuer, algorithms))
-    const place = JSON.stringify([jwksUri, algorithms, Object.entries(keys).sort()])
+    const place = JSON.stringify([jwksUri, algorithms, Object.entries({ ...keys, proxy: keys.proxy && textOf(keys.proxy) }).sort()])
     const ring = this.#shared.get(place) ?? this.#create(options, options.issuer, algorithms)
     this.#shared.set(place, ring)
     return this.#named.some(known => known.ring === ring && known.issuer === options.issuer) ? ring : this.#add(options.issuer, ring)
   }
 
   /** Over the same way as the keys. */
-  introspect ({ issuer, keys = {} }: IssuerOptions, options: IntrospectionOptions): Introspection {
-    const { client: { certificate: cert, privateKey: key } } = options
+  introspect ({ issuer, keys: { proxy, ...keys } = {} }: IssuerOptions, options: IntrospectionOptions): Introspection {
+    const { client: { certificate: cert, privateKey } } = options
+    const key = textOf(privateKey)
+    const shown = cert === undefined || key === undefined ? {} : { cert, key }
     const onPeer = peerWatch(this.#app, `issuer ${issuer}`)
     const client = new IntrospectionClient({
       issuer,
       options,
-      exchange: exchangeOver({ ...keys, onPeer }, cert === undefined || key === undefined ? {} : { cert, key }),
-      fetch: fetchOver({ ...keys, onPeer }),
+      exchange: overProxy(proxy, way => exchangeOver({ ...keys, ...way, onPeer }, shown)),
+      fetch: overProxy(proxy, way => fetchOver({ ...keys, ...way, onPeer })),
       allowLoopback: this.#development,
       insecureHosts: this.#development ? keys.insecureHosts ?? [] : [],
       now: this.#clock?.now,
       elapsed: this.#clock?.elapsed
     })
+    identify(client, options)
     return { client, always: options.when === 'always', cache: timesOf(options).cache, signed: options.signed === true }
   }
 
@@ -72,6 +76,8 @@ export class Rings {
   }
 
   #create (options: IssuerOptions, issuer: string, algorithms: readonly Algorithm[]): KeyRing {
+    const { proxy, ...keys } = options.keys ?? {}
+    const onPeer = peerWatch(this.#app, `issuer ${issuer}`)
     return new KeyRing({
       issuer,
       source: locationOf(options),
@@ -79,7 +85,7 @@ export class Rings {
       ...resolveKeysOptions(options.keys),
       allowLoopback: this.#development,
       insecureHosts: this.#development ? options.keys?.insecureHosts ?? [] : [],
-      fetch: fetchOver({ ...options.keys, onPeer: peerWatch(this.#app, `issuer ${issuer}`) }),
+      fetch: overProxy(proxy, way => fetchOver({ ...keys, ...way, onPeer })),
       ...(this.#clock === undefined ? undefined : { now: this.#clock.now, schedule: this.#clock.schedule }),
       onEvent: event => logKeys(this.#app, event)
     })
@@ -109,27 +115,59 @@ export function trust (rings: Rings, issuer: IssuerOptions, compiled: readonly I
   }))
 }
 
-/** What signs the own tokens: a key pair, whose public half is in a key set, or a secret, which is in none. */
-export type OwnSigner = OwnKey | { readonly algorithm: 'HS256', readonly secret: string }
+/** In milliseconds: as long as a provider, or an operator at a Redis, needs to know the new secret, or forgets the old. */
+const OVERLAP = 300_000
 
-export function ownSigner ({ privateKey, secret }: OwnTokensOptions): OwnSigner {
-  if (secret !== undefined) return { algorithm: 'HS256', secret }
-  const key = readOwnKey(privateKey ?? '')
-  if (key === undefined) throw new TypeError('the private key was not validated')
-  return key
+/** New credentials are used at once. */
+function identify (client: IntrospectionClient, options: IntrospectionOptions): void {
+  for (const name of ['secret', 'privateKey'] as const) {
+    follow(options.client[name], {
+      overlap: OVERLAP,
+      fault: text => faultOfNext(text, name, options),
+      changed: texts => client.identify(texts.map(text => ({ ...options.client, [name]: text })))
+    })
+  }
 }
 
-export function trustOwnTokens (rings: Rings, options: OwnTokensOptions, signer: OwnSigner): TrustedIssuer[] {
-  if ('secret' in signer) return [{ rules: rulesOfOwn(options, 'HS256'), keys: new OwnSecret(signer.secret) }]
-  const { algorithm, publicJwk } = signer
+type Ask<Options, Answer> = (url: string, options: Options) => Promise<Answer>
+
+/** Over the proxy of today. While a new password is not known there, the old one is tried too. */
+function overProxy<Options, Answer> (
+  given: SecretSource | false | undefined, make: (proxy: { readonly proxy?: string | false }) => Ask<Options, Answer>
+): Ask<Options, Answer> {
+  if (given === undefined || given === false) return make(given === false ? { proxy: false } : {})
+  const fault = (url: string) => isProxy(url) ? undefined : 'it is not the address of a proxy'
+  const all = (urls: readonly string[]) => urls.map(proxy => make({ proxy }))
+  const ways = new Turns(all(follow(given, { overlap: OVERLAP, fault, changed: urls => ways.replace(all(urls)) })))
+  return (url, options) => ways.run(ask => ask(url, options), error => error instanceof FetchFailure && error.reason === 'proxy')
+}
+
+export function trustOwnTokens (rings: Rings, options: OwnTokensOptions, signers: OwnSigners): TrustedIssuer[] {
   const { issuer, audience } = options
-  return trust(rings, { issuer, audience, algorithms: [algorithm], jwks: { keys: [publicJwk] } }, [rulesOfOwn(options, algorithm)])
+  const { algorithm } = signers
+  if (algorithm === 'HS256') {
+    const keys = new OwnSecret(...secretsOf(signers.list))
+    signers.onChange(list => keys.replace(secretsOf(list)))
+    return [{ rules: rulesOfOwn(options, 'HS256'), keys }]
+  }
+  const rules = rulesOfOwn(options, algorithm)
+  const keys = rings.of({ issuer, audience, algorithms: [algorithm], jwks: keySetOf(signers.list) }, rules)
+  signers.onChange(list => keys.replace(keySetOf(list)))
+  return [{ rules, keys }]
 }
 
-/** Own tokens of an old form, while the application moves. */
+function secretsOf (signers: readonly OwnSigner[]): string[] {
+  return signers.flatMap(signer => 'secret' in signer ? [signer.secret] : [])
+}
+
+function keySetOf (signers: readonly OwnSigner[]) {
+  return { keys: signers.flatMap(signer => 'secret' in signer ? [] : [signer.publicJwk]) }
+}
+
+/** Own tokens of an old form, while the application moves. A secret of theirs that follows another has signed none of them. */
 export function trustLegacy (options: OwnTokensOptions): TokenAuthenticatorOptions['legacy'] {
   const { legacy, secret } = options
-  const signed = legacy?.secret ?? secret
+  const signed = textOf(legacy?.secret ?? secret)
   if (legacy === undefined || signed === undefined) return undefined
   return { form: legacyForm(legacy, rulesOfOwn(options, 'HS256')), keys: new OwnSecret(signed) }
 }

@@ -1,15 +1,16 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import { ConfigurationError, defineSection, movedClock, type Problems } from '../lib/config/index.ts'
+import { ConfigurationError, defineSection, movedClock, type ConfigurationCode, type Problems } from '../lib/config/index.ts'
 import {
-  createLimiter, defaultKeyPrefix, isUnavailable, kDecided, LimitBook, policyNames, probeRedis, ProxyWatch, RateLimitOptionsSchema,
-  RouteRateLimitSchema, validateRateLimit, validateRouteRateLimit, type AddressFinding, type Entry, type Limit, type LimitChange,
-  type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RouteRateLimit
+  createLimiter, defaultKeyPrefix, isRedisUrl, isUnavailable, kDecided, LimitBook, policyNames, probeRedis, ProxyWatch,
+  RateLimitOptionsSchema, RouteRateLimitSchema, validateRateLimit, validateRouteRateLimit, type AddressFinding, type Entry, type Limit,
+  type LimitChange, type Limiter, type LimiterEvent, type LimiterStatus, type LimitState, type RateLimitOptions, type RouteRateLimit
 } from '../lib/limits/index.ts'
 import { addressOf, type AnswerCode } from '../lib/http/index.ts'
 import {
   connectRedis, isRedisLike, peerCertificatesOf, StoreFailed, type RedisConnection, type RedisLike, type StoreFailureReason
 } from '../lib/redis/index.ts'
 import { routeOption, type Handler, type RouteInfo } from '../lib/pipeline/index.ts'
+import { follow } from '../lib/secrets/index.ts'
 import { expiryOfPeer } from '../lib/health/index.ts'
 import { decorating } from './decorators.ts'
 import { expiriesOf } from './expiries.ts'
@@ -19,7 +20,8 @@ import { pipelineOf } from './pipeline.ts'
 import { serveRateLimitApi } from './rate-limit-api.ts'
 import { addressHandler, failureBudget, kReservation, routeHandler, type Choose } from './rate-limit-handlers.ts'
 import { serveLoginGuard } from './rate-limit-login.ts'
-import { contextOf, serverOptionsOf } from './fastify-internals.ts'
+import { serverOptionsOf } from './fastify-internals.ts'
+import { secretContextOf } from './secrets.ts'
 import { suitePlugin } from './suite-plugin.ts'
 import { warn } from './warn.ts'
 
@@ -67,7 +69,7 @@ export const rateLimitSection = defineSection<RateLimitOptions, LimitBook>({
 })
 
 const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
-  const { options, compiled: book } = await rateLimitSection.open(given, contextOf(app, undefined))
+  const { options, compiled: book } = await rateLimitSection.open(given, secretContextOf(app, undefined))
   refuseBlindTrust(app)
   const pipeline = pipelineOf(app)
   const { limiter, client } = await openLimiter(app, options)
@@ -189,8 +191,8 @@ async function openLimiter (app: FastifyInstance, { redis, keyPrefix }: RateLimi
   // `@fastify/redis` decorates `app.redis` with a client, or with an object of named ones, which says nothing about which to use.
   const { redis: shared } = app as { redis?: unknown }
   const given = redis ?? (isRedisLike(shared) ? shared : undefined)
-  const connection = typeof given === 'string' ? await connectRedis(given, 'rateLimit.redis') : undefined
-  const client = typeof given === 'string' ? connection?.client : given
+  const connection = isRedisLike(given) ? undefined : await connect(app, given)
+  const client = isRedisLike(given) ? given : connection?.client
   const limiter = createLimiter({ redis: client, keyPrefix, now: movedClock()?.elapsed, onEvent: event => logEvent(app, event) })
   app.addHook('onClose', async () => {
     await limiter.close()
@@ -198,6 +200,27 @@ async function openLimiter (app: FastifyInstance, { redis, keyPrefix }: RateLimi
   })
   if (client !== undefined) await tellFailure(app, client, keyPrefix, connection)
   return { limiter, client }
+}
+
+/** In milliseconds: as long as a Redis may know only one of two passwords. */
+const OVERLAP = 300_000
+
+async function connect (app: FastifyInstance, given: RateLimitOptions['redis']): Promise<RedisConnection | undefined> {
+  const [url] = follow(given, {
+    overlap: OVERLAP,
+    fault: text => isRedisUrl(text) ? undefined : 'it is not a Redis URL',
+    changed: urls => connection.use(urls)
+  })
+  if (url === undefined) return undefined
+  const connection = await connectRedis(url, 'rateLimit.redis', {
+    schedule: movedClock()?.schedule,
+    onRefused: failure => {
+      const { reason } = failure ?? new StoreFailed('timeout')
+      warn(app, { code: 'SECURE_API_SECRET_REFUSED' satisfies ConfigurationCode, reason },
+        `secure-api: the new rateLimit.redis is not usable, so the old connection stays: ${storeFixes[reason]}`)
+    }
+  })
+  return connection
 }
 
 /**

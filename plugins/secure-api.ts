@@ -3,8 +3,8 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { AuditOptions } from '../lib/audit/index.ts'
 import type { AuthenticationOptions } from '../lib/authentication/index.ts'
 import {
-  check, EnvironmentSchema, isFields, ownOptions, Problems, readEnvironment, sectionAdvice, type Environment, type Section,
-  type SectionContext
+  check, EnvironmentSchema, environmentVariables, isFields, ownOptions, Problems, readEnvironment, sectionAdvice, type Environment,
+  type Section, type SectionContext
 } from '../lib/config/index.ts'
 import type { CorsOptions } from '../lib/cors/index.ts'
 import type { HeadersOptions } from '../lib/headers/index.ts'
@@ -14,6 +14,7 @@ import type { OpenApiOptions } from '../lib/openapi/index.ts'
 import type { TelemetryOptions } from '../lib/telemetry/index.ts'
 import { routeOption, type CompiledRoute, type Control } from '../lib/pipeline/index.ts'
 import { RouteRuleSchema, type AuthorizationOptions } from '../lib/rules/index.ts'
+import type { SecretPlace } from '../lib/secrets/index.ts'
 import type { PolicyRules, UsageSummary } from '../lib/usage/index.ts'
 import audit, { auditSection } from './audit.ts'
 import authentication, { authenticationSection } from './authentication.ts'
@@ -22,7 +23,6 @@ import cors, { corsSection } from './cors.ts'
 import { decorating } from './decorators.ts'
 import edge from './edge.ts'
 import errors from './errors.ts'
-import { contextOf } from './fastify-internals.ts'
 import headers, { headersSection } from './headers.ts'
 import health, { healthSection } from './health.ts'
 import method from './method.ts'
@@ -32,6 +32,7 @@ import { guardNarrowScope } from './neighbours.ts'
 import { addOwnControls, OwnControlsSchema } from './own-controls.ts'
 import { pipelineOf } from './pipeline.ts'
 import rateLimit, { rateLimitSection } from './rate-limit.ts'
+import { secretContextOf } from './secrets.ts'
 import { suitePlugin } from './suite-plugin.ts'
 import telemetry, { telemetrySection } from './telemetry.ts'
 import tls from './tls.ts'
@@ -121,7 +122,7 @@ export interface SecureApiOptions {
 export interface SecureApi {
   /** Every known route with its effective rule, limit, CORS and header policy. */
   routes (): readonly RoutePosture[]
-  /** Key rings, rate-limit store, audit trail. Holds no secret. */
+  /** Key rings, rate-limit store, audit trail, and where each secret comes from. Holds no secret. */
   status (): Readonly<Record<string, unknown>>
   /**
    * Who called what since the start, which scopes their tokens carried and which their calls needed: what
@@ -192,7 +193,7 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   pipeline.claim('secure-api')
   const isBare = Object.keys(given).every(key => key === 'health' || key === 'telemetry')
   const options = ownOptions(shape, isBare ? { ...fromEnvironment(app), ...given } : given)
-  const context = contextOf(app, options.environment)
+  const context = secretContextOf(app, options.environment)
   const { environment } = context
   await checkOptions(options, context)
   const { auth = false, authorization: rules = {}, rateLimit: limits = {}, headers: table = {}, cors: origins = false } = options
@@ -278,6 +279,8 @@ const rulesOff: Control = Object.freeze<Control<void>>({
 /** All sections are looked at before anything is thrown, so that one start shows every mistake. */
 async function checkOptions (options: SecureApiOptions, context: SectionContext): Promise<void> {
   const problems = new Problems()
+  // Those of all sections at once: each may take as long as a provider needs.
+  await context.secrets?.read(shape, options, '', problems, context.environment)
   check(suite, options, '', problems)
   const { auth, authorization } = options
   if (auth === false && isFields(authorization) && Object.keys(authorization).length > 0) {
@@ -309,8 +312,14 @@ function fromEnvironment (app: FastifyInstance): SecureApiOptions {
   return {
     auth: { issuer, audience: listed(audience) },
     ...(origins === undefined ? undefined : { cors: { origins: listed(origins) } }),
-    ...(redis === undefined ? undefined : { rateLimit: { redis } })
+    ...(redis === undefined ? undefined : { rateLimit: { redis: placeOfRedis() } })
   }
+}
+
+/** Where it has just been read: as a place, so that a new one is noticed. */
+function placeOfRedis (): SecretPlace {
+  const { [`${environmentVariables.redis}_FILE`]: file } = process.env
+  return file === undefined ? { env: environmentVariables.redis } : { file }
 }
 
 function listed (text: string): string[] {

@@ -4,11 +4,14 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { Schedule } from '../lib/async/index.ts'
 import { ConfigurationError, environmentOf, movedClock, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import {
-  certificatesOf, certificateStoreOf, CertificateWatch, HandshakeWatch, type CertificateEvent, type CertificateStore, type HandshakeFailure
+  certificatesOf, certificateStoreOf, CertificateWatch, HandshakeWatch, isPem, type CertificateEvent, type CertificateStore,
+  type HandshakeFailure
 } from '../lib/server/index.ts'
+import { isFromEnvironment, type SecretStatus } from '../lib/secrets/index.ts'
 import { expiriesIn, type Expiry } from '../lib/health/index.ts'
 import { expiriesOf } from './expiries.ts'
 import { pipelineOf } from './pipeline.ts'
+import { secretsOf } from './secrets.ts'
 import type { Frame } from './ports.ts'
 import { bindingsOf, canBeSecure, serverOptionsOf } from './fastify-internals.ts'
 import { suitePlugin } from './suite-plugin.ts'
@@ -37,6 +40,7 @@ const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule = moved
   pipeline.claim('tls')
   pipeline.report('tls', () => store.status())
   pipeline.watch('certificate', () => store.status().expiry === 'expired' ? 'the certificate of the server has expired' : undefined)
+  secretsOf(app).add(() => secretsIn(store))
   expiriesOf(app).from(() => [{ name: 'server', ...store.certificate, quiet: true }, ...authorities(store)])
   const { clientCertificates } = store.options
   const handshakes = new HandshakeWatch({ now: store.now, tell: failure => { tellFailure(app, pipeline, failure) } })
@@ -50,6 +54,23 @@ const tls: FastifyPluginAsync<TlsPluginOptions> = async (app, { schedule = moved
     watch.start()
   })
   app.addHook('onClose', async () => { watch.stop() })
+}
+
+/** They are read by the server, with the certificate, and have no owner that is stated, but for the passphrase. */
+function secretsIn ({ options: { key, passphrase } }: CertificateStore): SecretStatus[] {
+  const good = { state: 'good', failures: 0 } as const
+  const list: SecretStatus[] = []
+  if (key !== undefined) list.push({ option: 'tls.key', source: isPem(key) ? textSource(key) : `file ${key}`, ...good })
+  if (typeof passphrase === 'string') list.push({ option: 'tls.passphrase', source: textSource(passphrase), ...good })
+  else if (passphrase !== undefined) {
+    const place = 'env' in passphrase ? `env ${passphrase.env}` : 'file' in passphrase ? `file ${passphrase.file}` : passphrase.source
+    list.push({ option: 'tls.passphrase', source: place, ...(passphrase.owner !== undefined && { owner: passphrase.owner }), ...good })
+  }
+  return list
+}
+
+function textSource (text: string): string {
+  return isFromEnvironment(text) ? 'environment' : 'literal'
 }
 
 /** Where one has ended, the callers whose certificates it issued are refused. */

@@ -10,6 +10,7 @@ import { LimitSchema, RateLimitOptionsSchema } from '../lib/limits/index.ts'
 import { LoginGuardOptionsSchema } from '../lib/limits/login-options.ts'
 import { OpenApiOptionsSchema } from '../lib/openapi/index.ts'
 import { AuthorizationOptionsSchema, RouteRuleSchema } from '../lib/rules/index.ts'
+import { SecretPlaceSchema } from '../lib/secrets/index.ts'
 import { SecureServerOptionsSchema } from '../lib/server/options.ts'
 import { TelemetryOptionsSchema } from '../lib/telemetry/index.ts'
 import { IssuerOptionsSchema } from '../lib/tokens/index.ts'
@@ -31,6 +32,12 @@ interface Chapter {
 }
 
 const limit: Chapter = { title: 'A limit', source: 'LimitSchema', schema: LimitSchema }
+const secret: Chapter = {
+  title: 'A secret',
+  source: 'SecretPlaceSchema',
+  schema: SecretPlaceSchema,
+  note: '`{ env }`, `{ file }` or `{ provider, name }`, with the rest as wanted; or `new Secret(value)`. [Secrets](secrets.md) says more.'
+}
 const headers: Chapter = { title: '`headers`', source: 'HeadersOptionsSchema', schema: HeadersOptionsSchema, prefix: 'headers' }
 const cors: Chapter = { title: '`cors`', source: 'CorsOptionsSchema', schema: CorsOptionsSchema, prefix: 'cors' }
 
@@ -47,6 +54,7 @@ const sections: readonly Chapter[] = [
   { title: '`authorization`', source: 'AuthorizationOptionsSchema', schema: AuthorizationOptionsSchema, prefix: 'authorization' },
   { title: '`rateLimit`', source: 'RateLimitOptionsSchema', schema: RateLimitOptionsSchema, prefix: 'rateLimit' },
   limit,
+  secret,
   headers,
   cors,
   { title: '`audit`', source: 'AuditOptionsSchema', schema: AuditOptionsSchema, prefix: 'audit' },
@@ -99,7 +107,7 @@ const functions: readonly Chapter[] = [
 
 /** The text of docs/reference.md, from the comments in the schemas. */
 export function referencePage (root: string): string {
-  const sources = new SchemaSources(schemaFiles(root), new Set([limit.source]))
+  const sources = new SchemaSources(schemaFiles(root), new Set([limit.source, secret.source, 'SecretSourceSchema', 'SecretNowSchema']))
   return `# Reference of options
 
 <!-- Made by \`npm run docs\` from the comments in the schemas; a test compares. -->
@@ -136,7 +144,9 @@ function schemaFiles (root: string): string[] {
 }
 
 function chapter (level: string, { title, note, source, schema, prefix = '', like }: Chapter, sources: SchemaSources): string {
-  const own = withValues(sources.options(source).filter(({ text }) => text !== ''), schema)
+  // A member of several shapes stands once.
+  const stated = new Map(sources.options(source).filter(({ text }) => text !== '').map(option => [option.path, option]))
+  const own = withValues([...stated.values()], schema)
   if (like === undefined) {
     return [`${level} ${title}`, ...note === undefined ? [] : [paragraph(note)], optionTable(prefix, own)].join('\n\n')
   }

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import Fastify from 'fastify'
-import secureApi, { type SecureApiOptions } from '../../plugins/index.ts'
+import secureApi, { Secret, type SecureApiOptions } from '../../plugins/index.ts'
 import { sampled, type ValueObject } from './value.ts'
 
 /** What the suite says of the configuration when it is really registered, with samples for what the environment gives. */
@@ -23,6 +23,6 @@ function withKey (options: unknown): SecureApiOptions {
   const { auth, ...rest } = options as { auth: { ownTokens?: { privateKey: string } } | false }
   if (auth === false) return { ...rest, auth }
   if (auth.ownTokens === undefined) return { ...rest, auth: { ...auth, startup: 'lazy' } } as SecureApiOptions
-  const privateKey = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' })
+  const privateKey = new Secret(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
   return { ...rest, auth: { ...auth, ownTokens: { ...auth.ownTokens, privateKey } } } as SecureApiOptions
 }

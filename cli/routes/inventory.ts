@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { CorsOptions } from '../../lib/cors/index.ts'
-import type { RoutePosture, SecureApi } from '../../plugins/index.ts'
+import type { RoutePosture, SecretStatus, SecureApi } from '../../plugins/index.ts'
 import { declaredRoutes, type Declared, type Source } from './record.ts'
 import { readRouter } from './router.ts'
 
@@ -27,6 +27,7 @@ export interface Inventory {
   readonly addressLimits: readonly string[]
   readonly cors?: CorsOptions
   readonly routes: readonly FoundRoute[]
+  readonly secrets: readonly SecretStatus[]
 }
 
 interface Scope {
@@ -46,7 +47,8 @@ export function takeInventory (app: FastifyInstance): Inventory {
     addressLimits: scopes.flatMap(({ instance }) => instance.hasDecorator('rateLimits') ? instance.rateLimits.list() : [])
       .map(({ name }) => name).filter(name => name === 'address' || name === 'failures'),
     ...(cors === undefined ? undefined : { cors }),
-    routes
+    routes,
+    secrets: scopes.flatMap(({ suite }) => suite.status()['secrets'] as readonly SecretStatus[] | undefined ?? [])
   }
 }
 

@@ -1,14 +1,15 @@
 import type { KeyObject } from 'node:crypto'
 import { scheduleTimer, type Schedule } from '../async/index.ts'
 import { mistake } from '../config/index.ts'
+import { follow, type SecretSource } from '../secrets/index.ts'
 import { Chain, NotAChainError, type Checkpoint } from './chain.ts'
-import { readChainKey } from './chain-key.ts'
+import { faultOfChainKey, readChainKey } from './chain-key.ts'
 import { jsonLine } from './json-line.ts'
 import { LineFile, type Files } from './line-file.ts'
 
 export interface AuditChainOptions {
   /** A private key, Ed25519 or P-256: PEM or KeyObject. */
-  readonly key: string | KeyObject
+  readonly key: SecretSource | KeyObject
   /** How many events at most are without a signature. @default 1000 */
   readonly every?: number | undefined
   /** How long an event is without a signature, in milliseconds. @default 10000 */
@@ -52,6 +53,9 @@ export async function openAuditFile (path: string, options: AuditFileOptions = {
   const frame = new Chain({
     key: readChainKey(chain.key, 'chain.key'), every: chain.every ?? 1000, now, onCheckpoint: options.onCheckpoint
   })
+  // Each signed line names its key, so that a former one has nothing to wait for.
+  const signWith = ([text = '']: readonly string[]) => frame.signWith(readChainKey(text, 'chain.key'))
+  follow(chain.key, { overlap: 0, fault: faultOfChainKey, changed: signWith })
   const file = new LineFile(path, { fsync, now, files, frame })
   return await opened(path, new ChainedAuditFile(file, frame, chain.interval ?? 10_000, options.schedule ?? scheduleTimer))
 }

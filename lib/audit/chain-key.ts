@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, hash, sign, verify, KeyObject } from 'node:crypto'
 import { Problems, publishedIn, type ConfigurationCode } from '../config/index.ts'
+import { textOf, type SecretSource } from '../secrets/index.ts'
 
 /** Signs the checkpoints of a chain. */
 export interface ChainKey {
@@ -20,20 +21,27 @@ const fix = 'Make one with `secure-api audit key --file audit-key.pem`, and give
  * @param path of the option
  * @throws ConfigurationError `SECURE_API_AUDIT_CHAIN_KEY`
  */
-export function readChainKey (given: string | KeyObject, path: string): ChainKey {
+export function readChainKey (given: SecretSource | KeyObject, path: string): ChainKey {
   const problems = new Problems()
   const key = checkChainKey(given, path, problems)
   problems.throwIfAny()
   return key as ChainKey
 }
 
+/** Why a key cannot follow another one. */
+export function faultOfChainKey (pem: string): string | undefined {
+  const problems = new Problems()
+  checkChainKey(pem, '', problems)
+  return problems.list()[0]?.why
+}
+
 /** Undefined for what cannot sign a chain, which is reported. */
-export function checkChainKey (given: string | KeyObject, path: string, problems: Problems): ChainKey | undefined {
+export function checkChainKey (given: SecretSource | KeyObject, path: string, problems: Problems): ChainKey | undefined {
   const refuse = (why: string, code: ConfigurationCode = 'SECURE_API_AUDIT_CHAIN_KEY') => {
     problems.add(code, path, why, fix)
     return undefined
   }
-  const key = keyOf(given, createPrivateKey)
+  const key = keyOf(given instanceof KeyObject ? given : textOf(given) ?? '', createPrivateKey)
   if (key?.type !== 'private') return refuse('it is not a private key in PEM')
   const kid = thumbprint(key)
   if (kid === undefined) return refuse('it is neither an Ed25519 key nor one of P-256')

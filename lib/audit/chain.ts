@@ -113,6 +113,7 @@ export class NotAChainError extends Error {
 /** Gives each line its link, and signs. The state that counts is that of the file: what could not be written did not happen. */
 export class Chain implements Frame {
   readonly #options: ChainOptions
+  #key: ChainKey
   #id = ''
   #last: Link = nothing
   /** What is known to be in the file. */
@@ -128,6 +129,12 @@ export class Chain implements Frame {
 
   constructor (options: ChainOptions) {
     this.#options = options
+    this.#key = options.key
+  }
+
+  /** From the next signed line on. */
+  signWith (key: ChainKey): void {
+    this.#key = key
   }
 
   /** The number of the last line that is in the file. */
@@ -193,8 +200,8 @@ export class Chain implements Frame {
   }
 
   #sign (into: LineBuffer, type: RecordType, torn = 0): void {
-    const { key, now } = this.#options
-    const time = new Date(now()).toISOString()
+    const key = this.#key
+    const time = new Date(this.#options.now()).toISOString()
     const members = { type, id: this.#id, kid: key.kid, after: this.#last.hash, ...(torn > 0 && { torn }) }
     this.#note(addRecord(into, time, members, this.#last, key))
     this.#unsigned = 0

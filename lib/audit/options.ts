@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { Type, type Static } from '@sinclair/typebox'
 import { DurationSchema, type Problems, type SectionContext } from '../config/index.ts'
+import type { SecretSource } from '../secrets/index.ts'
 import { checkChainKey } from './chain-key.ts'
 import type { AuditEvent } from './event.ts'
 import { checkFields, FieldSchema } from './fields.ts'
@@ -12,8 +13,11 @@ export type AuditSink = (event: AuditEvent) => void | Promise<void>
 export type AuditFilter = (event: AuditEvent) => boolean
 
 const ChainSchema = Type.Object({
-  /** A private key that signs, Ed25519 or P-256: PEM or KeyObject. `secure-api audit key` makes one. */
-  key: Type.Unsafe<string | KeyObject>({}),
+  /**
+   * A private key that signs, Ed25519 or P-256: `{ file }`, `{ env }`, `{ provider, name }` with a PEM, or a KeyObject. `secure-api audit
+   * key` makes one. A new key signs from then on; `secure-api audit verify` takes several.
+   */
+  key: Type.Unsafe<SecretSource | KeyObject>({ secretSource: 'text', secret: true }),
   /** How many events at most are without a signature. @default 1000 */
   every: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
   /** How long an event is without a signature. @default '10 seconds' */

@@ -35,7 +35,8 @@ const kinds: Readonly<Record<string, Kind>> = {
   number: { name: 'a number', is: isNumber, more: checkNumber },
   string: { name: 'a string', is: value => typeof value === 'string', more: checkString },
   array: { name: 'a list', is: Array.isArray, more: checkArray },
-  object: { name: 'an object', is: isRecord, more: checkObject }
+  object: { name: 'an object', is: isRecord, more: checkObject },
+  Secret: { name: 'a Secret', is: value => typeof value === 'object' && value !== null && tagOf(value) === 'Secret' }
 }
 
 /** TypeBox marks functions by `type` too. Only a schema that says nothing at all (`Type.Unsafe({})`) means any value. */

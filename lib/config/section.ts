@@ -4,6 +4,11 @@ import type { Environment } from './environment.ts'
 import { ownOptions } from './own.ts'
 import { Problems } from './problems.ts'
 
+/** Reads the secrets that options name, and puts them in their place. Reports those that cannot be used. */
+export interface SecretReader {
+  read (schema: TSchema, options: object, path: string, problems: Problems, environment: Environment): Promise<void>
+}
+
 /** What a section knows of the application. */
 export interface SectionContext {
   readonly environment: Environment
@@ -13,6 +18,7 @@ export interface SectionContext {
   readonly prefix: string
   /** Whether the application has a logger. */
   readonly logs: boolean
+  readonly secrets?: SecretReader
 }
 
 export interface SectionParts<Options extends object, Compiled> {
@@ -50,6 +56,7 @@ export function defineSection<Options extends object, Compiled> (parts: SectionP
     schema,
     async check (options, problems, context) {
       await parts.prepare?.(options)
+      await context.secrets?.read(schema, options, key, problems, context.environment)
       const isSound = problems.clean(found => check(schema, options, key, found))
       if (isSound || always) rules?.(options, key, problems, context)
     },

@@ -1,5 +1,6 @@
 import { createPrivateKey, randomUUID, sign, type KeyObject } from 'node:crypto'
 import { algorithms, signatureSchemes, type Algorithm } from '../keys/index.ts'
+import { textOf } from '../secrets/index.ts'
 import { methodOf, type ClientMethod, type IntrospectionClientOptions, type IntrospectionOptions } from './options.ts'
 
 /** What a request carries to show who asks. */
@@ -25,11 +26,14 @@ export function proofOf (options: Pick<IntrospectionOptions, 'client' | 'method'
 }
 
 const provers: Readonly<Record<ClientMethod, (client: IntrospectionClientOptions, parties: Parties) => ProveClient>> = {
-  client_secret_basic ({ id, secret = '' }) {
-    const credentials = Buffer.from(`${formEncoded(id)}:${formEncoded(secret)}`).toString('base64')
+  client_secret_basic ({ id, secret }) {
+    const credentials = Buffer.from(`${formEncoded(id)}:${formEncoded(textOf(secret) ?? '')}`).toString('base64')
     return () => ({ headers: { authorization: `Basic ${credentials}` } })
   },
-  client_secret_post: ({ id, secret = '' }) => () => ({ form: { client_id: id, client_secret: secret } }),
+  client_secret_post ({ id, secret }) {
+    const form = { client_id: id, client_secret: textOf(secret) ?? '' }
+    return () => ({ form })
+  },
   private_key_jwt: proveByAssertion,
   /** RFC 8705 §2: the connection shows the rest. */
   tls_client_auth: ({ id }) => () => ({ form: { client_id: id } })
@@ -44,8 +48,8 @@ function formEncoded (text: string): string {
 const LIFETIME = 60
 
 /** RFC 7523 §3. The audience is the issuer, as draft-ietf-oauth-rfc7523bis asks: at no other place is the assertion good. */
-function proveByAssertion ({ id, privateKey = '', algorithm, keyId }: IntrospectionClientOptions, { issuer, now }: Parties): ProveClient {
-  const key = createPrivateKey(privateKey)
+function proveByAssertion ({ id, privateKey, algorithm, keyId }: IntrospectionClientOptions, { issuer, now }: Parties): ProveClient {
+  const key = createPrivateKey(textOf(privateKey) ?? '')
   const alg = algorithm ?? algorithmFor(key)
   if (alg === undefined) throw new TypeError('the private key was not validated')
   const header = encode({ alg, typ: 'JWT', ...(keyId !== undefined && { kid: keyId }) })

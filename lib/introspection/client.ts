@@ -1,10 +1,11 @@
 import { channel } from 'node:diagnostics_channel'
 import { withDeadline } from '../async/index.ts'
-import { asFailure, discoverUrl, FetchFailure, parseJson, type Exchange, type FetchDocument } from '../keys/index.ts'
+import { asFailure, discoverUrl, FetchFailure, parseJson, type Exchange, type FetchDocument, type Reply } from '../keys/index.ts'
+import { Turns } from '../secrets/index.ts'
 import { Breaker } from './breaker.ts'
-import { proofOf, type ProveClient } from './client-authentication.ts'
+import { proofOf, type ClientProof, type ProveClient } from './client-authentication.ts'
 import { IntrospectionFailure, type IntrospectionFacts, type IntrospectionReason } from './failure.ts'
-import { methodOf, timesOf, type IntrospectionOptions } from './options.ts'
+import { methodOf, timesOf, type IntrospectionClientOptions, type IntrospectionOptions } from './options.ts'
 
 /** In bytes. */
 const MAX_ANSWER = 64 * 1024
@@ -45,7 +46,7 @@ const messages = channel('secure-api:introspection')
 /** Looks tokens up at the introspection endpoint of one issuer (RFC 7662), within a deadline and behind a circuit breaker. */
 export class IntrospectionClient {
   readonly #parts: IntrospectionClientParts
-  readonly #prove: ProveClient
+  readonly #provers: Turns<ProveClient>
   readonly #timeout: number
   readonly #breaker: Breaker
   #endpoint: Promise<string> | undefined
@@ -56,10 +57,16 @@ export class IntrospectionClient {
   constructor (parts: IntrospectionClientParts) {
     const { options, issuer, now = Date.now, elapsed } = parts
     this.#parts = parts
-    this.#prove = proofOf(options, { issuer, now })
+    this.#provers = new Turns([proofOf(options, { issuer, now })])
     this.#timeout = timesOf(options).timeout
     this.#breaker = new Breaker(elapsed)
     this.#asked = options.endpoint ?? issuer
+  }
+
+  /** The credentials that are good from now on, the one to use first before the others: those of a new secret, and of the old one. */
+  identify (clients: readonly IntrospectionClientOptions[]): void {
+    const { options: { method }, issuer, now = Date.now } = this.#parts
+    this.#provers.replace(clients.map(client => proofOf({ client, ...(method !== undefined && { method }) }, { issuer, now })))
   }
 
   /** The audience of signed answers. */
@@ -110,19 +117,23 @@ export class IntrospectionClient {
   }
 
   async #exchange (token: string, signal: AbortSignal): Promise<IntrospectionReply> {
-    const { exchange, options: { signed = false } } = this.#parts
+    const { options: { signed = false } } = this.#parts
     const url = await this.#locate(signal)
-    const { headers, form } = this.#prove()
-    const { type, body } = await exchange(url, {
+    const { type, body } = await this.#provers.run(prove => this.#send(url, token, prove(), signal), isOfClient)
+    if (!signed) return this.#object(parseJson(body))
+    if (type !== SIGNED) throw this.failure('unsigned')
+    return body.toString('latin1').trim()
+  }
+
+  #send (url: string, token: string, { headers, form }: ClientProof, signal: AbortSignal): Promise<Reply> {
+    const { exchange, options: { signed = false } } = this.#parts
+    return exchange(url, {
       timeout: this.#timeout,
       maxBytes: MAX_ANSWER,
       signal,
       headers: { accept: signed ? SIGNED : 'application/json', ...headers },
       form: new URLSearchParams({ token, token_type_hint: 'access_token', ...form }).toString()
     })
-    if (!signed) return this.#object(parseJson(body))
-    if (type !== SIGNED) throw this.failure('unsigned')
-    return body.toString('latin1').trim()
   }
 
   #object (answer: unknown): IntrospectionReply {
@@ -160,6 +171,11 @@ export class IntrospectionClient {
     }
     return this.failure(reason, { status, found, retryAfter: Math.max(1000, this.#breaker.retryAfter) })
   }
+}
+
+/** RFC 6749 §5.2: `invalid_client` comes as 401, or as 400. */
+function isOfClient (error: unknown): boolean {
+  return error instanceof FetchFailure && error.reason === 'status' && (error.status === 401 || error.status === 400)
 }
 
 const SIGNED = 'application/token-introspection+jwt'

@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { DurationSchema, milliseconds, type Duration } from '../config/index.ts'
 import { algorithms } from '../keys/index.ts'
+import { SecretSourceSchema } from '../secrets/index.ts'
 
 const literals = <const Names extends readonly string[]>(names: Names) => Type.Union(names.map(name => Type.Literal<Names[number]>(name)))
 
@@ -11,10 +12,13 @@ export type ClientMethod = typeof clientMethods[number]
 export const IntrospectionClientSchema = Type.Object({
   /** The client id of this API at the issuer: a client of its own, not that of an application whose tokens are looked up. */
   id: Type.String(),
-  /** Its secret. From a file, a vault or the environment, never from the source. */
-  secret: Type.Optional(Type.String({ secret: true })),
+  /**
+   * Its secret: `{ env }`, `{ file }` or `{ provider, name }`, never in the source. A new one is used at once; while the issuer refuses it,
+   * the one before is tried too.
+   */
+  secret: Type.Optional(SecretSourceSchema),
   /** A private key in PEM, in place of a secret: it signs assertions, or belongs to `certificate`. A secret too. */
-  privateKey: Type.Optional(Type.String({ secret: true })),
+  privateKey: Type.Optional(SecretSourceSchema),
   /** How assertions are signed. @default RS256, ES256, ES384, ES512 or EdDSA, by the key */
   algorithm: Type.Optional(literals(algorithms)),
   /** The `kid` of assertions, where the issuer knows several keys of this client. @default none */

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
-import { parseDuration, type Problems } from '../config/index.ts'
+import { parseDuration, Problems } from '../config/index.ts'
 import { algorithms, isSecureUrl, type PlainHosts } from '../keys/index.ts'
+import { faultOfSecret, textOf } from '../secrets/index.ts'
 import { algorithmFor, canSign } from './client-authentication.ts'
 import {
   clientMethods, defaults, methodOf, type ClientMethod, type IntrospectionClientOptions, type IntrospectionOptions
@@ -14,13 +15,14 @@ export interface IssuerFacts {
   readonly discovery: boolean
   /** Whether there are keys of the issuer. */
   readonly keys: boolean
+  readonly production: boolean
 }
 
 /** Reports what the schema cannot say. Values that it refuses are passed over. */
 export function validateIntrospection (options: IntrospectionOptions, facts: IssuerFacts, path: string, problems: Problems): void {
   checkEndpoint(options, facts, path, problems)
   checkTimes(options, path, problems)
-  if (typeof options.client === 'object' && options.client !== null) checkClient(options, path, problems)
+  if (typeof options.client === 'object' && options.client !== null) checkClient(options, facts.production, path, problems)
   if (facts.keys) return
   for (const name of ['signed', 'when'] as const) {
     if (options[name] !== true && options[name] !== 'always') continue
@@ -70,7 +72,7 @@ const needs: Readonly<Record<ClientMethod, ReadonlyArray<'secret' | 'privateKey'
   tls_client_auth: ['certificate', 'privateKey']
 }
 
-function checkClient (options: IntrospectionOptions, path: string, problems: Problems): void {
+function checkClient (options: IntrospectionOptions, production: boolean, path: string, problems: Problems): void {
   const { client } = options
   const method = methodOf(options)
   const at = `${path}.client`
@@ -86,11 +88,30 @@ function checkClient (options: IntrospectionOptions, path: string, problems: Pro
       problems.add('SECURE_API_OPTION_CONFLICT', `${at}.${name}`, `${method} does not use it`, 'Remove it, or choose another `method`.')
     } else problems.add('SECURE_API_OPTION_MISSING', `${at}.${name}`, `${method} needs it`, 'Add it, or choose another `method`.')
   }
-  if (typeof client.privateKey === 'string') checkPrivateKey(client, method, at, problems)
+  const weakness = production ? faultOf(textOf(client.secret), faultOfSecret) : undefined
+  if (weakness !== undefined) {
+    problems.add('SECURE_API_SECRET_WEAK', `${at}.secret`, weakness, 'Let the issuer make one, or take `openssl rand -base64 32`.')
+  }
+  const pem = textOf(client.privateKey)
+  if (pem !== undefined) checkPrivateKey(pem, client, method, at, problems)
 }
 
-function checkPrivateKey (client: IntrospectionClientOptions, method: ClientMethod, path: string, problems: Problems): void {
-  const key = keyIn(client.privateKey)
+function faultOf (text: string | undefined, check: (text: string) => string | undefined): string | undefined {
+  return text === undefined ? undefined : check(text)
+}
+
+/** Why a secret, or a key, cannot follow the one that `options` hold. */
+export function faultOfNext (text: string, name: 'secret' | 'privateKey', options: IntrospectionOptions): string | undefined {
+  if (name === 'secret') return faultOfSecret(text)
+  const problems = new Problems()
+  checkPrivateKey(text, options.client, methodOf(options) ?? 'private_key_jwt', '', problems)
+  return problems.list()[0]?.why
+}
+
+function checkPrivateKey (
+  pem: string, client: IntrospectionClientOptions, method: ClientMethod, path: string, problems: Problems
+): void {
+  const key = keyIn(pem)
   const { algorithm, certificate } = client
   if (key === undefined || algorithmFor(key) === undefined) {
     return problems.add('SECURE_API_OPTION_VALUE', `${path}.privateKey`, 'this is not a private key that can sign',
@@ -105,7 +126,7 @@ function checkPrivateKey (client: IntrospectionClientOptions, method: ClientMeth
     'this is not the certificate of the key beside it', 'Give both in PEM, the certificate before its chain.')
 }
 
-function keyIn (pem = ''): KeyObject | undefined {
+function keyIn (pem: string): KeyObject | undefined {
   try {
     return createPrivateKey(pem)
   } catch {

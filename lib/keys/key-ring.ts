@@ -153,10 +153,21 @@ export class KeyRing implements KeySource {
     }
   }
 
+  /** Another inline set: keys that it lacks end at once, and the tokens that they signed. An empty one changes nothing. */
+  replace (jwks: object): void {
+    const before = this.#set
+    this.#adoptInline(jwks)
+    if (this.#set === undefined || this.#set === before) return
+    const { added, removed } = this.#set.change
+    this.#tell({ type: 'keys.changed', added: kids(added), removed: kids(removed) })
+  }
+
   #adoptInline (jwks: object): void {
     const { keys } = importKeys(jwks, this.#options.algorithms)
     if (keys.length === 0) return
-    this.#set = new KeySet(keys)
+    const next = new KeySet(keys, this.#set)
+    this.#set?.retire(next)
+    this.#set = next
     this.#lastSuccess = this.#options.now()
   }
 

@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { DurationSchema, milliseconds, parseDuration, type Problems } from '../config/index.ts'
+import { SecretSourceSchema } from '../secrets/index.ts'
 import { checkRoute } from './route.ts'
 import type { JwkSource } from './ring-options.ts'
 
@@ -31,10 +32,11 @@ export const KeysOptionsSchema = Type.Object({
   timeout: Type.Optional(DurationSchema),
   /**
    * The proxy through which keys are fetched: `'http://proxy.example.com:3128'`, with a name and a password in it if it
-   * wants them. It only passes bytes on (CONNECT): TLS is verified up to the provider. `false` uses none.
+   * wants them; then `{ env }`, `{ file }` or `{ provider, name }` with the whole address. It only passes bytes on (CONNECT): TLS is
+   * verified up to the provider. `false` uses none.
    * @default the variable HTTPS_PROXY, except for hosts in NO_PROXY
    */
-  proxy: Type.Optional(Type.Union([Type.Literal(false), Type.String({ secret: true })])),
+  proxy: Type.Optional(Type.Union([Type.Literal(false), SecretSourceSchema], { secretSource: 'url' })),
   /**
    * The authorities that may sign the certificates of the provider and of an https proxy, in place of those that Node
    * trusts: PEM text, or the path of a file. For the authority of a company.

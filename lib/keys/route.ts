@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import type { Problems } from '../config/index.ts'
 import type { ClientCertificate, OnPeer, Route } from './connect.ts'
+import { textOf, type SecretSource } from '../secrets/index.ts'
 import { createExchange, createFetch, type Exchange, type FetchDocument } from './fetch.ts'
 
 interface RouteOptions {
@@ -35,8 +36,9 @@ function routeOf ({ proxy, ca, onPeer }: RouteOptions, env: Variables): Route {
 }
 
 /** Reports a proxy that cannot be used, that of the environment too, and authorities that cannot be read. */
-export function checkRoute ({ proxy, ca }: RouteOptions, path: string, problems: Problems): void {
-  if (typeof proxy === 'string' && !isProxy(proxy)) invalidProxy(`${path}.proxy`, problems)
+export function checkRoute ({ proxy, ca }: { proxy?: SecretSource | false, ca?: string }, path: string, problems: Problems): void {
+  const url = textOf(proxy)
+  if (url !== undefined && !isProxy(url)) invalidProxy(`${path}.proxy`, problems)
   if (typeof ca !== 'string' || ca.trim() === '') return
   if (authoritiesIn(ca) === undefined) {
     problems.add('SECURE_API_OPTION_VALUE', `${path}.ca`,
@@ -56,7 +58,7 @@ function invalidProxy (path: string, problems: Problems): void {
     'this is not the address of a proxy that can be used', 'Write http://proxy.example.com:3128; SOCKS proxies are not supported.')
 }
 
-function isProxy (url: string): boolean {
+export function isProxy (url: string): boolean {
   try {
     const { protocol, username, password } = new URL(url)
     decodeURIComponent(username + password)

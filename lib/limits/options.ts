@@ -2,6 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { DurationSchema } from '../config/index.ts'
 import type { RedisLike } from '../redis/index.ts'
+import type { Secret, SecretPlace } from '../secrets/index.ts'
 
 const AlgorithmSchema = Type.Union([
   Type.Literal('sliding-window'), Type.Literal('fixed-window'), Type.Literal('token-bucket'), Type.Literal('concurrency')
@@ -69,9 +70,11 @@ export const LimitSchema = Type.Object({
 export const RateLimitOptionsSchema = Type.Object({
   /**
    * Where processes share counts: a `redis://` or `rediss://` URL, or an instance of ioredis, ioredis Cluster, iovalkey or
-   * node-redis. A URL needs the package ioredis. Absent: each process counts for itself, so n processes admit n times the limit.
+   * node-redis. A URL with a password: `{ env }`, `{ file }` or `{ provider, name }`; a new one is used without a restart. A URL needs the
+   * package ioredis. Absent: each process counts for itself, so n processes admit n times the limit.
    */
-  redis: Type.Optional(Type.Union([Type.String({ secret: true }), Type.Unsafe<RedisLike>({})])),
+  redis: Type.Optional(Type.Union([Type.String({ secret: true }), Type.Unsafe<RedisLike | SecretPlace | Secret>({})],
+    { secretSource: 'url' })),
   /**
    * The budget of one address (IPv6: one /64) for all its requests, checked before any cryptography.
    * With `false`, floods of forged tokens are verified one by one.

@@ -1,5 +1,6 @@
 import { parseDuration, suggest, type Problems } from '../config/index.ts'
 import { isRedisLike } from '../redis/index.ts'
+import { isPlace, textOf } from '../secrets/index.ts'
 import { defaultPolicies, type Limit, type RateLimitOptions, type RouteRateLimit } from './options.ts'
 
 const longestWindow = 31 * 86_400_000
@@ -118,14 +119,21 @@ function validateReference (name: string, path: string, known: readonly string[]
  */
 const redisUrl = /^rediss?:\/\/(?:[^/?#\\@]*@)?[^/?#\\@]+(?:\/\d*)?(?:\?[^#@]*)?$/i
 
+export function isRedisUrl (text: string): boolean {
+  return URL.canParse(text) && redisUrl.test(text)
+}
+
 /** Messages never contain the URL: it may include a password. */
 function validateRedis (redis: RateLimitOptions['redis'], path: string, problems: Problems): void {
-  if (redis === undefined) return
-  if (typeof redis === 'string') {
-    if (URL.canParse(redis) && redisUrl.test(redis)) return
+  // What is no client names a place where the URL could not be read, which is reported there.
+  if (redis === undefined || isPlace(redis)) return
+  const url = textOf(redis)
+  if (url !== undefined) {
+    if (isRedisUrl(url)) return
     problems.add('SECURE_API_OPTION_VALUE', path, 'this is not a Redis URL',
       'Write `redis://host:6379`, or `rediss://…` for TLS, with what is no letter or digit of user and password percent-encoded.')
   } else if (!isRedisLike(redis)) {
-    problems.add('SECURE_API_OPTION_TYPE', path, 'this is not a Redis client', 'Give a URL or a client of ioredis, iovalkey or node-redis.')
+    problems.add('SECURE_API_OPTION_TYPE', path, 'this is not a Redis client',
+      'Give a URL, { env }, { file }, or a client of ioredis, iovalkey or node-redis.')
   }
 }

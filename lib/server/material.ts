@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { secretFileFault, trustFileFault, type Problems } from '../config/index.ts'
+import { isFromEnvironment, readNow as readSecret, Secret, SecretFailure, textOf } from '../secrets/index.ts'
 import type { Finding, Material } from './certificate.ts'
 import type { CertificateMaterial, TlsOptions } from './options.ts'
 
@@ -51,8 +52,31 @@ export function keyFileFindings ({ key, clientCertificates, dangerouslyAllowOpen
   ].filter(finding => finding !== undefined)
 }
 
-function assemble ({ cert = '', key = '', chain = '', ...authority }: Texts, { passphrase }: TlsOptions): Material {
+function assemble ({ cert = '', key = '', chain = '', ...authority }: Texts, { passphrase: given }: TlsOptions): Material {
+  const passphrase = given === undefined ? undefined : passphraseOf(given)
   return { ...authority, cert: chain === '' ? cert : `${cert}\n${chain}`, key, ...(passphrase !== undefined && { passphrase }) }
+}
+
+/** Throws {@link SecretFailure}. */
+function passphraseOf (given: NonNullable<TlsOptions['passphrase']>): string | undefined {
+  return typeof given === 'string' || given instanceof Secret ? textOf(given) : readSecret(given)
+}
+
+/** Reports a passphrase that cannot be read; in production also one that others can read, or that is written in the source. */
+export function checkPassphrase ({ passphrase }: TlsOptions, isProduction: boolean, path: string, problems: Problems): void {
+  if (passphrase === undefined) return
+  try {
+    passphraseOf(passphrase)
+  } catch (error) {
+    const why = error instanceof SecretFailure ? error.message : 'it cannot be read'
+    return problems.add('SECURE_API_SECRET_UNAVAILABLE', path, why, 'Check that it is there, and that this process may read it.')
+  }
+  if (!isProduction) return
+  const fault = typeof passphrase === 'object' && 'file' in passphrase ? secretFileFault(passphrase.file) : undefined
+  if (fault !== undefined) problems.add('SECURE_API_SECRET_FILE_MODE', path, `its file: ${fault.why}`, fault.fix)
+  if (typeof passphrase !== 'string' || isFromEnvironment(passphrase)) return
+  problems.add('SECURE_API_SECRET_LITERAL', path, 'the value is written in the source, and whoever can read that has it',
+    "Write { env: 'NAME' } or { file: '/run/secrets/name' }.")
 }
 
 function askNow ({ provider }: TlsOptions, path: string, problems: Problems): CertificateMaterial | undefined {

@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { DurationSchema, EnvironmentSchema } from '../config/index.ts'
+import { SecretNowSchema } from '../secrets/index.ts'
 
 const PemSchema = Type.String({ secret: true })
 
@@ -21,8 +22,8 @@ const TlsOptionsSchema = Type.Object({
   key: Type.Optional(PemSchema),
   /** Start in production even if other users of the machine can read the file of `key`. @default false */
   dangerouslyAllowOpenKeyFile: Type.Optional(Type.Boolean()),
-  /** The passphrase of an encrypted key. */
-  passphrase: Type.Optional(Type.String({ secret: true })),
+  /** The passphrase of an encrypted key: `{ env }` or `{ file }`, which is read again with the key. */
+  passphrase: Type.Optional(SecretNowSchema),
   /** Intermediates, if they are not in `cert`: the path of a file, or PEM text. */
   chain: Type.Optional(PemSchema),
   /**

@@ -10,7 +10,7 @@ import { compileHeaders } from '../headers/index.ts'
 import type { Finding } from './certificate.ts'
 import { CertificateStore, judge } from './certificate-store.ts'
 import { clientErrorHandler, frameworkErrors, houseResponse } from './house-response.ts'
-import { keyFileFindings, readNow } from './material.ts'
+import { checkPassphrase, keyFileFindings, readNow } from './material.ts'
 import { SecureServerOptionsSchema, type SecureServerOptions, type TlsOptions } from './options.ts'
 import { requestIds, withoutQuery } from './request-log.ts'
 import { validateServer } from './validate.ts'
@@ -99,8 +99,10 @@ function tlsServer ({ clientCertificates, handshakeTimeout }: TlsOptions, { cont
 /** Validates everything and throws all mistakes at once, else returns the certificate store. */
 function certificates (options: SecureServerOptions, now: () => number): CertificateStore | undefined {
   const problems = new Problems()
+  const production = environmentOf(options.environment) === 'production'
   check(SecureServerOptionsSchema, options, '', problems)
   if (!problems.any) validateServer(options, problems)
+  if (!problems.any && options.tls !== undefined) checkPassphrase(options.tls, production, 'tls.passphrase', problems)
   const store = problems.any || options.tls === undefined ? undefined : openStore(options, options.tls, now, problems)
   problems.throwIfAny()
   return store

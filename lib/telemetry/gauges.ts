@@ -1,5 +1,6 @@
 import type { KeyRingStatus } from '../keys/index.ts'
 import type { LimiterStatus } from '../limits/index.ts'
+import type { SecretStatus } from '../secrets/index.ts'
 import type { Attributes } from './api.ts'
 import type { Named } from './instruments.ts'
 
@@ -10,6 +11,7 @@ interface Status {
   readonly tokens?: { readonly cached: number, readonly bytes: number, readonly hits: number, readonly misses: number }
   readonly audit?: { readonly recorded: number, readonly dropped: number, readonly pending: number }
   readonly certificates?: unknown
+  readonly secrets?: readonly SecretStatus[]
 }
 
 type Value = readonly [value: number, attributes?: Attributes]
@@ -21,6 +23,7 @@ interface Gauge {
 }
 
 const issuerOf = ({ issuer }: KeyRingStatus) => ({ 'secure_api.issuer': issuer })
+const secretOf = (option: string) => ({ 'secure_api.secret': option })
 const result = (name: string) => ({ 'secure_api.result': name })
 
 export const gauges: readonly Gauge[] = [
@@ -61,6 +64,19 @@ export const gauges: readonly Gauge[] = [
     name: 'secure_api.certificate.remaining',
     kind: 'observable-gauge',
     values: ({ certificates }) => daysLeft(certificates).map(([name, days]) => [days, { 'secure_api.certificate': name }])
+  },
+  {
+    name: 'secure_api.secret.remaining',
+    kind: 'observable-gauge',
+    values: ({ secrets = [] }) => secrets.flatMap(({ option, dueInDays }) => dueInDays === undefined ? [] : [[dueInDays, secretOf(option)]])
+  },
+  {
+    name: 'secure_api.secret.failures',
+    kind: 'observable-counter',
+    // What is never looked at again cannot fail.
+    values: ({ secrets = [] }) => secrets.flatMap(({ option, failures, lastChecked }) => lastChecked === undefined
+      ? []
+      : [[failures, secretOf(option)]])
   }
 ]
 

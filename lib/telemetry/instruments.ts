@@ -134,6 +134,20 @@ export const instruments = [
     unit: 'd',
     attributes: ['secure_api.certificate'],
     description: 'Days until a certificate expires.'
+  },
+  {
+    name: 'secure_api.secret.remaining',
+    kind: 'observable-gauge',
+    unit: 'd',
+    attributes: ['secure_api.secret'],
+    description: 'Days until a secret is to be replaced, or ends.'
+  },
+  {
+    name: 'secure_api.secret.failures',
+    kind: 'observable-counter',
+    unit: '{failure}',
+    attributes: ['secure_api.secret'],
+    description: 'Looks at a secret that failed, or found a value that cannot be used.'
   }
 ] as const satisfies readonly Instrument[]
 

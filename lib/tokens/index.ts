@@ -13,6 +13,7 @@ export {
 } from './options.ts'
 export { legacyForm, type LegacyForm, type LegacyTokensOptions } from './legacy.ts'
 export { OwnSecret } from './own-secret.ts'
+export { OwnSigners, type OwnSigner } from './own-signers.ts'
 export { ownLifetime, OwnTokensSchema, readOwnKey, validateOwnTokens, type OwnKey, type OwnTokensOptions } from './own.ts'
 export { presets, type Preset, type PresetName } from './presets.ts'
 export type { Introspection } from './introspected.ts'

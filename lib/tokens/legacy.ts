@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { movedClock, type Problems } from '../config/index.ts'
+import { SecretSourceSchema } from '../secrets/index.ts'
 import type { UncheckedClaims } from './claims.ts'
 import type { IssuerRules } from './rules.ts'
 
@@ -11,7 +12,7 @@ export const LegacyTokensSchema = Type.Object({
    */
   until: Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}$', hint: "Write a day: '2027-01-31'." }),
   /** The secret that signed them, of 32 bytes or more. @default `ownTokens.secret` */
-  secret: Type.Optional(Type.String({ secret: true })),
+  secret: Type.Optional(SecretSourceSchema),
   /** The claim that names the user, where it is not `sub`: a text or a whole number. @default 'sub' */
   subject: Type.Optional(Type.String()),
   /**

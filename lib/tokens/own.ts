@@ -1,10 +1,10 @@
 import { createHash, createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema, hasRocaFingerprint, milliseconds, parseDuration, publishedIn, type Problems } from '../config/index.ts'
+import { DurationSchema, hasRocaFingerprint, milliseconds, parseDuration, Problems, publishedIn } from '../config/index.ts'
 import type { Algorithm } from '../keys/index.ts'
+import { SecretSourceSchema, textOf, weaknessOf } from '../secrets/index.ts'
 import { IssuerOptionsSchema } from './options.ts'
 import { LegacyTokensSchema, validateLegacy } from './legacy.ts'
-import { weaknessOf } from './own-secret.ts'
 import { checkClaimPaths } from './validate.ts'
 
 /** Tokens that the application issues itself, for example after a login of its own. */
@@ -14,15 +14,16 @@ export const OwnTokensSchema = Type.Object({
   /** Their `aud`. */
   audience: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })]),
   /**
-   * The private key in PEM: RSA of 2048 bits or more (RS256), P-256 (ES256), P-384 (ES384) or Ed25519 (EdDSA). A secret: from a
-   * file or a vault, never from the source.
+   * The private key in PEM: RSA of 2048 bits or more (RS256), P-256 (ES256), P-384 (ES384) or Ed25519 (EdDSA). A secret:
+   * `{ file: '/run/secrets/signing-key.pem' }`, `{ env }` or `{ provider, name }`, never in the source. A new key of the same kind is used
+   * without a restart.
    */
-  privateKey: Type.Optional(Type.String({ secret: true })),
+  privateKey: Type.Optional(SecretSourceSchema),
   /**
    * In place of `privateKey`: a random secret of at least 32 bytes, which signs with HS256. Whoever can check these tokens can make
-   * them: for an API that checks its own tokens alone. `openssl rand -base64 48` makes one.
+   * them: for an API that checks its own tokens alone. `openssl rand -base64 48` makes one. Read and renewed as `privateKey`.
    */
-  secret: Type.Optional(Type.String({ secret: true })),
+  secret: Type.Optional(SecretSourceSchema),
   /** Accepts tokens of an old form for a while, so that nobody is signed out when an application moves here. @default none */
   legacy: Type.Optional(LegacyTokensSchema),
   /**
@@ -90,7 +91,8 @@ export function validateOwnTokens (options: OwnTokensOptions, path: string, prob
       : ['SECURE_API_OPTION_CONFLICT', 'there is a secret beside it, and tokens are signed by one of them'] as const
     problems.add(code, `${path}.privateKey`, why, 'Give `privateKey` or `secret`.')
   }
-  if (typeof privateKey === 'string') checkPrivateKey(readOwnKey(privateKey), `${path}.privateKey`, problems)
+  const pem = textOf(privateKey)
+  if (pem !== undefined) checkPrivateKey(readOwnKey(pem), `${path}.privateKey`, problems)
   checkSecret(secret, `${path}.secret`, problems)
   if (typeof legacy !== 'object' || legacy === null) return
   validateLegacy(legacy, `${path}.legacy`, problems)
@@ -101,8 +103,19 @@ export function validateOwnTokens (options: OwnTokensOptions, path: string, prob
 }
 
 function checkSecret (secret: unknown, path: string, problems: Problems): void {
-  const weakness = typeof secret === 'string' ? weaknessOf(secret) : undefined
+  const text = textOf(secret)
+  const weakness = text === undefined ? undefined : weaknessOf(text)
   if (weakness !== undefined) problems.add('SECURE_API_SECRET_WEAK', path, weakness, 'Make one: openssl rand -base64 48')
+}
+
+/** What is wrong with the key that follows another one. What signs is part of the rules, so that one of another kind needs a restart. */
+export function faultOfNextKey (pem: string, algorithm: string): string | undefined {
+  const problems = new Problems()
+  const key = readOwnKey(pem)
+  checkPrivateKey(key, '', problems)
+  const [problem] = problems.list()
+  if (problem !== undefined) return problem.why
+  return key?.algorithm === algorithm ? undefined : `it signs with ${key?.algorithm}, and this process with ${algorithm} until a restart`
 }
 
 function checkPrivateKey (key: OwnKey | undefined, path: string, problems: Problems): void {

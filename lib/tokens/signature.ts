@@ -20,7 +20,7 @@ export type Signer = Pick<VerificationKey, 'active'>
 export async function findSigner (candidate: Signed, source: KeySource | OwnSecret): Promise<Signer | TokenFailureCode> {
   const { header: { kid }, algorithm } = candidate
   if (source instanceof OwnSecret) {
-    return algorithm === 'HS256' && source.hasSigned(candidate) ? source : 'SECURE_API_TOKEN_SIGNATURE'
+    return (algorithm === 'HS256' && source.signerOf(candidate)) || 'SECURE_API_TOKEN_SIGNATURE'
   }
   if (algorithm === 'HS256') return 'SECURE_API_TOKEN_ALGORITHM'
   const known = source.peek(kid, algorithm)

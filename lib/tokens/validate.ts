@@ -165,7 +165,9 @@ const introspection: Rule = (options, path, problems, { development }) => {
     return problems.add('SECURE_API_OPTION_CONFLICT', `${path}.introspection`,
       'an opaque token does not say which tenant it is of', 'Give an issuer without {tenantid}, or leave `introspection` out.')
   }
-  const facts = { issuer, plain: plainHosts(keys, development), discovery: options.discovery !== false, keys: hasKeys(options) }
+  const facts = {
+    issuer, plain: plainHosts(keys, development), discovery: options.discovery !== false, keys: hasKeys(options), production: !development
+  }
   validateIntrospection(given, facts, `${path}.introspection`, problems)
 }
 

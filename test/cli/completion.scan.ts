@@ -41,6 +41,8 @@ t.test('issue 17.7: bash completes commands, subcommands, options, their values 
     [['secure-api', 'token', 'list', '--'], ['--directory', '--json', '--help']],
     [['secure-api', 'token', '--kind', 's'], ['service']],
     [['secure-api', 'token', '-o', ''], ['token', 'json', 'header']],
+    [['secure-api', 'secrets', 'an'], ['an app.js']],
+    [['secure-api', 'secrets', 'x.js', '--re'], ['--require-owner']],
     [['secure-api', 'key', 'r'], ['rotate', 'revoke']],
     [['secure-api', 'key', 'list', '--'], ['--file', '--json', '--help']],
     [['secure-api', 'key', 'check', '--file', 'comp'], ['completion.bash']],

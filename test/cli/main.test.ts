@@ -9,7 +9,7 @@ import { fakeTerminal } from './terminal.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
 
-const names = ['generate', 'routes', 'token', 'key', 'audit', 'doctor', 'completion']
+const names = ['generate', 'routes', 'token', 'secrets', 'key', 'audit', 'doctor', 'completion']
 
 async function call (args: readonly string[], given: Parameters<typeof fakeTerminal>[0] = {}) {
   const { terminal, stdout, stderr } = fakeTerminal(given)

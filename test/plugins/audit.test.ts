@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { chainVerifier, verifyChain } from '../../lib/audit/index.ts'
-import secureApi, { audit, type AuditEvent, type AuditOptions } from '../../plugins/index.ts'
+import secureApi, { audit, Secret, type AuditEvent, type AuditOptions } from '../../plugins/index.ts'
 import {
   answersOf, bearer, codeOf, listen, missingHeaders, mistakesOf, secured, startFastify, startIssuer,
   until
@@ -268,7 +268,7 @@ t.test('19: sinks that contradict each other, or go nowhere, stop the boot', asy
     [{ sink, file: '/nowhere/audit.jsonl' }, 'SECURE_API_AUDIT_SINK'],
     [{ sink, fsync: true }, 'SECURE_API_AUDIT_SINK'],
     [{ sink, format: 'ecs' }, 'SECURE_API_AUDIT_SINK'],
-    [{ file: '/nowhere/audit.jsonl', chain: { key: 'secret' } }, 'SECURE_API_AUDIT_CHAIN_KEY'],
+    [{ file: '/nowhere/audit.jsonl', chain: { key: new Secret('secret') } }, 'SECURE_API_AUDIT_CHAIN_KEY'],
     [{ sink, fields: { token: 'headers.Authorization' } }, 'SECURE_API_AUDIT_FIELD_SECRET'],
     [{ sink, fields: { body: 'body.card' } }, 'SECURE_API_OPTION_VALUE'],
     [{ sink, fields: { 'a b': 'params.id' } }, 'SECURE_API_OPTION_VALUE']

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import t from 'tap'
 import { configurationCodes } from '../../lib/config/index.ts'
-import secureApi, { secureServer, type SecureApiOptions } from '../../plugins/index.ts'
+import secureApi, { Secret, secureServer, type SecureApiOptions } from '../../plugins/index.ts'
 import { joseVectors } from '../fixtures/jose-vectors.ts'
 import { mistakesOf } from '../helpers/server.ts'
 import { authority, Certificates } from '../lib/server/certificates.ts'
@@ -127,7 +127,7 @@ const cases: ReadonlyArray<readonly [title: string, start: () => Promise<string[
         ownTokens: {
           issuer: 'https://a.example',
           audience: 'a',
-          privateKey: weak.key
+          privateKey: new Secret(weak.key)
         }
       }
     }
@@ -154,7 +154,7 @@ const cases: ReadonlyArray<readonly [title: string, start: () => Promise<string[
         ownTokens: {
           issuer: 'https://a.example',
           audience: 'a',
-          privateKey: jwtIo
+          privateKey: new Secret(jwtIo)
         }
       }
     }

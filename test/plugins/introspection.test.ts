@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { createTestClock, type TestIssuer } from '../../testing/index.ts'
-import secureApi, { verifyJws, type SecureApiOptions } from '../../plugins/index.ts'
+import secureApi, { Secret, verifyJws, type SecureApiOptions } from '../../plugins/index.ts'
 import { codeOf, listen, listenBare, mistakesOf, secured, sendLines, startFastify, startIssuer } from '../helpers/server.ts'
 import { authority, Certificates } from '../lib/server/certificates.ts'
 
@@ -543,7 +543,8 @@ t.test('mistakes in the options stop the boot', async t => {
   const two = { issuers: [entry, { ...entry, issuer: `${issuer.issuer}/two` }] }
   t.strictSame(await mistakesOf(() => secured(t, issuer, { suite: { auth: two } })), ['SECURE_API_OPTION_CONFLICT'],
     'two that look tokens up')
-  const introspection = { endpoint: 'http://127.0.0.1/', client }
+  const fetched = { ...client, secret: new Secret(randomBytes(16).toString('hex')) }
+  const introspection = { endpoint: 'http://127.0.0.1/', client: fetched }
   const auth: Auth = { issuer: 'https://login.example.com', audience: 'a', startup: 'lazy', introspection }
   t.strictSame(await mistakesOf(() => secured(t, issuer, { suite: { environment: 'production', auth } })), ['SECURE_API_URL_INSECURE'],
     'this machine over http in production')

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import fastifyJwt from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest, InjectOptions } from 'fastify'
 import t, { type Test } from 'tap'
-import secureApi, { createDenylist, type AuthenticationOptions } from '../../plugins/index.ts'
+import secureApi, { createDenylist, Secret, type AuthenticationOptions } from '../../plugins/index.ts'
 import { answersOf, mistakesOf, secured, startFastify, startIssuer } from '../helpers/server.ts'
 
 const issuer = await startIssuer(t)
@@ -179,7 +179,7 @@ t.test('an application on @fastify/jwt moves: tokens that it has signed go on wo
 
 async function moved (t: Test): Promise<FastifyInstance> {
   const app = startFastify(t)
-  const ownTokens = { ...own, legacy: { until: day(60), subject: 'id' } }
+  const ownTokens = { ...own, secret: new Secret(secret), legacy: { until: day(60), subject: 'id' } }
   await app.register(secureApi, { auth: { ownTokens }, audit: { sink: () => {} } })
   app.get('/me', { config: { authenticated: true } }, async ({ user }) => user)
   return app

@@ -2,12 +2,13 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import formbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyRequest, InjectOptions } from 'fastify'
 import t from 'tap'
-import secureApi, { createDenylist, type AuditEvent, type AuthenticationOptions } from '../../plugins/index.ts'
+import secureApi, { createDenylist, Secret, type AuditEvent, type AuthenticationOptions } from '../../plugins/index.ts'
 import { answersOf, codeOf, listen, mistakesOf, secured, startFastify, startIssuer } from '../helpers/server.ts'
 
 const { privateKey } = generateKeyPairSync('ed25519')
 const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 const ownTokens = { issuer: 'https://api.example.com', audience: 'api://orders', privateKey: pem }
+const kept = { ...ownTokens, privateKey: new Secret(pem) }
 const issuer = await startIssuer(t)
 
 type OwnTokens = NonNullable<AuthenticationOptions['ownTokens']>
@@ -62,11 +63,11 @@ t.test('14 B1: an own token lives as long as documented', async t => {
 
 t.test('a lifetime that is none stops the boot, and so does a claim path', async t => {
   for (const more of [{ expiresIn: 0 }, { expiresIn: 900 }, { expiresIn: '31 days' }]) {
-    t.strictSame(await mistakesOf(() => startFastify(t).register(secureApi, { auth: { ownTokens: { ...ownTokens, ...more } } })),
+    t.strictSame(await mistakesOf(() => startFastify(t).register(secureApi, { auth: { ownTokens: { ...kept, ...more } } })),
       ['SECURE_API_OPTION_RANGE'], JSON.stringify(more))
   }
   t.strictSame(await mistakesOf(() => startFastify(t).register(secureApi,
-    { auth: { ownTokens: { ...ownTokens, roleClaims: ['a..b'] } } })), ['SECURE_API_ISSUER_CLAIM_PATH'])
+    { auth: { ownTokens: { ...kept, roleClaims: ['a..b'] } } })), ['SECURE_API_ISSUER_CLAIM_PATH'])
 })
 
 t.test('14 B1: request.jwtVerify() accepts what the guard accepts', async t => {

@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { randomBytes } from 'node:crypto'
 import { context, metrics, ROOT_CONTEXT, trace, type Context } from '@opentelemetry/api'
 import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
@@ -117,6 +118,20 @@ t.test('metrics: decisions by outcome, route, reason and credential; never a sub
     const text = JSON.stringify(await points(name))
     for (const secret of ['canary', 'alice', '127.0.0.1/', good.authorization]) t.notOk(text.includes(secret), `${name}: ${secret}`)
   }
+})
+
+t.test('metrics: days until a secret is due, and looks that failed, by the option', async t => {
+  const { provider, points } = reader()
+  const secret = randomBytes(48).toString('base64')
+  const expires = new Date(Date.now() + 10.5 * 86_400_000)
+  const vault = { name: 'vault', read: async () => ({ value: secret, expires }) }
+  const app = await start(t, { metrics: provider }, {
+    auth: { ...auth, ownTokens: { issuer: 'https://api.example.com', audience: 'a', secret: { provider: vault, name: 'signing' } } }
+  })
+  await app.ready()
+  const attributes = { 'secure_api.secret': 'auth.ownTokens.secret' }
+  t.match(await points('secure_api.secret.remaining'), [{ attributes, value: 10 }])
+  t.match(await points('secure_api.secret.failures'), [{ attributes, value: 0 }])
 })
 
 t.test('metrics: gauges come from the status', async t => {

@@ -7,7 +7,14 @@ export function setting (name: string): string | undefined {
   return value?.trim() || undefined
 }
 
-/** The same, where nothing works without it. */
+/** Where a secret is: in a variable, or in the file that `NAME_FILE` names, whose next value is used without a restart. */
+export function secret (name: string): { env: string } | { file: string } | undefined {
+  const file = process.env[`${name}_FILE`]
+  if (file) return { file }
+  return setting(name) === undefined ? undefined : { env: name }
+}
+
+/** A setting without which nothing works. */
 export function required (name: string): string {
   const value = setting(name)
   if (value === undefined) throw new Error(`not set: ${name}; .env.example says what it is for`)

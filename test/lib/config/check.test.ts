@@ -224,7 +224,7 @@ t.test('a schema of another kind stops the boot instead of letting everything pa
 const understood = new Set([
   'type', 'properties', 'required', 'additionalProperties', 'patternProperties', 'items', 'minItems', 'anyOf', 'const', 'minimum',
   'maximum',
-  'pattern', 'format', 'hint', 'refuseList', 'secret', 'title', 'description', 'default', 'parameters', 'returns'
+  'pattern', 'format', 'hint', 'refuseList', 'secret', 'secretSource', 'title', 'description', 'default', 'parameters', 'returns'
 ])
 
 function foreignKeywords (schema: TSchema): string[] {

@@ -453,3 +453,14 @@ t.test('close ends timers and the attempt under way', async t => {
   await settle()
   t.equal(time.pending, 0)
 })
+
+t.test('an inline set is replaced: what the new one lacks ends at once, and an empty one changes nothing', async t => {
+  const { ring, types } = create(t, undefined, { source: { jwks: setOf(a, b) } })
+  const [known] = ring.peek('a', 'ES256') ?? []
+  ring.replace(setOf(b, c))
+  t.equal(known?.active, false)
+  t.strictSame(ring.status().keys.map(({ kid }) => kid), ['b', 'c'])
+  ring.replace(setOf())
+  t.strictSame(ring.status().keys.map(({ kid }) => kid), ['b', 'c'])
+  t.strictSame(types(), ['keys.changed'])
+})

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { CircuitBreaker, connectRedis, script, scriptRunner } from '../../../lib/redis/index.ts'
 import { startRedis } from '../../helpers/redis.ts'
+import { until } from '../../helpers/server.ts'
 
 const ping = script('return 1')
 
@@ -23,6 +24,41 @@ t.test('connectRedis', async t => {
   t.equal(await absent.ready, false, 'a server that is away does not hold the start up')
   t.match(absent.failure(), { reason: 'connection', code: 'ECONNREFUSED' })
   absent.close()
+})
+
+t.test('a connection moves to another address when that answers, and at the latest when it is the only one', async t => {
+  const [first, second] = [await startRedis(), await startRedis()]
+  t.teardown(async () => { await Promise.all([first.close(), second.close()]) })
+  const plans: Array<() => unknown> = []
+  const refused: unknown[] = []
+  const connection = await connectRedis(first.url, 'rateLimit.redis', {
+    schedule: run => { plans.push(run); return () => {} },
+    onRefused: failure => { refused.push(failure?.reason) }
+  })
+  t.teardown(() => connection.close())
+  await connection.ready
+  const portOf = async () => {
+    const info = await connection.client.eval("return redis.call('INFO', 'server')", 0)
+    return /tcp_port:(\d+)/.exec(String(info))?.[1]
+  }
+  const retried = async () => { await Promise.all(plans.splice(0).map(run => run())) }
+  await second.kill()
+  connection.use([second.url, first.url])
+  await until(() => refused.length > 0, 'the refusal')
+  t.strictSame(refused, ['connection'])
+  t.equal(await portOf(), String(first.port), 'it stays where it is')
+  await retried()
+  t.equal(refused.length, 1, 'told once')
+  await second.restart()
+  await retried()
+  t.equal(await portOf(), String(second.port))
+  await retried()
+  connection.use([first.url])
+  await until(async () => await portOf().catch(() => '') === String(first.port), 'the only one')
+  connection.use([second.url, first.url])
+  connection.close()
+  await retried()
+  await t.rejects(portOf(), 'closed is closed')
 })
 
 async function reconnected (breaker: CircuitBreaker): Promise<void> {

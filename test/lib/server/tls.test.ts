@@ -4,6 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createServer, type Server } from 'node:tls'
 import t from 'tap'
+import { Secret } from '../../../lib/secrets/index.ts'
 import type { ConfigurationError } from '../../../lib/config/index.ts'
 import { expiryStage, inspect, type Material } from '../../../lib/server/certificate.ts'
 import { certificateStoreOf, CertificateStore, judge } from '../../../lib/server/certificate-store.ts'
@@ -89,6 +90,8 @@ t.test('boot: every mistake by code and place', async t => {
     publicKeyEncoding: { type: 'spki', format: 'pem' }
   })
   const pair = { cert: good.certFile, key: good.keyFile }
+  const passphrase = join(folder, 'passphrase')
+  writeFileSync(passphrase, 'x\n', { mode: 0o600 })
   const cases: Array<[label: string, tls: TlsOptions, ...expected: string[]]> = [
     ['files', pair],
     ['text', { cert: good.cert, key: good.key }],
@@ -103,9 +106,15 @@ t.test('boot: every mistake by code and place', async t => {
     ['a provider that throws', { provider: () => { throw new Error('vault is sealed') } }, 'SECURE_API_TLS_UNREADABLE tls.provider'],
     ['a provider of nothing', { provider: (() => undefined) as never }, 'SECURE_API_TLS_UNREADABLE tls.provider'],
     ['an encrypted key', { cert: good.cert, key: encrypted.privateKey }, 'SECURE_API_TLS_KEY tls.key'],
-    ['the wrong passphrase', { cert: good.cert, key: encrypted.privateKey, passphrase: 'y' }, 'SECURE_API_TLS_KEY tls.key'],
-    ['its passphrase, another pair', { cert: good.cert, key: encrypted.privateKey, passphrase: 'x' },
+    ['the wrong passphrase', { cert: good.cert, key: encrypted.privateKey, passphrase: new Secret('y') }, 'SECURE_API_TLS_KEY tls.key'],
+    ['its passphrase, another pair', { cert: good.cert, key: encrypted.privateKey, passphrase: new Secret('x') },
       'SECURE_API_TLS_KEY_MISMATCH tls.key'],
+    ['a passphrase in the source', { cert: good.cert, key: encrypted.privateKey, passphrase: 'x' },
+      'SECURE_API_SECRET_LITERAL tls.passphrase'],
+    ['a passphrase in a file', { cert: good.cert, key: encrypted.privateKey, passphrase: { file: passphrase } },
+      'SECURE_API_TLS_KEY_MISMATCH tls.key'],
+    ['a passphrase that is not there', { ...pair, passphrase: { env: 'SECURE_API_NOT_SET' } },
+      'SECURE_API_SECRET_UNAVAILABLE tls.passphrase'],
     ['another pair', { cert: good.cert, key: other.key }, 'SECURE_API_TLS_KEY_MISMATCH tls.key'],
     ['TLS 1.1', { ...pair, minVersion: 'TLSv1.1' as never }, 'SECURE_API_TLS_MIN_VERSION tls.minVersion'],
     ['TLS 1.3', { ...pair, minVersion: 'TLSv1.3' }],

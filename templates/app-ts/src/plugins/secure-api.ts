@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import secureApi, { type PolicyContext, type SecureApiOptions } from 'fastify-secure-api'
 import type { Order } from '../orders.ts'
 import { apiKeys } from '../api-keys.ts' // if apiKeys
-import { developing, list, required, setting } from '../settings.ts'
+import { developing, list, required, secret, setting } from '../settings.ts'
 
 const audience = setting('SECURE_API_AUDIENCE') ?? '{{audience}}'
 const origins = list('SECURE_API_CORS_ORIGINS')
@@ -31,7 +31,7 @@ async function issuers () {
 
 /** What POST /login signs with. In development the key is a new one at each start. */
 function ownTokens () {
-  const privateKey = setting('LOGIN_KEY') ?? (developing ? freshKey() : undefined)
+  const privateKey = secret('LOGIN_KEY') ?? (developing ? freshKey() : undefined)
   if (privateKey === undefined) return {}
   return { ownTokens: { issuer: developing ? 'http://localhost:3000' : required('PUBLIC_URL'), audience, privateKey } }
 }
@@ -46,7 +46,7 @@ function isOwner ({ principal, resource }: PolicyContext<{ Resource: Order }>): 
 }
 
 function limits () {
-  const redis = setting('SECURE_API_REDIS_URL')
+  const redis = secret('SECURE_API_REDIS_URL')
   return redis === undefined ? {} : { redis }
 }
 

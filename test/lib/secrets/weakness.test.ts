@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { weaknessOf } from '../../../lib/tokens/own-secret.ts'
+import { weaknessOf } from '../../../lib/secrets/weakness.ts'
 
 t.test('secrets that anybody could guess are refused, random ones never', async t => {
   const weak: readonly string[] = [

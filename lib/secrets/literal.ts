@@ -1,0 +1,21 @@
+/** Whether a text is the value of some variable of the environment: then it is no literal of the source. */
+export function isFromEnvironment (text: string, env: NodeJS.ProcessEnv = process.env): boolean {
+  const wanted = text.trim()
+  return Object.values(env).some(value => value !== undefined && value !== '' && forms(value).includes(wanted))
+}
+
+/** A PEM is often written in one line: with `\n`, or as base64. */
+function forms (value: string): string[] {
+  return [value, value.replaceAll('\\n', '\n'), Buffer.from(value, 'base64').toString()].map(form => form.trim())
+}
+
+/** The password in a URL: undefined where there is none, and the URL is no secret. */
+export function passwordIn (url: string): string | undefined {
+  try {
+    const { password } = new URL(url)
+    return password === '' ? undefined : decodeURIComponent(password)
+  } catch {
+    // Not a URL: whoever checks it says so. It may be a secret all the same.
+    return url
+  }
+}
