@@ -118,7 +118,7 @@ export class Secrets implements SecretReader {
     const controller = new AbortController()
     const late = () => new SecretFailure(`no answer within ${READ_TIMEOUT} ms`)
     try {
-      const first = await withDeadline(readPlace(place, controller.signal), { ms: READ_TIMEOUT, late, controller })
+      const first = await withDeadline(readPlace(place, controller.signal), { ms: READ_TIMEOUT, late, controller, schedule })
       const tell = (event: SecretEvent) => {
         if ('file' in place && event.type === 'changed') this.#checkMode(path, place.file)
         this.#options.tell(event)

@@ -23,7 +23,9 @@ export class Secret {
   readonly source: string
   readonly owner: string | undefined
 
-  constructor (text: string, { source = 'application', owner }: SecretAbout = {}) {
+  constructor (text: string, about: SecretAbout = {}) {
+    // Own members only, whatever somebody put on `Object.prototype`.
+    const { source = 'application', owner } = { source: undefined, owner: undefined, ...about }
     if (typeof text !== 'string') throw new TypeError('a Secret holds a text')
     this.#text = text
     this.source = source

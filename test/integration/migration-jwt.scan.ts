@@ -31,7 +31,9 @@ async function after (t: Test, ownTokens: Partial<OwnTokens> = {}, auth: Partial
   await app.register(secureApi, {
     auth: { ownTokens: defined({ issuer, audience: 'api://orders', secret, legacy, ...ownTokens }), ...auth },
     rateLimit: { failures: false },
-    audit: { sink: () => {} }
+    audit: { sink: () => {} },
+    // The secrets of these tests are texts.
+    environment: 'development'
   })
   app.get('/me', { config: { authenticated: true } }, async ({ user }) => user)
   app.get('/verify', { config: { public: true } }, async request => await request.jwtVerify())

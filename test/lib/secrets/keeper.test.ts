@@ -6,7 +6,7 @@ import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { ownOptions, Problems, type Environment } from '../../../lib/config/index.ts'
 import {
-  follow, KeptSecret, Secret, Secrets, SecretSourceSchema, textOf, type SecretEvent, type SecretProvider, type SecretValue
+  follow, isPlace, KeptSecret, Secret, Secrets, SecretSourceSchema, textOf, type SecretEvent, type SecretProvider, type SecretValue
 } from '../../../lib/secrets/index.ts'
 
 const CANARY = 'cAnArY-7f3a9c'
@@ -45,7 +45,7 @@ function manual () {
   return clock
 }
 
-async function keep (options: object, environment: Environment = 'development') {
+async function keep (options: object, environment: Environment = 'development', wait = 0) {
   const clock = manual()
   const events: SecretEvent[] = []
   const warnings: string[] = []
@@ -54,7 +54,9 @@ async function keep (options: object, environment: Environment = 'development') 
     ...clock, tell: event => { events.push(event) }, warn: code => { warnings.push(code) }, random: () => 0.5
   })
   const own = ownOptions(schema, options) as { a: unknown, url: unknown }
-  await secrets.read(schema, own, 'auth', problems, environment)
+  const reading = secrets.read(schema, own, 'auth', problems, environment)
+  if (wait > 0) await clock.advance(wait)
+  await reading
   const codes = problems.list().map(({ code }) => code)
   return { clock, events, warnings, secrets, own, codes, problems }
 }
@@ -135,7 +137,7 @@ t.test('a provider that hangs stops the boot within its deadline', async t => {
     return new Promise<never>(() => {})
   }
   const provider = { name: 'vault', read }
-  const { codes } = await keep({ a: { provider, name: 'x' } }, 'production')
+  const { codes } = await keep({ a: { provider, name: 'x' } }, 'production', 5000)
   t.strictSame(codes, ['SECURE_API_SECRET_UNAVAILABLE'])
   t.equal(signals[0]?.aborted, true)
 })
@@ -297,4 +299,16 @@ t.test('the status says who looks after it, how old it is and when it is due, ne
   const expiring = { provider: vault({ value: CANARY, expires: '2026-01-20', version: '7' }), name: 'x' }
   t.match(await statusOf(expiring), { source: 'provider vault: x', expires: /^2026-01-20T/, dueInDays: 19, state: 'due', version: '7' })
   t.notMatch(JSON.stringify([await statusOf(place), await statusOf(expiring)]), CANARY)
+})
+
+t.test('a client of Redis, and what a prototype says, is no place of a secret', async t => {
+  const client = { file: '/etc/redis.conf', provider: 'x', eval: async () => {}, evalsha: async () => {} }
+  t.equal(isPlace(client), false)
+  t.equal(isPlace(Object.create({ env: 'HOME' })), false)
+  t.equal(isPlace({ env: 'HOME' }), true)
+  const polluted = Object.prototype as { owner?: string, refresh?: string }
+  polluted.owner = 'somebody'
+  t.teardown(() => { delete polluted.owner })
+  const [status] = (await keep({ a: { env: 'HOME' } })).secrets.status()
+  t.equal(Object.hasOwn(status ?? {}, 'owner'), false)
 })
