@@ -63,8 +63,9 @@ function watchExpiry (pipeline: Frame, secrets: Secrets, now: () => number = Dat
 
 function tell (app: FastifyInstance, { type, ...event }: SecretEvent): void {
   const { option, source } = event
-  if (type === 'changed') return app.log.info({ secret: event }, `secure-api: ${option} has a new value, from ${source}`)
-  if (type === 'restored') return app.log.info({ secret: event }, `secure-api: ${option} can be read again`)
+  const news = (name: string, text: string) => { app.log.info({ type: name, secret: event }, `secure-api: ${option} ${text}`) }
+  if (type === 'changed') return news('secret.changed', `has a new value, from ${source}`)
+  if (type === 'restored') return news('secret.restored', 'can be read again')
   const code: ConfigurationCode = type === 'failed' ? 'SECURE_API_SECRET_UNAVAILABLE' : 'SECURE_API_SECRET_REFUSED'
   const what = type === 'failed' ? 'cannot be read' : 'has a new value that cannot be used'
   const why = 'why' in event ? String(event.why) : ''

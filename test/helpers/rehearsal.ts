@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
@@ -82,10 +82,16 @@ export class Rehearsal {
     await runRecipe(this.#block(index, 'ts'), { app, suite: options => options, values })
   }
 
+  /** The folder of the compiled suite, for an application that a command of the page loads. */
+  get compiled (): string {
+    this.#command ??= join(compiled(this.#t), 'cli/main.js')
+    return dirname(dirname(this.#command))
+  }
+
   /** Runs a shell block as it stands. */
   async shell (index: number, cwd: string, env: Readonly<Record<string, string>> = {}, heading: Heading = 'Do'): Promise<Ended> {
-    this.#command ??= join(compiled(this.#t), 'cli/main.js')
-    return await runShell(this.#block(index, 'sh', heading), { cwd, command: this.#command, env })
+    const command = join(this.compiled, 'cli/main.js')
+    return await runShell(this.#block(index, 'sh', heading), { cwd, command, env })
   }
 
   #block (index: number, language: string, heading: Heading = 'Do'): string {
