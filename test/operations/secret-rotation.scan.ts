@@ -61,7 +61,7 @@ function load (app: FastifyInstance, tokens: () => readonly string[]) {
   }
 }
 
-t.test('a signing secret that is due is replaced, and no request fails', async t => {
+t.test('a secret that is due is replaced, and nobody is refused', async t => {
   const { clock, folder, file, rehearsal, put, ownTokens, launch, shell } = start(t)
   const first = readFileSync(file, 'utf8')
   const made = Date.now() / 1000 - 80 * DAY
