@@ -212,6 +212,9 @@ t.test('a failure, and a value that cannot be used, keep the old one, and are to
   t.strictSame(events.map(({ type }) => type), ['failed'])
   t.match(secrets.status()[0], { state: 'failing', why: 'the provider failed with Error (ECONNREFUSED, 503)' })
   const asked = provider.asked
+  for (const [shape, told] of [[{ code: 7 }, '7'], [{ cause: { code: 'ENOTFOUND', message: CANARY } }, 'ENOTFOUND']] as const) {
+    t.equal(explain(Object.assign(new Error(CANARY), shape)), `the provider failed with Error (${told})`, 'a code of gRPC, of fetch()')
+  }
   t.ok(asked < 10, `backs off: ${asked} looks`)
   provider.say('abc')
   await clock.advance(300_000)
