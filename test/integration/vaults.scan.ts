@@ -1,4 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto'
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import { inspect } from 'node:util'
@@ -50,7 +52,7 @@ const quick = ({ auth, ...rest }: SecureApiOptions, events: AuditEvent[], places
   return { ...rest, environment: 'development', audit: { sink }, auth: { ownTokens: { ...ownTokens, secret } } }
 }
 
-/** The application of a page: its first block makes the provider, another uses it. */
+/** The application of a page: where it has two blocks, the first makes the provider. */
 async function start (t: Test, page: string, { modules = {}, values = {} }: { modules?: Values, values?: Values }) {
   const clock = createTestClock()
   t.teardown(() => clock.close())
@@ -60,9 +62,10 @@ async function start (t: Test, page: string, { modules = {}, values = {} }: { mo
   const places: Place[] = []
   const app = Fastify({ logger: { level: 'trace', stream } })
   t.teardown(() => app.close())
-  const [adapter = '', use = ''] = recipe(page)
+  const blocks = recipe(page)
+  const [adapter, use = ''] = blocks.length > 1 ? blocks : [undefined, ...blocks]
   const surroundings = { app, modules, suite: (options: SecureApiOptions) => quick(options, events, places) }
-  const made = await runRecipe(adapter, surroundings)
+  const made = adapter === undefined ? {} : await runRecipe(adapter, surroundings)
   await runRecipe(use, { ...surroundings, values: { ...made, ...values } })
   app.get('/me', { config: { authenticated: true } }, async ({ auth }) => auth.subject)
   return {
@@ -376,7 +379,8 @@ t.test('docs/recipes/aws-secrets-manager.md: a field of a secret that holds JSON
 
   t.comment('the message of a SyntaxError quotes the text: the suite tells its name only')
   const one: SecretProvider = { name: 'aws', read: (_, signal) => provider.read('orders/redis#x', signal) }
-  const error: unknown = await start(t, 'aws-secrets-manager', { modules, values: { awsSecretsManager: () => one } }).catch((error: unknown) => error)
+  const values = { awsSecretsManager: () => one }
+  const error: unknown = await start(t, 'aws-secrets-manager', { modules, values }).catch((error: unknown) => error)
   t.match(error, { message: /SECURE_API_SECRET_UNAVAILABLE .*the provider failed with SyntaxError\./ })
   t.notMatch(inspect(error, { depth: 10 }), hidden)
 })
@@ -412,4 +416,33 @@ t.test('docs/recipes/gcp-secret-manager.md, with a stand-in for the client: rota
   t.strictSame(vault.options, { timeout: 2000, retry: null }, 'the client would go on trying')
   t.ok(bounds.size > 2, 'the client writes into the options of a call: none is used twice')
   t.strictSame(dated, [1, 2, 3].map(version => `projects/123/secrets/orders-signing/versions/${version}`), 'asked once a version')
+})
+
+t.test('docs/recipes/secret-files.md: a file that is replaced as Kubernetes does', async t => {
+  const [first, second] = [fresh(), fresh()]
+  const folder = t.testdir({})
+  // A folder for each state, and a link that is replaced: so all files change at once.
+  const put = (state: string, value: string) => {
+    mkdirSync(join(folder, state))
+    writeFileSync(join(folder, state, 'signing'), value, { mode: 0o400 })
+    symlinkSync(state, join(folder, '..data_tmp'))
+    renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
+  }
+  put('..1', first)
+  symlinkSync('..data/signing', join(folder, 'signing'))
+  const before = process.env['CREDENTIALS_DIRECTORY']
+  process.env['CREDENTIALS_DIRECTORY'] = folder
+  t.teardown(() => {
+    if (before === undefined) delete process.env['CREDENTIALS_DIRECTORY']
+    else process.env['CREDENTIALS_DIRECTORY'] = before
+  })
+  const { app, clock, status, said, usesOnly } = await start(t, 'secret-files', {})
+  await app.ready()
+  t.ok(await usesOnly(first))
+  t.match(status(), { source: `file ${folder}/signing`, owner: 'team-orders@example.com', state: 'good', ageDays: 0 })
+  put('..2', second)
+  await clock.advance('2 seconds')
+  t.ok(await usesOnly(second))
+  t.match(status(), { state: 'good', overlapUntil: String })
+  t.notMatch(said(), hidden)
 })
