@@ -106,8 +106,9 @@ function clean (text: string): string {
 /** What may be told of an error. Its message may hold anything. */
 export function explain (error: unknown): string {
   if (error instanceof SecretFailure) return error.message
-  const { name, statusCode, status = statusCode } = Object(error) as Readonly<Record<string, unknown>>
-  const facts = [codeOf(error), status].filter(fact => typeof fact === 'number' || typeof fact === 'string').map(String).filter(isWord)
+  const { name, code, statusCode, status = statusCode, cause } = Object(error) as Readonly<Record<string, unknown>>
+  // gRPC's codes are numbers, and fetch() has the code of the socket in its cause.
+  const facts = [code ?? codeOf(cause), status].filter(fact => ['number', 'string'].includes(typeof fact)).map(String).filter(isWord)
   const kind = typeof name === 'string' && isWord(name) ? name : 'an error'
   return `the provider failed with ${kind}${facts.length > 0 ? ` (${facts.join(', ')})` : ''}`
 }

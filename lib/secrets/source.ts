@@ -6,11 +6,11 @@ import type { Secret } from './secret.ts'
 export interface SecretValue {
   readonly value: string
   /** Shown in the status. Not a hash of the value. */
-  readonly version?: string
+  readonly version?: string | undefined
   /** When this value was made. */
-  readonly created?: Date | string
+  readonly created?: Date | string | undefined
   /** When it ends. */
-  readonly expires?: Date | string
+  readonly expires?: Date | string | undefined
 }
 
 /**

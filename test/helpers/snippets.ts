@@ -50,7 +50,8 @@ function augments ({ code }: Snippet): boolean {
 function check (root: string, blocks: readonly Snippet[], before?: ts.Program): { program: ts.Program, errors: string[] } {
   const sources = new Map(blocks.map((block, index) => [join(root, `snippet-${index}.ts`), `${block.code}\nexport {}\n`]))
   sources.set(join(root, 'snippet-surroundings.ts'), surroundings)
-  const program = ts.createProgram([...sources.keys()], optionsOf(root), hostOf(root, sources), before)
+  const packages = join(root, 'test/fixtures/vault-sdks.d.ts')
+  const program = ts.createProgram([packages, ...sources.keys()], optionsOf(root), hostOf(root, sources), before)
   const errors = [...sources.keys()].flatMap((name, index) => diagnosticsOf(program, name).map(({ start, messageText, file }) => {
     const line = (blocks[index]?.line ?? 0) + (file?.getLineAndCharacterOfPosition(start ?? 0).line ?? 0)
     return `${blocks[index]?.page ?? 'surroundings'}:${line} ${ts.flattenDiagnosticMessageText(messageText, '\n')}`

@@ -202,6 +202,17 @@ t.test('a value that leads is accepted before it is used, so that all instances 
   }
 })
 
+t.test('a failure is told with the number of gRPC, and with what fetch() has in its cause', async t => {
+  for (const [shape, told] of [[{ code: 7 }, '7'], [{ cause: { code: 'ENOTFOUND', message: CANARY } }, 'ENOTFOUND']] as const) {
+    const provider = vault('first')
+    const { clock, secrets } = await keep({ a: { provider, name: 'x', refresh: '1 second' } })
+    secrets.start()
+    provider.next = async () => { throw Object.assign(new Error(CANARY), shape) }
+    await clock.advance(2000)
+    t.equal(secrets.status()[0]?.why, `the provider failed with Error (${told})`)
+  }
+})
+
 t.test('a failure, and a value that cannot be used, keep the old one, and are told once', async t => {
   const provider = vault('first')
   const { clock, secrets, own, events } = await keep({ a: { provider, name: 'x', refresh: '1 second' } })
