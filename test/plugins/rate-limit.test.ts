@@ -157,6 +157,8 @@ t.test('a permit for requests in flight comes back when they end: answered, hija
   caller.abort()
   t.equal(await left, 'left')
   await until(async () => await ask('/hijacked') === 200, 'the permit of the caller who left')
+  // Node 24 takes the connection behind one that was left for busy, and keeps the closing server open for its idle time.
+  app.server.closeAllConnections()
 })
 
 t.test('without Redis the limiter counts here, says so, and comes back', async t => {
