@@ -133,14 +133,23 @@ function setLevel (chains: Chains, slot: number, cell: number, level: number, no
   chains.used[slot] = level
 }
 
-/** Takes units out of their cell. If the cell has expired, nothing is given back. */
+/**
+ * Takes units out of their cell. If the cell has expired, nothing is given back. One that is empty then leaves the chain, or every later
+ * walk would pass it; the last one stays, and is used again.
+ */
 function giveBack (chains: Chains, slot: number, cost: number, holds: (cell: number) => boolean): void {
   const tail = at(chains.tail, slot)
+  if (tail === none) return
   // What is given back was mostly taken last.
-  let cell = tail !== none && holds(tail) ? tail : at(chains.head, slot)
-  while (cell !== none && !holds(cell)) cell = at(chains.next, cell)
+  let before = none
+  let cell = holds(tail) ? tail : at(chains.head, slot)
+  while (cell !== none && !holds(cell)) {
+    before = cell
+    cell = at(chains.next, cell)
+  }
   if (cell === none) return
   const returned = Math.min(cost, at(chains.count, cell))
   chains.count[cell] = at(chains.count, cell) - returned
   chains.used[slot] = at(chains.used, slot) - returned
+  if (at(chains.count, cell) === 0 && cell !== tail) chains.remove(slot, before, cell)
 }

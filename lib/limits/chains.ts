@@ -69,6 +69,19 @@ export class Chains {
     this.head[slot] = next
     if (next === none) this.tail[slot] = none
     else this.#reserve++
+    this.#release(cell)
+  }
+
+  /** Drops an empty cell that is not the newest. @param before the cell before it, or none */
+  remove (slot: number, before: number, cell: number): void {
+    const next = at(this.next, cell)
+    if (before === none) this.head[slot] = next
+    else this.next[before] = next
+    this.#reserve++
+    this.#release(cell)
+  }
+
+  #release (cell: number): void {
     this.next[cell] = this.#freeCell
     this.#freeCell = cell
   }

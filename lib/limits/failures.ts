@@ -47,10 +47,10 @@ export class FailureReservations {
 
   /** A unit, a refusal, or a promise of one of them while others hold all remaining units. */
   enter (key: string, gone: () => boolean): Entrance | Promise<Entrance> {
-    const gate = this.#gates.get(key)
-    const entrance = this.#reserve(key, gate?.running ?? 0)
+    const { running, waiting } = this.#gates.get(key) ?? { running: 0, waiting: [] }
+    // Whoever comes behind others that wait has to wait too; units that become free are theirs.
+    const entrance = waiting.length > 0 ? undefined : this.#reserve(key, running)
     if (entrance !== undefined) return entrance
-    const waiting = gate?.waiting ?? []
     if (waiting.length >= longestQueue) return 'crowded'
     return new Promise(resolve => { waiting.push({ resolve, gone }) })
   }

@@ -32,6 +32,27 @@ t.test('18: units that are given back leave the reserve for exact times to other
   t.equal(store.take(policy, 'busy').remaining, 49)
 })
 
+t.test('21: units that are given back out of order leave no empty cells either', async t => {
+  let now = 0
+  const store = new MemoryStore({ now: () => now, capacity: 10 })
+  const policy = compilePolicy('verified', { limit: 50, window: 1000 })
+  const failed = store.take(policy, 'busy')
+  const running = Array.from({ length: 5 }, () => store.take(policy, 'busy'))
+  for (let i = 0; i < 100; i++) {
+    now++
+    running.push(store.take(policy, 'busy'))
+    const [ended = failed] = running.splice(i % 3, 1)
+    store.refund(policy, 'busy', ended)
+  }
+  for (const ended of running) store.refund(policy, 'busy', ended)
+  t.equal(store.peek(policy, 'busy').remaining, 49, 'the one that failed counts')
+  store.take(policy, 'other')
+  now += 500
+  store.take(policy, 'other')
+  now += 501
+  t.equal(store.peek(policy, 'other').remaining, 49, 'there was room to keep both times')
+})
+
 t.test('what has expired makes room, and the store shrinks again', async t => {
   let now = 0
   const store = new MemoryStore({ now: () => now, capacity: 1000 })
