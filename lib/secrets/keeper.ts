@@ -37,8 +37,9 @@ interface Place {
   readonly isChecked: boolean
 }
 
+const DAY = 86_400_000
 /** The shortest and longest of the times of a place, in milliseconds. */
-const ranges = { rotateEvery: [3_600_000, Infinity], refresh: [1000, 86_400_000], overlap: [0, 90 * 86_400_000], lead: [0, 86_400_000] }
+const ranges = { rotateEvery: [3_600_000, 36_500 * DAY], refresh: [1000, DAY], overlap: [0, 90 * DAY], lead: [0, DAY] }
 
 /** All secrets of an application: reads them where options name them, looks at them again, and says how they stand. */
 export class Secrets implements SecretReader {
@@ -118,7 +119,7 @@ export class Secrets implements SecretReader {
     const controller = new AbortController()
     const late = () => new SecretFailure(`no answer within ${READ_TIMEOUT} ms`)
     try {
-      const first = await withDeadline(readPlace(place, controller.signal), { ms: READ_TIMEOUT, late, controller, schedule })
+      const first = await withDeadline(readPlace(place, controller.signal, now()), { ms: READ_TIMEOUT, late, controller, schedule })
       const tell = (event: SecretEvent) => {
         if ('file' in place && event.type === 'changed') this.#checkMode(path, place.file)
         this.#options.tell(event)
@@ -129,8 +130,13 @@ export class Secrets implements SecretReader {
       if ('provider' in place) this.#providers.add(place.provider)
     } catch (error) {
       this.#failed.add(value as object)
-      problems.add('SECURE_API_SECRET_UNAVAILABLE', path, `there is no secret at ${labelOf(place)}: ${explain(error)}`,
-        'Check that it is there, and that this process may read it.')
+      if (isSecretItself(place)) {
+        problems.add('SECURE_API_SECRET_UNAVAILABLE', path, 'the value of a variable stands where its name, or a path, belongs',
+          "Write { env: 'NAME' }, not { env: process.env.NAME }.")
+      } else {
+        problems.add('SECURE_API_SECRET_UNAVAILABLE', path, `there is no secret at ${labelOf(place)}: ${explain(error)}`,
+          'Check that it is there, and that this process may read it.')
+      }
     }
   }
 
@@ -155,6 +161,13 @@ function readable ({ value, path, isChecked }: Place, problems: Problems): Secre
   return found.any ? undefined : own as SecretPlace
 }
 
+/** `{ env: process.env.NAME }`: what names no secret may be one, and must not be shown. A path from the environment is one. */
+function isSecretItself (place: SecretPlace): boolean {
+  if ('provider' in place) return false
+  const named = 'env' in place ? place.env : place.file
+  return named.includes('-----') || (!/^(?:\.{0,2}\/|[A-Za-z]:)/.test(named) && isFromEnvironment(named))
+}
+
 function checkPlace (place: SecretPlace, path: string, problems: Problems): void {
   if ('provider' in place) {
     const { name, read }: Partial<Record<keyof SecretProvider, unknown>> = Object(place.provider)
@@ -168,7 +181,7 @@ function checkPlace (place: SecretPlace, path: string, problems: Problems): void
     const ms = stated === undefined ? least : parseDuration(stated) ?? least
     if (ms >= least && ms <= most) continue
     problems.add('SECURE_API_OPTION_RANGE', `${path}.${option}`, `${ms} milliseconds are out of range`,
-      most === Infinity ? `Give ${least} milliseconds or more.` : `Give ${least} to ${most} milliseconds.`)
+      `Give ${least} to ${most} milliseconds.`)
   }
 }
 
