@@ -5,7 +5,7 @@ import {
 } from '../config/index.ts'
 import { KeptSecret, READ_TIMEOUT, type SecretEvent } from './kept.ts'
 import { isFromEnvironment, passwordIn } from './literal.ts'
-import { explain, labelOf, readPlace, SecretFailure } from './read.ts'
+import { explain, isSecretItself, labelOf, readPlace, SecretFailure } from './read.ts'
 import { Secret } from './secret.ts'
 import { isPlace, SecretPlaceSchema, type SecretPlace, type SecretProvider } from './source.ts'
 import { statusOf, type SecretStatus } from './status.ts'
@@ -130,13 +130,9 @@ export class Secrets implements SecretReader {
       if ('provider' in place) this.#providers.add(place.provider)
     } catch (error) {
       this.#failed.add(value as object)
-      if (isSecretItself(place)) {
-        problems.add('SECURE_API_SECRET_UNAVAILABLE', path, 'the value of a variable stands where its name, or a path, belongs',
-          "Write { env: 'NAME' }, not { env: process.env.NAME }.")
-      } else {
-        problems.add('SECURE_API_SECRET_UNAVAILABLE', path, `there is no secret at ${labelOf(place)}: ${explain(error)}`,
-          'Check that it is there, and that this process may read it.')
-      }
+      const where = isSecretItself(place) ? '' : ` at ${labelOf(place)}`
+      problems.add('SECURE_API_SECRET_UNAVAILABLE', path, `there is no secret${where}: ${explain(error)}`,
+        'Check that it is there, and that this process may read it.')
     }
   }
 
@@ -159,13 +155,6 @@ function readable ({ value, path, isChecked }: Place, problems: Problems): Secre
   const ours: readonly string[] = ['SECURE_API_OPTION_RANGE', 'SECURE_API_SECRET_PROVIDER']
   for (const { code, path, why, fix } of found.list()) if (!isChecked || ours.includes(code)) problems.add(code, path, why, fix)
   return found.any ? undefined : own as SecretPlace
-}
-
-/** `{ env: process.env.NAME }`: what names no secret may be one, and must not be shown. A path from the environment is one. */
-function isSecretItself (place: SecretPlace): boolean {
-  if ('provider' in place) return false
-  const named = 'env' in place ? place.env : place.file
-  return named.includes('-----') || (!/^(?:\.{0,2}\/|[A-Za-z]:)/.test(named) && isFromEnvironment(named))
 }
 
 function checkPlace (place: SecretPlace, path: string, problems: Problems): void {

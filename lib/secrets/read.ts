@@ -1,5 +1,6 @@
 import { constants, readFileSync, statSync, type Stats } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
+import { isFromEnvironment } from './literal.ts'
 import type { SecretPlace, SecretProvider } from './source.ts'
 
 /** One look at a secret. Times are milliseconds since the epoch. */
@@ -25,6 +26,15 @@ export function labelOf (place: SecretPlace): string {
   return 'file' in place ? `file ${place.file}` : `provider ${place.provider.name}: ${place.name}`
 }
 
+const valueForName = 'its name is the value of a variable: write { env: \'NAME\' }, not { env: process.env.NAME }'
+
+/** `{ env: process.env.NAME }`: what names no secret may be one, and must not be shown. A path from the environment is none. */
+export function isSecretItself (place: Pick<Extract<SecretPlace, { env: string }>, 'env'> | SecretPlace): boolean {
+  if ('provider' in place) return false
+  const named = 'env' in place ? place.env : place.file
+  return named.includes('-----') || (!/^(?:\.{0,2}\/|[A-Za-z]:)/.test(named) && isFromEnvironment(named))
+}
+
 /** Rejects with {@link SecretFailure}, or with whatever a provider throws. */
 export async function readPlace (place: SecretPlace, signal: AbortSignal, now: number): Promise<Reading> {
   if ('env' in place) return readVariable(place.env, now)
@@ -44,7 +54,9 @@ function readVariable (name: string, now: number): Reading {
   // Own members only: `process.env` inherits from `Object.prototype`.
   const own = (name: string) => Object.hasOwn(process.env, name) ? process.env[name] : undefined
   const [value, created] = [own(name), own(`${name}_CREATED`)]
-  if (value === undefined) throw new SecretFailure(`the variable ${name} is not set`)
+  if (value === undefined) {
+    throw new SecretFailure(isSecretItself({ env: name }) ? valueForName : `the variable ${name} is not set`)
+  }
   return { text: clean(value), created: created === undefined ? undefined : past(created, `the variable ${name}_CREATED`, now) }
 }
 

@@ -4,9 +4,9 @@ import { setTimeout as turn } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
-import { ownOptions, Problems, type Environment } from '../../../lib/config/index.ts'
+import { check, ownOptions, Problems, type Environment } from '../../../lib/config/index.ts'
 import {
-  follow, isPlace, KeptSecret, Secret, Secrets, SecretSourceSchema, textOf, type SecretEvent, type SecretProvider, type SecretValue
+  follow, isPlace, KeptSecret, readNow, Secret, SecretPlaceSchema, Secrets, SecretSourceSchema, textOf, type SecretEvent, type SecretProvider, type SecretValue
 } from '../../../lib/secrets/index.ts'
 
 const CANARY = 'cAnArY-7f3a9c'
@@ -94,6 +94,7 @@ t.test('a text is taken from the environment, or in production it stops the boot
   t.strictSame(await judged({ a: new Secret(CANARY, { source: 'keychain' }) }), [[], ['keychain']])
   t.strictSame(await judged({ url: 'redis://redis.internal:6379' }), [[], []], 'without a password it is no secret')
   t.strictSame(await judged({ url: `redis://:${CANARY}@redis.internal` }), [['SECURE_API_SECRET_LITERAL'], ['literal']])
+  t.strictSame(await judged({ url: `redis://redis.internal?password=${CANARY}` }), [['SECURE_API_SECRET_LITERAL'], ['literal']])
   t.strictSame(await judged({ url: `redis://:${CANARY}-from-env@redis.internal` }), [[], ['environment']])
 })
 
@@ -377,6 +378,11 @@ t.test('the value of a variable where its name belongs is not shown', async t =>
     t.strictSame(codes, ['SECURE_API_SECRET_UNAVAILABLE'])
     t.notMatch(JSON.stringify([problems.list(), secrets.status()]), value)
   }
+  t.throws(() => readNow({ env: value }), { message: /its name is the value of a variable/ }, 'as for tls.passphrase')
+  const problems = new Problems()
+  check(SecretPlaceSchema, { env: `0-${CANARY}` }, 'auth.a', problems)
+  t.match(problems.list()[0]?.path, 'auth.a.env')
+  t.notMatch(JSON.stringify(problems.list()), CANARY, 'what is no name at all neither')
 })
 
 t.test('what process.env inherits is no variable', async t => {
