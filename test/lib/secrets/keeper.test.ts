@@ -6,7 +6,8 @@ import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { check, ownOptions, Problems, type Environment } from '../../../lib/config/index.ts'
 import {
-  follow, isPlace, KeptSecret, readNow, Secret, SecretPlaceSchema, Secrets, SecretSourceSchema, textOf, type SecretEvent, type SecretProvider, type SecretValue
+  follow, isPlace, KeptSecret, readNow, Secret, SecretPlaceSchema, Secrets, SecretSourceSchema, textOf, type SecretEvent,
+  type SecretProvider, type SecretValue
 } from '../../../lib/secrets/index.ts'
 
 const CANARY = 'cAnArY-7f3a9c'
