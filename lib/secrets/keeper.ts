@@ -39,7 +39,7 @@ interface Place {
 
 const DAY = 86_400_000
 /** The shortest and longest of the times of a place, in milliseconds. */
-const ranges = { rotateEvery: [3_600_000, 36_500 * DAY], refresh: [1000, DAY], overlap: [0, 90 * DAY], lead: [0, DAY] }
+const ranges = { rotateEvery: [3_600_000, 365_000 * DAY], refresh: [1000, DAY], overlap: [0, 90 * DAY], lead: [0, DAY] }
 
 /** All secrets of an application: reads them where options name them, looks at them again, and says how they stand. */
 export class Secrets implements SecretReader {
