@@ -7,7 +7,7 @@ import {
   exchangeOver, explainFailure, FetchFailure, fetchOver, isProxy, KeyRing, resolveKeysOptions, type Algorithm, type KeyEvent,
   type KeyRingOptions, type KeyRingStatus
 } from '../lib/keys/index.ts'
-import { follow, textOf, Turns, type SecretSource } from '../lib/secrets/index.ts'
+import { follow, textOf, Turns, weaknessOf, type SecretSource } from '../lib/secrets/index.ts'
 import {
   compileOwn, hasKeys, legacyForm, ownLifetime, OwnSecret, type Introspection, type IssuerOptions, type IssuerRules, type OwnSigner,
   type OwnSigners, type OwnTokensOptions, type TokenAlgorithm, type TokenAuthenticatorOptions, type TrustedIssuer
@@ -164,12 +164,13 @@ function keySetOf (signers: readonly OwnSigner[]) {
   return { keys: signers.flatMap(signer => 'secret' in signer ? [] : [signer.publicJwk]) }
 }
 
-/** Own tokens of an old form, while the application moves. A secret of theirs that follows another has signed none of them. */
+/** Own tokens of an old form, while the application moves. They end with the secret that has signed them: it may have leaked. */
 export function trustLegacy (options: OwnTokensOptions): TokenAuthenticatorOptions['legacy'] {
   const { legacy, secret } = options
-  const signed = textOf(legacy?.secret ?? secret)
-  if (legacy === undefined || signed === undefined) return undefined
-  return { form: legacyForm(legacy, rulesOfOwn(options, 'HS256')), keys: new OwnSecret(signed) }
+  if (legacy === undefined) return undefined
+  const texts = follow(legacy.secret ?? secret, { overlap: 0, fault: weaknessOf, changed: texts => keys.replace(texts) })
+  const keys = new OwnSecret(...texts)
+  return { form: legacyForm(legacy, rulesOfOwn(options, 'HS256')), keys }
 }
 
 function rulesOfOwn<Name extends TokenAlgorithm> (options: OwnTokensOptions, algorithm: Name): IssuerRules<Name> {

@@ -5,7 +5,7 @@ import {
 } from '../config/index.ts'
 import { KeptSecret, READ_TIMEOUT, type SecretEvent } from './kept.ts'
 import { isFromEnvironment, passwordIn } from './literal.ts'
-import { explain, labelOf, readPlace, SecretFailure } from './read.ts'
+import { explain, isSecretItself, labelOf, readPlace, SecretFailure } from './read.ts'
 import { Secret } from './secret.ts'
 import { isPlace, SecretPlaceSchema, type SecretPlace, type SecretProvider } from './source.ts'
 import { statusOf, type SecretStatus } from './status.ts'
@@ -37,8 +37,9 @@ interface Place {
   readonly isChecked: boolean
 }
 
+const DAY = 86_400_000
 /** The shortest and longest of the times of a place, in milliseconds. */
-const ranges = { rotateEvery: [3_600_000, Infinity], refresh: [1000, 86_400_000], overlap: [0, 90 * 86_400_000], lead: [0, 86_400_000] }
+const ranges = { rotateEvery: [3_600_000, 365_000 * DAY], refresh: [1000, DAY], overlap: [0, 90 * DAY], lead: [0, DAY] }
 
 /** All secrets of an application: reads them where options name them, looks at them again, and says how they stand. */
 export class Secrets implements SecretReader {
@@ -118,7 +119,7 @@ export class Secrets implements SecretReader {
     const controller = new AbortController()
     const late = () => new SecretFailure(`no answer within ${READ_TIMEOUT} ms`)
     try {
-      const first = await withDeadline(readPlace(place, controller.signal), { ms: READ_TIMEOUT, late, controller, schedule })
+      const first = await withDeadline(readPlace(place, controller.signal, now()), { ms: READ_TIMEOUT, late, controller, schedule })
       const tell = (event: SecretEvent) => {
         if ('file' in place && event.type === 'changed') this.#checkMode(path, place.file)
         this.#options.tell(event)
@@ -129,7 +130,8 @@ export class Secrets implements SecretReader {
       if ('provider' in place) this.#providers.add(place.provider)
     } catch (error) {
       this.#failed.add(value as object)
-      problems.add('SECURE_API_SECRET_UNAVAILABLE', path, `there is no secret at ${labelOf(place)}: ${explain(error)}`,
+      const where = isSecretItself(place) ? '' : ` at ${labelOf(place)}`
+      problems.add('SECURE_API_SECRET_UNAVAILABLE', path, `there is no secret${where}: ${explain(error)}`,
         'Check that it is there, and that this process may read it.')
     }
   }
@@ -168,7 +170,7 @@ function checkPlace (place: SecretPlace, path: string, problems: Problems): void
     const ms = stated === undefined ? least : parseDuration(stated) ?? least
     if (ms >= least && ms <= most) continue
     problems.add('SECURE_API_OPTION_RANGE', `${path}.${option}`, `${ms} milliseconds are out of range`,
-      most === Infinity ? `Give ${least} milliseconds or more.` : `Give ${least} to ${most} milliseconds.`)
+      `Give ${least} to ${most} milliseconds.`)
   }
 }
 

@@ -9,6 +9,8 @@ import type { SecretPlace } from './source.ts'
 export const READ_TIMEOUT = 5000
 const FIRST_RETRY = 5000
 const LAST_RETRY = 15 * 60_000
+/** How long a file that is written in place has to stay the same, in milliseconds. */
+const SETTLE = 2000
 const LONGEST_TIMER = 2 ** 31 - 1
 
 /** What an option does with its secret. Times are milliseconds. */
@@ -59,6 +61,8 @@ export class KeptSecret extends Secret {
   readonly #rotation: Rotation
   readonly #uses: SecretUse[] = []
   #reading: Reading
+  /** What was read of a file that is being written, maybe. */
+  #unsettled: string | undefined
   #inARow = 0
   #looking: Promise<void> | undefined
   #controller: AbortController | undefined
@@ -124,12 +128,12 @@ export class KeptSecret extends Secret {
     const controller = this.#controller = new AbortController()
     const late = () => new SecretFailure(`no answer within ${READ_TIMEOUT} ms`)
     try {
-      this.#take(await withDeadline(readPlace(place, controller.signal), { ms: READ_TIMEOUT, late, controller, schedule }))
+      this.#take(await withDeadline(readPlace(place, controller.signal, now()), { ms: READ_TIMEOUT, late, controller, schedule }))
     } catch (error) {
       this.#fail('failed', explain(error))
     }
     this.lastChecked = now()
-    if (!this.#closed) this.#plan(this.#inARow === 0 ? this.#refresh : this.#retry)
+    if (!this.#closed) this.#plan(this.#inARow > 0 ? this.#retry : this.#unsettled === undefined ? this.#refresh : SETTLE)
   }
 
   get #refresh (): number {
@@ -152,8 +156,10 @@ export class KeptSecret extends Secret {
       // A file that is written again with the same text has not been rotated.
       const created = 'file' in this.#options.place ? this.#reading.created : reading.created
       this.#reading = { ...reading, created }
+      this.#unsettled = undefined
       return this.#good()
     }
+    if (!this.#isSettled(reading)) return
     const fault = this.#uses.map(use => use.fault?.(reading.text)).find(found => found !== undefined)
     if (fault !== undefined) return this.#fail('refused', fault)
     this.#reading = reading
@@ -161,6 +167,13 @@ export class KeptSecret extends Secret {
     this.#good()
     this.#tell({ type: 'changed' })
     this.#changed()
+  }
+
+  /** A file that is written in place may be half of it, and half a secret is one too: it has to be the same twice. */
+  #isSettled ({ text, inode }: Reading): boolean {
+    const isSettled = inode === undefined || inode !== this.#reading.inode || text === this.#unsettled
+    this.#unsettled = isSettled ? undefined : text
+    return isSettled
   }
 
   get #times (): { lead: number, overlap: number } {
@@ -182,7 +195,9 @@ export class KeptSecret extends Secret {
     if (this.#rotation.next === Infinity || this.#closed) return
     const left = Math.max(0, this.#rotation.next - now())
     this.#cancelPass = schedule(() => {
-      if (this.#rotation.pass(now(), this.#times.overlap)) this.#changed()
+      // The time has passed, even where somebody has set the clock back meanwhile.
+      const isOver = left <= LONGEST_TIMER
+      if (this.#rotation.pass(isOver ? Math.max(now(), this.#rotation.next) : now(), this.#times.overlap)) this.#changed()
       else this.#watch()
     }, Math.min(left, LONGEST_TIMER))
   }

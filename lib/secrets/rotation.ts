@@ -43,9 +43,11 @@ export class Rotation {
 
   /** Takes a new value, which is used after `lead`. The old one stays good for `overlap` from then on. */
   change (text: string, now: number, { lead, overlap }: { readonly lead: number, readonly overlap: number }): void {
-    if (this.#coming !== undefined) this.#use(this.#coming.text, now, overlap)
-    if (lead > 0) this.#coming = { text, at: now + lead }
-    else this.#use(text, now, overlap)
+    const skipped = this.#coming
+    this.#coming = lead > 0 && text !== this.#current ? { text, at: now + lead } : undefined
+    if (lead === 0) this.#use(text, now, overlap)
+    // It must not sign: who has missed it does not know it. Who has seen it before may have signed with it.
+    if (skipped !== undefined) this.#former = this.#with({ text: skipped.text, until: now + lead + overlap }, now)
   }
 
   /** Lets pass what has passed. True if anything has. */
@@ -59,8 +61,13 @@ export class Rotation {
   #use (text: string, now: number, overlap: number): void {
     this.#coming = undefined
     if (text === this.#current) return
-    const former = [{ text: this.#current, until: now + overlap }, ...this.#former]
-    this.#former = former.filter(entry => entry.text !== text && entry.until > now).slice(0, MOST_FORMER)
+    const before = { text: this.#current, until: now + overlap }
     this.#current = text
+    this.#former = this.#with(before, now)
+  }
+
+  #with (newest: Former, now: number): Former[] {
+    return [newest, ...this.#former.filter(({ text }) => text !== newest.text)]
+      .filter(({ text, until }) => text !== this.#current && until > now).slice(0, MOST_FORMER)
   }
 }

@@ -49,7 +49,8 @@ const looked = {
   lead: Type.Optional(DurationSchema)
 }
 
-const env = Type.String({ pattern: '^[A-Za-z_]\\w*$', hint: "Write the name of the variable: { env: 'TOKEN_SECRET' }." })
+/** `secret`: who writes `process.env.NAME` for the name gives the value. */
+const env = Type.String({ secret: true, pattern: '^[A-Za-z_]\\w*$', hint: "Write the name of the variable: { env: 'TOKEN_SECRET' }." })
 
 /** Where a secret is, other than in the options. */
 export const SecretPlaceSchema = Type.Union([

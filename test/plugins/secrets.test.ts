@@ -126,6 +126,35 @@ t.test('own tokens, a secret in a file: replaced under load, no request fails, a
   t.match(said(), 'auth.ownTokens.secret has a new value')
 })
 
+t.test('own tokens of an old form end with the secret that has signed them', async t => {
+  const [first, second, third] = [fresh(), fresh(), fresh()]
+  const until = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10)
+  const legacyBy = (secret: string) => {
+    const input = [{ alg: 'HS256', typ: 'JWT' }, { sub: 'old', iat: Math.floor(Date.now() / 1000) }]
+      .map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
+    return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`
+  }
+  const provider = vault(first)
+  const place = { provider, name: 'x', refresh: '1 second', overlap: '5 minutes' } as const
+  const shared = await start(t, { auth: { ownTokens: { ...own, secret: place, legacy: { until } } }, rateLimit: false })
+  const statusOf = async ({ url }: Started, secret: string) => (await get(`${url}/me`, legacyBy(secret))).status
+  t.equal(await statusOf(shared, first), 200)
+  provider.value = second
+  await shared.clock.advance('4 seconds')
+  t.equal(await statusOf(shared, first), 200, 'within the overlap')
+  await shared.clock.advance('6 minutes')
+  t.equal(await statusOf(shared, first), 401, 'a leaked secret signs nothing, in a cache neither')
+  const former = vault(second)
+  const apart = await start(t, {
+    auth: { ownTokens: { ...own, secret: first, legacy: { until, secret: { provider: former, name: 'x', refresh: '1 second' } } } },
+    rateLimit: false
+  })
+  t.strictSame([await statusOf(apart, second), await statusOf(apart, first)], [200, 401])
+  former.value = third
+  await apart.clock.advance('2 seconds')
+  t.strictSame([await statusOf(apart, second), await statusOf(apart, third)], [401, 200], 'the new value is used')
+})
+
 t.test('own tokens, a private key of a provider: the kid changes, another algorithm is refused', async t => {
   const keys = [1, 2].map(() => pemOf(generateKeyPairSync('ed25519').privateKey))
   const provider = vault(keys[0] ?? '')

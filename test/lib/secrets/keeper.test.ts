@@ -4,9 +4,10 @@ import { setTimeout as turn } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
-import { ownOptions, Problems, type Environment } from '../../../lib/config/index.ts'
+import { check, ownOptions, Problems, type Environment } from '../../../lib/config/index.ts'
 import {
-  follow, isPlace, KeptSecret, Secret, Secrets, SecretSourceSchema, textOf, type SecretEvent, type SecretProvider, type SecretValue
+  follow, isPlace, KeptSecret, readNow, Secret, SecretPlaceSchema, Secrets, SecretSourceSchema, textOf, type SecretEvent,
+  type SecretProvider, type SecretValue
 } from '../../../lib/secrets/index.ts'
 
 const CANARY = 'cAnArY-7f3a9c'
@@ -94,6 +95,7 @@ t.test('a text is taken from the environment, or in production it stops the boot
   t.strictSame(await judged({ a: new Secret(CANARY, { source: 'keychain' }) }), [[], ['keychain']])
   t.strictSame(await judged({ url: 'redis://redis.internal:6379' }), [[], []], 'without a password it is no secret')
   t.strictSame(await judged({ url: `redis://:${CANARY}@redis.internal` }), [['SECURE_API_SECRET_LITERAL'], ['literal']])
+  t.strictSame(await judged({ url: `redis://redis.internal?password=${CANARY}` }), [['SECURE_API_SECRET_LITERAL'], ['literal']])
   t.strictSame(await judged({ url: `redis://:${CANARY}-from-env@redis.internal` }), [[], ['environment']])
 })
 
@@ -322,4 +324,141 @@ t.test('a client of Redis, and what a prototype says, is no place of a secret', 
   t.teardown(() => { delete polluted.owner })
   const [status] = (await keep({ a: { env: 'HOME' } })).secrets.status()
   t.equal(Object.hasOwn(status ?? {}, 'owner'), false)
+})
+
+/** Without `await`: what a look throws, it must not throw. */
+async function lookedAt (first: SecretValue, next: () => unknown) {
+  const provider = vault(first)
+  const kept = await keep({ a: { provider, name: 'x' } })
+  provider.next = async () => await next() as SecretValue
+  const secret = kept.own.a as KeptSecret
+  await secret.look()
+  return { ...kept, secret, status: () => kept.secrets.status()[0] }
+}
+
+t.test('an error of a provider whose members throw is a failure like any other: nothing escapes, nothing is shown', async t => {
+  const hostile = () => { throw new Error(CANARY) }
+  const errors = [
+    new Proxy(new Error(CANARY), { get: hostile, getPrototypeOf: hostile, has: hostile }),
+    Object.defineProperty({}, 'name', { get: hostile }),
+    Object.defineProperty(new Error(CANARY), 'code', { get: hostile })
+  ]
+  for (const error of errors) {
+    const { status, events } = await lookedAt({ value: 'first' }, () => { throw error })
+    t.match(status(), { state: 'failing', why: 'the provider failed' })
+    t.notMatch(JSON.stringify([status(), events]), CANARY)
+    const provider = { name: 'vault', read: async () => { throw error } }
+    t.strictSame((await keep({ a: { provider, name: 'x' } })).codes, ['SECURE_API_SECRET_UNAVAILABLE'], 'at boot')
+  }
+})
+
+t.test('a version that holds the value, moves the cursor or is a page long is not shown', async t => {
+  for (const version of [`v-${CANARY}-1`, '\u001b[2J', 'x'.repeat(129), 'a\nb']) {
+    const { secrets } = await keep({ a: { provider: vault({ value: CANARY, version }), name: 'x' } })
+    t.equal(Object.hasOwn(secrets.status()[0] ?? {}, 'version'), false, inspect(version).slice(0, 40))
+  }
+  const { secrets } = await keep({ a: { provider: vault({ value: CANARY, version: 'x'.repeat(128) }), name: 'x' } })
+  t.match(secrets.status()[0], { version: 'x'.repeat(128) })
+})
+
+t.test('what was made in the future would never be due, and no date is one that cannot be written', async t => {
+  const made = (created: string) => ({ provider: vault({ value: CANARY, created }), name: 'x', rotateEvery: '90 days' })
+  for (const created of ['+275760-09-13T00:00:00.000Z', '2026-01-03']) {
+    const { codes, problems } = await keep({ a: made(created) })
+    t.strictSame(codes, ['SECURE_API_SECRET_UNAVAILABLE'])
+    t.match(problems.list()[0]?.why, /`created` of the provider is in the future/)
+  }
+  t.match((await keep({ a: made('2026-01-01T12:00:00Z') })).secrets.status()[0], { dueInDays: 90 }, 'clocks differ')
+  t.strictSame((await keep({ a: { ...made('2026-01-01'), rotateEvery: '104000000 days' } })).codes, ['SECURE_API_OPTION_RANGE'])
+  const file = join(t.testdir({ key: CANARY }), 'key')
+  utimesSync(file, new Date('2099-01-01'), new Date('2099-01-01'))
+  const { secrets } = await keep({ a: { file, rotateEvery: '90 days' } })
+  t.equal(Object.hasOwn(secrets.status()[0] ?? {}, 'created'), false, 'a file of the future has no known age')
+})
+
+t.test('a byte order mark is no part of a secret', async t => {
+  const file = join(t.testdir({ key: `\uFEFF${CANARY}\r\n` }), 'key')
+  t.equal(textOf((await keep({ a: { file } })).own.a), CANARY)
+})
+
+t.test('the value of a variable where its name belongs is not shown', async t => {
+  process.env['SECURE_API_TEST_NAME'] = `${CANARY}`.replaceAll('-', '_')
+  const { SECURE_API_TEST_NAME: value = '' } = process.env
+  t.teardown(() => { delete process.env['SECURE_API_TEST_NAME'] })
+  for (const a of [{ env: value }, { file: value }, { file: `-----BEGIN X-----\n${value}` }]) {
+    const { codes, problems, secrets } = await keep({ a }, 'production')
+    t.strictSame(codes, ['SECURE_API_SECRET_UNAVAILABLE'])
+    t.notMatch(JSON.stringify([problems.list(), secrets.status()]), value)
+  }
+  t.throws(() => readNow({ env: value }), { message: /its name is the value of a variable/ }, 'as for tls.passphrase')
+  const problems = new Problems()
+  check(SecretPlaceSchema, { env: `0-${CANARY}` }, 'auth.a', problems)
+  t.match(problems.list()[0]?.path, 'auth.a.env')
+  t.notMatch(JSON.stringify(problems.list()), CANARY, 'what is no name at all neither')
+})
+
+t.test('what process.env inherits is no variable', async t => {
+  const polluted = Object.prototype as { SECURE_API_TEST_POLLUTED?: string }
+  polluted.SECURE_API_TEST_POLLUTED = 'known to somebody'
+  t.teardown(() => { delete polluted.SECURE_API_TEST_POLLUTED })
+  const { problems } = await keep({ a: { env: 'SECURE_API_TEST_POLLUTED' } })
+  t.match(problems.list()[0]?.why, /the variable SECURE_API_TEST_POLLUTED is not set/)
+})
+
+t.test('half a secret of a file that is written in place is not taken', async t => {
+  const file = join(t.testdir({ key: 'first' }), 'key')
+  const { clock, secrets, own, events } = await keep({ a: { file, refresh: '1 minute' } })
+  const { changes } = served(own.a)
+  secrets.start()
+  for (const part of ['second', 'second-and', 'second-and-more']) {
+    writeFileSync(file, part)
+    await clock.advance(part === 'second' ? 60_000 : 2000)
+  }
+  t.strictSame([changes, events], [[], []], 'it has changed at each look')
+  await clock.advance(2000)
+  t.strictSame(changes, [['second-and-more', 'first']])
+  writeFileSync(file, 'abc')
+  await clock.advance(62_000)
+  t.match(secrets.status()[0], { state: 'failing', why: 'it is too short' })
+  writeFileSync(file, 'second-and-more')
+  await clock.advance(62_000)
+  t.match(secrets.status()[0], { state: 'good' })
+  t.equal(changes.length, 2, 'and the end of the overlap')
+})
+
+t.test('a value that another one follows within its lead never signs, and is accepted: other instances may have missed it', async t => {
+  const follows = async (...next: string[]) => {
+    const provider = vault('first')
+    const { clock, secrets, own } = await keep({ a: { provider, name: 'x', refresh: '10 seconds' } })
+    const { changes } = served(own.a, { leads: true, overlap: 60_000 })
+    secrets.start()
+    for (const value of next) {
+      provider.say(value)
+      await clock.advance(10_000)
+    }
+    const soon = [...changes]
+    await clock.advance(13_000)
+    return { soon, later: changes.at(-1) }
+  }
+  t.strictSame(await follows('second', 'third'), {
+    soon: [['first', 'second'], ['first', 'third', 'second']], later: ['third', 'first', 'second']
+  })
+  t.strictSame((await follows('second', 'first')).soon, [['first', 'second'], ['first', 'second']], 'taken back')
+  t.strictSame((await follows('second', 'first')).later, ['first', 'second'])
+})
+
+t.test('a clock that is set back makes no old value good for longer', async t => {
+  const clock = manual()
+  let setBack = 0
+  const secrets = new Secrets({ ...clock, now: () => clock.time - setBack, tell: () => {}, warn: () => {}, random: () => 0.5 })
+  const provider = vault('first')
+  const own = { a: { provider, name: 'x', refresh: '1 hour' } as unknown }
+  await secrets.read(schema, own, 'auth', new Problems(), 'development')
+  const { changes } = served(own.a)
+  secrets.start()
+  provider.say('second')
+  await (own.a as KeptSecret).look()
+  setBack = DAY
+  await clock.advance(10_000)
+  t.strictSame(changes, [['second', 'first'], ['second']])
 })
