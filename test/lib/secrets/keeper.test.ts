@@ -2,9 +2,8 @@ import { chmodSync, mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSyn
 import { join } from 'node:path'
 import { setTimeout as turn } from 'node:timers/promises'
 import { inspect } from 'node:util'
-import { Type } from '@sinclair/typebox'
 import t from 'tap'
-import { ownOptions, Problems, type Environment } from '../../../lib/config/index.ts'
+import { ownOptions, Problems, Type, type Environment } from '../../../lib/config/index.ts'
 import {
   follow, isPlace, KeptSecret, Secret, Secrets, SecretSourceSchema, textOf, type SecretEvent, type SecretProvider, type SecretValue
 } from '../../../lib/secrets/index.ts'
