@@ -1,5 +1,4 @@
-import { Type } from '@sinclair/typebox'
-import { ownOptions, Problems, unsupportedIn } from '../lib/config/index.ts'
+import { ownOptions, Problems, Type, unsupportedIn } from '../lib/config/index.ts'
 import { phases, type Control, type RouteOption } from '../lib/pipeline/index.ts'
 import type { Frame } from './ports.ts'
 
@@ -7,12 +6,12 @@ import type { Frame } from './ports.ts'
 const open = phases.filter(phase => phase !== 'edge' && phase !== 'audit')
 
 const OwnControlSchema = Type.Object({
-  name: Type.String({ minLength: 1 }),
+  name: Type.String(),
   phase: Type.Union(open.map(phase => Type.Literal(phase))),
   option: Type.Optional(Type.Unsafe({})),
-  compile: Type.Function([], Type.Any()),
-  posture: Type.Optional(Type.Function([], Type.Any()))
-}, { additionalProperties: false })
+  compile: Type.Function(),
+  posture: Type.Optional(Type.Function())
+})
 
 export const OwnControlsSchema = Type.Array(OwnControlSchema)
 

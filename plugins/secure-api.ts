@@ -1,10 +1,9 @@
-import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { AuditOptions } from '../lib/audit/index.ts'
 import type { AuthenticationOptions } from '../lib/authentication/index.ts'
 import {
-  check, EnvironmentSchema, environmentVariables, isFields, ownOptions, Problems, readEnvironment, sectionAdvice, type Environment,
-  type Section, type SectionContext
+  check, EnvironmentSchema, environmentVariables, isFields, ownOptions, Problems, readEnvironment, sectionAdvice, Type, type Environment,
+  type Schema, type Section, type SectionContext
 } from '../lib/config/index.ts'
 import type { CorsOptions } from '../lib/cors/index.ts'
 import type { HeadersOptions } from '../lib/headers/index.ts'
@@ -173,13 +172,13 @@ const own = {
   methodNotAllowed: Type.Optional(Type.Boolean()),
   errors: Type.Optional(Type.Union([Type.Literal('problem'), Type.Literal('throw')])),
   dangerouslyAllowMiddleware: Type.Optional(Type.Boolean()),
-  hooksBefore: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
+  hooksBefore: Type.Optional(Type.Array(Type.String())),
   environment: Type.Optional(EnvironmentSchema)
 }
 
-function suiteSchema (schemaOf: (section: Section) => TSchema, controls: TSchema) {
+function suiteSchema (schemaOf: (section: Section) => Schema, controls: Schema) {
   const members = { ...Object.fromEntries(sections.map(section => [section.key, schemaOf(section)])), ...own }
-  return Type.Object({ ...members, controls: Type.Optional(controls) }, { additionalProperties: false })
+  return Type.Object({ ...members, controls: Type.Optional(controls) })
 }
 
 /** Each section checks itself. */

@@ -11,7 +11,7 @@ export interface OptionDoc {
 }
 
 /**
- * Reads TypeBox schemas as they are written, because the JSDoc above each property, from which editors and the
+ * Reads schemas as they are written, because the JSDoc above each property, from which editors and the
  * reference both speak, is gone at run time.
  */
 export class SchemaSources {
@@ -67,12 +67,12 @@ export class SchemaSources {
     return ts.isCallExpression(node) ? this.#call(node, path, inside) : []
   }
 
-  #call ({ expression, arguments: [first, second] }: ts.CallExpression, path: string, open: ReadonlySet<ts.Expression>): OptionDoc[] {
+  #call ({ expression, arguments: [first] }: ts.CallExpression, path: string, open: ReadonlySet<ts.Expression>): OptionDoc[] {
     const kind = expression.getText()
     if (first === undefined) return []
-    if (kind === 'Type.Record') return second === undefined ? [] : this.#within(second, `${path}.<name>`, open)
+    if (kind === 'Type.Record') return this.#within(first, `${path}.<name>`, open)
     if (kind === 'Type.Array') return this.#within(first, `${path}[]`, open)
-    return ['Type.Object', 'Type.Optional', 'Type.Union', 'Type.Partial', 'Type.Composite', 'Type.Unsafe'].includes(kind)
+    return ['Type.Object', 'Type.Optional', 'Type.Union', 'Type.Unsafe'].includes(kind)
       ? this.#within(first, path, open)
       : []
   }

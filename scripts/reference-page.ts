@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { Type, type TSchema } from '@sinclair/typebox'
 import { AuditOptionsSchema } from '../lib/audit/index.ts'
 import { AuthenticationOptionsSchema } from '../lib/authentication/index.ts'
+import { Type, type Schema } from '../lib/config/index.ts'
 import { CorsOptionsSchema, RouteCorsSchema } from '../lib/cors/index.ts'
 import { HeadersOptionsSchema, RouteHeadersSchema } from '../lib/headers/index.ts'
 import { HealthOptionsSchema } from '../lib/health/index.ts'
@@ -23,7 +23,7 @@ interface Chapter {
   /** The name of a schema, or of an interface. */
   readonly source: string
   /** The schema itself, from which the values of its options are read; an interface has them in its comments. */
-  readonly schema?: TSchema
+  readonly schema?: Schema
   readonly note?: string
   /** Where the options stand; none for a shape that stands in several places. */
   readonly prefix?: string
@@ -99,7 +99,7 @@ const functions: readonly Chapter[] = [
   {
     title: '`createTestIssuer()`',
     source: 'TestIssuerOptions',
-    schema: Type.Pick(IssuerOptionsSchema, ['preset']),
+    schema: Type.Object({ preset: IssuerOptionsSchema.properties.preset }),
     note: 'From `fastify-secure-api/testing`: [testing](testing.md).'
   },
   { title: '`developmentIssuer()`', source: 'DevelopmentIssuerOptionsSchema', note: 'From `fastify-secure-api/testing`.' }
@@ -158,7 +158,7 @@ function chapter (level: string, { title, note, source, schema, prefix = '', lik
 }
 
 /** Adds the values of an option whose text does not name each of them. */
-function withValues (options: readonly OptionDoc[], schema: TSchema | undefined): readonly OptionDoc[] {
+function withValues (options: readonly OptionDoc[], schema: Schema | undefined): readonly OptionDoc[] {
   if (schema === undefined) return options
   const values = valuesOf(schema)
   return options.map(option => {

@@ -1,4 +1,4 @@
-import type { TSchema } from '@sinclair/typebox'
+import type { Schema } from '../lib/config/index.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -9,7 +9,7 @@ const ours = ['hint', 'secret', 'refuseList']
  * The route options as JSON Schema, for editors and for whoever writes `config` in a file: what cannot stand in one, functions, is left
  * out.
  */
-export function routeSchema (schema: TSchema): string {
+export function routeSchema (schema: Schema): string {
   const { properties } = plain(schema) as { properties: Json }
   const page = {
     $schema: 'http://json-schema.org/draft-07/schema#',

@@ -1,5 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { check, ConfigurationError, environmentOf, EnvironmentSchema, Problems } from '../lib/config/index.ts'
+import { check, ConfigurationError, environmentOf, EnvironmentSchema, Problems, Type, type Static } from '../lib/config/index.ts'
 import { DEVELOPMENT_ISSUER, type IssuerOptions } from '../lib/tokens/index.ts'
 import { DevelopmentStore } from './development-store.ts'
 
@@ -22,7 +21,7 @@ const DevelopmentIssuerOptionsSchema = Type.Object({
    * @default NODE_ENV, and production when that is unset
    */
   environment: Type.Optional(EnvironmentSchema)
-}, { additionalProperties: false })
+})
 
 /** Options of {@link developmentIssuer}. */
 export type DevelopmentIssuerOptions = Static<typeof DevelopmentIssuerOptionsSchema>

@@ -1,4 +1,3 @@
-import { Type } from '@sinclair/typebox'
 import { ownRefusal, routeOption, type Control } from '../../plugins/index.ts'
 
 declare module 'fastify' {
@@ -33,7 +32,7 @@ export function maintenanceMode (): Maintenance {
     control: {
       name: 'maintenance',
       phase: 'rate-limit',
-      option: routeOption<boolean, boolean>({ key: 'maintenance', schema: Type.Boolean(), refine: (stated = true) => stated }),
+      option: routeOption<boolean, boolean>({ key: 'maintenance', schema: { type: 'boolean' }, refine: (stated = true) => stated }),
       compile: ({ own: applies }) => applies ? { hook: 'onRequest', handler: () => on ? closed : undefined } : undefined,
       posture: applies => ({ maintenance: applies })
     }

@@ -1,5 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema } from '../config/index.ts'
+import { DurationSchema, Type, type Static } from '../config/index.ts'
 import { prefixPattern } from './format.ts'
 import { ApiKeyRecordSchema, type ApiKeyRecord } from './record.ts'
 import type { ApiKeyUse } from './usage.ts'
@@ -26,7 +25,7 @@ const CacheSchema = Type.Object({
   ttl: Type.Optional(DurationSchema),
   /** How long an id that the store does not know is refused without asking again. At most an hour. @default '5 seconds' */
   negativeTtl: Type.Optional(DurationSchema)
-}, { additionalProperties: false })
+})
 
 export const ApiKeysOptionsSchema = Type.Object({
   /**
@@ -48,7 +47,7 @@ export const ApiKeysOptionsSchema = Type.Object({
   /** How often the file is looked at. From a second to an hour. @default '5 seconds' */
   refresh: Type.Optional(DurationSchema),
   /** Finds a record by its id in a store of yours. A failure, a time-out or an answer of another shape is 503, never access. */
-  lookup: Type.Optional(Type.Unsafe<ApiKeyLookup>(Type.Function([], Type.Any()))),
+  lookup: Type.Optional(Type.Function<ApiKeyLookup>()),
   /** How long `lookup` may take. At most 10 seconds. @default '1 second' */
   timeout: Type.Optional(DurationSchema),
   /** What `lookup` found, for a while. */
@@ -57,8 +56,8 @@ export const ApiKeysOptionsSchema = Type.Object({
    * Told of the keys that were used, once a minute and when the application closes: for the column `last_used`. Its failures are logged
    * and change nothing.
    */
-  onUse: Type.Optional(Type.Unsafe<(uses: readonly ApiKeyUse[]) => unknown>(Type.Function([], Type.Any())))
-}, { additionalProperties: false })
+  onUse: Type.Optional(Type.Function<(uses: readonly ApiKeyUse[]) => unknown>())
+})
 
 type Written = Static<typeof ApiKeysOptionsSchema>
 

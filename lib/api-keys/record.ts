@@ -1,7 +1,6 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { BlockList, isIP } from 'node:net'
-import { Type, type Static } from '@sinclair/typebox'
-import { check, Problems } from '../config/index.ts'
+import { check, Problems, Type, type Static } from '../config/index.ts'
 import { immutableSet, type Failed, type Principal, type Verified } from '../credentials/index.ts'
 import { hashOf, hashPattern, idPattern } from './format.ts'
 
@@ -15,7 +14,7 @@ const SecretSchema = Type.Object({
   hash: Type.String({ pattern: hashPattern, hint: 'It is `sha256:` and 64 hexadecimal digits, never the key itself.', secret: true }),
   /** From then on this secret is refused: for the old one of two. */
   expires: Type.Optional(DateSchema)
-}, { additionalProperties: false })
+})
 
 /** What is kept of a key. */
 export const ApiKeyRecordSchema = Type.Object({
@@ -37,7 +36,7 @@ export const ApiKeyRecordSchema = Type.Object({
   allowedAddresses: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
   /** `'api-key'`, where a store keeps other things beside. @default 'api-key' */
   kind: Type.Optional(Type.Literal('api-key'))
-}, { additionalProperties: false })
+})
 
 export interface ApiKeyRecord extends Static<typeof ApiKeyRecordSchema> {}
 

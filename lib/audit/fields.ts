@@ -1,8 +1,7 @@
-import { Type, type Static } from '@sinclair/typebox'
 import { hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { ignoreRejection } from '../async/index.ts'
-import type { Problems } from '../config/index.ts'
+import { Type, type Problems, type Static } from '../config/index.ts'
 
 const name = '[\\w-]+'
 const FromSchema = Type.String({
@@ -20,9 +19,9 @@ export const FieldSchema = Type.Union([
      * @default the value as it is
      */
     redact: Type.Optional(Type.Union([
-      Type.Literal('hash'), Type.Literal('last4'), Type.Unsafe<(value: string) => string | undefined>(Type.Function([], Type.Any()))
+      Type.Literal('hash'), Type.Literal('last4'), Type.Function<(value: string) => string | undefined>()
     ]))
-  }, { additionalProperties: false })
+  })
 ])
 export type AuditField = Static<typeof FieldSchema>
 

@@ -1,6 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema, type Problems, type SectionContext } from '../config/index.ts'
+import { DurationSchema, Type, type Problems, type SectionContext, type Static } from '../config/index.ts'
 import type { SecretSource } from '../secrets/index.ts'
 import { checkChainKey } from './chain-key.ts'
 import type { AuditEvent } from './event.ts'
@@ -22,7 +21,7 @@ const ChainSchema = Type.Object({
   every: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
   /** How long an event is without a signature. @default '10 seconds' */
   interval: Type.Optional(DurationSchema)
-}, { additionalProperties: false })
+})
 
 /** Where events go, in which form, and what happens when they cannot get there. */
 const sink = {
@@ -32,7 +31,7 @@ const sink = {
    * @default `'logger'`; without one `'console'` in development, and in production the boot stops
    */
   sink: Type.Optional(Type.Union([
-    Type.Unsafe<AuditSink>(Type.Function([], Type.Any())), Type.Literal('logger'), Type.Literal('stdout'), Type.Literal('console')
+    Type.Function<AuditSink>(), Type.Literal('logger'), Type.Literal('stdout'), Type.Literal('console')
   ], { hint: "Write a function, 'logger', 'stdout' or 'console'." })),
   /**
    * The path of a file, in place of `sink`: a JSON document a line, readable by its owner alone. It follows rotation, and survives a full
@@ -51,7 +50,7 @@ const sink = {
    */
   format: Type.Optional(Type.Union([Type.Literal('default'), Type.Literal('ocsf'), Type.Literal('ecs')])),
   /** Only events for which this function returns true. @default all */
-  filter: Type.Optional(Type.Unsafe<AuditFilter>(Type.Function([], Type.Any()))),
+  filter: Type.Optional(Type.Function<AuditFilter>()),
   /** How many events may wait for an asynchronous sink at once. @default 1000 */
   buffer: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
   /**
@@ -61,7 +60,7 @@ const sink = {
   onSinkFailure: Type.Optional(Type.Union([Type.Literal('drop'), Type.Literal('deny')]))
 }
 
-export const SinkSchema = Type.Object(sink, { additionalProperties: false })
+export const SinkSchema = Type.Object(sink)
 export type SinkOptions = Static<typeof SinkSchema>
 
 export const AuditOptionsSchema = Type.Object({
@@ -75,7 +74,7 @@ export const AuditOptionsSchema = Type.Object({
    * `{ agent: { from: 'headers.user-agent', redact: 'hash' } }`. At most 256 characters each; headers with credentials are refused.
    * @default none
    */
-  fields: Type.Optional(Type.Record(Type.String(), FieldSchema)),
+  fields: Type.Optional(Type.Record(FieldSchema)),
   /**
    * How long `app.close()` waits for events that the sinks have not settled. A short time may lose them; a long one delays the shutdown
    * if a sink hangs.
@@ -88,7 +87,7 @@ export const AuditOptionsSchema = Type.Object({
    * @default false
    */
   requireActions: Type.Optional(Type.Boolean())
-}, { additionalProperties: false })
+})
 export interface AuditOptions extends Static<typeof AuditOptionsSchema> {}
 
 /** What the schema cannot say. */

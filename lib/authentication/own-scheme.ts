@@ -1,7 +1,6 @@
-import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { isThenable, withDeadline } from '../async/index.ts'
-import { DurationSchema, milliseconds, type Problems } from '../config/index.ts'
+import { DurationSchema, milliseconds, Type, type Problems, type Static } from '../config/index.ts'
 import { isOfScheme, type Failed, type Judged, type Scheme, type Unavailable, type Verification } from '../credentials/index.ts'
 import { OwnPrincipals, type CallerFacts } from './own-principals.ts'
 
@@ -33,7 +32,7 @@ export const AuthenticatorSchema = Type.Object({
        * one of them with every unsafe method; clients that are no browsers send none. @default false
        */
       allowWithoutOrigin: Type.Optional(Type.Boolean())
-    }, { additionalProperties: false })
+    })
   ])),
   /**
    * The property of the request that `authenticate` reads and another plugin fills, in an `onRequest` hook of its own: `'session'`.
@@ -41,10 +40,10 @@ export const AuthenticatorSchema = Type.Object({
    */
   reads: Type.Optional(Type.String()),
   /** Says who calls. An exception, a time-out or an answer of another shape is 503, never access. */
-  authenticate: Type.Unsafe<Authenticate>(Type.Function([], Type.Any())),
+  authenticate: Type.Function<Authenticate>(),
   /** How long it may take. @default '1 second' */
   timeout: Type.Optional(DurationSchema)
-}, { additionalProperties: false })
+})
 
 /** A way of authentication of the application's own. */
 export interface Authenticator extends Static<typeof AuthenticatorSchema> {}

@@ -1,7 +1,6 @@
-import { Type, type Static } from '@sinclair/typebox'
 import { ApiKeysOptionsSchema, validateApiKeys, type ApiKeysOptions } from '../api-keys/index.ts'
 import { ClientCertificatesSchema, validateClientCertificates, type ClientCertificatesOptions } from '../certificates/index.ts'
-import { Problems } from '../config/index.ts'
+import { Problems, Type, type Static } from '../config/index.ts'
 import { checkProxyVariable } from '../keys/index.ts'
 import {
   IssuerOptionsSchema, OwnTokensSchema, refuseSharedIssuer, RevocationOptionsSchema, TokenCacheOptionsSchema, validateIssuers,
@@ -13,7 +12,7 @@ import { AuthenticatorSchema, validateAuthenticators, type Authenticator } from 
 const TokenPlaceSchema = Type.Object({
   /** The header whose whole value is the token: `'x-goog-iap-jwt-assertion'`. */
   header: Type.String({ pattern: '^[A-Za-z0-9-]+$', hint: "Write the name of a header: 'x-goog-iap-jwt-assertion'." })
-}, { additionalProperties: false })
+})
 /** Where tokens stand, if not in the Authorization header. */
 export type TokenPlace = Static<typeof TokenPlaceSchema>
 
@@ -53,7 +52,7 @@ export const AuthenticationOptionsSchema = Type.Object({
   /** Services that are known by their client certificate, from TLS or from a proxy's header. @default none */
   clientCertificates: Type.Optional(ClientCertificatesSchema),
   /** Says whether a token has been revoked: a function of yours, or that of `createDenylist()`. Asked on every request. */
-  isRevoked: Type.Optional(Type.Unsafe<IsRevoked>(Type.Function([], Type.Any()))),
+  isRevoked: Type.Optional(Type.Function<IsRevoked>()),
   /** How long `isRevoked` may take, and what its failure means. */
   revocation: Type.Optional(RevocationOptionsSchema),
   /**
@@ -64,7 +63,7 @@ export const AuthenticationOptionsSchema = Type.Object({
    * @default 'warm'
    */
   startup: Type.Optional(Type.Union([Type.Literal('warm'), Type.Literal('lazy'), Type.Literal('required')]))
-}, { additionalProperties: false })
+})
 type Written = Static<typeof AuthenticationOptionsSchema>
 
 /** Types from other files, by name: written out in place they would lose their comments in declaration files. */

@@ -1,5 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { check, Problems } from '../config/index.ts'
+import { check, Problems, Type, type Static } from '../config/index.ts'
 import { validateTrustProxy } from '../server/index.ts'
 import type { ForwardedFormat } from './forwarded.ts'
 import { readSan, readThumbprint } from './names.ts'
@@ -22,7 +21,7 @@ const PrincipalSchema = Type.Object({
   roles: Type.Optional(NamesSchema),
   /** @default none */
   tenant: Type.Optional(Type.String())
-}, { additionalProperties: false })
+})
 
 const HeaderSchema = Type.Object({
   /** The header in which the proxy hands the certificate on. It must overwrite or remove what callers send in it. */
@@ -34,7 +33,7 @@ const HeaderSchema = Type.Object({
   format: Type.Optional(Type.Union([Type.Literal('rfc9440'), Type.Literal('nginx'), Type.Literal('envoy')])),
   /** Addresses and networks of the proxies. From any other address a request with this header is refused. */
   trusted: Type.Array(Type.String(), { minItems: 1 })
-}, { additionalProperties: false })
+})
 
 /** The option `auth.clientCertificates`. */
 export const ClientCertificatesSchema = Type.Object({
@@ -54,7 +53,7 @@ export const ClientCertificatesSchema = Type.Object({
    * open connections too. A list that is over is 503. With `secureServer()` its own list is used instead.
    */
   crl: Type.Optional(Type.String({ secret: true }))
-}, { additionalProperties: false })
+})
 type Written = Static<typeof ClientCertificatesSchema>
 
 /** Someone who is known by a certificate. */

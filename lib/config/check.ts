@@ -1,15 +1,15 @@
-import { type TSchema } from '@sinclair/typebox'
 import { adviceFor } from './advice.ts'
 import { parseDuration } from './duration.ts'
 import type { Problems } from './problems.ts'
+import type { Schema } from './schema.ts'
 import { suggest } from './suggest.ts'
 
 /**
- * Checks a value against a TypeBox schema and explains each mistake so that a person can fix it. TypeBox' own `Value.Errors` reports
- * every branch of a union, suggests no spelling and takes 25 ms to load. `unsupportedIn` names the parts of JSON Schema that are not
+ * Checks a value against a schema and explains each mistake so that a person can fix it: of a union the branch that was meant, of a
+ * misspelt name the right one. `unsupportedIn` names the parts of JSON Schema that are not
  * checked. The value of a schema with `secret: true` is never shown.
  */
-export function check (schema: TSchema, value: unknown, path: string, problems: Problems): void {
+export function check (schema: Schema, value: unknown, path: string, problems: Problems): void {
   if (schema.anyOf !== undefined) return checkUnion(schema, value, path, problems)
   if (schema.const !== undefined && value !== schema.const) return notOneOf(schema, [schema], value, path, problems)
   if (schema.const !== undefined) return
@@ -23,7 +23,7 @@ export function check (schema: TSchema, value: unknown, path: string, problems: 
 interface Kind {
   readonly name: string
   is (value: unknown): boolean
-  more? (schema: TSchema, value: unknown, path: string, problems: Problems): void
+  more? (schema: Schema, value: unknown, path: string, problems: Problems): void
 }
 
 const isNumber = (value: unknown) => typeof value === 'number'
@@ -39,8 +39,8 @@ const kinds: Readonly<Record<string, Kind>> = {
   Secret: { name: 'a Secret', is: value => typeof value === 'object' && value !== null && tagOf(value) === 'Secret' }
 }
 
-/** TypeBox marks functions by `type` too. Only a schema that says nothing at all (`Type.Unsafe({})`) means any value. */
-function typeName (schema: TSchema): string {
+/** Functions are marked by `type` too, as TypeBox does. Only a schema that says nothing at all (`Type.Unsafe({})`) means any value. */
+function typeName (schema: Schema): string {
   if (unsupported.some(keyword => keyword in schema)) return 'unsupported'
   if (schema.type === 'Function') return 'function'
   return schema.type === undefined ? 'any' : String(schema.type)
@@ -48,7 +48,7 @@ function typeName (schema: TSchema): string {
 
 const unsupported = ['allOf', 'not', '$ref', 'enum']
 
-function checkNumber (schema: TSchema, value: number, path: string, problems: Problems): void {
+function checkNumber (schema: Schema, value: number, path: string, problems: Problems): void {
   if (!Number.isFinite(value)) return wrongType(schema, 'a number', value, path, problems)
   if (schema.type === 'integer' && !Number.isSafeInteger(value)) return wrongType(schema, 'a whole number', value, path, problems)
   const { minimum = -Infinity, maximum = Infinity } = schema
@@ -62,7 +62,7 @@ function range (minimum: number, maximum: number): string {
   return minimum === -Infinity ? `of at most ${maximum}` : `from ${minimum} to ${maximum}`
 }
 
-function checkString (schema: TSchema, value: string, path: string, problems: Problems): void {
+function checkString (schema: Schema, value: string, path: string, problems: Problems): void {
   if (value.trim() === '') {
     return problems.add('SECURE_API_OPTION_EMPTY', path, 'the string is empty', 'Give a value; check that its environment variable is set.')
   }
@@ -75,23 +75,23 @@ function checkString (schema: TSchema, value: string, path: string, problems: Pr
   }
 }
 
-function checkArray (schema: TSchema, value: readonly unknown[], path: string, problems: Problems): void {
+function checkArray (schema: Schema, value: readonly unknown[], path: string, problems: Problems): void {
   if (value.length < (schema.minItems ?? 0)) {
     return problems.add('SECURE_API_OPTION_EMPTY', path, 'the list is empty', 'List at least one, or omit the option.')
   }
   // Not forEach: it would leave the holes of a sparse list unchecked.
-  for (let index = 0; index < value.length; index++) checkMember(schema.items, value[index], `${path}[${index}]`, problems)
+  for (let index = 0; index < value.length; index++) checkMember(schema.items ?? {}, value[index], `${path}[${index}]`, problems)
 }
 
-function checkMember (schema: TSchema, value: unknown, path: string, problems: Problems): void {
+function checkMember (schema: Schema, value: unknown, path: string, problems: Problems): void {
   if (value !== undefined) return check(schema, value, path, problems)
   problems.add('SECURE_API_OPTION_UNDEFINED', path, 'the value is undefined',
     'Omit the key if you do not want it; otherwise check that its environment variable is set.')
 }
 
-function checkObject (schema: TSchema, value: Readonly<Record<string, unknown>>, path: string, problems: Problems): void {
-  const known: Record<string, TSchema> = schema.properties ?? {}
-  const pattern: TSchema | undefined = Object.values<TSchema>(schema.patternProperties ?? {})[0]
+function checkObject (schema: Schema, value: Readonly<Record<string, unknown>>, path: string, problems: Problems): void {
+  const known = schema.properties ?? {}
+  const pattern = Object.values(schema.patternProperties ?? {})[0]
   for (const name of schema.required ?? []) {
     if (!(name in value)) problems.add('SECURE_API_OPTION_MISSING', join(path, name), 'this option is required', 'Add it.')
   }
@@ -113,7 +113,7 @@ export function unknownOption (name: string, known: readonly string[], path: str
 }
 
 /** Reports only the branch of the value's kind (list, object, string, …). */
-function checkUnion (schema: TSchema, value: unknown, path: string, problems: Problems): void {
+function checkUnion (schema: Schema, value: unknown, path: string, problems: Problems): void {
   const branches = branchesOf(schema)
   if (branches.some(branch => branch.const !== undefined && branch.const === value)) return
   const meant = closest(branches.filter(branch => branch.const === undefined && kinds[typeName(branch)]?.is(value) === true), value)
@@ -130,34 +130,33 @@ function bareList (value: readonly unknown[], path: string, problems: Problems):
 }
 
 /** The branches of a union, nested unions included. */
-export function branchesOf (schema: TSchema): TSchema[] {
-  const inner: readonly TSchema[] | undefined = schema.anyOf
-  return inner === undefined ? [schema] : inner.flatMap(branchesOf)
+export function branchesOf (schema: Schema): Schema[] {
+  return schema.anyOf?.flatMap(branchesOf) ?? [schema]
 }
 
 /** Of several object branches, the one that shares most names with the value, misspelt ones included. */
-function closest (branches: readonly TSchema[], value: unknown): TSchema | undefined {
+function closest (branches: readonly Schema[], value: unknown): Schema | undefined {
   const [first, ...others] = branches
   if (first === undefined || !isRecord(value)) return first
   const names = Object.keys(value)
-  const shared = (branch: TSchema) => names.filter(name => suggest(name, Object.keys(branch.properties ?? {})) !== undefined).length
+  const shared = (branch: Schema) => names.filter(name => suggest(name, Object.keys(branch.properties ?? {})) !== undefined).length
   return others.reduce((best, branch) => shared(branch) > shared(best) ? branch : best, first)
 }
 
-function notOneOf (schema: TSchema, branches: readonly TSchema[], value: unknown, path: string, problems: Problems): void {
+function notOneOf (schema: Schema, branches: readonly Schema[], value: unknown, path: string, problems: Problems): void {
   const known = branches.map(branch => branch.const).filter(known => typeof known === 'string')
   const meant = typeof value === 'string' ? suggest(value, known) : undefined
   const fix = meant === undefined ? schema.hint ?? `Give ${branches.map(describe).join(', or ')}.` : `Did you mean '${meant}'?`
   problems.add('SECURE_API_OPTION_VALUE', path, `${show(value, schema)} is not allowed here`, fix)
 }
 
-function describe (branch: TSchema): string {
+function describe (branch: Schema): string {
   if (branch.const !== undefined) return show(branch.const, branch)
   const type = typeName(branch)
   return type === 'integer' ? 'a whole number' : kinds[type]?.name ?? `a ${type}`
 }
 
-function wrongType (schema: TSchema, wanted: string, value: unknown, path: string, problems: Problems): void {
+function wrongType (schema: Schema, wanted: string, value: unknown, path: string, problems: Problems): void {
   problems.add('SECURE_API_OPTION_TYPE', path, `${show(value, schema)} is not ${wanted}`, `Give ${wanted}.`)
 }
 
@@ -166,7 +165,7 @@ const shownWhole = ['number', 'boolean', 'undefined', 'bigint']
 const userInformation = /\/\/.*@/gs
 
 /** A value for a message. Text is cut and made printable; objects and functions are only named, so no secret inside is shown. */
-function show (value: unknown, schema: TSchema): string {
+function show (value: unknown, schema: Schema): string {
   if (value !== undefined && isSecret(schema)) return 'the value (not shown)'
   // Somebody gave the secret itself in the place of the options that hold it.
   if (typeof value === 'string' && holdsSecret(schema)) return 'a text (not shown)'
@@ -183,13 +182,13 @@ function printable (text: string): string {
   return JSON.stringify(cut).slice(1, -1).replaceAll('\\"', '"')
 }
 
-function isSecret (schema: TSchema): boolean {
+function isSecret (schema: Schema): boolean {
   return schema.secret === true || branchesOf(schema).some(branch => branch.secret === true)
 }
 
-function holdsSecret (schema: TSchema): boolean {
+function holdsSecret (schema: Schema): boolean {
   const branches = branchesOf(schema).filter(branch => branch !== schema)
-  return isSecret(schema) || [...Object.values<TSchema>(schema.properties ?? {}), ...branches].some(holdsSecret)
+  return isSecret(schema) || [...Object.values(schema.properties ?? {}), ...branches].some(holdsSecret)
 }
 
 /** Plain objects and instances of an application's classes. Not a `Map` or a forgotten `Promise`, whose options would read as absent. */

@@ -1,4 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
+import { Type, type Static } from './schema.ts'
 
 const units: Readonly<Record<string, number>> = {
   ...{ ms: 1, millisecond: 1, milliseconds: 1 },

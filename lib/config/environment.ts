@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { Type, type Static } from '@sinclair/typebox'
 import { Problems } from './problems.ts'
+import { Type, type Static } from './schema.ts'
 import { secretFileFault, trustFileFault } from './secret-file.ts'
 
 export const EnvironmentSchema = Type.Union([Type.Literal('production'), Type.Literal('development')])

@@ -7,6 +7,7 @@ export { environmentOf, EnvironmentSchema, environmentVariables, readEnvironment
 export { hasRocaFingerprint, publishedIn } from './known-keys.ts'
 export { hasBelowObject, isFields, ownOptions, type Fields } from './own.ts'
 export { ConfigurationError, mistake, ProblemError, Problems, type Problem } from './problems.ts'
+export { Type, type Schema, type Static } from './schema.ts'
 export { defineSection, type SecretReader, type Section, type SectionContext } from './section.ts'
 export { secretFileFault, trustFileFault } from './secret-file.ts'
 export { sectionAdvice } from './advice.ts'

@@ -1,5 +1,5 @@
-import type { TSchema } from '@sinclair/typebox'
 import { branchesOf, isRecord } from './check.ts'
+import type { Schema } from './schema.ts'
 
 /** Any object but a list. */
 export type Fields = Readonly<Record<string, unknown>>
@@ -12,20 +12,20 @@ export function isFields (value: unknown): value is Fields {
  * Options without anything from a polluted `Object.prototype`: each object of the schema is copied to one that inherits nothing.
  * Accessors of an application's own classes are read. Everything else (a Redis client, a function) is passed through.
  */
-export function ownOptions <Options> (schema: TSchema, given: Options): Options {
+export function ownOptions <Options> (schema: Schema, given: Options): Options {
   return ownValue(schema, given) as Options
 }
 
-function ownValue (schema: TSchema, value: unknown): unknown {
+function ownValue (schema: Schema, value: unknown): unknown {
   const branches = branchesOf(schema)
   if (Array.isArray(value)) {
-    const items: TSchema | undefined = branches.find(({ type }) => type === 'array')?.items
+    const items = branches.find(({ type }) => type === 'array')?.items
     return items === undefined ? value : value.map(item => ownValue(items, item))
   }
   const objects = branches.filter(({ type }) => type === 'object')
   if (objects.length === 0 || !isRecord(value)) return value
-  const known: Record<string, TSchema> = Object.assign(Object.create(null), ...objects.map(({ properties = {} }) => properties))
-  const others: TSchema | undefined = objects.flatMap(({ patternProperties = {} }) => Object.values<TSchema>(patternProperties))[0]
+  const known: Record<string, Schema> = Object.assign(Object.create(null), ...objects.map(({ properties = {} }) => properties))
+  const others = objects.flatMap(({ patternProperties = {} }) => Object.values(patternProperties))[0]
   const own: Record<string, unknown> = Object.create(null)
   for (const name of namesIn(value, Object.keys(known))) {
     const member = known[name] ?? others

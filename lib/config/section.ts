@@ -1,12 +1,12 @@
-import type { TSchema } from '@sinclair/typebox'
 import { check } from './check.ts'
 import type { Environment } from './environment.ts'
 import { ownOptions } from './own.ts'
 import { Problems } from './problems.ts'
+import type { Schema } from './schema.ts'
 
 /** Reads the secrets that options name, and puts them in their place. Reports those that cannot be used. */
 export interface SecretReader {
-  read (schema: TSchema, options: object, path: string, problems: Problems, environment: Environment): Promise<void>
+  read (schema: Schema, options: object, path: string, problems: Problems, environment: Environment): Promise<void>
 }
 
 /** What a section knows of the application. */
@@ -24,7 +24,7 @@ export interface SectionContext {
 export interface SectionParts<Options extends object, Compiled> {
   /** Its name in the options of the suite, and in messages. */
   readonly key: string
-  readonly schema: TSchema
+  readonly schema: Schema
   /** Loads what the rules need. */
   prepare? (options: Options): Promise<void>
   /** Checks beyond the schema. Run when the schema finds nothing, unless `always` is set. */

@@ -1,5 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema } from '../config/index.ts'
+import { DurationSchema, Type, type Static } from '../config/index.ts'
 
 const origins = Type.Array(Type.String(), { minItems: 1 })
 
@@ -56,7 +55,7 @@ export const CorsOptionsSchema = Type.Object({
    */
   origins,
   ...shared
-}, { additionalProperties: false })
+})
 
 /** The route option `config.cors`: laid over the application's, or `false` for none. It decides the preflight too. */
 export const RouteCorsSchema = Type.Union([
@@ -65,7 +64,7 @@ export const RouteCorsSchema = Type.Union([
     /** The origins of this route instead of the application's. @default the application's */
     origins: Type.Optional(origins),
     ...shared
-  }, { additionalProperties: false })
+  })
 ])
 
 export interface CorsOptions extends Static<typeof CorsOptionsSchema> {}

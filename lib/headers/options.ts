@@ -1,5 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema } from '../config/index.ts'
+import { DurationSchema, Type, type Static } from '../config/index.ts'
 
 const off = Type.Literal(false)
 
@@ -13,9 +12,9 @@ const HstsSchema = Type.Object({
   includeSubDomains: Type.Optional(Type.Boolean()),
   /** Allows browsers to preload this host (hstspreload.org). Takes months to undo; needs a year and `includeSubDomains`. @default false */
   preload: Type.Optional(Type.Boolean())
-}, { additionalProperties: false })
+})
 
-const DirectivesSchema = Type.Record(Type.String(), Type.Union([Type.Boolean(), Type.String(), Type.Array(Type.String())]))
+const DirectivesSchema = Type.Record(Type.Union([Type.Boolean(), Type.String(), Type.Array(Type.String())]))
 
 const ContentSecurityPolicySchema = Type.Object({
   /**
@@ -28,12 +27,12 @@ const ContentSecurityPolicySchema = Type.Object({
    * by shared caches. @default false
    */
   nonces: Type.Optional(Type.Boolean())
-}, { additionalProperties: false })
+})
 
 const ReportOnlySchema = Type.Object({
   /** Changes to the enforced policy that are reported, not enforced. Needs `report-to` or `report-uri`. */
   directives: DirectivesSchema
-}, { additionalProperties: false })
+})
 
 const literals = <const T extends string>(values: readonly T[]) => Type.Union([off, ...values.map(value => Type.Literal(value))])
 
@@ -67,7 +66,7 @@ const shared = {
    * Permissions-Policy: who may use each browser feature (`[]` for nobody, `'self'`, `'*'` or origins), laid over a default that denies 28
    * features and keeps sync-xhr for the same origin. `false` omits a feature. @default the OWASP Secure Headers list
    */
-  permissionsPolicy: Type.Optional(Type.Union([off, Type.Record(Type.String(), Type.Union([off, Type.Array(Type.String())]))])),
+  permissionsPolicy: Type.Optional(Type.Union([off, Type.Record(Type.Union([off, Type.Array(Type.String())]))])),
   /** Cross-Origin-Opener-Policy. @default 'same-origin' */
   crossOriginOpenerPolicy: Type.Optional(literals(['same-origin', 'same-origin-allow-popups', 'noopener-allow-popups', 'unsafe-none'])),
   /** Cross-Origin-Embedder-Policy. Costs on a page: foreign images and scripts must consent (CORP or CORS). @default 'require-corp' */
@@ -108,7 +107,7 @@ const ReportsSchema = Type.Object({
    * @default false
    */
   sample: Type.Optional(Type.Boolean())
-}, { additionalProperties: false })
+})
 
 /** The option `headers`. */
 export const HeadersOptionsSchema = Type.Object({
@@ -121,7 +120,7 @@ export const HeadersOptionsSchema = Type.Object({
   /**
    * Reporting-Endpoints by name: https URLs, or paths of this server. A policy refers to a name in its `report-to` directive. @default none
    */
-  reportingEndpoints: Type.Optional(Type.Union([off, Type.Record(Type.String(), Type.String())])),
+  reportingEndpoints: Type.Optional(Type.Union([off, Type.Record(Type.String())])),
   /**
    * Collect reports of Content-Security-Policy violations: adds a public route, refers every policy without its own `report-to` or
    * `report-uri` to it, and records each report in the audit trail. On pages of the HTML profile it is also the `default` endpoint; other
@@ -135,7 +134,7 @@ export const HeadersOptionsSchema = Type.Object({
    * @default false
    */
   dangerouslyAllowUnsafeScripts: Type.Optional(Type.Boolean())
-}, { additionalProperties: false })
+})
 
 /** The route option `config.headers`. */
 export const RouteHeadersSchema = Type.Object({
@@ -146,7 +145,7 @@ export const RouteHeadersSchema = Type.Object({
   ]), { minItems: 1 })])),
   /** As the application's, for the scripts of this page only. @default false */
   dangerouslyAllowUnsafeScripts: Type.Optional(Type.Boolean())
-}, { additionalProperties: false })
+})
 
 export interface HeadersOptions extends Static<typeof HeadersOptionsSchema> {}
 export type RouteHeaders = Static<typeof RouteHeadersSchema>

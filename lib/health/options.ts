@@ -1,9 +1,8 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema } from '../config/index.ts'
+import { DurationSchema, Type, type Static } from '../config/index.ts'
 
 const path = (hint: string) => Type.String({ pattern: '^/[\\w./~-]+$', hint })
 
-const OwnCheckSchema = Type.Unsafe<() => boolean | Promise<boolean>>(Type.Function([], Type.Any()))
+const OwnCheckSchema = Type.Function<() => boolean | Promise<boolean>>()
 
 /** The option `health`. */
 export const HealthOptionsSchema = Type.Object({
@@ -29,9 +28,9 @@ export const HealthOptionsSchema = Type.Object({
    * Checks of your own by name: `true`, or a promise of it, passes; anything else fails. Asked at most once a second.
    * @default none
    */
-  checks: Type.Optional(Type.Record(Type.String(), OwnCheckSchema)),
+  checks: Type.Optional(Type.Record(OwnCheckSchema)),
   /** Names of checks that are shown and logged, and do not make the instance unready. @default none */
   advisory: Type.Optional(Type.Array(Type.String()))
-}, { additionalProperties: false })
+})
 
 export type HealthOptions = Static<typeof HealthOptionsSchema>

@@ -1,5 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema, milliseconds, type Duration } from '../config/index.ts'
+import { DurationSchema, milliseconds, Type, type Duration, type Static } from '../config/index.ts'
 import { algorithms } from '../keys/index.ts'
 import { SecretSourceSchema } from '../secrets/index.ts'
 
@@ -25,7 +24,7 @@ export const IntrospectionClientSchema = Type.Object({
   keyId: Type.Optional(Type.String()),
   /** The client certificate in PEM, with its chain: then `privateKey` is its key, and no secret is sent (RFC 8705). */
   certificate: Type.Optional(Type.String())
-}, { additionalProperties: false })
+})
 export type IntrospectionClientOptions = Static<typeof IntrospectionClientSchema>
 
 export const IntrospectionOptionsSchema = Type.Object({
@@ -54,7 +53,7 @@ export const IntrospectionOptionsSchema = Type.Object({
    * @default false
    */
   signed: Type.Optional(Type.Boolean())
-}, { additionalProperties: false })
+})
 
 type Written = Static<typeof IntrospectionOptionsSchema>
 

@@ -1,5 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema, milliseconds, parseDuration, type Problems } from '../config/index.ts'
+import { DurationSchema, milliseconds, parseDuration, Type, type Problems, type Static } from '../config/index.ts'
 import { SecretSourceSchema } from '../secrets/index.ts'
 import { checkRoute } from './route.ts'
 import type { JwkSource } from './ring-options.ts'
@@ -62,7 +61,7 @@ export const KeysOptionsSchema = Type.Object({
    * @default none: the suite fetches the whole key set
    */
   source: Type.Optional(Type.Unsafe<JwkSource>({}))
-}, { additionalProperties: false })
+})
 
 export type KeysOptions = Static<typeof KeysOptionsSchema>
 

@@ -1,6 +1,5 @@
-import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { DurationSchema } from '../config/index.ts'
+import { DurationSchema, Type, type Static } from '../config/index.ts'
 
 type Challenge = (request: FastifyRequest, user: string) => boolean | Promise<boolean>
 
@@ -11,7 +10,7 @@ const StepSchema = Type.Object({
   attempts: count,
   /** A longer window than in the step before, at most 24 hours: the block after repeated failures lasts this long. */
   window: DurationSchema
-}, { additionalProperties: false })
+})
 
 /** Options of `app.loginGuard()`. */
 export const LoginGuardOptionsSchema = Type.Object({
@@ -38,14 +37,14 @@ export const LoginGuardOptionsSchema = Type.Object({
    * For a captcha or a second factor: called above `perUser`. `true` lets the attempt proceed; anything else (or an error) is
    * answered 403 with the code SECURE_API_CHALLENGE_REQUIRED, on which the page shows the captcha.
    */
-  challenge: Type.Optional(Type.Unsafe<Challenge>(Type.Function([], Type.Any()))),
+  challenge: Type.Optional(Type.Function<Challenge>()),
   /** How long an attempt above `perUser` waits without a `challenge`; at most 10 seconds. @default '2 seconds' */
   delay: Type.Optional(DurationSchema),
   /** `failures`: a success gives its attempt back. `all`: every attempt counts, for sign-up and e-mails. @default 'failures' */
   count: Type.Optional(Type.Union([Type.Literal('failures'), Type.Literal('all')])),
   /** While Redis is unavailable; see `rateLimit.onStoreFailure`. @default the value there */
   onStoreFailure: Type.Optional(Type.Union([Type.Literal('local'), Type.Literal('deny')]))
-}, { additionalProperties: false })
+})
 
 export type LoginGuardOptions = Static<typeof LoginGuardOptionsSchema>
 export type LoginStep = Static<typeof StepSchema>

@@ -1,6 +1,5 @@
-import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { DurationSchema } from '../config/index.ts'
+import { DurationSchema, Type, type Static } from '../config/index.ts'
 import type { RedisLike } from '../redis/index.ts'
 import type { Secret, SecretPlace } from '../secrets/index.ts'
 
@@ -8,13 +7,13 @@ const AlgorithmSchema = Type.Union([
   Type.Literal('sliding-window'), Type.Literal('fixed-window'), Type.Literal('token-bucket'), Type.Literal('concurrency')
 ])
 const StoreFailureSchema = Type.Union([Type.Literal('local'), Type.Literal('deny'), Type.Literal('allow')])
-const NameFunctionSchema = Type.Unsafe<(request: FastifyRequest) => string | undefined>(Type.Function([], Type.Any()))
+const NameFunctionSchema = Type.Function<(request: FastifyRequest) => string | undefined>()
 const PartitionSchema = Type.Union([
   Type.Literal('principal'), Type.Literal('address'), Type.Literal('api-key'), Type.Literal('client'), Type.Literal('tenant'),
   NameFunctionSchema
 ])
 const AmountSchema = Type.Integer({ minimum: 1, maximum: 1_000_000_000 })
-const CostSchema = Type.Union([AmountSchema, Type.Unsafe<(request: FastifyRequest) => number>(Type.Function([], Type.Any()))])
+const CostSchema = Type.Union([AmountSchema, Type.Function<(request: FastifyRequest) => number>()])
 
 const PlanSchema = Type.Object({
   /** As in the limit. */
@@ -23,7 +22,7 @@ const PlanSchema = Type.Object({
   window: Type.Optional(DurationSchema),
   /** As in the limit. @default that of the limit, or the plan's own `limit` */
   burst: Type.Optional(AmountSchema)
-}, { additionalProperties: false })
+})
 
 /** One limit: how much, in which time, for whom. */
 export const LimitSchema = Type.Object({
@@ -57,14 +56,14 @@ export const LimitSchema = Type.Object({
    * Limits by the caller's plan, for callers with a credential; `limit` itself is for those without one. An unlisted or unknown
    * plan is refused, never unlimited. A change of plan starts a new count.
    */
-  plans: Type.Optional(Type.Record(Type.String(), PlanSchema)),
+  plans: Type.Optional(Type.Record(PlanSchema)),
   /** The plan: the path of a claim (`'plan'`, `'app_metadata.plan'`), or a function that returns its name. Required with `plans`. */
   plan: Type.Optional(Type.Union([Type.String(), NameFunctionSchema])),
   /** Counts and reports without refusing, to try a limit on real traffic. @default false */
   dryRun: Type.Optional(Type.Boolean()),
   /** What happens while the shared store is unavailable; see `rateLimit.onStoreFailure`. @default the value there */
   onStoreFailure: Type.Optional(StoreFailureSchema)
-}, { additionalProperties: false })
+})
 
 /** Options of the rate limiter. */
 export const RateLimitOptionsSchema = Type.Object({
@@ -92,7 +91,7 @@ export const RateLimitOptionsSchema = Type.Object({
    * `read` (GET, HEAD, OPTIONS) and `write` (other methods) apply to routes that name none; they can be replaced.
    * @default { read: { limit: 100, window: '1 minute' }, write: { limit: 10, window: '1 minute' } }
    */
-  policies: Type.Optional(Type.Record(Type.String(), LimitSchema)),
+  policies: Type.Optional(Type.Record(LimitSchema)),
   /**
    * While Redis is unavailable: `local` counts in this process (each process then admits up to the limit),
    * `deny` answers 503 with `Retry-After`, `allow` admits everything.
@@ -103,7 +102,7 @@ export const RateLimitOptionsSchema = Type.Object({
   keyPrefix: Type.Optional(Type.String({ pattern: '^[\\w:.-]{1,64}$', hint: 'Use 1 to 64 letters, digits, `:`, `.`, `_` or `-`.' })),
   /** Sends the older `X-RateLimit-Limit`, `-Remaining` and `-Reset` (in seconds) too. @default false */
   legacyHeaders: Type.Optional(Type.Boolean())
-}, { additionalProperties: false })
+})
 
 /** `config.rateLimit` of a route: the name of a policy, several (all must admit, or none counts), a limit of its own, or `false`. */
 export const RouteRateLimitSchema = Type.Union([

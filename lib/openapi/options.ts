@@ -1,4 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
+import { Type, type Static } from '../config/index.ts'
 import { RequirementSchema } from '../rules/index.ts'
 
 const nameHint = 'OpenAPI allows letters, digits, `.`, `-` and `_` in the name of a component.'
@@ -19,7 +19,7 @@ const PagesSchema = Type.Object({
   role: Type.Optional(RequirementSchema),
   /** As `config.policy` of a route. */
   policy: Type.Optional(RequirementSchema)
-}, { additionalProperties: false })
+})
 
 /** The option `openapi`. It has no effect without the swagger plugin. */
 export const OpenApiOptionsSchema = Type.Object({
@@ -51,7 +51,7 @@ export const OpenApiOptionsSchema = Type.Object({
    * @default ['swagger']
    */
   decorators: Type.Optional(Type.Array(Type.String(), { minItems: 1 }))
-}, { additionalProperties: false })
+})
 
 export interface OpenApiOptions extends Static<typeof OpenApiOptionsSchema> {}
 /** The rule of the documentation's own pages. */

@@ -1,12 +1,11 @@
-import { Type, type TSchema } from '@sinclair/typebox'
 import { isThenable } from '../async/index.ts'
-import { check, editDistance, Problems } from '../config/index.ts'
+import { check, editDistance, Problems, Type, type Schema } from '../config/index.ts'
 import type { Config, RouteInfo } from './route-info.ts'
 
 /** What a control reads from the `config` of a route. */
 export interface RouteOption<Own = unknown> {
   /** The keys of `config`, each with the schema of its value. */
-  readonly schemas: Readonly<Record<string, TSchema>>
+  readonly schemas: Readonly<Record<string, Schema>>
   /** Loads what `parse` needs, before the first route is parsed. Gets what each route states. */
   prepare? (stated: readonly Config[]): Promise<void>
   /** Checks what the schemas cannot say, and makes of it what the control works with. Called once a route; the values are sound. */
@@ -15,7 +14,7 @@ export interface RouteOption<Own = unknown> {
 
 export interface OptionParts<Value, Own> {
   readonly key: string
-  readonly schema: TSchema
+  readonly schema: Schema
   prepare? (values: readonly Value[]): Promise<void>
   /** Gets undefined for a route that does not state the option. */
   refine (value: Value | undefined, at: { readonly route: RouteInfo, readonly path: string, readonly problems: Problems }): Own
@@ -25,7 +24,7 @@ export interface OptionParts<Value, Own> {
  * Declares a route option of one key. Checks, posture, misspelt keys and the reference come from this declaration.
  *
  * @example
- * const tenant = routeOption<string, string | undefined>({ key: 'tenant', schema: Type.String(), refine: value => value })
+ * const tenant = routeOption<string, string | undefined>({ key: 'tenant', schema: { type: 'string' }, refine: value => value })
  */
 export function routeOption<Value, Own> ({ key, schema, prepare, refine }: OptionParts<Value, Own>): RouteOption<Own> {
   return Object.freeze({
@@ -46,7 +45,7 @@ const nothing: Config = Object.freeze(Object.create(null))
 /** Parses each key and each option once. A wrong value counts as not stated; an option that cannot be parsed even then is absent. */
 export function readOptions (route: RouteInfo, options: Iterable<RouteOption>, problems: Problems): OwnOptions {
   const sound = new Map<string, boolean>()
-  const isSound = (key: string, schema: TSchema): boolean => {
+  const isSound = (key: string, schema: Schema): boolean => {
     const known = sound.get(key) ?? problems.clean(found => check(Type.Object({ [key]: schema }), { [key]: route.config[key] },
       `${route.label}: config`, found))
     sound.set(key, known)
@@ -55,7 +54,7 @@ export function readOptions (route: RouteInfo, options: Iterable<RouteOption>, p
   const own = new Map<RouteOption, unknown>()
   const parse = (option: RouteOption, found: Problems) => {
     const stated = statedOf(option, route.config)
-    const wrong = Object.keys(stated).filter(key => !isSound(key, option.schemas[key] ?? Type.Never()))
+    const wrong = Object.entries(option.schemas).filter(([key, schema]) => key in stated && !isSound(key, schema))
     const parsed = wrong.length === 0 ? option.parse(stated, route, found) : option.parse(nothing, route, new Problems())
     if (isThenable(parsed)) throw new TypeError('it is parsed by a promise, for which no route waits; load what it needs in `prepare`')
     own.set(option, parsed)

@@ -1,6 +1,5 @@
-import { Type, type TObject } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { Problems } from '../config/index.ts'
+import { Problems, Type, type Schema } from '../config/index.ts'
 import type { HealthCheck } from '../health/index.ts'
 import { Marks } from '../marks/index.ts'
 import { throwProblem, writeProblem } from './answer.ts'
@@ -134,7 +133,7 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   }
 
   /** The route options that the controls read, as one schema. */
-  get schema (): TObject {
+  get schema (): Schema {
     const schemas = this.#options.flatMap(({ schemas }) => Object.entries(schemas).map(([key, schema]) => [key, Type.Optional(schema)]))
     return Type.Object(Object.fromEntries(schemas))
   }

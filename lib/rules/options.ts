@@ -1,5 +1,5 @@
-import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyContextConfig, FastifyRequest, RouteGenericInterface } from 'fastify'
+import { Type, type Static } from '../config/index.ts'
 import type { Principal } from '../credentials/index.ts'
 
 /** RFC 6749 §3.3 scope-token; roles and policy names use the same characters. */
@@ -11,8 +11,8 @@ const Names = Type.Array(Name, { minItems: 1 })
 /** One name, all of a list, or any of a list. A bare array is refused: it does not say which. */
 export const RequirementSchema = Type.Union([
   Name,
-  Type.Object({ all: Names }, { additionalProperties: false }),
-  Type.Object({ any: Names }, { additionalProperties: false })
+  Type.Object({ all: Names }),
+  Type.Object({ any: Names })
 ], { hint: 'Write one name, { all: [...] } or { any: [...] }; a bare list does not say which.', refuseList: true })
 export type Requirement = Static<typeof RequirementSchema>
 
@@ -50,7 +50,7 @@ const rule = {
 }
 
 /** A named rule: every given key must hold. */
-export const RuleSchema = Type.Object(rule, { additionalProperties: false })
+export const RuleSchema = Type.Object(rule)
 export type Rule = Static<typeof RuleSchema>
 
 /** What a policy assumes of the routes that name it: as in `app.get<Route>()`, and the resource that it is asked about. */
@@ -91,8 +91,8 @@ export const RouteRuleSchema = Type.Object({
   authorization: Type.Optional(Type.Object({
     /** As `authorization.phase`. */
     phase: Type.Union([Type.Literal('preHandler'), Type.Literal('onRequest')])
-  }, { additionalProperties: false }))
-}, { additionalProperties: false })
+  }))
+})
 export type RouteRule = Static<typeof RouteRuleSchema>
 
 const ofOtherControls = Type.Optional(Type.Unsafe({}))
@@ -103,11 +103,11 @@ export const PathOptionsSchema = Type.Object({
   headers: ofOtherControls,
   cors: ofOtherControls,
   audit: ofOtherControls
-}, { additionalProperties: false })
+})
 
 export const AuthorizationOptionsSchema = Type.Object({
   /** Named policies for `config.policy`, `app.requirePolicy` and `request.authorize`: rules, or functions of the request. */
-  policies: Type.Optional(Type.Unsafe<Policies>(Type.Record(Type.String(), Type.Union([RuleSchema, Type.Function([], Type.Any())])))),
+  policies: Type.Optional(Type.Unsafe<Policies>(Type.Record(Type.Union([RuleSchema, Type.Function()])))),
   /** What happens on a route without a rule: refuse everyone, or let every authenticated caller in. @default 'deny' */
   default: Type.Optional(Type.Union([Type.Literal('deny'), Type.Literal('authenticated')])),
   /**
@@ -122,6 +122,6 @@ export const AuthorizationOptionsSchema = Type.Object({
    * itself takes precedence. A pattern that matches no route stops the boot.
    * @example { '/uploads/*': { public: true, rateLimit: 'read' }, '/admin/*': { role: 'admin' } }
    */
-  routes: Type.Optional(Type.Record(Type.String(), Type.Unsafe<FastifyContextConfig>(PathOptionsSchema)))
-}, { additionalProperties: false })
+  routes: Type.Optional(Type.Record(Type.Unsafe<FastifyContextConfig>(PathOptionsSchema)))
+})
 export interface AuthorizationOptions extends Static<typeof AuthorizationOptionsSchema> {}

@@ -1,7 +1,6 @@
-import type { TSchema } from '@sinclair/typebox'
 import { scheduleTimer, withDeadline, type Schedule } from '../async/index.ts'
 import {
-  branchesOf, check, isFields, parseDuration, Problems, secretFileFault, type Environment, type SecretReader
+  branchesOf, check, isFields, parseDuration, Problems, secretFileFault, type Environment, type Schema, type SecretReader
 } from '../config/index.ts'
 import { KeptSecret, READ_TIMEOUT, type SecretEvent } from './kept.ts'
 import { isFromEnvironment, passwordIn } from './literal.ts'
@@ -58,7 +57,7 @@ export class Secrets implements SecretReader {
   }
 
   /** Reads what the options name, all at once, and puts what it read in its place. `options` are copies of those of the application. */
-  async read (schema: TSchema, options: object, path: string, problems: Problems, environment: Environment): Promise<void> {
+  async read (schema: Schema, options: object, path: string, problems: Problems, environment: Environment): Promise<void> {
     await Promise.all(placesIn(schema, options, path).map(place => this.#read(place, problems, environment)))
   }
 
@@ -175,15 +174,15 @@ function checkPlace (place: SecretPlace, path: string, problems: Problems): void
 }
 
 /** Every option of the schema that holds a secret, and is stated. */
-function placesIn (schema: TSchema, value: unknown, path: string): Place[] {
+function placesIn (schema: Schema, value: unknown, path: string): Place[] {
   const branches = branchesOf(schema)
   if (Array.isArray(value)) {
-    const items: TSchema | undefined = branches.find(({ type }) => type === 'array')?.items
+    const items = branches.find(({ type }) => type === 'array')?.items
     return items === undefined ? [] : value.flatMap((item, index) => placesIn(items, item, `${path}[${index}]`))
   }
   if (!isFields(value)) return []
   const holder = value as Record<string, unknown>
-  return branches.flatMap(({ properties = {} }) => Object.entries<TSchema>(properties)).flatMap(([name, member]) => {
+  return branches.flatMap(({ properties = {} }) => Object.entries(properties)).flatMap(([name, member]) => {
     const at = path === '' ? name : `${path}.${name}`
     const { [name]: stated } = holder
     if (stated === undefined) return []

@@ -1,5 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema } from '../config/index.ts'
+import { DurationSchema, Type, type Static } from '../config/index.ts'
 import type { Secret } from './secret.ts'
 
 /** What a provider knows of one secret. */
@@ -58,19 +57,19 @@ export const SecretPlaceSchema = Type.Union([
     /** The variable of the environment that holds it. */
     env,
     ...looked
-  }, { additionalProperties: false }),
+  }),
   Type.Object({
     /** The path of the file that holds it: `/run/secrets/…` of Docker, a volume of Kubernetes, a credential of systemd. */
     file: Type.String(),
     ...looked
-  }, { additionalProperties: false }),
+  }),
   Type.Object({
     /** What is asked for it: an object with `name` and `read(name, signal)`. */
     provider: Type.Unsafe<SecretProvider>({}),
     /** Its name there. */
     name: Type.String(),
     ...looked
-  }, { additionalProperties: false })
+  })
 ])
 export type SecretPlace = Static<typeof SecretPlaceSchema>
 
@@ -84,8 +83,8 @@ export type SecretSource = Static<typeof SecretSourceSchema>
 /** A secret that has to be there at once: no provider can be waited for. */
 export const SecretNowSchema = Type.Union([
   Type.String({ secret: true }),
-  Type.Object({ env, owner: looked.owner }, { additionalProperties: false }),
-  Type.Object({ file: Type.String(), owner: looked.owner }, { additionalProperties: false }),
+  Type.Object({ env, owner: looked.owner }),
+  Type.Object({ file: Type.String(), owner: looked.owner }),
   Type.Unsafe<Secret>({ type: 'Secret' })
 ], { hint: "Write { env: 'NAME' }, { file: '/run/secrets/name' }, or new Secret(value)." })
 export type SecretNow = Static<typeof SecretNowSchema>

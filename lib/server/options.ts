@@ -1,5 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema, EnvironmentSchema } from '../config/index.ts'
+import { DurationSchema, EnvironmentSchema, Type, type Static } from '../config/index.ts'
 import { SecretNowSchema } from '../secrets/index.ts'
 
 const PemSchema = Type.String({ secret: true })
@@ -30,7 +29,7 @@ const TlsOptionsSchema = Type.Object({
    * A function that returns `{ cert, key }` as PEM text, called at each check of `reload`. Without `cert` and `key` it is
    * called at start too, and must then return synchronously.
    */
-  provider: Type.Optional(Type.Unsafe<CertificateProvider>(Type.Function([], Type.Any()))),
+  provider: Type.Optional(Type.Function<CertificateProvider>()),
   /** Names and addresses that the certificate must be valid for; checked at start and at each reload. @default not checked */
   hosts: Type.Optional(Type.Array(Type.String({ pattern: '^[^*\\s/]+$', hint: 'Write a host name or an address.' }), { minItems: 1 })),
   /** `'TLSv1.3'` excludes clients older than about 2018. Nothing lower is accepted. @default 'TLSv1.2' */
@@ -45,13 +44,13 @@ const TlsOptionsSchema = Type.Object({
     crl: Type.Optional(PemSchema),
     /** `false` admits clients without one, for `auth.clientCertificates` beside tokens. @default true */
     required: Type.Optional(Type.Boolean())
-  }, { additionalProperties: false })),
+  })),
   /**
    * How often files and provider are checked for a new certificate, at least 1 second; `false` for never. Open connections keep their
    * certificate. @default '1 minute'
    */
   reload: Type.Optional(Type.Union([Type.Literal(false), DurationSchema]))
-}, { additionalProperties: false })
+})
 
 /** Options of `secureServer()`. */
 export const SecureServerOptionsSchema = Type.Object({
@@ -94,7 +93,7 @@ export const SecureServerOptionsSchema = Type.Object({
   return503OnClosing: Type.Optional(Type.Boolean()),
   /** @default NODE_ENV, and production when that is unset */
   environment: Type.Optional(EnvironmentSchema)
-}, { additionalProperties: false })
+})
 
 export type TlsOptions = Static<typeof TlsOptionsSchema>
 export type SecureServerOptions = Static<typeof SecureServerOptionsSchema>

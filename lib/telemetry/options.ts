@@ -1,5 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { ConfigurationError, type Problems } from '../config/index.ts'
+import { ConfigurationError, Type, type Problems, type Static } from '../config/index.ts'
 import type { MeterProvider, OpenTelemetry } from './api.ts'
 
 export const TelemetryOptionsSchema = Type.Object({
@@ -15,7 +14,7 @@ export const TelemetryOptionsSchema = Type.Object({
    * @default none
    */
   traces: Type.Optional(Type.Literal(true))
-}, { additionalProperties: false })
+})
 export interface TelemetryOptions extends Static<typeof TelemetryOptionsSchema> {}
 
 /** A provider is an instance of a class: its methods are inherited. */

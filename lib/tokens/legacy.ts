@@ -1,5 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { movedClock, type Problems } from '../config/index.ts'
+import { movedClock, Type, type Problems, type Static } from '../config/index.ts'
 import { SecretSourceSchema } from '../secrets/index.ts'
 import type { UncheckedClaims } from './claims.ts'
 import type { IssuerRules } from './rules.ts'
@@ -19,8 +18,8 @@ export const LegacyTokensSchema = Type.Object({
    * Says whether a token is an access token, by its claims. Needed where the same secret has signed other things, such as
    * links to reset a password or refresh tokens, that no claim of theirs tells apart. @default all are
    */
-  accepts: Type.Optional(Type.Unsafe<(claims: Readonly<Record<string, unknown>>) => boolean>(Type.Function([], Type.Any())))
-}, { additionalProperties: false })
+  accepts: Type.Optional(Type.Function<(claims: Readonly<Record<string, unknown>>) => boolean>())
+})
 export type LegacyTokensOptions = Static<typeof LegacyTokensSchema>
 
 const dayPattern = /^\d{4}-\d{2}-\d{2}$/

@@ -1,5 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema } from '../config/index.ts'
+import { DurationSchema, Type, type Static } from '../config/index.ts'
 import { IntrospectionOptionsSchema, type IntrospectionOptions } from '../introspection/index.ts'
 import { algorithms, KeysOptionsSchema, type KeysOptions } from '../keys/index.ts'
 import { presets, type PresetName } from './presets.ts'
@@ -22,7 +21,7 @@ export const TokenFormSchema = Type.Object({
    * @default 'with-scope'
    */
   nonce: Type.Optional(literals(['with-scope', 'allowed', 'refused']))
-}, { additionalProperties: false })
+})
 
 /** What the access tokens of a provider look like, where that is not what the standards say. */
 export type TokenForm = Static<typeof TokenFormSchema>
@@ -104,7 +103,7 @@ export const IssuerOptionsSchema = Type.Object({
    * @default none: such tokens are refused
    */
   introspection: Type.Optional(IntrospectionOptionsSchema)
-}, { additionalProperties: false })
+})
 
 type WrittenIssuer = Static<typeof IssuerOptionsSchema>
 
@@ -129,7 +128,7 @@ export const TokenCacheOptionsSchema = Type.Object({
   max: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
   /** About how many bytes of memory they may take. @default 67_108_864 (64 MiB) */
   maxBytes: Type.Optional(Type.Integer({ minimum: 65_536 }))
-}, { additionalProperties: false })
+})
 
 export type TokenCacheOptions = Static<typeof TokenCacheOptionsSchema>
 
@@ -142,6 +141,6 @@ export const RevocationOptionsSchema = Type.Object({
    * @default 'deny'
    */
   onFailure: Type.Optional(literals(['deny', 'allow']))
-}, { additionalProperties: false })
+})
 
 export type RevocationOptions = Static<typeof RevocationOptionsSchema>

@@ -1,6 +1,7 @@
 import { createHash, createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { Type, type Static } from '@sinclair/typebox'
-import { DurationSchema, hasRocaFingerprint, milliseconds, parseDuration, Problems, publishedIn } from '../config/index.ts'
+import {
+  DurationSchema, hasRocaFingerprint, milliseconds, parseDuration, Problems, publishedIn, Type, type Static
+} from '../config/index.ts'
 import type { Algorithm } from '../keys/index.ts'
 import { SecretSourceSchema, textOf, weaknessOf } from '../secrets/index.ts'
 import { IssuerOptionsSchema } from './options.ts'
@@ -39,7 +40,7 @@ export const OwnTokensSchema = Type.Object({
    * @default `role` and `roles`
    */
   roleClaims: IssuerOptionsSchema.properties.roleClaims
-}, { additionalProperties: false })
+})
 export type OwnTokensOptions = Static<typeof OwnTokensSchema>
 
 const SHORTEST = 1000

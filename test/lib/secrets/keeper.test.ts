@@ -2,9 +2,8 @@ import { chmodSync, mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSyn
 import { join } from 'node:path'
 import { setTimeout as turn } from 'node:timers/promises'
 import { inspect } from 'node:util'
-import { Type } from '@sinclair/typebox'
 import t from 'tap'
-import { check, ownOptions, Problems, type Environment } from '../../../lib/config/index.ts'
+import { check, ownOptions, Problems, Type, type Environment } from '../../../lib/config/index.ts'
 import {
   follow, isPlace, KeptSecret, readNow, Secret, SecretPlaceSchema, Secrets, SecretSourceSchema, textOf, type SecretEvent,
   type SecretProvider, type SecretValue
