@@ -29,7 +29,7 @@ function destinationOf (app: FastifyInstance, sink: NonNullable<SinkOptions['sin
   if (typeof sink === 'function') return { write: sink }
   if (sink === 'console') return { write: event => { process.stderr.write(`${readableLine(event)}\n`) } }
   if (sink === 'stdout') {
-    const lineOf = format === undefined ? (event: AuditEvent) => `{"audit":${eventLine(event)}}` : (event: AuditEvent) => jsonLine(format(event))
+    const lineOf = (event: AuditEvent) => format === undefined ? `{"audit":${eventLine(event)}}` : jsonLine(format(event))
     return { write: event => { process.stdout.write(`${lineOf(event)}\n`) } }
   }
   // Whatever its level: a trail that a logger of level `warn` swallows would be none.
