@@ -1,7 +1,7 @@
 /**
  * The state machines of `algorithms.ts` in Lua, included by the script, which defines `now` (µs) and the constants. Each has
- * `load` (drop expired state), `spend`, `wait` and `reset` (µs), and `refund`. States are packed: 20 bytes per cell of a sliding
- * window, 16 bytes for a fixed window or a bucket; permits are a sorted set by expiry.
+ * `load` (drop expired state), `spend`, `wait` and `reset` (µs), and `refund`; `p` is a shape. States are packed: 20 bytes per cell of
+ * a sliding window, 16 bytes for a fixed window or a bucket; permits are a sorted set by expiry.
  */
 export const algorithms = `
 local function store (key, value, life) redis.call('SET', key, value, 'PX', math.ceil(life / 1000)) end
@@ -43,15 +43,15 @@ function sliding.save (key, p, state)
   store(key, struct.pack('>d', state.used) .. state.log, p.window)
 end
 
-function sliding.spend (key, p, state)
-  local first, count = now, p.cost
+function sliding.spend (key, p, state, units)
+  local first, count = now, units
   if state.log ~= '' and now - state.first <= p.detail then
     local _, _, merged = struct.unpack('>ddI4', state.log, #state.log - CELL + 1)
-    first, count = state.first, merged + p.cost
+    first, count = state.first, merged + units
     state.log = string.sub(state.log, 1, -CELL - 1)
   end
   state.log = state.log .. struct.pack('>ddI4', first, now, count)
-  state.first, state.last, state.used = first, now, state.used + p.cost
+  state.first, state.last, state.used = first, now, state.used + units
   sliding.save(key, p, state)
 end
 
@@ -67,9 +67,9 @@ end
 
 function sliding.reset (p, state) return state.log == '' and 0 or state.last + p.window - now end
 
-function sliding.refund (key, p)
+function sliding.refund (key, p, mark)
   local state = sliding.load(key, p)
-  local stamp = tonumber(p.mark)
+  local stamp = tonumber(mark)
   for at = 1, #state.log, CELL do
     local first, last, count = struct.unpack('>ddI4', state.log, at)
     if first <= stamp and stamp <= last then
@@ -93,17 +93,17 @@ end
 
 function fixed.save (key, p, state) store(key, struct.pack('>dd', state.start, state.used), state.start + p.window - now) end
 
-function fixed.spend (key, p, state)
-  state.start, state.used = state.start or now, state.used + p.cost
+function fixed.spend (key, p, state, units)
+  state.start, state.used = state.start or now, state.used + units
   fixed.save(key, p, state)
 end
 
 function fixed.wait (p, state) return state.start and state.start + p.window - now or p.window end
 function fixed.reset (p, state) return state.start and state.start + p.window - now or 0 end
 
-function fixed.refund (key, p)
+function fixed.refund (key, p, mark)
   local state = fixed.load(key, p)
-  if not state.start or state.start > tonumber(p.mark) then return end
+  if not state.start or state.start > tonumber(mark) then return end
   state.used = math.max(0, state.used - p.cost)
   fixed.save(key, p, state)
 end
@@ -122,15 +122,15 @@ function bucket.save (key, p, state)
   store(key, struct.pack('>dd', now, state.used), state.used * p.detail)
 end
 
-function bucket.spend (key, p, state)
-  state.used = state.used + p.cost
+function bucket.spend (key, p, state, units)
+  state.used = state.used + units
   bucket.save(key, p, state)
 end
 
 function bucket.wait (p, _, excess) return excess * p.detail end
 function bucket.reset (p, state) return state.used * p.detail end
 
-function bucket.refund (key, p)
+function bucket.refund (key, p, mark)
   local state = bucket.load(key, p)
   state.used = math.max(0, state.used - p.cost)
   bucket.save(key, p, state)
@@ -141,13 +141,13 @@ function permits.load (key)
   return { used = redis.call('ZCARD', key) }
 end
 
-function permits.spend (key, p, state)
-  redis.call('ZADD', key, now + p.window, p.mark)
+function permits.spend (key, p, state, _, mark)
+  redis.call('ZADD', key, now + p.window, mark)
   redis.call('PEXPIRE', key, math.ceil(p.window / 1000))
   state.used = state.used + 1
 end
 
 function permits.wait () return 1000000 end
 function permits.reset () return 0 end
-function permits.refund (key, p) redis.call('ZREM', key, p.mark) end
+function permits.refund (key, _, mark) redis.call('ZREM', key, mark) end
 `
