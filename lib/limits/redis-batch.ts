@@ -11,14 +11,22 @@ export interface Job {
   readonly charges: readonly Charge[]
   readonly mark: string | undefined
   readonly lease: number
+  /** Units to take beside those of the request, as far as they fit, and who gets them. */
+  readonly more?: More | undefined
   readonly resolve: (decisions: Decision[]) => void
   readonly reject: (error: unknown) => void
+}
+
+export interface More {
+  readonly count: number
+  /** With what is left of the budget after all that was taken. */
+  granted (count: number, taken: Decision): void
 }
 
 /** Where the answer of a job starts, and how many ask for the same item before it. */
 interface Place { readonly item: number, readonly before: number }
 
-interface Item { readonly shape: string, readonly group: string, readonly mark: string | undefined, asking: number }
+interface Item { readonly shape: string, readonly group: string, readonly mark: string | undefined, asking: number, more: number }
 interface Shape { readonly operation: Operation, readonly cost: number, readonly number: string }
 
 const argumentsPerShape = 7
@@ -45,7 +53,7 @@ export class Batch {
   }
 
   add (job: Job): void {
-    const { operation, charges } = job
+    const { operation, charges, more } = job
     this.jobs.push(job)
     const [only] = charges
     if (only === undefined || charges.length > 1 || only[0].algorithm === 'concurrency') {
@@ -65,11 +73,12 @@ export class Batch {
       return this.#append(job, only, shape)
     }
     this.#places.push({ item, before: same.asking++ })
+    same.more += more?.count ?? 0
   }
 
   args (): string[] {
     const args = [String(this.#shapeArguments.length / argumentsPerShape), ...this.#shapeArguments]
-    for (const { shape, group, mark, asking } of this.#items) args.push(shape, group, mark ?? String(asking))
+    for (const { shape, group, mark, asking, more } of this.#items) args.push(shape, group, mark ?? String(asking + more))
     return args
   }
 
@@ -78,16 +87,26 @@ export class Batch {
     const numbers = numbersOf(reply, this.#items.length * fieldsPerItem + 1)
     if (numbers === undefined) return undefined
     const stamp = numbers[numbers.length - 1] ?? 0
-    return this.jobs.map(({ charges, lease }, index) => {
+    return this.jobs.map(({ charges, lease, more }, index) => {
       const { item, before } = this.#places[index] ?? { item: 0, before: 0 }
-      return charges.map((charge, offset) => decision(charge, lease, numbers, (item + offset) * fieldsPerItem, before, now, stamp))
+      const decided = charges.map((charge, offset) =>
+        decision(charge, lease, numbers, (item + offset) * fieldsPerItem, before, now, stamp))
+      if (more !== undefined && decided[0] !== undefined) this.#grant(more, decided[0], item, numbers)
+      return decided
     })
   }
 
-  #append ({ mark, lease }: Job, [policy, key]: Charge, shape: string): void {
+  /** The requests come first, what is taken beside them last. */
+  #grant (more: More, decided: Decision, item: number, numbers: readonly number[]): void {
+    const from = item * fieldsPerItem
+    const { asking = 0 } = this.#items[item] ?? {}
+    more.granted(Math.max(0, (numbers[from] ?? 0) - asking), { ...decided, remaining: numbers[from + 1] ?? 0 })
+  }
+
+  #append ({ mark, lease, more }: Job, [policy, key]: Charge, shape: string): void {
     const permit = policy.algorithm === 'concurrency' ? permitOf(lease) : undefined
     this.keys.push(redisKey(this.#prefix, policy, key))
-    this.#items.push({ shape, group: String(this.jobs.length), mark: mark ?? permit, asking: 1 })
+    this.#items.push({ shape, group: String(this.jobs.length), mark: mark ?? permit, asking: 1, more: more?.count ?? 0 })
   }
 
   #shapeOf (operation: Operation, charge: Charge): string {

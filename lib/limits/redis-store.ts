@@ -1,7 +1,7 @@
 import { StoreFailed, type ScriptRunner } from '../redis/index.ts'
 import { nextLease, type Charge, type Decision } from './decision.ts'
 import type { LimitPolicy } from './policy.ts'
-import { Batch, permitOf, tagOf, type Operation } from './redis-batch.ts'
+import { Batch, permitOf, tagOf, type More, type Operation } from './redis-batch.ts'
 import { limitScript } from './redis-script.ts'
 
 interface RedisStoreOptions {
@@ -32,8 +32,8 @@ export class RedisStore {
   }
 
   /** Takes from all budgets or none. In a cluster, all must have the same key: others live on other nodes. */
-  take (charges: readonly Charge[]): Promise<Decision[]> {
-    return this.#enqueue('take', charges)
+  take (charges: readonly Charge[], more?: More): Promise<Decision[]> {
+    return this.#enqueue('take', charges, undefined, more)
   }
 
   peek (policy: LimitPolicy, key: string): Promise<Decision[]> {
@@ -67,13 +67,13 @@ export class RedisStore {
     return !this.#options.runner.cluster || charges.every(([, key]) => key === charges[0]?.[1])
   }
 
-  #enqueue (operation: Operation, charges: readonly Charge[], mark?: string): Promise<Decision[]> {
+  #enqueue (operation: Operation, charges: readonly Charge[], mark?: string, more?: More): Promise<Decision[]> {
     return new Promise((resolve, reject) => {
       const node = this.#options.runner.cluster ? tagOf(charges[0]?.[1] ?? '') : ''
       if (this.#waiting.size === 0) setImmediate(() => this.#flush())
       const batch = this.#waiting.get(node) ?? new Batch(this.#options.keyPrefix)
       this.#waiting.set(node, batch)
-      batch.add({ operation, charges, mark, resolve, reject, lease: nextLease() })
+      batch.add({ operation, charges, mark, resolve, reject, more, lease: nextLease() })
       if (batch.keys.length < largestBatch) return
       this.#waiting.delete(node)
       this.#send(batch)
