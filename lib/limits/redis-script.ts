@@ -28,6 +28,9 @@ export const limitScript = script(`
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local SHAPE, ITEM, CELL, TOLERANCE = 7, 3, 20, 1e-9
+-- Each look-up of a global costs as much as the arithmetic around it.
+local call, packed, unpacked, sub = redis.call, struct.pack, struct.unpack, string.sub
+local max, min, floor, ceil = math.max, math.min, math.floor, math.ceil
 ${algorithms}
 local kinds = { ['sliding-window'] = sliding, ['fixed-window'] = fixed, ['token-bucket'] = bucket, concurrency = permits }
 
@@ -49,7 +52,7 @@ local function asking (p, mark) return p.operation == 'take' and p.kind ~= permi
 
 local function fitting (p, state)
   if p.cost < 1 then return 0 end
-  return math.max(0, math.floor((p.burst - state.used + TOLERANCE) / p.cost))
+  return max(0, floor((p.burst - state.used + TOLERANCE) / p.cost))
 end
 
 local function wait (p, state)
@@ -62,9 +65,9 @@ local reply = {}
 local function answer (p, state, admitted, short)
   local size = #reply
   reply[size + 1] = admitted
-  reply[size + 2] = math.max(0, math.floor(p.burst - state.used + TOLERANCE))
-  reply[size + 3] = short and math.ceil(wait(p, state)) or 0
-  reply[size + 4] = math.ceil(p.kind.reset(p, state))
+  reply[size + 2] = max(0, floor(p.burst - state.used + TOLERANCE))
+  reply[size + 3] = short and ceil(wait(p, state)) or 0
+  reply[size + 4] = ceil(p.kind.reset(p, state))
 end
 
 local function decide (first, last)
@@ -72,7 +75,7 @@ local function decide (first, last)
   for index = first, last do
     local p, mark = shapeOf(index), markOf(index)
     states[index] = p.kind.load(KEYS[index], p)
-    admitted[index] = math.min(asking(p, mark), fitting(p, states[index]))
+    admitted[index] = min(asking(p, mark), fitting(p, states[index]))
     refused = refused or p.operation == 'take' and admitted[index] == 0 and not p.dry
   end
   for index = first, last do
@@ -82,14 +85,22 @@ local function decide (first, last)
   end
 end
 
+local function decideOne (index, p)
+  local key, mark = KEYS[index], markOf(index)
+  local state, asked = p.kind.load(key, p), asking(p, mark)
+  local count = min(asked, fitting(p, state))
+  if p.operation == 'take' and count > 0 then p.kind.spend(key, p, state, count * p.cost, mark) end
+  answer(p, state, count, count < asked)
+end
+
 local index, total = 1, #KEYS
 while index <= total do
   local p, last = shapeOf(index), index
   if p.operation == 'take' or p.operation == 'peek' then
     while last < total and groupOf(last + 1) == groupOf(index) do last = last + 1 end
-    decide(index, last)
+    if last == index then decideOne(index, p) else decide(index, last) end
   else
-    if p.operation == 'reset' then redis.call('DEL', KEYS[index]) else p.kind.refund(KEYS[index], p, markOf(index)) end
+    if p.operation == 'reset' then call('DEL', KEYS[index]) else p.kind.refund(KEYS[index], p, markOf(index)) end
     for _ = 1, 4 do reply[#reply + 1] = 0 end
   end
   index = last + 1
