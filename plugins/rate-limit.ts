@@ -130,8 +130,8 @@ function named (names: readonly string[], book: LimitBook): readonly Entry[] {
 function describe (choose: Choose | undefined, { methods }: RouteInfo): unknown {
   if (choose === undefined) return false
   const policies = new Set(methods.flatMap(method => choose({ method })))
-  return [...policies].map(({ name, limit, windowMs, algorithm, by, dryRun }) => ({
-    policy: name, limit, windowMs, algorithm, by: typeof by === 'function' ? 'custom' : by, dryRun
+  return [...policies].map(({ name, limit, windowMs, algorithm, by, dryRun, leaseSize }) => ({
+    policy: name, limit, windowMs, algorithm, by: typeof by === 'function' ? 'custom' : by, dryRun, ...(leaseSize > 0 && { leaseSize })
   }))
 }
 

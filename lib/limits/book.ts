@@ -27,13 +27,15 @@ export interface Entry {
 export class LimitBook {
   readonly #entries = new Map<string, Entry[]>()
   readonly #onStoreFailure: StoreFailure
+  readonly #leased: number
   readonly address: Entry | undefined
   readonly failures: Entry | undefined
   #version = 0
 
   constructor (options: RateLimitOptions) {
-    const { onStoreFailure = 'local', perAddress = defaultPerAddress, failures = defaultFailures, policies } = options
+    const { onStoreFailure = 'local', leased = 0, perAddress = defaultPerAddress, failures = defaultFailures, policies } = options
     this.#onStoreFailure = onStoreFailure
+    this.#leased = leased
     for (const [name, limit] of Object.entries({ ...defaultPolicies, ...policies })) this.define(name, limit)
     this.address = perAddress ? this.define('address', { ...perAddress, by: 'address' }) : undefined
     this.failures = failures ? this.define('failures', { ...failures, by: 'address' }) : undefined
@@ -48,10 +50,16 @@ export class LimitBook {
     const known = this.#entries.get(name) ?? []
     const same = known.find(({ configured }) => configured === limit)
     if (same !== undefined) return same
-    const policy = compilePolicy(name, limit, this.#onStoreFailure)
+    const policy = this.#compile(name, limit)
     const entry: Entry = { configured: limit, policy, active: [policy] }
     this.#entries.set(name, [...known, entry])
     return entry
+  }
+
+  #compile (name: string, limit: Limit): LimitPolicy {
+    // Each failure is told to Redis, for other processes.
+    const leased = name === 'failures' ? 0 : limit.leased ?? this.#leased
+    return compilePolicy(name, { ...limit, leased }, this.#onStoreFailure)
   }
 
   /** The active policies of these entries. Rebuilt only after a change. */
@@ -89,7 +97,7 @@ export class LimitBook {
     for (const { limit } of changed) checkChange(limit, change, name, problems)
     problems.throwIfAny()
     for (const { entry, limit } of changed) {
-      entry.policy = compilePolicy(name, limit, this.#onStoreFailure)
+      entry.policy = this.#compile(name, limit)
       entry.active = disabled ? [] : [entry.policy]
     }
     this.#version++

@@ -2,10 +2,11 @@ import type { StoreEvent, StoreFailureReason } from '../redis/index.ts'
 import type { LimitPolicy } from './policy.ts'
 
 /**
- * Where a decision was made: in memory without Redis (`memory`), in Redis, in memory because Redis is unavailable (`fallback`), by
- * a cached refusal of Redis (`deny-cache`), or nowhere, with `onStoreFailure: 'allow'` (`open`).
+ * Where a decision was made: in memory without Redis (`memory`), in Redis, from units that Redis had counted before (`lease`), in memory
+ * because Redis is unavailable (`fallback`), by a cached refusal of Redis (`deny-cache`), or nowhere, with `onStoreFailure: 'allow'`
+ * (`open`).
  */
-export type Source = 'memory' | 'redis' | 'fallback' | 'deny-cache' | 'open'
+export type Source = 'memory' | 'redis' | 'lease' | 'fallback' | 'deny-cache' | 'open'
 
 /** The decision of one policy on one request. */
 export interface Decision {

@@ -12,6 +12,8 @@ interface Refused {
 
 const capacity = 10_000
 const longestUnasked = 5_000
+/** What other processes have leased and do not use comes back soon. */
+const longestUnaskedOfLeases = 500
 
 /**
  * Cached refusals of Redis: a caller over a limit is refused without asking again, so an attack costs less than normal traffic.
@@ -30,10 +32,11 @@ export class DenyCache {
     const { policy, cost, retryAfterMs } = decision
     if (policy.algorithm === 'concurrency' || retryAfterMs < 2 || !countable(cost) || cost > policy.burst) return
     const now = this.#now()
+    const unasked = policy.leaseSize > 0 ? longestUnaskedOfLeases : longestUnasked
     this.forget(policy, key)
     const [oldest = ''] = this.#refused.keys()
     if (this.#refused.size >= capacity) this.#refused.delete(oldest)
-    this.#refused.set(idOf(policy, key), { decision, until: now + retryAfterMs, askAgain: now + Math.min(retryAfterMs, longestUnasked) })
+    this.#refused.set(idOf(policy, key), { decision, until: now + retryAfterMs, askAgain: now + Math.min(retryAfterMs, unasked) })
   }
 
   /** The cached refusal for a request of this cost. `stale` includes those due to be asked again. */

@@ -69,7 +69,7 @@ export class LoginBudgets {
 
   constructor (limiter: Limiter, book: LimitBook, options: LoginGuardOptions) {
     this.#limiter = limiter
-    this.#counted = budgetsOf(options).map(([role, name, limit]) => [role, book.define(name, limit)])
+    this.#counted = budgetsOf(options).map(([role, name, limit]) => [role, book.define(name, { ...limit, leased: 0 })])
   }
 
   async admit (address: string | undefined, user: unknown): Promise<Admission | Unavailable> {

@@ -15,6 +15,8 @@ const PartitionSchema = Type.Union([
 const AmountSchema = Type.Integer({ minimum: 1, maximum: 1_000_000_000 })
 const CostSchema = Type.Union([AmountSchema, Type.Function<(request: FastifyRequest) => number>()])
 
+const LeasedSchema = Type.Number({ minimum: 0, maximum: 0.25 })
+
 const PlanSchema = Type.Object({
   /** As in the limit. */
   limit: AmountSchema,
@@ -61,6 +63,13 @@ export const LimitSchema = Type.Object({
   plan: Type.Optional(Type.Union([Type.String(), NameFunctionSchema])),
   /** Counts and reports without refusing, to try a limit on real traffic. @default false */
   dryRun: Type.Optional(Type.Boolean()),
+  /**
+   * Only with Redis: the share of `limit` (of `burst`, if there is one) that a process takes from Redis at once for a caller who comes
+   * often, to admit the next requests without asking; 0 to 0.25. In any window, `processes` × `limit` × `leased` more than the
+   * algorithm's bound may pass, and a caller may be refused while other processes hold as much, for 2 seconds at most. 0 asks each time.
+   * @default the value of `rateLimit.leased`
+   */
+  leased: Type.Optional(LeasedSchema),
   /** What happens while the shared store is unavailable; see `rateLimit.onStoreFailure`. @default the value there */
   onStoreFailure: Type.Optional(StoreFailureSchema)
 })
@@ -98,6 +107,8 @@ export const RateLimitOptionsSchema = Type.Object({
    * @default 'local'
    */
   onStoreFailure: Type.Optional(StoreFailureSchema),
+  /** `leased` of limits that state none, except `failures`, `concurrency` and where `cost` is a function. @default 0 */
+  leased: Type.Optional(LeasedSchema),
   /** Prefix of every key in Redis. Change it when applications share one Redis. @default 'secure-api:' */
   keyPrefix: Type.Optional(Type.String({ pattern: '^[\\w:.-]{1,64}$', hint: 'Use 1 to 64 letters, digits, `:`, `.`, `_` or `-`.' })),
   /** Sends the older `X-RateLimit-Limit`, `-Remaining` and `-Reset` (in seconds) too. @default false */

@@ -23,6 +23,8 @@ export interface LimitPolicy {
   /** Whose budget a request counts against. */
   readonly partition: (request: FastifyRequest) => string
   readonly cost: number
+  /** How many requests a process admits from one answer of Redis; 0 asks for each. */
+  readonly leaseSize: number
   /** Set when the cost depends on the request. */
   readonly costOf: ((request: FastifyRequest) => number) | undefined
   /** By the name of the plan, where the limit depends on it; see {@link planned}. */
@@ -56,6 +58,7 @@ export function compilePolicy (name: string, limit: Limit, onStoreFailure: Store
   const granularityMs = limit.limit <= exactUpTo ? 0 : windowMs / entriesOfAWindow
   const emissionMs = windowMs / limit.limit
   const by = limit.by ?? 'principal'
+  const cost = typeof limit.cost === 'number' ? limit.cost : 1
   const detail = algorithm === 'token-bucket' ? emissionMs : granularityMs
   return Object.freeze({
     name,
@@ -68,7 +71,8 @@ export function compilePolicy (name: string, limit: Limit, onStoreFailure: Store
     emissionMs,
     by,
     partition: partitionOf(by),
-    cost: typeof limit.cost === 'number' ? limit.cost : 1,
+    cost,
+    leaseSize: leasable(limit) ? leaseSizeOf(burst * (limit.leased ?? 0) / cost) : 0,
     costOf: typeof limit.cost === 'function' ? limit.cost : undefined,
     plans: compilePlans(name, limit, onStoreFailure),
     planOf: typeof limit.plan === 'string' ? claimReader(limit.plan) : limit.plan,
@@ -79,6 +83,16 @@ export function compilePolicy (name: string, limit: Limit, onStoreFailure: Store
     refusal: quotaExceeded([name]),
     scriptArguments: Object.freeze([algorithm, String(burst), String(windowMs * 1000), String(detail * 1000)] as const)
   })
+}
+
+/** A permit is released, and what a function says is known when it is asked: neither can be counted before. */
+export function leasable ({ algorithm, cost }: Limit): boolean {
+  return algorithm !== 'concurrency' && typeof cost !== 'function'
+}
+
+/** A lease of one saves nothing. */
+function leaseSizeOf (requests: number): number {
+  return requests < 2 ? 0 : Math.floor(requests)
 }
 
 function compilePlans (name: string, { plans, plan: _, ...common }: Limit, onStoreFailure: StoreFailure): LimitPolicy['plans'] {

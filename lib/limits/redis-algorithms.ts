@@ -1,35 +1,35 @@
 /**
- * The state machines of `algorithms.ts` in Lua, included by the script, which defines `now` (µs) and the constants. Each has
- * `load` (drop expired state), `spend`, `wait` and `reset` (µs), and `refund`. States are packed: 20 bytes per cell of a sliding
- * window, 16 bytes for a fixed window or a bucket; permits are a sorted set by expiry.
+ * The state machines of `algorithms.ts` in Lua, included by the script, which defines `now` (µs), the constants, and short names of
+ * functions. Each has `load` (drop expired state), `spend`, `wait` and `reset` (µs), and `refund`; `p` is a shape. States are packed: 20
+ * bytes per cell of a sliding window, 16 bytes for a fixed window or a bucket; permits are a sorted set by expiry.
  */
 export const algorithms = `
-local function store (key, value, life) redis.call('SET', key, value, 'PX', math.ceil(life / 1000)) end
+local function store (key, value, life) call('SET', key, value, 'PX', math.ceil(life / 1000)) end
 
 local sliding, fixed, bucket, permits = {}, {}, {}, {}
 
 local function shifted (log, by)
   local moved = {}
   for at = 1, #log, CELL do
-    local first, last, count = struct.unpack('>ddI4', log, at)
-    moved[#moved + 1] = struct.pack('>ddI4', first - by, last - by, count)
+    local first, last, count = unpacked('>ddI4', log, at)
+    moved[#moved + 1] = packed('>ddI4', first - by, last - by, count)
   end
   return table.concat(moved)
 end
 
 function sliding.load (key, p)
-  local raw = redis.call('GET', key)
+  local raw = call('GET', key)
   if not raw then return { used = 0, log = '' } end
-  local used, at, size = struct.unpack('>d', raw), 9, #raw
+  local used, at, size = unpacked('>d', raw), 9, #raw
   while at <= size do
-    local _, last, count = struct.unpack('>ddI4', raw, at)
+    local _, last, count = unpacked('>ddI4', raw, at)
     if last + p.window > now then break end
     used = used - count
     at = at + CELL
   end
-  local state = { used = used, log = string.sub(raw, at) }
+  local state = { used = used, log = sub(raw, at) }
   if state.log == '' then return state end
-  state.first, state.last = struct.unpack('>dd', raw, size - CELL + 1)
+  state.first, state.last = unpacked('>dd', raw, size - CELL + 1)
   if state.last > now then
     state.log = shifted(state.log, state.last - now)
     state.first, state.last = state.first - (state.last - now), now
@@ -39,26 +39,26 @@ function sliding.load (key, p)
 end
 
 function sliding.save (key, p, state)
-  if state.log == '' then redis.call('DEL', key) return end
-  store(key, struct.pack('>d', state.used) .. state.log, p.window)
+  if state.log == '' then call('DEL', key) return end
+  store(key, packed('>d', state.used) .. state.log, p.window)
 end
 
-function sliding.spend (key, p, state)
-  local first, count = now, p.cost
+function sliding.spend (key, p, state, units)
+  local first, count = now, units
   if state.log ~= '' and now - state.first <= p.detail then
-    local _, _, merged = struct.unpack('>ddI4', state.log, #state.log - CELL + 1)
-    first, count = state.first, merged + p.cost
-    state.log = string.sub(state.log, 1, -CELL - 1)
+    local _, _, merged = unpacked('>ddI4', state.log, #state.log - CELL + 1)
+    first, count = state.first, merged + units
+    state.log = sub(state.log, 1, -CELL - 1)
   end
-  state.log = state.log .. struct.pack('>ddI4', first, now, count)
-  state.first, state.last, state.used = first, now, state.used + p.cost
+  state.log = state.log .. packed('>ddI4', first, now, count)
+  state.first, state.last, state.used = first, now, state.used + units
   sliding.save(key, p, state)
 end
 
 function sliding.wait (p, state, excess)
   local freed = 0
   for at = 1, #state.log, CELL do
-    local _, last, count = struct.unpack('>ddI4', state.log, at)
+    local _, last, count = unpacked('>ddI4', state.log, at)
     freed = freed + count
     if freed >= excess then return last + p.window - now end
   end
@@ -67,14 +67,14 @@ end
 
 function sliding.reset (p, state) return state.log == '' and 0 or state.last + p.window - now end
 
-function sliding.refund (key, p)
+function sliding.refund (key, p, mark)
   local state = sliding.load(key, p)
-  local stamp = tonumber(p.mark)
+  local stamp = tonumber(mark)
   for at = 1, #state.log, CELL do
-    local first, last, count = struct.unpack('>ddI4', state.log, at)
+    local first, last, count = unpacked('>ddI4', state.log, at)
     if first <= stamp and stamp <= last then
-      local back = math.min(p.cost, count)
-      state.log = string.sub(state.log, 1, at - 1) .. struct.pack('>ddI4', first, last, count - back) .. string.sub(state.log, at + CELL)
+      local back = min(p.cost, count)
+      state.log = sub(state.log, 1, at - 1) .. packed('>ddI4', first, last, count - back) .. sub(state.log, at + CELL)
       state.used = state.used - back
       return sliding.save(key, p, state)
     end
@@ -82,72 +82,72 @@ function sliding.refund (key, p)
 end
 
 function fixed.load (key, p)
-  local raw = redis.call('GET', key)
+  local raw = call('GET', key)
   if not raw then return { used = 0 } end
-  local start, used = struct.unpack('>dd', raw)
+  local start, used = unpacked('>dd', raw)
   if start + p.window <= now then return { used = 0 } end
-  local state = { used = used, start = math.min(start, now) }
+  local state = { used = used, start = min(start, now) }
   if start > now then fixed.save(key, p, state) end
   return state
 end
 
-function fixed.save (key, p, state) store(key, struct.pack('>dd', state.start, state.used), state.start + p.window - now) end
+function fixed.save (key, p, state) store(key, packed('>dd', state.start, state.used), state.start + p.window - now) end
 
-function fixed.spend (key, p, state)
-  state.start, state.used = state.start or now, state.used + p.cost
+function fixed.spend (key, p, state, units)
+  state.start, state.used = state.start or now, state.used + units
   fixed.save(key, p, state)
 end
 
 function fixed.wait (p, state) return state.start and state.start + p.window - now or p.window end
 function fixed.reset (p, state) return state.start and state.start + p.window - now or 0 end
 
-function fixed.refund (key, p)
+function fixed.refund (key, p, mark)
   local state = fixed.load(key, p)
-  if not state.start or state.start > tonumber(p.mark) then return end
-  state.used = math.max(0, state.used - p.cost)
+  if not state.start or state.start > tonumber(mark) then return end
+  state.used = max(0, state.used - p.cost)
   fixed.save(key, p, state)
 end
 
 function bucket.load (key, p)
-  local raw = redis.call('GET', key)
+  local raw = call('GET', key)
   if not raw then return { used = 0 } end
-  local since, level = struct.unpack('>dd', raw)
-  local state = { used = math.max(0, level - math.max(0, now - since) / p.detail) }
+  local since, level = unpacked('>dd', raw)
+  local state = { used = max(0, level - max(0, now - since) / p.detail) }
   if since > now then bucket.save(key, p, state) end
   return state
 end
 
 function bucket.save (key, p, state)
-  if state.used <= 0 then redis.call('DEL', key) return end
-  store(key, struct.pack('>dd', now, state.used), state.used * p.detail)
+  if state.used <= 0 then call('DEL', key) return end
+  store(key, packed('>dd', now, state.used), state.used * p.detail)
 end
 
-function bucket.spend (key, p, state)
-  state.used = state.used + p.cost
+function bucket.spend (key, p, state, units)
+  state.used = state.used + units
   bucket.save(key, p, state)
 end
 
 function bucket.wait (p, _, excess) return excess * p.detail end
 function bucket.reset (p, state) return state.used * p.detail end
 
-function bucket.refund (key, p)
+function bucket.refund (key, p, mark)
   local state = bucket.load(key, p)
-  state.used = math.max(0, state.used - p.cost)
+  state.used = max(0, state.used - p.cost)
   bucket.save(key, p, state)
 end
 
 function permits.load (key)
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  return { used = redis.call('ZCARD', key) }
+  call('ZREMRANGEBYSCORE', key, '-inf', now)
+  return { used = call('ZCARD', key) }
 end
 
-function permits.spend (key, p, state)
-  redis.call('ZADD', key, now + p.window, p.mark)
-  redis.call('PEXPIRE', key, math.ceil(p.window / 1000))
+function permits.spend (key, p, state, _, mark)
+  call('ZADD', key, now + p.window, mark)
+  call('PEXPIRE', key, math.ceil(p.window / 1000))
   state.used = state.used + 1
 end
 
 function permits.wait () return 1000000 end
 function permits.reset () return 0 end
-function permits.refund (key, p) redis.call('ZREM', key, p.mark) end
+function permits.refund (key, _, mark) call('ZREM', key, mark) end
 `

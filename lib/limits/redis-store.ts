@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { StoreFailed, type ScriptRunner } from '../redis/index.ts'
-import { boundedKey, hashedKey } from './address.ts'
-import { costOf, countable, nextLease, type Charge, type Decision } from './decision.ts'
+import { nextLease, type Charge, type Decision } from './decision.ts'
 import type { LimitPolicy } from './policy.ts'
+import { Batch, permitOf, tagOf, type More, type Operation } from './redis-batch.ts'
 import { limitScript } from './redis-script.ts'
 
 interface RedisStoreOptions {
@@ -12,30 +11,19 @@ interface RedisStoreOptions {
   readonly now: () => number
 }
 
-/** One call: items that belong together, and its promise. */
-interface Job {
-  readonly charges: readonly Charge[]
-  readonly operation: 'take' | 'peek' | 'refund' | 'reset'
-  readonly mark: string | undefined
-  readonly resolve: (decisions: Decision[]) => void
-  readonly reject: (error: unknown) => void
-  readonly lease: number
-}
-
 /** A script call blocks Redis while it runs: about 5 µs per item. */
 const largestBatch = 64
 /** More orphans than this are left to expire. */
 const mostOrphans = 1000
-const fieldsPerItem = 4
-const process = randomUUID()
 
 /**
- * Counts in Redis, atomically. All calls of one turn of the event loop share one script call. Rejects with {@link StoreFailed};
- * deadlines and fallbacks are up to the caller.
+ * Counts in Redis, atomically. All calls of one turn of the event loop share one script call, in a cluster those for one caller.
+ * Rejects with {@link StoreFailed}; deadlines and fallbacks are up to the caller.
  */
 export class RedisStore {
   readonly #options: RedisStoreOptions
-  #waiting: Job[] = []
+  /** By the hash tag of their keys in a cluster, else one. */
+  #waiting = new Map<string, Batch>()
   /** Permits that Redis may still count: released or taken while it was unreachable. */
   readonly #orphans: { readonly policy: LimitPolicy, readonly key: string, readonly lease: number }[] = []
 
@@ -44,8 +32,8 @@ export class RedisStore {
   }
 
   /** Takes from all budgets or none. In a cluster, all must have the same key: others live on other nodes. */
-  take (charges: readonly Charge[]): Promise<Decision[]> {
-    return this.#enqueue('take', charges)
+  take (charges: readonly Charge[], more?: More): Promise<Decision[]> {
+    return this.#enqueue('take', charges, undefined, more)
   }
 
   peek (policy: LimitPolicy, key: string): Promise<Decision[]> {
@@ -53,7 +41,7 @@ export class RedisStore {
   }
 
   async refund (policy: LimitPolicy, key: string, taken: Decision): Promise<void> {
-    const mark = policy.algorithm === 'concurrency' ? markOf(policy, taken.lease) : String(taken.stamp)
+    const mark = policy.algorithm === 'concurrency' ? permitOf(taken.lease) : String(taken.stamp)
     await this.#enqueue('refund', [[policy, key, taken.cost]], mark)
   }
 
@@ -66,7 +54,7 @@ export class RedisStore {
   settle (): void {
     if (this.#orphans.length === 0) return // splicing allocates
     for (const { policy, key, lease } of this.#orphans.splice(0)) {
-      this.#enqueue('refund', [[policy, key]], markOf(policy, lease)).catch(() => this.refundLater(policy, key, { lease }))
+      this.#enqueue('refund', [[policy, key]], permitOf(lease)).catch(() => this.refundLater(policy, key, { lease }))
     }
   }
 
@@ -79,95 +67,42 @@ export class RedisStore {
     return !this.#options.runner.cluster || charges.every(([, key]) => key === charges[0]?.[1])
   }
 
-  #enqueue (operation: Job['operation'], charges: readonly Charge[], mark?: string): Promise<Decision[]> {
+  #enqueue (operation: Operation, charges: readonly Charge[], mark?: string, more?: More): Promise<Decision[]> {
     return new Promise((resolve, reject) => {
-      if (this.#waiting.length === 0) setImmediate(() => this.#flush())
-      this.#waiting.push({ operation, charges, mark, resolve, reject, lease: nextLease() })
-      if (this.#waiting.length === largestBatch) this.#flush()
+      const node = this.#options.runner.cluster ? tagOf(charges[0]?.[1] ?? '') : ''
+      if (this.#waiting.size === 0) setImmediate(() => this.#flush())
+      const batch = this.#waiting.get(node) ?? new Batch(this.#options.keyPrefix)
+      this.#waiting.set(node, batch)
+      batch.add({ operation, charges, mark, resolve, reject, more, lease: nextLease() })
+      if (batch.keys.length < largestBatch) return
+      this.#waiting.delete(node)
+      this.#send(batch)
     })
   }
 
   #flush (): void {
-    const jobs = this.#waiting
-    if (jobs.length === 0) return
-    this.#waiting = []
-    if (!this.#options.runner.cluster) return this.#send(jobs)
-    for (const job of jobs) this.#send([job])
+    const batches = this.#waiting
+    // A map that is cleared keeps its old table, and that the next one, until the next collection of all memory.
+    this.#waiting = new Map()
+    for (const batch of batches.values()) this.#send(batch)
   }
 
-  #send (jobs: readonly Job[]): void {
-    const keys: string[] = []
-    const args: string[] = []
-    for (const [group, { operation, charges, mark, lease }] of jobs.entries()) {
-      for (const charge of charges) {
-        const [policy, key] = charge
-        const cost = costOf(charge)
-        keys.push(redisKey(this.#options.keyPrefix, policy, key))
-        // An uncountable cost is sent as 0, which the script refuses.
-        args.push(String(group), operation, ...policy.scriptArguments, countable(cost) ? String(cost) : '0', mark ?? markOf(policy, lease))
-      }
-    }
-    const { runner } = this.#options
-    runner.run(limitScript, keys, args).then(
-      reply => this.#deliver(jobs, keys.length, reply), (error: unknown) => this.#fail(jobs, error))
+  #send (batch: Batch): void {
+    this.#options.runner.run(limitScript, batch.keys, batch.args()).then(
+      reply => this.#deliver(batch, reply), (error: unknown) => this.#fail(batch, error))
   }
 
   /** A call that failed here may have succeeded in Redis. */
-  #fail (jobs: readonly Job[], error: unknown): void {
+  #fail ({ jobs }: Batch, error: unknown): void {
     for (const job of jobs) {
       if (job.operation === 'take') job.charges.forEach(([policy, key]) => this.refundLater(policy, key, job))
       job.reject(error)
     }
   }
 
-  #deliver (jobs: readonly Job[], items: number, reply: unknown): void {
-    const numbers = numbersOf(reply, items * fieldsPerItem + 1)
-    if (numbers === undefined) return this.#fail(jobs, new StoreFailed('reply'))
-    const stamp = numbers[numbers.length - 1] ?? 0
-    const now = this.#options.now()
-    let at = 0
-    for (const job of jobs) {
-      job.resolve(job.charges.map((charge, index) => decision(charge, job.lease, numbers, at + index * fieldsPerItem, now, stamp)))
-      at += job.charges.length * fieldsPerItem
-    }
+  #deliver (batch: Batch, reply: unknown): void {
+    const decisions = batch.read(reply, this.#options.now())
+    if (decisions === undefined) return this.#fail(batch, new StoreFailed('reply'))
+    for (const [index, { resolve }] of batch.jobs.entries()) resolve(decisions[index] ?? [])
   }
-}
-
-function decision (charge: Charge, lease: number, numbers: readonly number[], from: number, now: number, stamp: number): Decision {
-  const [policy] = charge
-  return {
-    allowed: numbers[from] === 1,
-    policy,
-    remaining: numbers[from + 1] ?? 0,
-    retryAfterMs: (numbers[from + 2] ?? 0) / 1000,
-    resetMs: (numbers[from + 3] ?? 0) / 1000,
-    source: 'redis',
-    cost: costOf(charge),
-    at: now,
-    stamp,
-    lease: policy.algorithm === 'concurrency' ? lease : 0
-  }
-}
-
-/** Undefined for a malformed reply, from a proxy or another kind of server. Some clients return numbers as text. */
-function numbersOf (reply: unknown, length: number): number[] | undefined {
-  if (!Array.isArray(reply) || reply.length !== length) return undefined
-  const numbers = reply.map(Number)
-  return numbers.every(Number.isFinite) ? numbers : undefined
-}
-
-function markOf ({ algorithm, dryRun }: LimitPolicy, lease: number): string {
-  const dry = dryRun ? 'dry' : ''
-  return algorithm === 'concurrency' ? `${dry}${process}.${lease}` : dry
-}
-
-const plainKey = /^[\w.:@|/+=-]+$/
-
-/**
- * The key in Redis. Braces around the caller's key put all its budgets on one node of a cluster (Redis cluster specification, "hash
- * tags"). The key itself has no braces, so no caller can make two budgets collide.
- */
-function redisKey (prefix: string, { id }: LimitPolicy, key: string): string {
-  const bounded = boundedKey(key)
-  return `${prefix}{${bounded.startsWith('#') || plainKey.test(bounded) ? bounded : hashedKey(bounded)}}${id}`
 }

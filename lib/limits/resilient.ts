@@ -4,6 +4,7 @@ import {
   type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type LimitOutcome, type MaybePromise, type Unavailable
 } from './decision.ts'
 import { DenyCache } from './deny-cache.ts'
+import { Leases } from './leases.ts'
 import { MemoryStore } from './memory-store.ts'
 import { defaultKeyPrefix } from './options.ts'
 import type { LimitPolicy } from './policy.ts'
@@ -37,6 +38,8 @@ export class ResilientLimiter implements Limiter {
   readonly #redis: RedisStore
   readonly #memory: MemoryStore
   readonly #denials: DenyCache
+  readonly #leases: Leases
+  #returning: Promise<void>[] | undefined
 
   constructor (options: LimiterOptions & { readonly runner: ScriptRunner }) {
     const { runner, keyPrefix = defaultKeyPrefix, now = () => performance.now(), capacity, deadline, onEvent } = options
@@ -45,12 +48,15 @@ export class ResilientLimiter implements Limiter {
     this.#redis = new RedisStore({ runner: this.#breaker, keyPrefix, now })
     this.#memory = new MemoryStore({ now, source: 'fallback', capacity, onEvent })
     this.#denials = new DenyCache(now)
+    this.#leases = new Leases(now, (policy, key, taken) => this.#giveBack(policy, key, taken))
   }
 
   take (policy: LimitPolicy, key: string, cost: number = policy.cost): MaybePromise<LimitOutcome> {
-    const standing = this.#denials.find(policy, key, cost)
+    const leased = policy.leaseSize > 0 && cost === policy.cost
+    const standing = (leased ? this.#fromLease(policy, key) : undefined) ?? this.#denials.find(policy, key, cost)
     if (standing !== undefined) return standing
-    const outcome = this.#ask([[policy, key, cost]])
+    const more = leased && !this.#breaker.open ? this.#leases.wanted(policy, key) : 0
+    const outcome = more > 0 ? this.#askMore(policy, key, cost, more) : this.#ask([[policy, key, cost]])
     return outcome instanceof Promise ? outcome.then(it => this.#only(policy, it)) : this.#only(policy, outcome)
   }
 
@@ -82,13 +88,14 @@ export class ResilientLimiter implements Limiter {
     if (!taken.allowed || taken.source === 'open' || taken.source === 'deny-cache') return
     this.#denials.forget(policy, key)
     this.#memory.refund(policy, key, taken)
-    if (taken.source !== 'redis') return
+    if (taken.source !== 'redis' && taken.source !== 'lease') return
     if (this.#breaker.open) return this.#redis.refundLater(policy, key, taken)
     return this.#redis.refund(policy, key, taken).catch(() => this.#redis.refundLater(policy, key, taken))
   }
 
   reset (policy: LimitPolicy, key: string): MaybePromise<void> {
     this.#denials.forget(policy, key)
+    this.#leases.forget(policy, key)
     this.#memory.reset(policy, key)
     if (!this.#breaker.open) return this.#redis.reset(policy, key).catch(() => {})
   }
@@ -104,8 +111,37 @@ export class ResilientLimiter implements Limiter {
     }
   }
 
-  close (): void {
+  /** Gives back what is leased, as far as Redis answers in time. */
+  async close (): Promise<void> {
+    this.#returning = []
+    this.#leases.close()
+    await Promise.all(this.#returning)
     this.#breaker.close()
+  }
+
+  /** `deny` admits nothing while Redis is unavailable. */
+  #fromLease (policy: LimitPolicy, key: string): Decision | undefined {
+    return this.#breaker.open && policy.onStoreFailure === 'deny' ? undefined : this.#leases.spend(policy, key)
+  }
+
+  #giveBack (policy: LimitPolicy, key: string, taken: Decision): void {
+    this.#memory.refund(policy, key, taken)
+    if (this.#breaker.open) return // they count until their window ends
+    const returned = this.#redis.refund(policy, key, taken).catch(() => {})
+    this.#returning?.push(returned)
+  }
+
+  /** The memory behind counts a lease as used, until it is given back. */
+  #askMore (policy: LimitPolicy, key: string, cost: number, count: number): Promise<readonly Decision[] | Unavailable> {
+    const charges: readonly Charge[] = [[policy, key, cost]]
+    const granted = (units: number, taken: Decision) => {
+      this.#leases.granted(policy, key, units, taken)
+      if (taken.allowed) this.#memory.mirror(policy, key, taken)
+    }
+    return this.#redis.take(charges, { count, granted }).then(decisions => this.#learn(charges, decisions), () => {
+      this.#leases.granted(policy, key, 0)
+      return this.#alone(charges)
+    })
   }
 
   #ask (charges: readonly Charge[]): MaybePromise<readonly Decision[] | Unavailable> {

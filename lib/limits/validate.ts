@@ -2,6 +2,7 @@ import { parseDuration, suggest, type Problems } from '../config/index.ts'
 import { isRedisLike } from '../redis/index.ts'
 import { isPlace, textOf } from '../secrets/index.ts'
 import { defaultPolicies, type Limit, type RateLimitOptions, type RouteRateLimit } from './options.ts'
+import { leasable } from './policy.ts'
 
 const longestWindow = 31 * 86_400_000
 /** Names are used in header fields and keys. They start with a letter, so none equals a built-in member such as `__proto__`. */
@@ -12,10 +13,9 @@ const reservedNames = ['address', 'failures']
 /** Checks {@link RateLimitOptions} beyond their schema. Call it after `check` has found nothing. */
 export function validateRateLimit (options: RateLimitOptions, path: string, problems: Problems): void {
   validateRedis(options.redis, `${path}.redis`, problems)
-  for (const option of ['perAddress', 'failures'] as const) {
-    const limit = options[option]
-    if (limit) validateLimit(limit, `${path}.${option}`, problems, addressConflicts)
-  }
+  const { perAddress, failures } = options
+  if (perAddress) validateLimit(perAddress, `${path}.perAddress`, problems, addressConflicts)
+  if (failures) validateLimit(failures, `${path}.failures`, problems, failureConflicts)
   for (const [name, limit] of Object.entries(options.policies ?? {})) {
     validatePolicyName(name, `${path}.policies.${name}`, problems)
     validateLimit(limit, `${path}.policies.${name}`, problems)
@@ -41,6 +41,8 @@ const conflicts: readonly Conflict[] = [
   ['lease', ({ algorithm, lease }) => algorithm !== 'concurrency' && lease !== undefined, 'only `concurrency` has leases', 'Remove it.'],
   ['burst', ({ algorithm, burst }) => algorithm !== 'token-bucket' && burst !== undefined,
     'only `token-bucket` has a burst', "Remove it, or add `algorithm: 'token-bucket'`."],
+  ['leased', limit => !!limit.leased && !leasable(limit),
+    'permits of `concurrency`, and what a function of `cost` returns, are not known before a request', 'Remove it.'],
   ['cost', ({ algorithm, cost }) => algorithm === 'concurrency' && cost !== undefined, 'a request in flight takes one permit', 'Remove it.']
 ]
 
@@ -52,6 +54,12 @@ const addressConflicts: readonly Conflict[] = [
   ['plans', ({ plans }) => plans !== undefined, 'this limit runs before authentication, so no plan is known', 'Use plans in a policy.'],
   ['algorithm', ({ algorithm }) => algorithm === 'concurrency',
     'all callers behind one address would wait for its slowest request', 'Use a window here, and `concurrency` in a policy.']
+]
+
+/** A verification reserves its unit in this process, and tells Redis of a failure. */
+const failureConflicts: readonly Conflict[] = [
+  ...addressConflicts,
+  ['leased', ({ leased }) => !!leased, 'failures are counted one by one', 'Remove it.']
 ]
 
 /** Checks for contradictions inside one limit. */

@@ -39,6 +39,13 @@ t.test('a hundred reads and ten writes a minute for each principal, unless said 
   t.equal(reads.filter(({ statusCode }) => statusCode === 200).length, 100)
 })
 
+t.test('the posture says how many requests a lease is good for', async t => {
+  const { app } = await limits({ leased: 0.1 })
+  const postures = app.secureApi.routes().flatMap(({ rateLimit }) => rateLimit)
+  t.match(postures, [{ policy: 'read', leaseSize: 10 }])
+  t.strictSame(postures.filter(posture => Object(posture).policy === 'write' && 'leaseSize' in Object(posture)), [], 'one is no lease')
+})
+
 t.test('the 429 says when to come back, and which policy it was', async t => {
   const { app } = await limits({ policies: { read: { limit: 1, window: minute } }, legacyHeaders: true })
   await app.inject(by('alice'))

@@ -11,24 +11,26 @@ class LateStore {
   readonly #limit: number
   used = 0
   readonly redis: RedisLike = {
-    evalsha: (_: string, items: number) => this.#ask(items),
-    eval: (_: string, items: number) => this.#ask(items)
+    evalsha: (_: string, items: number, ...rest: string[]) => this.#ask(items, rest),
+    eval: (_: string, items: number, ...rest: string[]) => this.#ask(items, rest)
   }
 
   constructor (limit: number) {
     this.#limit = limit
   }
 
-  #ask (items: number): Promise<unknown> {
+  /** The last argument of an item is how many requests share it. */
+  #ask (items: number, rest: readonly string[]): Promise<unknown> {
+    const asking = Array.from({ length: items }, (_, index) => Number(rest[rest.length - 1 - (items - 1 - index) * 3]))
     return new Promise(resolve => {
-      this.#pending.push(() => resolve([...Array.from({ length: items }, () => this.#decide()).flat(), 1]))
+      this.#pending.push(() => resolve([...asking.flatMap(requests => this.#decide(requests)), 1]))
     })
   }
 
-  #decide (): number[] {
-    const allowed = this.used < this.#limit
-    if (allowed) this.used++
-    return [Number(allowed), this.#limit - this.used, allowed ? 0 : 60_000_000, 60_000_000]
+  #decide (requests: number): number[] {
+    const admitted = Math.min(requests, this.#limit - this.used)
+    this.used += admitted
+    return [admitted, this.#limit - this.used, admitted === requests ? 0 : 60_000_000, 60_000_000]
   }
 
   async answer (): Promise<void> {

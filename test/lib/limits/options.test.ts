@@ -38,6 +38,7 @@ t.test('good options have no mistakes', async t => {
     }
   }), [])
   t.same(mistakes({ redis: { evalsha () {}, eval () {} } }), [])
+  t.same(mistakes({ leased: 0.25, policies: { all: { limit: 5, algorithm: 'concurrency', leased: 0 } } }), [])
   t.same(mistakes({ redis: { evalSha () {}, eval () {} } }), [])
 })
 
@@ -54,6 +55,31 @@ t.test('values that would open or lock everything', async t => {
   t.same(one({ max: 1, window: 1000, limit: 1 }), ['SECURE_API_OPTION_UNKNOWN rateLimit.policies.p.max'])
 })
 
+t.test('a lease is a quarter of the limit at most', async t => {
+  for (const leased of [-0.1, 0.26, 1, 10]) {
+    t.same(one({ limit: 100, window: 1000, leased }).length, 1, String(leased))
+    t.same(mistakes({ leased }).length, 1, String(leased))
+  }
+})
+
+t.test('the default of leases is for limits that can be leased, in whole requests, and two at least', async t => {
+  const book = new LimitBook({
+    leased: 0.1,
+    perAddress: { limit: 1000, window: 1000, algorithm: 'token-bucket', burst: 50 },
+    policies: {
+      costly: { limit: 100, window: 1000, cost: 3 },
+      dynamic: { limit: 100, window: 1000, cost: () => 1 },
+      permits: { limit: 100, algorithm: 'concurrency' },
+      own: { limit: 100, window: 1000, leased: 0.25 },
+      exact: { limit: 100, window: 1000, leased: 0 }
+    }
+  })
+  const size = (name: string) => book.find(name)?.policy.leaseSize
+  t.same(['read', 'write', 'costly', 'dynamic', 'permits', 'own', 'exact', 'address', 'failures'].map(size), [10, 0, 3, 0, 0, 25, 0, 5, 0])
+  book.change('read', { limit: 50 })
+  t.equal(size('read'), 5)
+})
+
 t.test('contradictions', async t => {
   t.same(one({ limit: 1, window: 1000, burst: 5 }), ['SECURE_API_OPTION_CONFLICT rateLimit.policies.p.burst'])
   t.same(one({ limit: 1, window: 1000, lease: 5 }), ['SECURE_API_OPTION_CONFLICT rateLimit.policies.p.lease'])
@@ -64,6 +90,9 @@ t.test('contradictions', async t => {
   t.same(one({ limit: 5, window: 1000, algorithm: 'token-bucket', burst: 2, cost: 3 }),
     ['SECURE_API_OPTION_RANGE rateLimit.policies.p.cost'])
   t.same(mistakes({ perAddress: { limit: 1, window: 1000, by: 'principal' } }), ['SECURE_API_OPTION_CONFLICT rateLimit.perAddress.by'])
+  t.same(one({ limit: 5, algorithm: 'concurrency', leased: 0.1 }), ['SECURE_API_OPTION_CONFLICT rateLimit.policies.p.leased'])
+  t.same(one({ limit: 5, window: 1000, cost: () => 1, leased: 0.1 }), ['SECURE_API_OPTION_CONFLICT rateLimit.policies.p.leased'])
+  t.same(mistakes({ failures: { limit: 5, window: 1000, leased: 0.1 } }), ['SECURE_API_OPTION_CONFLICT rateLimit.failures.leased'])
   t.same(mistakes({ failures: { limit: 1, algorithm: 'concurrency' } }), ['SECURE_API_OPTION_CONFLICT rateLimit.failures.algorithm'])
 })
 

@@ -224,6 +224,47 @@ t.test('the script in Redis decides as memory does', async t => {
     })
   }
 
+  t.test('requests of one turn share a call, and those for the same budget an item: decided as one after the other', async t => {
+    let calls: (readonly string[])[] = []
+    const counted: typeof runner = {
+      cluster: false,
+      run (script, keys, args) {
+        calls.push(keys)
+        return runner.run(script, keys, args)
+      }
+    }
+    const turn = fc.record({ wait: fc.integer({ min: 0, max: 400 }), costs: fc.array(fc.constantFrom(1, 1, 1, 3)) })
+    const turns = fc.array(turn, { maxLength: 8 })
+    for (const algorithm of ['sliding-window', 'fixed-window', 'token-bucket'] as const) {
+      await fc.assert(fc.asyncProperty(turns, fc.constantFrom(5, 20, 101), async (turns, limit) => {
+        now = 1_000_000
+        const redis = new RedisStore({ runner: counted, keyPrefix: `s${names++}:`, now: () => now })
+        const memory = new MemoryStore({ now: () => now })
+        const policy = compilePolicy('shared', { limit, window: 1000, algorithm })
+        for (const { wait, costs } of turns) {
+          now += wait
+          calls = []
+          const sorted = costs.toSorted((a, b) => a - b) // those of one cost share an item, so that they come before the others
+          const there = await Promise.all(sorted.map(cost => redis.take([[policy, 'caller', cost]])))
+          const here = sorted.map(cost => memory.take(policy, 'caller', cost))
+          if (!here.every((decision, index) => there[index]?.[0] !== undefined && alike(decision, there[index][0]))) return false
+          if (calls.flat().length !== new Set(costs).size || calls.length > 1) return false
+        }
+        return true
+      }), { numRuns: 60 })
+    }
+    t.pass('alike')
+  })
+
+  t.test('what is taken after a reset of the same turn is decided after it', async t => {
+    const redis = new RedisStore({ runner, keyPrefix: `s${names++}:`, now: () => now })
+    const policy = compilePolicy('cleared', { limit: 1, window: 1000 })
+    const [first, , second] = await Promise.all([
+      redis.take([[policy, 'caller']]), redis.reset(policy, 'caller'), redis.take([[policy, 'caller']])
+    ])
+    t.same([first[0]?.allowed, second[0]?.allowed], [true, true])
+  })
+
   t.test('a clock that steps back an hour locks nobody out for longer than a window', async t => {
     const limits: Limit[] = [{ limit: 2, window: 60_000 }, { limit: 2, window: 60_000, algorithm: 'fixed-window' },
       { limit: 2, window: 60_000, algorithm: 'token-bucket' }]
