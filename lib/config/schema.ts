@@ -57,6 +57,7 @@ export const Type = {
   String: (more?: Schema) => typed<string>({ ...more, type: 'string' }),
   Boolean: () => typed<boolean>({ type: 'boolean' }),
   Integer: (more?: Schema) => typed<number>({ ...more, type: 'integer' }),
+  Number: (more?: Schema) => typed<number>({ ...more, type: 'number' }),
   Function: <Call>() => typed<Call>({ type: 'Function' }),
   /** A value whose type the schema does not say. */
   Unsafe: <Value>(schema: Schema) => typed<Value>({ ...schema }),
