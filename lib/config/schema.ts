@@ -20,8 +20,8 @@ export interface Schema {
   readonly hint?: string
   /** The value is never shown. */
   readonly secret?: boolean
-  /** The value may be the place of a secret: one of text, or a URL with a password. */
-  readonly secretSource?: 'text' | 'url'
+  /** The value may be the place of a secret: `text`, or a `url` with a password. For options of the suite alone. */
+  readonly secretSource?: string
   /** Says of a bare list what is unclear about it. */
   readonly refuseList?: boolean
 }
