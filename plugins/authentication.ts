@@ -16,7 +16,7 @@ import { apiKeySchemes } from './api-keys.ts'
 import { certificateSchemes } from './client-certificates.ts'
 import { decorating } from './decorators.ts'
 import { loadKeys, Rings, trust, trustLegacy, trustOwnTokens, watchKeys } from './issuers.ts'
-import { signOwnTokens, type Decide } from './own-tokens.ts'
+import type { Decide } from './own-tokens.ts'
 import { guardHook, pipelineOf } from './pipeline.ts'
 import type { Frame } from './ports.ts'
 import { checkSessionOrder, CookieCallers } from './sessions.ts'
@@ -125,7 +125,10 @@ const authentication: FastifyPluginAsync<AuthenticationPluginOptions> = async (a
     ...(options.token !== undefined && { tokenHeader: options.token.header.toLowerCase() })
   })
   decorate(app, desk)
-  if (own !== undefined) await signOwnTokens(app, own.options, own.signers, decisionOf(desk))
+  if (own !== undefined) {
+    const { signOwnTokens } = await import('./own-tokens.ts')
+    await signOwnTokens(app, own.options, own.signers, decisionOf(desk))
+  }
   app.addHook('onReady', () => loadKeys(rings.list, options.startup))
   app.addHook('onReady', async () => warnOfHeaderLimit(app, options.maxTokenBytes))
   app.addHook('onClose', async () => rings.list.forEach(ring => ring.close()))

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import { ignoreRejection } from '../lib/async/index.ts'
 import { checkEngineOptions, engineStore, type Limiter } from '../lib/limits/index.ts'
 import { decorating } from './decorators.ts'
 
@@ -22,21 +23,28 @@ declare module 'fastify' {
 
 /**
  * Offers `app.rateLimit()` and `app.createRateLimit()` of @fastify/rate-limit, counted by our engine through its store API. The
- * plugin has a scope of its own: its `onRoute` would take `config.rateLimit` for its own option, and refuse a policy's name.
+ * plugin never sees routes: its `onRoute` would take `config.rateLimit` for its own option, and refuse a policy's name.
  */
-export async function serveRateLimitApi (app: FastifyInstance, limiter: Limiter): Promise<void> {
+export function serveRateLimitApi (app: FastifyInstance, limiter: Limiter): void {
   if (app.hasDecorator('rateLimit')) return
-  // Its own types would declare `config.rateLimit` a second time, with another shape.
-  const engine: FastifyPluginAsync<{ global: false, store: ReturnType<typeof engineStore> }> =
-    createRequire(import.meta.url)('@fastify/rate-limit')
-  await app.register(async scope => {
-    await scope.register(engine, { global: false, store: engineStore(limiter) })
-    const { rateLimit, createRateLimit } = scope
-    const named = numbering()
-    // On its own it takes what it does not understand (`max: '10'`) for its default of 1000.
-    decorating(app).decorate('rateLimit', (options?: object) => rateLimit(named(options)))
-    decorating(app).decorate('createRateLimit', (options?: object) => createRateLimit(named(options)))
-  })
+  let engine: EngineApi | undefined
+  const named = numbering()
+  // On its own it takes what it does not understand (`max: '10'`) for its default of 1000.
+  decorating(app).decorate('rateLimit', (options?: object) => (engine ??= loadEngine(limiter)).rateLimit(named(options)))
+  decorating(app).decorate('createRateLimit', (options?: object) => (engine ??= loadEngine(limiter)).createRateLimit(named(options)))
+}
+
+type Registered = (app: object, options: { global: false, store: ReturnType<typeof engineStore> }) => Promise<void>
+
+/** At the first call, as it takes a tenth of a second to load. Its own types would declare `config.rateLimit` a second time. */
+function loadEngine (limiter: Limiter): EngineApi {
+  const register: Registered = createRequire(import.meta.url)('@fastify/rate-limit')
+  const api: Partial<EngineApi> = {}
+  const decorate = (name: string, value: unknown) => { Reflect.set(api, name, value) }
+  // It waits for nothing, so its decorators are there when it returns. What it throws, the call below would report as no function.
+  ignoreRejection(register({ decorate, hasDecorator: () => false, decorateRequest () {}, addHook () {} },
+    { global: false, store: engineStore(limiter) }))
+  return api as EngineApi
 }
 
 /** A call without a name is a budget of its own. The order of calls is the same in all processes, so in Redis they count together. */

@@ -99,7 +99,7 @@ const rateLimit: FastifyPluginAsync<RateLimitOptions> = async (app, given) => {
   app.decorateRequest(kReservation, null)
   decorating(app).decorate('rateLimits', switches(app, limiter, book, watch))
   serveLoginGuard(app, limiter, book)
-  await serveRateLimitApi(app, limiter)
+  serveRateLimitApi(app, limiter)
 }
 
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])

@@ -20,8 +20,8 @@ export interface Schema {
   readonly hint?: string
   /** The value is never shown. */
   readonly secret?: boolean
-  /** The value may be the place of a secret: one of text, or a URL with a password. */
-  readonly secretSource?: 'text' | 'url'
+  /** The value may be the place of a secret: `text`, or a `url` with a password. For options of the suite alone. */
+  readonly secretSource?: string
   /** Says of a bare list what is unclear about it. */
   readonly refuseList?: boolean
 }
@@ -34,6 +34,12 @@ const optional = Symbol('optional')
 /** A schema, and the type of what fits it. */
 export interface Typed<Value> extends Schema { readonly [value]: Value }
 export type Optional<Kept> = Kept & { readonly [optional]: true }
+/* The parts stay in the type: written out in place, members would lose their comments in declaration files. */
+export interface UnionOf<Parts extends readonly Schema[]> extends Typed<Static<Parts[number]>> { readonly anyOf: Parts }
+export interface ArrayOf<Item extends Schema> extends Typed<Static<Item>[]> { readonly items: Item }
+export interface RecordOf<Member extends Schema> extends Typed<{ [name: string]: Static<Member> }> {
+  readonly patternProperties: Readonly<Record<string, Member>>
+}
 export interface TypedObject<Members extends Properties> extends Typed<Fields<Members>> { readonly properties: Members }
 
 /** The type of what fits a schema. */
@@ -62,11 +68,11 @@ export const Type = {
   /** A value whose type the schema does not say. */
   Unsafe: <Value>(schema: Schema) => typed<Value>({ ...schema }),
   Literal: <const Value extends string | boolean>(value: Value) => typed<Value>({ const: value, type: typeof value }),
-  Union: <const Parts extends readonly Schema[]>(anyOf: Parts, more?: Schema) => typed<Static<Parts[number]>>({ ...more, anyOf }),
-  Array: <Item extends Schema>(items: Item, more?: Schema) => typed<Static<Item>[]>({ ...more, type: 'array', items }),
+  Union: <const Parts extends readonly Schema[]>(anyOf: Parts, more?: Schema) => ({ ...more, anyOf }) as Schema as UnionOf<Parts>,
+  Array: <Item extends Schema>(items: Item, more?: Schema) => ({ ...more, type: 'array', items }) as Schema as ArrayOf<Item>,
   /** An object with any names. */
   Record: <Member extends Schema>(member: Member) =>
-    typed<{ [name: string]: Static<Member> }>({ type: 'object', patternProperties: { '^(.*)$': member } }),
+    ({ type: 'object', patternProperties: { '^(.*)$': member } }) as Schema as RecordOf<Member>,
   /** An object with these names alone. */
   Object: <Members extends Properties>(properties: Members) => object(properties),
   Optional: <Kept extends Schema>(schema: Kept): Optional<Kept> => ({ ...schema, [optional]: true }),

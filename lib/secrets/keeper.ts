@@ -188,6 +188,6 @@ function placesIn (schema: Schema, value: unknown, path: string): Place[] {
     if (stated === undefined) return []
     if (member.secretSource === undefined) return placesIn(member, stated, at)
     const isChecked = branchesOf(member).some(({ type }) => type === 'object')
-    return [{ holder, name, path: at, kind: member.secretSource, value: stated, isChecked }]
+    return [{ holder, name, path: at, kind: member.secretSource === 'url' ? 'url' : 'text', value: stated, isChecked }]
   })
 }
