@@ -37,6 +37,7 @@ const goals = [
     ({ what: `µs of JavaScript over bare, ${place}, ${loads[load]}`, most, read: js(variant, `RS256-${load}`, 'over') }))),
   { what: 'bytes allocated over bare, secureServer(), one token', most: 1024, read: js('suite+server', 'RS256-1', 'more') },
   { what: 'limits in Redis, exact', least: 0.75, read: rateOf('redis-exact', 'suite+server') },
+  { what: 'limits in Redis, leased', least: 0.85, read: rateOf('redis-leased', 'suite+server') },
   { what: 'audit through pino ÷ without', least: 0.75, read: rateOf('audit', 'suite:pino', 'suite') },
   { what: 'times the official plugins, RS256', least: 4.5, read: times('RS256-1', 'suite', 'official') },
   { what: 'times the official plugins, ES256', least: 100, read: times('ES256-20000', 'suite', 'official') },

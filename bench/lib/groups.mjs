@@ -33,18 +33,21 @@ export const full = Object.freeze([
   rotation('RS256', 'new', some),
   ...['ES256', 'EdDSA'].flatMap(algorithm =>
     [rotation(algorithm, 1, some), rotation(algorithm, 20_000, some), rotation(algorithm, 'new', some)]),
-  {
-    ...rotation('RS256', 1000, suites),
-    name: 'redis-exact',
-    title: 'Limits shared in Redis, every answer from Redis, 1,000 tokens in turn',
-    needs: 'redis'
-  },
+  shared('redis-exact', 'Limits shared in Redis, every answer from Redis, 1,000 tokens in turn'),
+  // Of a limit that nobody reaches: a thousand requests.
+  shared('redis-leased', 'Limits shared in Redis, leases of 1,000 requests, 1,000 tokens in turn', { leased: 1e-6 }),
   besides('audit', 'Where the audit trail goes', [
     ['suite:pino', 'suite'], ['suite+server:pino', 'suite+server'], ['suite:chain', 'suite']
   ]),
   besides('metrics', 'Metrics by the SDK of OpenTelemetry', [['suite+server:metrics', 'suite+server']]),
   ...refusals()
 ])
+
+/** @param {string} name @param {string} title @param {object} [more] @returns {Group} */
+function shared (name, title, more) {
+  const group = rotation('RS256', 1000, suites)
+  return { ...group, name, title, setting: { ...group.setting, ...more }, needs: 'redis' }
+}
 
 /** @param {string} algorithm @param {number | 'new'} count @param {readonly string[]} variants @returns {Group} */
 function rotation (algorithm, count, variants) {

@@ -24,7 +24,7 @@ export async function serve (app, setting) {
 }
 
 export function options ({
-  issuer, audience, jwksUri, algorithm, origin, cache, limit, addressLimit, failures, redis, keys, audit,
+  issuer, audience, jwksUri, algorithm, origin, cache, limit, addressLimit, failures, redis, leased, keys, audit,
   metrics = false
 }) {
   const window = '1 minute'
@@ -37,6 +37,7 @@ export function options ({
     cors: { origins: [origin] },
     rateLimit: {
       ...(redis === undefined ? undefined : { redis }),
+      ...(leased === undefined ? undefined : { leased }),
       perAddress: { limit: addressLimit, window, algorithm: 'token-bucket' },
       ...(failures === undefined ? undefined : { failures: { limit: failures, window } }),
       policies: { read: { limit, window } }
