@@ -35,18 +35,16 @@ const optional = Symbol('optional')
 export interface Typed<Value> extends Schema { readonly [value]: Value }
 export type Optional<Kept> = Kept & { readonly [optional]: true }
 /* The parts stay in the type: written out in place, members would lose their comments in declaration files. */
-export interface UnionOf<Parts extends readonly Schema[]> extends Typed<Static<Parts[number]>> { readonly anyOf: Parts }
-export interface ArrayOf<Item extends Schema> extends Typed<Static<Item>[]> { readonly items: Item }
-export interface RecordOf<Member extends Schema> extends Typed<{ [name: string]: Static<Member> }> {
-  readonly patternProperties: Readonly<Record<string, Member>>
-}
+export interface UnionOf<Parts extends readonly unknown[]> extends Typed<Static<Parts[number]>> {}
+export interface ArrayOf<Item> extends Typed<Static<Item>[]> {}
+export interface RecordOf<Member> extends Typed<{ [name: string]: Static<Member> }> {}
 export interface TypedObject<Members extends Properties> extends Typed<Fields<Members>> { readonly properties: Members }
 
 /** The type of what fits a schema. */
-export type Static<Kept extends Schema> = Kept extends Typed<infer Value> ? Value : unknown
+export type Static<Kept> = Kept extends { readonly [value]: infer Value } ? Value : unknown
 
 type Values<Members extends Properties> = { [Name in keyof Members]: Static<Members[Name]> }
-type OptionalNames<Members> = { [Name in keyof Members]: Members[Name] extends Optional<Schema> ? Name : never }[keyof Members]
+type OptionalNames<Members> = { [Name in keyof Members]: Members[Name] extends { readonly [optional]: true } ? Name : never }[keyof Members]
 type Flat<Value> = { [Name in keyof Value]: Value[Name] }
 /** Through `Pick`, which keeps the comments of the members. */
 type Fields<Members extends Properties> = Flat<
