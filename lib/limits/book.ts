@@ -2,7 +2,7 @@ import { check, ConfigurationError, Problems, suggest } from '../config/index.ts
 import {
   defaultFailures, defaultPerAddress, defaultPolicies, LimitSchema, type Limit, type RateLimitOptions, type StoreFailure
 } from './options.ts'
-import { compilePolicy, type LimitPolicy } from './policy.ts'
+import { compilePolicy, merged, type LimitPolicy } from './policy.ts'
 import { validateLimit } from './validate.ts'
 
 /** What can change at run time: parts of the limit, and whether it applies. */
@@ -37,8 +37,8 @@ export class LimitBook {
     this.#onStoreFailure = onStoreFailure
     this.#leased = leased
     for (const [name, limit] of Object.entries({ ...defaultPolicies, ...policies })) this.define(name, limit)
-    this.address = perAddress ? this.define('address', { ...perAddress, by: 'address' }) : undefined
-    this.failures = failures ? this.define('failures', { ...failures, by: 'address' }) : undefined
+    this.address = perAddress ? this.define('address', merged(perAddress, { by: 'address' })) : undefined
+    this.failures = failures ? this.define('failures', merged(failures, { by: 'address' })) : undefined
   }
 
   find (name: string): Entry | undefined {
@@ -57,9 +57,10 @@ export class LimitBook {
   }
 
   #compile (name: string, limit: Limit): LimitPolicy {
+    const own = merged(limit)
     // Each failure is told to Redis, for other processes.
-    const leased = name === 'failures' ? 0 : limit.leased ?? this.#leased
-    return compilePolicy(name, { ...limit, leased }, this.#onStoreFailure)
+    const leased = name === 'failures' ? 0 : own.leased ?? this.#leased
+    return compilePolicy(name, merged(own, { leased }), this.#onStoreFailure)
   }
 
   /** The active policies of these entries. Rebuilt only after a change. */

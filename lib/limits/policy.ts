@@ -97,7 +97,12 @@ function leaseSizeOf (requests: number): number {
 
 function compilePlans (name: string, { plans, plan: _, ...common }: Limit, onStoreFailure: StoreFailure): LimitPolicy['plans'] {
   if (plans === undefined) return undefined
-  return new Map(Object.entries(plans).map(([plan, own]) => [plan, compilePolicy(name, { ...common, ...own }, onStoreFailure, plan)]))
+  return new Map(Object.entries(plans).map(([plan, own]) => [plan, compilePolicy(name, merged(common, own), onStoreFailure, plan)]))
+}
+
+/** A limit that inherits nothing: with `Object.prototype.dryRun`, a copy by spreading would refuse nobody. */
+export function merged (...parts: readonly Partial<Limit>[]): Limit {
+  return Object.assign(Object.create(null), ...parts) as Limit
 }
 
 /** The claim of that name (which may contain dots), else the member at that path. */

@@ -173,6 +173,7 @@ t.test('14 A4: a polluted prototype changes no part of what a route states', asy
       t.match(headers, { 'content-security-policy': String, 'x-content-type-options': 'nosniff' }, name)
       t.equal(headers['access-control-allow-origin'], undefined, name)
       t.equal((await app.inject('/limited')).statusCode, 429, name)
+      t.equal(app.secureApi.routes().some(({ rateLimit }) => JSON.stringify(rateLimit ?? null).includes('"dryRun":true')), false, name)
       const few = await answersOf(app, ...Array.from({ length: 5 }, () => ({ url: '/few' })))
       t.match(few, [200, 200, 200, 200, [429, 'SECURE_API_RATE_LIMITED']], name)
     })
