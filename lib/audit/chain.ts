@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ChainKey } from './chain-key.ts'
-import type { LineBuffer } from './line-buffer.ts'
+import { LineBuffer, type Lines } from './line-buffer.ts'
 import type { Frame, ReadAt } from './line-file.ts'
 
 /** The last line of a chain. */
@@ -40,17 +40,23 @@ export interface ChainOptions {
   readonly onCheckpoint?: ((checkpoint: Checkpoint) => void) | undefined
 }
 
+/** A line that does not come with others: see {@link link}. */
+export function addLine (into: LineBuffer, json: string, last: Link, members = ''): Link {
+  const bytes = new LineBuffer(json.length * 3)
+  bytes.add(json)
+  return link(into, bytes, 0, bytes.length, last, members)
+}
+
 /**
  * The format. A line is `{…,"chain":{"seq":12,"hash":"…"}}`: JSON with one member more. The hash is the base64url of SHA-256 over the
  * previous line's hash and the bytes of the line before its own. A signed line has more members, and signs its bytes up to `sig`.
  */
-export function addLine (into: LineBuffer, json: string, { seq, hash: previous }: Link, members = ''): Link {
+function link (into: LineBuffer, json: LineBuffer, from: number, to: number, { seq, hash: previous }: Link, members = ''): Link {
   const start = into.length
   into.add(previous)
   const before = into.length - start
-  into.add(json)
-  into.length -= closing
-  into.add(`${json.length > 2 ? ',' : ''}"chain":{"seq":${seq + 1},${members}"hash":"`)
+  into.copy(json, from, to - closing)
+  into.add(`${to - from > 2 ? ',' : ''}"chain":{"seq":${seq + 1},${members}"hash":"`)
   const own = into.hashFrom(start)
   into.cut(start, before)
   into.add(`${own}"}}\n`)
@@ -163,14 +169,16 @@ export class Chain implements Frame {
     return hash === this.#kept?.last.hash || this.#hashes.includes(hash)
   }
 
-  encode (lines: readonly string[], isLast: boolean, into: LineBuffer): void {
+  encode ({ bytes, ends }: Lines, isLast: boolean, into: LineBuffer): void {
     if (this.#opening !== undefined) {
       const { type, torn, prefix } = this.#opening
       into.add(prefix)
       this.#sign(into, type, torn)
     }
-    for (const json of lines) {
-      this.#note(addLine(into, json, this.#last))
+    let start = 0
+    for (const end of ends) {
+      this.#note(link(into, bytes, start, end, this.#last))
+      start = end
       this.#unsigned++
       if (this.#unsigned >= this.#options.every) this.#sign(into, 'checkpoint')
     }

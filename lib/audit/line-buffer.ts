@@ -1,12 +1,18 @@
 import { hash } from 'node:crypto'
 
-/** A megabyte is more than a batch of usual events takes. */
-const usual = 1024 * 1024
+/** More than a batch of usual events takes. */
+const usual = 256 * 1024
 
 /** The bytes of one write after the other, in memory that is used again: a fresh buffer of this size costs as much as its text. */
 export class LineBuffer {
-  #bytes = Buffer.allocUnsafeSlow(usual)
+  readonly #size: number
+  #bytes: Buffer
   length = 0
+
+  constructor (size = usual) {
+    this.#size = size
+    this.#bytes = Buffer.allocUnsafeSlow(size)
+  }
 
   /** Valid until the next change. */
   get content (): Buffer {
@@ -16,7 +22,7 @@ export class LineBuffer {
   /** Forgets what was written; what a flood of long lines took is given back. */
   clear (): void {
     this.length = 0
-    if (this.#bytes.length > usual) this.#bytes = Buffer.allocUnsafeSlow(usual)
+    if (this.#bytes.length > this.#size) this.#bytes = Buffer.allocUnsafeSlow(this.#size)
   }
 
   add (text: string): void {
@@ -24,6 +30,14 @@ export class LineBuffer {
     const needed = this.length + text.length * 3
     if (needed > this.#bytes.length) this.#grow(needed)
     this.length += this.#bytes.write(text, this.length)
+  }
+
+  /** Adds bytes of another one. */
+  copy (from: LineBuffer, start: number, end: number): void {
+    const needed = this.length + end - start
+    if (needed > this.#bytes.length) this.#grow(needed)
+    from.#bytes.copy(this.#bytes, this.length, start, end)
+    this.length += end - start
   }
 
   /** SHA-256 in base64url of what was written since `start`. */
@@ -41,5 +55,22 @@ export class LineBuffer {
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2))
     this.#bytes.copy(larger, 0, 0, this.length)
     this.#bytes = larger
+  }
+}
+
+/** Lines that wait. As bytes: texts that live for some milliseconds are what the collector of young objects copies again and again. */
+export class Lines {
+  readonly bytes = new LineBuffer()
+  /** Where each line ends. */
+  readonly ends: number[] = []
+
+  add (line: string): void {
+    this.bytes.add(line)
+    this.ends.push(this.bytes.length)
+  }
+
+  clear (): void {
+    this.bytes.clear()
+    this.ends.length = 0
   }
 }

@@ -2,7 +2,7 @@ import { constants, type Stats } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isatty } from 'node:tty'
-import { LineBuffer } from './line-buffer.ts'
+import { LineBuffer, Lines } from './line-buffer.ts'
 
 /** What is used of the file system; tests give their own. */
 export interface Files {
@@ -19,7 +19,7 @@ export interface Frame {
   /** A file was opened, or a write to it failed: what it ends with. Throws if nothing may be added to it. */
   begin (size: number, read: ReadAt): Promise<void>
   /** @param isLast whether the file is closed behind these lines */
-  encode (lines: readonly string[], isLast: boolean, into: LineBuffer): void
+  encode (lines: Lines, isLast: boolean, into: LineBuffer): void
   /** The last words for a file that was moved away. */
   leave (into: LineBuffer): void
   /** What was encoded last is in the file. */
@@ -35,7 +35,7 @@ export interface LineFileOptions {
 }
 
 interface Batch {
-  readonly lines: string[]
+  readonly lines: Lines
   readonly done: Promise<void>
   /** Ends the wait for further lines. */
   readonly hurry: () => void
@@ -72,6 +72,8 @@ export class LineFile {
   #torn = false
   #closed: Promise<void> | undefined
   readonly #buffer = new LineBuffer()
+  /** One gathers while another is written. */
+  readonly #spare: Lines[] = []
   /** The size of the file. */
   bytes = 0
 
@@ -88,8 +90,8 @@ export class LineFile {
   write (line: string): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(new Error('the audit file is closed'))
     const batch = this.#batch()
-    batch.lines.push(line)
-    if (batch.lines.length === gatherMost) this.#send(batch)
+    batch.lines.add(line)
+    if (batch.lines.ends.length === gatherMost) this.#send(batch)
     return batch.done
   }
 
@@ -129,7 +131,7 @@ export class LineFile {
   /** Lines of the same few milliseconds are one write. */
   #batch (): Batch {
     if (this.#next !== undefined) return this.#next
-    const lines: string[] = []
+    const lines = this.#spare.pop() ?? new Lines()
     let hurry = () => {}
     const gathered = new Promise<void>(resolve => {
       const timer = setTimeout(resolve, gatherFor)
@@ -153,6 +155,8 @@ export class LineFile {
     if (this.#next === batch) this.#next = undefined
     const handle = await this.#ready()
     await this.#append(handle, into => this.#frame.encode(batch.lines, batch.isLast, into))
+    batch.lines.clear()
+    this.#spare.push(batch.lines)
   }
 
   /** Batches are written one after the other, so that all use one buffer. */
@@ -236,9 +240,14 @@ class PlainFrame implements Frame {
     this.#start = size === 0 || (await read(size - 1, 1))[0] === 0x0a ? '' : '\n'
   }
 
-  encode (lines: readonly string[], _isLast: boolean, into: LineBuffer): void {
-    if (lines.length > 0) into.add(this.#start)
-    for (const line of lines) into.add(`${line}\n`)
+  encode ({ bytes, ends }: Lines, _isLast: boolean, into: LineBuffer): void {
+    if (ends.length > 0) into.add(this.#start)
+    let start = 0
+    for (const end of ends) {
+      into.copy(bytes, start, end)
+      into.add('\n')
+      start = end
+    }
   }
 
   leave (): void {}

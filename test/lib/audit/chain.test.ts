@@ -5,7 +5,7 @@ import { addLine, Chain } from '../../../lib/audit/chain.ts'
 import {
   chainVerifier, readChainKey, verifyChain, type Finding, type FindingKind, type Verification, type VerifyOptions
 } from '../../../lib/audit/index.ts'
-import { LineBuffer } from '../../../lib/audit/line-buffer.ts'
+import { LineBuffer, Lines } from '../../../lib/audit/line-buffer.ts'
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519')
 const keys = verifiers(publicKey)
@@ -21,6 +21,12 @@ function written (encode: (into: LineBuffer) => unknown): string {
   return into.content.toString()
 }
 
+function linesOf (texts: readonly string[]): Lines {
+  const lines = new Lines()
+  for (const text of texts) lines.add(text)
+  return lines
+}
+
 /** Makes files of a chain in memory. */
 async function chainOf (documents: readonly object[], { every = 5, files = 1, key = privateKey, end = true } = {}): Promise<string[]> {
   const chain = new Chain({ key: readChainKey(key, 'key'), every, now: () => Date.UTC(2026, 0, 1) })
@@ -29,7 +35,7 @@ async function chainOf (documents: readonly object[], { every = 5, files = 1, ke
   for (let file = 0; file < files; file++) {
     await chain.begin(0, async () => Buffer.alloc(0))
     const isLast = file === files - 1
-    const lines = documents.slice(file * size, (file + 1) * size).map(document => JSON.stringify(document))
+    const lines = linesOf(documents.slice(file * size, (file + 1) * size).map(document => JSON.stringify(document)))
     const text = written(into => chain.encode(lines, isLast && end, into))
     chain.written()
     texts.push(isLast ? text : text + written(into => chain.leave(into)))
@@ -212,7 +218,7 @@ t.test('an open end: while the process runs, after it died, in the middle of a l
 t.test('what follows the signed end was added', async t => {
   const chain = new Chain({ key: readChainKey(privateKey, 'key'), every: 5, now: () => 0 })
   await chain.begin(0, async () => Buffer.alloc(0))
-  const ended = written(into => chain.encode(['{"n":1}'], true, into))
+  const ended = written(into => chain.encode(linesOf(['{"n":1}']), true, into))
   const { seq = 0, hash = '' } = (await check(ended)).last ?? {}
   t.match(kinds(await check(ended + written(into => addLine(into, '{"n":2}', { seq, hash })))), ['inserted', 'truncated'])
 })
