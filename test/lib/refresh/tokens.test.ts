@@ -217,7 +217,9 @@ async function login (t: Test, refreshTokens: RefreshTokens) {
   const app = startFastify(t)
   const reasons: unknown[] = []
   const ownTokens = { issuer: 'https://api.example.com', audience: 'api://orders', secret: 'kX2p9vLq7Zr4Tn8Wd3Bf6Hy1Mc5Js0Ga' }
-  await app.register(secureApi, { environment: 'development', auth: { ownTokens }, audit: { sink: ({ reason }) => { reasons.push(reason) } } })
+  await app.register(secureApi, {
+    environment: 'development', auth: { ownTokens }, audit: { sink: ({ reason }) => { reasons.push(reason) } }
+  })
   app.post<{ Body: { refresh_token: unknown } }>('/refresh', { config: { public: true } }, async ({ body }) => {
     const { subject, token } = await refreshTokens.rotate(body.refresh_token)
     return { access_token: app.jwt.sign({ sub: subject }), refresh_token: token }
