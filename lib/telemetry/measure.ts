@@ -14,7 +14,7 @@ export function measured (handler: Handler, phase: Phase, control: string): Hand
   }
   let calls = 0
   return (request, reply) => {
-    if (!messages.hasSubscribers || (calls++ & (EVERY - 1)) !== 0) return handler(request, reply)
+    if ((calls++ & (EVERY - 1)) !== 0 || !messages.hasSubscribers) return handler(request, reply)
     const started = performance.now()
     const verdict = handler(request, reply)
     if (!(verdict instanceof Promise)) publish(started)
