@@ -1,14 +1,16 @@
-import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createHmac, createPrivateKey, generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import https from 'node:https'
-import { connect } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { Writable, type Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { chainVerifier, verifyChain } from '../../lib/audit/index.ts'
+import { createServerOptions } from '../../lib/server/index.ts'
 import secureApi, { type AuditEvent, type SecretProvider, type SecureApiOptions } from '../../plugins/index.ts'
 import { createTestClock, type TestClock } from '../../testing/index.ts'
 import { startRedis } from '../helpers/redis.ts'
@@ -352,6 +354,54 @@ t.test('the key of the audit chain: a new one signs, and the chain is whole with
   t.strictSame((await verify([first.verifier, second.verifier])).findings, [])
   t.ok((await verify([first.verifier])).findings.some(({ kind }) => kind === 'wrong-key'), 'with one of them it is not')
   t.notMatch(said(), /PRIVATE KEY/)
+})
+
+t.test('TLS: another pair, its key under another passphrase: replaced under load, no request fails', async t => {
+  const folder = t.testdir({ made: {} })
+  const certificates = new Certificates(join(folder, 'made'))
+  const at = (name: string) => join(folder, name)
+  /** One file after the other: in between, key, certificate and passphrase do not belong together. */
+  const put = async (between: () => Promise<void>) => {
+    const [{ cert, key, certFile }, passphrase] = [certificates.issue(), fresh()]
+    const encrypted = createPrivateKey(key).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase })
+    for (const [name, text] of [['passphrase', passphrase], ['key.pem', String(encrypted)], ['cert.pem', cert]] as const) {
+      writeFileSync(at('next'), text, { mode: 0o600 })
+      renameSync(at('next'), at(name))
+      await between()
+    }
+    return new X509Certificate(readFileSync(certFile)).fingerprint256
+  }
+  const first = await put(async () => {})
+  using clock = createTestClock()
+  let log = ''
+  const stream = new Writable({ write (chunk, _, done) { log += String(chunk); done() } })
+  const app = startFastify(t, {
+    ...createServerOptions({
+      tls: { cert: at('cert.pem'), key: at('key.pem'), passphrase: { file: at('passphrase') }, reload: '1 second' },
+      environment: 'development'
+    }, () => clock.now()),
+    logger: { level: 'trace', stream }
+  } as object)
+  await app.register(secureApi, { auth: false, rateLimit: false, environment: 'development', audit: { sink () {} } })
+  app.get('/', { config: { public: true } }, async () => 'ok')
+  await listen(app)
+  const { port } = app.server.address() as AddressInfo
+  const served = new Set<string>()
+  const send = async () => await new Promise<Response>((resolve, reject) => {
+    https.get({ port, host: '127.0.0.1', agent: false, rejectUnauthorized: false }, response => {
+      served.add((response.socket as TLSSocket).getPeerCertificate().fingerprint256)
+      resolve(new Response(null, { status: response.resume().statusCode ?? 0 }))
+    }).on('error', reject)
+  })
+  const stop = load(send, 2)
+  await until(() => served.has(first), 'the first pair')
+  const second = await put(async () => { await clock.advance('2 seconds') })
+  // A pair that was refused is looked at again within a minute.
+  await until(async () => { await clock.advance('30 seconds'); return served.has(second) }, 'the second pair')
+  const { sent, failed } = await stop()
+  t.strictSame(failed, [], `${sent} requests`)
+  t.strictSame([...served], [first, second])
+  t.notMatch(log + JSON.stringify([app.secureApi.status(), app.secureApi.routes()]), hidden)
 })
 
 t.test('reminders, readiness and status of a secret that ends', async t => {
