@@ -63,7 +63,9 @@ function secretsIn ({ options: { key, passphrase } }: CertificateStore): SecretS
   if (key !== undefined) list.push({ option: 'tls.key', source: isPem(key) ? textSource(key) : `file ${key}`, ...good })
   if (typeof passphrase === 'string') list.push({ option: 'tls.passphrase', source: textSource(passphrase), ...good })
   else if (passphrase !== undefined) {
-    const place = 'env' in passphrase ? `env ${passphrase.env}` : 'file' in passphrase ? `file ${passphrase.file}` : passphrase.source
+    // Without what a polluted prototype says.
+    const own: typeof passphrase = Object.assign(Object.create(null), passphrase)
+    const place = 'env' in own ? `env ${own.env}` : 'file' in own ? `file ${own.file}` : own.source
     list.push({ option: 'tls.passphrase', source: place, ...(passphrase.owner !== undefined && { owner: passphrase.owner }), ...good })
   }
   return list

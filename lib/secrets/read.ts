@@ -42,7 +42,9 @@ export async function readPlace (place: SecretPlace, signal: AbortSignal, now: n
 }
 
 /** The same at once, for what must not wait. Throws {@link SecretFailure}. */
-export function readNow (place: { readonly env: string } | { readonly file: string }): string {
+export function readNow (given: { readonly env: string } | { readonly file: string }): string {
+  // Without what a polluted prototype says.
+  const place: typeof given = Object.assign(Object.create(null), given)
   if ('env' in place) return readVariable(place.env, Date.now()).text
   return attempt(() => {
     checkFile(statSync(place.file))

@@ -72,7 +72,8 @@ export function checkPassphrase ({ passphrase }: TlsOptions, isProduction: boole
     return problems.add('SECURE_API_SECRET_UNAVAILABLE', path, why, 'Check that it is there, and that this process may read it.')
   }
   if (!isProduction) return
-  const fault = typeof passphrase === 'object' && 'file' in passphrase ? secretFileFault(passphrase.file) : undefined
+  const file = typeof passphrase === 'object' && Object.hasOwn(passphrase, 'file') && 'file' in passphrase ? passphrase.file : undefined
+  const fault = file === undefined ? undefined : secretFileFault(file)
   if (fault !== undefined) problems.add('SECURE_API_SECRET_FILE_MODE', path, `its file: ${fault.why}`, fault.fix)
   if (typeof passphrase !== 'string' || isFromEnvironment(passphrase)) return
   problems.add('SECURE_API_SECRET_LITERAL', path, 'the value is written in the source, and whoever can read that has it',

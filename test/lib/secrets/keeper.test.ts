@@ -461,3 +461,13 @@ t.test('a clock that is set back makes no old value good for longer', async t =>
   await clock.advance(10_000)
   t.strictSame(changes, [['second', 'first'], ['second']])
 })
+
+t.test('20: what a polluted prototype says is no place of a secret that is read at once', async t => {
+  const file = join(t.testdir({ secret: 'of the file' }), 'secret')
+  for (const name of ['env', 'file']) {
+    Reflect.set(Object.prototype, name, 'HOME')
+    t.teardown(() => { Reflect.deleteProperty(Object.prototype, name) })
+    t.equal(readNow({ file }), 'of the file', name)
+    Reflect.deleteProperty(Object.prototype, name)
+  }
+})
