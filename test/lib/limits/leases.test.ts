@@ -1,20 +1,11 @@
 import fc from 'fast-check'
-import { Redis } from 'ioredis'
 import t from 'tap'
 import { compilePolicy, isUnavailable, type Decision, type Limit, type LimitOutcome, type LimitPolicy } from '../../../lib/limits/index.ts'
-import { limitScript } from '../../../lib/limits/redis-script.ts'
 import { ResilientLimiter } from '../../../lib/limits/resilient.ts'
-import { startRedis } from '../../helpers/redis.ts'
+import { simulatedRedis, simulatedScript } from './simulated.ts'
 
-const server = await startRedis()
-const client = new Redis(server.url)
-t.teardown(async () => {
-  client.disconnect()
-  await server.close()
-})
+const { client } = await simulatedRedis(t)
 
-/** The script with the clock of the tests, and keys that stay. */
-const simulated = limitScript.source.replace("redis.call('TIME')", '{ 0, ARGV[#ARGV] }').replace('math.ceil(life / 1000)', '3600000')
 let now = 1_000_000
 let calls = 0
 let fails = false
@@ -23,7 +14,7 @@ const runner = {
   async run (_script: unknown, keys: readonly string[], args: readonly string[]) {
     calls++
     if (fails) throw new Error('ECONNREFUSED')
-    return client.eval(simulated, keys.length, ...keys, ...args, String(now * 1000))
+    return client.eval(simulatedScript, keys.length, ...keys, ...args, String(now * 1000))
   }
 }
 

@@ -2,9 +2,9 @@ import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { compilePolicy, createLimiter, MemoryStore, type Decision, type Limit, type LimitPolicy } from '../../../lib/limits/index.ts'
-import { limitScript } from '../../../lib/limits/redis-script.ts'
 import { RedisStore } from '../../../lib/limits/redis-store.ts'
-import { startRedis, type TestRedis } from '../../helpers/redis.ts'
+import type { TestRedis } from '../../helpers/redis.ts'
+import { simulatedRedis, simulatedScript } from './simulated.ts'
 
 const schedules = 3000
 
@@ -173,19 +173,12 @@ t.test('whoever waits as long as told is admitted, and not before', async () => 
 })
 
 t.test('the script in Redis decides as memory does', async t => {
-  const server = await startRedis()
-  const client = new Redis(server.url)
-  t.teardown(async () => {
-    client.disconnect()
-    await server.close()
-  })
+  const { client, server } = await simulatedRedis(t)
 
-  /** The same script with a clock of the test's, and without its keys expiring on the server's. */
-  const simulated = limitScript.source.replace("redis.call('TIME')", '{ 0, ARGV[#ARGV] }').replace('math.ceil(life / 1000)', '3600000')
   let now = 0
   const runner = {
     cluster: false,
-    run: (_script: unknown, keys: readonly string[], args: readonly string[]) => client.eval(simulated,
+    run: (_script: unknown, keys: readonly string[], args: readonly string[]) => client.eval(simulatedScript,
       keys.length, ...keys, ...args, String(now * 1000))
   }
   let names = 0
