@@ -19,8 +19,8 @@ const options = {
 }
 
 const lengths = {
-  quick: { launches: 2, rounds: 5, seconds: 0.4, warmup: 1 },
-  full: { launches: 2, rounds: 3, seconds: 0.5, warmup: 1 }
+  quick: { launches: 2, rounds: 5, seconds: 0.4, warmup: 2 },
+  full: { launches: 2, rounds: 3, seconds: 0.5, warmup: 3 }
 }
 
 /** The whole table, in pieces that take less than five minutes each. */

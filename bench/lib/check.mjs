@@ -5,7 +5,7 @@ import { bare, isSuite } from './variants.mjs'
 
 /** The ways through the suite that must not grow. */
 const guarded = ['js', 'RS256-1', 'RS256-20000', 'refused-address', 'refused-forged', 'refused-preflight']
-const length = Object.freeze({ launches: 2, rounds: 4, seconds: 0.5, warmup: 1 })
+const length = Object.freeze({ launches: 2, rounds: 4, seconds: 0.5, warmup: 3 })
 
 /** Ratios to a bare Fastify of which more is worse, and the part that every one of them may grow, whatever its spread was. */
 const floors = Object.freeze({ bytes: 0.03, js: 0.1, cost: 0.15 })
