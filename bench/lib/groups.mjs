@@ -11,10 +11,11 @@ export const calm = Object.freeze({ cache: SPACIOUS, limit: NEVER, addressLimit:
 /**
  * One load, and who is put under it. `pool` says which tokens are sent, `expect` the status that nearly every answer
  * must have, `setting` what every server is started with, `couples` who is compared with whom
- * beside bare Fastify. Servers of `checked: false` always get a plain request.
+ * beside bare Fastify, `times` how many times as many rounds there are. Servers of `checked: false` always get a plain request.
  * @typedef {{ name: string, title: string, algorithm: string, pool?: import('./pools.mjs').Pool, method?: string, headers?: Record<string,
  * string>,
- *   setting: object, expect: number, variants: readonly string[], couples?: readonly (readonly [string, string])[], needs?: 'redis',
+ *   setting: object, expect: number, variants: readonly string[], couples?: readonly (readonly [string, string])[], times?: number,
+ *   needs?: 'redis',
  *   refused?: true }} Group
  */
 
@@ -36,9 +37,8 @@ export const full = Object.freeze([
   shared('redis-exact', 'Limits shared in Redis, every answer from Redis, 1,000 tokens in turn'),
   // Of a limit that nobody reaches: a thousand requests.
   shared('redis-leased', 'Limits shared in Redis, leases of 1,000 requests, 1,000 tokens in turn', { leased: 1e-6 }),
-  besides('audit', 'Where the audit trail goes', [
-    ['suite:pino', 'suite'], ['suite+server:pino', 'suite+server'], ['suite:chain', 'suite']
-  ]),
+  besides('audit-pino', 'Audit through pino', [['suite:pino', 'suite'], ['suite+server:pino', 'suite+server']]),
+  besides('audit-chain', 'Audit to a chained file', [['suite:chain', 'suite'], ['suite+server:chain', 'suite+server']]),
   besides('metrics', 'Metrics by the SDK of OpenTelemetry', [['suite+server:metrics', 'suite+server']]),
   ...refusals()
 ])
@@ -63,9 +63,9 @@ function rotation (algorithm, count, variants) {
   }
 }
 
-/** What an option costs, beside the same server without it. @returns {Group} */
+/** What an option costs, beside the same server without it: so little that it takes more rounds to tell. @returns {Group} */
 function besides (name, title, couples) {
-  return { ...rotation('RS256', 1, [...new Set(couples.flat())]), name, title, couples }
+  return { ...rotation('RS256', 1, [...new Set(couples.flat())]), name, title, couples, times: 3 }
 }
 
 /** What strangers and callers over their limit cost, beside a bare Fastify that answers 200. @returns {readonly Group[]} */

@@ -48,8 +48,9 @@ export async function run ({ quick: isQuick = false, only, peers = true, length 
 }
 
 /** @param {import('./groups.mjs').Group} group */
-async function measureGroup (group, around, length) {
-  const { name, title, refused = false } = group
+async function measureGroup (group, around, stated) {
+  const { name, title, refused = false, times = 1 } = group
+  const length = { ...stated, rounds: stated.rounds * times }
   const about = { name, title, refused, length }
   if (group.needs === 'redis' && redisMissing !== undefined) {
     return { ...about, rows: [], notRun: group.variants.map(variant => ({ variant, why: redisMissing })), findings: [] }

@@ -23,6 +23,11 @@ export const variants = Object.freeze({
     setting: { audit: 'pino' }
   },
   'suite:chain': { title: 'in any `Fastify()`, audit to a chained file', module: 'suite', setting: { audit: 'chain' } },
+  'suite+server:chain': {
+    title: 'in `secureServer()`, audit to a chained file',
+    module: 'suite-server',
+    setting: { audit: 'chain' }
+  },
   'suite+server:metrics': {
     title: 'in `secureServer()`, metrics by the SDK of OpenTelemetry',
     module: 'suite-server',
