@@ -11,12 +11,12 @@ export const calm = Object.freeze({ cache: SPACIOUS, limit: NEVER, addressLimit:
 /**
  * One load, and who is put under it. `pool` says which tokens are sent, `expect` the status that nearly every answer
  * must have, `setting` what every server is started with, `couples` who is compared with whom
- * beside bare Fastify, `times` how many times as many rounds there are. Servers of `checked: false` always get a plain request.
+ * beside bare Fastify, `times` how many times as many windows there are, each so
+ * many times as long. Servers of `checked: false` always get a plain request.
  * @typedef {{ name: string, title: string, algorithm: string, pool?: import('./pools.mjs').Pool, method?: string, headers?: Record<string,
  * string>,
  *   setting: object, expect: number, variants: readonly string[], couples?: readonly (readonly [string, string])[], times?: number,
- *   needs?: 'redis',
- *   refused?: true }} Group
+ *   needs?: 'redis', refused?: true }} Group
  */
 
 const suites = ['suite', 'suite+server']
@@ -63,9 +63,9 @@ function rotation (algorithm, count, variants) {
   }
 }
 
-/** What an option costs, beside the same server without it: so little that it takes more rounds to tell. @returns {Group} */
+/** What an option costs, beside the same server without it: so little that it takes more and longer windows to tell. @returns {Group} */
 function besides (name, title, couples) {
-  return { ...rotation('RS256', 1, [...new Set(couples.flat())]), name, title, couples, times: 3 }
+  return { ...rotation('RS256', 1, [...new Set(couples.flat())]), name, title, couples, times: 2 }
 }
 
 /** What strangers and callers over their limit cost, beside a bare Fastify that answers 200. @returns {readonly Group[]} */

@@ -90,11 +90,11 @@ async function launchAll (group, around) {
 }
 
 /**
- * Who is measured beside whom in a round: a few at a time, or those couples that a group compares. Who comes first changes from round to
- * round, since a machine that slows down would always harm the same one.
+ * Who is measured beside whom in a round: a few at a time, or all couples that a group compares, one after the other. Who comes first
+ * changes from round to round, since a machine that slows down would always harm the same one.
  */
 export function turns ({ variants: all, couples }, round) {
-  if (couples !== undefined) return couples.map(couple => round % 2 === 0 ? couple : couple.toReversed())
+  if (couples !== undefined) return [[...new Set(couples.flatMap(couple => round % 2 === 0 ? couple : couple.toReversed()))]]
   const order = rotate(all, round)
   return Array.from({ length: Math.ceil(order.length / NEIGHBOURS) }, (_, at) => order.slice(at * NEIGHBOURS, (at + 1) * NEIGHBOURS))
 }

@@ -50,7 +50,7 @@ export async function run ({ quick: isQuick = false, only, peers = true, length 
 /** @param {import('./groups.mjs').Group} group */
 async function measureGroup (group, around, stated) {
   const { name, title, refused = false, times = 1 } = group
-  const length = { ...stated, rounds: stated.rounds * times }
+  const length = { ...stated, rounds: stated.rounds * times, seconds: stated.seconds * times }
   const about = { name, title, refused, length }
   if (group.needs === 'redis' && redisMissing !== undefined) {
     return { ...about, rows: [], notRun: group.variants.map(variant => ({ variant, why: redisMissing })), findings: [] }

@@ -76,10 +76,10 @@ t.test('results are merged', async t => {
     }
   }>('results')
   const machine = { processor: 'AMD EPYC', cores: 2, node: 'v20.20.2', busyBefore: 0.3 }
-  const before = { machine, groups: [{ name: 'ES256-1', rows: [1] }, { name: 'audit', rows: [1] }], js: 'earlier' }
-  const fresh = { machine: { ...machine, node: 'v20.21.0' }, groups: [{ name: 'audit', rows: [2] }, { name: 'RS256-1', rows: [2] }] }
+  const before = { machine, groups: [{ name: 'ES256-1', rows: [1] }, { name: 'metrics', rows: [1] }], js: 'earlier' }
+  const fresh = { machine: { ...machine, node: 'v20.21.0' }, groups: [{ name: 'metrics', rows: [2] }, { name: 'RS256-1', rows: [2] }] }
 
-  t.same(merged(before, fresh).groups.map(({ name, rows }) => [name, rows]), [['RS256-1', [2]], ['ES256-1', [1]], ['audit', [2]]])
+  t.same(merged(before, fresh).groups.map(({ name, rows }) => [name, rows]), [['RS256-1', [2]], ['ES256-1', [1]], ['metrics', [2]]])
   t.equal(merged(before, fresh).js, 'earlier')
   const calmly = { ...fresh, machine: { ...machine, busyBefore: 0.1 } }
   t.equal(merged(before, calmly).machine.busyBefore, 0.3, 'the worst of all parts')
@@ -102,8 +102,8 @@ t.test('who has its turn beside whom', async t => {
   const couples = [['pino', 'none'], ['chain', 'none']]
 
   t.same(turns({ variants: ['a', 'b', 'c', 'd'] }, 1), [['b', 'c', 'd'], ['a']])
-  t.same(turns({ variants: ['pino', 'none', 'chain'], couples }, 0), couples)
-  t.same(turns({ variants: ['pino', 'none', 'chain'], couples }, 1), [['none', 'pino'], ['none', 'chain']])
+  t.same(turns({ variants: ['pino', 'none', 'chain'], couples }, 0), [['pino', 'none', 'chain']])
+  t.same(turns({ variants: ['pino', 'none', 'chain'], couples }, 1), [['none', 'pino', 'chain']])
 })
 
 t.test('instructions, where the processor tells them', async t => {
