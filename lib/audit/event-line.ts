@@ -6,22 +6,40 @@ import { jsonText } from './json-line.ts'
  * the list of scopes, which all requests with one credential share, and a rule with itself.
  */
 export function eventLine (event: AuditEvent): string {
-  const { time, event: name, action, outcome, status, method, requestId, address, durationMs } = event
-  const { reason, denial, route, rule, limit, principal, traceId, fields, repeats, violation, handshake } = event
-  let line = `{"time":"${time}","event":"${name}","action":${quoted(action)},"outcome":"${outcome}","status":${status},` +
-    `"method":${quoted(method)},"requestId":${quoted(requestId)},"address":${quoted(address)},"durationMs":${durationMs}`
+  const { time, requestId, address, durationMs, reason, denial, route, rule, limit, principal, traceId, fields, repeats, violation } = event
+  let line = `{"time":"${time}",${headOf(event)}${quoted(requestId)},"address":${quoted(address)},"durationMs":${durationMs}`
   if (reason !== undefined) line += `,"reason":${quoted(reason)}`
   if (denial !== undefined) line += `,"denial":${jsonText(denial)}`
-  if (route !== undefined) line += `,"route":${quoted(route)}`
-  if (rule !== undefined) line += `,"rule":${typeof rule === 'string' ? quoted(rule) : ruleText(rule)}`
+  if (rule !== undefined && typeof rule !== 'string') line += ruleText(rule, route)
+  else line += namedRule(route, rule)
   if (limit !== undefined) line += `,"limit":{"policy":${quoted(limit.policy)},"remaining":${limit.remaining}}`
   if (principal !== undefined) line += `,"principal":${principalText(principal)}`
   if (traceId !== undefined) line += `,"traceId":${quoted(traceId)}`
   if (fields !== undefined) line += `,"fields":${jsonText(fields)}`
   if (repeats !== undefined) line += `,"repeats":${repeats}`
   if (violation !== undefined) line += `,"violation":${jsonText(violation)}`
-  if (handshake !== undefined) line += `,"handshake":${jsonText(handshake)}`
+  if (event.handshake !== undefined) line += `,"handshake":${jsonText(event.handshake)}`
   return `${line}}`
+}
+
+interface Head extends Pick<AuditEvent, 'event' | 'outcome' | 'status' | 'method'> {
+  readonly text: string
+}
+
+/** By action: those of an application are its routes'. */
+const heads = new Map<string, Head>()
+const mostHeads = 1000
+
+/** From the event's name to that of its request id. */
+function headOf ({ event, action, outcome, status, method }: AuditEvent): string {
+  const last = heads.get(action)
+  const isSame = last?.status === status && last.method === method && last.event === event && last.outcome === outcome
+  if (isSame) return last.text
+  const text = `"event":"${event}","action":${quoted(action)},"outcome":"${outcome}","status":${status},"method":${quoted(method)},` +
+    '"requestId":'
+  if (heads.size >= mostHeads) heads.clear()
+  heads.set(action, { event, outcome, status, method, text })
+  return text
 }
 
 /** Printable ASCII without quotes and backslashes. */
@@ -31,13 +49,22 @@ function quoted (text: string): string | undefined {
   return plain.test(text) ? `"${text}"` : jsonText(text)
 }
 
-const ruleTexts = new WeakMap<object, string | undefined>()
+interface KnownRule { readonly route: string | undefined, readonly text: string }
+const ruleTexts = new WeakMap<object, KnownRule>()
 
-function ruleText (rule: object): string | undefined {
+/** With the route, whose rule it mostly is. */
+function ruleText (rule: object, route: string | undefined): string {
+  const last = ruleTexts.get(rule)
+  if (last !== undefined && last.route === route) return last.text
+  const text = `${namedRule(route, undefined)},"rule":${jsonText(rule)}`
   // The rules of routes are frozen; of any other nobody knows whether it is still what it was.
-  if (!Object.isFrozen(rule)) return jsonText(rule)
-  if (!ruleTexts.has(rule)) ruleTexts.set(rule, jsonText(rule))
-  return ruleTexts.get(rule)
+  if (Object.isFrozen(rule)) ruleTexts.set(rule, { route, text })
+  return text
+}
+
+function namedRule (route: string | undefined, rule: string | undefined): string {
+  const text = route === undefined ? '' : `,"route":${quoted(route)}`
+  return rule === undefined ? text : `${text},"rule":${quoted(rule)}`
 }
 
 type Principal = NonNullable<AuditEvent['principal']>

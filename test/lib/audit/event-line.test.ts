@@ -76,3 +76,20 @@ t.test('a rule or a list that may still change is read again', async t => {
   scopes.push('c')
   t.match(JSON.parse(eventLine(event)), { rule: { scope: 'b' }, principal: { scopes: ['a', 'c'] } })
 })
+
+t.test('actions, routes and rules that share a part are told apart', async t => {
+  const rule = Object.freeze({ scope: 'a' })
+  const get = { ...least, action: 'read', route: '/a', rule }
+  const post = { ...get, method: 'POST', status: 403, route: '/b' }
+  for (const event of [get, post, get, { ...get, outcome: 'denied', event: 'authz_fail' }, { ...get, route: undefined }, get]) {
+    t.strictSame(JSON.parse(eventLine(event as AuditEvent)), JSON.parse(jsonLine(event)))
+  }
+})
+
+t.test('a thousand actions are kept, and no more', async t => {
+  for (let index = 0; index < 2500; index++) {
+    const { action } = JSON.parse(eventLine({ ...least, action: `action ${index}` }))
+    if (action !== `action ${index}`) t.fail(action)
+  }
+  t.equal(JSON.parse(eventLine({ ...least, action: 'action 0' })).action, 'action 0')
+})
