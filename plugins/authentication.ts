@@ -237,23 +237,24 @@ function authenticate (desk: Desk, request: FastifyRequest, need: Need = desk.ne
   return judged.kind === 'unverified' ? verifyNew(desk, request, judged, need) : conclude(desk, request, judged)
 }
 
-const verifying = new Marks<FastifyRequest, Promise<Verdict>>()
+/** Of a request whose credential is being verified, or has failed. */
+const verdicts = new Marks<FastifyRequest, Verdict | Promise<Verdict>>()
 /** The request whose authenticator is being asked in this turn, and the answer if that asks for the verdict on its own request. */
 let asking: FastifyRequest | undefined
 const circular = refusal('SECURE_API_AUTHENTICATOR_UNAVAILABLE', { headers: { 'retry-after': '1' } })
 
 /**
- * Guards by hand may ask twice at once. A request holds one reservation of the failure budget: a second one would take
- * its place, and every later caller of the address would wait for the lost one without end.
+ * Guards by hand may ask twice. A request holds one reservation of the failure budget: a second one would take its place, and every later
+ * caller of the address would wait for the lost one without end. What has failed is one failure, however often it is asked about.
  */
 function verifyNew (desk: Desk, request: FastifyRequest, unverified: Unverified, need: Need): Verdict | Promise<Verdict> {
   if (asking === request) return circular
-  const running = verifying.of(request)
-  if (running !== undefined) return running
+  const known = verdicts.of(request)
+  if (known !== undefined) return known
   const verdict = verify(desk, request, unverified, need)
   if (!(verdict instanceof Promise)) return verdict
-  const ended = verdict.finally(() => { verifying.take(request) })
-  verifying.set(request, ended)
+  const ended = verdict.finally(() => { if (verdicts.of(request) === ended) verdicts.take(request) })
+  verdicts.set(request, ended)
   return ended
 }
 
@@ -262,30 +263,34 @@ function verify (desk: Desk, request: FastifyRequest, unverified: Unverified, ne
   const { failures } = desk.pipeline.ports
   const conclusion = (verification: Verification | undefined) => {
     try {
-      return verification === undefined ? need.missing : conclude(desk, request, verification)
+      const verdict = verification === undefined ? need.missing : conclude(desk, request, verification)
+      if (verification?.kind === 'failed') verdicts.set(request, verdict)
+      return verdict
     } finally {
       failures?.leave(request)
     }
   }
-  // No scheme rejects. One that does must not keep its place, where others of its address would wait for it.
+  // No scheme throws or rejects. One that does must not keep its place, where others of its address would wait for it.
   const lost = (error: unknown) => {
     failures?.leave(request)
     throw error
   }
   const enter = (refused: Verdict) => {
     if (refused !== undefined) return refused
-    const verification = ask(request, unverified)
+    const verification = ask(request, unverified, lost)
     return verification instanceof Promise ? verification.then(conclusion, lost) : conclusion(verification)
   }
   const refused = failures?.enter(request)
   return refused instanceof Promise ? refused.then(enter) : enter(refused)
 }
 
-function ask (request: FastifyRequest, unverified: Unverified): ReturnType<Unverified['verify']> {
+function ask (request: FastifyRequest, unverified: Unverified, lost: (error: unknown) => never): ReturnType<Unverified['verify']> {
   const outer = asking
   asking = request
   try {
     return unverified.verify()
+  } catch (error) {
+    return lost(error)
   } finally {
     asking = outer
   }

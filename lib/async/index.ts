@@ -1,2 +1,3 @@
 export { ignoreRejection, isThenable, withDeadline } from './deadline.ts'
+export { after, type MaybePromise } from './maybe.ts'
 export { scheduleTimer, type Schedule } from './schedule.ts'

@@ -1,4 +1,4 @@
-import { constants, type SigningOptions } from 'node:crypto'
+import { constants, type KeyObject, type SigningOptions } from 'node:crypto'
 import type { Algorithm } from './types.ts'
 
 /** How an algorithm signs. */
@@ -30,4 +30,17 @@ export const signatureSchemes: Readonly<Record<Algorithm, SignatureScheme>> = {
   ES512: { hash: 'sha512', keyType: 'ec', curve: 'secp521r1', length: 132, options: ecdsa },
   EdDSA: ed25519,
   Ed25519: ed25519
+}
+
+/** In bits. Verifying with an RSA key twice as long takes three times as long. */
+const QUICK_RSA = 4096
+const quickCurves: ReadonlySet<unknown> = new Set(['prime256v1', 'ed25519'])
+
+/**
+ * Whether a verification takes less than a tenth of a millisecond (Node 20, measured): RSA 36 to 79 µs, P-256 74, Ed25519 82; P-384 takes
+ * 600, P-521 1400. Handing one to libuv's thread pool takes 30.
+ */
+export function isQuick ({ asymmetricKeyDetails: details }: KeyObject, algorithm: Algorithm): boolean {
+  const { keyType, curve = keyType } = signatureSchemes[algorithm]
+  return keyType === 'rsa' ? (details?.modulusLength ?? Infinity) <= QUICK_RSA : quickCurves.has(curve)
 }

@@ -1,3 +1,4 @@
+import { after, type MaybePromise } from '../async/index.ts'
 import {
   isBearerToken, TokenCache, tokenDigest, type Principal, type Slot, type TokenCacheLimits, type Unavailable
 } from '../credentials/index.ts'
@@ -48,6 +49,8 @@ interface TrustedProvider {
   /** Of one issuer at most. */
   readonly introspection?: Introspection
 }
+
+interface SignedSource { readonly keys: KeySource | OwnSecret, readonly introspection: Introspection | undefined }
 
 type Outcome = TokenFailureCode | Omit<Verified, 'kind'>
 
@@ -162,14 +165,14 @@ export class TokenAuthenticator {
     return this.#unlessRevoked(slot.entry)
   }
 
-  /** Verifies a token, unless that has happened since it was looked up. Never rejects. */
-  async authenticate (given: string | UnknownToken): Promise<Verification> {
+  /** Verifies a token, unless that has happened since it was looked up; at once where nothing has to be waited for. Never rejects. */
+  authenticate (given: string | UnknownToken): MaybePromise<Verification> {
     const { token, digest }: Omit<UnknownToken, 'kind'> = typeof given === 'string' ? { token: given } : given
-    const verification = await this.#verifyGiven(token, digest)
-    return verification.kind === 'verified' ? await this.#unlessRevoked(verification) : verification
+    return after(this.#verifyGiven(token, digest),
+      verification => verification.kind === 'verified' ? this.#unlessRevoked(verification) : verification)
   }
 
-  #verifyGiven (token: string, digest: string | undefined): Verification | Promise<Verification> {
+  #verifyGiven (token: string, digest: string | undefined): MaybePromise<Verification> {
     const opaque = this.#opaque
     if (opaque !== undefined && token.length <= this.#longest && isOpaque(token)) {
       return this.#verifyOnce(digest ?? tokenDigest(token), token, () => this.#lookUp(token, opaque))
@@ -190,39 +193,50 @@ export class TokenAuthenticator {
     return answer instanceof Promise ? answer.then(late => judged(late, verified)) : judged(answer, verified)
   }
 
-  #verifyOnce (digest: string, token: string, verify: () => Promise<Outcome>): Verification | Promise<Verification> {
+  #verifyOnce (digest: string, token: string, verify: () => MaybePromise<Outcome>): MaybePromise<Verification> {
     const known = this.#cache?.find(digest, this.#now())?.entry ?? this.#pending.get(digest)
     if (known !== undefined) return known
-    const started = this.#conclude(digest, token, verify).finally(() => this.#pending.delete(digest))
+    const verification = this.#conclude(digest, token, verify)
+    if (!(verification instanceof Promise)) return verification
+    const started = verification.finally(() => this.#pending.delete(digest))
     this.#pending.set(digest, started)
     return started
   }
 
-  async #conclude (digest: string, token: string, verify: () => Promise<Outcome>): Promise<Verification> {
+  #conclude (digest: string, token: string, verify: () => MaybePromise<Outcome>): MaybePromise<Verification> {
     try {
-      const outcome = await verify()
-      if (typeof outcome === 'string') return failed(outcome)
-      const verified: Verified = Object.freeze({ kind: 'verified', ...outcome })
-      if (verified.notAfter > this.#now()) this.#cache?.set(digest, verified, ENTRY_BYTES + BYTES_PER_CHARACTER * token.length)
-      return verified
+      const outcome = verify()
+      return outcome instanceof Promise
+        ? outcome.then(late => this.#concluded(digest, token, late)).catch(unavailable)
+        : this.#concluded(digest, token, outcome)
     } catch (error) {
       return unavailable(error)
     }
   }
 
-  async #verify (token: string, candidate: Candidate): Promise<Outcome> {
-    const { claims, rules, header: { kid } } = candidate
-    const { keys, introspection } = this.#trusted.get(rules) ?? {}
+  #concluded (digest: string, token: string, outcome: Outcome): Verification {
+    if (typeof outcome === 'string') return failed(outcome)
+    const verified: Verified = Object.freeze({ kind: 'verified', ...outcome })
+    if (verified.notAfter > this.#now()) this.#cache?.set(digest, verified, ENTRY_BYTES + BYTES_PER_CHARACTER * token.length)
+    return verified
+  }
+
+  #verify (token: string, candidate: Candidate): MaybePromise<Outcome> {
+    const trusted = this.#trusted.get(candidate.rules)
+    const keys = trusted?.keys
     if (keys === undefined) return 'SECURE_API_TOKEN_ISSUER'
-    const key = await findSigner(candidate, keys)
-    if (typeof key === 'string') return key
-    const failure = checkSigned(candidate)
-    if (failure !== undefined) return failure
+    return after(findSigner(candidate, keys), key => typeof key === 'string'
+      ? key
+      : checkSigned(candidate) ?? this.#signed(token, candidate, key, { keys, introspection: trusted?.introspection }))
+  }
+
+  #signed (token: string, { claims, rules, header: { kid } }: Candidate, key: Signer, source: SignedSource): MaybePromise<Outcome> {
     const ends = notAfter(claims, rules)
+    const { keys, introspection } = source
     if (introspection?.always !== true) return this.#outcome(claims, rules, { key, notAfter: ends }, 'jwt', kid)
-    const answer = await introspect(token, { rules, keys, introspection }, this.#now())
-    if (typeof answer === 'string') return answer
-    return this.#outcome(claims, rules, { key, notAfter: Math.min(ends, this.#now() + introspection.cache) }, 'jwt', kid)
+    return introspect(token, { rules, keys, introspection }, this.#now()).then(answer => typeof answer === 'string'
+      ? answer
+      : this.#outcome(claims, rules, { key, notAfter: Math.min(ends, this.#now() + introspection.cache) }, 'jwt', kid))
   }
 
   async #lookUp (token: string, { rules, keys, introspection }: TrustedIssuer): Promise<Outcome> {

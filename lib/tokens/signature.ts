@@ -1,8 +1,10 @@
 import { verify, type KeyObject } from 'node:crypto'
+import type { MaybePromise } from '../async/index.ts'
 import type { TokenFailureCode } from '../http/index.ts'
 import { signatureSchemes as schemes, type Algorithm, type KeySource, type VerificationKey } from '../keys/index.ts'
 import { decodeBase64url, readHeader, splitCompact, type SignedParts } from './gate.ts'
 import { OwnSecret } from './own-secret.ts'
+import { Place } from './place.ts'
 import type { TokenAlgorithm } from './rules.ts'
 
 /** Keys with the same `kid` are tried in turn, up to this number (panva/jose#392). */
@@ -10,26 +12,44 @@ const MAX_KEYS = 4
 
 type Signed = SignedParts & { readonly header: { readonly kid: string | undefined }, readonly algorithm: TokenAlgorithm }
 
+/** There is one event loop, whichever issuer a token names. */
+const onlyPlace = new Place()
+
 /** What has signed a token, and whether it still may. */
 export type Signer = Pick<VerificationKey, 'active'>
 
 /**
- * The key that signed the token, or why there is none. Rejects when the source does. A secret verifies HS256 and nothing else, keys of
- * a key set anything else: a public key that is taken for a secret would let everybody sign (RFC 8725 §2.1).
+ * The key that signed the token, or why there is none; at once where its keys are known and quick. Rejects when the source does. A secret
+ * verifies HS256 and nothing else, keys of a key set anything else: a public key that is taken for a secret would let everybody sign
+ * (RFC 8725 §2.1).
  */
-export async function findSigner (candidate: Signed, source: KeySource | OwnSecret): Promise<Signer | TokenFailureCode> {
+export function findSigner (candidate: Signed, source: KeySource | OwnSecret, place = onlyPlace): MaybePromise<Found> {
   const { header: { kid }, algorithm } = candidate
   if (source instanceof OwnSecret) {
     return (algorithm === 'HS256' && source.signerOf(candidate)) || 'SECURE_API_TOKEN_SIGNATURE'
   }
   if (algorithm === 'HS256') return 'SECURE_API_TOKEN_ALGORITHM'
   const known = source.peek(kid, algorithm)
-  const keys = known === undefined || known.length === 0 ? await source.find(kid, algorithm) : known
+  return known === undefined || known.length === 0
+    ? source.find(kid, algorithm).then(keys => signerAmong(keys, candidate, algorithm, place))
+    : signerAmong(known, candidate, algorithm, place)
+}
+
+type Found = Signer | TokenFailureCode
+
+function signerAmong (keys: readonly VerificationKey[], candidate: Signed, algorithm: Algorithm, place: Place): MaybePromise<Found> {
   const usable = keys.filter(key => key.active && key.algorithms.includes(algorithm)).slice(0, MAX_KEYS)
-  for (const key of usable) {
-    if (await verifySignature(candidate, key.key, algorithm) && key.active) return key
+  const [only] = usable
+  if (only === undefined) return 'SECURE_API_TOKEN_KEY'
+  if (usable.length > 1 || !place.isHere(only.key, algorithm)) return signerInPool(usable, candidate, algorithm, place)
+  return place.note(verifyNow(candidate, only.key, algorithm)) ? only : 'SECURE_API_TOKEN_SIGNATURE'
+}
+
+async function signerInPool (keys: readonly VerificationKey[], candidate: Signed, algorithm: Algorithm, place: Place): Promise<Found> {
+  for (const key of keys) {
+    if (await place.count(verifySignature(candidate, key.key, algorithm)) && key.active) return key
   }
-  return usable.length === 0 ? 'SECURE_API_TOKEN_KEY' : 'SECURE_API_TOKEN_SIGNATURE'
+  return 'SECURE_API_TOKEN_SIGNATURE'
 }
 
 /**

@@ -1,0 +1,41 @@
+import type { KeyObject } from 'node:crypto'
+import { isQuick, type Algorithm } from '../keys/index.ts'
+
+/** For how long verifications leave the event loop alone after a forged signature, in milliseconds. */
+const CALM = 1000
+
+/**
+ * Where a signature is verified: in place, which takes half the processor time, as long as none has been forged lately and none is under
+ * way in libuv's thread pool. One forged signature a second is all that strangers can have verified in place, from however many
+ * addresses; from then on a flood goes to the pool, and leaves the event loop free.
+ */
+export class Place {
+  readonly #now: () => number
+  #forged = -Infinity
+  /** In the thread pool. */
+  #running = 0
+
+  constructor (now: () => number = () => performance.now()) {
+    this.#now = now
+  }
+
+  isHere (key: KeyObject, algorithm: Algorithm): boolean {
+    return this.#running === 0 && isQuick(key, algorithm) && this.#now() - this.#forged > CALM
+  }
+
+  /** What a verification has found. */
+  note (isGood: boolean): boolean {
+    if (!isGood) this.#forged = this.#now()
+    return isGood
+  }
+
+  /** Counts what runs in the pool. */
+  async count (verification: Promise<boolean>): Promise<boolean> {
+    this.#running++
+    try {
+      return this.note(await verification)
+    } finally {
+      this.#running--
+    }
+  }
+}
