@@ -5,9 +5,9 @@ import { join } from 'node:path'
 
 /**
  * What a line of the audit file costs, with and without a chain, and what it takes to verify the chain:
- * `node bench/audit.mjs [events]` after `npm run build`. CPU of the whole process, so that writing counts.
+ * `node --import ./scripts/test-loader.mjs bench/audit.mjs [events]`. CPU of the whole process, so that writing counts.
  */
-const source = new URL(process.env.AUDIT_SOURCE ?? '../dist/lib/audit/index.js', import.meta.url)
+const source = new URL(process.env.AUDIT_SOURCE ?? '../lib/audit/index.ts', import.meta.url)
 const { chainVerifier, openAuditFile, verifyChain } = await import(source)
 const events = Number(process.argv[2] ?? 160_000)
 const { privateKey, publicKey } = generateKeyPairSync('ed25519')

@@ -70,6 +70,7 @@ function useWith (name, folder) {
 async function useWithNpm (folder) {
   npm(folder, 'install', '--no-audit', '--no-fund', '--prefer-offline', pack(folder), `fastify@${devDependencies.fastify}`)
   for (const [name, source] of Object.entries(programs)) run(folder, name, source)
+  listRoutes(folder)
   followReadme(join(folder, 'node_modules/fastify-secure-api'))
   await serveReadme(folder)
   compileReadme(folder)
@@ -85,6 +86,21 @@ function run (folder, name, source, [command, ...args] = [process.execPath]) {
   writeFileSync(join(folder, name), source)
   execFileSync(command, [...args, join(folder, name)], { cwd: folder, stdio: 'inherit', timeout: 60_000 })
   console.log(`ok ${name}`)
+}
+
+/** The command finds the program that it forks, and its own frames in a stack, wherever the bundle put them. */
+function listRoutes (folder) {
+  writeFileSync(join(folder, 'app.mjs'), `import secureApi from 'fastify-secure-api'
+export default async function app (fastify) {
+  await fastify.register(secureApi, { auth: { issuer: 'https://login.example.com', audience: 'api://orders' } })
+  fastify.get('/orders', { config: { scope: 'api.read' } }, async () => [])
+}
+`)
+  const command = join(folder, 'node_modules/.bin/secure-api')
+  const printed = execFileSync(command, ['routes', 'app.mjs', '--json'], { cwd: folder, encoding: 'utf8' })
+  const { source } = JSON.parse(printed).routes.find(({ url }) => url === '/orders')
+  if (source?.file !== 'app.mjs' || source.line !== 4) throw new Error(`routes: /orders is declared in ${JSON.stringify(source)}`)
+  console.log('ok routes')
 }
 
 /** Where npm has put the package, and on its page, every link of the README has to lead somewhere. */

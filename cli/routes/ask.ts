@@ -1,8 +1,8 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
-import { extname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join, resolve } from 'node:path'
 import { UsageError, type Terminal } from '../command.ts'
+import { probeFile } from '../place.ts'
 import type { Inventory } from './inventory.ts'
 import type { Answer, Wish } from './probe.ts'
 import { typescriptOptions } from './typescript.ts'
@@ -17,9 +17,6 @@ export interface Question {
 
 /** The application runs without its logger, and what the suite would warn of there is among the findings. */
 const quiet = '--disable-warning=SecureApiWarning'
-
-/** Beside this file, compiled or not. */
-const program = fileURLToPath(new URL(`./probe${extname(import.meta.url)}`, import.meta.url))
 
 /** Starts the application in a process of its own, and takes stock of its routes there. */
 export async function askApplication (question: Question, terminal: Terminal): Promise<Inventory> {
@@ -40,7 +37,7 @@ async function ask ({ file, options, envFile, timeoutMs }: Question, terminal: T
   if (!existsSync(question.file)) throw new UsageError(`there is no file ${question.file}`)
   if (!statSync(question.file).isFile()) throw new UsageError(`${question.file} is no file: name the one that exports the application`)
   const loaders = typescriptOptions(question.file, [terminal.env['NODE_OPTIONS'], ...process.execArgv].join(' '))
-  const child = fork(program, [], {
+  const child = fork(probeFile, [], {
     cwd: terminal.cwd,
     env: { ...terminal.env },
     execArgv: [...process.execArgv, '--enable-source-maps', quiet, ...loaders, ...environment(envFile, terminal.cwd)],

@@ -1,15 +1,12 @@
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ownFolders } from '../place.ts'
 import type { Source } from './record.ts'
 
 export interface Failure {
   readonly message: string
   readonly stack: string
 }
-
-/** Where this package lies, compiled or not. Linked into an application it is in no folder `node_modules`. */
-const suite = fileURLToPath(new URL('../..', import.meta.url))
-const ours = ['cli', 'lib', 'plugins', 'testing'].map(folder => `${suite}${folder}`)
 
 /** What an application threw, with file and line of its own code where the stack names them. */
 export function failureOf (thrown: unknown, cwd: string): Failure {
@@ -31,7 +28,8 @@ const frames = /(?:^|\(|\s)((?:file:\/\/|[A-Za-z]:[\\/]|\/)[^()\n]*?):(\d+)(?::\
 function ownFrame (stack: string): Source | undefined {
   for (const [, location = '', line] of stack.matchAll(frames)) {
     const file = location.startsWith('file:') ? fileURLToPath(location.replace(/\?.*$/, '')) : location
-    if (!/[\\/]node_modules[\\/]/.test(file) && !ours.some(folder => file.startsWith(folder))) return { file, line: Number(line) }
+    // Linked into an application, this package is in no folder `node_modules`.
+    if (!/[\\/]node_modules[\\/]/.test(file) && !ownFolders.some(folder => file.startsWith(folder))) return { file, line: Number(line) }
   }
   return undefined
 }

@@ -54,7 +54,8 @@ function declared (route: RouteOptions): Declared {
 
 const framework = new RegExp([
   /[\\/]node_modules[\\/](fastify|avvio|@fastify[\\/]autoload)[\\/]|^node:/,
-  /[\\/]cli[\\/](routes[\\/]record|init[\\/]watch)\.[jt]s$/
+  // In the bundle the first two are in the third.
+  /[\\/]cli[\\/](routes[\\/]record|init[\\/]watch|routes[\\/]probe)\.[jt]s$/
 ].map(({ source }) => source).join('|'))
 
 /** A place with its column, for programs that edit what stands there. */

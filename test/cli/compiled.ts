@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type typescript from 'typescript'
+import { bundle } from '../../scripts/bundle.ts'
 
 const require = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -20,7 +21,7 @@ export interface Ended {
 }
 
 export interface CompiledCommand {
-  /** Holds `cli`, `lib`, `plugins` and `testing`, and the applications of the fixtures in `test/cli/fixtures`. */
+  /** Holds what is published, and the applications of the fixtures in `test/cli/fixtures`. */
   readonly folder: string
   /** The executable file. */
   readonly main: string
@@ -29,15 +30,15 @@ export interface CompiledCommand {
 }
 
 /**
- * Everything that is published, as JavaScript in a folder of its own, made file by file without checking types. The
- * loader of the tests has no part in it. It lies inside the repository, so that packages are found as from `dist`.
- * Each source is compiled once, and not once for each test file that runs the command.
+ * Everything that is published, bundled as the build does it, in a folder of its own. The loader of the tests has no part in it. It lies
+ * inside the repository, so that packages are found as from `dist`. The fixtures are compiled file by file, each once for all tests.
  */
 export function compiled (t: Pick<Test, 'teardown'>): string {
   mkdirSync(kept, { recursive: true })
   const folder = mkdtempSync(join(root, '.build/command-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  for (const part of ['plugins', 'lib', 'testing', 'cli', 'test/cli/fixtures']) transpile(part, folder)
+  bundle(folder)
+  transpile('test/cli/fixtures', folder)
   return folder
 }
 
