@@ -187,6 +187,7 @@ function isCacheControl (name: string): boolean {
  * `private` prevents that. The rest stays, for the browser's own cache.
  */
 export function withoutSharing (value: string): string {
+  if (value === 'no-store') return value // of refusals, which come in floods
   const directives = value.split(',').map(directive => directive.trim())
   const names = directives.map(directive => directive.toLowerCase().replace(/[\s=;].*/s, ''))
   if (directives.some(directive => /^(private|no-store)$/i.test(directive)) || !names.some(name => sharing.has(name))) return value
