@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { pageOf } from '../config/index.ts'
-import type { Refusal } from '../http/index.ts'
+import { expectRefusal, type Refusal } from '../http/index.ts'
 import type { Answerer } from './run.ts'
 
 /** A refusal on its way to an error handler: thrown by guards used by hand and by `request.authorize`. */
@@ -63,5 +63,6 @@ export function carryHeaders (reply: FastifyReply, { headers }: Refusal): void {
 /** `errors: 'problem'`: the RFC 9457 document is sent here and now. */
 export function writeProblem (request: FastifyRequest, reply: FastifyReply, refusal: Refusal): void {
   noteRefusal(request, refusal)
+  if (refusal.lines !== undefined) expectRefusal(reply.raw, refusal.lines)
   reply.code(refusal.status).headers(refusal.headers).send(refusal.body)
 }
