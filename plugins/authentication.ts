@@ -260,6 +260,12 @@ function verifyNew (desk: Desk, request: FastifyRequest, unverified: Unverified,
 
 /** Work is for addresses that have not used up their failures; what is in a cache never comes here. Stays in this turn where it can. */
 function verify (desk: Desk, request: FastifyRequest, unverified: Unverified, need: Need): Verdict | Promise<Verdict> {
+  const refused = desk.pipeline.ports.failures?.enter(request)
+  if (refused instanceof Promise) return refused.then(late => late ?? verifyAdmitted(desk, request, unverified, need))
+  return refused ?? verifyAdmitted(desk, request, unverified, need)
+}
+
+function verifyAdmitted (desk: Desk, request: FastifyRequest, unverified: Unverified, need: Need): Verdict | Promise<Verdict> {
   const { failures } = desk.pipeline.ports
   const conclusion = (verification: Verification | undefined) => {
     try {
@@ -275,13 +281,8 @@ function verify (desk: Desk, request: FastifyRequest, unverified: Unverified, ne
     failures?.leave(request)
     throw error
   }
-  const enter = (refused: Verdict) => {
-    if (refused !== undefined) return refused
-    const verification = ask(request, unverified, lost)
-    return verification instanceof Promise ? verification.then(conclusion, lost) : conclusion(verification)
-  }
-  const refused = failures?.enter(request)
-  return refused instanceof Promise ? refused.then(enter) : enter(refused)
+  const verification = ask(request, unverified, lost)
+  return verification instanceof Promise ? verification.then(conclusion, lost) : conclusion(verification)
 }
 
 function ask (request: FastifyRequest, unverified: Unverified, lost: (error: unknown) => never): ReturnType<Unverified['verify']> {

@@ -3,7 +3,8 @@ import { defineSection, type ConfigurationCode, type Environment } from '../lib/
 import {
   actual, compileCors, CorsOptionsSchema, createPreflightEngine, engineOptions, explain, isPreflight, loadPublicSuffixes, mergeCors,
   needsPublicSuffixes, preflight, preflightVary, publicSuffixes, refuses, RouteCorsSchema, validateCors, type ActualRequest,
-  type CorsOptions, type CorsPolicy, type CorsValidationContext, type Preflight, type RouteCors
+  type CorsOptions, type CorsPolicy, type CorsValidationContext, type Preflight, type PreflightRefusal,
+  type RouteCors
 } from '../lib/cors/index.ts'
 import { addPairToHead, addToHead, refusal, type Refusal } from '../lib/http/index.ts'
 import { rateLimitHeaderNames } from '../lib/limits/index.ts'
@@ -153,9 +154,9 @@ function preflightHandler (policiesAt: PoliciesAt, debug: boolean): Handler {
     if (!isPreflight(request.method, headers)) return undefined
     const asked = preflightOf(headers)
     const candidates = policiesAt(asked.method, raw.url ?? '')
-    const why = refusalReason(candidates, asked)
+    const decision = decide(candidates, asked)
     const [policy] = candidates
-    if (why !== undefined || policy === undefined) return refusePreflight(reply, why, debug)
+    if (decision !== undefined || policy === undefined) return refusePreflight(reply, debug ? why(decision, policy, asked) : undefined)
     engine({ headers, policy, asked }, reply, () => {})
     return answered
   }
@@ -168,20 +169,26 @@ function preflightOf (headers: FastifyRequest['headers']): Preflight {
   return { origin, method: String(method), headers: names === undefined ? undefined : String(names) }
 }
 
+type Reason = PreflightRefusal | 'route'
+
 /** Why the preflight is refused; undefined: it is allowed. */
-function refusalReason (candidates: readonly (CorsPolicy | undefined)[], asked: Preflight): string | undefined {
-  const noRoute = `there is no route for ${asked.method} here that other origins may call`
+function decide (candidates: readonly (CorsPolicy | undefined)[], asked: Preflight): Reason | undefined {
   for (const policy of candidates) {
-    if (policy === undefined) return noRoute
-    const decision = preflight(policy, asked)
-    if (!decision.allowed) return explain(decision.reason, candidates[0] ?? policy, asked)
+    const decision = policy && preflight(policy, asked)
+    if (decision?.allowed !== true) return decision?.reason ?? 'route'
   }
-  return candidates.length === 0 ? noRoute : undefined
+  return candidates.length === 0 ? 'route' : undefined
 }
 
-function refusePreflight ({ raw }: FastifyReply, why: string | undefined, debug: boolean): Refusal {
+function why (reason: Reason = 'route', policy: CorsPolicy | undefined, asked: Preflight): string {
+  return reason === 'route' || policy === undefined
+    ? `there is no route for ${asked.method} here that other origins may call`
+    : explain(reason, policy, asked)
+}
+
+function refusePreflight ({ raw }: FastifyReply, debug: string | undefined): Refusal {
   addPairToHead(raw, 'vary', preflightVary)
-  return debug && why !== undefined ? refusal('SECURE_API_CORS_REFUSED', { reason: why, extensions: { debug: why } }) : refused
+  return debug === undefined ? refused : refusal('SECURE_API_CORS_REFUSED', { reason: debug, extensions: { debug } })
 }
 
 export default suitePlugin('secure-api-cors', cors)

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import { Problems } from '../lib/config/index.ts'
 import {
-  carryHeaders, Pipeline, RefusalError, run, throwRefusal, writeProblem, type CompiledRoute, type RouterOptions
+  carryHeaders, kRefusal, Pipeline, RefusalError, run, throwRefusal, writeProblem, type CompiledRoute, type RouterOptions
 } from '../lib/pipeline/index.ts'
 import { isUnowned, tendUnowned } from '../lib/server/index.ts'
 import { checkHooksBefore, urlsOf } from './neighbours.ts'
@@ -61,6 +61,7 @@ function addHooks (app: FastifyInstance, pipeline: Frame): void {
   const kRoute = Symbol('secure-api.compiled')
   type Routed = FastifyRequest & { [kRoute]?: CompiledRoute | null }
   app.decorateRequest(kRoute, null)
+  if (!app.hasRequestDecorator(kRefusal)) app.decorateRequest(kRefusal, null)
   app.addHook('onRequest', function secureApiOnRequest (request: Routed, reply, done) {
     if (isUnowned(request.raw)) tendUnowned(request.raw, reply.raw)
     const route = routeOf(pipeline, request)

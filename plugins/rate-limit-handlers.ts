@@ -115,13 +115,10 @@ function costFor ({ cost, costOf }: LimitPolicy, request: FastifyRequest): numbe
 function judge (outcome: Charged, request: FastifyRequest, legacy: boolean): Verdict {
   publish(outcome, request)
   if (isUnavailable(outcome)) return rateLimitUnavailable(outcome)
-  if (isDecision(outcome)) return refusing(outcome) ? refuse([outcome], request, legacy) : undefined
-  return outcome.some(refusing) ? refuse(outcome, request, legacy) : undefined
-}
-
-function refuse (decisions: readonly Decision[], request: FastifyRequest, legacy: boolean): Verdict {
-  noteDecision(request, decisions)
-  return rateLimited(decisions, rateLimitPolicyField(decisions), legacy)
+  const refused = isDecision(outcome) ? refusing(outcome) : outcome.some(refusing)
+  if (!refused) return undefined
+  noteDecision(request, outcome)
+  return rateLimited(isDecision(outcome) ? [outcome] : outcome, legacy)
 }
 
 function announce ({ raw }: FastifyReply, decisions: readonly Decision[], legacy: boolean): void {

@@ -2,8 +2,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { milliseconds, Problems } from '../lib/config/index.ts'
 import { addressOf, hasLeft, refusal, whenLeft, type Refusal } from '../lib/http/index.ts'
 import {
-  checkLoginGuard, isUnavailable, LoginBudgets, loginDefaults, noteDecision, publish, rateLimited, rateLimitPolicyField,
-  rateLimitUnavailable, type Attempt, type Limiter, type LoginGuardOptions, type LimitBook
+  checkLoginGuard, isUnavailable, LoginBudgets, loginDefaults, noteDecision, publish, rateLimited, rateLimitUnavailable,
+  type Attempt, type Limiter, type LoginGuardOptions, type LimitBook
 } from '../lib/limits/index.ts'
 import { RefusalError } from '../lib/pipeline/index.ts'
 import { decorating } from './decorators.ts'
@@ -75,7 +75,7 @@ async function admit (budgets: LoginBudgets, request: FastifyRequest, user: unkn
   if (isUnavailable(admission)) throw new RefusalError(rateLimitUnavailable(admission))
   const { decisions, attempt, suspicious } = admission
   noteDecision(request, decisions)
-  if (attempt === undefined) throw new RefusalError(rateLimited(decisions, rateLimitPolicyField(decisions)))
+  if (attempt === undefined) throw new RefusalError(rateLimited(decisions))
   if (suspicious) await hinder(request, typeof user === 'string' ? user : '', attempt)
   return attempt
 }

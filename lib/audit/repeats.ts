@@ -1,5 +1,5 @@
 import type { Schedule } from '../async/index.ts'
-import { addressKey } from '../limits/index.ts'
+import { partitionOfAddress } from '../limits/index.ts'
 import { timestamp, type AuditEvent } from './event.ts'
 
 /** How long the repeats of a refusal are counted before they are recorded. */
@@ -100,7 +100,7 @@ export class Repeats {
     const { last = event } = group
     group.sameAction &&= last.action === event.action && last.method === event.method
     group.sameAddress &&= last.address === event.address
-    group.samePrincipal &&= whoOf(last) === whoOf(event)
+    group.samePrincipal &&= isSameCaller(last, event)
     group.last = event
     group.count++
     this.collapsed++
@@ -119,16 +119,25 @@ function collapses ({ status, outcome, reason, principal, violation, handshake }
 
 /** By network for IPv6: one subscriber has a whole /64 (RFC 6177). */
 function keyOf (event: AuditEvent): string {
-  return `${addressKey(event.address)} ${reasonOf(event)} ${event.limit?.policy ?? ''} ${whoOf(event)}`
+  return `${partitionOfAddress(event.address)} ${reasonOf(event)} ${event.limit?.policy ?? ''} ${whoOf(event)}`
 }
 
 function reasonOf ({ reason, status, violation }: AuditEvent): string | number {
   return violation === undefined ? reason ?? status : 'violation'
 }
 
+/** With the length of each name: joined by a character that a name may hold, two callers would be one. */
 function whoOf ({ principal }: AuditEvent): string {
-  // Not joined by a character that a name may hold: two callers would be one.
-  return principal === undefined ? '' : JSON.stringify([principal.issuer, principal.client, principal.subject])
+  return principal === undefined ? '' : sized(principal.issuer) + sized(principal.client) + sized(principal.subject)
+}
+
+function sized (name: string | undefined): string {
+  return name === undefined ? '-' : `${name.length}:${name}`
+}
+
+function isSameCaller ({ principal: one }: AuditEvent, { principal: other }: AuditEvent): boolean {
+  if (one === undefined || other === undefined) return one === other
+  return one.subject === other.subject && one.client === other.client && one.issuer === other.issuer
 }
 
 /** The last event with the number of all; what they do not share is omitted. */

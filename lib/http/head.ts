@@ -14,6 +14,9 @@ export interface HeadPart {
   readonly block: string
 }
 
+/** Headers known before they are written, in both forms. */
+export type HeadLines = Pick<HeadPart, 'flat' | 'block'>
+
 /** Headers for every response of a route. */
 export interface HeadSet {
   readonly always: HeadPart
@@ -45,6 +48,8 @@ interface Head {
   readonly parts: HeadPart[]
   /** Headers of this response alone: names and values in turn. */
   readonly flat: string[]
+  /** What a refusal sets on its reply. */
+  refusal: HeadLines | undefined
   written: boolean
 }
 
@@ -59,10 +64,16 @@ export function headPart (pairs: readonly HeaderPair[]): HeadPart {
   if (unfit !== undefined) throw new TypeError(`the value of ${unfit[0]} cannot be sent`)
   return Object.freeze({
     pairs: Object.freeze([...pairs]),
-    flat: Object.freeze(pairs.flat()),
-    names: new Set(pairs.map(([name]) => name)),
-    block: pairs.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+    ...headLines(pairs),
+    names: new Set(pairs.map(([name]) => name))
   })
+}
+
+/** Expects values that are {@link writable}. */
+export function headLines (pairs: readonly HeaderPair[]): HeadLines {
+  let block = ''
+  for (const [name, value] of pairs) block += `${name}: ${value}\r\n`
+  return Object.freeze({ flat: Object.freeze(pairs.flat()), block })
 }
 
 const none = headPart([])
@@ -118,6 +129,15 @@ export function addPairToHead (raw: ServerResponse, name: string, value: string)
   else raw.setHeader(name, withVary(name, value, raw.getHeader(name)))
 }
 
+/**
+ * What a refusal sets on its reply. If that is all there is when the head is written, the prepared lines are: whatever an `onSend` hook
+ * changed, or a hook before set, is written as ever.
+ */
+export function expectRefusal (raw: ServerResponse, lines: HeadLines): void {
+  const head = headOf(raw)
+  if (head !== undefined) head.refusal = lines
+}
+
 /** Undefined for HTTP/2: `end` does not always call `writeHead`. */
 function headOf (raw: Response): Head | undefined {
   return raw[kHead] ?? (raw instanceof ServerResponse ? open(raw) : undefined)
@@ -125,7 +145,7 @@ function headOf (raw: Response): Head | undefined {
 
 /** Another `writeHead` on this response is kept and called with our headers. */
 function open (raw: Response): Head {
-  const head: Head = { set: emptyPlan, write: raw.writeHead as Write, parts: [], flat: [], written: false }
+  const head: Head = { set: emptyPlan, write: raw.writeHead as Write, parts: [], flat: [], refusal: undefined, written: false }
   raw[kHead] = head
   raw.writeHead = writeHead as typeof raw.writeHead
   return head
@@ -160,6 +180,8 @@ function writeHead (this: Response, status: number, reason?: unknown, headers?: 
 /** The headers to write instead of the given ones. */
 function complete (raw: Response, head: Head, status: number, given: Given): Given {
   if (Array.isArray(given) || raw.getHeaderNames().length > 0) return besideOthers(raw, head, status, given)
+  const { refusal } = head
+  if (refusal !== undefined && isUntouched(head, refusal, given as Own)) return ofRefusal(raw, head, refusal, given as Own)
   const own = unshared(head.set, given as Own)
   // Refusals and many handlers set their own Cache-Control.
   const cache = own?.['cache-control'] !== undefined ? none : cacheFor(head.set, status)
@@ -187,6 +209,7 @@ function isCacheControl (name: string): boolean {
  * `private` prevents that. The rest stays, for the browser's own cache.
  */
 export function withoutSharing (value: string): string {
+  if (value === 'no-store') return value // of refusals, which come in floods
   const directives = value.split(',').map(directive => directive.trim())
   const names = directives.map(directive => directive.toLowerCase().replace(/[\s=;].*/s, ''))
   if (directives.some(directive => /^(private|no-store)$/i.test(directive)) || !names.some(name => sharing.has(name))) return value
@@ -208,15 +231,43 @@ function asBlock (raw: Response, { set, parts, flat }: Head, cache: HeadPart, ow
   return own
 }
 
+/** Whether the given headers are those of the refusal and its length, in this order, and none of them replaces one of ours. */
+function isUntouched (head: Head, { flat }: HeadLines, own: Own): boolean {
+  let at = 0
+  for (const name in own) {
+    const isSame = at < flat.length ? name === flat[at] && own[name] === flat[at + 1] : name === 'content-length'
+    if (!isSame || isSet(head, name)) return false
+    at += 2
+  }
+  return at === flat.length + 2
+}
+
+/** A refusal has a `Cache-Control` of its own, which is `no-store`. */
+function ofRefusal (raw: Response, head: Head, { flat, block }: HeadLines, own: Own): Given {
+  const length = own?.['content-length']
+  if (raw[kBlock] === undefined) {
+    const all = inTurn(head, none, undefined)
+    all.push(...flat, 'content-length', length)
+    return all
+  }
+  asBlock(raw, head, none, undefined)
+  raw[kBlock] += block
+  return { 'content-length': length }
+}
+
 /** Whether a given header replaces one of ours or must be removed, which rules out the fast path. */
-function overlaps ({ set, parts, flat }: Head, cache: HeadPart, own: Own): boolean {
+function overlaps (head: Head, cache: HeadPart, own: Own): boolean {
   for (const key in own) {
     const name = key.toLowerCase()
-    if (set.always.names.has(name) || cache.names.has(name) || set.remove.has(name)) return true
-    for (const part of parts) if (part.names.has(name)) return true
-    if (flat.includes(name)) return true
+    if (cache.names.has(name) || isSet(head, name)) return true
   }
   return false
+}
+
+function isSet ({ set, parts, flat }: Head, name: string): boolean {
+  if (set.always.names.has(name) || set.remove.has(name)) return true
+  for (const part of parts) if (part.names.has(name)) return true
+  return flat.length > 0 && flat.includes(name)
 }
 
 /** Names and values in turn: Node then does not copy them one by one. */

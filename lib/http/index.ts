@@ -2,9 +2,9 @@ export { addressOf, withoutPort } from './address.ts'
 export { answers, type Answer, type AnswerCode, type TokenFailureCode } from './answers.ts'
 export { errorAnswer } from './application-error.ts'
 export {
-  addPairToHead, addToHead, headPart, headSetOf, isHeadSent, kBlock, setHead, withoutSharing, writable,
+  addPairToHead, addToHead, expectRefusal, headLines, headPart, headSetOf, isHeadSent, kBlock, setHead, withoutSharing, writable,
   type HeaderPair, type HeadPart, type HeadSet
 } from './head.ts'
 export { hasEnded, hasLeft, whenEnded, whenLeft } from './ending.ts'
-export { apiKeyChallenge, bearerChallenge, ownRefusal, refusal, type OwnRefusal, type Refusal } from './refusal.ts'
+export { apiKeyChallenge, bearerChallenge, ownRefusal, refusal, withHeaders, type OwnRefusal, type Refusal } from './refusal.ts'
 export { addVary } from './vary.ts'

@@ -1,5 +1,6 @@
 import { STATUS_CODES, validateHeaderName, validateHeaderValue } from 'node:http'
 import { answers, type Answer, type AnswerCode, type BearerError } from './answers.ts'
+import { headLines, writable, type HeadLines } from './head.ts'
 
 /** An answer that ends a request, with headers and body. Those without variable parts are made at boot. */
 export interface Refusal {
@@ -9,6 +10,8 @@ export interface Refusal {
   readonly title: string
   readonly detail: string
   readonly headers: Readonly<Record<string, string>>
+  /** The same, ready to write; absent where Node has to look at a value. */
+  readonly lines?: HeadLines | undefined
   /** The RFC 9457 document, ready to send. */
   readonly body: string
   /** For the audit trail only; never sent. */
@@ -40,7 +43,19 @@ function problem (code: string, { status, title, detail, challenge }: Answer, pa
   const members = { type, title, status, detail, code }
   // Twice: first for the order, then so that no extension replaces a member (RFC 9457 §3.1.2).
   const body = JSON.stringify({ ...members, ...extensions, ...members })
-  return Object.freeze({ code, status, title, detail, headers: Object.freeze(headers), body, ...(reason !== undefined && { reason }) })
+  const made = { code, status, title, detail, headers: Object.freeze(headers), lines: linesOf(headers), body }
+  return Object.freeze({ ...made, ...(reason !== undefined && { reason }) })
+}
+
+/** The same answer with other headers. */
+export function withHeaders (refusal: Refusal, headers: Refusal['headers']): Refusal {
+  return { ...refusal, headers, lines: linesOf(headers) }
+}
+
+/** Nobody checks prepared lines again. A control of the application may send what only Node lets through. */
+function linesOf (headers: Refusal['headers']): HeadLines | undefined {
+  const pairs = Object.entries(headers)
+  return pairs.every(([, value]) => writable(value)) ? headLines(pairs) : undefined
 }
 
 /** The answer of a control of the application. */

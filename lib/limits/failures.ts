@@ -47,9 +47,10 @@ export class FailureReservations {
 
   /** A unit, a refusal, or a promise of one of them while others hold all remaining units. */
   enter (key: string, gone: () => boolean): Entrance | Promise<Entrance> {
-    const { running, waiting } = this.#gates.get(key) ?? { running: 0, waiting: [] }
+    const gate = this.#gates.get(key)
+    const waiting = gate?.waiting ?? []
     // Whoever comes behind others that wait has to wait too; units that become free are theirs.
-    const entrance = waiting.length > 0 ? undefined : this.#reserve(key, running)
+    const entrance = waiting.length > 0 ? undefined : this.#reserve(key, gate?.running ?? 0)
     if (entrance !== undefined) return entrance
     if (waiting.length >= longestQueue) return 'crowded'
     return new Promise(resolve => { waiting.push({ resolve, gone }) })
@@ -76,8 +77,8 @@ export class FailureReservations {
   #reserve (key: string, running: number): Entrance | undefined {
     const [policy] = this.#entry.active
     if (policy === undefined) return this.#begin(key, { key })
-    const known = this.#limiter.denied(policy, key)
-    if (known !== undefined && refusing(known) && this.#limiter !== this.#ledger) return { refused: known }
+    const known = this.#limiter === this.#ledger ? undefined : this.#limiter.denied(policy, key)
+    if (known !== undefined && refusing(known)) return { refused: known }
     const decision = this.#ledger.take(policy, key)
     if (decision.allowed) return this.#begin(key, { key, taken: decision })
     if (policy.dryRun) return this.#begin(key, { key })

@@ -1,4 +1,4 @@
-import { refusal, type Refusal } from '../http/index.ts'
+import { refusal, withHeaders, type Refusal } from '../http/index.ts'
 import { refusing, type Decision, type Unavailable } from './decision.ts'
 import { quotaExceeded } from './policy.ts'
 
@@ -58,8 +58,24 @@ export function legacyHeaders (decisions: readonly Decision[]): Readonly<Record<
 /** For `Access-Control-Expose-Headers`. */
 export const rateLimitHeaderNames: readonly string[] = Object.freeze(['RateLimit', 'RateLimit-Policy', 'Retry-After'])
 
-/** The 429 for these decisions: body, `Retry-After` and rate-limit fields. `policyField` is the prebuilt `RateLimit-Policy`. */
-export function rateLimited (decisions: readonly Decision[], policyField: string, legacy = false): Refusal {
+/** How many of its answers a policy keeps: a minute of them. */
+const mostKept = 60
+
+/** The 429 for these decisions: body, `Retry-After` and rate-limit fields. */
+export function rateLimited (decisions: readonly Decision[], legacy = false): Refusal {
+  const [only] = decisions
+  if (only === undefined || decisions.length > 1 || legacy || only.remaining > 0 || !refusing(only)) return made(decisions, legacy)
+  const { retryAfterMs, policy: { refusals } } = only
+  const seconds = retryAfterSeconds(retryAfterMs)
+  const kept = refusals.get(seconds)
+  if (kept !== undefined) return kept
+  const fresh = made(decisions, false)
+  if (refusals.size >= mostKept) refusals.clear()
+  refusals.set(seconds, fresh)
+  return fresh
+}
+
+function made (decisions: readonly Decision[], legacy: boolean): Refusal {
   const violated = decisions.filter(refusing)
   const wait = violated.reduce((longest, { retryAfterMs }) => Math.max(longest, retryAfterMs), 0)
   const [only, second] = violated
@@ -68,10 +84,10 @@ export function rateLimited (decisions: readonly Decision[], policyField: string
     ...prepared.headers,
     'retry-after': String(retryAfterSeconds(wait)),
     ratelimit: rateLimitField(decisions),
-    'ratelimit-policy': policyField,
+    'ratelimit-policy': rateLimitPolicyField(decisions),
     ...(legacy ? legacyHeaders(decisions) : undefined)
   }
-  return { ...prepared, headers }
+  return withHeaders(prepared, headers)
 }
 
 /** The 503 while the store is unavailable and the policy says `deny`. */

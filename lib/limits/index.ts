@@ -16,7 +16,7 @@ export {
   defaultKeyPrefix, defaultPolicies, LimitSchema, RateLimitOptionsSchema, RouteRateLimitSchema,
   type Limit, type RateLimitOptions, type RouteRateLimit
 } from './options.ts'
-export { addressPartition, partitionOf } from './partition.ts'
+export { addressPartition, partitionOfAddress, partitionOf } from './partition.ts'
 export { compilePolicy, planned, type LimitPolicy } from './policy.ts'
 export { ProxyWatch, type AddressFinding } from './proxy-watch.ts'
 export { limitScript, probeRedis } from './redis-script.ts'

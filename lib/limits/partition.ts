@@ -37,7 +37,10 @@ const mostAddresses = 10_000
 
 /** Keys of recent addresses: most callers return, and a look-up is faster than parsing. */
 export function addressPartition (request: FastifyRequest): string {
-  const ip = addressOf(request)
+  return partitionOfAddress(addressOf(request))
+}
+
+export function partitionOfAddress (ip: string | undefined): string {
   const known = addresses.get(ip)
   if (known !== undefined) return known
   const made = `a:${addressKey(ip)}`

@@ -38,6 +38,8 @@ export interface LimitPolicy {
   readonly header: string
   /** The 429 if only this policy is violated, without the time-dependent headers. */
   readonly refusal: Refusal
+  /** The same with them, by the seconds to wait, where nothing is left: in a flood they are the same again and again. */
+  readonly refusals: Map<number, Refusal>
   /** The constant arguments of the script: algorithm, burst, window and detail. */
   readonly scriptArguments: readonly [string, string, string, string]
 }
@@ -81,6 +83,7 @@ export function compilePolicy (name: string, limit: Limit, onStoreFailure: Store
     label,
     header: policyHeader(label, limit, windowMs),
     refusal: quotaExceeded([name]),
+    refusals: new Map(),
     scriptArguments: Object.freeze([algorithm, String(burst), String(windowMs * 1000), String(detail * 1000)] as const)
   })
 }

@@ -30,7 +30,7 @@ const refusals: Readonly<Record<Status, () => readonly Refusal[]>> = {
   403: () => [forbidden()],
   429: () => {
     const policy = compilePolicy('read', defaultPolicies.read, 'local')
-    return [rateLimited([unplanned(policy, 0)], policy.header)]
+    return [rateLimited([unplanned(policy, 0)])]
   },
   503: () => (['SECURE_API_KEYS_UNAVAILABLE', 'SECURE_API_REVOCATION_UNAVAILABLE'] as const)
     .map(code => refusal(code, { headers: { 'retry-after': '30' } }))

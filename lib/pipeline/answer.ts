@@ -1,7 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { pageOf } from '../config/index.ts'
-import type { Refusal } from '../http/index.ts'
-import { Marks } from '../marks/index.ts'
+import { expectRefusal, type Refusal } from '../http/index.ts'
 import type { Answerer } from './run.ts'
 
 /** A refusal on its way to an error handler: thrown by guards used by hand and by `request.authorize`. */
@@ -25,15 +24,20 @@ export class RefusalError extends Error {
   }
 }
 
-/** Where the reason of a refused request is kept for the audit trail. */
-const refusals = new Marks<FastifyRequest, Refusal>()
+/**
+ * Where the reason of a refused request is kept for the audit trail. The frame decorates requests with it, so that they keep their shape;
+ * an entry of a weak map costs the collector more than the rest of a refusal.
+ */
+export const kRefusal: unique symbol = Symbol('secure-api.refusal')
+
+interface Refusable { [kRefusal]?: Refusal | null }
 
 export function refusalOf (request: FastifyRequest): Refusal | undefined {
-  return refusals.of(request)
+  return (request as Refusable)[kRefusal] ?? undefined
 }
 
 export function noteRefusal (request: FastifyRequest, refusal: Refusal): void {
-  refusals.set(request, refusal)
+  (request as Refusable)[kRefusal] = refusal
 }
 
 /** `errors: 'throw'`: the application's error handler decides what the body looks like. */
@@ -59,5 +63,6 @@ export function carryHeaders (reply: FastifyReply, { headers }: Refusal): void {
 /** `errors: 'problem'`: the RFC 9457 document is sent here and now. */
 export function writeProblem (request: FastifyRequest, reply: FastifyReply, refusal: Refusal): void {
   noteRefusal(request, refusal)
+  if (refusal.lines !== undefined) expectRefusal(reply.raw, refusal.lines)
   reply.code(refusal.status).headers(refusal.headers).send(refusal.body)
 }

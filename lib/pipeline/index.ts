@@ -1,4 +1,4 @@
-export { carryHeaders, noteRefusal, RefusalError, refusalOf, throwRefusal, writeProblem } from './answer.ts'
+export { carryHeaders, kRefusal, noteRefusal, RefusalError, refusalOf, throwRefusal, writeProblem } from './answer.ts'
 export { readOptions, routeOption, type OptionParts, type OwnOptions, type RouteOption } from './option.ts'
 export { phases, type Phase } from './phases.ts'
 export { PathRules } from './path-rules.ts'

@@ -1,9 +1,11 @@
-import { createServer, request as ask, ServerResponse, type IncomingMessage } from 'node:http'
+import { createServer, IncomingMessage, request as ask, ServerResponse } from 'node:http'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import { Socket, type AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import t from 'tap'
-import { addPairToHead, addToHead, addVary, headPart, setHead, type HeadSet } from '../../../lib/http/index.ts'
+import {
+  addPairToHead, addToHead, addVary, expectRefusal, headPart, ownRefusal, refusal, setHead, type HeadSet
+} from '../../../lib/http/index.ts'
 import { writeBlocks } from '../../../lib/server/index.ts'
 
 class BlockResponse extends ServerResponse<IncomingMessage> {}
@@ -179,4 +181,44 @@ t.test('15 B2: after a head that could not be written the next one has our heade
         JSON.stringify(headers))
     }
   }
+})
+
+/** What is written for these headers, whether or not they are known to be those of a refusal. */
+function written (Response: typeof ServerResponse, set: HeadSet, counted: boolean, given: [string, string][], expected: boolean): unknown {
+  const raw = new Response(new IncomingMessage(new Socket()))
+  setHead(raw, set)
+  addToHead(raw, cors)
+  if (counted) addPairToHead(raw, 'ratelimit', '"read";r=1;t=2')
+  if (expected && limited.lines !== undefined) expectRefusal(raw, limited.lines)
+  raw.sendDate = false
+  raw.writeHead(429, Object.fromEntries(given))
+  return Reflect.get(raw, '_header')
+}
+
+const limited = refusal('SECURE_API_RATE_LIMITED', { headers: { 'retry-after': '7', ratelimit: '"read";r=0;t=7' } })
+const untouched: [string, string][] = [...Object.entries(limited.headers), ['content-length', '150']]
+
+t.test('21: prepared lines of a refusal change no byte, whatever hooks make of its headers', async t => {
+  const other: fc.Arbitrary<[string, string]> = fc.tuple(
+    fc.constantFrom('x-own', 'vary', 'Vary', 'retry-after', 'cache-control', 'content-type', 'server', 'x-frame-options', 'content-length'),
+    fc.constantFrom('1', 'no-store', 'public, max-age=5', 'Accept', '*'))
+  const some = fc.oneof(fc.constant(untouched), fc.shuffledSubarray(untouched, { minLength: 3 }))
+  const changed = fc.tuple(some, fc.array(other, { maxLength: 2 }), fc.boolean())
+    .map(([kept, added, first]) => first ? [...added, ...kept] : [...kept, ...added])
+  const sets = fc.constantFrom<HeadSet>(plan, { ...plan, isPrivate: true }, { ...plan, remove: new Set(['retry-after']) },
+    { ...plan, always: headPart([['retry-after', '1'], ['content-length', '2']]) })
+  fc.assert(fc.property(fc.oneof(fc.constant(untouched), changed), sets, fc.boolean(), (given, set, counted) => {
+    for (const Response of [ServerResponse, BlockResponse] as typeof ServerResponse[]) {
+      const [plain, prepared] = [false, true].map(expected => written(Response, set, counted, given, expected))
+      if (plain !== prepared) return false
+    }
+    return true
+  }), { numRuns: 500 })
+  t.match(written(BlockResponse as typeof ServerResponse, plan, false, untouched, true), 'retry-after: 7\r\nratelimit: "read";r=0;t=7\r\n')
+})
+
+t.test('21: a refusal with a value that only Node lets through has no prepared lines', async t => {
+  t.equal(ownRefusal({ code: 'OWN_CLOSED', status: 503, detail: 'Closed.', headers: { 'x-where': 'K\xf6ln' } }).lines, undefined)
+  const plain = ownRefusal({ code: 'OWN_CLOSED', status: 503, detail: 'Closed.', headers: { 'x-where': 'here' } })
+  t.match(plain.lines?.block, 'x-where: here\r\n')
 })

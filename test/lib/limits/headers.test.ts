@@ -71,7 +71,7 @@ t.test('429', async t => {
   const limit: Limit = { limit: 1, window: 30_000 }
   take('first', limit)
   const refused = take('first', limit)
-  const refusal = rateLimited([refused], rateLimitPolicyField([refused]))
+  const refusal = rateLimited([refused])
   t.match(refusal, {
     status: 429,
     code: 'SECURE_API_RATE_LIMITED',
@@ -91,7 +91,30 @@ t.test('429', async t => {
   })
   t.notOk('x-ratelimit-limit' in refusal.headers)
   now += 1500
-  t.match(rateLimited([take('first', limit)], '').headers, { 'retry-after': '29' }, 'prebuilt bodies have headers of their own')
+  t.match(rateLimited([take('first', limit)]).headers, { 'retry-after': '29' }, 'prebuilt bodies have headers of their own')
+})
+
+t.test('21: a 429 that is kept is the same as one made anew, and few are kept', async t => {
+  const [policy, other] = ['kept', 'other'].map(name => compilePolicy(name, { limit: 1, window: '1 hour' }))
+  if (policy === undefined || other === undefined) return
+  const [first] = [store.take(policy, 'a')]
+  t.equal(first?.allowed, true)
+  for (let second = 0; second < 300; second++) {
+    const decision = store.take(policy, 'a')
+    const kept = rateLimited([decision])
+    t.equal(rateLimited([{ ...decision, retryAfterMs: decision.retryAfterMs - 0.25 }]), kept, 'in the same second the same answer')
+    // Of two policies the answers are not kept.
+    t.same(rateLimited([decision, { ...decision, policy: other, allowed: true }]).headers['retry-after'], kept.headers['retry-after'])
+    t.equal(kept.headers['retry-after'], String(3600 - second))
+    t.equal(kept.headers['ratelimit'], `"kept";r=0;t=${3600 - second}`)
+    t.equal(kept.lines?.block, Object.entries(kept.headers).map(([name, value]) => `${name}: ${value}\r\n`).join(''))
+    now += 1000
+  }
+  t.ok(policy.refusals.size <= 60)
+  const left = { ...store.take(policy, 'a'), remaining: 3 }
+  t.equal(rateLimited([left]).headers['ratelimit']?.startsWith('"kept";r=1;'), true, 'not where something is left')
+  t.equal(rateLimited([{ ...left, remaining: 0 }], true).headers['x-ratelimit-limit'], '1', 'nor with older headers')
+  t.equal('x-ratelimit-limit' in rateLimited([{ ...left, remaining: 0 }]).headers, false)
 })
 
 t.test('429 for several: the longest wait, and only those that refuse are named', async t => {
@@ -101,7 +124,7 @@ t.test('429 for several: the longest wait, and only those that refuse are named'
     take('shadow', { limit: 1, window: 999_000, dryRun: true })]
   decide()
   const decisions = decide()
-  const refusal = rateLimited(decisions, rateLimitPolicyField(decisions), true)
+  const refusal = rateLimited(decisions, true)
   t.equal(refusal.headers['retry-after'], '90')
   t.same(JSON.parse(refusal.body)['violated-policies'], ['short', 'long'])
   t.match(refusal.headers, { 'x-ratelimit-limit': '1', 'x-ratelimit-remaining': '0' })
