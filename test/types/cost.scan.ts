@@ -3,8 +3,6 @@ import { join } from 'node:path'
 import t from 'tap'
 import { compilerOptions, installPackage, instantiationsOf } from './compiler.ts'
 
-// Whole programs are checked, as in types.scan.ts.
-t.setTimeout(300_000)
 const folder = t.testdir({ 'package.json': '{ "type": "module" }' })
 installPackage(folder)
 

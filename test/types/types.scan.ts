@@ -15,8 +15,6 @@ export interface TypeProvider extends FastifyTypeProvider {
 }
 `
 
-// A whole program is checked several times: seconds of processor time each.
-t.setTimeout(300_000)
 const folder = t.testdir({ 'package.json': '{ "type": "module" }', 'typebox.ts': typebox })
 installPackage(folder)
 
