@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import ts from 'typescript'
 import { applicationFiles } from '../../cli/generate/files.ts'
-import { compile, installPackage } from '../types/compiler.ts'
+import { compile, installPackage } from './compiler.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
