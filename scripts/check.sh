@@ -94,14 +94,18 @@ join () {
 }
 
 # In a folder of its own: two runs of tap in one would remove what the other has written.
-scans () {
-  local copy=$PWD/.build/once entry
-  renice -n 10 "$BASHPID" > /dev/null || true
+copy_for_scans () {
+  local entry
   rm -rf "$copy"
   mkdir -p "$copy"
   for entry in $(ls -A); do
-    case $entry in .build | .tap) ;; *) cp -al "$entry" "$copy/" 2> /dev/null || cp -a "$entry" "$copy/" ;; esac
+    case $entry in .build | .tap | dist) ;; *) cp -al "$entry" "$copy/" 2> /dev/null || cp -a "$entry" "$copy/" ;; esac
   done
+}
+
+# Not far behind the others: under 10 a browser gets so little that it misses deadlines of its own.
+scans () {
+  renice -n 5 "$BASHPID" > /dev/null || true
   cd "$copy"
   # On the newest: it starts fastest, and the oldest has run all others.
   step 'npm run test:once: TLS scan, pages in Chromium, documents, whole applications' tests "$newest" test:once
@@ -110,13 +114,15 @@ scans () {
 
 versions=${CHECK_NODE_VERSIONS:-$(major)}
 newest=${versions##* }
-# Each takes one core.
+copy=$PWD/.build/once
+# The scans wait much, for browsers and for a scanner of TLS, and the package waits for npm: each takes what the others leave.
+# The copy is complete before the package's build writes into this folder.
+node_folder "$newest" > /dev/null || true
+copy_for_scans
+beside scans scans
 beside package package
 sources
 join package
-# The scans wait much, for browsers and for a scanner of TLS: they take what the tests leave.
-node_folder "$newest" > /dev/null || true
-beside scans scans
 for version in $versions; do step "npm test, Node $version" tests "$version" test; done
 join scans
 # Once more, where a log that is cut in its middle still shows it.

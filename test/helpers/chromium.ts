@@ -16,11 +16,20 @@ const args = [
   '--short-reporting-delay'
 ]
 
+/** How long a browser may take for each step, in milliseconds: its own 30 seconds are too short on a machine with much else to do. */
+const patience = 300_000
+
 /** A browser with an empty profile that ends with the test; see `program` for where there is none. */
 export async function startChromium (t: Scope, ...more: readonly string[]): Promise<Browser> {
   const executablePath = program({ names: ['chromium', 'chromium-browser', 'google-chrome'], package: 'chromium' })
-  const browser = await chromium.launch({ executablePath, args: [...args, ...more], headless: true })
+  const browser = await chromium.launch({ executablePath, args: [...args, ...more], headless: true, timeout: patience })
   t.teardown(() => browser.close())
+  const newContext = browser.newContext.bind(browser)
+  browser.newContext = async options => {
+    const context = await newContext(options)
+    context.setDefaultTimeout(patience)
+    return context
+  }
   return browser
 }
 

@@ -17,7 +17,6 @@ type Auth = Exclude<SecureApiOptions['auth'], false | undefined>
 
 const glewlwyd = program({ names: ['glewlwyd'], package: 'glewlwyd' })
 const sqlite = program({ names: ['sqlite3'], package: 'sqlite3' })
-t.setTimeout(240_000)
 
 /** An API for these tokens; asks it with one. */
 async function startApi (t: Test, auth: Auth) {

@@ -111,7 +111,7 @@ const faults: readonly Fault[] = [
   { name: 'SIGKILL', inject: redis => redis.kill(), mend: redis => redis.restart() }
 ]
 
-t.test('four processes with clocks a minute apart, one Redis, and all that can happen to it', { timeout: 110_000 }, async t => {
+t.test('four processes with clocks a minute apart, one Redis, and all that can happen to it', async t => {
   const redis = await startRedis()
   const admin = new Redis(redis.url, { retryStrategy: () => 100 })
   admin.on('error', () => {})
@@ -141,7 +141,7 @@ t.test('four processes with clocks a minute apart, one Redis, and all that can h
   }
 })
 
-t.test('four processes on a Redis Cluster of six that loses a primary', { timeout: 110_000 }, async t => {
+t.test('four processes on a Redis Cluster of six that loses a primary', async t => {
   const cluster = await startCluster({ replicas: true })
   t.teardown(() => cluster.close())
   const processes = await startAll(t, { cluster: cluster.ports })

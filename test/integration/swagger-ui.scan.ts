@@ -172,7 +172,7 @@ t.test('the page signs in at the provider, in a window that finds its way back',
   const flow = page.locator('.auth-container', { hasText: 'openIdConnect' })
   await flow.locator('#client_id_authorizationCode, #client_id_authorization_code').first().fill('docs')
   await flow.locator('button.authorize').click()
-  await flow.locator('button', { hasText: 'Logout' }).waitFor({ timeout: 10_000 })
+  await flow.locator('button', { hasText: 'Logout' }).waitFor()
   await page.locator('.btn-done').last().click()
   t.equal(await tryOut(page, '#operations-orders-get_orders'), '200')
   t.strictSame(errors, [])

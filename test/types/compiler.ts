@@ -9,12 +9,22 @@ export const root = fileURLToPath(new URL('../..', import.meta.url))
 export function installPackage (folder: string): void {
   const target = join(folder, 'node_modules/fastify-secure-api')
   write(join(target, 'package.json'), readFileSync(join(root, 'package.json'), 'utf8'))
+  emitted ??= declarations()
+  for (const [name, text] of emitted) write(join(target, 'dist', name), text)
+}
+
+/** Made once a process: eight seconds of processor time. */
+let emitted: ReadonlyMap<string, string> | undefined
+
+function declarations (): Map<string, string> {
+  const files = new Map<string, string>()
   const { config } = ts.readConfigFile(join(root, 'tsconfig.build.json'), ts.sys.readFile)
   const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: ['plugins/index.ts', 'testing/index.ts'] }, ts.sys,
     root)
   const program = ts.createProgram([join(root, 'plugins/index.ts'), join(root, 'testing/index.ts')],
     { ...options, declaration: true, emitDeclarationOnly: true, noCheck: true, outDir: '/dist' })
-  program.emit(undefined, (name, text) => write(join(target, 'dist', relative('/dist', name)), text))
+  program.emit(undefined, (name, text) => { files.set(relative('/dist', name), text) })
+  return files
 }
 
 function write (file: string, text: string): void {

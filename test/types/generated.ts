@@ -4,12 +4,14 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import ts from 'typescript'
 import { applicationFiles } from '../../cli/generate/files.ts'
-import { compile, installPackage } from '../types/compiler.ts'
+import { compile, installPackage } from './compiler.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-// Whole programs are checked: seconds of processor time each.
-t.setTimeout(300_000)
+const misspelt = [
+  ["scope: 'api.read'", "scope: 'api.raed'", 'api.raed'],
+  ["authorize('owner'", "authorize('onwer'", 'onwer']
+] as const
 
 t.test('issue 17.6: the generated application compiles, and a misspelt scope or policy does not', async t => {
   const folder = t.testdir({})
@@ -20,15 +22,18 @@ t.test('issue 17.6: the generated application compiles, and a misspelt scope or 
   const { options, fileNames } = ts.parseJsonConfigFileContent(config, ts.sys, folder)
   const names = fileNames.map(name => name.slice(folder.length + 1))
   const settings = { ...options, noEmit: true, typeRoots: [join(root, 'node_modules/@types')] }
-  t.strictSame(compile(folder, names, settings), [])
   const orders = 'src/routes/orders/index.ts'
   const source = files.get(orders) ?? ''
-  for (const [right, wrong] of [["scope: 'api.read'", "scope: 'api.raed'"], ["authorize('owner'", "authorize('onwer'"]] as const) {
+  // One program for all: the copies with a mistake lie beside the file, where its imports still lead to their modules.
+  const wrong = misspelt.map(([right, wrong], index) => {
     t.match(source, right)
-    write(join(folder, orders), source.replace(right, wrong))
-    const [found] = compile(folder, names, settings)
-    t.match(found, { file: orders, text: new RegExp(wrong.replace(/^.*'(?=\w)/, '').replace("'", '')) }, wrong)
-  }
+    const file = join(dirname(orders), `wrong-${index}.ts`)
+    write(join(folder, file), source.replace(right, wrong))
+    return file
+  })
+  const findings = compile(folder, [...names, ...wrong], settings)
+  t.strictSame(findings.filter(({ file }) => !wrong.includes(file)), [])
+  misspelt.forEach(([, line, name], index) => t.match(findings.find(({ file }) => file === wrong[index])?.text, name, line))
 })
 
 function write (file: string, text: string): void {

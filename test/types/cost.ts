@@ -1,12 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { compilerOptions, installPackage, instantiationsOf } from './compiler.ts'
-
-// Whole programs are checked, as in types.scan.ts.
-t.setTimeout(300_000)
-const folder = t.testdir({ 'package.json': '{ "type": "module" }' })
-installPackage(folder)
+import { compilerOptions, instantiationsOf } from './compiler.ts'
+import { folder } from './folder.ts'
 
 /** Half as much again as it is, because versions of TypeScript and Fastify differ. The faults that this is about cost 100,000. */
 const most = 30_000
