@@ -163,7 +163,7 @@ const mode: Check = (_client, findings, { cluster_enabled: cluster, redis_mode: 
 const script: Check = async (client, findings, _facts, keyPrefix) => {
   const runner = scriptRunner(client)
   const key = `${keyPrefix}{doctor-${randomUUID()}}`
-  const item = (operation: string) => ['1', operation, 'fixed-window', '1', '1000000', '0', '1', '', '1', '1', '1']
+  const item = (operation: string) => ['1', operation, 'fixed-window', '1', '1000000', '0', '1', '', '1']
   try {
     await runner.run(limitScript, [key], item('take'))
     await runner.run(limitScript, [key], item('reset'))

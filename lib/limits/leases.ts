@@ -22,7 +22,7 @@ const capacity = 20_000
 
 /**
  * Requests that are admitted without asking: a caller who comes again within the life of a lease gets several units at once. What is
- * not used is given back after `longestLease`, or a tenth of a shorter window.
+ * not used is given back after `longestLease`, or a tenth of a shorter window; for as long again the caller is remembered.
  */
 export class Leases {
   readonly #now: () => number
@@ -46,7 +46,10 @@ export class Leases {
     const { taken } = lease
     lease.left--
     const remaining = taken.remaining + lease.left * policy.cost
-    return { ...taken, remaining, resetMs: Math.max(0, taken.resetMs - (now - taken.at)), source: 'lease' }
+    const { allowed, retryAfterMs, cost, at, stamp } = taken
+    const resetMs = Math.max(0, taken.resetMs - (now - at))
+    // Spreading takes longer than all of the rest.
+    return { allowed, policy, remaining, retryAfterMs, resetMs, source: 'lease', cost, at, stamp, lease: 0 }
   }
 
   /** How many units beside its own a request should ask for: none for the first of a caller. Then call `granted`, whatever the answer. */
@@ -107,7 +110,9 @@ export class Leases {
       for (const [key, lease] of leases) {
         if (now < lease.expires || (lease.asking && now !== Infinity)) continue
         this.#return(policy, key, lease)
-        this.forget(policy, key)
+        if (lease.taken === undefined || now === Infinity) this.forget(policy, key)
+        else lease.expires = now + lifeOf(policy)
+        lease.taken = undefined
       }
       if (leases.size === 0) this.#tables.delete(policy)
     }

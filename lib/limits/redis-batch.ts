@@ -5,16 +5,16 @@ import type { LimitPolicy } from './policy.ts'
 
 export type Operation = 'take' | 'peek' | 'refund' | 'reset'
 
-/** Items that belong together, and the promise of their decisions. */
+/** Items that belong together. */
 export interface Job {
   readonly operation: Operation
   readonly charges: readonly Charge[]
   readonly mark: string | undefined
   readonly lease: number
   /** Units to take beside those of the request, as far as they fit, and who gets them. */
-  readonly more?: More | undefined
-  readonly resolve: (decisions: Decision[]) => void
-  readonly reject: (error: unknown) => void
+  readonly more: More | undefined
+  /** Without decisions the call failed. Never throws. */
+  readonly settle: (decisions: Decision[] | undefined, error?: unknown) => void
 }
 
 export interface More {
@@ -23,11 +23,27 @@ export interface More {
   granted (count: number, taken: Decision): void
 }
 
-/** Where the answer of a job starts, and how many ask for the same item before it. */
-interface Place { readonly item: number, readonly before: number }
+interface Item {
+  readonly shape: Shape
+  readonly group: string
+  readonly mark: string | undefined
+  /** How many numbers of the reply come before its own. */
+  readonly from: number
+  asking: number
+  more: number
+}
 
-interface Item { readonly shape: string, readonly group: string, readonly mark: string | undefined, asking: number, more: number }
-interface Shape { readonly operation: Operation, readonly cost: number, readonly number: string }
+interface Shape {
+  readonly policy: LimitPolicy
+  readonly operation: Operation
+  readonly cost: number
+  readonly number: string
+  /** The items that others can share, by key. */
+  readonly shared: Map<string, Item>
+}
+
+/** The item of a job, or its first one, and how many ask for the same before it. */
+interface Place { readonly item: Item, readonly before: number }
 
 const argumentsPerShape = 7
 const fieldsPerItem = 4
@@ -41,12 +57,11 @@ export class Batch {
   readonly jobs: Job[] = []
   readonly keys: string[] = []
   readonly #prefix: string
-  readonly #places: Place[] = []
+  readonly #places: (Place | undefined)[] = []
   readonly #items: Item[] = []
-  readonly #shapes = new Map<LimitPolicy, Shape[]>()
+  /** By the id of the policy. */
+  readonly #shapes = new Map<string, Shape[]>()
   readonly #shapeArguments: string[] = []
-  /** The items that others can share, by shape and key. */
-  readonly #shared = new Map<string, number>()
 
   constructor (prefix: string) {
     this.#prefix = prefix
@@ -56,29 +71,34 @@ export class Batch {
     const { operation, charges, more } = job
     this.jobs.push(job)
     const [only] = charges
-    if (only === undefined || charges.length > 1 || only[0].algorithm === 'concurrency') {
-      this.#places.push({ item: this.#items.length, before: 0 })
-      for (const charge of charges) this.#append(job, charge, this.#shapeOf(operation, charge))
+    if (only === undefined || charges.length > 1 || only[0].algorithm === 'concurrency') return this.#addGroup(job)
+    const shape = this.#shapeOf(operation, only)
+    const same = operation === 'take' ? shape.shared.get(only[1]) : undefined
+    if (same !== undefined) {
+      this.#places.push({ item: same, before: same.asking++ })
+      same.more += more?.count ?? 0
       return
     }
-    const shape = this.#shapeOf(operation, only)
-    const id = `${shape}:${only[1]}`
-    const item = operation === 'take' ? this.#shared.get(id) : undefined
-    const same = item === undefined ? undefined : this.#items[item]
-    if (item === undefined || same === undefined) {
-      // What is taken after it must not be decided before it.
-      if (operation === 'refund' || operation === 'reset') this.#shared.clear()
-      else if (operation === 'take') this.#shared.set(id, this.#items.length)
-      this.#places.push({ item: this.#items.length, before: 0 })
-      return this.#append(job, only, shape)
-    }
-    this.#places.push({ item, before: same.asking++ })
-    same.more += more?.count ?? 0
+    const item = this.#append(job, only, shape, '')
+    this.#places.push({ item, before: 0 })
+    if (operation === 'take') shape.shared.set(only[1], item)
+    // What is taken after it must not be decided before it.
+    else if (operation !== 'peek') for (const { shared } of this.#shapes.get(only[0].id) ?? []) shared.delete(only[1])
+  }
+
+  #addGroup (job: Job): void {
+    const group = job.charges.length > 1 ? String(this.jobs.length) : ''
+    const [first] = job.charges.map(charge => this.#append(job, charge, this.#shapeOf(job.operation, charge), group))
+    this.#places.push(first && { item: first, before: 0 })
   }
 
   args (): string[] {
     const args = [String(this.#shapeArguments.length / argumentsPerShape), ...this.#shapeArguments]
-    for (const { shape, group, mark, asking, more } of this.#items) args.push(shape, group, mark ?? String(asking + more))
+    // Most are one request for one budget: each argument costs the client and Redis about as much as a key.
+    for (const { shape: { number }, group, mark, asking, more } of this.#items) {
+      const plain = group === '' && mark === undefined && asking + more === 1
+      args.push(plain ? number : `${number},${group},${mark ?? asking + more}`)
+    }
     return args
   }
 
@@ -88,39 +108,44 @@ export class Batch {
     if (numbers === undefined) return undefined
     const stamp = numbers[numbers.length - 1] ?? 0
     return this.jobs.map(({ charges, lease, more }, index) => {
-      const { item, before } = this.#places[index] ?? { item: 0, before: 0 }
+      const place = this.#places[index]
+      if (place === undefined) return []
+      const { item, before } = place
       const decided = charges.map((charge, offset) =>
-        decision(charge, lease, numbers, (item + offset) * fieldsPerItem, before, now, stamp))
-      if (more !== undefined && decided[0] !== undefined) this.#grant(more, decided[0], item, numbers)
+        decision(charge, lease, numbers, item.from + offset * fieldsPerItem, before, now, stamp))
+      if (more !== undefined && decided[0] !== undefined) grant(more, decided[0], item, numbers)
       return decided
     })
   }
 
-  /** The requests come first, what is taken beside them last. */
-  #grant (more: More, decided: Decision, item: number, numbers: readonly number[]): void {
-    const from = item * fieldsPerItem
-    const { asking = 0 } = this.#items[item] ?? {}
-    more.granted(Math.max(0, (numbers[from] ?? 0) - asking), { ...decided, remaining: numbers[from + 1] ?? 0 })
-  }
-
-  #append ({ mark, lease, more }: Job, [policy, key]: Charge, shape: string): void {
+  #append ({ mark, lease, more }: Job, [policy, key]: Charge, shape: Shape, group: string): Item {
     const permit = policy.algorithm === 'concurrency' ? permitOf(lease) : undefined
+    const from = this.#items.length * fieldsPerItem
+    const item: Item = { shape, group, mark: mark ?? permit, from, asking: 1, more: more?.count ?? 0 }
     this.keys.push(redisKey(this.#prefix, policy, key))
-    this.#items.push({ shape, group: String(this.jobs.length), mark: mark ?? permit, asking: 1, more: more?.count ?? 0 })
+    this.#items.push(item)
+    return item
   }
 
-  #shapeOf (operation: Operation, charge: Charge): string {
+  #shapeOf (operation: Operation, charge: Charge): Shape {
     const [policy] = charge
-    const known = this.#shapes.get(policy) ?? []
     const units = costOf(charge)
     const cost = countable(units) ? units : 0 // the script refuses it
-    const same = known.find(shape => shape.operation === operation && shape.cost === cost)
-    if (same !== undefined) return same.number
+    const known = this.#shapes.get(policy.id)
+    const same = known?.find(shape => shape.operation === operation && shape.cost === cost && shape.policy === policy)
+    if (same !== undefined) return same
     this.#shapeArguments.push(operation, ...policy.scriptArguments, String(cost), policy.dryRun ? '1' : '')
     const number = String(this.#shapeArguments.length / argumentsPerShape)
-    this.#shapes.set(policy, [...known, { operation, cost, number }])
-    return number
+    const shape: Shape = { policy, operation, cost, number, shared: new Map() }
+    if (known === undefined) this.#shapes.set(policy.id, [shape])
+    else known.push(shape)
+    return shape
   }
+}
+
+/** The requests come first, what is taken beside them last. */
+function grant (more: More, decided: Decision, { from, asking }: Item, numbers: readonly number[]): void {
+  more.granted(Math.max(0, (numbers[from] ?? 0) - asking), { ...decided, remaining: numbers[from + 1] ?? 0 })
 }
 
 /** An item admits the first ones that share it: each has what is left after itself, and the refused ones wait alike. */
@@ -149,7 +174,7 @@ function decision (charge: Charge, lease: number, numbers: readonly number[], fr
 /** Undefined for a reply of a proxy or another kind of server. Some clients return numbers as text. */
 function numbersOf (reply: unknown, length: number): number[] | undefined {
   if (!Array.isArray(reply) || reply.length !== length) return undefined
-  const numbers = reply.map(Number)
+  const numbers = typeof reply[0] === 'number' ? reply : reply.map(Number)
   return numbers.every(Number.isFinite) ? numbers : undefined
 }
 

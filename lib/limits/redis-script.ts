@@ -13,11 +13,11 @@ import { algorithms } from './redis-algorithms.ts'
  *   cost       units; less than 1 never fits
  *   dry        1 for a dry run
  *
- * Then three for each key:
+ * Then one for each key: the number of its shape, or `shape,group,mark`:
  *
- *   shape      its number
- *   group      takes of one group, which stand together, are all taken or none
- *   mark       take: how many requests ask for `cost` each; refund: the stamp (µs) of what was taken; concurrency: the name of the permit
+ *   group      takes of one group, which stand together, are all taken or none; empty for an item that stands alone
+ *   mark       take: how many requests ask for `cost` each, by default one; refund: the stamp (µs) of what was taken; concurrency: the
+ *              name of the permit
  *
  * The reply has four numbers per item (how many of the requests are admitted, remaining, µs to wait, µs to reset), then the server's
  * time. Times are µs of the server's clock, because callers' clocks differ; doubles are exact until the year 2255. Every key has an
@@ -27,7 +27,7 @@ import { algorithms } from './redis-algorithms.ts'
 export const limitScript = script(`
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local SHAPE, ITEM, CELL, TOLERANCE = 7, 3, 20, 1e-9
+local SHAPE, CELL, TOLERANCE = 7, 20, 1e-9
 -- Each look-up of a global costs as much as the arithmetic around it.
 local call, packed, unpacked, sub = redis.call, struct.pack, struct.unpack, string.sub
 local max, min, floor, ceil = math.max, math.min, math.floor, math.ceil
@@ -42,11 +42,15 @@ for number = 1, tonumber(ARGV[1]) do
     detail = tonumber(ARGV[at + 5]), cost = tonumber(ARGV[at + 6]), dry = ARGV[at + 7] == '1'
   }
 end
-local items = ARGV[1] * SHAPE + 1 - ITEM
+local items = ARGV[1] * SHAPE + 1
 
-local function shapeOf (index) return shapes[ARGV[items + index * ITEM + 1]] end
-local function groupOf (index) return ARGV[items + index * ITEM + 2] end
-local function markOf (index) return ARGV[items + index * ITEM + 3] end
+local function itemOf (index)
+  local stated = ARGV[items + index]
+  local plain = shapes[stated]
+  if plain then return plain, '', '1' end
+  local number, group, mark = string.match(stated, '^(%d+),(%d*),(.*)$')
+  return shapes[number], group, mark
+end
 
 local function asking (p, mark) return p.operation == 'take' and p.kind ~= permits and tonumber(mark) or 1 end
 
@@ -71,36 +75,42 @@ local function answer (p, state, admitted, short)
 end
 
 local function decide (first, last)
-  local states, admitted, refused = {}, {}, false
+  local shape, marks, states, admitted, refused = {}, {}, {}, {}, false
   for index = first, last do
-    local p, mark = shapeOf(index), markOf(index)
-    states[index] = p.kind.load(KEYS[index], p)
+    local p, _, mark = itemOf(index)
+    shape[index], marks[index], states[index] = p, mark, p.kind.load(KEYS[index], p)
     admitted[index] = min(asking(p, mark), fitting(p, states[index]))
     refused = refused or p.operation == 'take' and admitted[index] == 0 and not p.dry
   end
   for index = first, last do
-    local p, mark, state, count = shapeOf(index), markOf(index), states[index], admitted[index]
+    local p, mark, state, count = shape[index], marks[index], states[index], admitted[index]
     if p.operation == 'take' and count > 0 and not refused then p.kind.spend(KEYS[index], p, state, count * p.cost, mark) end
     answer(p, state, count, count < asking(p, mark))
   end
 end
 
-local function decideOne (index, p)
-  local key, mark = KEYS[index], markOf(index)
+local function decideOne (key, p, mark)
   local state, asked = p.kind.load(key, p), asking(p, mark)
   local count = min(asked, fitting(p, state))
   if p.operation == 'take' and count > 0 then p.kind.spend(key, p, state, count * p.cost, mark) end
   answer(p, state, count, count < asked)
 end
 
-local index, total = 1, #KEYS
-while index <= total do
-  local p, last = shapeOf(index), index
-  if p.operation == 'take' or p.operation == 'peek' then
-    while last < total and groupOf(last + 1) == groupOf(index) do last = last + 1 end
-    if last == index then decideOne(index, p) else decide(index, last) end
+local function lastOf (group, index)
+  while index < #KEYS and select(2, itemOf(index + 1)) == group do index = index + 1 end
+  return index
+end
+
+local index = 1
+while index <= #KEYS do
+  local p, group, mark = itemOf(index)
+  local last = index
+  if group ~= '' then
+    last = lastOf(group, index)
+    decide(index, last)
+  elseif p.operation == 'take' or p.operation == 'peek' then decideOne(KEYS[index], p, mark)
   else
-    if p.operation == 'reset' then call('DEL', KEYS[index]) else p.kind.refund(KEYS[index], p, markOf(index)) end
+    if p.operation == 'reset' then call('DEL', KEYS[index]) else p.kind.refund(KEYS[index], p, mark) end
     for _ = 1, 4 do reply[#reply + 1] = 0 end
   end
   index = last + 1
@@ -115,7 +125,7 @@ export async function probeRedis (client: RedisLike, keyPrefix: string): Promise
   // Two keys in different slots: every node of a cluster refuses them.
   const keys = [`${keyPrefix}{boot-a}`, `${keyPrefix}{boot-b}`].slice(0, breaker.cluster ? 1 : 2)
   try {
-    const args = keys.flatMap((_key, index) => ['1', String(index), '1'])
+    const args = keys.map(() => '1')
     await breaker.run(limitScript, keys, ['1', 'peek', 'fixed-window', '1', '1000000', '0', '1', '', ...args])
     return undefined
   } catch (error) {

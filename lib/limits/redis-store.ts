@@ -1,7 +1,7 @@
 import { StoreFailed, type ScriptRunner } from '../redis/index.ts'
 import { nextLease, type Charge, type Decision } from './decision.ts'
 import type { LimitPolicy } from './policy.ts'
-import { Batch, permitOf, tagOf, type More, type Operation } from './redis-batch.ts'
+import { Batch, permitOf, tagOf, type Job, type More, type Operation } from './redis-batch.ts'
 import { limitScript } from './redis-script.ts'
 
 interface RedisStoreOptions {
@@ -34,6 +34,20 @@ export class RedisStore {
   /** Takes from all budgets or none. In a cluster, all must have the same key: others live on other nodes. */
   take (charges: readonly Charge[], more?: More): Promise<Decision[]> {
     return this.#enqueue('take', charges, undefined, more)
+  }
+
+  /** As `take`, and what the answer means is worked out at once: promises behind this one would cost as much as the rest. */
+  takeAnd<Outcome> (charges: readonly Charge[], decided: (decisions: readonly Decision[]) => Outcome, failed: () => Outcome,
+    more?: More): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      this.#add('take', charges, undefined, more, decisions => {
+        try {
+          resolve(decisions === undefined ? failed() : decided(decisions))
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
   }
 
   peek (policy: LimitPolicy, key: string): Promise<Decision[]> {
@@ -69,15 +83,20 @@ export class RedisStore {
 
   #enqueue (operation: Operation, charges: readonly Charge[], mark?: string, more?: More): Promise<Decision[]> {
     return new Promise((resolve, reject) => {
-      const node = this.#options.runner.cluster ? tagOf(charges[0]?.[1] ?? '') : ''
-      if (this.#waiting.size === 0) setImmediate(() => this.#flush())
-      const batch = this.#waiting.get(node) ?? new Batch(this.#options.keyPrefix)
-      this.#waiting.set(node, batch)
-      batch.add({ operation, charges, mark, resolve, reject, more, lease: nextLease() })
-      if (batch.keys.length < largestBatch) return
-      this.#waiting.delete(node)
-      this.#send(batch)
+      this.#add(operation, charges, mark, more, (decisions, error) => decisions === undefined ? reject(error) : resolve(decisions))
     })
+  }
+
+  #add (operation: Operation, charges: readonly Charge[], mark: string | undefined, more: More | undefined, settle: Job['settle']): void {
+    const node = this.#options.runner.cluster ? tagOf(charges[0]?.[1] ?? '') : ''
+    if (this.#waiting.size === 0) setImmediate(() => this.#flush())
+    const known = this.#waiting.get(node)
+    const batch = known ?? new Batch(this.#options.keyPrefix)
+    if (known === undefined) this.#waiting.set(node, batch)
+    batch.add({ operation, charges, mark, lease: nextLease(), more, settle })
+    if (batch.keys.length < largestBatch) return
+    this.#waiting.delete(node)
+    this.#send(batch)
   }
 
   #flush (): void {
@@ -96,13 +115,13 @@ export class RedisStore {
   #fail ({ jobs }: Batch, error: unknown): void {
     for (const job of jobs) {
       if (job.operation === 'take') job.charges.forEach(([policy, key]) => this.refundLater(policy, key, job))
-      job.reject(error)
+      job.settle(undefined, error)
     }
   }
 
   #deliver (batch: Batch, reply: unknown): void {
     const decisions = batch.read(reply, this.#options.now())
     if (decisions === undefined) return this.#fail(batch, new StoreFailed('reply'))
-    for (const [index, { resolve }] of batch.jobs.entries()) resolve(decisions[index] ?? [])
+    batch.jobs.forEach(({ settle }, index) => settle(decisions[index] ?? []))
   }
 }

@@ -56,8 +56,8 @@ export class ResilientLimiter implements Limiter {
     const standing = (leased ? this.#fromLease(policy, key) : undefined) ?? this.#denials.find(policy, key, cost)
     if (standing !== undefined) return standing
     const more = leased && !this.#breaker.open ? this.#leases.wanted(policy, key) : 0
-    const outcome = more > 0 ? this.#askMore(policy, key, cost, more) : this.#ask([[policy, key, cost]])
-    return outcome instanceof Promise ? outcome.then(it => this.#only(policy, it)) : this.#only(policy, outcome)
+    if (more > 0) return this.#askMore(policy, key, cost, more)
+    return this.#ask([[policy, key, cost]], outcome => this.#only(policy, outcome))
   }
 
   consume (charges: readonly Charge[]): MaybePromise<readonly Decision[] | Unavailable> {
@@ -66,7 +66,7 @@ export class ResilientLimiter implements Limiter {
     if (standing.some(decision => decision !== undefined && refusing(decision))) {
       return charges.map(([policy, key], index) => standing[index] ?? this.#memory.peek(policy, key))
     }
-    return this.#redis.together(charges) ? this.#ask(charges) : this.#oneByOne(charges)
+    return this.#redis.together(charges) ? this.#ask(charges, outcome => outcome) : this.#oneByOne(charges)
   }
 
   peek (policy: LimitPolicy, key: string): MaybePromise<LimitOutcome> {
@@ -132,31 +132,31 @@ export class ResilientLimiter implements Limiter {
   }
 
   /** The memory behind counts a lease as used, until it is given back. */
-  #askMore (policy: LimitPolicy, key: string, cost: number, count: number): Promise<readonly Decision[] | Unavailable> {
+  #askMore (policy: LimitPolicy, key: string, cost: number, count: number): Promise<LimitOutcome> {
     const charges: readonly Charge[] = [[policy, key, cost]]
     const granted = (units: number, taken: Decision) => {
       this.#leases.granted(policy, key, units, taken)
       if (taken.allowed) this.#memory.mirror(policy, key, taken)
     }
-    return this.#redis.take(charges, { count, granted }).then(decisions => this.#learn(charges, decisions), () => {
+    return this.#redis.takeAnd(charges, decisions => this.#only(policy, this.#learn(charges, decisions)), () => {
       this.#leases.granted(policy, key, 0)
-      return this.#alone(charges)
-    })
+      return this.#only(policy, this.#alone(charges))
+    }, { count, granted })
   }
 
-  #ask (charges: readonly Charge[]): MaybePromise<readonly Decision[] | Unavailable> {
-    if (!this.#breaker.admits()) return this.#alone(charges)
-    return this.#redis.take(charges).then(decisions => this.#learn(charges, decisions), () => this.#alone(charges))
+  #ask<Outcome> (charges: readonly Charge[], read: (outcome: readonly Decision[] | Unavailable) => Outcome): MaybePromise<Outcome> {
+    if (!this.#breaker.admits()) return read(this.#alone(charges))
+    return this.#redis.takeAnd(charges, decisions => read(this.#learn(charges, decisions)), () => read(this.#alone(charges)))
   }
 
   #learn (charges: readonly Charge[], decisions: readonly Decision[]): readonly Decision[] {
     this.#redis.settle()
     const taken = !decisions.some(refusing)
-    for (const [index, decision] of decisions.entries()) {
+    decisions.forEach((decision, index) => {
       const key = charges[index]?.[1] ?? ''
       if (!decision.allowed) this.#denials.remember(key, decision)
       if (taken || !decision.allowed) this.#memory.mirror(decision.policy, key, decision)
-    }
+    })
     return decisions
   }
 

@@ -225,9 +225,9 @@ function farRedis (): { redis: RedisLike, asked: () => number, answer: () => voi
   const run = async (_script: string, count: number, ...rest: string[]): Promise<number[]> => {
     asked += count
     await new Promise<void>(resolve => { waiting.push(resolve) })
-    // The arguments of the script: seven for each shape, then three for each item.
+    // The arguments of the script: seven for each shape, then one for each item, which starts with the number of its shape.
     const args = rest.slice(count)
-    const shapeOf = (index: number) => Number(args[1 + Number(args[0]) * 7 + index * 3])
+    const shapeOf = (index: number) => Number.parseInt(args[1 + Number(args[0]) * 7 + index] ?? '', 10)
     const operations = Array.from({ length: count }, (_, index) => args[1 + (shapeOf(index) - 1) * 7])
     for (const operation of operations) taken += operation === 'take' ? 1 : -1
     return [...operations.flatMap(() => [1, 5, 0, 0]), 1]

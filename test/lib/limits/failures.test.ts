@@ -19,9 +19,9 @@ class LateStore {
     this.#limit = limit
   }
 
-  /** The last argument of an item is how many requests share it. */
+  /** An item that says more than its shape ends with how many requests share it. */
   #ask (items: number, rest: readonly string[]): Promise<unknown> {
-    const asking = Array.from({ length: items }, (_, index) => Number(rest[rest.length - 1 - (items - 1 - index) * 3]))
+    const asking = rest.slice(-items).map(item => Number(item.split(',')[2] ?? 1))
     return new Promise(resolve => {
       this.#pending.push(() => resolve([...asking.flatMap(requests => this.#decide(requests)), 1]))
     })

@@ -1,6 +1,8 @@
+import { mock } from 'node:test'
 import fc from 'fast-check'
 import t from 'tap'
 import { compilePolicy, isUnavailable, type Decision, type Limit, type LimitOutcome, type LimitPolicy } from '../../../lib/limits/index.ts'
+import { Leases } from '../../../lib/limits/leases.ts'
 import { ResilientLimiter } from '../../../lib/limits/resilient.ts'
 import { simulatedRedis, simulatedScript } from './simulated.ts'
 
@@ -116,6 +118,34 @@ t.test('a lease ends after a second, or a tenth of a shorter window, and its uni
     t.equal((await take(other, policy))[0]?.remaining, 86, `after ${life} ms ten came back, and ten are leased again`)
     await Promise.all([limiter.close(), other.close()])
   }
+})
+
+t.test('a caller whose lease was swept gets the next one at once, and is forgotten after as long again', t => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  const returned: number[] = []
+  const leases = new Leases(() => now, (_policy, _key, { cost }) => { returned.push(cost) })
+  const policy = compilePolicy('swept', minute)
+  const pass = (ms: number) => {
+    now += ms
+    mock.timers.tick(500)
+  }
+  t.equal(leases.wanted(policy, 'caller'), 0, 'the first request of a caller')
+  t.equal(leases.wanted(policy, 'caller'), 10)
+  const times = { retryAfterMs: 0, resetMs: 60_000, at: now, stamp: now }
+  leases.granted(policy, 'caller', 10, { allowed: true, policy, remaining: 80, ...times, source: 'redis', cost: 1, lease: 0 })
+  t.match(leases.spend(policy, 'caller'), { remaining: 89, source: 'lease' })
+  pass(1000)
+  t.same(returned, [9])
+  t.equal(leases.spend(policy, 'caller'), undefined)
+  t.equal(leases.wanted(policy, 'caller'), 10, 'remembered')
+  leases.granted(policy, 'caller', 10, { allowed: true, policy, remaining: 80, ...times, source: 'redis', cost: 1, lease: 0 })
+  pass(1000)
+  pass(1000)
+  t.same(returned, [9, 10], 'once each')
+  t.equal(leases.wanted(policy, 'caller'), 0, 'forgotten')
+  leases.close()
+  t.end()
 })
 
 t.test('another policy of that name starts without leases, and a reset forgets them', async t => {

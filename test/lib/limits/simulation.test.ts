@@ -258,6 +258,28 @@ t.test('the script in Redis decides as memory does', async t => {
     t.same([first[0]?.allowed, second[0]?.allowed], [true, true])
   })
 
+  t.test('a refund of the same turn splits the item of its own budget alone', async t => {
+    const sent: string[] = []
+    const counted: typeof runner = {
+      cluster: false,
+      run (script, keys, args) {
+        sent.push(...keys)
+        return runner.run(script, keys, args)
+      }
+    }
+    const redis = new RedisStore({ runner: counted, keyPrefix: `s${names++}:`, now: () => now })
+    const policy = compilePolicy('split', { limit: 1, window: 1000 })
+    const [taken] = await redis.take([[policy, 'back']])
+    if (taken === undefined) throw new Error('nothing was taken')
+    sent.length = 0
+    const decided = await Promise.all([
+      redis.take([[policy, 'busy']]), redis.take([[policy, 'back']]), redis.refund(policy, 'back', taken), redis.take([[policy, 'busy']]),
+      redis.take([[policy, 'back']])
+    ])
+    t.same(decided.flatMap(one => one?.map(({ allowed }) => allowed) ?? []), [true, false, false, true])
+    t.equal(sent.filter(key => key.includes('busy')).length, 1)
+  })
+
   t.test('a clock that steps back an hour locks nobody out for longer than a window', async t => {
     const limits: Limit[] = [{ limit: 2, window: 60_000 }, { limit: 2, window: 60_000, algorithm: 'fixed-window' },
       { limit: 2, window: 60_000, algorithm: 'token-bucket' }]
