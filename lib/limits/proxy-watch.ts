@@ -21,9 +21,15 @@ const enoughForwarded = 100
 const sample = 1000
 const nearlyAll = 0.95
 
-const isPrivate = proxyAddr.compile(['uniquelocal', 'linklocal', '100.64.0.0/10'])
+const isPrivate = within(['uniquelocal', 'linklocal', '100.64.0.0/10'])
 /** Proxies have addresses that strangers cannot have. */
-const isNear = proxyAddr.compile(['uniquelocal', 'linklocal', '100.64.0.0/10', 'loopback'])
+const isNear = within(['uniquelocal', 'linklocal', '100.64.0.0/10', 'loopback'])
+
+/** Compiled when it is first asked: few applications ever ask, and it takes 5 ms of a start. */
+function within (networks: string[]): (address: string) => boolean {
+  let compiled: ((address: string, hop: number) => boolean) | undefined
+  return address => (compiled ??= proxyAddr.compile(networks))(address, 0)
+}
 
 /** Detects callers behind a proxy that share one budget. Reports each finding once. */
 export class ProxyWatch {
@@ -49,7 +55,7 @@ export class ProxyWatch {
     if (ip !== this.#readable && addressKey(ip) === unknownAddress) this.#find('unreadable')
     else this.#readable = ip
     this.#seen++
-    if (forwarded && ip === peer && isNear(ip, 0)) this.#ignored++
+    if (forwarded && ip === peer && isNear(ip)) this.#ignored++
     if (this.#same === 0) this.#candidate = ip
     if (ip === this.#candidate) this.#same++
     if (this.#ignored === enoughForwarded) this.#find('forwarded-ignored')
@@ -58,7 +64,7 @@ export class ProxyWatch {
 
   /** Loopback is left out: a developer, or a proxy that the header reveals. */
   #conclude (): void {
-    if (this.#same >= this.#seen * nearlyAll && isPrivate(this.#candidate, 0)) this.#find('shared-address')
+    if (this.#same >= this.#seen * nearlyAll && isPrivate(this.#candidate)) this.#find('shared-address')
     this.#seen = this.#same = this.#ignored = 0
   }
 

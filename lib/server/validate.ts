@@ -123,6 +123,7 @@ function holdsMapped (address: string, bits: number): boolean {
 
 function blockList (networks: readonly Network[]): BlockList {
   const list = new BlockList()
-  for (const { address, bits } of networks) list.addSubnet(address, bits, isIP(address) === 4 ? 'ipv4' : 'ipv6')
+  // Not isIP(): Node compiles its expression for IPv6 at the first call, which takes 20 ms of every start.
+  for (const { address, bits } of networks) list.addSubnet(address, bits, address.includes(':') ? 'ipv6' : 'ipv4')
   return list
 }
