@@ -4,5 +4,5 @@ import { parseDuration } from '../lib/config/index.ts'
 export function momentOf (given: string, now: number, direction: 1 | -1): number {
   const lasting = parseDuration(given)
   if (lasting !== undefined) return now + direction * lasting
-  return /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d))?$/.test(given) ? Date.parse(given) : NaN
+  return /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/.test(given) ? Date.parse(given) : NaN
 }
