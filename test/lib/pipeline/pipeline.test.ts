@@ -23,6 +23,7 @@ class Exchange {
   constructor () {
     const answer = { status: 0, headers: {} }
     const reply = {
+      raw: {},
       code: (status: number) => { answer.status = status; return reply },
       headers: (headers: object) => { answer.headers = headers; return reply },
       send: (body: unknown) => { this.over = true; this.sent.push({ ...answer, body }); return reply }
