@@ -1,9 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { after, type MaybePromise } from '../lib/async/index.ts'
 import { addPairToHead, hasLeft, refusal, whenEnded } from '../lib/http/index.ts'
 import {
   addressPartition, isDecision, isUnavailable, legacyHeaders, noteDecision, planned, publish, rateLimited, rateLimitField,
   rateLimitPolicyField, rateLimitUnavailable, FailureReservations, refusing, unplanned, isRefused, type Charge, type Decision,
-  type Entrance, type Entry, type Limiter, type MaybePromise, type LimitOutcome, type LimitPolicy, type Reservation
+  type Entrance, type Entry, type Limiter, type LimitOutcome, type LimitPolicy, type Reservation
 } from '../lib/limits/index.ts'
 import type { Handler, Verdict } from '../lib/pipeline/index.ts'
 import type { FailureBudget } from './ports.ts'
@@ -24,7 +25,7 @@ export function failureBudget (limiter: Limiter, entry: Entry, now?: () => numbe
   return {
     enter (request) {
       const entrance = budget.enter(addressPartition(request), () => hasLeft(request.raw))
-      return entrance instanceof Promise ? entrance.then(late => settled(late, request)) : settled(entrance, request)
+      return after(entrance, one => settled(one, request))
     },
     leave (request) {
       const reservation = take(request)
@@ -138,9 +139,4 @@ function releaseAtEnd (limiter: Limiter, reply: FastifyReply, request: FastifyRe
     const key = policy.partition(request)
     whenEnded(reply.raw, () => { limiter.refund(policy, key, decision) })
   }
-}
-
-/** Stays in this turn when the limiter could answer at once. */
-function after <T> (value: MaybePromise<T>, then: (value: T) => Verdict): Verdict | Promise<Verdict> {
-  return value instanceof Promise ? value.then(then) : then(value)
 }

@@ -48,8 +48,8 @@ const checkEvery = 1000
  * For how long lines are gathered, in milliseconds, and how many at most. A write for each event costs more than the event, and a text of a
  * megabyte more than its parts; of a process that is killed the events under way are lost either way.
  */
-const gatherFor = 10
-const gatherMost = 200
+const gatherFor = 30
+const gatherMost = 400
 
 const { O_APPEND, O_CREAT, O_RDWR, O_NOFOLLOW = 0 } = constants
 

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { after } from '../async/index.ts'
 import { isRepeated } from './bearer.ts'
 import type { Failed, Judged, Scheme, Unverified, Verification } from './scheme.ts'
 
@@ -81,7 +82,7 @@ export class Schemes {
       return judged !== undefined && isUnverified(judged) ? judged.verify() : judged
     }
     const verification = unverified.verify()
-    return verification instanceof Promise ? verification.then(orNext) : orNext(verification)
+    return after(verification, orNext)
   }
 }
 

@@ -1,3 +1,4 @@
+import type { MaybePromise } from '../async/index.ts'
 import type { StoreEvent, StoreFailureReason } from '../redis/index.ts'
 import type { LimitPolicy } from './policy.ts'
 
@@ -39,7 +40,6 @@ export interface Unavailable {
 export type LimitOutcome = Decision | Unavailable
 /** A policy, the key of the budget, and the units unless the policy's own `cost` applies. */
 export type Charge = readonly [policy: LimitPolicy, key: string, cost?: number]
-export type MaybePromise<T> = T | Promise<T>
 
 /** Counts requests. Never throws or rejects, whatever the store does; synchronous if this process knows the answer. */
 export interface Limiter {

@@ -3,7 +3,7 @@ export { LimitBook, type Entry, type LimitChange, type LimitState } from './book
 export { kDecided, limitOf, noteDecision, publish, type LimitMessage } from './channel.ts'
 export {
   isDecision, isUnavailable, refusing, unplanned,
-  type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type MaybePromise, type LimitOutcome
+  type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type LimitOutcome
 } from './decision.ts'
 export { FailureReservations, isRefused, type Entrance, type Reservation } from './failures.ts'
 export {

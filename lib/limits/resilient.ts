@@ -1,7 +1,8 @@
+import type { MaybePromise } from '../async/index.ts'
 import { CircuitBreaker, scriptRunner, type RedisLike, type ScriptRunner } from '../redis/index.ts'
 import {
   costOf, isUnavailable, refusing,
-  type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type LimitOutcome, type MaybePromise, type Unavailable
+  type Charge, type Decision, type Limiter, type LimiterEvent, type LimiterStatus, type LimitOutcome, type Unavailable
 } from './decision.ts'
 import { DenyCache } from './deny-cache.ts'
 import { Leases } from './leases.ts'

@@ -1,6 +1,7 @@
+import type { MaybePromise } from '../async/index.ts'
 import { check, pageOf, Problems } from '../config/index.ts'
 import { unknownAddress } from './address.ts'
-import { isUnavailable, refusing, type Limiter, type MaybePromise, type LimitOutcome } from './decision.ts'
+import { isUnavailable, refusing, type Limiter, type LimitOutcome } from './decision.ts'
 import { LimitSchema, type Limit } from './options.ts'
 import { compilePolicy, type LimitPolicy } from './policy.ts'
 import { validateLimit } from './validate.ts'

@@ -147,7 +147,7 @@ export class TokenAuthenticator {
    *
    * @param connection remembers its last token: clients repeat theirs, and comparing costs a tenth of a digest
    */
-  lookup (token: string, connection?: Connection): Verification | UnknownToken | Promise<Verification> {
+  lookup (token: string, connection?: Connection): MaybePromise<Verification> | UnknownToken {
     const now = this.#now()
     const last = connection?.[this.#last]
     const repeated = last !== undefined && last.token === token && this.#cache?.current(last.slot, now) === true
@@ -187,10 +187,9 @@ export class TokenAuthenticator {
     return this.#cache?.deleteWhere(predicate) ?? 0
   }
 
-  #unlessRevoked (verified: Verified): Verification | Promise<Verification> {
+  #unlessRevoked (verified: Verified): MaybePromise<Verification> {
     if (this.#revocation === undefined) return verified
-    const answer = this.#revocation(verified.principal.claims)
-    return answer instanceof Promise ? answer.then(late => judged(late, verified)) : judged(answer, verified)
+    return after(this.#revocation(verified.principal.claims), answer => judged(answer, verified))
   }
 
   #verifyOnce (digest: string, token: string, verify: () => MaybePromise<Outcome>): MaybePromise<Verification> {
