@@ -18,7 +18,8 @@ async function get (url: string, headers: object, agent: http.Agent | false): Pr
 
 /** The rehearsal of docs/operations/shutdown.md: the order of Kubernetes, with a load balancer that is late. */
 t.test('shutdown: readiness fails, requests go on, then the sockets close, then the trail is written: nothing is lost', async t => {
-  using clock = createTestClock()
+  const clock = createTestClock()
+  t.teardown(() => { clock.close() })
   const issuer = await startIssuer(t)
   const written: AuditEvent[] = []
   let releaseSink = () => {}

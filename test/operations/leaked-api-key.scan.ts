@@ -20,7 +20,8 @@ function writeKeys (file: string) {
 }
 
 t.test('a leaked key gets another secret, and is then revoked', async t => {
-  using clock = createTestClock()
+  const clock = createTestClock()
+  t.teardown(() => { clock.close() })
   const folder = t.testdir({})
   const [file, trail] = [join(folder, 'keys.json'), join(folder, 'audit.log')]
   const { free, bound, other } = writeKeys(file)

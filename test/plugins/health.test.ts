@@ -39,7 +39,8 @@ t.test('without the option there are no routes; with it, two that say one word',
 })
 
 t.test('a provider that is away: not ready without keys, ready with known ones, not ready when they are too old', async t => {
-  using clock = createTestClock()
+  const clock = createTestClock()
+  t.teardown(() => { clock.close() })
   const provider = await startIssuer(t)
   provider.down()
   const suite = { auth: provider.auth, health: {} }
@@ -111,7 +112,8 @@ t.test('a flood does not turn the probes of the same address into 429', async t 
 })
 
 t.test('a sink that has to have every event: live goes on, ready waits for it, and probes alone find that it works again', async t => {
-  using clock = createTestClock()
+  const clock = createTestClock()
+  t.teardown(() => { clock.close() })
   let broken = false
   const events: AuditEvent[] = []
   const sink = (event: AuditEvent) => {
@@ -155,7 +157,8 @@ t.test('Redis: only where every request would be refused; the check itself finds
     address: { perAddress: { limit: 1000, window: '1 minute', ...deny } },
     both: { perAddress: false as const, policies: { read: { ...policies.read, ...deny }, write: { ...policies.write, ...deny } } }
   }
-  using clock = createTestClock()
+  const clock = createTestClock()
+  t.teardown(() => { clock.close() })
   const apps = await Promise.all(Object.entries(each).map(async ([name, options]) => {
     const suite = { rateLimit: { redis: redis.url, keyPrefix: `${name}:`, ...options }, health: {} }
     return (await secured(t, issuer, { suite })).app
@@ -242,7 +245,8 @@ t.test('the end of certificates: server, client authority, provider, Redis; each
   t.teardown(() => { client.disconnect() })
   const lines: Array<Record<string, unknown>> = []
   const logger = { level: 'warn', stream: { write: (line: string) => { lines.push(JSON.parse(line)) } } }
-  using clock = createTestClock()
+  const clock = createTestClock()
+  t.teardown(() => { clock.close() })
   const app: FastifyInstance = Fastify({
     ...secureServer({ tls: { cert: own.certFile, key: own.keyFile, clientCertificates: { ca: ca.cert, required: false } } }), logger
   } as object)

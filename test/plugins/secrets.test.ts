@@ -372,7 +372,8 @@ t.test('TLS: another pair, its key under another passphrase: replaced under load
     return new X509Certificate(readFileSync(certFile)).fingerprint256
   }
   const first = await put(async () => {})
-  using clock = createTestClock()
+  const clock = createTestClock()
+  t.teardown(() => { clock.close() })
   let log = ''
   const stream = new Writable({ write (chunk, _, done) { log += String(chunk); done() } })
   const app = startFastify(t, {
