@@ -44,7 +44,9 @@ export type AuthenticationPluginOptions = AuthenticationOptions & {
 const bodiless = ['GET', 'HEAD', 'TRACE']
 
 const kPrincipal = Symbol('secure-api.principal')
-type WithPrincipal = FastifyRequest & { [kPrincipal]?: Principal | null, user?: unknown }
+/** Who has counted a failure of this request. */
+const kCounted = Symbol('secure-api.counted')
+type WithPrincipal = FastifyRequest & { [kPrincipal]?: Principal | null, [kCounted]?: Desk | null, user?: unknown }
 
 /** Every answer without variable parts, made once. */
 const prepared = Object.fromEntries(Object.keys(answers).map(code => [code, refusal(code as AnswerCode)])) as
@@ -196,6 +198,7 @@ function warnOfHeaderLimit (app: FastifyInstance, maxTokenBytes: number | undefi
 
 function decorate (app: FastifyInstance, desk: Desk): void {
   app.decorateRequest(kPrincipal, null)
+  app.decorateRequest(kCounted, null)
   decorating(app).decorateRequest('auth', { getter: principalOf })
   decorating(app).decorate('authenticate',
     guardHook(request => request.auth.kind === 'anonymous' ? authenticate(desk, request) : undefined))
@@ -237,24 +240,23 @@ function authenticate (desk: Desk, request: FastifyRequest, need: Need = desk.ne
   return judged.kind === 'unverified' ? verifyNew(desk, request, judged, need) : conclude(desk, request, judged)
 }
 
-/** Of a request whose credential is being verified, or has failed. */
-const verdicts = new Marks<FastifyRequest, Verdict | Promise<Verdict>>()
+const verifying = new Marks<FastifyRequest, Promise<Verdict>>()
 /** The request whose authenticator is being asked in this turn, and the answer if that asks for the verdict on its own request. */
 let asking: FastifyRequest | undefined
 const circular = refusal('SECURE_API_AUTHENTICATOR_UNAVAILABLE', { headers: { 'retry-after': '1' } })
 
 /**
- * Guards by hand may ask twice. A request holds one reservation of the failure budget: a second one would take its place, and every later
- * caller of the address would wait for the lost one without end. What has failed is one failure, however often it is asked about.
+ * Guards by hand may ask twice at once. A request holds one reservation of the failure budget: a second one would take
+ * its place, and every later caller of the address would wait for the lost one without end.
  */
 function verifyNew (desk: Desk, request: FastifyRequest, unverified: Unverified, need: Need): Verdict | Promise<Verdict> {
   if (asking === request) return circular
-  const known = verdicts.of(request)
-  if (known !== undefined) return known
+  const running = verifying.of(request)
+  if (running !== undefined) return running
   const verdict = verify(desk, request, unverified, need)
   if (!(verdict instanceof Promise)) return verdict
-  const ended = verdict.finally(() => { if (verdicts.of(request) === ended) verdicts.take(request) })
-  verdicts.set(request, ended)
+  const ended = verdict.finally(() => { verifying.take(request) })
+  verifying.set(request, ended)
   return ended
 }
 
@@ -269,9 +271,7 @@ function verifyAdmitted (desk: Desk, request: FastifyRequest, unverified: Unveri
   const { failures } = desk.pipeline.ports
   const conclusion = (verification: Verification | undefined) => {
     try {
-      const verdict = verification === undefined ? need.missing : conclude(desk, request, verification)
-      if (verification?.kind === 'failed') verdicts.set(request, verdict)
-      return verdict
+      return verification === undefined ? need.missing : conclude(desk, request, verification)
     } finally {
       failures?.leave(request)
     }
@@ -316,8 +316,12 @@ function admit (request: FastifyRequest, principal: Principal): undefined {
   target.user = principal.claims
 }
 
-function countFailure ({ pipeline }: Desk, request: FastifyRequest, answer: Refusal): Refusal {
-  pipeline.ports.failures?.count(request)
+/** Once for a request, however often guards by hand ask about it. */
+function countFailure (desk: Desk, request: FastifyRequest, answer: Refusal): Refusal {
+  const target = request as WithPrincipal
+  if (target[kCounted] === desk) return answer
+  target[kCounted] = desk
+  desk.pipeline.ports.failures?.count(request)
   return answer
 }
 

@@ -12,8 +12,12 @@ const groups = new URL('.build/groups/', root)
 
 /** How many files share a process. */
 const most = folder => folder.startsWith('test/lib/') ? 20 : folder === 'test/plugins' ? 4 : 1
-/** What looks at the whole process, and what has the folder that tap gives to a process. */
-const isAlone = file => file === 'test/plugins/start.test.ts' || /^const .*\bt\.testdir\(/m.test(readFileSync(new URL(file, root), 'utf8'))
+/**
+ * What looks at the whole process, what has the folder that tap gives to a process, and what tears down for all of it: tap then ends the
+ * process when it is idle, and would leave out the files behind.
+ */
+const isAlone = file => file === 'test/plugins/start.test.ts' ||
+  /^(?:const .*\bt\.testdir|t\.(?:teardown|after))\(/m.test(readFileSync(new URL(file, root), 'utf8'))
 
 const files = readdirSync(new URL('test', root), { recursive: true, encoding: 'utf8' })
   .map(name => `test/${name.replaceAll('\\', '/')}`).filter(name => name.endsWith('.test.ts')).sort()

@@ -86,8 +86,8 @@ export function ownRefusal ({ code, status, detail, headers = {} }: OwnRefusal):
   return problem(code, { status, title, detail }, { headers: Object.fromEntries(Object.entries(headers).map(checkedHeader)) })
 }
 
-/** What makes the body a problem document, keeps it out of caches, and frames the message (RFC 9110 §7.6.1, RFC 9112 §6). */
-const fixed = /^(cache-control|connection|content-(encoding|length|type)|keep-alive|te|trailer|transfer-encoding|upgrade)$/
+/** What makes the body a problem document, keeps it out of caches, and frames the message (RFC 9110 §6.6.1 and §7.6.1, RFC 9112 §6). */
+const fixed = /^(cache-control|connection|content-(encoding|length|type)|date|keep-alive|te|trailer|transfer-encoding|upgrade)$/
 
 function checkedHeader ([written, value]: [string, string]): [string, string] {
   const name = written.toLowerCase()

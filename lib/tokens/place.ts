@@ -7,7 +7,8 @@ const CALM = 1000
 /**
  * Where a signature is verified: in place, which takes half the processor time, as long as none has been forged lately and none is under
  * way in libuv's thread pool. One forged signature a second is all that strangers can have verified in place, from however many
- * addresses; from then on a flood goes to the pool, and leaves the event loop free.
+ * addresses; from then on a flood goes to the pool, and leaves the event loop free. Tokens that their issuer has signed are not forged,
+ * whatever else is wrong with them.
  */
 export class Place {
   readonly #now: () => number

@@ -259,6 +259,23 @@ t.test('14 C4: guards by hand that ask twice at once leave nobody of their addre
   t.match(answers, [[401, 'SECURE_API_TOKEN_SIGNATURE'], [401, 'SECURE_API_TOKEN_SIGNATURE'], [429, 'SECURE_API_RATE_LIMITED']])
 })
 
+t.test('21: a credential that has failed says nothing of the next one in the same request', async t => {
+  const { app } = await secured(t, issuer, {
+    routes: app => {
+      app.get('/again', { config: { public: true } }, async (request, reply) => {
+        const asked = () => new Promise(resolve => {
+          app.authenticate(request, reply, error => { resolve((error as { code?: string } | undefined)?.code ?? request.auth.subject) })
+        })
+        const first = await asked()
+        request.headers.authorization = request.raw.rawHeaders[1] = bearer(issuer, { sub: 'alice' }).authorization
+        return [first, await asked()]
+      })
+    }
+  })
+  const answer = await app.inject({ url: '/again', headers: { authorization: 'Bearer a.b.c' } })
+  t.strictSame(answer.json(), ['SECURE_API_TOKEN_MALFORMED', 'alice'])
+})
+
 t.test('15 A7: 300 tenants with one jwksUri are one fetch, and one entry of the status', async t => {
   const target = await startIssuer(t)
   const tenants = Array.from({ length: 300 }, (_, index) => `tenant-${index}`)
