@@ -44,9 +44,7 @@ export type AuthenticationPluginOptions = AuthenticationOptions & {
 const bodiless = ['GET', 'HEAD', 'TRACE']
 
 const kPrincipal = Symbol('secure-api.principal')
-/** Who has counted a failure of this request. */
-const kCounted = Symbol('secure-api.counted')
-type WithPrincipal = FastifyRequest & { [kPrincipal]?: Principal | null, [kCounted]?: Desk | null, user?: unknown }
+type WithPrincipal = FastifyRequest & { [kPrincipal]?: Principal | null, user?: unknown }
 
 /** Every answer without variable parts, made once. */
 const prepared = Object.fromEntries(Object.keys(answers).map(code => [code, refusal(code as AnswerCode)])) as
@@ -198,7 +196,6 @@ function warnOfHeaderLimit (app: FastifyInstance, maxTokenBytes: number | undefi
 
 function decorate (app: FastifyInstance, desk: Desk): void {
   app.decorateRequest(kPrincipal, null)
-  app.decorateRequest(kCounted, null)
   decorating(app).decorateRequest('auth', { getter: principalOf })
   decorating(app).decorate('authenticate',
     guardHook(request => request.auth.kind === 'anonymous' ? authenticate(desk, request) : undefined))
@@ -316,12 +313,9 @@ function admit (request: FastifyRequest, principal: Principal): undefined {
   target.user = principal.claims
 }
 
-/** Once for a request, however often guards by hand ask about it. */
-function countFailure (desk: Desk, request: FastifyRequest, answer: Refusal): Refusal {
-  const target = request as WithPrincipal
-  if (target[kCounted] === desk) return answer
-  target[kCounted] = desk
-  desk.pipeline.ports.failures?.count(request)
+/** Each time: a request that lives on, as that of a socket does, may bring one credential after the other. */
+function countFailure ({ pipeline }: Desk, request: FastifyRequest, answer: Refusal): Refusal {
+  pipeline.ports.failures?.count(request)
   return answer
 }
 
