@@ -47,10 +47,11 @@ const by = ({ headers }: { readonly headers: Readonly<Record<string, unknown>> }
 await app.register(rateLimit, {
   ...(store === undefined ? undefined : { redis: store }),
   perAddress: false,
+  // So long that a bucket gets nothing back within a round, however slow the machine is: one call in 14 minutes.
   policies: {
-    five: { limit: 5, window: '5 minutes', by },
-    hundred: { limit: 100, window: '5 minutes', by },
-    bucket: { limit: 100, window: '5 minutes', algorithm: 'token-bucket', by }
+    five: { limit: 5, window: '24 hours', by },
+    hundred: { limit: 100, window: '24 hours', by },
+    bucket: { limit: 100, window: '24 hours', algorithm: 'token-bucket', by }
   }
 })
 
