@@ -29,7 +29,7 @@ export const parts = Object.freeze([
   ['RS256-20000', 'RS256-1000', 'redis'],
   ['ES256-1', 'ES256-20000', 'ES256-new'],
   ['EdDSA', 'audit', 'metrics'],
-  ['refused', 'memory', 'start'],
+  ['refused', 'one-core', 'memory', 'start'],
   ['latency', 'flood']
 ])
 
@@ -39,7 +39,7 @@ Without options: every group and every server, about 25 minutes. Better in parts
 
   --quick            bare and the suite; RS256, one token, 20,000 in turn, every token new; under 2 minutes
   --part N           1 to ${parts.length}: a part of the whole, under 5 minutes, merged into what those before measured; 1 begins anew
-  --only NAME        a group or section, or the start of its name (js, RS256, ES256-new, redis, audit, metrics, refused,
+  --only NAME        a group or section, or the start of its name (js, one-core, RS256, ES256-new, redis, audit, metrics, refused,
                      latency, flood, start, memory), under 2 minutes each; several with commas
   --launches N       how often each server is started anew (2)
   --rounds N         rounds of each launch (${lengths.full.rounds}; ${lengths.quick.rounds} with --quick)

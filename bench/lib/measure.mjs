@@ -16,10 +16,9 @@ const FIRST = 16
  *   its window of that moment, a bare Fastify mostly, and how busy the less busy of the two was
  */
 
-/** Whoever sends requests, and who signed the tokens. One pair for a whole run. */
-export async function surroundings () {
-  const [load, provider] = await Promise.all([start('./load-process.mjs', { core: cores.load }),
-    start('./issuer-process.mjs', { core: cores.load })])
+/** Whoever sends requests, and who signed the tokens. One pair for a whole run. @param {number} [core] */
+export async function surroundings (core = cores.load) {
+  const [load, provider] = await Promise.all([start('./load-process.mjs', { core }), start('./issuer-process.mjs', { core })])
   const { jwksUri } = await provider.call('address')
   return { load, provider, jwksUri, stop: () => Promise.all([load.stop(), provider.stop()]) }
 }
@@ -68,7 +67,7 @@ export async function measureLaunch (group, around, { rounds, seconds, warmup })
  * request costs up to twice as much, since V8 compiles on the core of the server and its heap grows. A bare Fastify beside it is long
  * past that. Peers that remember no token, and are many times slower, get a time for the first part.
  */
-async function warm (server, group, { load }, seconds) {
+export async function warm (server, group, { load }, seconds) {
   const { expect, ...request } = requestFor(server.variant, group)
   const atMost = patience(server.variant)
   const amount = Math.max(COMPILED, request.pool?.count ?? 0)

@@ -5,12 +5,13 @@ import { bare, variants } from './variants.mjs'
 
 /** The whole page. @param {import('./results.mjs').Results} results */
 export function page (results) {
-  const { machine, groups = [], js, latency, flood, start, memory } = results
+  const { machine, groups = [], js, 'one-core': oneCore, latency, flood, start, memory } = results
   const parts = [
     intro(machine),
     quickTable(groups),
     goalTable(results),
     js && jsTable(js),
+    oneCore && oneCoreTable(oneCore),
     ...groups.map(groupTable),
     notes(groups),
     latency && latencyTable(latency),
@@ -58,6 +59,15 @@ export function jsTable ({ rows }) {
     variants[row.variant].title, row.title, row.js.median.toFixed(2), quartiles(row.js), row.us.median.toFixed(2),
     row.over.median.toFixed(2), row.bytes.median.toFixed(2), row.allocated.median.toFixed(0), row.more.median.toFixed(0),
     row.instructions === undefined ? '–' : row.instructions.median.toFixed(0)
+  ]))}`
+}
+
+/** CPU of a request where nothing wakes another core. */
+function oneCoreTable ({ rows }) {
+  const heads = ['server', 'load', 'CPU a request ÷ bare', 'quartiles', 'µs', 'µs of bare']
+  return `### Server and load on one core\n\n${table(heads, rows.map(row => [
+    variants[row.variant].title, row.title, row.cost.median.toFixed(2), quartiles(row.cost), row.us.median.toFixed(1),
+    row.bareUs.median.toFixed(1)
   ]))}`
 }
 

@@ -5,6 +5,7 @@ import { measureJs } from './js.mjs'
 import { describeMachine, QUIET } from './machine.mjs'
 import { measureLaunch, surroundings } from './measure.mjs'
 import { measureMemory } from './memory.mjs'
+import { measureOneCore } from './one-core.mjs'
 import { isFatal, probe } from './probe.mjs'
 import { missing as redisMissing, startRedis } from './redis.mjs'
 import { groupTable } from './report.mjs'
@@ -15,6 +16,7 @@ import { isSuite, variants } from './variants.mjs'
 /** What is measured beside throughput, by the name that `--only` takes. */
 export const sections = {
   js: { measure: measureJs, keys: ['variant', 'group'] },
+  'one-core': { measure: measureOneCore, keys: ['variant', 'group', 'title'] },
   latency: { measure: measureLatency, keys: ['variant'] },
   flood: { measure: measureFlood, keys: ['variant', 'algorithm', 'from'] },
   start: { measure: measureStart, keys: ['variant'] },
