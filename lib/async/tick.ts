@@ -1,6 +1,7 @@
 import { executionAsyncResource } from 'node:async_hooks'
 import { nextTick } from 'node:process'
 
+let asked = false
 let kept: object | undefined
 
 /**
@@ -9,7 +10,9 @@ let kept: object | undefined
  * give up, for ever, and each tick then costs 270 ns instead of 30. A request takes about ten (docs/decisions/performance.md).
  */
 export function keepTick (): void {
-  if (kept === undefined) nextTick(() => { kept = executionAsyncResource() })
+  if (asked) return
+  asked = true
+  nextTick(() => { kept = executionAsyncResource() })
 }
 
 /** For tests. */

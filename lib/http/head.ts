@@ -1,4 +1,6 @@
 import { OutgoingMessage, ServerResponse } from 'node:http'
+import { kBlock } from './head-block.ts'
+import { hasten } from './plain-response.ts'
 import { addVary } from './vary.ts'
 
 /** A header: lower-case name (RFC 9113 §8.2.1) and value. */
@@ -35,8 +37,6 @@ type Given = Own | readonly unknown[]
 type Write = (this: ServerResponse, status: number, reason?: unknown, headers?: unknown) => ServerResponse
 
 const kHead = Symbol('secure-api.head')
-/** On the prototype of classes whose `_storeHeader` writes this text after the status line. */
-export const kBlock: unique symbol = Symbol('secure-api.block')
 const kSet = Symbol('secure-api.head-set')
 type Response = ServerResponse & { [kHead]?: Head, [kSet]?: HeadSet, [kBlock]?: string }
 
@@ -148,6 +148,7 @@ function open (raw: Response): Head {
   const head: Head = { set: emptyPlan, write: raw.writeHead as Write, parts: [], flat: [], refusal: undefined, written: false }
   raw[kHead] = head
   raw.writeHead = writeHead as typeof raw.writeHead
+  hasten(raw)
   return head
 }
 

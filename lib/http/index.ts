@@ -2,9 +2,11 @@ export { addressOf, withoutPort } from './address.ts'
 export { answers, type Answer, type AnswerCode, type TokenFailureCode } from './answers.ts'
 export { errorAnswer } from './application-error.ts'
 export {
-  addPairToHead, addToHead, expectRefusal, headLines, headPart, headSetOf, isHeadSent, kBlock, setHead, withoutSharing, writable,
+  addPairToHead, addToHead, expectRefusal, headLines, headPart, headSetOf, isHeadSent, setHead, withoutSharing, writable,
   type HeaderPair, type HeadPart, type HeadSet
 } from './head.ts'
+export { writeBlocks } from './head-block.ts'
 export { hasEnded, hasLeft, whenEnded, whenLeft } from './ending.ts'
+export { writeOnce } from './final-write.ts'
 export { apiKeyChallenge, bearerChallenge, ownRefusal, refusal, withHeaders, type OwnRefusal, type Refusal } from './refusal.ts'
 export { addVary } from './vary.ts'

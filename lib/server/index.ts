@@ -1,4 +1,3 @@
-export { writeBlocks } from './house-response.ts'
 export { certificateStoreOf, type CertificateStatus, type CertificateStore } from './certificate-store.ts'
 export { CertificateWatch, type CertificateEvent } from './certificate-watch.ts'
 export { certificatesOf, expiryStage, inspect as inspectCertificate, type ExpiryStage } from './certificate.ts'

@@ -1,11 +1,14 @@
 import { once } from 'node:events'
-import { createServer, ServerResponse, type IncomingMessage, type RequestListener } from 'node:http'
-import { connect, type AddressInfo } from 'node:net'
+import { createServer, IncomingMessage, ServerResponse, type RequestListener } from 'node:http'
+import { connect, Socket, type AddressInfo } from 'node:net'
 import t from 'tap'
-import { writeOnce } from '../../../lib/server/final-write.ts'
+import { headPart, setHead, writeOnce, type HeadSet } from '../../../lib/http/index.ts'
+import { hasten } from '../../../lib/http/plain-response.ts'
 
 class Once extends ServerResponse<IncomingMessage> {}
 const active = writeOnce(Once)
+const none = headPart([])
+const plan: HeadSet = { always: none, success: none, error: none, remove: new Set() }
 
 t.test('Node 20 and 22 write twice, later ones once by themselves', async t => {
   t.equal(active, Number(process.versions.node.split('.')[0]) < 24)
@@ -17,6 +20,32 @@ t.test('a class whose answers would differ stays as it is', async t => {
   }
   t.equal(writeOnce(Other), false)
   t.notOk(Object.hasOwn(Other.prototype, 'end'))
+})
+
+t.test('21: a response of Node\'s own class writes once as well, unless somebody has replaced what it needs', async t => {
+  const fresh = (Response: typeof ServerResponse = ServerResponse) => new Response(new IncomingMessage(new Socket()))
+  const own = (response: ServerResponse) => ['end', '_storeHeader'].filter(name => Object.hasOwn(response, name)).sort()
+  const plain = fresh()
+  setHead(plain, plan)
+  t.strictSame(own(plain), active ? ['_storeHeader', 'end'] : ['_storeHeader'])
+  class Other extends ServerResponse<IncomingMessage> {}
+  const other = fresh(Other as typeof ServerResponse)
+  setHead(other, plan)
+  t.strictSame(own(other), [], 'somebody\'s own class')
+  const watched = fresh()
+  const end = () => watched
+  watched.end = end
+  setHead(watched, plan)
+  t.equal(watched.end, end)
+  const { end: everybody } = ServerResponse.prototype
+  t.teardown(() => { ServerResponse.prototype.end = everybody })
+  ServerResponse.prototype.end = end
+  const late = fresh()
+  setHead(late, plan)
+  t.equal(late.end, end, 'a tool that watches all responses')
+  t.equal(new Once(new IncomingMessage(new Socket())).end('x'), watched, 'also those whose class was made before')
+  class Later extends ServerResponse<IncomingMessage> {}
+  t.equal(writeOnce(Later), false)
 })
 
 interface Outcome {
@@ -146,9 +175,15 @@ const cases: Readonly<Record<string, { readonly listener: RequestListener, reado
 
 for (const [name, { listener, sent }] of Object.entries(cases)) {
   t.test(`as Node itself: ${name}`, async t => {
-    const [node, ours] = [await outcome(ServerResponse, listener, sent), await outcome(Once as typeof ServerResponse, listener, sent)]
-    t.equal(ours.received, node.received)
-    t.strictSame(ours.events, node.events)
+    const node = await outcome(ServerResponse, listener, sent)
+    const hastened: RequestListener = (req, res) => {
+      hasten(res)
+      listener(req, res)
+    }
+    for (const ours of [await outcome(Once as typeof ServerResponse, listener, sent), await outcome(ServerResponse, hastened, sent)]) {
+      t.equal(ours.received, node.received)
+      t.strictSame(ours.events, node.events)
+    }
     t.ok(node.received.length + node.events.length > 0, 'something was compared')
   })
 }

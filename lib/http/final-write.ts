@@ -1,4 +1,4 @@
-import { IncomingMessage, ServerResponse } from 'node:http'
+import { IncomingMessage, OutgoingMessage, ServerResponse } from 'node:http'
 import { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 
@@ -26,11 +26,14 @@ type End = (this: Response, chunk?: unknown, encoding?: unknown, callback?: unkn
  */
 export function writeOnce (Response: { readonly prototype: ServerResponse }): boolean {
   const { prototype } = Response
+  const { end } = OutgoingMessage.prototype
+  // Tools that watch all answers replace it, before or after this.
+  const isWatched = () => ServerResponse.prototype.end !== end
+  if (isWatched()) return false
   const before = probe(prototype)
   if (before.writes < 2) return false
-  const { end } = ServerResponse.prototype as unknown as { readonly end: End }
   const endOnce: End = function (chunk, encoding, callback) {
-    if (!isWhole(this, chunk, encoding, callback)) return end.call(this, chunk, encoding, callback)
+    if (isWatched() || !isWhole(this, chunk, encoding, callback)) return usual(this, chunk, encoding, callback)
     const { socket, _header: head } = this
     this._headerSent = true
     socket.write(head + String(chunk), error => { finish(this, error) })
@@ -42,6 +45,10 @@ export function writeOnce (Response: { readonly prototype: ServerResponse }): bo
   const after = probe(prototype)
   if (after.writes === 1 && after.text === before.text && after.finished) return true
   return Reflect.deleteProperty(prototype, 'end') && false
+}
+
+function usual (response: Response, ...parts: Parameters<End>): Response {
+  return (ServerResponse.prototype.end as unknown as End).apply(response, parts)
 }
 
 /** Whether the head is known and waits, the text is all of the body, and nothing else is before it on the connection. */
