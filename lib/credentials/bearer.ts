@@ -22,9 +22,12 @@ export function readBearer (rawHeaders: readonly string[] | undefined, authoriza
   // Before what the first one says: an empty one would hide a second, which nobody looks at.
   if (rawHeaders !== undefined && isRepeated(rawHeaders, 'authorization')) return ambiguous
   if (authorization === '') return 'none'
-  // RFC 9449 §7.1: the sender has a token, and should learn why it is refused.
-  if (/^dpop(?:\s|$)/i.test(authorization)) return 'SECURE_API_CREDENTIAL_DPOP'
-  if (!isOfScheme(authorization, scheme)) return 'none'
+  // Any case counts, but nearly everybody writes this one.
+  if (!authorization.startsWith('Bearer ')) {
+    // RFC 9449 §7.1: the sender has a token, and should learn why it is refused.
+    if (/^dpop(?:\s|$)/i.test(authorization)) return 'SECURE_API_CREDENTIAL_DPOP'
+    if (!isOfScheme(authorization, scheme)) return 'none'
+  }
   let start = scheme.length
   while (authorization.charCodeAt(start) === SPACE) start++
   if (start === scheme.length || start === authorization.length) return ambiguous

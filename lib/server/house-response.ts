@@ -52,10 +52,9 @@ export function clientErrorHandler (pairs: readonly HeaderPair[]): (error: Error
 export function houseResponse (pairs: PairsBy, overTls: OverTls): typeof ServerResponse {
   const missingHost = refusal('SECURE_API_REQUEST_HOST')
   const unknownExpectation = refusal('SECURE_API_REQUEST_EXPECTATION')
-  class HouseResponse extends ServerResponse<IncomingMessage> {
-    constructor (...parts: ConstructorParameters<typeof ServerResponse<IncomingMessage>>) {
-      super(...parts)
-      const [request] = parts
+  class HouseResponse extends Base {
+    constructor (request: IncomingMessage, options?: unknown) {
+      super(request, options)
       const { headers: { host, expect }, httpVersionMinor } = request
       if (host === undefined && httpVersionMinor === 1) answerWith(this, missingHost, pairs(overTls(request)))
       else if (expect !== undefined && !understood.test(expect)) answerWith(this, unknownExpectation, pairs(overTls(request)))
@@ -66,6 +65,9 @@ export function houseResponse (pairs: PairsBy, overTls: OverTls): typeof ServerR
   // Node declares its class as generic in the request, which no subclass can be here.
   return HouseResponse as typeof ServerResponse
 }
+
+/** With the second argument that Node's server gives. */
+const Base = ServerResponse as new (request: IncomingMessage, options?: unknown) => ServerResponse<IncomingMessage>
 
 /** The only expectation that Node supports (RFC 9110 §10.1.1; `_http_server.js`, continueExpression). */
 const understood = /(?:^|\W)100-continue(?:$|\W)/i

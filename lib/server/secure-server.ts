@@ -1,7 +1,7 @@
 import type { Server as HttpServer, ServerOptions as HttpOptions } from 'node:http'
 import type { Http2SecureServer, SecureServerOptions as Http2Options } from 'node:http2'
 import type { Server as HttpsServer, ServerOptions as HttpsOptions } from 'node:https'
-import { parse } from 'node:querystring'
+import { parse, type ParsedUrlQuery } from 'node:querystring'
 import type { Server as TlsServer } from 'node:tls'
 import type { FastifyHttp2SecureOptions, FastifyHttpOptions, FastifyHttpsOptions, FastifyServerOptions } from 'fastify'
 import { check, environmentOf, milliseconds, Problems, type Duration } from '../config/index.ts'
@@ -51,6 +51,17 @@ export function createServerOptions (options: SecureServerOptions, now: () => nu
   return { ...common, http2: true, https: { ...tlsServer(tls, store), allowHTTP1: true, settings } }
 }
 
+const mostKeys = Object.freeze({ maxKeys: 1000 })
+
+/** What most requests have instead of a query, without a prototype as others. */
+class NoQuery {}
+Object.setPrototypeOf(NoQuery.prototype, null)
+Reflect.deleteProperty(NoQuery.prototype, 'constructor')
+
+function parseQuery (text: string): ParsedUrlQuery {
+  return text === '' ? new NoQuery() as ParsedUrlQuery : parse(text, '&', '=', mostKeys)
+}
+
 type Limits = ReturnType<typeof limitsOf>
 
 function fastifyOptions (options: SecureServerOptions, { requestTimeout, keepAliveTimeout }: Limits): FastifyServerOptions {
@@ -59,7 +70,7 @@ function fastifyOptions (options: SecureServerOptions, { requestTimeout, keepAli
   return {
     bodyLimit: options.bodyLimit ?? 262_144,
     // Fastify reads the whole query before any hook runs, and 15 KB of `%&` cost a stranger nothing (docs/decisions/cost-of-a-stranger.md).
-    routerOptions: { maxParamLength: options.maxParamLength ?? 100, querystringParser: text => parse(text, '&', '=', { maxKeys: 1000 }) },
+    routerOptions: { maxParamLength: options.maxParamLength ?? 100, querystringParser: parseQuery },
     connectionTimeout: ms(options.connectionTimeout, 120_000),
     requestTimeout,
     keepAliveTimeout,
