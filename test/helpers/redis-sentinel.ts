@@ -19,7 +19,8 @@ export async function startSentinels (): Promise<TestSentinels> {
   const watching = await Promise.all(Array.from({ length: 3 }, () => startSentinel(
     `sentinel monitor ${name} 127.0.0.1 ${primary.port} 2`,
     `sentinel down-after-milliseconds ${name} 1000`,
-    `sentinel failover-timeout ${name} 2000`
+    // A promotion that a busy machine does not confirm in time is taken back, and the next vote is after twice this time.
+    `sentinel failover-timeout ${name} 6000`
   )))
   await reaches(replica, 'INFO replication', /master_link_status:up/)
   for (const sentinel of watching) await reaches(sentinel, 'INFO sentinel', /status=ok,[^\n]*slaves=1,sentinels=3/)

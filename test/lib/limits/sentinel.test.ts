@@ -43,14 +43,14 @@ async function limited (t: Test) {
     await until(async () => {
       const outcome = await take(`${prefix}${++attempt}`)
       return !isUnavailable(outcome) && outcome.source === 'redis'
-    }, 'a decision of Redis', 60_000) // sentinels vote anew after twice their time-out when a vote fails
+    }, 'a decision of Redis', 100_000) // sentinels vote anew after twice their time-out when a vote fails
   }
   const three = async (key: string) => [await take(key), await take(key), await take(key)]
   await decides('before')
   return { servers, redis, limiter, decides, three }
 }
 
-t.test('15 C5: a limiter that is given an instance with sentinels counts, and counts again after a failover', { timeout: 110_000 },
+t.test('15 C5: a limiter that is given an instance with sentinels counts, and counts again after a failover', { timeout: 160_000 },
   async t => {
     const { servers: { primary, replica }, redis, limiter, decides, three } = await limited(t)
     t.match(await three('alice'), counted)
@@ -64,7 +64,7 @@ t.test('15 C5: a limiter that is given an instance with sentinels counts, and co
     t.match(limiter.status(), { state: 'available' })
   })
 
-t.test('15 C5: a limiter leaves a primary that lives on after a planned failover', { timeout: 110_000 }, async t => {
+t.test('15 C5: a limiter leaves a primary that lives on after a planned failover', { timeout: 160_000 }, async t => {
   const { servers: { name, replica, sentinels }, redis, decides, three } = await limited(t)
   const [sentinel] = sentinels
   await reaches({ url: `redis://127.0.0.1:${sentinel?.port}` }, `SENTINEL FAILOVER ${name}`, /OK/)
