@@ -167,7 +167,9 @@ function histogramOf (meter: Meter, name: Named<'histogram'>): Histogram {
 function bounded (): (name: string) => string {
   const names = new Set<string>()
   return name => {
-    if (names.size < mostNames) names.add(name)
-    return names.has(name) ? name : 'other'
+    if (names.has(name)) return name
+    if (names.size >= mostNames) return 'other'
+    names.add(name)
+    return name
   }
 }
