@@ -27,8 +27,10 @@ function intro ({ node, openssl, processor, cores, memoryGb, kernel, pinned, loa
     ? 'The server had one core to itself, everything else the other.'
     : 'Server and load shared the cores: nothing could be pinned here.'
   return `Measured on ${date} with Node ${node}, OpenSSL ${openssl}, Linux ${kernel}, ${cores} cores (${processor}), ${memoryGb} GB;
-load by ${load}; ${instructions}; ${busyBefore} of the processors busy with something else before the run.
-${where} Ratios are medians of paired windows, each beside a bare Fastify of that moment, with quartiles.`
+load by ${load}; ${instructions};
+${busyBefore} of the processors busy with something else before the run.
+${where}
+Ratios are medians of paired windows, each beside a bare Fastify of that moment, with quartiles.`
 }
 
 const columns = [['RS256-1', 'one token'], ['RS256-20000', '20,000 tokens in turn'], ['RS256-new', 'every token new']]

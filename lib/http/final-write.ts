@@ -1,6 +1,7 @@
-import { IncomingMessage, OutgoingMessage, ServerResponse } from 'node:http'
+import { IncomingMessage, ServerResponse } from 'node:http'
 import { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
+import { endsAsNode } from './node-methods.ts'
 
 /** What Node keeps on a response, and does not document. */
 interface Internals {
@@ -26,17 +27,14 @@ type End = (this: Response, chunk?: unknown, encoding?: unknown, callback?: unkn
  */
 export function writeOnce (Response: { readonly prototype: ServerResponse }): boolean {
   const { prototype } = Response
-  const { end } = OutgoingMessage.prototype
-  // Tools that watch all answers replace it, before or after this.
-  const isWatched = () => ServerResponse.prototype.end !== end
-  if (isWatched()) return false
+  if (!endsAsNode()) return false
   const before = probe(prototype)
   if (before.writes < 2) return false
   const endOnce: End = function (chunk, encoding, callback) {
-    if (isWatched() || !isWhole(this, chunk, encoding, callback)) return usual(this, chunk, encoding, callback)
+    if (!endsAsNode() || !isWhole(this, chunk, encoding, callback)) return usual(this, chunk, encoding, callback)
     const { socket, _header: head } = this
     this._headerSent = true
-    socket.write(head + String(chunk), error => { finish(this, error) })
+    socket.write(head + String(chunk), 'utf8', () => { finish(this) })
     this.finished = true
     this._finish()
     return this
@@ -60,9 +58,9 @@ function isWhole (response: Response, chunk: unknown, encoding: unknown, callbac
     socket !== null && socket._httpMessage === response && socket.writable && !socket.destroyed && socket.writableCorked === 0
 }
 
-/** As Node does; after an error the connection closes, and tells the response. */
-function finish (response: Response, error: Error | null | undefined): void {
-  if ((error === undefined || error === null) && response.socket?._hadError !== true) response.emit('finish')
+/** As Node does, which does not look whether the write failed: hooks at the end of a request run for a caller who has gone, too. */
+function finish (response: Response): void {
+  if (response.socket?._hadError !== true) response.emit('finish')
 }
 
 interface Probe {

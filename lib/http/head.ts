@@ -1,5 +1,6 @@
 import { OutgoingMessage, ServerResponse } from 'node:http'
 import { kBlock } from './head-block.ts'
+import { isNodesWriteHead } from './node-methods.ts'
 import { hasten } from './plain-response.ts'
 import { addVary } from './vary.ts'
 
@@ -50,6 +51,8 @@ interface Head {
   readonly flat: string[]
   /** What a refusal sets on its reply. */
   refusal: HeadLines | undefined
+  /** Whether prepared headers are written as one text. Somebody else's `writeHead` gets them as a list, and may change it. */
+  isBlock: boolean
   written: boolean
 }
 
@@ -145,10 +148,12 @@ function headOf (raw: Response): Head | undefined {
 
 /** Another `writeHead` on this response is kept and called with our headers. */
 function open (raw: Response): Head {
-  const head: Head = { set: emptyPlan, write: raw.writeHead as Write, parts: [], flat: [], refusal: undefined, written: false }
+  const write = raw.writeHead as Write
+  const head: Head = { set: emptyPlan, write, parts: [], flat: [], refusal: undefined, isBlock: false, written: false }
   raw[kHead] = head
   raw.writeHead = writeHead as typeof raw.writeHead
   hasten(raw)
+  head.isBlock = raw[kBlock] !== undefined && isNodesWriteHead(write)
   return head
 }
 
@@ -187,7 +192,7 @@ function complete (raw: Response, head: Head, status: number, given: Given): Giv
   // Refusals and many handlers set their own Cache-Control.
   const cache = own?.['cache-control'] !== undefined ? none : cacheFor(head.set, status)
   if (overlaps(head, cache, own)) return merged(head, cache, own)
-  return raw[kBlock] === undefined ? inTurn(head, cache, own) : asBlock(raw, head, cache, own)
+  return head.isBlock ? asBlock(raw, head, cache, own) : inTurn(head, cache, own)
 }
 
 function unshared ({ isPrivate }: Pick<HeadSet, 'isPrivate'>, own: Own): Own {
@@ -246,7 +251,7 @@ function isUntouched (head: Head, { flat }: HeadLines, own: Own): boolean {
 /** A refusal has a `Cache-Control` of its own, which is `no-store`. */
 function ofRefusal (raw: Response, head: Head, { flat, block }: HeadLines, own: Own): Given {
   const length = own?.['content-length']
-  if (raw[kBlock] === undefined) {
+  if (!head.isBlock) {
     const all = inTurn(head, none, undefined)
     all.push(...flat, 'content-length', length)
     return all

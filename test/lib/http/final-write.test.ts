@@ -1,9 +1,12 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, IncomingMessage, ServerResponse, type RequestListener } from 'node:http'
 import { connect, Socket, type AddressInfo } from 'node:net'
+import { execPath } from 'node:process'
 import t from 'tap'
 import { headPart, setHead, writeOnce, type HeadSet } from '../../../lib/http/index.ts'
 import { hasten } from '../../../lib/http/plain-response.ts'
+import { loader } from '../../helpers/loader.ts'
 
 class Once extends ServerResponse<IncomingMessage> {}
 const active = writeOnce(Once)
@@ -46,6 +49,33 @@ t.test('21: a response of Node\'s own class writes once as well, unless somebody
   t.equal(new Once(new IncomingMessage(new Socket())).end('x'), watched, 'also those whose class was made before')
   class Later extends ServerResponse<IncomingMessage> {}
   t.equal(writeOnce(Later), false)
+})
+
+t.test('21: nothing is hastened where a tool has wrapped the methods of all answers before', async t => {
+  const at = (path: string) => JSON.stringify(new URL(`../../../lib/http/${path}`, import.meta.url).href)
+  const program = (wrap: string) => `
+    const { IncomingMessage, OutgoingMessage, ServerResponse } = await import('node:http')
+    const { Socket } = await import('node:net')
+    const wrap = (target, name) => { const method = target[name]; target[name] = function (...parts) { return method.apply(this, parts) } }
+    ${wrap}
+    const { headPart, setHead, writeOnce } = await import(${at('index.ts')})
+    const raw = new ServerResponse(new IncomingMessage(new Socket()))
+    const none = headPart([])
+    setHead(raw, { always: headPart([['x-ours', '1']]), success: none, error: none, remove: new Set() })
+    const given = []
+    const store = raw._storeHeader
+    raw._storeHeader = function (line, headers) { given.push(headers); return store.call(this, line, headers) }
+    raw.writeHead(200)
+    console.log(JSON.stringify([writeOnce(class extends ServerResponse {}), raw.end === ServerResponse.prototype.end, given[0] ?? 'text']))`
+  const said = (wrap: string) => {
+    const { stdout, stderr } = spawnSync(execPath, [...loader, '--input-type=module', '--eval', program(wrap)], { encoding: 'utf8' })
+    return stdout.trim() || stderr
+  }
+  t.equal(said(''), JSON.stringify([active, !active, 'text']), 'the control')
+  for (const name of ['end', '_send']) {
+    t.equal(said(`wrap(OutgoingMessage.prototype, '${name}')`), JSON.stringify([false, true, 'text']), name)
+  }
+  t.equal(said('wrap(ServerResponse.prototype, "writeHead")'), JSON.stringify([active, !active, ['x-ours', '1']]), 'writeHead gets a list')
 })
 
 interface Outcome {
@@ -148,6 +178,14 @@ const cases: Readonly<Record<string, { readonly listener: RequestListener, reado
   'the connection is destroyed behind it': {
     sent: closing(),
     listener: (req, res) => { head(res, 200, long).end(long); req.socket.destroy() }
+  },
+  'a write that fails': {
+    sent: closing(),
+    listener: (req, res) => {
+      const fail = (...parts: readonly unknown[]) => { (parts.at(-1) as (error: Error) => void)(new Error('reset')) }
+      req.socket._write = req.socket._writev = fail
+      head(res).end('hello')
+    }
   },
   'a length that is not that of the body': {
     sent: closing(),

@@ -33,9 +33,10 @@ const ignored = new Set(['date', 'connection', 'keep-alive', 'content-length', '
 type Answer = (response: ServerResponse) => void
 
 /** What came over the wire, once for each class of responses. */
-async function answers (answer: Answer): Promise<Record<string, unknown>[]> {
-  return Promise.all(classes.map(async Response => {
+async function answers (answer: Answer, first: Answer = () => {}, among = classes): Promise<Record<string, unknown>[]> {
+  return Promise.all(among.map(async Response => {
     const server = createServer({ ServerResponse: Response }, (_, response) => {
+      first(response)
       setHead(response, plan)
       addToHead(response, cors)
       addPairToHead(response, 'ratelimit', '"read";r=1;t=2')
@@ -126,6 +127,42 @@ t.test('somebody else has taken writeHead before', async t => {
   const { headers } = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
   server.close()
   t.same([headers.get('x-before'), headers.get('x-frame-options')], ['1', 'DENY'])
+})
+
+/** What libraries make of the headers when they are written: they replace one, take one away, and look at the rest. */
+const meddle = (writeHead: ServerResponse['writeHead'], seen: unknown[]) => function (this: ServerResponse, ...parts: unknown[]) {
+  const list = parts.find(part => typeof part === 'object') as unknown[]
+  seen.push(list.includes('x-content-type-options'))
+  list[list.indexOf('x-frame-options') + 1] = 'SAMEORIGIN'
+  list.splice(list.indexOf('ratelimit'), 2)
+  return Reflect.apply(writeHead, this, parts) as ServerResponse
+} as typeof writeHead
+
+t.test('21: somebody else\'s writeHead sees all headers, and may change them', async t => {
+  const { ratelimit, ...rest } = ok
+  const expected = { ...rest, 'x-frame-options': 'SAMEORIGIN' }
+  const seen: unknown[] = []
+  const own = await answers(response => response.writeHead(200).end('done'), response => {
+    response.writeHead = meddle(response.writeHead, seen)
+  })
+  t.strictSame(own, classes.map(() => expected), 'of one response')
+  const { writeHead } = ServerResponse.prototype
+  t.teardown(() => { ServerResponse.prototype.writeHead = writeHead })
+  ServerResponse.prototype.writeHead = meddle(writeHead, seen)
+  t.strictSame(await answers(response => response.writeHead(200).end('done')), classes.map(() => expected), 'of all')
+  t.strictSame(seen, Array(2 * classes.length).fill(true))
+})
+
+t.test('21: a response that gets another prototype keeps our headers, and ends as that says', async t => {
+  let ended = 0
+  const prototype = Object.create(ServerResponse.prototype, {
+    end: { value (this: ServerResponse, ...parts: unknown[]) { ended++; return Reflect.apply(ServerResponse.prototype.end, this, parts) } }
+  })
+  for (const got of await answers(response => {
+    Object.setPrototypeOf(response, prototype)
+    response.writeHead(200).end('done')
+  }, () => {}, [ServerResponse])) t.strictSame(got, ok)
+  t.equal(ended, 1)
 })
 
 t.test('no prepared value can end its line', async t => {
