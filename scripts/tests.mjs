@@ -16,7 +16,7 @@ const most = folder => folder.startsWith('test/lib/') ? 20 : folder === 'test/pl
  * What looks at the whole process, what has the folder that tap gives to a process, and what tears down for all of it: tap then ends the
  * process when it is idle, and would leave out the files behind.
  */
-const isAlone = file => file === 'test/plugins/start.test.ts' ||
+const isAlone = file => ['test/plugins/start.test.ts', 'test/lib/limits/sentinel.test.ts'].includes(file) ||
   /^(?:const .*\bt\.testdir|t\.(?:teardown|after))\(/m.test(readFileSync(new URL(file, root), 'utf8'))
 
 const files = readdirSync(new URL('test', root), { recursive: true, encoding: 'utf8' })

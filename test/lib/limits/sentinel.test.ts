@@ -15,7 +15,6 @@ function connect ({ sentinels, name }: TestSentinels): Redis {
     sentinels: [...sentinels],
     name,
     role: 'master',
-    failoverDetector: true,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     connectTimeout: 500,
@@ -72,7 +71,7 @@ t.test('15 C5: a limiter leaves a primary that lives on after a planned failover
   await until(async () => {
     await decides('after')
     return redis.stream.remotePort === replica.port
-  }, 'the promoted replica')
+  }, 'the promoted replica') // the old primary becomes a replica, and says READONLY, about ten seconds later
   t.match(await three('alice'), counted)
 })
 

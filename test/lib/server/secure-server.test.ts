@@ -24,6 +24,17 @@ function mistakes (options: unknown): string[] {
   }
 }
 
+t.test('a query has its own members alone, a thousand at most', async t => {
+  const read = secureServer(development).routerOptions?.querystringParser
+  if (read === undefined) return t.fail('no parser')
+  for (const text of ['', 'a=1']) {
+    for (const name of ['constructor', 'toString', 'hasOwnProperty', '__proto__']) t.notOk(name in read(text), `${name} of ${text}`)
+  }
+  t.not(read(''), read(''), 'nobody else has the same object')
+  t.same(read('a=1&a=2&b='), { a: ['1', '2'], b: '' })
+  t.equal(Object.keys(read(Array.from({ length: 1100 }, (_, index) => `${index}=`).join('&'))).length, 1000)
+})
+
 t.test('trustProxy: who may be named', async t => {
   const refused = 'SECURE_API_SERVER_TRUST_PROXY trustProxy'
   const wide = 'SECURE_API_SERVER_TRUST_PROXY_WIDE trustProxy'
