@@ -13,8 +13,8 @@ const groups = new URL('.build/groups/', root)
 /** How many files share a process. */
 const most = folder => folder.startsWith('test/lib/') ? 20 : folder === 'test/plugins' ? 4 : 1
 /**
- * What looks at the whole process, what waits long, what has the folder that tap gives to a process, and what tears down for all of it: tap then ends the
- * process when it is idle, and would leave out the files behind.
+ * What looks at the whole process, what waits long, what has the folder that tap gives to a process, and what tears down for all of it: tap
+ * then ends the process when it is idle, and would leave out the files behind.
  */
 const isAlone = file => ['test/plugins/start.test.ts', 'test/lib/limits/sentinel.test.ts'].includes(file) ||
   /^(?:const .*\bt\.testdir|t\.(?:teardown|after))\(/m.test(readFileSync(new URL(file, root), 'utf8'))
