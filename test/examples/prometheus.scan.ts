@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { createServer as createTcpServer, type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +12,7 @@ import { ordersApp } from '../../examples/orders/app.ts'
 import { prometheusName, promClient } from '../../examples/prometheus/prom-client.ts'
 import { instruments } from '../../plugins/index.ts'
 import { createTestIssuer } from '../../testing/index.ts'
+import { freePort } from '../helpers/free-port.ts'
 import { startChromium } from '../helpers/chromium.ts'
 import { program } from '../helpers/programs.ts'
 import { startRedis } from '../helpers/redis.ts'
@@ -25,15 +26,6 @@ t.test('promtool: the alert rules are sound, each fires when it should, and none
     t.equal(status, 0, `promtool ${args.join(' ')}: ${stdout}${stderr}`)
   }
 })
-
-async function freePort (): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 async function startApi (t: Test) {
   const issuer = await createTestIssuer()

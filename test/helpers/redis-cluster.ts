@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { freePort, startRedis, type TestRedis } from './redis.ts'
+import { freePort } from './free-port.ts'
+import { startRedis, type TestRedis } from './redis.ts'
 
 /** A Redis Cluster of processes on 127.0.0.1: primaries first, then as many replicas. */
 export interface TestCluster {
@@ -19,18 +20,20 @@ export async function startCluster ({ replicas = false } = {}): Promise<TestClus
   const nodes = await Promise.all(Array.from({ length: replicas ? 2 * primaries : primaries }, startNode))
   const clients = nodes.map(({ url }) => new Redis(url, { retryStrategy: () => 100 }))
   for (const client of clients) client.on('error', () => {})
-  await join(nodes, clients)
-  for (const [index, replica] of clients.slice(primaries).entries()) await follow(replica, clients[index])
-  for (const client of clients) await reach(client, 'INFO replication', /role:master|master_link_status:up/)
-  return {
-    nodes,
-    clients,
-    ports: nodes.map(({ port }) => port),
-    async close () {
-      for (const client of clients) client.disconnect()
-      await Promise.all(nodes.map(node => node.close()))
-    }
+  const close = async () => {
+    for (const client of clients) client.disconnect()
+    await Promise.all(nodes.map(node => node.close()))
   }
+  try {
+    await join(nodes, clients)
+    for (const [index, replica] of clients.slice(primaries).entries()) await follow(replica, clients[index])
+    for (const client of clients) await reach(client, 'INFO replication', /role:master|master_link_status:up/)
+  } catch (error) {
+    // Nobody else could, and what goes on keeps the process of the test.
+    await close()
+    throw error
+  }
+  return { nodes, clients, ports: nodes.map(({ port }) => port), close }
 }
 
 async function startNode (): Promise<TestRedis> {

@@ -22,17 +22,15 @@ export async function startSentinels (): Promise<TestSentinels> {
     // A promotion that a busy machine does not confirm in time is taken back, and the next vote is after twice this time.
     `sentinel failover-timeout ${name} 6000`
   )))
-  await reaches(replica, 'INFO replication', /master_link_status:up/)
-  for (const sentinel of watching) await reaches(sentinel, 'INFO sentinel', /status=ok,[^\n]*slaves=1,sentinels=3/)
-  return {
-    name,
-    primary,
-    replica,
-    sentinels: watching.map(({ port }) => ({ host: '127.0.0.1', port })),
-    async close () {
-      await Promise.all([...watching, primary, replica].map(server => server.close()))
-    }
+  const close = async () => { await Promise.all([...watching, primary, replica].map(server => server.close())) }
+  try {
+    await reaches(replica, 'INFO replication', /master_link_status:up/)
+    for (const sentinel of watching) await reaches(sentinel, 'INFO sentinel', /status=ok,[^\n]*slaves=1,sentinels=3/)
+  } catch (error) {
+    await close()
+    throw error
   }
+  return { name, primary, replica, sentinels: watching.map(({ port }) => ({ host: '127.0.0.1', port })), close }
 }
 
 /** Asks a server until its answer reads like this. */

@@ -1,10 +1,10 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { accessSync, constants } from 'node:fs'
+import { freePort } from './free-port.ts'
 
 const servers = ['redis-server', 'valkey-server']
 /** Nothing is kept on disk. */
@@ -97,17 +97,6 @@ function installServer (): string {
   return found
 }
 
-/** A port that nobody listens on at the moment. */
-export async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no free port')
-  return address.port
-}
-
 async function launch (program: string, args: readonly string[]): Promise<ChildProcess> {
   const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   // A test that fails before it can close its server must not leave one behind.
@@ -119,6 +108,7 @@ async function launch (program: string, args: readonly string[]): Promise<ChildP
     log += String(chunk)
     if (started.test(log)) break
   }
-  if (server.exitCode !== null) throw new Error(`${program} did not start: ${log.slice(-500)}`)
+  // Its output ends before it is known that the program has.
+  if (!started.test(log)) throw new Error(`${program} did not start: ${log.slice(-500)}`)
   return server
 }

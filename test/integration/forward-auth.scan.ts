@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { createServer as createHttp } from 'node:http'
 import t, { type Test } from 'tap'
 import type { AuditEvent } from '../../plugins/index.ts'
+import { freePort } from '../helpers/free-port.ts'
 import { program } from '../helpers/programs.ts'
 import { recipe, recipeIssuer, runRecipe } from '../helpers/recipes.ts'
 import { listen, listenBare, startFastify, until } from '../helpers/server.ts'
@@ -14,15 +14,6 @@ import { snippets } from '../helpers/snippets.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const { suite, token } = recipeIssuer()
 const caller = (scope: string) => token({ iss: 'https://login.example.com', aud: 'api://orders', sub: 'alice', scope })
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** nginx with the block of the page, whose ports are replaced. */
 async function startNginx (t: Test, ports: Readonly<Record<string, number>>): Promise<void> {

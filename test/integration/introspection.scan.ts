@@ -3,13 +3,13 @@ import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import type { FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import secureApi, { type SecureApiOptions } from '../../plugins/index.ts'
 import { loadProvider } from '../../examples/orders/load-provider.ts'
+import { freePort } from '../helpers/free-port.ts'
 import { program } from '../helpers/programs.ts'
 import { codeOf, listenBare, startFastify, until } from '../helpers/server.ts'
 
@@ -201,15 +201,6 @@ const oidcPlugin = {
   'introspection-revocation-allowed': true,
   'introspection-revocation-allow-target-client': true,
   'introspection-revocation-auth-scope': []
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 t.test("Glewlwyd: its tokens are JWTs, and with `when: 'always'` they end when it says so", async t => {

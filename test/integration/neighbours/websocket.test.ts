@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { createServer, ServerResponse, type Server } from 'node:http'
-import { connect, type AddressInfo } from 'node:net'
+import { ServerResponse, type Server } from 'node:http'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import secureApi, { type AuditEvent, type SecureApiOptions } from '../../../plugins/index.ts'
+import { freePort } from '../../helpers/free-port.ts'
 import { bearer, listen, startFastify, startIssuer, until } from '../../helpers/server.ts'
 import { closeFrame, connectionsOf, upgrade, type Handshake } from '../../helpers/upgrades.ts'
 
@@ -277,15 +278,6 @@ http {
   const url = `http://127.0.0.1:${port}`
   await until(async () => await fetch(`${url}/plain`).then(({ ok }) => ok, () => false), 'nginx')
   return url
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 t.test('14 A2: behind nginx with keepalive, twenty refused upgrades leave no dead connection in its pool', async t => {

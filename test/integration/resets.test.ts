@@ -1,0 +1,82 @@
+import { connect } from 'node:net'
+import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import secureApi, { secureServer, type AuditEvent, type SecureApiOptions } from '../../plugins/index.ts'
+import type { TestIssuer } from '../../testing/index.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { bearer, listen, startIssuer, until } from '../helpers/server.ts'
+
+const callers = 40
+const servers: Readonly<Record<string, () => FastifyInstance>> = {
+  'any Fastify()': () => Fastify(),
+  'secureServer()': () => Fastify(secureServer({ environment: 'development' }))
+}
+
+interface Served {
+  readonly url: string
+  readonly events: AuditEvent[]
+  readonly seen: { requests: number, responses: number }
+}
+
+async function serve (t: Test, app: FastifyInstance, issuer: TestIssuer, rateLimit: SecureApiOptions['rateLimit'] = {}): Promise<Served> {
+  t.teardown(() => app.close())
+  const [events, seen]: [AuditEvent[], Served['seen']] = [[], { requests: 0, responses: 0 }]
+  await app.register(secureApi, {
+    auth: { issuer: issuer.issuer, audience: issuer.audience, keys: { cooldown: '100 milliseconds' } },
+    rateLimit: { ...rateLimit, perAddress: false, failures: false },
+    audit: { sink: event => { events.push(event) } },
+    environment: 'development'
+  })
+  app.addHook('onRequest', async () => { seen.requests++ })
+  app.addHook('onResponse', async () => { seen.responses++ })
+  app.get('/orders', { config: { scope: 'a', rateLimit: { limit: 3, algorithm: 'concurrency' } } }, async () => 'x'.repeat(1000))
+  return { url: await listen(app), events, seen }
+}
+
+/** Sends a request whole, and resets the connection, at once or some milliseconds later. */
+async function reset (url: string, authorization: string, after: number): Promise<void> {
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname).on('error', () => {})
+  await once(socket, 'connect')
+  await new Promise(resolve => { socket.write(`GET /orders HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\n\r\n`, resolve) })
+  if (after > 0) await setTimeout(after)
+  socket.resetAndDestroy()
+}
+
+for (const [name, start] of Object.entries(servers)) {
+  t.test(`21: hooks at the end of a request run for callers who reset their connection: ${name}`, async t => {
+    const issuer = await startIssuer(t)
+    const { url, events, seen } = await serve(t, start(), issuer)
+    const { authorization } = bearer(issuer, { scope: 'a' })
+    await fetch(`${url}/orders`, { headers: { authorization } }).then(response => response.text())
+    // One after the other: an answer that is written in the turn of its request.
+    for (let count = 0; count < callers; count++) await reset(url, authorization, 0)
+    await until(() => events.length > callers / 2 && events.length === seen.requests, 'an event for each request')
+    await until(() => seen.responses === seen.requests, 'the hooks of each')
+    t.equal(new Set(events.map(({ requestId }) => requestId)).size, events.length, 'one event each')
+  })
+
+  t.test(`21: callers who leave while Redis and the provider are away leave nothing behind: ${name}`, async t => {
+    const [issuer, redis] = [await startIssuer(t), await startRedis()]
+    t.teardown(() => redis.close())
+    const { url, events, seen } = await serve(t, start(), issuer, { redis: redis.url })
+    const known = bearer(issuer, { scope: 'a' }).authorization
+    t.equal((await fetch(`${url}/orders`, { headers: { authorization: known } })).status, 200)
+    redis.freeze()
+    issuer.down()
+    issuer.rotate()
+    const unknown = bearer(issuer, { scope: 'a' }).authorization
+    await Promise.all(Array.from({ length: callers }, (_, count) => reset(url, count % 2 === 0 ? known : unknown, count * 2)))
+    // A hook of the application sees only those whom the suite lets through.
+    await until(() => events.length > callers / 2 && events.length >= seen.requests, 'an event for each request')
+    t.equal(new Set(events.map(({ requestId }) => requestId)).size, events.length, 'one event each')
+    const statuses = async () => (await fetch(`${url}/orders`, { headers: { authorization: known } })).status
+    t.strictSame([await statuses(), await statuses(), await statuses(), await statuses()], [200, 200, 200, 200], 'no permit was kept')
+    redis.thaw()
+    issuer.up()
+    await until(async () => (await fetch(`${url}/orders`, { headers: { authorization: unknown } })).status === 200, 'the provider')
+    t.equal(await statuses(), 200)
+  })
+}
