@@ -58,7 +58,7 @@ function isWhole (response: Response, chunk: unknown, encoding: unknown, callbac
     socket !== null && socket._httpMessage === response && socket.writable && !socket.destroyed && socket.writableCorked === 0
 }
 
-/** As Node does, which does not look whether the write failed: hooks at the end of a request run for a caller who has gone, too. */
+/** As Node 20 and 22 do, which do not look whether the write failed: hooks at the end of a request run for a caller who has gone, too. */
 function finish (response: Response): void {
   if (response.socket?._hadError !== true) response.emit('finish')
 }

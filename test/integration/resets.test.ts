@@ -20,17 +20,37 @@ interface Served {
   readonly seen: { requests: number, responses: number }
 }
 
+function counted (app: FastifyInstance): Served['seen'] {
+  const seen = { requests: 0, responses: 0 }
+  app.addHook('onRequest', async () => { seen.requests++ })
+  app.addHook('onResponse', async () => { seen.responses++ })
+  return seen
+}
+
+/** Whether they run in a bare Fastify: on Node 20 and 22 always, on Node 24 for none of these callers. */
+async function runInBareFastify (t: Test): Promise<boolean> {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const seen = counted(app)
+  app.get('/orders', async () => 'x'.repeat(1000))
+  const url = await listen(app)
+  for (let count = 0; count < callers; count++) await reset(url, 'none', 0)
+  await until(() => seen.requests > callers / 2, 'requests')
+  // Answers are written in the turn of their request, and fail in the next.
+  await setTimeout(100)
+  return seen.responses === seen.requests
+}
+
 async function serve (t: Test, app: FastifyInstance, issuer: TestIssuer, rateLimit: SecureApiOptions['rateLimit'] = {}): Promise<Served> {
   t.teardown(() => app.close())
-  const [events, seen]: [AuditEvent[], Served['seen']] = [[], { requests: 0, responses: 0 }]
+  const events: AuditEvent[] = []
   await app.register(secureApi, {
     auth: { issuer: issuer.issuer, audience: issuer.audience, keys: { cooldown: '100 milliseconds' } },
     rateLimit: { ...rateLimit, perAddress: false, failures: false },
     audit: { sink: event => { events.push(event) } },
     environment: 'development'
   })
-  app.addHook('onRequest', async () => { seen.requests++ })
-  app.addHook('onResponse', async () => { seen.responses++ })
+  const seen = counted(app)
   app.get('/orders', { config: { scope: 'a', rateLimit: { limit: 3, algorithm: 'concurrency' } } }, async () => 'x'.repeat(1000))
   return { url: await listen(app), events, seen }
 }
@@ -46,7 +66,8 @@ async function reset (url: string, authorization: string, after: number): Promis
 }
 
 for (const [name, start] of Object.entries(servers)) {
-  t.test(`21: hooks at the end of a request run for callers who reset their connection: ${name}`, async t => {
+  t.test(`21: hooks at the end of a request run for callers who reset their connection, as in a bare Fastify: ${name}`, async t => {
+    const isUsual = await runInBareFastify(t)
     const issuer = await startIssuer(t)
     const { url, events, seen } = await serve(t, start(), issuer)
     const { authorization } = bearer(issuer, { scope: 'a' })
@@ -54,7 +75,8 @@ for (const [name, start] of Object.entries(servers)) {
     // One after the other: an answer that is written in the turn of its request.
     for (let count = 0; count < callers; count++) await reset(url, authorization, 0)
     await until(() => events.length > callers / 2 && events.length === seen.requests, 'an event for each request')
-    await until(() => seen.responses === seen.requests, 'the hooks of each')
+    t.equal(isUsual, Number(process.versions.node.split('.')[0]) < 24)
+    if (isUsual) await until(() => seen.responses === seen.requests, 'the hooks of each')
     t.equal(new Set(events.map(({ requestId }) => requestId)).size, events.length, 'one event each')
   })
 
