@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import { setImmediate } from 'node:timers/promises'
 import type { FastifyPluginAsync } from 'fastify'
 import { scheduleTimer } from '../lib/async/index.ts'
 import {
@@ -72,6 +73,7 @@ const audit: FastifyPluginAsync<AuditPluginOptions> = async (app, { environment,
   const repeats = new Repeats({ record: write, capacity, spare, schedule: scheduleTimer })
   const record: Recorder = event => { if (event !== undefined) repeats.see(event) }
   app.addHook('onClose', async () => {
+    await lastConnections()
     repeats.close()
     const left = await trails.close(closeTimeout)
     if (Object.keys(left).length === 0) return
@@ -111,6 +113,15 @@ const audit: FastifyPluginAsync<AuditPluginOptions> = async (app, { environment,
     closed: (...end) => record(closedEvent(...end)),
     outside: record
   })
+}
+
+/**
+ * A server has closed before the last of its connections tells its response, which it does in the closing phase of the event loop: that
+ * comes after the next `setImmediate()`, so it takes two.
+ */
+async function lastConnections (): Promise<void> {
+  await setImmediate()
+  await setImmediate()
 }
 
 /** Undefined where the route wants no event. */

@@ -1,12 +1,18 @@
 import type { FastifyPluginAsync } from 'fastify'
+import { scheduleTimer } from '../lib/async/index.ts'
+import { movedClock } from '../lib/config/index.ts'
 import { installEdge, type EdgeHeaders } from '../lib/edge/index.ts'
 import { closingOf, overTlsOf } from './fastify-internals.ts'
 import { pipelineOf } from './pipeline.ts'
 import { suitePlugin } from './suite-plugin.ts'
+import { warn } from './warn.ts'
 
 const noHeaders: EdgeHeaders = Object.freeze({ headers: [], hsts: undefined, cache: { error: undefined } })
 
-/** Answers that no hook sees: malformed HTTP, 414, 431, missing Host, 503 while closing. Register it at the root, after `headers`. */
+/**
+ * Answers that no hook sees: malformed HTTP, 414, 431, missing Host, 503 while closing; and the connections that would keep the server
+ * from closing. Register it at the root, after `headers`.
+ */
 const edge: FastifyPluginAsync = async app => {
   if (!Object.hasOwn(app, 'server')) return
   const pipeline = pipelineOf(app)
@@ -20,7 +26,14 @@ const edge: FastifyPluginAsync = async app => {
     isClosing: closingOf(app),
     onClientError: answer => pipeline.ports.onEdgeAnswer?.(answer),
     onRequest: (request, response) => pipeline.ports.onRequestStart?.(request, response),
-    onConnect: (request, socket) => pipeline.ports.onConnect?.(request, socket)
+    onConnect: (request, socket) => pipeline.ports.onConnect?.(request, socket),
+    end: {
+      within: () => pipeline.ports.closeTimeout ?? 30_000,
+      schedule: movedClock()?.schedule ?? scheduleTimer,
+      onLate (connections) {
+        warn(app, { code: 'SECURE_API_SERVER_CLOSING', connections }, 'secure-api: connections that did not end in time were closed')
+      }
+    }
   })
   app.addHook('preClose', async () => installed.closing())
   app.addHook('onClose', async () => installed.dispose())

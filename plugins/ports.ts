@@ -26,6 +26,8 @@ export type EdgeAnswer = Omit<ClientErrorEvent, 'reason'>
 export interface Ports extends FramePorts {
   /** Names of hooks and plugins that may run before the suite. */
   readonly hooksBefore?: readonly string[]
+  /** How long `app.close()` waits for connections. In milliseconds. */
+  readonly closeTimeout?: number
   /** From authentication: the credentials that a rule may name, and the 401 for strangers, with the challenges of all of them. */
   readonly credentials?: readonly string[]
   readonly unauthenticated?: Refusal

@@ -2,8 +2,8 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { AuditOptions } from '../lib/audit/index.ts'
 import type { AuthenticationOptions } from '../lib/authentication/index.ts'
 import {
-  check, EnvironmentSchema, environmentVariables, isFields, ownOptions, Problems, readEnvironment, sectionAdvice, Type, type Environment,
-  type Schema, type Section, type SectionContext
+  check, DurationSchema, EnvironmentSchema, environmentVariables, isFields, milliseconds, ownOptions, Problems, readEnvironment,
+  sectionAdvice, Type, type Duration, type Environment, type Schema, type Section, type SectionContext
 } from '../lib/config/index.ts'
 import type { CorsOptions } from '../lib/cors/index.ts'
 import type { HeadersOptions } from '../lib/headers/index.ts'
@@ -99,6 +99,12 @@ export interface SecureApiOptions {
    */
   dangerouslyAllowMiddleware?: boolean
   /**
+   * How long `app.close()` waits for requests under way, WebSockets and streams before it cuts their connections, so that nobody can
+   * hold the server, nor the end of its audit trail. Answers under way end their connection; idle ones end within a second.
+   * @default '30 seconds'
+   */
+  closeTimeout?: Duration
+  /**
    * Names of hooks, or of plugins with their hooks, that may run before the suite: they are not warned of. What they
    * answer carries no headers and counts for no limit; the audit trail has it.
    * @default none
@@ -172,6 +178,7 @@ const own = {
   methodNotAllowed: Type.Optional(Type.Boolean()),
   errors: Type.Optional(Type.Union([Type.Literal('problem'), Type.Literal('throw')])),
   dangerouslyAllowMiddleware: Type.Optional(Type.Boolean()),
+  closeTimeout: Type.Optional(DurationSchema),
   hooksBefore: Type.Optional(Type.Array(Type.String())),
   environment: Type.Optional(EnvironmentSchema)
 }
@@ -199,7 +206,8 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   const { methodNotAllowed = true, audit: trail = {}, openapi: description = {}, errors: answers = 'problem' } = options
   const { health: probes = false } = options
   const { telemetry: measures = false } = options
-  pipeline.offer({ answers, hooksBefore: options.hooksBefore ?? [] })
+  const { hooksBefore = [], closeTimeout = '30 seconds' } = options
+  pipeline.offer({ answers, hooksBefore, closeTimeout: milliseconds(closeTimeout) })
   for (const control of unkept(app, options)) pipeline.add(control)
   if (auth !== false) {
     await app.register(authentication, { ...auth, environment })

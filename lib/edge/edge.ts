@@ -7,6 +7,7 @@ import { Server as TlsServer } from 'node:tls'
 import { isHeadSent, refusal, type AnswerCode, type HeaderPair, type Refusal } from '../http/index.ts'
 import { Marks } from '../marks/index.ts'
 import { createClientErrorHandler, edgePairsBy, edgeResponse, type ClientErrorEvent, type EdgeHeaders } from './client-error.ts'
+import { Connections, type ConnectionsEnd } from './connections.ts'
 import { overTls, type OverTls } from './over-tls.ts'
 
 type NodeServer = HttpServer | HttpsServer | Http2Server
@@ -24,6 +25,8 @@ export interface EdgeOptions {
   readonly overTls?: OverTls
   /** Whether the application has begun to close, for requests before `closing()` is called. */
   readonly isClosing?: () => boolean
+  /** How connections end when the application closes. @default as Node ends them */
+  readonly end?: ConnectionsEnd
   /** Called for each answer to an unparsable request, and to CONNECT, which no hook sees. */
   readonly onClientError?: (event: ClientErrorEvent) => void
   /** Called for each request before anything can answer it; for those of one connection that is given away, `onConnect`. */
@@ -49,6 +52,7 @@ interface EdgeState {
   readonly strangers: Marks<object, true>
   readonly pairsBy: (secure: boolean) => readonly HeaderPair[]
   readonly overTls: OverTls
+  readonly connections: Connections
   closing: boolean
 }
 
@@ -66,6 +70,7 @@ export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
     strangers: new Marks(),
     pairsBy: edgePairsBy(options.table),
     overTls: options.overTls ?? overTls(false),
+    connections: new Connections(),
     closing: false
   }
   const onSocket = (message: unknown) => { findSibling(edge, message) }
@@ -74,8 +79,12 @@ export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
   subscribe('http.server.request.start', onRequestStart)
   attach(server, edge)
   return {
-    closing: () => { edge.closing = true },
+    closing () {
+      edge.closing = true
+      if (options.end !== undefined) edge.connections.end(options.end)
+    },
     dispose () {
+      edge.connections.dispose()
       for (const detach of edge.servers.values()) detach()
       edge.servers.clear()
       unsubscribe('net.server.socket', onSocket)
@@ -202,7 +211,9 @@ function attach (server: NodeServer, edge: EdgeState): void {
   const detachHttp2 = server instanceof HttpServer || server instanceof HttpsServer ? () => {} : attachHttp2(server, edge)
   const onConnect = connectHandler(server, edge)
   server.prependListener('connect', onConnect)
+  const unwatch = edge.connections.watch(server)
   edge.servers.set(server, () => {
+    unwatch()
     server.removeListener('clientError', onError)
     server.removeListener('connect', onConnect)
     detachHttp2()

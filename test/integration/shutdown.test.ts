@@ -55,7 +55,10 @@ t.test('shutdown: readiness fails, requests go on, then the sockets close, then 
   await Promise.all(Array.from({ length: 20 }, () => order(pooled)))
   t.strictSame([await live(), await ready()], [200, 200])
   t.not(answers.at(-1)?.headers.connection, 'close')
-  const slow = Array.from({ length: 5 }, () => get(`${url}/slow`, token, false))
+  // As most clients do, they would keep their connections after the answer.
+  const waiters = new http.Agent({ keepAlive: true })
+  t.teardown(() => { waiters.destroy() })
+  const slow = Array.from({ length: 5 }, () => get(`${url}/slow`, token, waiters))
   await until(() => waiting === 5, 'the slow requests')
 
   // SIGTERM. The load balancer knows nothing of it yet: callers keep coming, on open connections and on new ones.

@@ -1,0 +1,210 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import https from 'node:https'
+import http2 from 'node:http2'
+import { connect, type AddressInfo, type Socket } from 'node:net'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { setTimeout } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import secureApi, { secureServer, type AuditEvent } from '../../plugins/index.ts'
+import { createTestClock, type TestClock } from '../../testing/index.ts'
+import { Certificates } from '../lib/server/certificates.ts'
+import { closeFrame, connectionsOf, upgrade } from '../helpers/upgrades.ts'
+import { until } from '../helpers/server.ts'
+
+const { cert, key } = new Certificates(t.testdir({})).issue()
+const overHttp2 = () =>
+  Fastify(secureServer({ tls: { cert, key }, http2: true, environment: 'development' })) as unknown as FastifyInstance
+const servers: Readonly<Record<string, () => FastifyInstance>> = {
+  'any Fastify()': () => Fastify(),
+  'secureServer()': () => Fastify(secureServer({ environment: 'development' })),
+  'Fastify() over TLS': () => Fastify({ https: { cert, key } }) as unknown as FastifyInstance,
+  'secureServer() over TLS': () => Fastify(secureServer({ tls: { cert, key }, environment: 'development' })) as unknown as FastifyInstance,
+  'HTTP/1.1 on a server of HTTP/2': overHttp2
+}
+
+interface Served {
+  readonly app: FastifyInstance
+  readonly url: string
+  readonly clock: TestClock
+  readonly events: AuditEvent[]
+  /** Lets `/slow` and the rest of `/stream` answer. */
+  readonly release: () => void
+  /** How many requests of `/slow` and `/stream` wait. */
+  readonly waiting: () => number
+}
+
+async function serve (t: Test, app: FastifyInstance, closeTimeout?: string, host = '127.0.0.1'): Promise<Served> {
+  const clock = createTestClock()
+  const events: AuditEvent[] = []
+  let [release, waiting] = [() => {}, 0]
+  const released = new Promise<void>(resolve => { release = resolve })
+  t.teardown(async () => {
+    release()
+    clock.close()
+    await app.close()
+  })
+  await app.register(secureApi, {
+    auth: false,
+    rateLimit: false,
+    audit: { sink: event => { events.push(event) } },
+    environment: 'development',
+    ...(closeTimeout !== undefined && { closeTimeout })
+  })
+  app.get('/fast', async () => 'fast')
+  app.post('/fast', async () => 'fast')
+  app.get('/slow', async () => {
+    waiting++
+    await released
+    return 'slow'
+  })
+  app.get('/stream', async (_request, reply) => {
+    async function * parts (): AsyncGenerator<string> {
+      yield 'first'
+      waiting++
+      await released
+      yield 'last'
+    }
+    return reply.type('text/plain').send(Readable.from(parts()))
+  })
+  return { app, url: await app.listen({ port: 0, host }), clock, events, release, waiting: () => waiting }
+}
+
+/** A client that leaves its connections open, as browsers, proxies and `fetch()` do. */
+function pooled (t: Test, url: string) {
+  const secure = url.startsWith('https:')
+  const agent = secure ? new https.Agent({ keepAlive: true, rejectUnauthorized: false }) : new http.Agent({ keepAlive: true })
+  t.teardown(() => { agent.destroy() })
+  return async (path: string) => {
+    const request = secure ? https.get(url + path, { agent }) : http.get(url + path, { agent })
+    const [response] = await once(request, 'response') as [http.IncomingMessage]
+    return { response, body: text(response) }
+  }
+}
+
+/** Closes; tells whether that is over. */
+async function startClosing (app: FastifyInstance) {
+  let isOver = false
+  const closed = app.close().then(() => { isOver = true })
+  await until(() => !app.server.listening, 'the end of the listening socket')
+  return { closed, isOver: () => isOver }
+}
+
+for (const [name, start] of Object.entries(servers)) {
+  t.test(`a request under way when the server closes is answered, and its connection does not hold the server: ${name}`, async t => {
+    const { app, url, release, waiting } = await serve(t, start())
+    const get = pooled(t, url)
+    const slow = Promise.all([get('/slow'), get('/slow')])
+    await until(() => waiting() === 2, 'the requests')
+    const { closed } = await startClosing(app)
+    release()
+    for (const { response, body } of await slow) {
+      t.equal(await body, 'slow')
+      t.equal(response.headers.connection, 'close')
+    }
+    await closed
+  })
+
+  t.test(`one whose head was sent before ends with it, and its connection within two looks: ${name}`, async t => {
+    const { app, url, clock, release, waiting } = await serve(t, start())
+    const { response, body } = await pooled(t, url)('/stream')
+    t.not(response.headers.connection, 'close')
+    await until(() => waiting() === 1, 'the stream')
+    const { closed } = await startClosing(app)
+    release()
+    t.equal(await body, 'firstlast')
+    await clock.advance('1 second')
+    await closed
+  })
+
+  t.test(`connections that send nothing, or half a head, hold the server for a second: ${name}`, async t => {
+    const { app, url, clock } = await serve(t, start())
+    const quiet = await Promise.all([openTo(t, url), openTo(t, url, 'GET /fa'), openTo(t, url, `${head('GET')}\r\nGET /fa`)])
+    await until(async () => await connectionsOf(app.server) === 3, 'the connections')
+    const { closed, isOver } = await startClosing(app)
+    await clock.advance(400)
+    t.notOk(isOver(), 'a request may be on its way')
+    const ended = Promise.all(quiet.map(socket => socket.destroyed || once(socket, 'close')))
+    await clock.advance(600)
+    await closed
+    await ended
+  })
+
+  t.test(`half a body holds the server until closeTimeout: ${name}`, async t => {
+    const { app, url, clock, events } = await serve(t, start(), '20 seconds')
+    const arrived = once(app.server, 'request')
+    await openTo(t, url, `${head('POST', 'Content-Type: application/json\r\nContent-Length: 10\r\n')}\r\n{`)
+    await arrived
+    const { closed, isOver } = await startClosing(app)
+    await clock.advance('19 seconds')
+    t.notOk(isOver())
+    await clock.advance('1 second')
+    await closed
+    t.strictSame(events.map(({ method, route }) => [method, route]), [['POST', '/fast']], 'it has its event')
+  })
+}
+
+const head = (method: string, more = '') => `${method} /fast HTTP/1.1\r\nHost: a\r\n${more}`
+
+/** A connection that sends these bytes, and then nothing. */
+async function openTo (t: Test, url: string, bytes = ''): Promise<Socket> {
+  const { protocol, hostname, port } = new URL(url)
+  const to = { host: hostname, port: Number(port) }
+  const socket = protocol === 'https:' ? connectTls({ ...to, rejectUnauthorized: false }) : connect(to)
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => {}).resume()
+  await once(socket, protocol === 'https:' ? 'secureConnect' : 'connect')
+  if (bytes !== '') await new Promise(resolve => { socket.write(bytes, resolve) })
+  return socket
+}
+
+t.test('a WebSocket lives until closeTimeout, unless the application ends it; then it is cut, and the log says so', async t => {
+  const lines: Array<Record<string, unknown>> = []
+  const logger = { level: 'warn', stream: { write: (line: string) => { lines.push(JSON.parse(line)) } } }
+  const { app, url, clock } = await serve(t, Fastify({ logger }))
+  app.server.on('upgrade', (_request, socket: Socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
+  })
+  const { socket, status, ended } = await upgrade(url)
+  t.equal(status, 101)
+  const { closed, isOver } = await startClosing(app)
+  await clock.advance('29 seconds')
+  t.notOk(isOver())
+  socket.write(closeFrame)
+  await clock.advance('1 second')
+  await closed
+  await ended.catch(() => {})
+  t.match(lines.filter(({ code }) => code === 'SECURE_API_SERVER_CLOSING'), [{ connections: 1 }])
+})
+
+t.test('a client that never begins its TLS handshake, and half an HTTP/2 request, hold the server until closeTimeout', async t => {
+  const { app, url, clock } = await serve(t, overHttp2())
+  const { port } = new URL(url)
+  const silent = connect(Number(port), '127.0.0.1').on('error', () => {})
+  await once(silent, 'connect')
+  const session = http2.connect(url, { rejectUnauthorized: false }).on('error', () => {})
+  const stream = session.request({ ':method': 'POST', ':path': '/fast', 'content-type': 'application/json' }).on('error', () => {})
+  stream.write('{')
+  t.teardown(() => { silent.destroy(); session.destroy() })
+  await until(async () => await connectionsOf(app.server) === 2, 'the connections')
+  const { closed, isOver } = await startClosing(app)
+  await clock.advance('29 seconds')
+  t.notOk(isOver())
+  await clock.advance('1 second')
+  await closed
+})
+
+t.test('the second server that Fastify makes for another address of localhost is closed as the first', async t => {
+  const app = Fastify()
+  const { clock } = await serve(t, app, undefined, 'localhost')
+  const addresses = (app.addresses() as AddressInfo[]).map(({ address, port }) => `http://${address.includes(':') ? `[${address}]` : address}:${port}`)
+  await Promise.all(addresses.map(address => openTo(t, address, 'GET /fa')))
+  await setTimeout(50)
+  const { closed, isOver } = await startClosing(app)
+  t.notOk(isOver())
+  await clock.advance('1 second')
+  await closed
+})
