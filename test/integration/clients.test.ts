@@ -1,7 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { setImmediate } from 'node:timers/promises'
 import authHeader from 'auth-header'
 import type { FastifyContextConfig, FastifyInstance } from 'fastify'
 import { BEARER, parseWWWAuthenticateHeader } from 'http-auth-utils'
@@ -261,15 +260,13 @@ t.test('15: the 503 of a server that closes says when to come back', async t => 
     }
   })
   const { hostname, port } = new URL(await listen(app))
-  const socket = connect(Number(port), hostname)
-  const answered = text(socket)
-  socket.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n')
+  const [late, busy] = [connect(Number(port), hostname), connect(Number(port), hostname)]
+  busy.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n')
   await until(() => entered, 'the slow request')
   const closed = app.close()
   await until(() => !app.server.listening, 'the closing')
-  socket.write('GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
-  await setImmediate()
+  late.write('GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  t.match(await text(late), /HTTP\/1\.1 503 .*\r\nretry-after: [1-9]\d*\r\n/is)
   release()
-  t.match(await answered, /HTTP\/1\.1 503 .*\r\nretry-after: [1-9]\d*\r\n/is)
-  await closed
+  await Promise.all([text(busy), closed])
 })
