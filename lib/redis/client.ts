@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { asStoreFailure, StoreFailed } from './failure.ts'
 
 /** A Lua script and its hash. */
 export interface Script {
@@ -82,12 +83,13 @@ async function orWithSource (byHash: () => Promise<unknown>, withSource: () => P
   }
 }
 
-/** Undefined while the connection is ready. */
+/** Undefined while the connection is ready. A client that gives up says so with `end`: only a restart, or its owner, brings it back. */
 export function lastErrorOf (client: object): () => unknown {
   let last: unknown
   if (hasMethod(client, 'on')) {
     client.on('error', (error: unknown) => { last = error })
     client.on('ready', () => { last = undefined })
+    client.on('end', () => { last = new StoreFailed('ended', last === undefined ? undefined : asStoreFailure(last).code) })
   }
   return () => last
 }

@@ -65,7 +65,7 @@ class MovingConnection implements RedisConnection {
       evalsha: (...call) => this.#current.client.evalsha(...call),
       on: (event, listener) => {
         this.#listeners.push([event, listener])
-        this.#current.client.on(event, listener)
+        this.#listen(this.#current, event, listener)
       },
       nodes: () => [this.#current.client]
     }
@@ -90,6 +90,11 @@ class MovingConnection implements RedisConnection {
     this.#current.client.disconnect()
   }
 
+  /** Until the connection has moved on: the end of the one before is none. */
+  #listen (opened: Opened, event: string, listener: Listener): void {
+    opened.client.on(event, (...facts) => { if (opened === this.#current) listener(...facts) })
+  }
+
   async #try (url: string, isFirst: boolean): Promise<void> {
     const next = this.#open(url)
     const isReady = await next.ready
@@ -104,7 +109,7 @@ class MovingConnection implements RedisConnection {
     const before = this.#current
     this.#current = next
     for (const [event, listener] of this.#listeners) {
-      next.client.on(event, listener)
+      this.#listen(next, event, listener)
       // It has been ready before anybody listened.
       if (event === 'ready' && next.client.status === 'ready') listener()
     }

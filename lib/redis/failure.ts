@@ -1,11 +1,12 @@
 /**
  * - `timeout`: no answer within the deadline. `connection`: refused, closed, or unknown host. `tls`: no encrypted connection.
+ * - `ended`: the client has given up, or its owner closed it; it does not connect again by itself.
  * - `authentication`: a missing or wrong password or user. `permission`: the user may not run the commands or use these keys.
  * - `cluster`: a single node of a cluster, which serves its own keys only.
  * - `out-of-memory`, `read-only`, `loading`: the state of the server. `script`, `reply`: it does not behave like Redis.
  */
 export type StoreFailureReason =
-  'timeout' | 'connection' | 'tls' | 'authentication' | 'permission' | 'cluster' | 'out-of-memory' | 'read-only' | 'loading' |
+  'timeout' | 'connection' | 'ended' | 'tls' | 'authentication' | 'permission' | 'cluster' | 'out-of-memory' | 'read-only' | 'loading' |
   'script' | 'reply' | 'unknown'
 
 /** Redis failed. `reason` is from a fixed list, `code` has capitals and digits only: the client's own text may contain secrets. */

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type { FastifyInstance, InjectOptions } from 'fastify'
+import { Redis } from 'ioredis'
 import t from 'tap'
 import { rateLimit, type RateLimitOptions } from '../../plugins/index.ts'
 import { startRedis } from '../helpers/redis.ts'
@@ -25,6 +26,17 @@ function orders (app: FastifyInstance): void {
 
 const limits = (rateLimit: RateLimitOptions, routes: (app: FastifyInstance) => void = orders) => secured(t, issuer,
   { suite: { rateLimit }, routes })
+
+t.test('a client that was closed, or has given up, is told apart from a Redis that is away', async t => {
+  const client = new Redis(redis.url)
+  await client.ping()
+  const { app } = await limits({ redis: client })
+  await client.quit()
+  await answersOf(app, by('alice'))
+  await until(() => (app.secureApi.status().rateLimit as { failure?: string }).failure === 'ended', 'the failure')
+  const [answer] = await answersOf(app, by('alice'))
+  t.equal(answer, 200, 'the process counts for itself')
+})
 
 t.test('a hundred reads and ten writes a minute for each principal, unless said otherwise', async t => {
   const { app } = await limits({})

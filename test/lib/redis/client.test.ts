@@ -42,6 +42,18 @@ t.test('node-redis: its call shape, and EVAL after NOSCRIPT', async t => {
   t.equal(runner.lastError?.(), undefined)
 })
 
+t.test('a client that has given up says so, with the last cause, until it is ready again', async t => {
+  const client = Object.assign(new EventEmitter(), { eval: async () => 1, evalsha: async () => 1 })
+  const runner = scriptRunner(client)
+  client.emit('end')
+  t.match(runner.lastError?.(), { name: 'StoreFailed', reason: 'ended', code: undefined })
+  client.emit('error', new Error('ECONNREFUSED 127.0.0.1'))
+  client.emit('end')
+  t.match(runner.lastError?.(), { reason: 'ended', code: 'ECONNREFUSED' })
+  client.emit('ready')
+  t.equal(runner.lastError?.(), undefined)
+})
+
 t.test('a client that only knows eval gets the source each time, and is not taken for a Redis by itself', async t => {
   const calls: unknown[] = []
   const client = { eval: async (...call: unknown[]) => { calls.push(call); return 1 } }
