@@ -301,7 +301,7 @@ function conclude (desk: Desk, request: FastifyRequest, verification: Verificati
       return desk.cookies.refuse(request, verification.principal) ?? admit(request, verification.principal)
     case 'failed': return countFailure(desk, request, prepared[verification.code])
     case 'unavailable':
-      request.log.warn({ err: verification.cause }, 'secure-api: a credential could not be checked')
+      request.log.warn({ err: verification.cause, code: verification.code }, 'secure-api: a credential could not be checked')
       return refusal(verification.code, { headers: { 'retry-after': String(Math.max(1, Math.ceil(verification.retryAfter / 1000))) } })
   }
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { check, defineSection, Problems, type ConfigurationCode, type Environment } from '../lib/config/index.ts'
 import { deepFreeze, type Principal } from '../lib/credentials/index.ts'
-import { refusal, type Refusal } from '../lib/http/index.ts'
+import { noteFunctionFailed, refusal, type Refusal } from '../lib/http/index.ts'
 import { Marks } from '../lib/marks/index.ts'
 import { noteRefusal, PathRules, RefusalError, type CompiledStep, type RouteInfo, type RouteOption } from '../lib/pipeline/index.ts'
 import {
@@ -192,7 +192,7 @@ function policyStep (rule: CompiledRule | undefined, forbid: Forbid): CompiledSt
 
 function askPolicies (rule: CompiledRule, request: FastifyRequest, resource: unknown, forbid: Forbid): Judgement | Promise<Judgement> {
   const permitted = allTerms(rule.policies, { principal: request.auth, request, resource }, error => {
-    request.log.warn({ err: error }, 'secure-api: a policy failed, so the request is refused')
+    noteFunctionFailed(request, 'policy', error, 'a policy failed, so the request is refused')
   })
   if (typeof permitted === 'boolean') return permitted ? undefined : forbid(rule, request)
   return permitted.then(yes => yes ? undefined : forbid(rule, request))

@@ -45,9 +45,9 @@ const lastResort: ErrorHandler = (error, _request, reply) => {
   const { raw } = reply
   reply.hijack()
   try {
-    reply.log.error({ err: error }, 'secure-api: the answer to an error could not be sent')
+    reply.log.error({ err: error, code: failed.code }, 'secure-api: the answer to an error could not be sent')
   } catch {
-    reply.log.error('secure-api: the answer to an error could not be sent, and the error could not be read')
+    reply.log.error({ code: failed.code }, 'secure-api: the answer to an error could not be sent, and the error could not be read')
   }
   if (isHeadSent(raw)) {
     raw.destroy()

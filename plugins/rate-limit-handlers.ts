@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { after, type MaybePromise } from '../lib/async/index.ts'
-import { addPairToHead, hasLeft, refusal, whenEnded } from '../lib/http/index.ts'
+import { addPairToHead, hasLeft, noteFunctionFailed, refusal, whenEnded } from '../lib/http/index.ts'
 import {
   addressPartition, isDecision, isUnavailable, legacyHeaders, noteDecision, planned, publish, rateLimited, rateLimitField,
   rateLimitPolicyField, rateLimitUnavailable, FailureReservations, refusing, unplanned, isRefused, type Charge, type Decision,
@@ -97,7 +97,8 @@ function chargeAll (limiter: Limiter, policies: readonly LimitPolicy[], request:
 }
 
 function unknownPlan (policy: LimitPolicy, request: FastifyRequest): Decision {
-  request.log.warn({ policy: policy.name }, 'secure-api: the plan of a caller is unknown, so the request is refused')
+  const about = { policy: policy.name, code: 'SECURE_API_FUNCTION_FAILED', function: 'plan' }
+  request.log.warn(about, 'secure-api: the plan of a caller is unknown, so the request is refused')
   return unplanned(policy, performance.now())
 }
 
@@ -107,7 +108,7 @@ function costFor ({ cost, costOf }: LimitPolicy, request: FastifyRequest): numbe
   try {
     return costOf(request)
   } catch (error) {
-    request.log.warn({ err: error }, 'secure-api: a rate-limit cost function failed, so the request is refused')
+    noteFunctionFailed(request, 'cost', error, 'a rate-limit cost function failed, so the request is refused')
     return NaN
   }
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { milliseconds, Problems } from '../lib/config/index.ts'
-import { addressOf, hasLeft, refusal, whenLeft, type Refusal } from '../lib/http/index.ts'
+import { addressOf, hasLeft, noteFunctionFailed, refusal, whenLeft, type Refusal } from '../lib/http/index.ts'
 import {
   checkLoginGuard, isUnavailable, LoginBudgets, loginDefaults, noteDecision, publish, rateLimited, rateLimitUnavailable,
   type Attempt, type Limiter, type LoginGuardOptions, type LimitBook
@@ -86,7 +86,7 @@ function challenging (challenge: NonNullable<LoginGuardOptions['challenge']>): H
     try {
       if (await challenge(request, user) === true) return
     } catch (error) {
-      request.log.warn({ err: error }, 'secure-api: a login challenge failed, so the attempt is refused')
+      noteFunctionFailed(request, 'challenge', error, 'a login challenge failed, so the attempt is refused')
     }
     await giveUp(attempt, challengeRequired)
   }

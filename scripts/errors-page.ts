@@ -9,6 +9,8 @@ const otherCodes: Readonly<Record<string, string>> = {
   SECURE_API_CONFIGURATION: 'The code of a `ConfigurationError` with several mistakes. Each of its `errors` has a code of its own.',
   SECURE_API_WARNING: 'A warning without a code of its own, on standard error because the application has no logger. ' +
     'Its text says what to do. With `Fastify({ logger: true })` it goes to the log.',
+  SECURE_API_FUNCTION_FAILED: 'In the log: a function of the options threw, or gave what it may not. `function` says which: `policy`, ' +
+    '`partition`, `cost`, `plan` or `challenge`. A partition counts by address then; anything else refuses the request.',
   SECURE_API_DENYLIST_FULL: 'Thrown by `revoke()` of a denylist whose memory is full of entries that still count. ' +
     'Nothing was recorded: raise `max`, and revoke again.',
   SECURE_API_DENYLIST_LOCAL_ONLY: 'Thrown by `revoke()` when Redis did not record the entry. It counts in this process only: revoke again.'

@@ -29,7 +29,8 @@ const shownOnly = ['csharp', 'http', 'nginx', 'text']
 const npmCommands = ['ci', 'create', 'exec', 'init', 'install', 'pack']
 /** Codes that are neither answers nor mistakes in the configuration, and variables of the environment. */
 const otherNames = new Set([
-  'SECURE_API_CONFIGURATION', 'SECURE_API_DENYLIST_FULL', 'SECURE_API_DENYLIST_LOCAL_ONLY', 'SECURE_API_WARNING', 'SECURE_API_PRIVATE_KEY',
+  'SECURE_API_CONFIGURATION', 'SECURE_API_DENYLIST_FULL', 'SECURE_API_DENYLIST_LOCAL_ONLY', 'SECURE_API_FUNCTION_FAILED',
+  'SECURE_API_WARNING', 'SECURE_API_PRIVATE_KEY',
   ...Object.values(environmentVariables).flatMap(name => [name, `${name}_FILE`])
 ])
 const place = ({ page, line }: Snippet) => `${page}:${line}`

@@ -8,5 +8,6 @@ export {
 export { writeBlocks } from './head-block.ts'
 export { hasEnded, hasLeft, whenEnded, whenLeft } from './ending.ts'
 export { writeOnce } from './final-write.ts'
+export { noteFunctionFailed } from './function-failed.ts'
 export { apiKeyChallenge, bearerChallenge, ownRefusal, refusal, withHeaders, type OwnRefusal, type Refusal } from './refusal.ts'
 export { addVary } from './vary.ts'

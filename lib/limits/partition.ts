@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Principal } from '../credentials/index.ts'
-import { addressOf } from '../http/index.ts'
+import { addressOf, noteFunctionFailed } from '../http/index.ts'
 import { Marks } from '../marks/index.ts'
 import { addressKey } from './address.ts'
 import type { Partition } from './options.ts'
@@ -55,7 +55,7 @@ function custom (by: (request: FastifyRequest) => string | undefined, request: F
     const name = by(request)
     return typeof name === 'string' && name !== '' ? `x:${name}` : undefined
   } catch (error) {
-    request.log.warn({ err: error }, 'secure-api: a rate-limit partition failed; the request counts by address')
+    noteFunctionFailed(request, 'partition', error, 'a rate-limit partition failed; the request counts by address')
     return undefined
   }
 }

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { milliseconds } from '../config/index.ts'
-import { refusal, type Refusal } from '../http/index.ts'
+import { noteFunctionFailed, refusal, type Refusal } from '../http/index.ts'
 import type { Algorithm, Limit, Partition, StoreFailure } from './options.ts'
 import { partitionOf } from './partition.ts'
 
@@ -128,7 +128,7 @@ export function planned (policy: LimitPolicy, request: FastifyRequest): LimitPol
     const plan = policy.planOf?.(request)
     return typeof plan === 'string' ? policy.plans.get(plan) : undefined
   } catch (error) {
-    request.log.warn({ err: error }, 'secure-api: the plan of a caller is unknown')
+    noteFunctionFailed(request, 'plan', error, 'the plan of a caller is unknown')
     return undefined
   }
 }

@@ -36,7 +36,7 @@ function wait (pending: Promise<Verdict>, handlers: readonly Handler[], index: n
     else end(verdict, request, reply, answer, done)
   }).catch((error: unknown) => {
     // Not even the refusal could be sent. Nobody else waits for this promise: without this the process would end.
-    request.log.error({ err: error }, 'secure-api: a refusal could not be sent, so the connection is closed')
+    request.log.error({ err: error, code: internal.code }, 'secure-api: a refusal could not be sent, so the connection is closed')
     reply.raw.destroy()
   })
 }
@@ -55,6 +55,6 @@ function isRefusal (verdict: unknown): verdict is Refusal {
 }
 
 function failed (error: unknown, request: FastifyRequest): Refusal {
-  request.log.error({ err: error }, 'secure-api: a control failed, so the request is refused')
+  request.log.error({ err: error, code: internal.code }, 'secure-api: a control failed, so the request is refused')
   return internal
 }
