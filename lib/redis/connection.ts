@@ -131,6 +131,7 @@ function open (Redis: Constructor, url: string): Opened {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     connectTimeout: 500,
+    disconnectTimeout: 200, // its timer runs after the end of a connection that was never made, and holds the process
     socketTimeout: 5_000, // an answer that is overdue for so long means a dead connection
     autoResendUnfulfilledCommands: false,
     retryStrategy: attempt => Math.min(attempt * 100, 1_000),
