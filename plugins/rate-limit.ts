@@ -255,7 +255,7 @@ async function tellFailure (app: FastifyInstance, client: RedisLike, keyPrefix: 
 const storeFixes: Readonly<Record<StoreFailureReason, string>> = {
   timeout: 'no answer in time; with `rediss://`, does the server speak TLS?',
   connection: 'no connection; check host, port and firewall',
-  ended: 'the client has given up, or was closed, and does not connect again; look at its `retryStrategy`, and restart this process',
+  ended: 'the client is closed, or has given up, and does not connect by itself; connect it, or look at its strategy and restart',
   tls: 'no encrypted connection; check `rediss://`, the certificate, and that the server speaks TLS',
   authentication: 'the user or password is missing or wrong',
   permission: 'the user may not run the script on keys with this prefix; docs/recipes/redis-cluster.md lists the rights',

@@ -100,7 +100,8 @@ export interface SecureApiOptions {
   dangerouslyAllowMiddleware?: boolean
   /**
    * How long `app.close()` waits for requests under way, WebSockets and streams before it cuts their connections, so that nobody can
-   * hold the server, nor the end of its audit trail. Answers under way end their connection; idle ones end within a second.
+   * hold the server, nor the end of its audit trail. It begins when the server stops to listen. Answers under way end their connection,
+   * sessions of HTTP/2 are told to go, and connections without a request end within a second.
    * @default '30 seconds'
    */
   closeTimeout?: Duration

@@ -1,9 +1,12 @@
 /** Runs a callback later. The returned function cancels it. */
 export type Schedule = (callback: () => unknown, ms: number) => () => void
 
-/** Real timers that do not keep the process alive. */
+/** Node takes longer times for a millisecond. */
+const longest = 2 ** 31 - 1
+
+/** Real timers that do not keep the process alive. The longest is 24.8 days. */
 export const scheduleTimer: Schedule = (callback, ms) => {
-  const timer = setTimeout(callback, ms)
+  const timer = setTimeout(callback, Math.min(ms, longest))
   timer.unref()
   return () => { clearTimeout(timer) }
 }

@@ -1,13 +1,24 @@
 import type { ServerResponse } from 'node:http'
+import type { ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Schedule } from '../async/index.ts'
 
+/** The last response of this connection, where requests came before the answer to the one before. */
+const kLast = Symbol('secure-api.last')
+
 /** What Node's HTTP server keeps on the sockets of HTTP/1, until an upgrade. */
-type Connection = Socket & { readonly parser?: object | null, readonly _httpMessage?: ServerResponse | null }
+export type Connection = Socket & {
+  readonly parser?: { readonly incoming?: object | null } | null
+  readonly _httpMessage?: ServerResponse | null
+  [kLast]?: ServerResponse
+}
 
 interface Watched {
   on (event: 'connection' | 'secureConnection', listener: (socket: Connection) => void): unknown
+  on (event: 'session', listener: (session: ServerHttp2Session) => void): unknown
   off (event: 'connection' | 'secureConnection', listener: (socket: Connection) => void): unknown
+  off (event: 'session', listener: (session: ServerHttp2Session) => void): unknown
 }
 
 export interface ConnectionsEnd {
@@ -19,74 +30,132 @@ export interface ConnectionsEnd {
 }
 
 /** How often connections are looked at while the server closes. */
-const SWEEP = 500
+const INTERVAL = 500
 
 /**
- * The connections of a server that closes. Node closes those that are idle at that moment and waits for the others without any time-out,
- * because `close()` also ends its checks of `headersTimeout` and `requestTimeout`: one that has sent nothing, half a head, or that becomes
- * idle a moment later holds the server for ever, or for `keepAliveTimeout`. Behind it waits all that is done at the end, such as the
- * writing of the audit trail.
+ * The connections of an application that closes. Node closes those that are idle at that moment and waits for the others without any
+ * time-out, because `close()` also ends its checks of `headersTimeout` and `requestTimeout`: one that has sent nothing, half a head, or
+ * that becomes idle a moment later holds the server for ever, or for `keepAliveTimeout`. Behind it waits all that is done at the end, such
+ * as the writing of the audit trail.
  */
 export class Connections {
+  readonly #end: ConnectionsEnd | undefined
   readonly #sockets = new Set<Connection>()
-  readonly #onConnection = (socket: Connection) => {
-    this.#sockets.add(socket)
-    socket.once('close', this.#onClose)
-  }
+  readonly #sessions = new Set<ServerHttp2Session>()
+  #idle: ReadonlySet<Connection> = new Set()
+  #ending = false
+  #late = false
+  #cancels: Array<() => void> = []
+  #whenEmpty: Array<() => void> = []
 
-  readonly #onClose: () => void
-  #cancel = () => {}
-
-  constructor () {
-    const sockets = this.#sockets
-    // One function for all of them.
-    this.#onClose = function forget (this: Connection) { sockets.delete(this) } as () => void
+  constructor (end: ConnectionsEnd | undefined) {
+    this.#end = end
   }
 
   /** Both events of a TLS server count: a client may never begin its handshake. */
   watch (server: Watched): () => void {
     server.on('connection', this.#onConnection)
     server.on('secureConnection', this.#onConnection)
+    server.on('session', this.#onSession)
     return () => {
       server.off('connection', this.#onConnection)
       server.off('secureConnection', this.#onConnection)
+      server.off('session', this.#onSession)
     }
   }
 
-  /** Before the server stops to listen. Answers under way end their connection (RFC 9112 §9.6). */
-  end ({ within, schedule, onLate }: ConnectionsEnd): void {
-    for (const { _httpMessage: response } of this.#sockets) {
-      if (response && !response.headersSent) response.shouldKeepAlive = false
+  /** A request has come before the answer to the one before it (RFC 9112 §9.3.2). */
+  pipelined (socket: Connection, response: ServerResponse): void {
+    const before = lastOf(socket)
+    socket[kLast] = response
+    if (!this.#ending || before === undefined || before.headersSent) return
+    before.shouldKeepAlive = true
+    response.shouldKeepAlive = false
+  }
+
+  /** When a server stops to listen. The last answer under way ends its connection (RFC 9112 §9.6). */
+  end (): void {
+    if (this.#ending || this.#end === undefined) return
+    this.#ending = true
+    for (const session of this.#sessions) session.close()
+    for (const socket of this.#sockets) {
+      const last = lastOf(socket)
+      if (last !== undefined && !last.headersSent) last.shouldKeepAlive = false
     }
-    const cancelLate = schedule(() => {
-      const left = [...this.#sockets]
-      for (const socket of left) socket.destroy()
-      if (left.length > 0) onLate(left.length)
-    }, within())
-    let cancelSweep = () => {}
-    const again = (before: ReadonlySet<Connection>) => {
-      cancelSweep = schedule(() => { again(this.#sweep(before)) }, SWEEP)
-    }
-    again(new Set())
-    this.#cancel = () => {
-      cancelLate()
-      cancelSweep()
-    }
+    const { within, schedule } = this.#end
+    this.#cancels[0] = schedule(() => setImmediate(() => { this.#cutAll() }), within())
+    this.#lookLater(schedule)
+  }
+
+  /** When all are closed, those of other servers of the application too. */
+  whenEmpty (done: () => void): void {
+    if (this.#sockets.size === 0) done()
+    else this.#whenEmpty.push(done)
   }
 
   dispose (): void {
-    this.#cancel()
+    for (const cancel of this.#cancels) cancel()
   }
 
-  /** Closes what is idle for the second time: a request may have been on its way. Gives what is idle for the first. */
-  #sweep (before: ReadonlySet<Connection>): ReadonlySet<Connection> {
-    const idle = [...this.#sockets].filter(isIdle)
-    for (const socket of idle) if (before.has(socket)) socket.destroy()
-    return new Set(idle.filter(socket => !socket.destroyed))
+  readonly #onConnection = (socket: Connection) => {
+    this.#sockets.add(socket)
+    socket.once('close', this.#onClose)
   }
+
+  /** One function for all of them. */
+  readonly #onClose = ((connections: Connections) => function forget (this: Connection) {
+    connections.#forget(this)
+  })(this) as () => void
+
+  readonly #onSession = (session: ServerHttp2Session) => {
+    // Before version 24 Node closes no session by itself.
+    if (this.#ending) return session.close()
+    this.#sessions.add(session)
+    session.once('close', () => { this.#sessions.delete(session) })
+  }
+
+  #forget (socket: Connection): void {
+    this.#sockets.delete(socket)
+    if (this.#sockets.size === 0) for (const done of this.#whenEmpty.splice(0)) done()
+  }
+
+  /** Timers run before sockets are read: what has arrived while the process was busy is seen first. */
+  #lookLater (schedule: Schedule): void {
+    this.#cancels[1] = schedule(() => setImmediate(() => {
+      if (this.#late) this.#cut([...this.#sockets])
+      else this.#closeIdle()
+      this.#lookLater(schedule)
+    }), INTERVAL)
+  }
+
+  /** Closes what is idle for the second time: a request may have been on its way. */
+  #closeIdle (): void {
+    const idle = [...this.#sockets].filter(isIdle)
+    this.#cut(idle.filter(socket => this.#idle.has(socket)))
+    this.#idle = new Set(idle.filter(socket => !socket.destroyed))
+  }
+
+  #cutAll (): void {
+    this.#late = true
+    const left = [...this.#sockets]
+    this.#cut(left)
+    // Of a TLS connection there are two sockets.
+    if (left.length > 0) this.#end?.onLate(left.filter(socket => !(socket instanceof TLSSocket)).length)
+  }
+
+  #cut (sockets: readonly Connection[]): void {
+    for (const socket of sockets) socket.destroy()
+  }
+}
+
+/** Of HTTP/1: the response whose answer is the last that this connection waits for. */
+function lastOf ({ _httpMessage: first, [kLast]: last }: Connection): ServerResponse | undefined {
+  if (first === undefined || first === null) return undefined
+  return last === undefined || last.writableFinished ? first : last
 }
 
 /** No request under way: nothing sent yet, half a head, or between two. Not so after an upgrade, nor over HTTP/2. */
 function isIdle ({ parser, _httpMessage: response }: Connection): boolean {
-  return !!parser && !response
+  // A body may still come after its answer.
+  return !!parser && !response && !parser.incoming
 }

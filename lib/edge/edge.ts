@@ -7,7 +7,7 @@ import { Server as TlsServer } from 'node:tls'
 import { isHeadSent, refusal, type AnswerCode, type HeaderPair, type Refusal } from '../http/index.ts'
 import { Marks } from '../marks/index.ts'
 import { createClientErrorHandler, edgePairsBy, edgeResponse, type ClientErrorEvent, type EdgeHeaders } from './client-error.ts'
-import { Connections, type ConnectionsEnd } from './connections.ts'
+import { Connections, type Connection, type ConnectionsEnd } from './connections.ts'
 import { overTls, type OverTls } from './over-tls.ts'
 
 type NodeServer = HttpServer | HttpsServer | Http2Server
@@ -70,7 +70,7 @@ export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
     strangers: new Marks(),
     pairsBy: edgePairsBy(options.table),
     overTls: options.overTls ?? overTls(false),
-    connections: new Connections(),
+    connections: new Connections(options.end),
     closing: false
   }
   const onSocket = (message: unknown) => { findSibling(edge, message) }
@@ -79,10 +79,7 @@ export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
   subscribe('http.server.request.start', onRequestStart)
   attach(server, edge)
   return {
-    closing () {
-      edge.closing = true
-      if (options.end !== undefined) edge.connections.end(options.end)
-    },
+    closing: () => { edge.closing = true },
     dispose () {
       edge.connections.dispose()
       for (const detach of edge.servers.values()) detach()
@@ -105,10 +102,18 @@ function findSibling (edge: EdgeState, message: unknown): void {
   else edge.strangers.set(server, true)
 }
 
+interface RequestStart {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly server: NodeServer
+  readonly socket: Connection
+}
+
 /** HTTP/1 only. Runs before Node's own refusals: missing Host, 417, too many requests on a socket. */
 function guardRequest (edge: EdgeState, message: unknown): void {
-  const { request, response, server } = message as { request: IncomingMessage, response: ServerResponse, server: NodeServer }
+  const { request, response, server, socket } = message as RequestStart
   if (!edge.servers.has(server)) return
+  if (socket._httpMessage) edge.connections.pipelined(socket, response)
   edge.options.onRequest?.(request, response)
   const { host, expect } = request.headers
   const limitsRequests = 'maxRequestsPerSocket' in server && (server.maxRequestsPerSocket ?? 0) > 0
@@ -212,12 +217,36 @@ function attach (server: NodeServer, edge: EdgeState): void {
   const onConnect = connectHandler(server, edge)
   server.prependListener('connect', onConnect)
   const unwatch = edge.connections.watch(server)
+  const uncover = coverClose(server, edge)
   edge.servers.set(server, () => {
     unwatch()
+    uncover()
     server.removeListener('clientError', onError)
     server.removeListener('connect', onConnect)
     detachHttp2()
   })
+}
+
+type Close = (done?: (error?: Error) => void) => unknown
+
+/**
+ * Connections begin to end when the server stops to listen, and not with `preClose`: hooks of the application may take their time there, or
+ * fail. Fastify closes its second server, for another address of localhost, with the first, but waits for the first alone.
+ */
+function coverClose (server: NodeServer, { connections }: EdgeState): () => void {
+  const covering: { close: Close } = server
+  const { close } = covering
+  const isOwn = Object.hasOwn(server, 'close')
+  const covered: Close = done => {
+    connections.end()
+    return close.call(server, done && (error => { connections.whenEmpty(() => { done(error) }) }))
+  }
+  covering.close = covered
+  return () => {
+    if (covering.close !== covered) return
+    if (isOwn) covering.close = close
+    else Reflect.deleteProperty(server, 'close')
+  }
 }
 
 const noTunnel = refusal('SECURE_API_METHOD_NOT_ALLOWED', { headers: { allow: '' } })

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { asStoreFailure, StoreFailed } from './failure.ts'
+import { asStoreFailure, StoreFailed, type StoreFailureReason } from './failure.ts'
 
 /** A Lua script and its hash. */
 export interface Script {
@@ -83,16 +83,25 @@ async function orWithSource (byHash: () => Promise<unknown>, withSource: () => P
   }
 }
 
-/** Undefined while the connection is ready. A client that gives up says so with `end`: only a restart, or its owner, brings it back. */
+/** Undefined while the connection is ready. A client that gives up is told apart: only a restart, or its owner, brings it back. */
 export function lastErrorOf (client: object): () => unknown {
-  let last: unknown
+  let [last, hasEnded]: [last: unknown, hasEnded: boolean] = [undefined, false]
   if (hasMethod(client, 'on')) {
     client.on('error', (error: unknown) => { last = error })
-    client.on('ready', () => { last = undefined })
-    client.on('end', () => { last = new StoreFailed('ended', last === undefined ? undefined : asStoreFailure(last).code) })
+    client.on('ready', () => { [last, hasEnded] = [undefined, false] })
+    client.on('end', () => { hasEnded = true })
   }
-  return () => last
+  // node-redis tells of no end when its strategy gives up.
+  return () => hasEnded || ('isOpen' in client && client.isOpen === false) ? ended(last) : last
 }
+
+/** What is to be mended first stays the reason. */
+function ended (last: unknown): StoreFailed {
+  const failure = last === undefined ? undefined : asStoreFailure(last)
+  return failure !== undefined && causes.has(failure.reason) ? failure : new StoreFailed('ended', failure?.code)
+}
+
+const causes: ReadonlySet<StoreFailureReason> = new Set<StoreFailureReason>(['authentication', 'permission', 'tls'])
 
 function hasMethod<Name extends string> (value: unknown, name: Name): value is Record<Name, (...args: unknown[]) => unknown> {
   return typeof value === 'object' && value !== null && name in value && typeof Reflect.get(value, name) === 'function'

@@ -1,6 +1,6 @@
 /**
  * - `timeout`: no answer within the deadline. `connection`: refused, closed, or unknown host. `tls`: no encrypted connection.
- * - `ended`: the client has given up, or its owner closed it; it does not connect again by itself.
+ * - `ended`: the client is closed, or has given up; it does not connect by itself.
  * - `authentication`: a missing or wrong password or user. `permission`: the user may not run the commands or use these keys.
  * - `cluster`: a single node of a cluster, which serves its own keys only.
  * - `out-of-memory`, `read-only`, `loading`: the state of the server. `script`, `reply`: it does not behave like Redis.

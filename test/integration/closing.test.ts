@@ -1,3 +1,4 @@
+import dns from 'node:dns'
 import { once } from 'node:events'
 import http from 'node:http'
 import https from 'node:https'
@@ -5,9 +6,9 @@ import http2 from 'node:http2'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import secureApi, { secureServer, type AuditEvent } from '../../plugins/index.ts'
 import { createTestClock, type TestClock } from '../../testing/index.ts'
@@ -16,14 +17,14 @@ import { closeFrame, connectionsOf, upgrade } from '../helpers/upgrades.ts'
 import { until } from '../helpers/server.ts'
 
 const { cert, key } = new Certificates(t.testdir({})).issue()
-const overHttp2 = () =>
-  Fastify(secureServer({ tls: { cert, key }, http2: true, environment: 'development' })) as unknown as FastifyInstance
+const overHttp2 = (more: FastifyServerOptions = {}) =>
+  Fastify({ ...secureServer({ tls: { cert, key }, http2: true, environment: 'development' }), ...more } as object) as FastifyInstance
 const servers: Readonly<Record<string, () => FastifyInstance>> = {
   'any Fastify()': () => Fastify(),
   'secureServer()': () => Fastify(secureServer({ environment: 'development' })),
   'Fastify() over TLS': () => Fastify({ https: { cert, key } }) as unknown as FastifyInstance,
   'secureServer() over TLS': () => Fastify(secureServer({ tls: { cert, key }, environment: 'development' })) as unknown as FastifyInstance,
-  'HTTP/1.1 on a server of HTTP/2': overHttp2
+  'HTTP/1.1 on a server of HTTP/2': () => overHttp2()
 }
 
 interface Served {
@@ -116,7 +117,7 @@ for (const [name, start] of Object.entries(servers)) {
     const { closed } = await startClosing(app)
     release()
     t.equal(await body, 'firstlast')
-    await clock.advance('1 second')
+    await twice(clock)
     await closed
   })
 
@@ -128,7 +129,7 @@ for (const [name, start] of Object.entries(servers)) {
     await clock.advance(400)
     t.notOk(isOver(), 'a request may be on its way')
     const ended = Promise.all(quiet.map(socket => socket.destroyed || once(socket, 'close')))
-    await clock.advance(600)
+    await twice(clock)
     await closed
     await ended
   })
@@ -147,15 +148,24 @@ for (const [name, start] of Object.entries(servers)) {
   })
 }
 
+/** The server looks at its connections, after it has read its sockets. */
+async function twice (clock: TestClock): Promise<void> {
+  for (let look = 0; look < 2; look++) {
+    await clock.advance('500 ms')
+    await setImmediate()
+  }
+}
+
 const head = (method: string, more = '') => `${method} /fast HTTP/1.1\r\nHost: a\r\n${more}`
 
 /** A connection that sends these bytes, and then nothing. */
-async function openTo (t: Test, url: string, bytes = ''): Promise<Socket> {
+async function openTo (t: Test, url: string, bytes = '', discards = true): Promise<Socket> {
   const { protocol, hostname, port } = new URL(url)
   const to = { host: hostname, port: Number(port) }
   const socket = protocol === 'https:' ? connectTls({ ...to, rejectUnauthorized: false }) : connect(to)
   t.teardown(() => socket.destroy())
-  socket.on('error', () => {}).resume()
+  socket.on('error', () => {})
+  if (discards) socket.resume()
   await once(socket, protocol === 'https:' ? 'secureConnect' : 'connect')
   if (bytes !== '') await new Promise(resolve => { socket.write(bytes, resolve) })
   return socket
@@ -181,30 +191,139 @@ t.test('a WebSocket lives until closeTimeout, unless the application ends it; th
 })
 
 t.test('a client that never begins its TLS handshake, and half an HTTP/2 request, hold the server until closeTimeout', async t => {
-  const { app, url, clock } = await serve(t, overHttp2())
+  const lines: Array<Record<string, unknown>> = []
+  const logger = { level: 'warn', stream: { write: (line: string) => { lines.push(JSON.parse(line)) } } }
+  const { app, url, clock } = await serve(t, overHttp2({ logger }))
   const { port } = new URL(url)
   const silent = connect(Number(port), '127.0.0.1').on('error', () => {})
   await once(silent, 'connect')
+  const arrived = once(app.server, 'request')
   const session = http2.connect(url, { rejectUnauthorized: false }).on('error', () => {})
   const stream = session.request({ ':method': 'POST', ':path': '/fast', 'content-type': 'application/json' }).on('error', () => {})
   stream.write('{')
   t.teardown(() => { silent.destroy(); session.destroy() })
+  await arrived
   await until(async () => await connectionsOf(app.server) === 2, 'the connections')
   const { closed, isOver } = await startClosing(app)
   await clock.advance('29 seconds')
   t.notOk(isOver())
   await clock.advance('1 second')
   await closed
+  t.match(lines.filter(({ code }) => code === 'SECURE_API_SERVER_CLOSING'), [{ connections: 2 }])
 })
 
-t.test('the second server that Fastify makes for another address of localhost is closed as the first', async t => {
-  const app = Fastify()
-  const { clock } = await serve(t, app, undefined, 'localhost')
-  const addresses = (app.addresses() as AddressInfo[]).map(({ address, port }) => `http://${address.includes(':') ? `[${address}]` : address}:${port}`)
-  await Promise.all(addresses.map(address => openTo(t, address, 'GET /fa')))
-  await setTimeout(50)
-  const { closed, isOver } = await startClosing(app)
-  t.notOk(isOver())
-  await clock.advance('1 second')
+t.test('an HTTP/2 session that its client keeps open is told to go, and ends with its last answer', async t => {
+  const { app, url, release, waiting } = await serve(t, overHttp2())
+  const session = http2.connect(url, { rejectUnauthorized: false }).on('error', () => {})
+  t.teardown(() => session.destroy())
+  const stream = session.request({ ':path': '/slow' })
+  const body = text(stream)
+  await until(() => waiting() === 1, 'the request')
+  const { closed } = await startClosing(app)
+  release()
+  t.equal(await body, 'slow')
   await closed
+})
+
+/** The answers on one connection, until the server ends it. */
+async function answersOn (socket: Socket): Promise<string[]> {
+  const received = await text(socket)
+  return received.split(/(?=HTTP\/1\.1 \d)/).map(answer => `${answer.slice(9, 12)} ${/connection: (\S+)/i.exec(answer)?.[1] ?? '-'}`)
+}
+
+t.test('of pipelined requests each is answered, those that come while the server closes too', async t => {
+  const { app, url, release, waiting } = await serve(t, Fastify())
+  const socket = await openTo(t, url, '', false)
+  const answers = answersOn(socket)
+  const slow = 'GET /slow HTTP/1.1\r\nHost: a\r\n\r\n'
+  socket.write(slow + slow + slow)
+  await until(() => waiting() === 3, 'the requests')
+  const { closed } = await startClosing(app)
+  const arrived = once(app.server, 'request')
+  socket.write(slow)
+  await arrived
+  release()
+  t.strictSame(await answers, ['200 keep-alive', '200 keep-alive', '200 keep-alive', '503 close'])
+  await closed
+})
+
+t.test('a body that is still coming in after its answer is no idle connection', async t => {
+  const app = Fastify()
+  let received = 0
+  app.addContentTypeParser('application/octet-stream', (_request, payload, done) => { done(null, payload) })
+  app.post('/ingest', async (request, reply) => {
+    (request.body as Readable).on('data', (part: Buffer) => { received += part.length })
+    return reply.code(202).send('accepted')
+  })
+  const { url, clock } = await serve(t, app)
+  const socket = await openTo(t, url, '', false)
+  socket.write('POST /ingest HTTP/1.1\r\nHost: a\r\nContent-Type: application/octet-stream\r\nContent-Length: 3\r\n\r\n1')
+  await once(socket, 'data')
+  const { closed, isOver } = await startClosing(app)
+  for (const part of '23') {
+    for (let look = 0; look < 4; look++) await clock.advance('500 ms')
+    t.notOk(isOver())
+    socket.write(part)
+  }
+  await until(() => received === 3, 'the body')
+  await clock.advance('500 ms')
+  await until(async () => { await clock.advance('500 ms'); return isOver() }, 'the end')
+  await closed
+})
+
+t.test('hooks of the application that take their time, or fail, before the server closes change nothing', async t => {
+  const app = Fastify({ return503OnClosing: false })
+  let go = () => {}
+  const gone = new Promise<void>(resolve => { go = resolve })
+  app.addHook('preClose', async () => {
+    await gone
+    throw new Error('it fails')
+  })
+  const { url, clock } = await serve(t, app, '1 second')
+  const [silent, pooledGet] = [await openTo(t, url), pooled(t, url)]
+  const closed = app.close().catch(() => {})
+  await clock.advance('5 seconds')
+  const { body } = await pooledGet('/fast')
+  t.equal(await body, 'fast', 'it still serves')
+  t.notOk(silent.closed)
+  go()
+  await until(() => !app.server.listening, 'the end of the listening socket')
+  await until(async () => { await clock.advance('500 ms'); return silent.closed }, 'the end of the connection')
+  await closed
+})
+
+t.test('a server that is closed at once by closeTimeout: 0, and one that never listened', async t => {
+  const { app, url, clock } = await serve(t, Fastify(), '0 seconds')
+  await openTo(t, url, 'GET /fa')
+  const { closed } = await startClosing(app)
+  await clock.advance(0)
+  await closed
+  const quiet = await serve(t, Fastify(), '30 days')
+  await quiet.app.close()
+  t.notOk(Object.hasOwn(quiet.app.server, 'close'), 'nothing of ours stays behind')
+})
+
+t.test('the second server that Fastify makes for another address of localhost is waited for, and closed, as the first', async t => {
+  const lookup = dns.lookup as (...parts: unknown[]) => void
+  t.intercept(dns, 'lookup', {
+    value: (host: string, options: { all?: boolean }, ...rest: Array<(...facts: unknown[]) => void>) => {
+      if (host !== 'localhost' || options.all !== true) return lookup(host, options, ...rest)
+      rest[0]?.(null, ['127.0.0.1', '127.0.0.2'].map(address => ({ address, family: 4 })))
+    }
+  })
+  const { app, clock, events, release, waiting } = await serve(t, Fastify(), undefined, 'localhost')
+  const second = (app.addresses() as AddressInfo[]).find(({ address }) => address === '127.0.0.2')
+  t.ok(second)
+  const url = `http://127.0.0.2:${second?.port}`
+  await openTo(t, url, 'GET /fa')
+  const slow = pooled(t, url)('/slow')
+  await until(() => waiting() === 1, 'the request')
+  const { closed, isOver } = await startClosing(app)
+  await twice(clock)
+  t.notOk(isOver())
+  release()
+  const { response, body } = await slow
+  t.strictSame([await body, response.headers.connection], ['slow', 'close'])
+  await closed
+  t.strictSame(events.map(({ route, outcome }) => [route, outcome]), [['/slow', 'allowed']])
 })

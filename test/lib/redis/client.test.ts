@@ -52,6 +52,11 @@ t.test('a client that has given up says so, with the last cause, until it is rea
   t.match(runner.lastError?.(), { reason: 'ended', code: 'ECONNREFUSED' })
   client.emit('ready')
   t.equal(runner.lastError?.(), undefined)
+  client.emit('error', new Error('WRONGPASS invalid username-password pair'))
+  client.emit('end')
+  t.match(runner.lastError?.(), { reason: 'authentication' }, 'what has to be mended first')
+  const closed = scriptRunner(Object.assign(new EventEmitter(), { evalSha: unknownScript, eval: unknownScript, isOpen: false }))
+  t.match(closed.lastError?.(), { reason: 'ended' }, 'node-redis')
 })
 
 t.test('a client that only knows eval gets the source each time, and is not taken for a Redis by itself', async t => {
