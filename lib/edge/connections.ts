@@ -73,8 +73,8 @@ export class Connections {
     response.shouldKeepAlive = false
   }
 
-  /** When a server stops to listen. The last answer under way ends its connection (RFC 9112 §9.6). */
-  end (): void {
+  /** When a server stops to listen, until it listens again. The last answer under way ends its connection (RFC 9112 §9.6). */
+  end (server: { readonly listening: boolean }): void {
     if (this.#ending || this.#end === undefined) return
     this.#ending = true
     for (const session of this.#sessions) session.close()
@@ -83,18 +83,29 @@ export class Connections {
       if (last !== undefined && !last.headersSent) last.shouldKeepAlive = false
     }
     const { within, schedule } = this.#end
-    this.#cancels[0] = schedule(() => setImmediate(() => { this.#cutAll() }), within())
-    this.#lookLater(schedule)
+    const whileClosed = (look: () => void) => () => setImmediate(() => {
+      if (server.listening) this.dispose()
+      else if (this.#ending) look()
+    })
+    const again = whileClosed(() => {
+      this.#look()
+      this.#cancels[1] = schedule(again, INTERVAL)
+    })
+    // Timers run before sockets are read: what has arrived while the process was busy is seen first.
+    this.#cancels = [schedule(whileClosed(() => { this.#cutAll() }), within()), schedule(again, INTERVAL)]
   }
 
   /** When all are closed, those of other servers of the application too. */
   whenEmpty (done: () => void): void {
-    if (this.#sockets.size === 0) done()
+    if (this.#sockets.size === 0 || this.#end === undefined) done()
     else this.#whenEmpty.push(done)
   }
 
+  /** Whoever is still connected stays. */
   dispose (): void {
     for (const cancel of this.#cancels) cancel()
+    this.#ending = this.#late = false
+    this.#idle = new Set()
   }
 
   readonly #onConnection = (socket: Connection) => {
@@ -119,17 +130,9 @@ export class Connections {
     if (this.#sockets.size === 0) for (const done of this.#whenEmpty.splice(0)) done()
   }
 
-  /** Timers run before sockets are read: what has arrived while the process was busy is seen first. */
-  #lookLater (schedule: Schedule): void {
-    this.#cancels[1] = schedule(() => setImmediate(() => {
-      if (this.#late) this.#cut([...this.#sockets])
-      else this.#closeIdle()
-      this.#lookLater(schedule)
-    }), INTERVAL)
-  }
-
-  /** Closes what is idle for the second time: a request may have been on its way. */
-  #closeIdle (): void {
+  /** Closes what is idle for the second time, as a request may have been on its way; at last, everything. */
+  #look (): void {
+    if (this.#late) return this.#cut([...this.#sockets])
     const idle = [...this.#sockets].filter(isIdle)
     this.#cut(idle.filter(socket => this.#idle.has(socket)))
     this.#idle = new Set(idle.filter(socket => !socket.destroyed))

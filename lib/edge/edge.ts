@@ -238,7 +238,7 @@ function coverClose (server: NodeServer, { connections }: EdgeState): () => void
   const { close } = covering
   const isOwn = Object.hasOwn(server, 'close')
   const covered: Close = done => {
-    connections.end()
+    connections.end(server)
     return close.call(server, done && (error => { connections.whenEmpty(() => { done(error) }) }))
   }
   covering.close = covered

@@ -292,6 +292,18 @@ t.test('hooks of the application that take their time, or fail, before the serve
   await closed
 })
 
+t.test('a server that listens again keeps its connections', async t => {
+  const { app, url, clock } = await serve(t, Fastify(), '1 second')
+  const { port } = new URL(url)
+  app.server.close()
+  app.server.listen(Number(port), '127.0.0.1')
+  await once(app.server, 'listening')
+  const socket = await openTo(t, url, 'GET /fast HT', false)
+  for (let looks = 0; looks < 3; looks++) await twice(clock)
+  socket.write('TP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  t.match(await text(socket), /200 OK[^]*fast/)
+})
+
 t.test('a server that is closed at once by closeTimeout: 0, and one that never listened', async t => {
   const { app, url, clock } = await serve(t, Fastify(), '0 seconds')
   await openTo(t, url, 'GET /fa')
