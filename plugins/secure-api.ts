@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { AuditOptions } from '../lib/audit/index.ts'
 import type { AuthenticationOptions } from '../lib/authentication/index.ts'
 import {
-  check, DurationSchema, EnvironmentSchema, environmentVariables, isFields, milliseconds, ownOptions, Problems, readEnvironment,
+  check, DurationSchema, EnvironmentSchema, environmentVariables, isFields, milliseconds, mistake, ownOptions, Problems, readEnvironment,
   sectionAdvice, Type, type Duration, type Environment, type Schema, type Section, type SectionContext
 } from '../lib/config/index.ts'
 import type { CorsOptions } from '../lib/cors/index.ts'
@@ -232,7 +232,11 @@ const secureApi: FastifyPluginAsync<SecureApiOptions> = async (app, given) => {
   decorating(app).decorate('secureApi', Object.freeze({
     routes: () => pipeline.routes.map(postureOf), status: () => pipeline.status(), usage: () => pipeline.ports.usage?.()
   }))
-  if (!Object.hasOwn(app, 'server')) guardNarrowScope(app)
+  if (Object.hasOwn(app, 'server')) return
+  guardNarrowScope(app)
+  if (options.closeTimeout === undefined) return
+  throw mistake('SECURE_API_OPTION_CONFLICT', 'closeTimeout', 'a suite in a scope does not end the connections of the server',
+    'Register it at the root, or leave the option out.')
 }
 
 /** Copies whose objects inherit as usual: those inside the suite inherit nothing, and `String()` of them throws. */

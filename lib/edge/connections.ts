@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
@@ -7,18 +8,12 @@ import type { Schedule } from '../async/index.ts'
 /** The last response of this connection, where requests came before the answer to the one before. */
 const kLast = Symbol('secure-api.last')
 
-/** What Node's HTTP server keeps on the sockets of HTTP/1, until an upgrade. */
+/** What Node keeps on sockets: without a handle they are another process's; a parser, and a response, those of HTTP/1 until an upgrade. */
 export type Connection = Socket & {
+  readonly _handle?: object | null
   readonly parser?: { readonly incoming?: object | null } | null
   readonly _httpMessage?: ServerResponse | null
-  [kLast]?: ServerResponse
-}
-
-interface Watched {
-  on (event: 'connection' | 'secureConnection', listener: (socket: Connection) => void): unknown
-  on (event: 'session', listener: (session: ServerHttp2Session) => void): unknown
-  off (event: 'connection' | 'secureConnection', listener: (socket: Connection) => void): unknown
-  off (event: 'session', listener: (session: ServerHttp2Session) => void): unknown
+  [kLast]?: ServerResponse | undefined
 }
 
 export interface ConnectionsEnd {
@@ -31,50 +26,65 @@ export interface ConnectionsEnd {
 
 /** How often connections are looked at while the server closes. */
 const INTERVAL = 500
+/** From how many connections on it is looked for those that will never close. */
+const PRUNE = 1000
 
 /**
- * The connections of an application that closes. Node closes those that are idle at that moment and waits for the others without any
- * time-out, because `close()` also ends its checks of `headersTimeout` and `requestTimeout`: one that has sent nothing, half a head, or
- * that becomes idle a moment later holds the server for ever, or for `keepAliveTimeout`. Behind it waits all that is done at the end, such
- * as the writing of the audit trail.
+ * The connections of a server that closes. Node closes those that are idle at that moment and waits for the others without any time-out,
+ * because `close()` also ends its checks of `headersTimeout` and `requestTimeout`: one that has sent nothing, half a head, or that becomes
+ * idle a moment later holds the server for ever, or for `keepAliveTimeout`. Behind it waits all that is done at the end, such as the
+ * writing of the audit trail.
  */
 export class Connections {
   readonly #end: ConnectionsEnd | undefined
+  readonly #unwatch: () => void
   readonly #sockets = new Set<Connection>()
   readonly #sessions = new Set<ServerHttp2Session>()
+  #pruneAt = PRUNE
   #idle: ReadonlySet<Connection> = new Set()
   #ending = false
   #late = false
   #cancels: Array<() => void> = []
   #whenEmpty: Array<() => void> = []
 
-  constructor (end: ConnectionsEnd | undefined) {
+  constructor (server: Pick<EventEmitter, 'on' | 'off'>, end: ConnectionsEnd | undefined) {
     this.#end = end
+    const add = (socket: Connection) => { this.add(socket) }
+    const addSession = (session: ServerHttp2Session) => { this.#addSession(session) }
+    const again = () => { this.#again() }
+    // Of a TLS server both events count: a client may never begin its handshake.
+    server.on('connection', add)
+    server.on('secureConnection', add)
+    server.on('session', addSession)
+    server.on('listening', again)
+    this.#unwatch = () => {
+      server.off('connection', add)
+      server.off('secureConnection', add)
+      server.off('session', addSession)
+      server.off('listening', again)
+    }
   }
 
-  /** Both events of a TLS server count: a client may never begin its handshake. */
-  watch (server: Watched): () => void {
-    server.on('connection', this.#onConnection)
-    server.on('secureConnection', this.#onConnection)
-    server.on('session', this.#onSession)
-    return () => {
-      server.off('connection', this.#onConnection)
-      server.off('secureConnection', this.#onConnection)
-      server.off('session', this.#onSession)
-    }
+  add (socket: Connection): void {
+    if (this.#sockets.has(socket)) return
+    if (this.#sockets.size >= this.#pruneAt) this.#prune()
+    this.#sockets.add(socket)
+    socket.once('close', this.#onClose)
   }
 
   /** A request has come before the answer to the one before it (RFC 9112 §9.3.2). */
   pipelined (socket: Connection, response: ServerResponse): void {
     const before = lastOf(socket)
     socket[kLast] = response
+    // The response has its request, and that its body.
+    response.once('close', () => { if (socket[kLast] === response) socket[kLast] = undefined })
     if (!this.#ending || before === undefined || before.headersSent) return
     before.shouldKeepAlive = true
     response.shouldKeepAlive = false
   }
 
-  /** When a server stops to listen, until it listens again. The last answer under way ends its connection (RFC 9112 §9.6). */
-  end (server: { readonly listening: boolean }): void {
+  /** When the server stops to listen. The last answer under way ends its connection (RFC 9112 §9.6). */
+  end (): void {
     if (this.#ending || this.#end === undefined) return
     this.#ending = true
     for (const session of this.#sessions) session.close()
@@ -83,42 +93,43 @@ export class Connections {
       if (last !== undefined && !last.headersSent) last.shouldKeepAlive = false
     }
     const { within, schedule } = this.#end
-    const whileClosed = (look: () => void) => () => setImmediate(() => {
-      if (server.listening) this.dispose()
-      else if (this.#ending) look()
-    })
-    const again = whileClosed(() => {
+    // Timers run before sockets are read: what has arrived while the process was busy is seen first.
+    const whileEnding = (look: () => void) => () => setImmediate(() => { if (this.#ending) look() })
+    const again = whileEnding(() => {
       this.#look()
       this.#cancels[1] = schedule(again, INTERVAL)
     })
-    // Timers run before sockets are read: what has arrived while the process was busy is seen first.
-    this.#cancels = [schedule(whileClosed(() => { this.#cutAll() }), within()), schedule(again, INTERVAL)]
+    this.#cancels = [schedule(whileEnding(() => { this.#cutAll() }), within()), schedule(again, INTERVAL)]
   }
 
-  /** When all are closed, those of other servers of the application too. */
+  /** Once all are closed, if they are ending. */
   whenEmpty (done: () => void): void {
-    if (this.#sockets.size === 0 || this.#end === undefined) done()
+    if (this.#sockets.size === 0 || !this.#ending) done()
     else this.#whenEmpty.push(done)
   }
 
   /** Whoever is still connected stays. */
   dispose (): void {
+    this.#unwatch()
+    this.#again()
+    this.#sockets.clear()
+    this.#sessions.clear()
+  }
+
+  /** The server listens again. */
+  #again (): void {
     for (const cancel of this.#cancels) cancel()
     this.#ending = this.#late = false
     this.#idle = new Set()
+    this.#told()
   }
 
-  readonly #onConnection = (socket: Connection) => {
-    this.#sockets.add(socket)
-    socket.once('close', this.#onClose)
-  }
-
-  /** One function for all of them. */
+  /** One function for all sockets. */
   readonly #onClose = ((connections: Connections) => function forget (this: Connection) {
     connections.#forget(this)
   })(this) as () => void
 
-  readonly #onSession = (session: ServerHttp2Session) => {
+  #addSession (session: ServerHttp2Session): void {
     // Before version 24 Node closes no session by itself.
     if (this.#ending) return session.close()
     this.#sessions.add(session)
@@ -127,11 +138,22 @@ export class Connections {
 
   #forget (socket: Connection): void {
     this.#sockets.delete(socket)
-    if (this.#sockets.size === 0) for (const done of this.#whenEmpty.splice(0)) done()
+    if (this.#sockets.size === 0) this.#told()
+  }
+
+  #told (): void {
+    for (const done of this.#whenEmpty.splice(0)) done()
+  }
+
+  /** Sockets that were sent to another process never close here. */
+  #prune (): void {
+    for (const socket of this.#sockets) if (!socket._handle && !socket.destroyed) this.#forget(socket)
+    this.#pruneAt = Math.max(PRUNE, 2 * this.#sockets.size)
   }
 
   /** Closes what is idle for the second time, as a request may have been on its way; at last, everything. */
   #look (): void {
+    this.#prune()
     if (this.#late) return this.#cut([...this.#sockets])
     const idle = [...this.#sockets].filter(isIdle)
     this.#cut(idle.filter(socket => this.#idle.has(socket)))
@@ -140,6 +162,7 @@ export class Connections {
 
   #cutAll (): void {
     this.#late = true
+    this.#prune()
     const left = [...this.#sockets]
     this.#cut(left)
     // Of a TLS connection there are two sockets.
@@ -153,8 +176,7 @@ export class Connections {
 
 /** Of HTTP/1: the response whose answer is the last that this connection waits for. */
 function lastOf ({ _httpMessage: first, [kLast]: last }: Connection): ServerResponse | undefined {
-  if (first === undefined || first === null) return undefined
-  return last === undefined || last.writableFinished ? first : last
+  return last ?? first ?? undefined
 }
 
 /** No request under way: nothing sent yet, half a head, or between two. Not so after an upgrade, nor over HTTP/2. */

@@ -46,14 +46,18 @@ export interface Edge {
 interface EdgeState {
   readonly options: EdgeOptions
   readonly handlers: ReadonlySet<unknown>
-  /** Each server, with how to leave it as it was. */
-  readonly servers: Map<NodeServer, () => void>
+  readonly servers: Map<NodeServer, Attached>
   /** Other servers, checked once. */
   readonly strangers: Marks<object, true>
   readonly pairsBy: (secure: boolean) => readonly HeaderPair[]
   readonly overTls: OverTls
-  readonly connections: Connections
   closing: boolean
+}
+
+interface Attached {
+  readonly connections: Connections
+  /** Leaves the server as it was. */
+  readonly detach: () => void
 }
 
 /**
@@ -70,7 +74,6 @@ export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
     strangers: new Marks(),
     pairsBy: edgePairsBy(options.table),
     overTls: options.overTls ?? overTls(false),
-    connections: new Connections(options.end),
     closing: false
   }
   const onSocket = (message: unknown) => { findSibling(edge, message) }
@@ -81,8 +84,7 @@ export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
   return {
     closing: () => { edge.closing = true },
     dispose () {
-      edge.connections.dispose()
-      for (const detach of edge.servers.values()) detach()
+      for (const { detach } of edge.servers.values()) detach()
       edge.servers.clear()
       unsubscribe('net.server.socket', onSocket)
       unsubscribe('http.server.request.start', onRequestStart)
@@ -95,10 +97,12 @@ export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
  * Listeners that tools add to all servers prove nothing.
  */
 function findSibling (edge: EdgeState, message: unknown): void {
-  const { server } = (message as { socket: { server?: NodeServer } }).socket
+  const { socket } = message as { socket: Connection & { server?: NodeServer } }
+  const { server } = socket
   if (server === undefined || edge.servers.has(server) || edge.strangers.of(server) === true) return
   const handlers = server.listeners('request')
-  if (handlers.length > 0 && handlers.every(handler => edge.handlers.has(handler))) attach(server, edge)
+  // Its `connection` has been emitted already.
+  if (handlers.length > 0 && handlers.every(handler => edge.handlers.has(handler))) attach(server, edge).connections.add(socket)
   else edge.strangers.set(server, true)
 }
 
@@ -112,8 +116,9 @@ interface RequestStart {
 /** HTTP/1 only. Runs before Node's own refusals: missing Host, 417, too many requests on a socket. */
 function guardRequest (edge: EdgeState, message: unknown): void {
   const { request, response, server, socket } = message as RequestStart
-  if (!edge.servers.has(server)) return
-  if (socket._httpMessage) edge.connections.pipelined(socket, response)
+  const attached = edge.servers.get(server)
+  if (attached === undefined) return
+  if (socket._httpMessage) attached.connections.pipelined(socket, response)
   edge.options.onRequest?.(request, response)
   const { host, expect } = request.headers
   const limitsRequests = 'maxRequestsPerSocket' in server && (server.maxRequestsPerSocket ?? 0) > 0
@@ -210,43 +215,58 @@ export function claim (response: object): void {
   if (held === true) (response as Guarded)[guarded] = false
 }
 
-function attach (server: NodeServer, edge: EdgeState): void {
+function attach (server: NodeServer, edge: EdgeState): Attached {
   const onError = createClientErrorHandler(server, edge.pairsBy(server instanceof TlsServer), edge.options.onClientError)
   server.prependListener('clientError', onError)
   const detachHttp2 = server instanceof HttpServer || server instanceof HttpsServer ? () => {} : attachHttp2(server, edge)
   const onConnect = connectHandler(server, edge)
   server.prependListener('connect', onConnect)
-  const unwatch = edge.connections.watch(server)
-  const uncover = coverClose(server, edge)
-  edge.servers.set(server, () => {
-    unwatch()
+  const connections = new Connections(server, edge.options.end)
+  const uncover = coverClose(server, connections, edge)
+  const detach = () => {
     uncover()
+    connections.dispose()
     server.removeListener('clientError', onError)
     server.removeListener('connect', onConnect)
     detachHttp2()
-  })
+  }
+  const attached = { connections, detach }
+  edge.servers.set(server, attached)
+  return attached
 }
 
-type Close = (done?: (error?: Error) => void) => unknown
+type Close = (done?: (this: unknown, error?: Error) => void) => unknown
 
 /**
  * Connections begin to end when the server stops to listen, and not with `preClose`: hooks of the application may take their time there, or
  * fail. Fastify closes its second server, for another address of localhost, with the first, but waits for the first alone.
  */
-function coverClose (server: NodeServer, { connections }: EdgeState): () => void {
+function coverClose (server: NodeServer, connections: Connections, { servers }: EdgeState): () => void {
   const covering: { close: Close } = server
   const { close } = covering
   const isOwn = Object.hasOwn(server, 'close')
+  let isCovered = true
   const covered: Close = done => {
-    connections.end(server)
-    return close.call(server, done && (error => { connections.whenEmpty(() => { done(error) }) }))
+    if (!isCovered) return close.call(server, done)
+    connections.end()
+    if (typeof done !== 'function') return close.call(server, done)
+    return close.call(server, error => { whenEmpty(servers, () => { done.call(server, error) }) })
   }
   covering.close = covered
   return () => {
-    if (covering.close !== covered) return
+    isCovered = false
+    if (covering.close !== covered) return // somebody else has covered it since
     if (isOwn) covering.close = close
     else Reflect.deleteProperty(server, 'close')
   }
+}
+
+/** Of all servers that have begun to close. */
+function whenEmpty (servers: EdgeState['servers'], done: () => void): void {
+  let waiting = servers.size + 1
+  const one = () => { if (--waiting === 0) done() }
+  for (const { connections } of [...servers.values()]) connections.whenEmpty(one)
+  one()
 }
 
 const noTunnel = refusal('SECURE_API_METHOD_NOT_ALLOWED', { headers: { allow: '' } })

@@ -38,7 +38,7 @@ interface Served {
   readonly waiting: () => number
 }
 
-async function serve (t: Test, app: FastifyInstance, closeTimeout?: string, host = '127.0.0.1'): Promise<Served> {
+async function serve (t: Test, app: FastifyInstance, closeTimeout?: string, host = '127.0.0.1', listens = true): Promise<Served> {
   const clock = createTestClock()
   const events: AuditEvent[] = []
   let [release, waiting] = [() => {}, 0]
@@ -71,7 +71,9 @@ async function serve (t: Test, app: FastifyInstance, closeTimeout?: string, host
     }
     return reply.type('text/plain').send(Readable.from(parts()))
   })
-  return { app, url: await app.listen({ port: 0, host }), clock, events, release, waiting: () => waiting }
+  await app.ready()
+  const url = listens ? await app.listen({ port: 0, host }) : ''
+  return { app, url, clock, events, release, waiting: () => waiting }
 }
 
 /** A client that leaves its connections open, as browsers, proxies and `fetch()` do. */
@@ -315,7 +317,8 @@ t.test('a server that is closed at once by closeTimeout: 0, and one that never l
   t.notOk(Object.hasOwn(quiet.app.server, 'close'), 'nothing of ours stays behind')
 })
 
-t.test('the second server that Fastify makes for another address of localhost is waited for, and closed, as the first', async t => {
+/** Fastify makes a second server for each further address of localhost: here 127.0.0.2. Its URL. */
+async function serveTwo (t: Test): Promise<Served & { readonly second: string }> {
   const lookup = dns.lookup as (...parts: unknown[]) => void
   t.intercept(dns, 'lookup', {
     value: (host: string, options: { all?: boolean }, ...rest: Array<(...facts: unknown[]) => void>) => {
@@ -323,12 +326,15 @@ t.test('the second server that Fastify makes for another address of localhost is
       rest[0]?.(null, ['127.0.0.1', '127.0.0.2'].map(address => ({ address, family: 4 })))
     }
   })
-  const { app, clock, events, release, waiting } = await serve(t, Fastify(), undefined, 'localhost')
-  const second = (app.addresses() as AddressInfo[]).find(({ address }) => address === '127.0.0.2')
-  t.ok(second)
-  const url = `http://127.0.0.2:${second?.port}`
-  await openTo(t, url, 'GET /fa')
-  const slow = pooled(t, url)('/slow')
+  const served = await serve(t, Fastify(), undefined, 'localhost')
+  const { port } = (served.app.addresses() as AddressInfo[]).find(({ address }) => address === '127.0.0.2') ?? {}
+  t.ok(port)
+  return { ...served, second: `http://127.0.0.2:${port}` }
+}
+
+t.test('a request on the first connection of the second server of localhost is waited for, and has its event', async t => {
+  const { app, clock, events, release, waiting, second } = await serveTwo(t)
+  const slow = pooled(t, second)('/slow')
   await until(() => waiting() === 1, 'the request')
   const { closed, isOver } = await startClosing(app)
   await twice(clock)
@@ -338,4 +344,85 @@ t.test('the second server that Fastify makes for another address of localhost is
   t.strictSame([await body, response.headers.connection], ['slow', 'close'])
   await closed
   t.strictSame(events.map(({ route, outcome }) => [route, outcome]), [['/slow', 'allowed']])
+})
+
+t.test('half a head on the second server of localhost holds the application as long as on the first', async t => {
+  const { app, clock, second } = await serveTwo(t)
+  await openTo(t, second, 'GET /fa')
+  const { closed, isOver } = await startClosing(app)
+  t.notOk(isOver())
+  await until(async () => { await twice(clock); return isOver() }, 'the end')
+  await closed
+})
+
+t.test('when the second server closes alone, the first goes on', async t => {
+  const { app, url, clock, second } = await serveTwo(t)
+  const known = await openTo(t, second)
+  const silent = await openTo(t, url)
+  app.server.unref() // Fastify closes the second one then
+  await once(known, 'close', { signal: AbortSignal.timeout(1) }).catch(() => {})
+  await clock.advance('31 seconds')
+  await twice(clock)
+  t.notOk(silent.closed)
+  app.server.ref()
+  const { body } = await pooled(t, url)('/fast')
+  t.equal(await body, 'fast')
+})
+
+t.test('an idle connection keeps nothing of the requests that it carried', async t => {
+  const { url, app } = await serve(t, Fastify())
+  const accepted = once(app.server, 'connection') as Promise<[Socket]>
+  const socket = await openTo(t, url)
+  const fast = 'GET /fast HTTP/1.1\r\nHost: a\r\n\r\n'
+  const responses: WeakRef<object>[] = []
+  app.server.on('request', (_request, response) => { responses.push(new WeakRef(response)) })
+  socket.write(fast + fast)
+  const [inside] = await accepted
+  await until(() => responses.length === 2 && Reflect.get(inside, '_httpMessage') === null, 'the answers')
+  await setImmediate()
+  const kept = Object.getOwnPropertySymbols(inside).filter(symbol => symbol.description === 'secure-api.last')
+  t.strictSame(kept.map(symbol => Reflect.get(inside, symbol)), [undefined])
+})
+
+t.test('close() of the server keeps its forms', async t => {
+  const { app, url } = await serve(t, Fastify())
+  const { server } = app
+  const [first] = await once(server.close(function (this: unknown, ...facts: unknown[]) {
+    server.emit('told', this === server, facts)
+  }), 'told') as unknown[]
+  t.equal(first, true)
+  const error = await new Promise<unknown>(resolve => { server.close(resolve) })
+  t.match(error, { code: 'ERR_SERVER_NOT_RUNNING' })
+  t.equal(server.close('x' as unknown as () => void), server)
+  // Closed, open again, and closed with the application before anybody has looked.
+  server.listen(Number(new URL(url).port), '127.0.0.1')
+  await once(server, 'listening')
+  const { response, body } = await pooled(t, url)('/fast')
+  t.strictSame([await body, response.headers.connection], ['fast', 'keep-alive'])
+})
+
+t.test('a cover that somebody has covered does nothing when the application is gone', async t => {
+  const server = http.createServer()
+  const app = Fastify({ serverFactory: handler => { server.on('request', handler); return server } })
+  const { clock } = await serve(t, app, '1 second', undefined, false)
+  const ours = server.close
+  server.close = function (done) { return ours.call(this, done) }
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const socket = await openTo(t, `http://127.0.0.1:${(server.address() as AddressInfo).port}`, 'POST /fast HTTP/1.1\r\nHost: a\r\n')
+  await app.close()
+  const closed = new Promise(resolve => { server.close(resolve) })
+  await clock.advance('2 seconds')
+  t.notOk(socket.closed)
+  socket.destroy()
+  await closed
+})
+
+t.test('in a scope the option would be a promise that nobody keeps', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.register(async scope => {
+    await scope.register(secureApi, { auth: false, rateLimit: false, audit: false, environment: 'development', closeTimeout: '1 second' })
+  })
+  await t.rejects(async () => { await app.ready() }, { errors: [{ code: 'SECURE_API_OPTION_CONFLICT', path: 'closeTimeout' }] })
 })
