@@ -7,7 +7,6 @@ import { reaches, startSentinels, type TestSentinels } from '../../helpers/redis
 import { until } from '../../helpers/server.ts'
 
 const policy = compilePolicy('read', { limit: 2, window: 60_000 })
-const counted = [{ allowed: true, source: 'redis' }, { allowed: true, source: 'redis' }, { allowed: false }]
 
 /** As docs/recipes/redis-sentinel.md gives it, less passwords and TLS. */
 function connect ({ sentinels, name }: TestSentinels): Redis {
@@ -45,26 +44,34 @@ async function limited (t: Test) {
     }, 'a decision of Redis', 100_000) // sentinels vote anew after twice their time-out when a vote fails
   }
   const three = async (key: string) => [await take(key), await take(key), await take(key)]
+  /** With a fresh caller each time: on a busy machine an answer may come too late, which then counts in this process. */
+  const counts = async (prefix: string) => {
+    let attempt = 0
+    await until(async () => {
+      const outcomes = await three(`${prefix}-${++attempt}`)
+      return outcomes.every((outcome, index) => !isUnavailable(outcome) && outcome.source !== 'fallback' && outcome.allowed === (index < 2))
+    }, 'three decisions of Redis')
+  }
   await decides('before')
-  return { servers, redis, limiter, decides, three }
+  return { servers, redis, limiter, decides, three, counts }
 }
 
 t.test('15 C5: a limiter that is given an instance with sentinels counts, and counts again after a failover', { timeout: 160_000 },
   async t => {
-    const { servers: { primary, replica }, redis, limiter, decides, three } = await limited(t)
-    t.match(await three('alice'), counted)
+    const { servers: { primary, replica }, redis, limiter, decides, three, counts } = await limited(t)
+    await counts('alice')
     t.equal(redis.stream.remotePort, primary.port)
     await primary.kill()
     t.match(await three('bob'), [{ allowed: true }, { allowed: true }, { allowed: false }], 'meanwhile this process counts')
     await reaches(replica, 'INFO replication', /role:master/)
     await decides('after')
     t.equal(redis.stream.remotePort, replica.port, 'the replica was promoted')
-    t.match(await three('carol'), counted)
+    await counts('carol')
     t.match(limiter.status(), { state: 'available' })
   })
 
 t.test('15 C5: a limiter leaves a primary that lives on after a planned failover', { timeout: 160_000 }, async t => {
-  const { servers: { name, replica, sentinels }, redis, decides, three } = await limited(t)
+  const { servers: { name, replica, sentinels }, redis, decides, counts } = await limited(t)
   const [sentinel] = sentinels
   await reaches({ url: `redis://127.0.0.1:${sentinel?.port}` }, `SENTINEL FAILOVER ${name}`, /OK/)
   await reaches(replica, 'INFO replication', /role:master/)
@@ -72,7 +79,8 @@ t.test('15 C5: a limiter leaves a primary that lives on after a planned failover
     await decides('after')
     return redis.stream.remotePort === replica.port
   }, 'the promoted replica') // the old primary becomes a replica, and says READONLY, about ten seconds later
-  t.match(await three('alice'), counted)
+  await counts('alice')
+  t.pass('each counted by Redis, and the third one refused')
 })
 
 t.test('15 C5: doctor says of a sentinel that it is one, and what to write', async t => {
