@@ -192,7 +192,7 @@ function policyStep (rule: CompiledRule | undefined, forbid: Forbid): CompiledSt
 
 function askPolicies (rule: CompiledRule, request: FastifyRequest, resource: unknown, forbid: Forbid): Judgement | Promise<Judgement> {
   const permitted = allTerms(rule.policies, { principal: request.auth, request, resource }, error => {
-    noteFunctionFailed(request, 'policy', error, 'a policy failed, so the request is refused')
+    noteFunctionFailed(request, 'policy', { err: error }, 'a policy failed, so the request is refused')
   })
   if (typeof permitted === 'boolean') return permitted ? undefined : forbid(rule, request)
   return permitted.then(yes => yes ? undefined : forbid(rule, request))

@@ -97,8 +97,7 @@ function chargeAll (limiter: Limiter, policies: readonly LimitPolicy[], request:
 }
 
 function unknownPlan (policy: LimitPolicy, request: FastifyRequest): Decision {
-  const about = { policy: policy.name, code: 'SECURE_API_FUNCTION_FAILED', function: 'plan' }
-  request.log.warn(about, 'secure-api: the plan of a caller is unknown, so the request is refused')
+  noteFunctionFailed(request, 'plan', { policy: policy.name }, 'the plan of a caller is unknown, so the request is refused')
   return unplanned(policy, performance.now())
 }
 
@@ -108,7 +107,7 @@ function costFor ({ cost, costOf }: LimitPolicy, request: FastifyRequest): numbe
   try {
     return costOf(request)
   } catch (error) {
-    noteFunctionFailed(request, 'cost', error, 'a rate-limit cost function failed, so the request is refused')
+    noteFunctionFailed(request, 'cost', { err: error }, 'a rate-limit cost function failed, so the request is refused')
     return NaN
   }
 }

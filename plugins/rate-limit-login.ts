@@ -86,7 +86,7 @@ function challenging (challenge: NonNullable<LoginGuardOptions['challenge']>): H
     try {
       if (await challenge(request, user) === true) return
     } catch (error) {
-      noteFunctionFailed(request, 'challenge', error, 'a login challenge failed, so the attempt is refused')
+      noteFunctionFailed(request, 'challenge', { err: error }, 'a login challenge failed, so the attempt is refused')
     }
     await giveUp(attempt, challengeRequired)
   }

@@ -55,7 +55,7 @@ function custom (by: (request: FastifyRequest) => string | undefined, request: F
     const name = by(request)
     return typeof name === 'string' && name !== '' ? `x:${name}` : undefined
   } catch (error) {
-    noteFunctionFailed(request, 'partition', error, 'a rate-limit partition failed; the request counts by address')
+    noteFunctionFailed(request, 'partition', { err: error }, 'a rate-limit partition failed; the request counts by address')
     return undefined
   }
 }

@@ -128,7 +128,7 @@ export function planned (policy: LimitPolicy, request: FastifyRequest): LimitPol
     const plan = policy.planOf?.(request)
     return typeof plan === 'string' ? policy.plans.get(plan) : undefined
   } catch (error) {
-    noteFunctionFailed(request, 'plan', error, 'the plan of a caller is unknown')
+    noteFunctionFailed(request, 'plan', { err: error }, 'the plan of a caller is unknown')
     return undefined
   }
 }

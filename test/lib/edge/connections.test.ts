@@ -1,0 +1,120 @@
+import { EventEmitter } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
+import t from 'tap'
+import { scheduleTimer } from '../../../lib/async/index.ts'
+import { Connections, type Connection } from '../../../lib/edge/connections.ts'
+
+/** As much of a socket as is looked at. */
+class FakeSocket extends EventEmitter {
+  _handle: object | null = {}
+  parser: object | null = {}
+  _httpMessage: object | null = null
+  destroyed = false
+  destroy (): void {
+    this.destroyed = true
+    this.emit('close')
+  }
+}
+
+function closing () {
+  const server = new EventEmitter()
+  const plans: Array<readonly [run: () => unknown, ms: number]> = []
+  const late: number[] = []
+  const connections = new Connections(server, {
+    within: () => 30_000,
+    schedule: (run, ms) => {
+      plans.push([run, ms])
+      return () => {}
+    },
+    onLate: count => late.push(count)
+  })
+  const connect = () => {
+    const socket = new FakeSocket()
+    server.emit('connection', socket)
+    return socket
+  }
+  /** The time for what was planned for `ms` has come; its work waits for the sockets to be read. */
+  const due = (ms: number) => { for (const plan of plans.filter(plan => plan[1] === ms)) plans.splice(plans.indexOf(plan), 1)[0]?.[0]() }
+  return { server, connections, late, connect, due }
+}
+
+t.test('what arrived while the process was busy is seen before its connection is called idle', async t => {
+  const { connections, connect, due } = closing()
+  const [busy, idle] = [connect(), connect()]
+  connections.end()
+  due(500)
+  await setImmediate()
+  due(500)
+  busy._httpMessage = {} // Timers run first, then the sockets are read, then it is looked at them.
+  await setImmediate()
+  t.strictSame([busy.destroyed, idle.destroyed], [false, true])
+})
+
+t.test('a socket that was sent to another process, and never closes here, holds nothing', async t => {
+  const { connections, late, connect, due } = closing()
+  const [sent, open] = [connect(), connect()]
+  sent._handle = null
+  connections.end()
+  let isEmpty = false
+  connections.whenEmpty(() => { isEmpty = true })
+  due(30_000)
+  await setImmediate()
+  t.strictSame([open.destroyed, sent.destroyed, isEmpty, late], [true, false, true, [1]])
+})
+
+t.test('sockets that were sent to other processes are forgotten while the server lives', async t => {
+  const { connections, late, connect, due } = closing()
+  for (let count = 0; count < 5000; count++) connect()._handle = null
+  const kept = Array.from({ length: 10 }, connect)
+  connections.end()
+  due(30_000)
+  await setImmediate()
+  t.ok(kept.every(({ destroyed }) => destroyed))
+  t.strictSame(late, [10])
+})
+
+t.test('after the time-out each later look cuts what is there, until the server listens again or is left', async t => {
+  const { server, connections, connect, due } = closing()
+  connections.end()
+  due(30_000)
+  await setImmediate()
+  const after = connect()
+  due(500)
+  await setImmediate()
+  t.equal(after.destroyed, true)
+  server.emit('listening')
+  const again = connect()
+  due(500)
+  await setImmediate()
+  due(500)
+  await setImmediate()
+  t.equal(again.destroyed, false)
+  connections.dispose()
+  t.strictSame(['connection', 'secureConnection', 'session', 'listening'].map(event => server.listenerCount(event)), [0, 0, 0, 0])
+})
+
+t.test('of pipelined responses the last one ends the connection, and none of them is kept', async t => {
+  const { connections, connect } = closing()
+  const socket = connect()
+  const response = () => Object.assign(new EventEmitter(), { shouldKeepAlive: true, headersSent: false })
+  const [first, second, third] = [response(), response(), response()]
+  socket._httpMessage = first
+  connections.pipelined(socket as unknown as Connection, second as never)
+  connections.end()
+  t.strictSame([first, second].map(one => one.shouldKeepAlive), [true, false])
+  connections.pipelined(socket as unknown as Connection, third as never)
+  t.strictSame([first, second, third].map(one => one.shouldKeepAlive), [true, true, false])
+  for (const one of [first, second, third]) one.emit('close')
+  t.notOk(Object.getOwnPropertySymbols(socket).some(symbol => Reflect.get(socket, symbol) === third))
+})
+
+t.test('a time that Node would take for a millisecond is the longest that it can take', async t => {
+  const warnings: Error[] = []
+  const keep = (warning: Error) => { warnings.push(warning) }
+  process.on('warning', keep)
+  t.teardown(() => process.off('warning', keep))
+  const cancel = scheduleTimer(() => t.fail('at once'), 2 ** 40)
+  await setImmediate()
+  cancel()
+  t.notOk(warnings.some(({ name }) => name === 'TimeoutOverflowWarning'))
+})
