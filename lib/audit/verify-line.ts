@@ -1,0 +1,70 @@
+import { hash } from 'node:crypto'
+import { marker, signedPrefix, type Link, type SignedMembers } from './chain.ts'
+import type { ChainVerifier } from './chain-key.ts'
+
+/** Where a line stands. */
+export interface Place {
+  readonly file: string
+  /** From 1. */
+  readonly line: number
+}
+
+/** A line of a file, and what it says of its place in the chain. */
+export interface Line extends Place {
+  readonly bytes: Buffer
+  readonly link: Link & { readonly signed: SignedMembers | undefined } | undefined
+}
+
+/** The hash and `"}}` at the end of a line. */
+const endLength = 46
+
+/** Before the first line. */
+export const nothing: Link = { seq: -1, hash: '' }
+
+export function follows (bytes: Buffer, link: Link, last: Link): boolean {
+  return link.seq === last.seq + 1 && hashOf(bytes, last.hash) === link.hash
+}
+
+let scratch = Buffer.alloc(65_536)
+
+export function hashOf (bytes: Buffer, previous: string): string {
+  const length = Math.max(0, bytes.length - endLength)
+  if (length + previous.length > scratch.length) scratch = Buffer.alloc(2 * (length + previous.length))
+  scratch.write(previous, 'latin1')
+  bytes.copy(scratch, previous.length, 0, length)
+  return hash('sha256', scratch.subarray(0, previous.length + length), 'base64url')
+}
+
+/** Whether another line of the chain stands in this one. */
+export function holds (bytes: Buffer, seq: number): boolean {
+  return new RegExp(`"chain":\\{"seq":${seq},[^{}]*"hash":"[\\w-]{43}"\\}\\}`).test(bytes.toString('latin1'))
+}
+
+/** The line with another number: where its hash is right then, only the number was changed. */
+export function withNumber (bytes: Buffer, seq: number): Buffer {
+  const text = bytes.toString('latin1')
+  const at = text.lastIndexOf(marker)
+  return Buffer.from(text.slice(0, at) + text.slice(at).replace(/\d+/, String(seq)), 'latin1')
+}
+
+export function hasSignature ({ bytes, link }: Line, key: ChainVerifier): boolean {
+  const end = bytes.lastIndexOf(',"sig":"')
+  return key.verify(Buffer.concat([Buffer.from(signedPrefix), bytes.subarray(0, end)]), link?.signed?.sig ?? '')
+}
+
+export function timeOf (bytes: Buffer): string | undefined {
+  return /^\{"time":"([\dT:.Z-]{20,30})"/.exec(bytes.toString('latin1', 0, 60))?.[1]
+}
+
+/** The bytes belong to a chunk that is overwritten. */
+export function kept (line: Line): Line {
+  return { ...line, bytes: Buffer.from(line.bytes) }
+}
+
+export function seqOf ({ link }: Line): number {
+  return link?.seq ?? -1
+}
+
+export function own (line: Line): readonly [number, number] {
+  return [seqOf(line), seqOf(line)]
+}

@@ -1,0 +1,64 @@
+import type { SignedMembers } from './chain.ts'
+import type { ChainVerifier } from './chain-key.ts'
+import type { Findings } from './verify-findings.ts'
+import { hasSignature, own, seqOf, timeOf, type Line, type Place } from './verify-line.ts'
+
+/** Which lines have a good signature at them or behind them. */
+export class Signatures {
+  readonly #keys: ReadonlyMap<string, ChainVerifier> | undefined
+  readonly #findings: Findings
+  /** The first and last line since a signature. */
+  #unsigned: [first: number, last: number] | undefined
+  #right = 0
+
+  /** @param keys without one, signatures are not checked */
+  constructor (keys: readonly ChainVerifier[] | undefined, findings: Findings) {
+    this.#keys = keys === undefined || keys.length === 0 ? undefined : new Map(keys.map(key => [key.kid, key]))
+    this.#findings = findings
+  }
+
+  /** How many were right. */
+  get right (): number {
+    return this.#right
+  }
+
+  addUnsigned (seq: number): void {
+    this.#unsigned = [this.#unsigned?.[0] ?? seq, seq]
+  }
+
+  addSigned (line: Line, { type, kid }: SignedMembers): void {
+    if (type === 'resume') this.#warn(line, 'were signed only when writing was resumed')
+    const { file, line: number, link } = line
+    if (!this.#isRight(line, kid) || link === undefined) return
+    this.#findings.checkpoint = { file, line: number, seq: link.seq, hash: link.hash, time: timeOf(line.bytes) }
+    this.#unsigned = undefined
+  }
+
+  end (place: Place): void {
+    this.#warn(place, 'have no signature behind them')
+  }
+
+  #isRight (line: Line, kid: string): boolean {
+    if (this.#keys === undefined) return true
+    const key = this.#keys.get(kid)
+    const seq = own(line)
+    if (key === undefined) {
+      this.#findings.add('wrong-key', line, `line ${seqOf(line)} is signed by another key, ${kid}`, { seq })
+      return false
+    }
+    if (hasSignature(line, key)) {
+      this.#right++
+      return true
+    }
+    this.#findings.add('changed', line, `the signature of line ${seqOf(line)} is wrong: lines since the last good one were written anew`,
+      { seq })
+    return false
+  }
+
+  #warn (place: Place, what: string): void {
+    if (this.#unsigned === undefined) return
+    const [first, last] = this.#unsigned
+    const text = `lines ${first} to ${last} ${what}: until then, whoever could write the file could change them`
+    this.#findings.add('unsigned-tail', place, text, { severity: 'warning', seq: [first, last] })
+  }
+}
