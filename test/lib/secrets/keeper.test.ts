@@ -96,6 +96,9 @@ t.test('a text is taken from the environment, or in production it stops the boot
   t.strictSame(await judged({ url: `redis://:${CANARY}@redis.internal` }), [['SECURE_API_SECRET_LITERAL'], ['literal']])
   t.strictSame(await judged({ url: `redis://redis.internal?password=${CANARY}` }), [['SECURE_API_SECRET_LITERAL'], ['literal']])
   t.strictSame(await judged({ url: `redis://:${CANARY}-from-env@redis.internal` }), [[], ['environment']])
+  t.strictSame(await judged({ url: `http://${CANARY}@proxy.internal:3128` }), [['SECURE_API_SECRET_LITERAL'], ['literal']], 'a token')
+  t.strictSame(await judged({ url: 'http://proxy.internal:3128' }), [[], []])
+  t.strictSame(await judged({ url: 'redis://orders@redis.internal' }), [[], []], 'a name alone is no secret for Redis')
 })
 
 t.test('what cannot be had at boot is a coded problem at its option, and shows nothing', async t => {
