@@ -1,14 +1,19 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { FastifyInstance } from 'fastify'
+import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import type { LimitMessage } from '../../lib/limits/index.ts'
 import { RefusalError } from '../../lib/pipeline/index.ts'
 import { rateLimit, type LoginGuardOptions, type RateLimitOptions } from '../../plugins/index.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { codeOf, codesOf, listen, startFastify, until } from '../helpers/server.ts'
+import { stillClock } from '../helpers/still-clock.ts'
 
 const redis = await startRedis()
 t.teardown(() => redis.close())
+/** It waits for Redis where a connection of the suite would go on without. */
+const client = new Redis(redis.url)
+t.teardown(() => { client.disconnect() })
 
 interface Site {
   readonly app: FastifyInstance
@@ -42,12 +47,13 @@ async function site (t: Test, options: LoginGuardOptions, limits: RateLimitOptio
 }
 
 const limited = 'SECURE_API_RATE_LIMITED'
-const stores: Readonly<Record<string, RateLimitOptions>> = { memory: {}, redis: { redis: redis.url, keyPrefix: 'login:' } }
+const stores: Readonly<Record<string, RateLimitOptions>> = { memory: {}, redis: { redis: client, keyPrefix: 'login:' } }
 let names = 0
 const fresh = (): { name: string } => ({ name: `guard-${++names}` })
 
 for (const [store, limits] of Object.entries(stores)) {
   t.test(`200 wrong passwords at once: 5 are checked: ${store}`, async t => {
+    stillClock(t)
     const { attempt, checks } = await site(t, fresh(), limits)
     const answers = await attempt('alice', 'wrong', 200)
     t.equal(checks(), 5)
@@ -60,6 +66,7 @@ for (const [store, limits] of Object.entries(stores)) {
   })
 
   t.test(`a success clears user and address only: ${store}`, async t => {
+    stillClock(t)
     const { attempt } = await site(t, { ...fresh(), perAddress: { attempts: 6, window: '1 hour' } }, limits)
     t.strictSame(await attempt('alice', 'wrong', 4), Array(4).fill(401))
     t.strictSame(await attempt('alice', 'right'), [200])
@@ -68,6 +75,7 @@ for (const [store, limits] of Object.entries(stores)) {
   })
 
   t.test(`strangers cannot shut a user out, and are slowed down: ${store}`, async t => {
+    stillClock(t)
     const asked: string[] = []
     let human = false
     const { attempt, checks } = await site(t, {
@@ -113,8 +121,11 @@ t.test('14 C2: a caller who leaves while waiting holds no place, and no password
   const count = (message: unknown) => { if ((message as LimitMessage).result === 'shadow') waiting++ }
   subscribe('secure-api:rate-limit', count)
   t.teardown(() => { unsubscribe('secure-api:rate-limit', count) })
+  // Nobody is there for longer than ten seconds because the machine is slow.
+  const held = holdTimer(t, 10_000)
   const callers = Array.from({ length: 3 }, () => new AbortController())
   const left = callers.map(({ signal }) => fetch(`${url}/login`, { method: 'POST', signal }).catch(() => 'left'))
+  await held
   await until(() => waiting === 3, 'three that wait')
   for (const caller of callers) caller.abort()
   t.strictSame(await Promise.all(left), ['left', 'left', 'left'])
@@ -150,7 +161,6 @@ t.test('14 C1: a name is bounded before it is normalised, and what is none share
   t.equal(checks(), 10)
 })
 
-/** The next wait of `node:timers/promises`: how long it would be, and what ends it. */
 /** Keeps the timer of the delay, and hands it over; every other timer runs. */
 function holdTimer (t: Test, delay: number): Promise<() => void> {
   const { setTimeout } = globalThis
@@ -165,12 +175,13 @@ function holdTimer (t: Test, delay: number): Promise<() => void> {
 }
 
 t.test('blocks grow by steps, and end within 24 hours', async t => {
+  const clock = stillClock(t)
   const { app, attempt } = await site(t, {
     ...fresh(),
     perUserAndAddress: [{ attempts: 2, window: '1 second' }, { attempts: 3, window: '1 minute' }]
   })
   t.strictSame(await attempt('alice', 'wrong', 2), [401, 401])
-  await new Promise(resolve => setTimeout(resolve, 1050))
+  clock.pass(1050)
   t.strictSame((await attempt('alice', 'wrong', 2)).sort(), [401, limited])
   const { headers } = await app.inject({
     method: 'POST',
@@ -178,8 +189,7 @@ t.test('blocks grow by steps, and end within 24 hours', async t => {
     payload: { user: 'alice', password: 'wrong' },
     remoteAddress: '192.0.2.1'
   })
-  const wait = Number(headers['retry-after'])
-  t.ok(wait > 1 && wait <= 60, `${wait} seconds`)
+  t.equal(headers['retry-after'], '59')
 })
 
 t.test('a check that fails counts, a challenge that fails refuses, sign-ups count always', async t => {
@@ -209,9 +219,6 @@ t.test('Redis is away: `deny` answers 503, `local` goes on counting', async t =>
 })
 
 t.test('no name of a user stands in Redis', async t => {
-  const { Redis } = await import('ioredis')
-  const client = new Redis(redis.url)
-  t.teardown(() => client.disconnect())
   const { attempt } = await site(t, fresh(), { redis: redis.url, keyPrefix: 'private:' })
   await attempt('alice.liddell@example.com', 'wrong')
   // On a busy machine an answer does not wait for Redis, and the next one counts there.

@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import { Redis } from 'ioredis'
 import type { Server } from 'node:http'
 import t, { type Test } from 'tap'
 import { addressOf } from '../../lib/http/index.ts'
@@ -15,10 +16,14 @@ import { rateLimit, type Limit, type LimitChange, type LimitMessage, type RateLi
 import { routeHandler } from '../../plugins/rate-limit-handlers.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { answersOf, bearer, codesOf, mistakesOf, secured, startFastify, startIssuer, until } from '../helpers/server.ts'
+import { stillClock } from '../helpers/still-clock.ts'
 
 const issuer = await startIssuer(t)
 const redis = await startRedis()
 t.teardown(() => redis.close())
+/** It waits for Redis where a connection of the suite would go on without. */
+const client = new Redis(redis.url)
+t.teardown(() => { client.disconnect() })
 const minute = '1 minute'
 const limited = [429, 'SECURE_API_RATE_LIMITED']
 
@@ -33,8 +38,9 @@ async function alone (t: Test, options: RateLimitOptions, fastify: FastifyServer
 }
 
 t.test('plans: the claim decides, and what is not known is refused', async t => {
+  stillClock(t)
   const plans = { free: { limit: 1 }, pro: { limit: 3, window: '5 minutes' } }
-  const stores: Readonly<Record<string, RateLimitOptions>> = { memory: {}, redis: { redis: redis.url, keyPrefix: 'plans:' } }
+  const stores: Readonly<Record<string, RateLimitOptions>> = { memory: {}, redis: { redis: client, keyPrefix: 'plans:' } }
   for (const [store, options] of Object.entries(stores)) {
     const { app } = await secured(t, issuer, {
       suite: {
@@ -84,6 +90,8 @@ t.test('plans that contradict themselves do not start', async t => {
 })
 
 t.test('a policy is changed, made a dry run, switched off and restored while the server runs', async t => {
+  // The bucket of an address gets seventeen requests a second back.
+  stillClock(t)
   const app = await alone(t, { policies: { read: { limit: 2, window: minute } } })
   const ask = (times: number, url = '/read') => answersOf(app, ...Array(times).fill({ url }))
   t.strictSame(await ask(3), [200, 200, limited])
@@ -127,6 +135,7 @@ t.test('a change that would be refused at boot changes nothing', async t => {
 })
 
 t.test('decisions are published to whoever subscribes', async t => {
+  stillClock(t)
   const app = await alone(t, { policies: { read: { limit: 1, window: minute }, write: { limit: 1, window: minute, dryRun: true } } })
   const messages: LimitMessage[] = []
   const listen = (message: unknown) => { messages.push(message as LimitMessage) }

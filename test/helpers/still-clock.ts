@@ -1,0 +1,23 @@
+import type { Test } from 'tap'
+import { scheduleTimer } from '../../lib/async/index.ts'
+import { moveTime } from '../../lib/config/index.ts'
+
+/** Time that passes only where a test lets it. */
+export interface StillClock {
+  /** Milliseconds since the epoch. */
+  now (): number
+  pass (ms: number): void
+}
+
+/**
+ * What is built from now on finds the time standing still: no window, cache or deadline of Redis ends because the machine is slow.
+ * Timers run as ever.
+ */
+export function stillClock (t: Pick<Test, 'teardown'>): StillClock {
+  const [start, origin] = [Date.now(), performance.now()]
+  let passed = 0
+  const now = () => start + passed
+  moveTime({ now, elapsed: () => origin + passed, schedule: scheduleTimer })
+  t.teardown(() => { moveTime(undefined) })
+  return { now, pass: ms => { passed += ms } }
+}
