@@ -8,6 +8,7 @@ import { createTestClock } from '../../testing/index.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { bearer, listen, mistakesOf, missingHeaders, secured, startFastify, startIssuer, until } from '../helpers/server.ts'
+import { stillClock } from '../helpers/still-clock.ts'
 import { authority, Certificates } from '../lib/server/certificates.ts'
 
 const issuer = await startIssuer(t)
@@ -73,6 +74,7 @@ t.test('lazy keys wait for their first caller, who comes only to an instance tha
 })
 
 t.test('details are for callers with the scope; nobody else sees more than pass or fail', async t => {
+  stillClock(t)
   const lost = 'https://lost.internal.example'
   const issuers = [issuer.auth, { issuer: 'http://127.0.0.1:1', audience: 'api' }]
   let asked = 0
@@ -121,7 +123,7 @@ t.test('a sink that has to have every event: live goes on, ready waits for it, a
     if (broken) throw new Error('disk full')
     events.push(event)
   }
-  const suite = { audit: { sink, onSinkFailure: 'deny' as const }, health: {} }
+  const suite = { audit: { sink, onSinkFailure: 'deny' as const }, health: { failAfter: '1 hour' as const } }
   const { app } = await secured(t, issuer, { suite })
   t.strictSame(await ready(app), yes)
   broken = true
@@ -130,7 +132,7 @@ t.test('a sink that has to have every event: live goes on, ready waits for it, a
   t.strictSame(await ready(app), yes)
   await clock.advance('1 second')
   t.strictSame(await ready(app), yes)
-  await clock.advance('10 seconds')
+  await clock.advance('1 hour')
   t.strictSame(await ready(app), no)
   t.equal((await app.inject('/health/live')).statusCode, 200)
   broken = false
@@ -142,6 +144,7 @@ t.test('a sink that has to have every event: live goes on, ready waits for it, a
 })
 
 t.test('a flood of probes while not ready does not fill the trail', async t => {
+  stillClock(t)
   const { app, events } = await secured(t, issuer, { suite: { health: { checks: { db: () => false } } } })
   for (let round = 0; round < 2000; round++) await app.inject('/health/ready')
   t.ok(events.length < 500, `${events.length} events`)
@@ -161,21 +164,24 @@ t.test('Redis: only where every request would be refused; the check itself finds
   const clock = createTestClock()
   t.teardown(() => { clock.close() })
   const apps = await Promise.all(Object.entries(each).map(async ([name, options]) => {
-    const suite = { rateLimit: { redis: redis.url, keyPrefix: `${name}:`, ...options }, health: {} }
+    const suite = { rateLimit: { redis: redis.url, keyPrefix: `${name}:`, ...options }, health: { failAfter: '1 hour' as const } }
     return (await secured(t, issuer, { suite })).app
   }))
   const statuses = async () => await Promise.all(apps.map(async app => (await app.inject('/health/ready')).statusCode))
-  t.strictSame(await statuses(), [200, 200, 200, 200])
+  const untilReady = async () => {
+    await until(async () => {
+      await clock.advance('1 second')
+      return String(await statuses()) === '200,200,200,200'
+    }, 'Redis')
+  }
+  await untilReady()
   await redis.kill()
   await clock.advance('1 second')
   t.strictSame(await statuses(), [200, 200, 200, 200])
-  await clock.advance('11 seconds')
+  await clock.advance('1 hour')
   t.strictSame(await statuses(), [200, 200, 503, 503])
   await redis.restart()
-  await until(async () => {
-    await clock.advance('1 second')
-    return String(await statuses()) === '200,200,200,200'
-  }, 'Redis')
+  await untilReady()
 })
 
 t.test('own checks: what is not true fails; advisory ones never count', async t => {

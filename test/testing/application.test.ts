@@ -117,14 +117,15 @@ t.test('an application that reads the environment needs only issuer.env', async 
 t.test('a limit ends when the clock has passed its window', async t => {
   const clock = startClock(t)
   const issuer = await start(t)
-  const app = await build(t, { auth: issuer.auth, rateLimit: { policies: { write: { limit: 2, window: '1 minute' } } } })
+  const app = await build(t, { auth: issuer.auth, rateLimit: { policies: { write: { limit: 2, window: '5 minutes' } } } })
   const write = { url: '/orders', method: 'POST', ...issuer.asUser({ scopes: ['api.write'] }) } as const
   t.strictSame([await answer(app, write), await answer(app, write), await answer(app, write)], [200, 200, [429, 'SECURE_API_RATE_LIMITED']])
-  await clock.advance('59 seconds')
+  await clock.advance('4 minutes')
   const refused = await app.inject(write)
   t.equal(refused.statusCode, 429)
-  t.equal(refused.headers['retry-after'], '1')
-  await clock.advance('1 second')
+  const wait = Number(refused.headers['retry-after'])
+  t.ok(wait > 0 && wait <= 60, `${wait} seconds`)
+  await clock.advance('1 minute')
   t.equal(await answer(app, write), 200)
 })
 
