@@ -21,3 +21,10 @@ export function stillClock (t: Pick<Test, 'teardown'>): StillClock {
   t.teardown(() => { moveTime(undefined) })
   return { now, pass: ms => { passed += ms } }
 }
+
+/** Timers of just this length do nothing, such as that which ends a window of the trail. */
+export function muteTimers (t: Pick<Test, 'teardown'>, muted: number): void {
+  const { setTimeout } = globalThis
+  t.teardown(() => { globalThis.setTimeout = setTimeout })
+  globalThis.setTimeout = Object.assign((call: () => void, ms?: number) => setTimeout(ms === muted ? () => {} : call, ms), setTimeout)
+}

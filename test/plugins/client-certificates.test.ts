@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { chmodSync, writeFileSync } from 'node:fs'
 import http2 from 'node:http2'
 import https from 'node:https'
-import { createServer, type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import tls from 'node:tls'
@@ -12,6 +12,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { certificateStoreOf, createServerOptions, type TlsOptions } from '../../lib/server/index.ts'
 import secureApi, { type AuditEvent, type SecureApiOptions } from '../../plugins/index.ts'
+import { freePort } from '../helpers/free-port.ts'
 import { recipe, runRecipe } from '../helpers/recipes.ts'
 import { answersOf, bearer, listen, mistakesOf, secured, sendLines, startIssuer, until } from '../helpers/server.ts'
 import { authority, Certificates, type Issued } from '../lib/server/certificates.ts'
@@ -291,10 +292,7 @@ t.test('a file with revocation lists counts for certificates in headers', async 
 
 /** nginx with TLS in front of this address; its port. */
 async function startNginx (t: Test, upstream: string): Promise<number> {
-  const [root, free] = [t.testdir({}), createServer().listen(0, '127.0.0.1')]
-  await once(free, 'listening')
-  const { port } = free.address() as AddressInfo
-  await new Promise(resolve => { free.close(resolve) })
+  const [root, port] = [t.testdir({}), await freePort()]
   const authorities = join(folder, 'nginx.ca')
   writeFileSync(authorities, ca.cert)
   writeFileSync(join(root, 'nginx.conf'), `

@@ -96,7 +96,7 @@ t.test('what does not sign tokens safely stops the boot', async t => {
   const { secret: _, ...nothing } = own
   t.strictSame(await mistakesOf(() => secured(t, issuer, { suite: { auth: { ownTokens: nothing } } })), ['SECURE_API_OPTION_MISSING'])
   t.strictSame(await boot({ issuer: issuer.issuer }), ['SECURE_API_ISSUER_DUPLICATE'])
-  t.strictSame(await boot({ legacy: { until: day(91) } }), ['SECURE_API_OPTION_RANGE'])
+  t.strictSame(await boot({ legacy: { until: day(92) } }), ['SECURE_API_OPTION_RANGE'])
   t.strictSame(await boot({ legacy: { until: '2026-13-45' } }), ['SECURE_API_OPTION_VALUE'])
   t.strictSame(await boot({ legacy: { until: 'never' } }), ['SECURE_API_OPTION_VALUE'])
   t.strictSame(await boot({ legacy: {} as never }), ['SECURE_API_OPTION_MISSING'])

@@ -8,9 +8,11 @@ import type { Duplex } from 'node:stream'
 import type { NestFastifyApplication } from '@nestjs/platform-fastify'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
+import { windowMs } from '../../../lib/audit/index.ts'
 import type { AuditEvent, SecureApiOptions } from '../../../plugins/index.ts'
 import { recipe, recipeIssuer, runRecipe } from '../../helpers/recipes.ts'
 import { codeOf, listen, listenBare, startFastify, until } from '../../helpers/server.ts'
+import { muteTimers } from '../../helpers/still-clock.ts'
 import { closeFrame, connectionsOf, upgrade } from '../../helpers/upgrades.ts'
 import { authority, Certificates } from '../../lib/server/certificates.ts'
 
@@ -178,6 +180,7 @@ t.test('17.12: docs/recipes/lambda.md: events of API Gateway and of a load balan
 })
 
 t.test('17.12: docs/recipes/lambda.md: what is not in the trail when the process freezes', async t => {
+  muteTimers(t, windowMs)
   const written: AuditEvent[] = []
   const release: Array<() => void> = []
   const slow = await startLambda(async event => {

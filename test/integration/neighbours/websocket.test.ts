@@ -7,9 +7,11 @@ import { join } from 'node:path'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
+import { windowMs } from '../../../lib/audit/index.ts'
 import secureApi, { type AuditEvent, type SecureApiOptions } from '../../../plugins/index.ts'
 import { freePort } from '../../helpers/free-port.ts'
 import { bearer, listen, startFastify, startIssuer, until } from '../../helpers/server.ts'
+import { muteTimers } from '../../helpers/still-clock.ts'
 import { closeFrame, connectionsOf, upgrade, type Handshake } from '../../helpers/upgrades.ts'
 
 const issuer = await startIssuer(t)
@@ -109,6 +111,7 @@ for (const order of orders) {
   })
 
   t.test(`14 A2: thirty refused upgrades leave no socket, and close() ends; suite ${order} the plugin`, async t => {
+    muteTimers(t, windowMs)
     const { app, url, events } = await start(t, order)
     const answers = await Promise.all(Array.from({ length: 30 }, async () => await upgrade(url, { path: '/ws' })))
     t.strictSame(new Set(answers.map(({ status }) => status)), new Set([401]))
@@ -138,6 +141,7 @@ for (const order of orders) {
     const quiet = await upgrade(url, { path: '/quiet', headers: token })
     quiet.socket.destroy()
     await until(async () => await connectionsOf(app.server) === 0, 'the end of all connections')
+    await app.close()
     t.equal(events.length, 4, 'audit: false leaves both out')
   })
 
@@ -264,7 +268,7 @@ http {
   server {
     listen 127.0.0.1:${port};
     location / {
-      proxy_pass http://api; proxy_http_version 1.1; proxy_read_timeout 5s;
+      proxy_pass http://api; proxy_http_version 1.1; proxy_read_timeout 60s;
       proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
     }
   }
