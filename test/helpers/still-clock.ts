@@ -26,5 +26,7 @@ export function stillClock (t: Pick<Test, 'teardown'>): StillClock {
 export function muteTimers (t: Pick<Test, 'teardown'>, muted: number): void {
   const { setTimeout } = globalThis
   t.teardown(() => { globalThis.setTimeout = setTimeout })
-  globalThis.setTimeout = Object.assign((call: () => void, ms?: number) => setTimeout(ms === muted ? () => {} : call, ms), setTimeout)
+  const set = (call: (...given: unknown[]) => void, ms?: number, ...given: unknown[]) =>
+    setTimeout(ms === muted ? () => {} : call, ms, ...given)
+  globalThis.setTimeout = Object.assign(set, setTimeout)
 }

@@ -166,8 +166,8 @@ function holdTimer (t: Test, delay: number): Promise<() => void> {
   const { setTimeout } = globalThis
   t.teardown(() => { globalThis.setTimeout = setTimeout })
   return new Promise(resolve => {
-    globalThis.setTimeout = Object.assign((call: () => void, ms?: number) => {
-      if (ms !== delay) return setTimeout(call, ms)
+    globalThis.setTimeout = Object.assign((call: (...given: unknown[]) => void, ms?: number, ...given: unknown[]) => {
+      if (ms !== delay) return setTimeout(call, ms, ...given)
       resolve(call)
       return setTimeout(() => {}, 0)
     }, setTimeout)
