@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
   discoverKeySetUrl, FetchFailure, fetchDocument, MAX_DOCUMENT_BYTES, metadataUrls,
   withoutSecrets, type FetchDocument
 } from '../../../lib/keys/index.ts'
+import { until } from '../../helpers/server.ts'
 import { startIssuer } from './fixtures.ts'
 
 /** The reason of a failure. */
@@ -137,13 +137,15 @@ t.test('a signal ends it, with the reason that the signal has', async t => {
 })
 
 t.test('a connection that is given up is closed', async t => {
-  let closed: Promise<unknown> = Promise.resolve()
+  let state = 'never opened'
   const url = await startRaw(t, socket => {
-    closed = once(socket, 'close')
+    state = 'open'
+    socket.once('close', () => { state = 'closed' })
     socket.write('HTTP/1.1 200 OK\r\n')
   })
-  t.match(await failure(fetchDocument(url, { timeout: 150 })), { reason: 'timeout' })
-  t.equal(await Promise.race([closed.then(() => 'closed'), wait(2000, 'open', { ref: false })]), 'closed')
+  t.match(await failure(fetchDocument(url, { timeout: 1000 })), { reason: 'timeout' })
+  await until(() => state === 'closed', 'the end of the connection')
+  t.equal(state, 'closed')
 })
 
 t.test('metadata addresses', async t => {

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, verify, type JsonWebKey } from 'node:crypto'
 import type { Test } from 'tap'
-import type { Schedule } from '../../../lib/async/index.ts'
+import { scheduleTimer, type Schedule } from '../../../lib/async/index.ts'
 import { KeyRing, KeysUnavailable, type KeyEvent, type KeyRingOptions, type KeySource } from '../../../lib/keys/index.ts'
 import { createTestIssuer, type TestIssuer, type TestIssuerOptions } from '../../../testing/index.ts'
 
@@ -35,6 +35,20 @@ export class TestTime {
   #next (end: number) {
     return [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0]
   }
+}
+
+/**
+ * Real timers, but for the limit of an attempt, which is over when the test says so: a machine that stands still for a moment is
+ * slower than any limit.
+ */
+export function attemptLimit (limit = 5000) {
+  const held = new Set<() => unknown>()
+  const schedule: Schedule = (callback, ms) => {
+    if (ms !== limit) return scheduleTimer(callback, ms)
+    held.add(callback)
+    return () => { held.delete(callback) }
+  }
+  return { schedule, expire: () => { for (const callback of [...held]) callback() } }
 }
 
 /** Lets every promise that needs no real event go on. */

@@ -10,7 +10,7 @@ import { createRing, kidsOf, startIssuer } from './fixtures.ts'
 async function start (t: Test, { timeout = 5000, fetchOptions = {} } = {}) {
   const issuer = await startIssuer(t)
   const engine = buildGetJwks({ jwksPath: '/jwks', fetchOptions })
-  const { ring } = createRing(t, { issuer: issuer.issuer, source: { jwksUri: issuer.jwksUri }, timeout })
+  const { ring } = createRing(t, { issuer: issuer.issuer, source: { jwksUri: issuer.jwksUri }, timeout, now: () => 0 })
   const getJwk = (kid: string) => engine.getJwk({ domain: issuer.issuer, alg: 'ES256', kid })
   return { issuer, ring, getJwk }
 }
