@@ -18,7 +18,8 @@ export async function startSentinels (): Promise<TestSentinels> {
   const replica = await startRedis('--replicaof', `127.0.0.1 ${primary.port}`)
   const watching = await Promise.all(Array.from({ length: 3 }, () => startSentinel(
     `sentinel monitor ${name} 127.0.0.1 ${primary.port} 2`,
-    `sentinel down-after-milliseconds ${name} 1000`,
+    // A primary that a busy machine stops for a moment is not down.
+    `sentinel down-after-milliseconds ${name} 5000`,
     // A promotion that a busy machine does not confirm in time is taken back, and the next vote is after twice this time.
     `sentinel failover-timeout ${name} 6000`
   )))

@@ -14,8 +14,9 @@ t.test('Redis Cluster: one caller lies on one node, and limits hold across nodes
   })
   await cluster.ping()
 
-  const [user, address] = [compilePolicy('user', { limit: 10, window: 60_000 }),
-    compilePolicy('address', { limit: 25, window: 60_000, algorithm: 'token-bucket' })]
+  // A day: a bucket of 25 gets the next unit after an hour.
+  const [user, address] = [compilePolicy('user', { limit: 10, window: '1 day' }),
+    compilePolicy('address', { limit: 25, window: '1 day', algorithm: 'token-bucket' })]
   const keys = Array.from({ length: 30 }, (_, index) => `caller${index}`)
   const together = await Promise.all(keys.map(key => limiter.consume([[user, key], [address, key]])))
   t.ok(together.every(outcome => !isUnavailable(outcome) && outcome.every(({ allowed, source }) => allowed && source === 'redis')))

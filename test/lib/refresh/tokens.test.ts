@@ -3,8 +3,9 @@ import t, { type Test } from 'tap'
 import secureApi, {
   createRefreshTokens, type RefreshFamily, type RefreshTokens, type RefreshTokensOptions
 } from '../../../plugins/index.ts'
+import { holdClock } from '../../helpers/hold-clock.ts'
 import { startRedis } from '../../helpers/redis.ts'
-import { answersOf, startFastify } from '../../helpers/server.ts'
+import { answersOf, startFastify, until } from '../../helpers/server.ts'
 
 const server = await startRedis()
 const redis = new Redis(server.url, { enableOfflineQueue: true, maxRetriesPerRequest: 0 })
@@ -42,6 +43,7 @@ const [invalid, reused, unavailable] = ['SECURE_API_REFRESH_INVALID', 'SECURE_AP
 
 for (const [kind, where] of Object.entries(kinds)) {
   t.test(`${kind}: each token is good once, and gives the next`, async t => {
+    holdClock(t)
     const tokens = createRefreshTokens(where())
     const first = await tokens.issue({ subject: 'alice', data: { tenant: 'acme' } })
     t.match(first.token, /^[\w-]{22}\.[\w-]{43}$/)
@@ -57,6 +59,7 @@ for (const [kind, where] of Object.entries(kinds)) {
   })
 
   t.test(`${kind}: an old token that comes again ends the login, also for whoever has the newest`, async t => {
+    holdClock(t)
     const tokens = createRefreshTokens({ ...where(), grace: 0 })
     const first = await tokens.issue({ subject: 'alice' })
     const second = await tokens.rotate(first.token)
@@ -68,6 +71,7 @@ for (const [kind, where] of Object.entries(kinds)) {
   })
 
   t.test(`${kind}: two rotations at once are one, and without a grace exactly one wins`, async t => {
+    holdClock(t)
     const tokens = createRefreshTokens(where())
     const { token } = await tokens.issue({ subject: 'alice' })
     const answers = await Promise.all(Array.from({ length: 8 }, () => tokens.rotate(token)))
@@ -81,6 +85,7 @@ for (const [kind, where] of Object.entries(kinds)) {
   })
 
   t.test(`${kind}: a login is ended by its family, or by any of its tokens`, async t => {
+    holdClock(t)
     const tokens = createRefreshTokens(where())
     const [one, two] = [await tokens.issue({ subject: 'alice' }), await tokens.issue({ subject: 'alice' })]
     await tokens.revoke(one.family)
@@ -90,6 +95,7 @@ for (const [kind, where] of Object.entries(kinds)) {
   })
 
   t.test(`${kind}: what is no token is refused, and asks nobody`, async t => {
+    holdClock(t)
     const tokens = createRefreshTokens(where())
     const { token, family } = await tokens.issue({ subject: 'alice' })
     const unknown = `${'A'.repeat(22)}.${'A'.repeat(43)}`
@@ -121,6 +127,7 @@ for (const kind of ['memory', 'store'] as const) {
 }
 
 t.test('redis: a login ends with its lifetime, and leaves nothing behind', async t => {
+  holdClock(t)
   const tokens = createRefreshTokens({ redis, lifetime: '1 hour', prefix: 'life:' })
   const { token, family } = await tokens.issue({ subject: 'alice' })
   const life = await redis.pttl(`life:${family}`)
@@ -138,6 +145,7 @@ t.test('redis: a login ends with its lifetime, and leaves nothing behind', async
 })
 
 t.test('no store holds a token', async t => {
+  holdClock(t)
   const store = table()
   const seen: string[] = []
   for (const options of [{ store }, { redis, prefix: 'canary:' }]) {
@@ -194,6 +202,14 @@ t.test('memory: logins that were ended make room, and their tokens stay worthles
   t.equal(await codeOf(tokens.issue({ subject: 'c' })), unavailable, 'those that count stay')
 })
 
+/** The first answer that comes within the 50 ms of Redis, which a busy machine may need several attempts for. */
+async function heard <Answer> (ask: () => Promise<Answer>): Promise<Answer> {
+  let answer: Answer | undefined
+  await until(async () => (answer = await ask().catch(() => undefined)) !== undefined, 'an answer')
+  if (answer === undefined) throw new Error('there is none')
+  return answer
+}
+
 t.test('redis: away it is 503, and back it knows what was used', async t => {
   const own = await startRedis()
   const client = new Redis(own.url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 })
@@ -203,12 +219,18 @@ t.test('redis: away it is 503, and back it knows what was used', async t => {
   })
   await new Promise(resolve => client.once('ready', resolve))
   const tokens = createRefreshTokens({ redis: client, grace: 0 })
-  const first = await tokens.issue({ subject: 'alice' })
+  const first = await heard(() => tokens.issue({ subject: 'alice' }))
   own.freeze()
   t.equal(await codeOf(tokens.rotate(first.token)), unavailable)
   own.thaw()
-  // The frozen server may have rotated when it woke up: then the token was used, and nobody knows by whom.
-  t.ok(['accepted', reused].includes(String(await codeOf(tokens.rotate(first.token)))))
+  let attempts = 0
+  const code = await heard(async () => {
+    attempts++
+    const code = await codeOf(tokens.rotate(first.token))
+    return code === unavailable ? undefined : code
+  })
+  // The frozen server may have rotated when it woke up: then the token was used, and nobody knows by whom. So may each further one.
+  t.ok(['accepted', reused, ...attempts > 1 ? [invalid] : []].includes(String(code)), String(code))
   await own.kill()
   t.equal(await codeOf(tokens.rotate(first.token)), unavailable)
 })
@@ -229,6 +251,7 @@ async function login (t: Test, refreshTokens: RefreshTokens) {
 }
 
 t.test('in a route: refusals are answers, theft is in the trail, and a refresh token is no access token', async t => {
+  holdClock(t)
   const refreshTokens = createRefreshTokens({ redis, grace: 0 })
   const { app, reasons } = await login(t, refreshTokens)
   const { token } = await refreshTokens.issue({ subject: 'alice' })

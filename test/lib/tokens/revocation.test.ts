@@ -5,6 +5,7 @@ import {
   compileIssuer, createDenylist, DenylistFull, TokenAuthenticator, type AccessTokenClaims, type Denylist, type DenylistRedis,
   type IsRevoked
 } from '../../../lib/tokens/index.ts'
+import { holdClock } from '../../helpers/hold-clock.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { createSigningKey, signToken, staticKeys } from '../../fixtures/forge.ts'
 
@@ -98,6 +99,7 @@ t.test('an answer that is none never lets a token in', async t => {
 })
 
 t.test('a denylist by token, session and subject', async t => {
+  holdClock(t)
   const until = now + 600_000
   const cases = [
     { revocation: { jti: 't1', issuer, until }, revoked: true },
@@ -122,6 +124,7 @@ t.test('a denylist by token, session and subject', async t => {
 })
 
 t.test('17.10: a service without `sub` is revoked by the subject that it has, its client', async t => {
+  holdClock(t)
   const { sub, ...service } = claims
   for (const { make } of makers()) {
     const denylist = make()
@@ -142,6 +145,7 @@ t.test('tokens issued after a subject was revoked are good, tokens without iat a
 })
 
 t.test('a later, weaker revocation takes nothing back', async t => {
+  holdClock(t)
   for (const { shared, make } of makers()) {
     const denylist = make()
     await denylist.revoke({ sub: 'alice', issuer, until: now + 600_000 })
@@ -162,6 +166,7 @@ t.test('entries outlive the tolerance for clocks, and then end', async t => {
 })
 
 t.test('a full memory drops nothing: it says so', async t => {
+  holdClock(t)
   const clock = { now }
   const denylist = createDenylist({ now: () => clock.now, max: 2 })
   const revoke = (jti: string) => denylist.revoke({ jti, issuer, until: clock.now + 1000 })
@@ -201,6 +206,7 @@ t.test('Redis that fails is a failure to the one who revokes and to the one who 
 })
 
 t.test('names in Redis tell nothing, and end with the longest life they were given', async t => {
+  holdClock(t)
   const prefix = `${randomUUID()}:`
   const denylist = createDenylist({ redis: client, prefix, now: () => now })
   await denylist.revoke({ sub: 'alice', issuer, until: now + 600_000 })
@@ -213,6 +219,7 @@ t.test('names in Redis tell nothing, and end with the longest life they were giv
 })
 
 t.test('a key that Redis holds without end or with nonsense in it revokes', async t => {
+  holdClock(t)
   const prefix = `${randomUUID()}:`
   const denylist = createDenylist({ redis: client, prefix, now: () => now })
   await createDenylist({ redis: client, prefix, now: () => now }).revoke({ jti: 't1', issuer, until: now + 1000 })
