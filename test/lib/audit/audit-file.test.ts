@@ -28,7 +28,8 @@ function shape (path: string): Array<string | number | undefined> {
 }
 
 async function start (t: Test, options: AuditFileOptions = {}, path = join(t.testdir({}), 'audit.log')) {
-  const file = await openAuditFile(path, { chain: { key: privateKey }, ...options })
+  // Without a timer of its own: a slow machine would have a checkpoint among the lines, after ten seconds.
+  const file = await openAuditFile(path, { chain: { key: privateKey }, schedule: () => () => {}, ...options })
   t.teardown(() => file.close().catch(() => {}))
   return { path, file }
 }
