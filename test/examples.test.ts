@@ -5,6 +5,7 @@ import { call } from '../examples/orders/demo/call.ts'
 import { cases } from '../examples/orders/demo/cases.ts'
 import { World } from '../examples/orders/demo/world.ts'
 import { startProvider } from '../examples/orders/provider.ts'
+import { until } from './helpers/server.ts'
 
 const audience = 'api://orders'
 
@@ -90,6 +91,8 @@ t.test('a control of the application: its route option, its refusal, its posture
   maintenance.end()
   t.equal((await orders()).status, 200)
 
+  // An event is written when its answer has left, which the caller may have read before.
+  await until(() => events.length >= 4, 'the trail')
   t.match(events, [{ status: 200 }, { status: 503, reason: 'ORDERS_MAINTENANCE', action: 'GET /orders' }, { status: 200 }, { status: 200 }])
   const posture = new Map(app.secureApi.routes().map(route => [`${String(route.methods)} ${route.url}`, route]))
   t.match(posture.get('GET /orders'), { maintenance: true, access: { scope: 'api.read' } })
