@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
@@ -11,7 +12,8 @@ const routes = (app: FastifyInstance) => {
   app.get('/orders', { config: { scope: 'orders.read' } }, async () => [])
   app.get('/public', { config: { public: true } }, async () => '')
 }
-const [attacker, guesser, good] = ['203.0.113.9', '203.0.113.10', '192.0.2.1']
+const attackers = [1, 2, 3, 4, 5].map(host => `203.0.113.${host}`)
+const [guesser, good] = ['203.0.113.10', '192.0.2.1']
 const perAddress = { limit: 50, window: '10 minutes', algorithm: 'sliding-window' } as const
 
 /** Two processes. Where they share a Redis, they count together. */
@@ -31,22 +33,38 @@ async function start (t: Test) {
   const caller = bearer(issuer, { sub: 'alice', scope: 'orders.read' })
   const ask = async ({ app }: Instance, remoteAddress: string, headers: object = caller) =>
     await app.inject({ url: '/orders', remoteAddress, headers: { ...headers } })
-  const flood = async (instances: readonly Instance[], count: number) => {
+  const flood = async (instances: readonly Instance[], count: number, attacker: string) => {
     const answers = await Promise.all(Array.from({ length: count }, (_, index) =>
       instances[index % instances.length]?.app.inject({ url: '/public', remoteAddress: attacker })))
     return answers.filter(answer => answer?.statusCode === 200).length
   }
+  const fallbacks = async (instances: readonly Instance[]) => (await Promise.all(instances.map(async ({ metric }) =>
+    await metric('secure_api.limit.decisions', { 'secure_api.source': 'fallback' })))).flat().reduce((sum, count) => sum + count, 0)
+  /** The first flood that Redis alone decided: on a busy machine it may be late for some of it, and then each process counts for itself. */
+  const sharedFlood = async (instances: readonly Instance[], count: number) => {
+    for (const attacker of attackers) {
+      const [before, served] = [await fallbacks(instances), await flood(instances, count, attacker)]
+      if (await fallbacks(instances) === before) return { attacker, served }
+    }
+    throw new Error('Redis was late for every flood')
+  }
   /** Until the trail has the refusals that it counts together. */
   const closed = async () => await Promise.all([one, two, alone].map(({ app }) => app.close()))
-  return { rehearsal, folder, one, two, alone, ask, flood, closed }
+  return { rehearsal, folder, one, two, alone, ask, sharedFlood, closed }
 }
 
 t.test('one address floods two instances that share a Redis', async t => {
-  const { rehearsal, folder, one, two, alone, ask, flood, closed } = await start(t)
+  const { rehearsal, folder, one, two, alone, ask, sharedFlood, closed } = await start(t)
   t.equal((await ask(one, good)).statusCode, 200)
-  t.equal(await flood([one, two], 400), 50, 'one limit for both')
+  const { attacker, served } = await sharedFlood([one, two], 400)
+  t.equal(served, 50, 'one limit for both')
   const last = await ask(two, attacker)
-  for (let turn = 0; turn < 25; turn++) await ask(one, guesser, { authorization: `Bearer guess-${turn}` })
+  const refusedGuesses = { 'secure_api.policy': 'failures', 'secure_api.result': 'denied' }
+  // 20 in a minute, and some more on a slow machine.
+  await until(async () => {
+    await ask(one, guesser, { authorization: `Bearer guess-${randomUUID()}` })
+    return (await one.metric('secure_api.limit.decisions', refusedGuesses)).length > 0
+  }, 'the limit of failures')
   for (let turn = 0; turn < 100; turn++) await ask(alone, '10.1.2.3', { 'x-forwarded-for': good })
   await rehearsal.see('Signs', async at => {
     const [here, there] = [at(one), at(two)]
@@ -82,7 +100,8 @@ t.test('one address floods two instances that share a Redis', async t => {
   const { code, output } = await rehearsal.shell(0, folder)
   t.equal(code, 0, output)
   const [count = 0, address, reason] = output.split('\n')[0]?.split('\t') ?? []
-  t.strictSame([address, reason], [attacker, 'SECURE_API_RATE_LIMITED'])
+  t.ok(attackers.some(attacker => attacker === address), String(address))
+  t.equal(reason, 'SECURE_API_RATE_LIMITED')
   t.ok(Number(count) >= 150, String(count))
 })
 

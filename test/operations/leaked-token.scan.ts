@@ -11,6 +11,7 @@ import { bearer, codeOf, startIssuer, until } from '../helpers/server.ts'
 
 const routes = (app: FastifyInstance) => { app.get('/orders', { config: { scope: 'orders.read' } }, async () => []) }
 const [home, elsewhere] = ['192.0.2.1', '203.0.113.9']
+const late = 'SECURE_API_REVOCATION_UNAVAILABLE'
 
 /** Two processes that share a denylist in a real Redis. */
 async function start (t: Test) {
@@ -32,13 +33,26 @@ async function start (t: Test) {
   }
   const [one, two] = [await process(), await process()]
   const token = (claims = {}) => bearer(issuer, { sub: 'alice', sid: 'phone', scope: 'orders.read', ...claims })
-  const ask = async ({ instance: { app } }: typeof one, headers: { authorization: string }, remoteAddress = elsewhere) =>
+  const inject = async ({ instance: { app } }: typeof one, headers: { authorization: string }, remoteAddress = elsewhere) =>
     await app.inject({ url: '/orders', headers, remoteAddress })
-  return { clock, issuer, redis, rehearsal, file, one, two, token, ask }
+  /** On a busy machine Redis may be late, and then nobody is let in: the caller asks again. */
+  const ask = async (...asked: Parameters<typeof inject>) => {
+    let answer = await inject(...asked)
+    await until(async () => {
+      if (codeOf(answer) !== late) return true
+      answer = await inject(...asked)
+      return codeOf(answer) !== late
+    }, 'an answer of the denylist')
+    return answer
+  }
+  /** The revocation of the page, until Redis has taken it. */
+  const revoke = async ({ instance, denylist }: typeof one) => await until(async () =>
+    await rehearsal.run(0, { denylist }, instance.app).then(() => true, () => false), 'the revocation')
+  return { clock, issuer, redis, rehearsal, file, one, two, token, ask, revoke }
 }
 
 t.test('a stolen token ends in every process that shares the denylist', async t => {
-  const { clock, issuer, rehearsal, file, one, two, token, ask } = await start(t)
+  const { clock, issuer, rehearsal, file, one, two, token, ask, revoke } = await start(t)
   const [stolen, other] = [token(), token({ sub: 'bob' })]
   t.equal((await ask(one, stolen, home)).statusCode, 200)
   t.equal((await ask(two, stolen)).statusCode, 200, 'the thief')
@@ -46,7 +60,7 @@ t.test('a stolen token ends in every process that shares the denylist', async t 
   const doctor = await rehearsal.shell(0, join(file, '..'), { SECURE_API_AUDIENCE: 'api://test', SECURE_API_ISSUER: issuer.issuer })
   t.match(doctor.output, /alice/)
   t.match(doctor.output, '"jti"')
-  await rehearsal.run(0, { denylist: one.denylist }, one.instance.app)
+  await revoke(one)
   await rehearsal.see('Signs', async at => {
     const [here, there] = [at(one.instance), at(two.instance)]
     there.audit('api_access', { address: elsewhere, principal: { subject: 'alice' } })
@@ -56,7 +70,8 @@ t.test('a stolen token ends in every process that shares the denylist', async t 
     await here.metric('secure_api.revocations', count => count === 1, { 'secure_api.result': 'recorded' })
   })
   t.equal((await ask(two, other)).statusCode, 200, 'everybody else')
-  await until(() => readFileSync(file, 'utf8').trim().split('\n').length === 4, 'the trail')
+  const lines = () => readFileSync(file, 'utf8').split('\n').slice(0, -1).filter(line => !line.includes(late))
+  await until(() => lines().length === 4, 'the trail')
   const { code, output } = await rehearsal.shell(1, join(file, '..'))
   t.equal(code, 0, output)
   t.strictSame(output.trim().split('\n').map(line => JSON.parse(line)[1]), [home, elsewhere])
@@ -76,21 +91,13 @@ t.test('a stolen token ends in every process that shares the denylist', async t 
 })
 
 t.test('a revocation that Redis does not take is reported, and repeated', async t => {
-  const { redis, rehearsal, one, two, token, ask } = await start(t)
+  const { redis, rehearsal, one, two, token, ask, revoke } = await start(t)
   const stolen = token()
   redis.freeze()
   await t.rejects(rehearsal.run(0, { denylist: one.denylist }, one.instance.app), { code: 'SECURE_API_DENYLIST_LOCAL_ONLY' })
   const results = one.instance.metric('secure_api.revocations', { 'secure_api.result': 'local-only' })
   t.strictSame(await results, [1])
   redis.thaw()
-  await until(async () => {
-    try {
-      await rehearsal.run(0, { denylist: one.denylist }, one.instance.app)
-      return true
-    } catch {
-      return false
-    }
-  }, 'Redis')
-  await until(async () => (await ask(two, stolen)).statusCode === 401, 'the refusal')
+  await revoke(one)
   t.equal(codeOf(await ask(two, stolen)), 'SECURE_API_TOKEN_REVOKED')
 })

@@ -49,7 +49,8 @@ async function start (t: Test, port: number) {
     read: { limit: 100, window: '10 minutes' },
     strict: { limit: 100, window: '10 minutes', onStoreFailure: 'deny' }
   } as const
-  const limited = await rehearsal.start({ auth: issuer.auth, rateLimit: { redis: url, policies }, health: {} }, { routes })
+  const perAddress = { limit: 100_000, window: '10 minutes' } as const
+  const limited = await rehearsal.start({ auth: issuer.auth, rateLimit: { redis: url, policies, perAddress }, health: {} }, { routes })
   const guarded = await rehearsal.start({ auth: { ...issuer.auth, isRevoked: denylist.isRevoked }, rateLimit: { policies } }, { routes })
   const ask = async (app: FastifyInstance, sub: string, url = '/orders') =>
     await app.inject({ url, headers: bearer(issuer, { sub, scope: 'a' }) })
@@ -58,15 +59,34 @@ async function start (t: Test, port: number) {
     for (let turn = 0; turn < count; turn++) answers.push((await ask(limited.app, sub)).statusCode)
     return answers
   }
-  /** Decisions by Redis, as often as they can be had: the breaker asks again on its own times. */
+  const fallbacks = async () => (await limited.metric('secure_api.limit.decisions', { 'secure_api.source': 'fallback' }))
+    .reduce((sum, count) => sum + count, 0)
+  /**
+   * The answers to the first of these callers who got the right ones. On a busy machine Redis may be late for a request, which may
+   * count twice then; where it decided every time, there is nobody else to ask.
+   */
+  const counted = async (subs: readonly string[], count: number, right: (answers: readonly number[]) => boolean) => {
+    for (const sub of subs) {
+      const [before, answers] = [await fallbacks(), await many(sub, count)]
+      if (right(answers) || await fallbacks() === before) return { sub, answers }
+    }
+    throw new Error(`Redis was late for each of ${subs.join(', ')}`)
+  }
+  /** Decisions by Redis, as often as they can be had: the breaker asks again on its own times, and may open once more on a busy machine. */
   const restored = async () => await until(async () => {
     await ask(limited.app, 'nobody')
-    return limited.lines.some(({ type }) => type === 'store-restored')
+    const { state } = Object(limited.app.secureApi.status()['rateLimit'])
+    return state === 'available' && limited.lines.some(({ type }) => type === 'store-restored')
   }, 'Redis')
-  return { issuer, rehearsal, names, url, denylist, limited, guarded, ask, many, restored }
+  return { issuer, rehearsal, names, url, denylist, limited, guarded, ask, many, counted, restored }
 }
 
 type Begun = Awaited<ReturnType<typeof start>>
+
+const atLimit = ['alice', 'albert', 'anna', 'alma']
+const below = ['bob', 'berta', 'boris', 'bella']
+const goodOf = (answers: readonly number[]) => answers.filter(status => status === 200).length
+const isFull = (answers: readonly number[]) => goodOf(answers) === answers.length - 1 && answers.at(-1) === 429
 
 async function seeTheSigns ({ rehearsal, limited, guarded, ask, many }: Begun) {
   await until(async () => {
@@ -86,9 +106,8 @@ async function seeTheSigns ({ rehearsal, limited, guarded, ask, many }: Begun) {
   })
 }
 
-async function seeTheEnd ({ rehearsal, limited, many, restored }: Begun) {
+async function seeTheEnd ({ rehearsal, limited, restored }: Begun) {
   await restored()
-  await many('erin', 1)
   await rehearsal.see('It is over when', async at => {
     const here = at(limited)
     here.log('store-restored')
@@ -102,22 +121,27 @@ t.test('Redis dies, and comes back empty', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.close())
   const begun = await start(t, redis.port)
-  const { issuer, rehearsal, url, denylist, limited, guarded, ask, many } = begun
-  t.equal((await rehearsal.shell(0, '.', { REDIS_URL: url })).code, 0)
-  await denylist.revoke({ issuer: issuer.issuer, sub: 'mallory', until: Date.now() + 60_000 })
-  t.strictSame((await many('alice', 101)).slice(-2), [200, 429], 'alice is at her limit')
+  const { issuer, rehearsal, url, denylist, limited, guarded, ask, many, counted } = begun
+  // It complains of a Redis that takes 50 ms for an answer, and is called again when the machine is less busy.
+  await until(async () => (await rehearsal.shell(0, '.', { REDIS_URL: url })).code === 0, 'a good word of doctor')
+  // Made now: what the user gets a minute after the revocation is not revoked.
+  const revoked = bearer(issuer, { sub: 'mallory', scope: 'a' })
+  const revocation = { issuer: issuer.issuer, sub: 'mallory', until: Date.now() + 3_600_000 }
+  await until(async () => await denylist.revoke(revocation).then(() => true, () => false), 'the revocation')
+  const { sub: alice, answers } = await counted(atLimit, 101, isFull)
+  t.ok(isFull(answers), `${alice} is at the limit`)
   await many('bob', 90)
 
   await redis.kill()
   await seeTheSigns(begun)
-  t.equal((await ask(limited.app, 'alice')).statusCode, 429, 'alice stays there')
-  t.strictSame([codeOf(await ask(guarded.app, 'mallory')), (await limited.app.inject('/health/ready')).statusCode],
-    ['SECURE_API_TOKEN_REVOKED', 200])
+  t.equal((await ask(limited.app, alice)).statusCode, 429, `${alice} stays there`)
+  t.equal(codeOf(await guarded.app.inject({ url: '/orders', headers: revoked })), 'SECURE_API_TOKEN_REVOKED')
+  t.equal((await limited.app.inject('/health/ready')).statusCode, 200)
   const doctor = await rehearsal.shell(0, '.', { REDIS_URL: url })
   t.equal(doctor.code, 1)
   t.match(doctor.output, 'REDIS_CONNECT')
   await rehearsal.run(0, { app: limited.app }, limited.app)
-  t.equal((await many('frank', 40)).filter(status => status === 200).length, 25, 'the lower limit')
+  t.equal(goodOf(await many('frank', 40)), 25, 'the lower limit')
   limited.app.rateLimits.restore('read')
 
   await redis.restart()
@@ -131,9 +155,10 @@ t.test('Redis hangs, and a replica is promoted behind the same address', async t
   await reaches(replica, 'INFO replication', /master_link_status:up/)
   const address = await startAddress(t, primary.port)
   const begun = await start(t, address.port)
-  const { rehearsal, names, many } = begun
-  t.strictSame((await many('alice', 101)).slice(-2), [200, 429])
-  t.equal((await many('bob', 60)).filter(status => status === 200).length, 60)
+  const { rehearsal, names, many, counted } = begun
+  const { sub: alice, answers } = await counted(atLimit, 101, isFull)
+  t.ok(isFull(answers), `${alice} is at the limit`)
+  for (const sub of below) t.equal(goodOf(await many(sub, 60)), 60, sub)
   await reaches(primary, 'WAIT 1 1000', /1/)
 
   primary.freeze()
@@ -143,6 +168,6 @@ t.test('Redis hangs, and a replica is promoted behind the same address', async t
   t.strictSame([code, output.replaceAll('\r', '').trim()], [0, 'OK\nrole:master'])
   address.leadTo(replica.port)
   await seeTheEnd(begun)
-  t.equal((await many('alice', 1))[0], 429, 'the counts were replicated')
-  t.equal((await many('bob', 60)).filter(status => status === 200).length, 40)
+  t.equal((await many(alice, 1))[0], 429, 'the counts were replicated')
+  t.equal(goodOf((await counted(below, 60, answers => goodOf(answers) === 40)).answers), 40)
 })
