@@ -16,20 +16,32 @@ import secureApi, { secureServer } from '../../plugins/index.ts'
 import { presets, type PresetName } from '../../lib/tokens/index.ts'
 import { presetSamples } from '../fixtures/preset-samples.ts'
 import { startRedis } from '../helpers/redis.ts'
+import { reaches } from '../helpers/redis-sentinel.ts'
 import { listen, startFastify, startIssuer } from '../helpers/server.ts'
 import { authority, Certificates } from '../lib/server/certificates.ts'
 import { fakeTerminal } from './terminal.ts'
 
-async function run (args: readonly string[], given: Partial<Terminal> & { readonly input?: string } = {}) {
-  const { input, ...terminalOptions } = given
-  const { terminal, stdout, stderr } = fakeTerminal({ ...input === undefined ? {} : { stdin: Readable.from([input]) }, ...terminalOptions })
+type Given = Partial<Terminal> & { readonly input?: string }
+
+async function runOnce (args: readonly string[], { input, ...given }: Given = {}) {
+  const { terminal, stdout, stderr } = fakeTerminal({ ...input === undefined ? {} : { stdin: Readable.from([input]) }, ...given })
   const exit = await secureApiCommand(['doctor', ...args], terminal)
   return { exit, stdout: stdout(), stderr: stderr() }
 }
 
+/** What it says of an issuer that takes a second, and of a Redis that takes 10 or 50 ms. */
+const slow = /took\s+\d+\s+ms;\s+after|Every\s+limited\s+request\s+waits|A\s+request\s+waits/
+
+/** A busy machine is slow to answer, of which the command complains. Then it is called again. */
+async function run (args: readonly string[], given?: Given) {
+  let ended = await runOnce(args, given)
+  for (let more = 20; more > 0 && slow.test(ended.stdout); more--) ended = await runOnce(args, given)
+  return ended
+}
+
 /** The findings as `CODE level`, with the subject in between where there is one. */
-async function examine (args: readonly string[], given: Parameters<typeof run>[1] = {}) {
-  const { exit, stdout, stderr } = await run([...args, '--json'], given)
+async function examine (args: readonly string[], given: Given = {}, command = run) {
+  const { exit, stdout, stderr } = await command([...args, '--json'], given)
   if (stdout === '') throw new Error(stderr)
   const { examinations, errors } = JSON.parse(stdout) as { examinations: Examination[], errors: number }
   const findings: readonly Finding[] = examinations.flatMap(({ findings }) => findings)
@@ -85,7 +97,8 @@ t.test('issuer: RFC 8414 metadata, and none', async t => {
 
 t.test('issuer: each thing that is wrong is named', async t => {
   const issuer = await startIssuer(t)
-  const bad = async (url = issuer.issuer) => (await examine(['issuer', url])).bad.filter(code => code !== 'ISSUER_URL')
+  const bad = async (url = issuer.issuer, command = run) =>
+    (await examine(['issuer', url], {}, command)).bad.filter(code => code !== 'ISSUER_URL')
   t.strictSame(await bad(`${issuer.issuer}/`), ['ISSUER_MATCH'], 'a slash too many')
   issuer.metadata({ issuer: 'https://other.example' })
   t.strictSame(await bad(), ['ISSUER_MATCH'])
@@ -108,8 +121,8 @@ t.test('issuer: each thing that is wrong is named', async t => {
   })
   t.strictSame((await bad()).sort(), ['ISSUER_KEY', 'ISSUER_KEY private', 'ISSUER_KEY secret', 'ISSUER_KEY short'])
   issuer.slow(1100)
-  t.strictSame([...new Set(await bad())].sort(), ['ISSUER_KEY', 'ISSUER_KEY private', 'ISSUER_KEY secret', 'ISSUER_KEY short',
-    'ISSUER_LATENCY'])
+  t.strictSame([...new Set(await bad(issuer.issuer, runOnce))].sort(),
+    ['ISSUER_KEY', 'ISSUER_KEY private', 'ISSUER_KEY secret', 'ISSUER_KEY short', 'ISSUER_LATENCY'])
   issuer.up()
   issuer.down()
   t.strictSame(await bad(), ['ISSUER_DISCOVERY'])
@@ -163,6 +176,7 @@ t.test('redis: a replica, a full server, a cluster node, a user without rights, 
   t.teardown(() => primary.close())
   const replica = await startRedis('--replicaof', `127.0.0.1 ${primary.port}`, '--maxmemory', '50mb', '--maxmemory-policy', 'allkeys-lru')
   t.teardown(() => replica.close())
+  await reaches(replica, 'INFO replication', /master_link_status:up/)
   t.match((await examine(['redis', replica.url])).bad.sort(), ['REDIS_EVICTION', 'REDIS_ROLE', 'REDIS_SCRIPT'])
   t.strictSame((await examine(['redis', primary.url])).bad, ['REDIS_EVICTION'], 'without maxmemory')
   const cluster = await startRedis('--cluster-enabled', 'yes')
