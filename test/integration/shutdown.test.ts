@@ -1,11 +1,10 @@
 import { once } from 'node:events'
 import http, { type IncomingHttpHeaders } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import type { AuditEvent } from '../../plugins/index.ts'
-import { createTestClock } from '../../testing/index.ts'
 import { bearer, listen, secured, startIssuer, until } from '../helpers/server.ts'
+import { createStillClock, settled } from '../helpers/still-clock.ts'
 
 interface Answer { readonly status: number, readonly body: string, readonly headers: IncomingHttpHeaders }
 
@@ -18,7 +17,7 @@ async function get (url: string, headers: object, agent: http.Agent | false): Pr
 
 /** The rehearsal of docs/operations/shutdown.md: the order of Kubernetes, with a load balancer that is late. */
 t.test('shutdown: readiness fails, requests go on, then the sockets close, then the trail is written: nothing is lost', async t => {
-  const clock = createTestClock()
+  const clock = createStillClock()
   t.teardown(() => { clock.close() })
   const issuer = await startIssuer(t)
   const written: AuditEvent[] = []
@@ -33,7 +32,7 @@ t.test('shutdown: readiness fails, requests go on, then the sockets close, then 
   const released = new Promise<void>(resolve => { release = resolve })
   let waiting = 0
   const { app } = await secured(t, issuer, {
-    suite: { audit: { sink, buffer: 10_000 }, rateLimit: false, health: { drain: '10 seconds' } },
+    suite: { audit: { sink, buffer: 10_000, closeTimeout: '5 minutes' }, rateLimit: false, health: { drain: '10 seconds' } },
     routes: app => {
       app.get('/orders', { config: { authenticated: true } }, async () => 'order')
       app.get('/slow', { config: { authenticated: true } }, async () => {
@@ -81,7 +80,7 @@ t.test('shutdown: readiness fails, requests go on, then the sockets close, then 
   t.strictSame(late.map(({ status, body }) => [status, body]), Array(5).fill([200, 'slow']))
 
   // The trail is last. Its sink has not taken the last five events yet.
-  await setImmediate()
+  await settled()
   t.equal(isOver, false)
   t.equal(written.filter(({ route }) => route === '/slow').length, 0)
   releaseSink()
