@@ -94,7 +94,7 @@ t.test('19: a million events through a sink that stalls, fails and recovers: all
   const grown = heap() - before
   t.ok(grown < 20_000_000, `${grown} bytes are kept`)
   recover()
-  t.strictSame(await trails.close(5000), {})
+  t.strictSame(await trails.close(60_000), {})
   const { sinks: [last] } = trails.status() as { sinks: Counts[] }
   t.equal((last?.recorded ?? 0) + (last?.dropped ?? 0), million, 'nothing is pending')
   t.equal(last?.recorded, received(), 'what the sink received is what was recorded')

@@ -39,7 +39,7 @@ function routes (app: FastifyInstance): void {
     handler: async () => ''
   })
   app.post('/guarded', { config: { public: true, cors: { enforceOrigin: true } } }, async () => '')
-  app.get('/once', { config: { public: true, rateLimit: { limit: 1, window: '1 minute' } } }, async () => '')
+  app.get('/once', { config: { public: true, rateLimit: { limit: 1, window: '1 hour' } } }, async () => '')
   app.get('/fails', { config: { public: true } }, async () => { throw new Error('broken') })
 }
 

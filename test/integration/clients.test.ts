@@ -169,7 +169,8 @@ const causes: readonly Cause[] = [
     const url = await listen(app)
     await fetch(url)
     redis.freeze()
-    return { url, mend: () => { redis.thaw() } }
+    const isServed = async () => (await app.inject('/')).statusCode === 200
+    return { url, mend: async () => { redis.thaw(); await until(isServed, 'the store, in time') } }
   }],
   ['no audit trail', 'SECURE_API_AUDIT_UNAVAILABLE', async t => {
     let release = () => {}

@@ -9,6 +9,7 @@ import type { BrowserContextOptions } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { contents } from '../../docs/.vitepress/contents.ts'
 import { openPage, startChromium } from '../helpers/chromium.ts'
+import { until } from '../helpers/server.ts'
 
 /** Pictures of the site land here, to be looked at. */
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -53,8 +54,13 @@ for (const [name, options, paths] of looks) {
 
 t.test('search finds a code, and leads to its heading', async t => {
   const { page } = await open(t, { viewport: { width: 1280, height: 800 } }, '/')
-  await page.locator('#local-search button').click()
-  await page.locator('#localsearch-input').fill('SECURE_API_CORS_NULL_ORIGIN')
+  const input = page.locator('#localsearch-input')
+  // Until its script has run the button does nothing.
+  await until(async () => {
+    if (!await input.isVisible()) await page.locator('#local-search button').click({ timeout: 1000 }).catch(() => {})
+    return await input.isVisible()
+  }, 'the search')
+  await input.fill('SECURE_API_CORS_NULL_ORIGIN')
   const first = page.locator('#localsearch-list a').first()
   await first.waitFor()
   await page.screenshot({ path: join(pictures, 'site-search-desktop.png') })

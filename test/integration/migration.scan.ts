@@ -10,7 +10,7 @@ import secureApi, { secureServer, type AuditEvent, type SecureApiOptions } from 
 import type { TestIssuer } from '../../testing/index.ts'
 import { fakeTerminal } from '../cli/terminal.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { bearer, codeOf, mistakesOf, missingHeaders, secured, startFastify, startIssuer } from '../helpers/server.ts'
+import { bearer, codeOf, mistakesOf, missingHeaders, secured, startFastify, startIssuer, until } from '../helpers/server.ts'
 
 /** Runs the advice of one row. `says`: words of its last cell, so that advice that changes brings its test along. */
 interface Check {
@@ -88,11 +88,18 @@ async function limitedBy (t: Test, suite: SecureApiOptions, config: object = ope
 
 let prefixes = 0
 
-/** Two processes with one Redis share a count. */
+/** Two processes with one Redis share a count. On a machine so busy that it misses its 50 ms each counts for itself: that says nothing. */
 async function sharesCounts (t: Test): Promise<void> {
-  const suite: SecureApiOptions = { rateLimit: { redis: redis.url, keyPrefix: `shared-${++prefixes}:`, policies: { read: once } } }
-  const [one, other] = [await api(t, open, { suite }), await api(t, open, { suite })]
-  t.strictSame([...await statuses(one.app, { url: '/' }), ...await statuses(other.app, { url: '/' })], [200, 429])
+  for (let round = 0; round < 20; round++) {
+    const suite: SecureApiOptions = { rateLimit: { redis: redis.url, keyPrefix: `shared-${++prefixes}:`, policies: { read: once } } }
+    const apps = [await api(t, open, { suite }), await api(t, open, { suite })]
+    const answers: number[] = []
+    for (const { app } of apps) answers.push(...await statuses(app, { url: '/' }))
+    if (apps.some(({ app }) => app.rateLimits.status().failures > 0)) continue
+    t.strictSame(answers, [200, 429])
+    return
+  }
+  t.fail('Redis was late in every round')
 }
 
 async function ownHandler (t: Test): Promise<void> {
@@ -134,10 +141,10 @@ async function signsShared (t: Test): Promise<void> {
   const token = `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`
   const send = (given: string) => ({ url: '/', headers: { authorization: `Bearer ${given}` } })
   const ownTokens = { issuer: 'https://api.example.com', audience: 'api://orders', secret }
-  const until = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10)
+  const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10)
   const { app } = await api(t, closed, { suite: { auth: { ownTokens } } })
   t.strictSame(await statuses(app, send(app.jwt.sign({ sub: 'alice' })), send(token)), [200, 401])
-  const { app: moving } = await api(t, closed, { suite: { auth: { ownTokens: { ...ownTokens, legacy: { until } } } } })
+  const { app: moving } = await api(t, closed, { suite: { auth: { ownTokens: { ...ownTokens, legacy: { until: tomorrow } } } } })
   t.strictSame(await statuses(moving, send(token)), [200])
 }
 
@@ -319,7 +326,8 @@ const handMade: Checks = {
         await app.register(secureApi, { auth: issuer.auth, environment: 'development', rateLimit: { ...given, keyPrefix } })
         app.get('/', { config: open }, nothing)
         t.equal((await app.inject('/')).statusCode, 200)
-        t.not((await client.keys(`${keyPrefix}*`)).length, 0, keyPrefix)
+        // Redis may have been late.
+        await until(async () => { await app.inject('/'); return (await client.keys(`${keyPrefix}*`)).length > 0 }, keyPrefix)
       }
     }
   },

@@ -31,7 +31,7 @@ async function statusOf (url: string, headers: Record<string, string>): Promise<
 }
 
 const calls = 300
-const rounds = 5
+const rounds = 30
 
 interface Report { readonly rateLimit: { readonly failures: number } }
 

@@ -4,7 +4,7 @@ import type { Browser, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { startChromium } from '../helpers/chromium.ts'
 import { recipe, recipeIssuer, runRecipe } from '../helpers/recipes.ts'
-import { listen, startFastify } from '../helpers/server.ts'
+import { listen, startFastify, until } from '../helpers/server.ts'
 
 /** Where screenshots go when somebody wants to look at them: `SCREENSHOTS=/tmp npx tap run …`. */
 const screenshots = process.env.SCREENSHOTS
@@ -69,6 +69,7 @@ t.test('17.12: docs/recipes/scalar.md: the page shows the operations, and the br
   t.equal((await fetch(`${url}/reference/openapi.json`)).headers.get('access-control-allow-origin'), '*', 'as the page says')
   const plugin = await open(t)
   await plugin.page.goto(`${url}/reference/`)
+  await until(() => plugin.errors.length >= 2, 'what the browser says')
   t.match(plugin.errors, [/Content Security Policy/, /Content Security Policy/], "the plugin's own page")
   const [first, second] = await Promise.all([fetch(`${url}/docs`), fetch(`${url}/docs`)])
   t.not(first.headers.get('content-security-policy'), second.headers.get('content-security-policy'), 'a nonce for each answer')
@@ -106,6 +107,7 @@ t.test('17.12: docs/recipes/graphiql.md: the page, its scripts and its call pass
     script.onerror = script.onload = resolve
     document.body.append(script)
   })`)
+  await until(() => errors.length > 0, 'what the browser says')
   t.match(errors, [/Content Security Policy/])
   t.equal((await fetch(`${url}/graphql?query={hello}`)).status, 401)
 })

@@ -95,12 +95,14 @@ async function tryOut (page: Page, selector: string): Promise<string> {
   if (await block.locator('.opblock-body').count() === 0) await block.locator('.opblock-summary-control').click()
   const start = block.locator('.try-out__btn:not(.cancel)')
   if (await start.count() > 0) await start.click()
-  const answered = page.waitForResponse(response => !response.url().includes('/documentation'))
+  // Not the pages, nor the metadata of the provider.
+  const isOfApi = (url: URL) => url.origin === new URL(page.url()).origin && !url.pathname.startsWith('/documentation')
+  const answered = page.waitForResponse(response => isOfApi(new URL(response.url())))
   await block.locator('.execute').click()
-  await answered
-  const live = block.locator('.live-responses-table .response-col_status')
-  await live.last().waitFor()
-  return (await live.last().innerText()).trim().slice(0, 3)
+  const status = String((await answered).status())
+  // Until the page has drawn it, the answer before stands there.
+  await block.locator('.live-responses-table .response-col_status', { hasText: status }).last().waitFor()
+  return status
 }
 
 /** What a browser says of answers that are meant to be refusals. */

@@ -45,6 +45,8 @@ interface Running {
   readonly port: number
   readonly addresses: readonly string[]
   readonly lines: Array<Record<string, unknown>>
+  /** Requests of `/slow` that wait. */
+  readonly waiting: Array<(answer: string) => void>
   /** Lets the watch look now. */
   look (): Promise<void>
   advance (ms: number): void
@@ -62,7 +64,8 @@ async function start (t: Test, tlsOptions: TlsOptions, more: SecureServerOptions
     forceCloseConnections: true
   } as object) as FastifyInstance
   app.get('/', async () => 'ok')
-  app.get('/slow', async () => await new Promise(resolve => { setTimeout(resolve, 100, 'late') }))
+  const waiting: Running['waiting'] = []
+  app.get('/slow', async () => await new Promise(resolve => { waiting.push(resolve) }))
   app.get('/who', async request => {
     const socket = request.raw.socket as tls.TLSSocket
     return { authorized: socket.authorized, name: socket.getPeerCertificate().subject?.CN ?? null }
@@ -73,6 +76,7 @@ async function start (t: Test, tlsOptions: TlsOptions, more: SecureServerOptions
   return {
     app,
     lines,
+    waiting,
     port: (app.server.address() as AddressInfo).port,
     addresses: (app.addresses() as AddressInfo[]).map(({ address }) => address),
     look: async () => { await next() },
@@ -107,12 +111,13 @@ async function ask (options: https.RequestOptions): Promise<string> {
 
 t.test('another certificate, on every socket, without a connection being cut', async t => {
   write(first)
-  const { port, addresses, look, lines, status } = await start(t, live)
+  const { port, addresses, look, lines, waiting, status } = await start(t, live)
   t.strictSame([...addresses].sort(), has6 ? ['127.0.0.1', '::1'] : ['127.0.0.1'])
   const agents = addresses.map(host => ({ host, agent: new https.Agent({ keepAlive: true, maxSockets: 1 }) }))
   for (const { host, agent } of agents) t.equal(await ask({ host, port, agent }), 'ok')
   const [slow] = agents
   const underWay = ask({ host: slow?.host ?? '', port, path: '/slow' })
+  await until(() => waiting.length === 1, 'the slow request')
   write(second)
   await look()
   for (const { host, agent } of agents) {
@@ -125,6 +130,7 @@ t.test('another certificate, on every socket, without a connection being cut', a
     t.equal(reused, true, `${host}: the connection from before goes on`)
     agent.destroy()
   }
+  waiting.pop()?.('late')
   t.equal(await underWay, 'late')
   t.match(status(), { ok: true, fingerprint: fingerprint(second), servers: addresses.length, expiry: 'valid', rejected: [] })
   t.match(lines.filter(({ type }) => type !== undefined), [{ type: 'certificate.replaced', level: 30 }])
