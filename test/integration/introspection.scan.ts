@@ -209,7 +209,7 @@ t.test("Glewlwyd: its tokens are JWTs, and with `when: 'always'` they end when i
   const auth: Auth = { issuer, audience: 'orders.read' }
   const client = { id: shop.id, secret: shop.secret }
   for (const signed of [false, true]) {
-    const ask = await startApi(t, { ...auth, introspection: { client, when: 'always', cache: 0, signed } })
+    const ask = await startApi(t, { ...auth, introspection: { client, when: 'always', cache: 0, signed, timeout: '30 seconds' } })
     const alone = await startApi(t, auth)
     const token = await get()
     t.match(await ask(token), { credential: 'jwt', kind: 'service', client: 'shop', scopes: ['orders.read'] })
