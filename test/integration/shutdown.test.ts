@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers'
 import t from 'tap'
 import type { AuditEvent } from '../../plugins/index.ts'
 import { bearer, listen, secured, startIssuer, until } from '../helpers/server.ts'
-import { createStillClock, settled } from '../helpers/still-clock.ts'
+import { createManualClock, settled } from '../helpers/manual-clock.ts'
 
 interface Answer { readonly status: number, readonly body: string, readonly headers: IncomingHttpHeaders }
 
@@ -17,7 +17,7 @@ async function get (url: string, headers: object, agent: http.Agent | false): Pr
 
 /** The rehearsal of docs/operations/shutdown.md: the order of Kubernetes, with a load balancer that is late. */
 t.test('shutdown: readiness fails, requests go on, then the sockets close, then the trail is written: nothing is lost', async t => {
-  const clock = createStillClock()
+  const clock = createManualClock()
   t.teardown(() => { clock.close() })
   const issuer = await startIssuer(t)
   const written: AuditEvent[] = []

@@ -11,7 +11,7 @@ import { Secrets, SecretSourceSchema } from '../../lib/secrets/index.ts'
 import type { AuditEvent, SecretProvider, SecretStatus, SecureApiOptions } from '../../plugins/index.ts'
 import { recipe, runRecipe } from '../helpers/recipes.ts'
 import { until } from '../helpers/server.ts'
-import { createStillClock } from '../helpers/still-clock.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
 import { startVaultStub, type VaultStub } from '../helpers/vault-stub.ts'
 
 // The code of the pages, as it stands there, in a real suite.
@@ -53,7 +53,7 @@ const quick = ({ auth, ...rest }: SecureApiOptions, events: AuditEvent[], places
 
 /** The application of a page: where it has two blocks, the first makes the provider. */
 async function start (t: Test, page: string, { modules = {}, values = {} }: { modules?: Values, values?: Values }) {
-  const clock = createStillClock()
+  const clock = createManualClock()
   t.teardown(() => clock.close())
   let log = ''
   const stream = new Writable({ write (chunk, _, done) { log += String(chunk); done() } })

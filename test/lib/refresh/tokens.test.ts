@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import secureApi, {
   createRefreshTokens, type RefreshFamily, type RefreshTokens, type RefreshTokensOptions
 } from '../../../plugins/index.ts'
-import { holdClock } from '../../helpers/hold-clock.ts'
+import { holdClock } from '../../helpers/still-clock.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { answersOf, startFastify, until } from '../../helpers/server.ts'
 

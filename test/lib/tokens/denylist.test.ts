@@ -4,7 +4,7 @@ import { Cluster, Redis } from 'ioredis'
 import { createClient, createCluster } from 'redis'
 import t, { type Test } from 'tap'
 import { createDenylist, type AccessTokenClaims, type DenylistRedis } from '../../../lib/tokens/index.ts'
-import { holdClock } from '../../helpers/hold-clock.ts'
+import { holdClock } from '../../helpers/still-clock.ts'
 import { startCluster } from '../../helpers/redis-cluster.ts'
 import { startRedis } from '../../helpers/redis.ts'
 

@@ -5,7 +5,7 @@ import {
   compileIssuer, createDenylist, DenylistFull, TokenAuthenticator, type AccessTokenClaims, type Denylist, type DenylistRedis,
   type IsRevoked
 } from '../../../lib/tokens/index.ts'
-import { holdClock } from '../../helpers/hold-clock.ts'
+import { holdClock } from '../../helpers/still-clock.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { createSigningKey, signToken, staticKeys } from '../../fixtures/forge.ts'
 
