@@ -47,7 +47,7 @@ export async function tryExisting (folder, environment) {
 function shellIn (cwd, env) {
   return async command => {
     try {
-      return await promisify(execFile)('sh', ['-c', command], { cwd, env, timeout: 60_000 })
+      return await promisify(execFile)('sh', ['-c', command], { cwd, env, timeout: 240_000 })
     } catch (error) {
       throw new Error(`${command} failed:\n${error.stdout}\n${error.stderr}`)
     }

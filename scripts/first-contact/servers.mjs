@@ -1,9 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { freePort } from '../free-port.mjs'
+
+/** How long a server may take to end. It ends in a second or two, and here it shares the machine with all tests. */
+const patience = 120_000
 
 /** `npm run dev` answers as it should, starts again when a file changes, and ends with all its processes. */
 export async function tryDevelopment (app, language) {
@@ -86,7 +89,7 @@ export async function tryProduction (app, options) {
 
 async function refuses (app, settings, told) {
   const server = start(app, fastify(app), settings)
-  const timer = setTimeout(() => server.kill('SIGKILL'), 15_000)
+  const timer = setTimeout(() => server.kill('SIGKILL'), patience)
   const [code] = await once(server, 'close')
   clearTimeout(timer)
   if (code === 1 && server.said.includes(told)) return
@@ -115,7 +118,7 @@ async function stop (server) {
   if (server.exitCode !== null || server.signalCode !== null) return
   const closed = once(server, 'close')
   server.kill()
-  const timer = setTimeout(() => server.kill('SIGKILL'), 15_000)
+  const timer = setTimeout(() => server.kill('SIGKILL'), patience)
   await closed
   clearTimeout(timer)
 }
@@ -146,18 +149,10 @@ async function gone (url) {
 }
 
 async function until (holds, complaint) {
-  for (let left = 600; left > 0; left--) {
+  const end = Date.now() + patience
+  while (Date.now() < end) {
     if (await holds()) return
     await wait(100)
   }
   throw new Error(complaint())
-}
-
-async function freePort () {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  return port
 }
