@@ -1,4 +1,4 @@
-import { schedulePatiently, type Schedule } from './schedule.ts'
+import { patient, schedulePatiently, type Schedule } from './schedule.ts'
 
 interface Deadline {
   /** Milliseconds. */
@@ -9,7 +9,7 @@ interface Deadline {
   readonly signal?: AbortSignal | undefined
   /** Aborted with that error on a time-out. Its own signal ends the wait too. */
   readonly controller?: AbortController
-  /** @default real timers that let a busy process catch up first */
+  /** Real timers let a busy process catch up first. @default such timers, which keep the process alive */
   readonly schedule?: Schedule
 }
 
@@ -18,7 +18,7 @@ export function withDeadline<T> (work: PromiseLike<T>, deadline: Deadline): Prom
   const { ms, late, controller, signal = controller?.signal, schedule = schedulePatiently } = deadline
   return new Promise<T>((resolve, reject) => {
     const onAbort = () => { settle(() => reject(signal?.reason)) }
-    const cancel = schedule(() => { settle(expire) }, ms)
+    const cancel = patient(schedule)(() => { settle(expire) }, ms)
     const expire = () => {
       const error = late()
       controller?.abort(error)

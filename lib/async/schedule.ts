@@ -15,14 +15,24 @@ export const scheduleTimer: Schedule = (callback, ms) => {
  * Real timers that give the work its full time. Timers run before sockets are read, so this one waits for them: an answer that
  * arrived while the process was busy still counts. If the timer fires late, the work gets the lost time back, once.
  */
-export const schedulePatiently: Schedule = (callback, ms) => {
+export const schedulePatiently: Schedule = (callback, ms) => inPatience(callback, ms, setTimeout)
+
+/** As that, and does not keep the process alive. */
+const scheduleInBackground: Schedule = (callback, ms) => inPatience(callback, ms, (run, ms) => setTimeout(run, ms).unref())
+
+/** The same timers, for the deadline of a work: real ones are patient then. */
+export function patient (schedule: Schedule): Schedule {
+  return schedule === scheduleTimer ? scheduleInBackground : schedule
+}
+
+function inPatience (callback: () => unknown, ms: number, start: (run: () => void, ms: number) => NodeJS.Timeout): () => void {
   const due = performance.now() + ms
   let cancelled = false
   const end = () => setImmediate(() => { if (!cancelled) callback() })
-  let timer = setTimeout(() => {
+  let timer = start(() => {
     const busy = performance.now() - due
     if (busy < 5) end() // on time
-    else timer = setTimeout(end, Math.min(busy, ms))
+    else timer = start(end, Math.min(busy, ms))
   }, ms)
   return () => {
     cancelled = true
