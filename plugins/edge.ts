@@ -18,6 +18,14 @@ const edge: FastifyPluginAsync = async app => {
   const pipeline = pipelineOf(app)
   pipeline.add({ name: 'edge', phase: 'edge', compile: () => undefined })
   const { maxParamLength = 100 } = { ...app.initialConfig, ...app.initialConfig.routerOptions }
+  const { schedule = scheduleTimer, elapsed = () => performance.now() } = movedClock() ?? {}
+  // Of all servers of the application, which close one after the other.
+  let due: number | undefined
+  const within = (): number => {
+    due ??= elapsed() + (pipeline.ports.closeTimeout ?? 30_000)
+    return Math.max(0, due - elapsed())
+  }
+  app.server.on('listening', () => { due = undefined })
   const installed = installEdge(app.server, {
     table: pipeline.ports.edgeHeaders ?? noHeaders,
     maxParamLength,
@@ -28,13 +36,14 @@ const edge: FastifyPluginAsync = async app => {
     onRequest: (request, response) => pipeline.ports.onRequestStart?.(request, response),
     onConnect: (request, socket) => pipeline.ports.onConnect?.(request, socket),
     end: {
-      within: () => pipeline.ports.closeTimeout ?? 30_000,
-      schedule: movedClock()?.schedule ?? scheduleTimer,
+      within,
+      schedule,
       onLate (connections) {
         warn(app, { code: 'SECURE_API_SERVER_CLOSING', connections }, 'secure-api: connections that did not end in time were closed')
       }
     }
   })
+  pipeline.offer({ drain: () => { installed.drain() } })
   app.addHook('preClose', async () => installed.closing())
   app.addHook('onClose', async () => installed.dispose())
 }

@@ -1,6 +1,8 @@
+import type { ServerResponse } from 'node:http'
 import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
 import { scheduleTimer, type Schedule } from '../lib/async/index.ts'
 import { defineSection, milliseconds, mistake, movedClock, suggest, type Problems } from '../lib/config/index.ts'
+import { endWithAnswer } from '../lib/edge/index.ts'
 import { HealthBoard, HealthOptionsSchema, type HealthCheck, type HealthOptions, type HealthReport } from '../lib/health/index.ts'
 import { refusal } from '../lib/http/index.ts'
 import { answered, noteRefusal, type Handler } from '../lib/pipeline/index.ts'
@@ -68,7 +70,7 @@ const health: FastifyPluginAsync<HealthOptions> = async (app, given) => {
   app.addHook('onReady', async function watchHealth () {
     watchOwn(pipeline, options)
     // Hooks of this kind run in reverse order, so this one, the last, runs before Fastify refuses requests and closes its sockets.
-    app.addHook('onClose', async () => { await drain(app, board, settings.drain, clock?.schedule ?? scheduleTimer) })
+    app.addHook('onClose', async () => { await drain(app, pipeline, board, settings.drain, clock?.schedule ?? scheduleTimer) })
   })
 }
 
@@ -162,16 +164,22 @@ function tell (app: FastifyInstance, { status, checks }: HealthReport): void {
  * Readiness says no, and requests are answered as before, until load balancers have seen it. Each answer ends its connection, so that none
  * is idle when the server closes: a request that is on its way to a closing connection is lost, and only the safe ones are sent again.
  */
-async function drain (app: FastifyInstance, board: HealthBoard, ms: number, schedule: Schedule): Promise<void> {
+async function drain (app: FastifyInstance, { ports }: Frame, board: HealthBoard, ms: number, schedule: Schedule): Promise<void> {
   board.close()
   if (ms === 0 || !app.server.listening) return
-  for (const server of [app.server, ...bindingsOf(app) as FastifyInstance['server'][]]) {
-    server.prependListener('request', (request: FastifyRequest['raw'], response: FastifyReply['raw']) => {
-      if (request.httpVersionMajor < 2) response.setHeader('connection', 'close')
-    })
-  }
+  if (ports.drain !== undefined) ports.drain()
+  else endAnswers(app)
   app.log.info({ ms }, 'secure-api: closing; readiness fails, and requests are answered until load balancers have seen it')
   await new Promise<void>(resolve => { schedule(resolve, ms) })
+}
+
+/** In a scope nobody follows the connections of the server, so pipelined requests are not told apart. */
+function endAnswers (app: FastifyInstance): void {
+  for (const server of [app.server, ...bindingsOf(app) as FastifyInstance['server'][]]) {
+    server.prependListener('request', (request: FastifyRequest['raw'], response: FastifyReply['raw']) => {
+      if (request.httpVersionMajor < 2) endWithAnswer(response as ServerResponse)
+    })
+  }
 }
 
 export default suitePlugin('secure-api-health', health)

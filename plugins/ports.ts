@@ -28,6 +28,8 @@ export interface Ports extends FramePorts {
   readonly hooksBefore?: readonly string[]
   /** How long `app.close()` waits for connections. In milliseconds. */
   readonly closeTimeout?: number
+  /** From the edge: from now on each connection ends with its answer. Absent in a scope. */
+  readonly drain?: () => void
   /** From authentication: the credentials that a rule may name, and the 401 for strangers, with the challenges of all of them. */
   readonly credentials?: readonly string[]
   readonly unauthenticated?: Refusal

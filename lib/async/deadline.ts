@@ -10,7 +10,7 @@ interface Deadline {
   /** Aborted with that error on a time-out. Its own signal ends the wait too. */
   readonly controller?: AbortController
   /** Real timers let a busy process catch up first. @default such timers, which keep the process alive */
-  readonly schedule?: Schedule
+  readonly schedule?: Schedule | undefined
 }
 
 /** The result of the work, or a rejection after `ms`. A later rejection of the work is ignored. */

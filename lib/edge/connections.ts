@@ -42,7 +42,9 @@ export class Connections {
   readonly #sessions = new Set<ServerHttp2Session>()
   #pruneAt = PRUNE
   #idle: ReadonlySet<Connection> = new Set()
+  #leaving = false
   #ending = false
+  #looking = false
   #late = false
   #cancels: Array<() => void> = []
   #whenEmpty: Array<() => void> = []
@@ -70,36 +72,59 @@ export class Connections {
     if (this.#sockets.size >= this.#pruneAt) this.#prune()
     this.#sockets.add(socket)
     socket.once('close', this.#onClose)
+    if (this.#ending && !this.#looking) this.#lookAgain()
   }
 
-  /** A request has come before the answer to the one before it (RFC 9112 §9.3.2). */
-  pipelined (socket: Connection, response: ServerResponse): void {
+  /** A request of HTTP/1, before it is handled. It may have come before the answer to the one before it (RFC 9112 §9.3.2). */
+  begin (socket: Connection, response: ServerResponse): void {
+    if (socket._httpMessage) this.#pipelined(socket, response)
+    else if (this.#leaving) endWithAnswer(response)
+  }
+
+  #pipelined (socket: Connection, response: ServerResponse): void {
     const before = lastOf(socket)
     socket[kLast] = response
     // The response has its request, and that its body.
     response.once('close', () => { if (socket[kLast] === response) socket[kLast] = undefined })
-    if (!this.#ending || before === undefined || before.headersSent) return
-    before.shouldKeepAlive = true
-    response.shouldKeepAlive = false
+    if (!this.#leaving || before === undefined || before.headersSent) return
+    setKeepAlive(before, true)
+    endWithAnswer(response)
   }
 
-  /** When the server stops to listen. The last answer under way ends its connection (RFC 9112 §9.6). */
-  end (): void {
-    if (this.#ending || this.#end === undefined) return
-    this.#ending = true
-    for (const session of this.#sessions) session.close()
+  /** From now on the last answer under way ends its connection (RFC 9112 §9.6). The server goes on. */
+  drain (): void {
+    if (this.#leaving) return
+    this.#leaving = true
     for (const socket of this.#sockets) {
       const last = lastOf(socket)
-      if (last !== undefined && !last.headersSent) last.shouldKeepAlive = false
+      if (last !== undefined && !last.headersSent) endWithAnswer(last)
     }
+  }
+
+  /** When the server stops to listen. */
+  end (): void {
+    if (this.#ending || this.#end === undefined) return
+    this.drain()
+    this.#ending = true
+    for (const session of this.#sessions) session.close()
     const { within, schedule } = this.#end
-    // Timers run before sockets are read: what has arrived while the process was busy is seen first.
-    const whileEnding = (look: () => void) => () => setImmediate(() => { if (this.#ending) look() })
-    const again = whileEnding(() => {
+    this.#cancels = [schedule(this.#whileEnding(() => { this.#cutAll() }), within())]
+    this.#lookAgain()
+  }
+
+  /** Timers run before sockets are read: what has arrived while the process was busy is seen first. */
+  #whileEnding (run: () => void): () => void {
+    return () => setImmediate(() => { if (this.#ending) run() })
+  }
+
+  /** As long as there is a connection. */
+  #lookAgain (): void {
+    this.#looking = this.#sockets.size > 0
+    if (!this.#looking || this.#end === undefined) return
+    this.#cancels[1] = this.#end.schedule(this.#whileEnding(() => {
       this.#look()
-      this.#cancels[1] = schedule(again, INTERVAL)
-    })
-    this.#cancels = [schedule(whileEnding(() => { this.#cutAll() }), within()), schedule(again, INTERVAL)]
+      this.#lookAgain()
+    }), INTERVAL)
   }
 
   /** Once all are closed, if they are ending. */
@@ -119,7 +144,7 @@ export class Connections {
   /** The server listens again. */
   #again (): void {
     for (const cancel of this.#cancels) cancel()
-    this.#ending = this.#late = false
+    this.#leaving = this.#ending = this.#looking = this.#late = false
     this.#idle = new Set()
     this.#told()
   }
@@ -145,16 +170,19 @@ export class Connections {
     for (const done of this.#whenEmpty.splice(0)) done()
   }
 
-  /** Sockets that were sent to another process never close here. */
+  /** Sockets that were sent to another process never close here, and whoever takes over an upgrade may remove our listener. */
   #prune (): void {
-    for (const socket of this.#sockets) if (!socket._handle && !socket.destroyed) this.#forget(socket)
+    for (const socket of this.#sockets) if (socket.closed || (!socket._handle && !socket.destroyed)) this.#forget(socket)
     this.#pruneAt = Math.max(PRUNE, 2 * this.#sockets.size)
   }
 
   /** Closes what is idle for the second time, as a request may have been on its way; at last, everything. */
   #look (): void {
     this.#prune()
-    if (this.#late) return this.#cut([...this.#sockets])
+    if (this.#late) {
+      this.#cut([...this.#sockets])
+      return this.#told() // whether or not they say that they are closed
+    }
     const idle = [...this.#sockets].filter(isIdle)
     this.#cut(idle.filter(socket => this.#idle.has(socket)))
     this.#idle = new Set(idle.filter(socket => !socket.destroyed))
@@ -177,6 +205,24 @@ export class Connections {
 /** Of HTTP/1: the response whose answer is the last that this connection waits for. */
 function lastOf ({ _httpMessage: first, [kLast]: last }: Connection): ServerResponse | undefined {
   return last ?? first ?? undefined
+}
+
+/**
+ * The answer ends its connection, unless a part of the body has still to come when the head is written: bytes that nobody has read make the
+ * kernel reset the connection, which can take the answer with it.
+ */
+export function endWithAnswer (response: ServerResponse): void {
+  if (!response.shouldKeepAlive) return
+  Object.defineProperty(response, 'shouldKeepAlive', {
+    get: () => !response.req.complete,
+    set: (keeps: boolean) => { setKeepAlive(response, keeps) },
+    enumerable: true,
+    configurable: true
+  })
+}
+
+function setKeepAlive (response: ServerResponse, value: boolean): void {
+  Object.defineProperty(response, 'shouldKeepAlive', { value, writable: true, enumerable: true, configurable: true })
 }
 
 /** No request under way: nothing sent yet, half a head, or between two. Not so after an upgrade, nor over HTTP/2. */

@@ -38,6 +38,8 @@ export interface EdgeOptions {
 export interface Edge {
   /** Call it when the application begins to close: the router may then answer 503 before any hook. */
   closing (): void
+  /** From now on answers end their connections, of pipelined requests the last one. */
+  drain (): void
   /** Removes everything. */
   dispose (): void
 }
@@ -52,6 +54,7 @@ interface EdgeState {
   readonly pairsBy: (secure: boolean) => readonly HeaderPair[]
   readonly overTls: OverTls
   closing: boolean
+  draining: boolean
 }
 
 interface Attached {
@@ -74,7 +77,8 @@ export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
     strangers: new Marks(),
     pairsBy: edgePairsBy(options.table),
     overTls: options.overTls ?? overTls(false),
-    closing: false
+    closing: false,
+    draining: false
   }
   const onSocket = (message: unknown) => { findSibling(edge, message) }
   const onRequestStart = (message: unknown) => { guardRequest(edge, message) }
@@ -83,6 +87,10 @@ export function installEdge (server: NodeServer, options: EdgeOptions): Edge {
   attach(server, edge)
   return {
     closing: () => { edge.closing = true },
+    drain () {
+      edge.draining = true
+      for (const { connections } of edge.servers.values()) connections.drain()
+    },
     dispose () {
       for (const { detach } of edge.servers.values()) detach()
       edge.servers.clear()
@@ -118,7 +126,7 @@ function guardRequest (edge: EdgeState, message: unknown): void {
   const { request, response, server, socket } = message as RequestStart
   const attached = edge.servers.get(server)
   if (attached === undefined) return
-  if (socket._httpMessage) attached.connections.pipelined(socket, response)
+  attached.connections.begin(socket, response)
   edge.options.onRequest?.(request, response)
   const { host, expect } = request.headers
   const limitsRequests = 'maxRequestsPerSocket' in server && (server.maxRequestsPerSocket ?? 0) > 0
@@ -222,6 +230,7 @@ function attach (server: NodeServer, edge: EdgeState): Attached {
   const onConnect = connectHandler(server, edge)
   server.prependListener('connect', onConnect)
   const connections = new Connections(server, edge.options.end)
+  if (edge.draining) connections.drain()
   const uncover = coverClose(server, connections, edge)
   const detach = () => {
     uncover()

@@ -1,6 +1,7 @@
 export {
   createClientErrorHandler, edgeAnswers, edgePairsBy, edgeResponse, type ClientErrorEvent, type EdgeHeaders, type EdgeStatus
 } from './client-error.ts'
+export { endWithAnswer } from './connections.ts'
 export {
   claim, edgeCodeOf, installEdge, noteEdgeCode, say, type Edge, type EdgeOptions, type NodeRequest, type NodeResponse
 } from './edge.ts'

@@ -204,6 +204,21 @@ t.test('a WebSocket lives until closeTimeout, unless the application ends it; th
   t.match(lines.filter(({ code }) => code === 'SECURE_API_SERVER_CLOSING'), [{ connections: 1 }])
 })
 
+t.test('an upgraded connection whose new owner removed all listeners holds the server no longer than it is open', async t => {
+  const { app, url, clock } = await serve(t, Fastify())
+  app.server.on('upgrade', (_request, socket: Socket) => {
+    socket.removeAllListeners()
+    socket.on('error', () => {}).on('end', () => { socket.end() }).resume()
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
+  })
+  const { socket } = await upgrade(url)
+  socket.destroy()
+  await until(async () => await connectionsOf(app.server) === 0, 'the end of the connection')
+  const { closed } = await startClosing(app)
+  await twice(clock)
+  await closed
+})
+
 t.test('a client that never begins its TLS handshake, and half an HTTP/2 request, hold the server until closeTimeout', async t => {
   const lines: Array<Record<string, unknown>> = []
   const logger = { level: 'warn', stream: { write: (line: string) => { lines.push(JSON.parse(line)) } } }
@@ -286,6 +301,30 @@ t.test('a body that is still coming in after its answer is no idle connection', 
   await closed
 })
 
+t.test('an answer before the end of an upload keeps its connection until the rest is there', async t => {
+  const app = Fastify()
+  let [go, waiting] = [() => {}, 0]
+  const gone = new Promise<void>(resolve => { go = resolve })
+  app.addHook('onRequest', async (_request, reply) => {
+    waiting++
+    await gone
+    return reply.code(401).send('no')
+  })
+  const { url, clock } = await serve(t, app)
+  const socket = await openTo(t, url, '', false)
+  socket.write('POST /fast HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\n1')
+  await until(() => waiting === 1, 'the head')
+  const { closed, isOver } = await startClosing(app)
+  go()
+  const [answer] = await once(socket, 'data')
+  t.match(String(answer), /^HTTP\/1.1 401 [^]*Connection: keep-alive/)
+  await twice(clock)
+  t.notOk(isOver())
+  socket.write('23')
+  await until(async () => { await twice(clock); return isOver() }, 'the end')
+  await closed
+})
+
 t.test('hooks of the application that take their time, or fail, before the server closes change nothing', async t => {
   const app = Fastify({ return503OnClosing: false })
   let go = () => {}
@@ -357,6 +396,19 @@ t.test('a request on the first connection of the second server of localhost is w
   t.strictSame([await body, response.headers.connection], ['slow', 'close'])
   await closed
   t.strictSame(events.map(({ route, outcome }) => [route, outcome]), [['/slow', 'allowed']])
+})
+
+t.test('both servers of localhost end within one closeTimeout', async t => {
+  const { app, url, clock, events, waiting, second } = await serveTwo(t)
+  const answers = [url, second].map(one => pooled(t, one)('/slow').catch(() => 'cut'))
+  await until(() => waiting() === 2, 'the requests')
+  const { closed } = await startClosing(app)
+  await clock.advance('30 seconds')
+  await settled()
+  await clock.advance(0)
+  await closed
+  t.strictSame(await Promise.all(answers), ['cut', 'cut'])
+  t.strictSame(events.map(({ route, outcome }) => [route, outcome]), Array(2).fill(['/slow', 'aborted']))
 })
 
 t.test('half a head on the second server of localhost holds the application as long as on the first', async t => {

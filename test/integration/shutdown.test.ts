@@ -3,7 +3,7 @@ import http, { type IncomingHttpHeaders } from 'node:http'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import type { AuditEvent } from '../../plugins/index.ts'
-import { bearer, listen, secured, startIssuer, until } from '../helpers/server.ts'
+import { bearer, listen, secured, sendRaw, startIssuer, until } from '../helpers/server.ts'
 import { createManualClock, settled } from '../helpers/manual-clock.ts'
 
 interface Answer { readonly status: number, readonly body: string, readonly headers: IncomingHttpHeaders }
@@ -91,4 +91,29 @@ t.test('shutdown: readiness fails, requests go on, then the sockets close, then 
   t.equal(new Set(calls.map(({ requestId }) => requestId)).size, calls.length)
   t.ok(calls.every(({ outcome }) => outcome === 'allowed'))
   await t.rejects(order(false), { code: 'ECONNREFUSED' })
+})
+
+t.test('pipelined requests during the drain are all answered, and the last answer ends the connection', async t => {
+  const clock = createManualClock()
+  t.teardown(() => { clock.close() })
+  const issuer = await startIssuer(t)
+  const { app, events } = await secured(t, issuer, {
+    suite: { rateLimit: false, health: { drain: '10 seconds' } },
+    routes: app => {
+      app.post<{ Params: { id: string } }>('/orders/:id', { config: { authenticated: true } }, async ({ params }) => `order ${params.id}`)
+    }
+  })
+  const url = await listen(app)
+  const closing = app.close()
+  await until(async () => (await get(`${url}/health/ready`, {}, false)).status === 503, 'the drain')
+  const { authorization } = bearer(issuer)
+  const requests = ['1', '2', '3'].flatMap(id =>
+    [`POST /orders/${id} HTTP/1.1`, 'Host: a', `Authorization: ${authorization}`, 'Content-Length: 0', ''])
+  const answers = await sendRaw(url, ...requests, '')
+  t.strictSame(answers.match(/Connection: [a-z-]+|order \d/g), [
+    'Connection: keep-alive', 'order 1', 'Connection: keep-alive', 'order 2', 'Connection: close', 'order 3'
+  ])
+  await clock.advance('10 seconds')
+  await closing
+  t.strictSame(events.filter(({ route }) => route === '/orders/:id').map(({ outcome }) => outcome), Array(3).fill('allowed'))
 })

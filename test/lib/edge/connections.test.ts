@@ -10,8 +10,9 @@ class FakeSocket extends EventEmitter {
   parser: object | null = {}
   _httpMessage: object | null = null
   destroyed = false
+  closed = false
   destroy (): void {
-    this.destroyed = true
+    this.destroyed = this.closed = true
     this.emit('close')
   }
 }
@@ -35,7 +36,7 @@ function closing () {
   }
   /** The time for what was planned for `ms` has come; its work waits for the sockets to be read. */
   const due = (ms: number) => { for (const plan of plans.filter(plan => plan[1] === ms)) plans.splice(plans.indexOf(plan), 1)[0]?.[0]() }
-  return { server, connections, late, connect, due }
+  return { server, plans, connections, late, connect, due }
 }
 
 t.test('what arrived while the process was busy is seen before its connection is called idle', async t => {
@@ -93,16 +94,56 @@ t.test('after the time-out each later look cuts what is there, until the server 
   t.strictSame(['connection', 'secureConnection', 'session', 'listening'].map(event => server.listenerCount(event)), [0, 0, 0, 0])
 })
 
+t.test('sockets whose listeners are removed by whoever took them over are forgotten once they are closed', async t => {
+  const { plans, connections, late, connect, due } = closing()
+  const given = () => {
+    const socket = connect()
+    socket.removeAllListeners()
+    return socket
+  }
+  for (let count = 0; count < 5000; count++) given().destroy()
+  const [open, stuck] = [given(), given()]
+  stuck.destroy = () => { stuck.destroyed = true }
+  connections.end()
+  let isEmpty = false
+  connections.whenEmpty(() => { isEmpty = true })
+  due(30_000)
+  await setImmediate()
+  t.strictSame([open.destroyed, stuck.destroyed, late], [true, true, [2]])
+  due(500)
+  await setImmediate()
+  t.equal(isEmpty, true, 'and nobody waits for one that never says that it is closed')
+  stuck.closed = true
+  due(500)
+  await setImmediate()
+  t.strictSame(plans, [], 'without connections it is not looked again')
+})
+
+const response = (complete = true) => Object.assign(new EventEmitter(), { shouldKeepAlive: true, headersSent: false, req: { complete } })
+
+t.test('an answer before the end of its request keeps the connection; one that the application ends is ended', async t => {
+  const { connections, connect } = closing()
+  const [early, late, own, asked] = [response(false), response(false), response(), response()]
+  asked.shouldKeepAlive = false
+  connect()._httpMessage = early
+  connections.drain()
+  for (const one of [late, own, asked]) connections.begin(connect() as unknown as Connection, one as never)
+  late.req.complete = true
+  own.shouldKeepAlive = true
+  t.strictSame([early, late, own, asked].map(one => one.shouldKeepAlive), [true, false, true, false])
+  early.shouldKeepAlive = false
+  t.equal(early.shouldKeepAlive, false)
+})
+
 t.test('of pipelined responses the last one ends the connection, and none of them is kept', async t => {
   const { connections, connect } = closing()
   const socket = connect()
-  const response = () => Object.assign(new EventEmitter(), { shouldKeepAlive: true, headersSent: false })
   const [first, second, third] = [response(), response(), response()]
   socket._httpMessage = first
-  connections.pipelined(socket as unknown as Connection, second as never)
+  connections.begin(socket as unknown as Connection, second as never)
   connections.end()
   t.strictSame([first, second].map(one => one.shouldKeepAlive), [true, false])
-  connections.pipelined(socket as unknown as Connection, third as never)
+  connections.begin(socket as unknown as Connection, third as never)
   t.strictSame([first, second, third].map(one => one.shouldKeepAlive), [true, true, false])
   for (const one of [first, second, third]) one.emit('close')
   t.notOk(Object.getOwnPropertySymbols(socket).some(symbol => Reflect.get(socket, symbol) === third))
