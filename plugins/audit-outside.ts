@@ -4,7 +4,7 @@ import { finished } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { AuditEvent } from '../lib/audit/index.ts'
 import { callerBy, edgeAnswers, edgeCodeOf, type EdgeStatus, type NodeRequest, type NodeResponse } from '../lib/edge/index.ts'
-import { whenLeft } from '../lib/http/index.ts'
+import { wasSent, whenLeft } from '../lib/http/index.ts'
 import { Marks } from '../lib/marks/index.ts'
 import { watchHead } from '../lib/server/index.ts'
 import { edgeEvent, outsideEvent, type End } from './audit-events.ts'
@@ -62,10 +62,8 @@ export function watchOutside (app: FastifyInstance, pipeline: Frame, { record, i
     const address = caller({ headers, socket: { remoteAddress: begun.from } })
     record(outsideEvent({ reason: edgeCodeOf(response), ...end, method, address }))
   }
-  // HTTP/2 responses do not say more than that they were ended.
-  function onClose (this: Response & { readonly writableFinished?: boolean }): void {
-    const { writableFinished = true, writableEnded } = this
-    close(this, !(writableEnded && writableFinished))
+  function onClose (this: Response): void {
+    close(this, !wasSent(this))
   }
   pipeline.offer({
     onRequestStart (request, response: Response) {

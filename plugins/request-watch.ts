@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { outcomeOf, type AuditEvent } from '../lib/audit/index.ts'
-import { hasEnded } from '../lib/http/index.ts'
+import { hasEnded, wasSent } from '../lib/http/index.ts'
 import { refusalOf, type RouteInfo, type RouteOption } from '../lib/pipeline/index.ts'
 import { handoverOf, type Handover } from '../lib/server/index.ts'
 import type { RequestMessage } from '../lib/telemetry/index.ts'
@@ -77,10 +77,8 @@ export function watchRequests<Own, Route> (app: FastifyInstance, pipeline: Frame
       handover.onClose = () => { closed(seen.route, reply, { status, durationMs: since(reply) }) }
     }
   }
-  // HTTP/2 responses do not say more than that they were ended.
   function onClose (this: WatchedResponse): void {
-    const { writableFinished = true, writableEnded } = this
-    end(this[kReply], !(writableEnded && writableFinished))
+    end(this[kReply], !wasSent(this))
   }
   // Responses of `app.inject()` have no connection that could close; some finish twice.
   function onFinish (this: WatchedResponse): void {

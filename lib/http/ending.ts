@@ -24,6 +24,18 @@ export function whenEnded (response: Ending, call: () => void): void {
   else response.once('close', call)
 }
 
+/** The part of a closed response that tells how it ended. Over HTTP/2 it does not say more than that it was ended. */
+interface Closed {
+  readonly writableEnded: boolean
+  readonly writableFinished?: boolean
+  readonly req?: { readonly httpVersionMajor: number, readonly socket: { readonly errored?: Error | null } | null }
+}
+
+/** Whether a response that is closed was sent whole. Node 20 takes for sent what a connection still had to send when it was reset. */
+export function wasSent ({ writableEnded, writableFinished = true, req }: Closed): boolean {
+  return writableEnded && writableFinished && !(req !== undefined && req.httpVersionMajor < 2 && req.socket?.errored)
+}
+
 /** The part of a raw request that shows whether its caller is still there. */
 interface Arrival {
   readonly stream?: Carrier | null

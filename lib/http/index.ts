@@ -6,7 +6,7 @@ export {
   type HeaderPair, type HeadPart, type HeadSet
 } from './head.ts'
 export { writeBlocks } from './head-block.ts'
-export { hasEnded, hasLeft, whenEnded, whenLeft } from './ending.ts'
+export { hasEnded, hasLeft, wasSent, whenEnded, whenLeft } from './ending.ts'
 export { writeOnce } from './final-write.ts'
 export { noteFunctionFailed } from './function-failed.ts'
 export { apiKeyChallenge, bearerChallenge, ownRefusal, refusal, withHeaders, type OwnRefusal, type Refusal } from './refusal.ts'

@@ -62,6 +62,9 @@ function isInTheMiddle ({ parser }: Reading): boolean {
   return parser?.incoming?.complete === false
 }
 
+/** More than the buffers of a connection hold. */
+const large = 'x'.repeat(32 * 1024 * 1024)
+
 interface Options { readonly transport: Transport, readonly server?: object, readonly listeners?: (app: FastifyInstance) => void }
 
 async function start (t: Test, { transport, server = {}, listeners = () => {} }: Options): Promise<Running> {
@@ -92,6 +95,7 @@ async function start (t: Test, { transport, server = {}, listeners = () => {} }:
   app.post('/body', { config: open, bodyLimit: 100 }, async () => '')
   app.get('/fails', { config: open }, async () => { throw new Error('no') })
   app.get('/waits', { config: open }, async () => { await wait(); return '' })
+  app.get('/large', { config: open }, async () => large)
   app.get('/hijacked', { config: open }, (_request, reply) => { reply.hijack(); reply.raw.end('raw') })
   app.get('/destroyed', { config: open }, (_request, reply) => { reply.hijack(); reply.raw.destroy() })
   listeners(app)
@@ -176,6 +180,14 @@ const endings: Readonly<Record<string, Ending>> = {
   'an earlier hook hijacks': ['200 | allowed | answered before the suite | GET | - | -', bytes(get('/before-hijacks'))],
   'left while an earlier hook waits': ['499 | aborted | answered before the suite | GET | - | client-aborted',
     async running => { await leave(running, get('/before-waits')) }],
+  'left while a large answer is on its way': ['499 | aborted | GET /large | GET | /large | client-aborted', async running => {
+    const socket = await dial(running)
+    const before = running.count()
+    socket.pause().write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n')
+    await until(() => running.count() > before, 'the request')
+    await once(socket, 'readable')
+    socket.destroy() // with bytes unread: that resets the connection
+  }],
   'left while the handler waits': ['499 | aborted | GET /waits | GET | /waits | client-aborted',
     async running => { await leave(running, get('/waits')) }],
   'an answer that waits behind another one': [
