@@ -214,11 +214,16 @@ function lastOf ({ _httpMessage: first, [kLast]: last }: Connection): ServerResp
 export function endWithAnswer (response: ServerResponse): void {
   if (!response.shouldKeepAlive) return
   Object.defineProperty(response, 'shouldKeepAlive', {
-    get: () => !response.req.complete,
+    get: () => isComing(response.req),
     set: (keeps: boolean) => { setKeepAlive(response, keeps) },
     enumerable: true,
     configurable: true
   })
+}
+
+/** Whether some of a body is still to be read. A handler may answer before the parser has come to the end of a request without one. */
+function isComing ({ complete, headers }: ServerResponse['req']): boolean {
+  return !complete && (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
 }
 
 function setKeepAlive (response: ServerResponse, value: boolean): void {

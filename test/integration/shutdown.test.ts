@@ -100,12 +100,19 @@ t.test('pipelined requests during the drain are all answered, and the last answe
   const { app, events } = await secured(t, issuer, {
     suite: { rateLimit: false, health: { drain: '10 seconds' } },
     routes: app => {
+      app.get('/now', { config: { public: true } }, (_request, reply) => { reply.send('now') })
       app.post<{ Params: { id: string } }>('/orders/:id', { config: { authenticated: true } }, async ({ params }) => `order ${params.id}`)
     }
   })
   const url = await listen(app)
   const closing = app.close()
-  await until(async () => (await get(`${url}/health/ready`, {}, false)).status === 503, 'the drain')
+  const pooled = new http.Agent({ keepAlive: true })
+  t.teardown(() => { pooled.destroy() })
+  await until(async () => {
+    const { status, headers } = await get(`${url}/health/ready`, {}, pooled)
+    return status === 503 && headers.connection === 'close'
+  }, 'the drain')
+  t.equal((await get(`${url}/now`, {}, pooled)).headers.connection, 'close', 'also where a handler answers at once')
   const { authorization } = bearer(issuer)
   const requests = ['1', '2', '3'].flatMap(id =>
     [`POST /orders/${id} HTTP/1.1`, 'Host: a', `Authorization: ${authorization}`, 'Content-Length: 0', ''])

@@ -119,7 +119,8 @@ t.test('sockets whose listeners are removed by whoever took them over are forgot
   t.strictSame(plans, [], 'without connections it is not looked again')
 })
 
-const response = (complete = true) => Object.assign(new EventEmitter(), { shouldKeepAlive: true, headersSent: false, req: { complete } })
+const response = (complete = true, headers: object = { 'content-length': '3' }) =>
+  Object.assign(new EventEmitter(), { shouldKeepAlive: true, headersSent: false, req: { complete, headers } })
 
 t.test('an answer before the end of its request keeps the connection; one that the application ends is ended', async t => {
   const { connections, connect } = closing()
@@ -131,6 +132,10 @@ t.test('an answer before the end of its request keeps the connection; one that t
   late.req.complete = true
   own.shouldKeepAlive = true
   t.strictSame([early, late, own, asked].map(one => one.shouldKeepAlive), [true, false, true, false])
+  const headers: object[] = [{ 'transfer-encoding': 'chunked' }, {}, { 'content-length': '0' }]
+  const [chunked, none, empty] = headers.map(one => response(false, one))
+  for (const one of [chunked, none, empty]) connections.begin(connect() as unknown as Connection, one as never)
+  t.strictSame([chunked, none, empty].map(one => one?.shouldKeepAlive), [true, false, false], 'the parser may not be at its end yet')
   early.shouldKeepAlive = false
   t.equal(early.shouldKeepAlive, false)
 })
