@@ -61,7 +61,7 @@ async function follow (replica: Redis, primary: Redis | undefined): Promise<void
 /** Asks a node until its answer reads like this. */
 export async function reach (client: Redis, command: string, expected: RegExp): Promise<void> {
   const [name = '', ...args] = command.split(' ')
-  const end = Date.now() + 90_000 // a sentinel that was stopped for two seconds does nothing for thirty
+  const end = Date.now() + 300_000 // a sentinel that was stopped for two seconds does nothing for thirty
   while (!expected.test(String(await client.call(name, ...args)))) {
     if (Date.now() > end) throw new Error(`${command} never matched ${expected}`)
     await setTimeout(50)

@@ -127,7 +127,7 @@ export async function sendLines (url: string, lines: readonly string[], method =
 }
 
 /** Asks again every few milliseconds until the answer is the right one. */
-export async function until (right: () => boolean | Promise<boolean>, what: string, most = 60_000): Promise<void> {
+export async function until (right: () => boolean | Promise<boolean>, what: string, most = 180_000): Promise<void> {
   const end = Date.now() + most
   while (!await right()) {
     if (Date.now() > end) throw new Error(`${what} did not come`)

@@ -321,7 +321,7 @@ t.test('Valkey', async t => {
   for (const [name, connect] of Object.entries(single)) t.test(name, async t => overClient(t, await connect(server.url)))
 })
 
-t.test('Redis Cluster', { timeout: 100_000 }, async t => {
+t.test('Redis Cluster', async t => {
   const cluster = await startCluster()
   t.teardown(() => cluster.close())
   for (const [name, connect] of Object.entries(clustered)) t.test(name, async t => overClient(t, await connect(cluster.ports)))

@@ -50,7 +50,7 @@ t.test('16.5: every client of one server shares the list, a client that only kno
     'get and eval')
 })
 
-t.test('16.5: a cluster, where the names of one token lie on several nodes', { timeout: 60_000 }, async t => {
+t.test('16.5: a cluster, where the names of one token lie on several nodes', async t => {
   holdClock(t)
   const { nodes, close } = await startCluster()
   const cluster = new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port })))
