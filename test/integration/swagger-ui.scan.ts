@@ -93,6 +93,7 @@ async function authorize (page: Page, token: string, picture: string): Promise<s
 async function tryOut (page: Page, selector: string): Promise<string> {
   const block = page.locator(selector)
   if (await block.locator('.opblock-body').count() === 0) await block.locator('.opblock-summary-control').click()
+  await block.locator('.try-out__btn').waitFor() // the page draws it after the click
   const start = block.locator('.try-out__btn:not(.cancel)')
   if (await start.count() > 0) await start.click()
   // Not the pages, nor the metadata of the provider.
