@@ -93,6 +93,7 @@ export async function startVaultStub (t: Test, logins: Readonly<Record<string, F
     response.writeHead(status, { 'content-type': 'application/json' }).end(body === undefined ? undefined : JSON.stringify(body))
   }
   const server = createServer((request, response) => { serve(request, response).catch(() => response.destroy()) })
+  server.keepAliveTimeout = 0 // it would end the connection on which a stopped process then asks
   const stub: VaultStub = {
     url: `http://127.0.0.1:${await listenBare(t, server)}`,
     asked: [],
