@@ -133,15 +133,17 @@ export class KeptSecret extends Secret {
       this.#fail('failed', explain(error))
     }
     this.lastChecked = now()
-    if (!this.#closed) this.#plan(this.#inARow > 0 ? this.#retry : this.#unsettled === undefined ? this.#refresh : SETTLE)
+    if (!this.#closed) this.#plan(this.#unsettled !== undefined ? SETTLE : this.#inARow > 0 ? this.#retry : this.#refresh)
   }
 
   get #refresh (): number {
     return ms(this.#options.place.refresh, 60_000)
   }
 
+  /** A file that is looked at costs nobody anything: whoever mends it waits no longer than for a change. */
   get #retry (): number {
-    return Math.min(FIRST_RETRY * 2 ** (this.#inARow - 1), Math.max(LAST_RETRY, this.#refresh))
+    const most = 'file' in this.#options.place ? this.#refresh : Math.max(LAST_RETRY, this.#refresh)
+    return Math.min(FIRST_RETRY * 2 ** (this.#inARow - 1), most)
   }
 
   /** ±10 %, so that many instances do not ask at once. */
@@ -212,6 +214,7 @@ export class KeptSecret extends Secret {
   /** Told once for each reason, not at each look. */
   #fail (type: 'failed' | 'refused', why: string): void {
     if (this.#closed) return
+    this.#unsettled = undefined
     this.failures++
     this.#inARow++
     const isNew = this.why !== why

@@ -282,6 +282,25 @@ t.test('files: replaced by a rename, by the links of Kubernetes, and never by ha
   t.match(secrets.status().find(({ option }) => option === 'auth.a'), { state: 'failing', why: 'it is empty' })
 })
 
+t.test('20: a file that was wrong for long is taken within its refresh, once it is mended', async t => {
+  const file = join(t.testdir({ key: 'first' }), 'key')
+  chmodSync(file, 0o600)
+  const put = (text: string) => {
+    writeFileSync(`${file}.next`, text, { mode: 0o600 })
+    renameSync(`${file}.next`, file)
+  }
+  const { clock, secrets, own, events } = await keep({ a: { file } })
+  const { changes } = served(own.a)
+  secrets.start()
+  put('')
+  await clock.advance(3_600_000)
+  put('second')
+  // Two seconds more: the number of a file that is gone may be given to the next one, which then looks like one that is written in place.
+  await clock.advance(63_000)
+  t.strictSame(changes[0], ['second', 'first'])
+  t.strictSame(events.map(({ type }) => type), ['failed', 'restored', 'changed'])
+})
+
 t.test('a file that is written again with the same text has not been rotated', async t => {
   const folder = t.testdir({ key: 'first' })
   const file = join(folder, 'key')
