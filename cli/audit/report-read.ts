@@ -84,8 +84,9 @@ const timeForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 
 /** A trail is a file that anybody may have changed: only what has the right shape is counted. */
 function callOf ({ time, event, outcome, status, method, route, rule, principal, repeats = 1 }: Fields): Call | undefined {
-  const isWhole = typeof time === 'string' && timeForm.test(time) && typeof event === 'string' && outcomes.has(outcome) &&
-    typeof status === 'number' && typeof method === 'string' && Number.isSafeInteger(repeats) && Number(repeats) > 0 && isRule(rule)
+  const isWhole = typeof time === 'string' && timeForm.test(time) && !Number.isNaN(Date.parse(time)) &&
+    typeof event === 'string' && outcomes.has(outcome) && typeof status === 'number' && typeof method === 'string' &&
+    Number.isSafeInteger(repeats) && Number(repeats) > 0 && isRule(rule)
   if (!isWhole) return undefined
   const who = principalOf(fields(principal))
   return {

@@ -228,6 +228,11 @@ t.test('names of anybody: nothing of them is markup, moves a cursor or breaks a 
   t.notOk(table.includes('\u001b') || table.includes('\u202e'))
 })
 
+t.test('19: a time that is none is unreadable, and does not spoil the period', async t => {
+  const { stdout } = await run([trailOf(t, [event({ time: '2026-99-99T99:99:99.999Z' }), event()]), '--format', 'json'])
+  t.match(JSON.parse(stdout), { lines: { events: 1, unreadable: 1 }, period: { days: 0 } })
+})
+
 t.test('what cannot be read is counted, and fills no memory', async t => {
   const wrong = [{ time: 1 }, { time: 'x' }, { status: '200' }, { outcome: 'great' }, { repeats: -1 }, { repeats: 1e300 }, { method: null },
     { rule: { scope: 7 } }, { rule: ['a'] }]
