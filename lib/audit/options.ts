@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto'
+import { resolve } from 'node:path'
 import { DurationSchema, Type, type Problems, type SectionContext, type Static } from '../config/index.ts'
 import type { SecretSource } from '../secrets/index.ts'
 import { checkChainKey } from './chain-key.ts'
@@ -106,6 +107,21 @@ export function checkAudit (options: AuditOptions, path: string, problems: Probl
     else {
       problems.add('SECURE_API_AUDIT_SINK', place, 'it does not say where its events go',
         "State `sink`: 'logger', 'stdout', 'console' or a function; or `file`.")
+    }
+  }
+  checkFilesDiffer(sinks, path, problems)
+}
+
+/** Each sink keeps its own account of where its file ends, and the lines of another one break its chain. */
+function checkFilesDiffer (sinks: readonly SinkOptions[], path: string, problems: Problems): void {
+  const seen = new Map<string, number>()
+  for (const [index, { file }] of sinks.entries()) {
+    if (file === undefined) continue
+    const first = seen.get(resolve(file))
+    if (first === undefined) seen.set(resolve(file), index)
+    else {
+      problems.add('SECURE_API_AUDIT_SINK', `${path}.sinks[${index}].file`, `\`sinks[${first}]\` writes the same file`,
+        'Give each its own, or one sink that takes the events of both.')
     }
   }
 }

@@ -1,9 +1,9 @@
 import { generateKeyPairSync, hash } from 'node:crypto'
 import { once } from 'node:events'
-import { createReadStream } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { request } from 'node:http'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, RouteOptions } from 'fastify'
@@ -278,6 +278,15 @@ t.test('19: sinks that contradict each other, or go nowhere, stop the boot', asy
   for (const [options, code] of cases) {
     t.strictSame(await mistakesOf(() => startFastify(t).register(audit, options)), [code], JSON.stringify(options))
   }
+})
+
+t.test('19: one file for two sinks stops the boot, however its path is written', async t => {
+  const file = join(t.testdir(), 'audit.jsonl')
+  const { privateKey: key } = generateKeyPairSync('ed25519')
+  for (const sinks of [[{ file, chain: { key } }, { file }], [{ file: relative(process.cwd(), file) }, { sink: () => {} }, { file }]]) {
+    t.strictSame(await mistakesOf(() => startFastify(t).register(audit, { sinks })), ['SECURE_API_AUDIT_SINK'])
+  }
+  t.notOk(existsSync(file))
 })
 
 t.test('19: a chained file of events in a form of its own, which verify finds whole', async t => {
