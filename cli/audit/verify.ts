@@ -94,12 +94,16 @@ function unreadable (file: string, error: unknown): Error {
   return new Error(`${file} cannot be read: ${error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'}`)
 }
 
-function report ({ findings, more, lines, signatures, last, checkpoint }: Verification, signed: boolean, terminal: Terminal): string {
+function report (found: Verification, signed: boolean, terminal: Terminal): string {
+  const { findings, more, lines, signatures, first, last, checkpoint } = found
   const paint = painter(terminal)
   const errors = findings.filter(({ severity }) => severity === 'error').length
   const text = findings.flatMap(finding => describe(finding, terminal))
   if (more > 0) text.push(`and ${more} more`)
   if (!signed) text.push('No --key: signatures were not checked, so this shows mistakes, and no attacker who can count hashes.')
+  if (first > 0) {
+    text.push(`Line ${first} is the first: lines 0 to ${first - 1} are in older files, which were not given. Are they still there?`)
+  }
   const range = last === undefined ? '' : `, up to number ${last.seq}`
   const verdict = errors + more === 0 ? paint('green', 'intact') : paint('red', `${errors + more} finding${errors + more === 1 ? '' : 's'}`)
   const end = signed ? `; last good checkpoint ${where(checkpoint)}` : ''

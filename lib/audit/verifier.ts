@@ -22,6 +22,8 @@ export interface Verification {
   readonly bytes: number
   /** How many signatures were right. */
   readonly signatures: number
+  /** The number of the line that it begins with: not 0 where older files were not given. */
+  readonly first: number
   readonly last: Link | undefined
   readonly checkpoint: GoodCheckpoint | undefined
 }
@@ -44,6 +46,7 @@ export class Verifier {
   #bytes = 0
   #links = 0
   #cursor: Link | undefined
+  #first = 0
   #highest = -1
   #lowest = Infinity
   #held: Line[] = []
@@ -101,7 +104,7 @@ export class Verifier {
 
   #result (findings: readonly Finding[]): Verification {
     const [lines, bytes, { more, checkpoint }, { right: signatures }] = [this.#lines, this.#bytes, this.#findings, this.#signatures]
-    return { findings, more, lines, bytes, signatures, last: this.#last(), checkpoint }
+    return { findings, more, lines, bytes, signatures, first: this.#first, last: this.#last(), checkpoint }
   }
 
   #last (): Link | undefined {
@@ -113,6 +116,7 @@ export class Verifier {
     const isLater = link?.signed?.type === 'file'
     this.#cursor = isLater ? { seq: link.seq - 1, hash: link.signed.after } : nothing
     this.#highest = this.#cursor.seq
+    this.#first = this.#highest + 1
     return this.#cursor
   }
 

@@ -80,6 +80,13 @@ t.test('audit verify: a file that is open', async t => {
   t.match(await run(cwd, 'verify', 'audit.log', ...key, '--running'), { exit: 0, stdout: /\(warning\)/ })
 })
 
+t.test('19: audit verify: a file whose older ones are gone is not called whole without a word', async t => {
+  const { cwd, key } = await trail(t)
+  t.match(await run(cwd, 'verify', 'audit.log', ...key), { exit: 0, stdout: /^Line 5 is the first: lines 0 to 4 are in older files/ })
+  t.match(JSON.parse((await run(cwd, 'verify', 'audit.log', ...key, '--json')).stdout), { good: true, first: 5, last: { seq: 9 } })
+  t.notMatch((await run(cwd, 'verify', 'audit.log.1', 'audit.log', ...key)).stdout, 'is the first')
+})
+
 t.test('audit verify: another key, another file, and what cannot be read', async t => {
   const { cwd, key } = await trail(t)
   await run(cwd, 'key', '--file', 'other.pem')
