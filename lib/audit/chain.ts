@@ -149,8 +149,9 @@ export class Chain implements Frame {
   }
 
   async begin (size: number, read: ReadAt): Promise<void> {
-    const found = size === 0 ? undefined : await readEnd(size, read)
     const kept = this.#kept
+    // A file that was emptied under this process begins with lines of its own, which name no chain.
+    const found = size === 0 ? undefined : await readEnd(size, read, kept && (last => this.#wrote(last) ? kept.id : undefined))
     const torn = found?.torn ?? 0
     const isOwn = found?.state !== undefined && (kept === undefined || this.#wrote(found.state.last))
     const { id, last } = (isOwn ? found.state : kept) ?? { id: randomBytes(16).toString('base64url'), last: nothing }
@@ -240,15 +241,20 @@ export function firstLink (bytes: Buffer): Link & { readonly id: string } | unde
 const firstLength = 4096
 const mostTorn = 64 * 1024 * 1024
 
-async function readEnd (size: number, read: ReadAt): Promise<End> {
+/** @param idOf the id of the chain whose last line it is, for a file that does not begin with one that names it */
+async function readEnd (size: number, read: ReadAt, idOf?: (last: Link) => string | undefined): Promise<End> {
   const bytes = await read(0, firstLength)
   if (!bytes.includes('\n') && size < firstLength) return { state: undefined, torn: size, isOpen: true }
   const first = firstLink(bytes)
-  if (first === undefined) throw new NotAChainError('its first line does not begin a chain')
+  if (first === undefined && idOf === undefined) throw new NotAChainError('its first line does not begin a chain')
   for (let length = 65_536; ; length *= 4) {
     const from = Math.max(0, size - length)
     const found = lastLink(await readAll(from, size - from, read))
-    if (found !== undefined) return { state: { id: first.id, last: found.link }, torn: found.torn, isOpen: found.isOpen }
+    if (found !== undefined) {
+      const id = first?.id ?? idOf?.(found.link)
+      if (id === undefined) throw new NotAChainError('its first line does not begin a chain')
+      return { state: { id, last: found.link }, torn: found.torn, isOpen: found.isOpen }
+    }
     if (from === 0 || length > mostTorn) throw new NotAChainError('its end is no chain')
   }
 }

@@ -162,6 +162,21 @@ t.test('rotation: the old file ends signed, the new one goes on from there', asy
   t.match(linesOf(path)[0], { chain: { seq: 5, id: linesOf(`${path}.1`)[0]?.chain?.id } })
 })
 
+t.test('19: a file that was emptied and written to before anybody looked goes on: no line is refused for it', async t => {
+  let now = 0
+  const { path, file } = await start(t, { now: () => now })
+  await addAll(file, 0)
+  truncateSync(path)
+  await addAll(file, 1)
+  now = 1000
+  await addAll(file, 2)
+  await addAll(file, 3)
+  await file.close()
+  t.strictSame(shape(path), [1, 2, 3, 'end'])
+  t.match(linesOf(path)[1], { chain: { seq: 3 } })
+  await t.rejects(openAuditFile(path, { chain: { key: pem } }), { code: 'SECURE_API_AUDIT_CHAIN_FILE' }, 'nobody else goes on from it')
+})
+
 t.test('a running process does not go on from a file that somebody put there', async t => {
   let now = 0
   const { path, file } = await start(t, { now: () => now })
