@@ -26,6 +26,8 @@ const planted: ReadonlyArray<readonly [rule: string, value: string, around?: (va
   ['slack', ['xoxb', '123456789012', '1234567890123', letters(24)].join('-')],
   ['stripe', `sk_live_${letters(24)}`],
   ['basicauth', `https://admin:${letters(20)}@db.example.com`],
+  ['url', `rediss://default:7${letters(23)}@redis.example.com:6379`],
+  ['url', `postgres://orders:7${letters(15)}@db/orders`],
   ['privatekey', ['BEGIN', 'END'].map(edge => `-----${edge} PRIVATE KEY-----`).join(`\n${letters(64)}\n${letters(64)}\n${letters(48)}\n`)],
   ['assignment', randomBytes(32).toString('base64url'), value => `const jwtSecret = '${value}'`],
   ['assignment', randomBytes(32).toString('hex'), value => `SESSION_SECRET=${value}`]

@@ -31,6 +31,12 @@ const forms: readonly Form[] = [
   { rule: 'google', pattern: /\bAIza[\w-]{35}(?![\w-])|\bGOCSPX-[\w-]{28}(?![\w-])/g },
   { rule: 'stripe', pattern: /\b(?:[sr]k_live_[0-9A-Za-z]{24,}|whsec_[0-9A-Za-z+/]{32,})/g },
   { rule: 'gitlab', pattern: /\bglpat-[\w-]{20,}/g },
+  // secretlint knows those of HTTP alone.
+  {
+    rule: 'url',
+    pattern: /\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@"'`]*:(?<secret>[^\s/:@"'`${}]{16,200})@/gi,
+    proof: value => isRandom(value, 3.2)
+  },
   { rule: 'jwt', pattern: /\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}/g },
   {
     rule: 'assignment',
@@ -98,8 +104,8 @@ export function mask (value: string): string {
 }
 
 /** Letters and digits without pattern: names, sentences and paths have fewer bits a character. */
-export function isRandom (value: string): boolean {
-  return /\d/.test(value) && /[a-z]/i.test(value) && bitsPerCharacter(value) >= (/^[0-9a-f-]+$/i.test(value) ? 3.2 : 4.2)
+export function isRandom (value: string, least = 4.2): boolean {
+  return /\d/.test(value) && /[a-z]/i.test(value) && bitsPerCharacter(value) >= (/^[0-9a-f-]+$/i.test(value) ? 3.2 : least)
 }
 
 function bitsPerCharacter (value: string): number {
