@@ -4,6 +4,7 @@ import {
   type TrailsEntry
 } from '../lib/audit/index.ts'
 import { milliseconds, type SectionContext } from '../lib/config/index.ts'
+import { warn } from './warn.ts'
 
 /** Of the default the logger and standard output make a member of their line; the others are documents of their own. */
 const formats = { default: undefined, ocsf, ecs }
@@ -43,6 +44,10 @@ async function fileOf (app: FastifyInstance, path: string, { chain, fsync }: Sin
     fsync,
     chain: key === undefined ? undefined : { key, every, interval: interval === undefined ? undefined : milliseconds(interval) },
     // Where the log goes elsewhere it holds the ends of the chain, for `verify --anchor`.
+    onForeign: () => {
+      warn(app, { code: 'SECURE_API_AUDIT_CHAIN_FILE', audit: path },
+        'secure-api: another process writes into the audit file, which breaks its chain; give each a file of its own', 'error')
+    },
     onCheckpoint: checkpoint => { app.log.info({ audit: path, checkpoint }, 'secure-api: checkpoint of the audit chain') }
   })
   return {

@@ -24,6 +24,8 @@ export interface AuditFileOptions {
   readonly schedule?: Schedule | undefined
   /** Called with each signed line, once it is in the file. To be kept elsewhere: `verify --anchor`. */
   readonly onCheckpoint?: ((checkpoint: Checkpoint) => void) | undefined
+  /** Called once when another process adds to a chained file, which breaks the chains of both. */
+  readonly onForeign?: (() => void) | undefined
   readonly files?: Files | undefined
 }
 
@@ -48,7 +50,7 @@ export interface AuditFile {
  * @throws ConfigurationError for a key that cannot sign, and for a file that is no chain to be continued
  */
 export async function openAuditFile (path: string, options: AuditFileOptions = {}): Promise<AuditFile> {
-  const { chain, fsync, files, now = Date.now } = options
+  const { chain, fsync, files, onForeign, now = Date.now } = options
   if (chain === undefined) return await opened(path, new PlainAuditFile(new LineFile(path, { fsync, now, files })))
   const frame = new Chain({
     key: readChainKey(chain.key, 'chain.key'), every: chain.every ?? 1000, now, onCheckpoint: options.onCheckpoint
@@ -56,7 +58,7 @@ export async function openAuditFile (path: string, options: AuditFileOptions = {
   // Each signed line names its key, so that a former one has nothing to wait for.
   const signWith = ([text = '']: readonly string[]) => frame.signWith(readChainKey(text, 'chain.key'))
   follow(chain.key, { overlap: 0, fault: faultOfChainKey, changed: signWith })
-  const file = new LineFile(path, { fsync, now, files, frame })
+  const file = new LineFile(path, { fsync, now, files, frame, onForeign })
   return await opened(path, new ChainedAuditFile(file, frame, chain.interval ?? 10_000, options.schedule ?? scheduleTimer))
 }
 

@@ -14,7 +14,8 @@ export const FieldSchema = Type.Union([
     /** Where the value stands in the request: `'params.orderId'`, `'query.page'` or `'headers.user-agent'`. */
     from: FromSchema,
     /**
-     * `'hash'`: the first 16 hexadecimal digits of its SHA-256, which tell equal values from others. `'last4'`: its last four
+     * `'hash'`: the first 16 hexadecimal digits of its SHA-256, which tell equal values from others; whoever has the trail can guess values
+     * of which there are few, such as card numbers. `'last4'`: its last four
      * characters, if it has eight or more. A function gets the value and returns the text to keep, or undefined for none.
      * @default the value as it is
      */
@@ -38,6 +39,9 @@ const secrets: ReadonlySet<string> = new Set([
 /** How a name ends that mostly holds one: `query.access_token` (RFC 6750 §2.3), `params.token` of a link by mail, `query.sig`. */
 const suspect = /(?:token|secret|password|passwd|api[-_]?key|authorization|assertion|jwt|signature)$|(?:^|[-_])(?:sig|otp)$/i
 
+/** What sign-in sends back in the query: RFC 6749 §4.1.2, the tickets of CAS, the answers of SAML. */
+const suspectQuery = /^(?:code|ticket|samlresponse)$/i
+
 /** A field that would put a credential into the trail. */
 export function checkFields (fields: Readonly<Record<string, AuditField>>, path: string, problems: Problems): void {
   for (const [name, field] of Object.entries(fields)) {
@@ -46,7 +50,8 @@ export function checkFields (fields: Readonly<Record<string, AuditField>>, path:
       problems.add('SECURE_API_OPTION_VALUE', `${path}.${name}`, 'a name in the trail is made of letters, digits and _',
         "Write a name such as 'orderId'.")
     }
-    if (redact !== undefined || secrets.has(key) || !suspect.test(key)) continue
+    if (redact !== undefined || secrets.has(key)) continue
+    if (!suspect.test(key) && (where !== 'query' || !suspectQuery.test(key))) continue
     problems.add('SECURE_API_AUDIT_FIELD_SECRET', `${path}.${name}`, `by its name ${where}.${key} holds a credential`,
       "Leave it out, or state `redact: 'hash'`, which still tells equal values from others.")
   }

@@ -31,6 +31,8 @@ export interface LineFileOptions {
   readonly fsync?: boolean | undefined
   readonly now?: (() => number) | undefined
   readonly frame?: Frame | undefined
+  /** Called once for a file into which somebody else writes too. */
+  readonly onForeign?: (() => void) | undefined
   readonly files?: Files | undefined
 }
 
@@ -62,12 +64,14 @@ export class LineFile {
   readonly #fsync: boolean
   readonly #now: () => number
   readonly #frame: Frame
+  readonly #onForeign: (() => void) | undefined
   readonly #files: Files
   #handle: Handle | undefined
   /** The batch that takes further lines. */
   #next: Batch | undefined
   #last: Promise<unknown> = Promise.resolve()
   #checked = -Infinity
+  #isShared = false
   /** Whether a write failed, so that nobody knows where the file ends. */
   #torn = false
   #closed: Promise<void> | undefined
@@ -77,11 +81,13 @@ export class LineFile {
   /** The size of the file. */
   bytes = 0
 
-  constructor (path: string, { fsync = false, now = Date.now, frame = new PlainFrame(), files = { open, stat } }: LineFileOptions = {}) {
+  constructor (path: string, options: LineFileOptions = {}) {
+    const { fsync = false, now = Date.now, frame = new PlainFrame(), files = { open, stat }, onForeign } = options
     this.path = path
     this.#fsync = fsync
     this.#now = now
     this.#frame = frame
+    this.#onForeign = onForeign
     this.#files = files
     listen(this)
   }
@@ -187,14 +193,22 @@ export class LineFile {
     const state = await this.#stateOf(this.#handle)
     if (state === 'moved') return await this.#open(this.#handle)
     if (state === 'emptied') await this.#begin(this.#handle)
+    if (state === 'shared') this.#noteShared()
     this.#checked = now
     return this.#handle
   }
 
-  async #stateOf (handle: Handle): Promise<'same' | 'moved' | 'emptied'> {
+  async #stateOf (handle: Handle): Promise<'same' | 'moved' | 'emptied' | 'shared'> {
     const [own, found] = await Promise.all([handle.stat(), this.#files.stat(this.path).catch(unlessMissing)])
     if (found === undefined || own.ino !== found.ino || own.dev !== found.dev) return 'moved'
-    return own.size < this.bytes ? 'emptied' : 'same'
+    if (own.size < this.bytes) return 'emptied'
+    return own.size > this.bytes ? 'shared' : 'same'
+  }
+
+  #noteShared (): void {
+    if (this.#isShared) return
+    this.#isShared = true
+    this.#onForeign?.()
   }
 
   /** The new file is open before the old one is left. */
@@ -211,6 +225,7 @@ export class LineFile {
       throw error
     }
     this.#handle = handle
+    this.#isShared = false
     this.#checked = this.#now()
     return handle
   }

@@ -126,7 +126,7 @@ export const configurationCodes = {
   SECURE_API_AUDIT_NO_SINK: 'In production the audit trail has nowhere to go: there is neither a logger nor a sink.',
   SECURE_API_AUDIT_FIELD_SECRET: 'A field of the audit trail would hold a credential.',
   SECURE_API_AUDIT_CHAIN_KEY: 'The key that signs the chain of the audit file is missing or cannot sign it.',
-  SECURE_API_AUDIT_CHAIN_FILE: 'The audit file is to be a chain, but what it holds is none, so nothing can be added to it.'
+  SECURE_API_AUDIT_CHAIN_FILE: 'The audit file is to be a chain, but what it holds is none. In the log: another process writes into it too.'
 } as const
 
 export type ConfigurationCode = keyof typeof configurationCodes

@@ -425,6 +425,8 @@ t.test('19 attack: no field shows a configured header of credentials, nor what i
     [{ a: { from: 'headers.X-Shop', redact: 'hash' } }, { apiKeys }],
     [{ a: 'headers.x-cred' }, { token: { header: 'X-Cred' } }],
     [{ a: 'query.access_token' }, {}],
+    [{ a: 'query.code' }, {}],
+    [{ a: 'query.SAMLResponse' }, {}],
     [{ a: 'params.resetToken' }, {}],
     [{ a: 'query.X-Amz-Signature' }, {}],
     [{ a: 'headers.x-forwarded-access-token' }, {}],
@@ -433,7 +435,7 @@ t.test('19 attack: no field shows a configured header of credentials, nor what i
   for (const [fields, more] of cases) {
     t.strictSame(await mistakesOf(start(fields, more)), ['SECURE_API_AUDIT_FIELD_SECRET'], JSON.stringify(fields))
   }
-  t.strictSame(await mistakesOf(start({ a: { from: 'query.pageToken', redact: 'hash' }, b: 'headers.x-shop' }, {})), [])
+  t.strictSame(await mistakesOf(start({ a: { from: 'query.pageToken', redact: 'hash' }, b: 'headers.x-shop', c: 'params.code' }, {})), [])
 })
 
 t.test('19 attack: text of a caller makes no other line and obeys no terminal, and its id is bounded', async t => {

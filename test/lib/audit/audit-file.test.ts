@@ -177,6 +177,25 @@ t.test('19: a file that was emptied and written to before anybody looked goes on
   await t.rejects(openAuditFile(path, { chain: { key: pem } }), { code: 'SECURE_API_AUDIT_CHAIN_FILE' }, 'nobody else goes on from it')
 })
 
+t.test('19: another process that adds to the file is told of, once', async t => {
+  let now = 0
+  const told: string[] = []
+  const path = join(t.testdir({}), 'audit.log')
+  const { file: one } = await start(t, { now: () => now, onForeign: () => { told.push('one') } }, path)
+  await addAll(one, 1)
+  now = 1000
+  await addAll(one, 2)
+  t.strictSame(told, [], 'what it wrote itself is no other process')
+  const { file: other } = await start(t, { now: () => now, onForeign: () => { told.push('other') } }, path)
+  await addAll(other, 3)
+  await addAll(one, 4)
+  for (const time of [2000, 3000]) {
+    now = time
+    for (const file of [one, other]) await addAll(file, time)
+  }
+  t.strictSame(told, ['one', 'other'])
+})
+
 t.test('a running process does not go on from a file that somebody put there', async t => {
   let now = 0
   const { path, file } = await start(t, { now: () => now })
