@@ -32,7 +32,10 @@ export function refusal (code: AnswerCode, parts: RefusalParts = {}): Refusal {
   return problem(code, answers[code], parts)
 }
 
-function problem (code: string, { status, title, detail, challenge }: Answer, parts: RefusalParts): Refusal {
+function problem (code: string, answer: Answer, parts: RefusalParts): Refusal {
+  const { status, title, detail } = answer
+  // Own: a refusal that somebody else's property breaks would be a 500.
+  const challenge = Object.hasOwn(answer, 'challenge') ? answer.challenge : undefined
   const { type = 'about:blank', extensions, reason } = parts
   const headers = {
     'content-type': 'application/problem+json; charset=utf-8',

@@ -24,6 +24,14 @@ export function compileRoute (info: RouteInfo, controls: readonly Control[], pro
   return assemble(info, own, isSound ? chain : [...chain, closed])
 }
 
+/** For a route whose options are not what its application stated. */
+export function closeRoute (route: CompiledRoute): CompiledRoute {
+  const [name, { handler }] = closed
+  const { onRequest, preHandler } = route.names
+  const names = Object.freeze({ onRequest: Object.freeze([...onRequest, name]), preHandler })
+  return Object.freeze({ ...route, onRequest: Object.freeze([...route.onRequest, handler]), names })
+}
+
 /** A step that cannot run would guard nothing. At `begin` there are no headers yet, so nothing answers there: the trail alone looks on. */
 function stepOf (control: Control, route: RouteInfo, own: OwnOptions, problems: Problems, measure?: Measure): Named[] {
   const { name, phase, option } = control

@@ -3,7 +3,7 @@ import { Problems, Type, type Schema } from '../config/index.ts'
 import type { HealthCheck } from '../health/index.ts'
 import { Marks } from '../marks/index.ts'
 import { throwProblem, writeProblem } from './answer.ts'
-import { compileRoute } from './compile.ts'
+import { closeRoute, compileRoute } from './compile.ts'
 import { keysOf, statedOf, type RouteOption } from './option.ts'
 import type { PathRules } from './path-rules.ts'
 import { phases } from './phases.ts'
@@ -236,8 +236,9 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
   #compileLate (slot: Slot, onMistake: (label: string, problems: Problems) => void): CompiledRoute {
     const problems = new Problems()
     this.#settle(slot, problems)
-    slot.check(problems, this.keys)
-    slot.compiled = this.#compile(slot.info, problems)
+    const isTold = problems.clean(found => { slot.check(found, this.keys) })
+    const compiled = this.#compile(slot.info, problems)
+    slot.compiled = isTold ? compiled : closeRoute(compiled)
     if (problems.any) onMistake(slot.info.label, problems)
     return slot.compiled
   }

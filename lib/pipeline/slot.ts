@@ -41,7 +41,8 @@ export class Slot {
    * object right behind the call, for its next route, and that change counts for nothing here.
    */
   follow (): void {
-    let { config } = this.declaration
+    // Own, as everything of a route: Fastify would read what somebody put on `Object.prototype`.
+    let config = Object.hasOwn(this.declaration, 'config') ? this.declaration.config : undefined
     const get = () => {
       if (!this.#final) this.#take(config)
       return config
@@ -106,6 +107,10 @@ export class Slot {
       problems.add('SECURE_API_OPTION_UNKNOWN', `${label}: ${key}`, `\`${key}\` stands beside \`config\`, where nothing reads it`,
         `Move it into \`config\`: \`{ config: { ${key}: ... } }\`.`)
     }
+    if (this.early && isEverybodys(this.declaration.config)) {
+      problems.add('SECURE_API_OPTION_VALUE', label, 'its `config` is what somebody put on `Object.prototype`, which Fastify reads',
+        'Find what writes there: most often untrusted JSON is merged.')
+    }
     if (this.#held !== undefined && sameConfig(this.#held, ownConfig(this.declaration.config))) return
     problems.add('SECURE_API_ROUTE_CONFIG_LATE', label, 'its `config` was changed after Fastify read it, so the change is lost',
       'Change it in an onRoute hook, before the hook returns.')
@@ -121,6 +126,11 @@ export class Slot {
     const config = this.#held ?? ownConfig(this.declaration.config)
     return routeInfo(this.#url, this.declaration.method, config, this.early, this.#under(this, config))
   }
+}
+
+function isEverybodys (config: object | undefined): boolean {
+  const everybodys: unknown = Reflect.get(Object.prototype, 'config')
+  return typeof everybodys === 'object' && everybodys !== null && sameConfig(ownConfig(config), ownConfig(everybodys))
 }
 
 /** Whether the object has the property where `{ ...config }` does not find it. */

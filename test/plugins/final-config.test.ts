@@ -233,7 +233,7 @@ t.test('14 A4: a polluted prototype opens no route, early or not, and changes no
     ['public', true], ['authenticated', true], ['scope', 'own'], ['rateLimit', false], ['audit', false], ['default', 'authenticated'],
     ['cors', { origins: ['https://evil.example'] }],
     ['origins', ['https://evil.example']], ['perAddress', false], ['routes', { '/*': { authenticated: true } }], ['headers', false],
-    ['phase', 'none'], ['onSinkFailure', 'drop']
+    ['phase', 'none'], ['onSinkFailure', 'drop'], ['challenge', true]
   ]
   for (const [name, value] of pollution) {
     await polluted(name, value, async () => {
@@ -247,6 +247,24 @@ t.test('14 A4: a polluted prototype opens no route, early or not, and changes no
           [401, undefined, 'nosniff'], `${name}: ${url}`)
         t.equal((await app.inject(withToken({ url }))).statusCode, 403, `${name}: ${url} with a token`)
       }
+    })
+  }
+})
+
+t.test('14 A4: a polluted `config`, which Fastify reads as that of every route without one, opens none', async t => {
+  for (const value of [{ public: true }, { authenticated: true, audit: false }]) {
+    await polluted('config', value, async () => {
+      const app = startFastify(t)
+      app.get('/early', async () => 'secret')
+      app.get('/early/own', { config: { role: 'admin' } }, async () => 'secret')
+      await app.register(secureApi, { auth, environment: 'development', audit: { sink: () => {} } })
+      app.get('/late', async () => 'secret')
+      app.get('/late/own', { config: { public: true } }, async () => '')
+      t.strictSame(await answersOf(app, withToken({ url: '/early' }), withToken({ url: '/late' })), [forbidden, forbidden])
+      t.strictSame(await answersOf(app, { url: '/late' }, { url: '/late/own' }), [stranger, 200])
+      t.not((await app.inject('/early')).statusCode, 200)
+      t.strictSame(await answersOf(app, withToken({ url: '/early/own' }), withToken({ url: '/early/own' }, { roles: ['admin'] })),
+        [forbidden, 200])
     })
   }
 })
