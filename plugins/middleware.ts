@@ -11,8 +11,12 @@ const middleware: FastifyPluginAsync = async app => {
   app.addHook('onReady', async function refuseMiddleware () {
     const scopes = scopesOf(app)
     if (scopes === undefined ? runsMiddleware(app) : scopes.some(hasMiddleware)) throw unguarded()
-    // Both take middleware while the server runs, too.
-    for (const scope of scopes ?? []) if (Object.hasOwn(scope, 'use')) Object.assign(scope, { use () { throw unguarded() } })
+    // Both take middleware while the server runs, too: by `app.use`, and by a reference to it that was kept.
+    const refuse = () => { throw unguarded() }
+    for (const scope of scopes ?? []) {
+      if (Object.hasOwn(scope, 'use')) Object.assign(scope, { use: refuse })
+      for (const list of lists.map(name => keptAround(scope, name))) if (Array.isArray(list)) Object.assign(list, { push: refuse })
+    }
   })
 }
 

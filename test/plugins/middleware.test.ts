@@ -60,6 +60,15 @@ for (const [name, plugin] of plugins) {
     } catch (error) {
       t.strictSame(codesOf(error), unguarded)
     }
+    await t.test('nor by a reference that was kept', async t => {
+      const app = startFastify(t)
+      await app.register(secureApi, suite)
+      await app.register(plugin)
+      const { use } = app as Connect
+      await app.ready()
+      t.strictSame(await mistakesOf(async () => { use.call(app, '/admin', admin) }), unguarded)
+      t.strictSame(await answersOf(app, { url: '/admin' }), [404])
+    })
     const sibling = startFastify(t)
     await sibling.register(async scope => { await scope.register(secureApi, suite) })
     await sibling.register(async scope => { await use(scope) })
