@@ -58,7 +58,8 @@ function holdsName (value: unknown): boolean {
  * of what is accepted: kinds that nobody thought of (`reset`, `invite`, `magic-link`) are refused.
  */
 function saysAccess (claims: UncheckedClaims): boolean {
-  return kindClaims.every(name => !Object.hasOwn(claims, name) || accessKinds.has(lowerCase(claims[name])))
+  return kindClaims.every(name => !Object.hasOwn(claims, name) || accessKinds.has(lowerCase(claims[name]))) &&
+    !looseKindClaims.some(name => Object.hasOwn(claims, name) && foreignKinds.has(lowerCase(claims[name])))
 }
 
 function lowerCase (value: unknown): unknown {
@@ -68,6 +69,8 @@ function lowerCase (value: unknown): unknown {
 const foreignMarks = ['at_hash', 'c_hash', 's_hash', 'events']
 /** Where tokens name their kind: Cognito, Keycloak, Django's simplejwt, Flask-JWT-Extended, and hand-made ones. */
 const kindClaims = ['token_use', 'typ', 'token_type', 'type', 'use']
+/** Names that say other things, too (`kind: 'employee'`): only a value that names another kind of token tells. */
+const looseKindClaims = ['kind', 'purpose', 'tokenType', 'tokenUse']
 const accessKinds: ReadonlySet<unknown> = new Set(['access', 'bearer', 'at+jwt'])
 const foreignKinds: ReadonlySet<unknown> = new Set([
   'id', 'id_token', 'refresh', 'refresh_token', 'rt+jwt', 'offline', 'offline_access',

@@ -165,6 +165,8 @@ t.test('14 B4: refresh tokens and other kinds of the same key are no access toke
     ...['type', 'typ', 'token_use', 'token_type',
       'use'].flatMap(name => ['refresh', 'id', 'Refresh', 'reset-password', '', 7,
       ['access']].map(kind => app.jwt.sign({ sub: 'alice', [name]: kind }))),
+    ...['kind', 'purpose', 'tokenType', 'tokenUse'].flatMap(name => ['refresh', 'Refresh', 'id_token', 'password_reset']
+      .map(kind => app.jwt.sign({ sub: 'alice', [name]: kind }))),
     app.jwt.sign({ sub: 'alice', at_hash: 'x' })
   ]
   for (const token of refused) {
@@ -174,7 +176,8 @@ t.test('14 B4: refresh tokens and other kinds of the same key are no access toke
   const accepted = [
     app.jwt.sign({ sub: 'alice' }, { expiresIn: '1 minute' }),
     app.jwt.sign({ sub: 'alice' }, { expiresIn: 900 }),
-    app.jwt.sign({ sub: 'alice', token_use: 'access', token_type: 'Bearer', type: 'ACCESS' })
+    app.jwt.sign({ sub: 'alice', token_use: 'access', token_type: 'Bearer', type: 'ACCESS' }),
+    app.jwt.sign({ sub: 'alice', kind: 'employee', purpose: 'treatment', tokenType: 'access' })
   ]
   for (const token of accepted) t.strictSame(await answersOf(app, withToken('/orders', token)), [200])
   t.strictSame(await answersOf(app, withToken('/orders', app.jwt.sign({ sub: 'alice' }, { noTimestamp: true }))),
