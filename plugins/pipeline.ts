@@ -1,9 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import { Problems } from '../lib/config/index.ts'
+import { callerBy } from '../lib/edge/index.ts'
+import { kBehind } from '../lib/http/index.ts'
 import {
   carryHeaders, kRefusal, Pipeline, RefusalError, run, throwRefusal, writeProblem, type CompiledRoute, type RouterOptions
 } from '../lib/pipeline/index.ts'
 import { isUnowned, tendUnowned } from '../lib/server/index.ts'
+import { serverOptionsOf } from './fastify-internals.ts'
 import { checkHooksBefore, urlsOf } from './neighbours.ts'
 import type { Frame, Ports } from './ports.ts'
 import { tendUpgrades } from './upgrades.ts'
@@ -57,6 +60,11 @@ function addHooks (app: FastifyInstance, pipeline: Frame): void {
     const { hooksBefore = [], sessionHooks = [] } = pipeline.ports
     checkHooksBefore(app, 'secureApiOnRequest', hooksBefore, sessionHooks)
   })
+  if (!app.hasRequestDecorator(kBehind)) {
+    const trustProxy = serverOptionsOf(app)?.trustProxy
+    const callerOf = trustProxy ? callerBy(trustProxy) : undefined
+    app.decorateRequest(kBehind, function callerBehind (this: FastifyRequest) { return callerOf?.(this.raw) })
+  }
   // Looking a route up takes an object of twelve members: it is done once, and kept on the request.
   const kRoute = Symbol('secure-api.compiled')
   type Routed = FastifyRequest & { [kRoute]?: CompiledRoute | null }

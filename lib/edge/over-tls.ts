@@ -1,4 +1,5 @@
 import proxyAddr from '@fastify/proxy-addr'
+import { withoutPort } from '../http/index.ts'
 
 /** A raw request, over either version of HTTP. */
 export interface RawRequest {
@@ -19,9 +20,13 @@ export function overTls (trustProxy: unknown): OverTls {
   }
 }
 
-/** The address of a caller, as `request.ip` gives it, before Fastify has seen the request. */
+/**
+ * The address of a caller, as `request.ip` gives it, before Fastify has seen the request. A proxy is also known by its address with a
+ * port, as another one writes it into X-Forwarded-For: `request.ip` would be that proxy for all callers behind it.
+ */
 export function callerBy (trustProxy: unknown): (request: RawRequest) => string | undefined {
-  const trusts = trustedBy(trustProxy)
+  const isTrusted = trustedBy(trustProxy)
+  const trusts: Trusts = (address, hop) => isTrusted(address === undefined ? undefined : withoutPort(address), hop)
   return ({ headers, socket: { remoteAddress } }) =>
     proxyAddr({ headers, socket: { remoteAddress } } as Parameters<typeof proxyAddr>[0], trusts)
 }

@@ -4,7 +4,9 @@ import type { FastifyRequest } from 'fastify'
 const longest = 100
 
 const kAddress = Symbol('secure-api.address')
-type Read = Pick<FastifyRequest, 'ip'> & { [kAddress]?: string | null }
+/** On the requests of an application that trusts proxies: the caller behind proxies that are named with a port, which Fastify stops at. */
+export const kBehind: unique symbol = Symbol.for('secure-api.behind')
+type Read = Pick<FastifyRequest, 'ip'> & { [kAddress]?: string | null, readonly [kBehind]?: () => string | undefined }
 
 /**
  * The address of a caller: `request.ip` without a port, at most 100 characters; undefined where there is none. Read once, because
@@ -16,10 +18,12 @@ export function addressOf (request: Pick<FastifyRequest, 'ip'>): string | undefi
   return read[kAddress] ?? undefined
 }
 
-function readAddress (request: Pick<FastifyRequest, 'ip'>): string | undefined {
+function readAddress (request: Read): string | undefined {
   try {
     const { ip } = request as { readonly ip?: unknown }
-    return typeof ip === 'string' ? withoutPort(ip).slice(0, longest) : undefined
+    if (typeof ip !== 'string') return undefined
+    const bare = withoutPort(ip)
+    return (bare === ip ? ip : withoutPort(request[kBehind]?.() ?? bare)).slice(0, longest)
   } catch {
     return undefined
   }

@@ -1,4 +1,4 @@
-export { addressOf, withoutPort } from './address.ts'
+export { addressOf, kBehind, withoutPort } from './address.ts'
 export { answers, type Answer, type AnswerCode, type TokenFailureCode } from './answers.ts'
 export { errorAnswer } from './application-error.ts'
 export {

@@ -301,6 +301,25 @@ t.test('14 C3: a port in X-Forwarded-For: each caller has a budget, and what is 
   t.equal(told.length, 1)
 })
 
+t.test('14 C3: behind a proxy that another one names with its port, each caller has a budget', async t => {
+  for (const trustProxy of [['127.0.0.1', '198.51.100.0/24', '2001:db8:ffff::/48'],
+    (address: string) => /^(127|198\.51\.100)\.[\d.]+$|^2001:db8:ffff:[\da-f:]+$/.test(address)]) {
+    const app = startFastify(t, { trustProxy })
+    await app.register(rateLimit, { perAddress: { limit: 1, window: '1 minute' } })
+    app.get('/', { config: { rateLimit: false } }, async request => addressOf(request) ?? 'none')
+    const behind = async (forwarded: string) => {
+      const { statusCode, body } = await app.inject({ url: '/', headers: { 'x-forwarded-for': forwarded } })
+      return statusCode === 200 ? body : statusCode
+    }
+    t.equal(await behind('192.0.2.1:99, 198.51.100.5:4711'), '192.0.2.1')
+    t.equal(await behind('192.0.2.2, 198.51.100.5:4712'), '192.0.2.2')
+    t.equal(await behind('192.0.2.3, [2001:db8:ffff::5]:443, 198.51.100.5:4713'), '192.0.2.3')
+    t.equal(await behind('192.0.2.1:98, 198.51.100.6:4714'), 429)
+    t.equal(await behind('192.0.2.9, 203.0.113.5:4715'), '203.0.113.5', 'what a stranger says of others counts for nothing')
+    t.equal(await behind('192.0.2.8, 203.0.113.5:4716'), 429)
+  }
+})
+
 t.test('14 C3: the address of a request that has no socket', async t => {
   const request = { get ip (): string { throw new TypeError("Cannot read properties of undefined (reading 'remoteAddress')") } }
   t.equal(addressOf(request), undefined)

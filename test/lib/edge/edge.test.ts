@@ -326,6 +326,14 @@ t.test('the raw answer', async t => {
   t.same(edgePairsBy({ headers: [], hsts: ['h', '1'], cache: { error: undefined } })(false), [])
 })
 
+t.test('14 C3: a trusted proxy that is named with its port is passed by, too', t => {
+  const headers = { 'x-forwarded-for': '192.0.2.6:1, 10.0.0.5:4711' }
+  const caller = callerBy(['127.0.0.1', '10.0.0.0/8'])
+  t.equal(caller({ headers, socket: { remoteAddress: '127.0.0.1' } }), '192.0.2.6:1')
+  t.equal(caller({ headers, socket: { remoteAddress: '192.0.2.9' } }), '192.0.2.9')
+  t.end()
+})
+
 t.test('19 attack: a function for trustProxy counts hops, and one that throws trusts nobody', t => {
   const headers = { 'x-forwarded-for': '192.0.2.6, 192.0.2.7, 192.0.2.8', 'x-forwarded-proto': 'https' }
   const oneHop = (_address: string, hop: number) => hop < 1
