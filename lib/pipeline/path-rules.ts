@@ -54,6 +54,14 @@ export class PathRules {
     return this.#patterns.filter(pattern => !used.has(pattern))
   }
 
+  /** Patterns for a part of what this wildcard route, `/uploads/*`, answers: the route has one rule for all. */
+  inside (wildcard: string): readonly { readonly url: string, readonly written: string }[] {
+    const [read = wildcard] = this.#read(wildcard)
+    const prefix = read.slice(0, -1)
+    return this.#below.filter(([other]) => other.length > prefix.length && other.startsWith(prefix))
+      .map(([other, { written }]) => ({ url: `${other}*`, written }))
+  }
+
   #patternOf (urls: Iterable<string>): Pattern | undefined {
     const all = [...urls].flatMap(this.#read)
     const exact = all.find(url => this.#exact.has(url))

@@ -265,10 +265,24 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
 
   #refuseUnmatched (problems: Problems, earlier: readonly string[]): void {
     const urls = [...this.#slots.flatMap(({ urls }) => [...urls]), ...earlier]
-    for (const pattern of this.#ports.paths?.unmatched(urls) ?? []) {
+    const unmatched = this.#ports.paths?.unmatched(urls) ?? []
+    for (const pattern of unmatched) {
       const path = `authorization.routes['${pattern}']`
       problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', path, 'no route has this path, so the rule guards nothing',
         'Write the path as the route was declared, with its prefix and parameters (`/orders/:id`), or end it in `/*` for everything below.')
+    }
+    for (const { info } of this.#slots) this.#refuseInside(info, unmatched, problems)
+  }
+
+  /** A route for `/uploads/*` that has the rule of a pattern answers below `/uploads/private/*` too, unless another route does. */
+  #refuseInside ({ url, methods, source, label }: RouteInfo, told: readonly string[], problems: Problems): void {
+    if (source === undefined || !url.endsWith('/*')) return
+    for (const inside of this.#ports.paths?.inside(url) ?? []) {
+      const own = this.#slots.filter(({ urls }) => urls.has(inside.url)).flatMap(({ info }) => info.methods)
+      if (told.includes(inside.written) || methods.every(method => method === 'HEAD' || own.includes(method))) continue
+      problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', `authorization.routes['${inside.written}']`,
+        `requests below it meet ${label}, so its rule does not guard them`,
+        'Let the plugin declare a route for each file (`wildcard: false` of @fastify/static), or register it once for each part.')
     }
   }
 

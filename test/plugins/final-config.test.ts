@@ -347,6 +347,20 @@ t.test('14 A9: a pattern that stands for no route, opens everything or holds a m
   }
 })
 
+t.test('14 A9: a pattern for a part of what a wildcard route answers, which would not be guarded, stops the boot', async t => {
+  const routes = { '/uploads/*': { public: true }, '/uploads/private/*': { role: 'admin' } } as const
+  const started = (declare: (app: FastifyInstance) => void) => secured(t, issuer, { suite: { authorization: { routes } }, routes: declare })
+  const upload = (app: FastifyInstance) => { app.post('/uploads/private/new', async () => '') }
+  const serve = (app: FastifyInstance, url: string) => { app.get(url, async () => 'a file') }
+  const hidden = started(app => { serve(app, '/uploads/*'); upload(app) })
+  t.strictSame(await hidden.then(() => [], codesOf), ['SECURE_API_ROUTE_PATTERN_UNMATCHED'])
+  const { app } = await started(app => { serve(app, '/uploads/*'); serve(app, '/uploads/private/*'); upload(app) })
+  t.strictSame(await answersOf(app, { url: '/uploads/a.txt' }, { url: '/uploads/private/a.txt' },
+    withToken({ url: '/uploads/private/a.txt' }, { roles: ['admin'] })), [200, stranger, 200])
+  const each = await started(app => { serve(app, '/uploads/a.txt'); serve(app, '/uploads/private/a.txt') })
+  t.strictSame(await answersOf(each.app, { url: '/uploads/a.txt' }, { url: '/uploads/private/a.txt' }), [200, stranger])
+})
+
 t.test('14 A1: a rule outside of the scope that the suite guards stops the boot', async t => {
   const start = async (outside: object) => {
     const app = startFastify(t)
