@@ -282,7 +282,8 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
       if (told.includes(inside.written) || methods.every(method => method === 'HEAD' || own.includes(method))) continue
       problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', `authorization.routes['${inside.written}']`,
         `requests below it meet ${label}, so its rule does not guard them`,
-        'Let the plugin declare a route for each file (`wildcard: false` of @fastify/static), or register it once for each part.')
+        'Let the plugin declare a route for each file (`wildcard: false` of @fastify/static), register it once for each part, ' +
+          `or declare a route of your own for \`${inside.url}\`.`)
     }
   }
 
