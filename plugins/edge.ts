@@ -19,13 +19,13 @@ const edge: FastifyPluginAsync = async app => {
   pipeline.add({ name: 'edge', phase: 'edge', compile: () => undefined })
   const { maxParamLength = 100 } = { ...app.initialConfig, ...app.initialConfig.routerOptions }
   const { schedule = scheduleTimer, elapsed = () => performance.now() } = movedClock() ?? {}
-  // Of all servers of the application, which close one after the other.
+  // Those for further addresses of localhost close after the first, in what is left of its time. `unref()` of the first closes them alone.
   let due: number | undefined
   const within = (): number => {
-    due ??= elapsed() + (pipeline.ports.closeTimeout ?? 30_000)
-    return Math.max(0, due - elapsed())
+    const now = elapsed()
+    if (due === undefined || app.server.listening) due = now + (pipeline.ports.closeTimeout ?? 30_000)
+    return Math.max(0, due - now)
   }
-  app.server.on('listening', () => { due = undefined })
   const installed = installEdge(app.server, {
     table: pipeline.ports.edgeHeaders ?? noHeaders,
     maxParamLength,

@@ -437,6 +437,23 @@ t.test('when the second server closes alone, the first goes on', async t => {
   t.match(await text(silent), /200 OK[^]*fast/, 'nor is an idle connection of the first one cut')
 })
 
+t.test('when the second server has closed alone long ago, a request of the first still has all its time', async t => {
+  const { app, url, clock, release, waiting, second } = await serveTwo(t)
+  await openTo(t, second)
+  app.server.unref() // Fastify closes the second one then
+  await until(() => openTo(t, second).then(() => false, () => true), 'the end of the second server')
+  await clock.advance('31 seconds')
+  app.server.ref()
+  const slow = pooled(t, url)('/slow')
+  await until(() => waiting() === 1, 'the request')
+  const { closed } = await startClosing(app)
+  await clock.advance('29 seconds')
+  await settled()
+  release()
+  t.equal(await (await slow).body, 'slow')
+  await closed
+})
+
 t.test('an idle connection keeps nothing of the requests that it carried', async t => {
   const { url, app } = await serve(t, Fastify())
   const accepted = once(app.server, 'connection') as Promise<[Socket]>
