@@ -194,7 +194,14 @@ export class Connections {
     const left = [...this.#sockets]
     this.#cut(left)
     // Of a TLS connection there are two sockets.
-    if (left.length > 0) this.#end?.onLate(left.filter(socket => !(socket instanceof TLSSocket)).length)
+    if (left.length > 0) this.#tellLate(left.filter(socket => !(socket instanceof TLSSocket)).length)
+  }
+
+  /** It writes to a logger. Nobody could catch what it throws, and the audit trail has still to be written. */
+  #tellLate (connections: number): void {
+    try {
+      this.#end?.onLate(connections)
+    } catch {}
   }
 
   #cut (sockets: readonly Connection[]): void {
@@ -219,6 +226,36 @@ export function endWithAnswer (response: ServerResponse): void {
     enumerable: true,
     configurable: true
   })
+  // Only ever called with the arguments it passes on.
+  const writeHead = response.writeHead as (...parts: unknown[]) => ServerResponse
+  response.writeHead = function (...parts: unknown[]) {
+    if (response.shouldKeepAlive || response.headersSent) return writeHead.apply(response, parts)
+    if (saysKeepAlive('connection', response.getHeader('connection'))) response.setHeader('connection', 'close')
+    return writeHead.apply(response, parts.map(withoutKeepAlive))
+  } as typeof response.writeHead
+}
+
+/** Streams of events say so themselves, and gateways hand on what their upstream has said (RFC 9110 §7.6.1): Node would believe them. */
+function saysKeepAlive (name: unknown, value: unknown): boolean {
+  return String(name).toLowerCase() === 'connection' && String(value).trim().toLowerCase() === 'keep-alive'
+}
+
+/** What `writeHead()` takes as headers, in each of its forms; anything else as it is. */
+function withoutKeepAlive (part: unknown): unknown {
+  if (Array.isArray(part)) {
+    const list: readonly unknown[] = part
+    return list.map((item, at) => {
+      if (Array.isArray(item)) return byPair(item[0], item[1])
+      return at % 2 === 1 ? byPair(list[at - 1], item)[1] : item
+    })
+  }
+  const pairs = typeof part === 'object' && part !== null ? Object.entries(part) : []
+  if (!pairs.some(([name, value]) => saysKeepAlive(name, value))) return part
+  return Object.fromEntries(pairs.map(([name, value]) => byPair(name, value)))
+}
+
+function byPair <Name> (name: Name, value: unknown): [Name, unknown] {
+  return [name, saysKeepAlive(name, value) ? 'close' : value]
 }
 
 /** Whether some of a body is still to be read. A handler may answer before the parser has come to the end of a request without one. */

@@ -277,6 +277,34 @@ t.test('of pipelined requests each is answered, those that come while the server
   await closed
 })
 
+t.test('streams of events, and answers of a gateway, say keep-alive by themselves: the last ones do not', async t => {
+  const app = Fastify()
+  let [go, waiting] = [() => {}, 0]
+  const gone = new Promise<void>(resolve => { go = resolve })
+  app.addHook('preHandler', async () => {
+    waiting++
+    await gone
+  })
+  app.get('/events', (_request, reply) => {
+    reply.hijack()
+    reply.raw.writeHead(200, { 'Content-Type': 'text/event-stream', Connection: 'keep-alive' }).end('data: 1\n\n')
+  })
+  app.get('/gateway', async (_request, reply) => reply.header('connection', 'keep-alive').send('from upstream'))
+  app.get('/raw', (_request, reply) => {
+    reply.hijack()
+    reply.raw.setHeader('connection', 'keep-alive')
+    reply.raw.end('raw')
+  })
+  const { url } = await serve(t, app)
+  const get = pooled(t, url)
+  const answers = Promise.all(['/events', '/gateway', '/raw'].map(get))
+  await until(() => waiting === 3, 'the requests')
+  const { closed } = await startClosing(app)
+  go()
+  for (const { response, body } of await answers) t.match([await body, response.headers.connection], [/./, 'close'])
+  await closed
+})
+
 t.test('a body that is still coming in after its answer is no idle connection', async t => {
   const app = Fastify()
   let received = 0

@@ -17,7 +17,7 @@ class FakeSocket extends EventEmitter {
   }
 }
 
-function closing () {
+function closing (onLate?: () => void) {
   const server = new EventEmitter()
   const plans: Array<readonly [run: () => unknown, ms: number]> = []
   const late: number[] = []
@@ -27,7 +27,10 @@ function closing () {
       plans.push([run, ms])
       return () => {}
     },
-    onLate: count => late.push(count)
+    onLate: count => {
+      late.push(count)
+      onLate?.()
+    }
   })
   const connect = () => {
     const socket = new FakeSocket()
@@ -138,6 +141,55 @@ t.test('an answer before the end of its request keeps the connection; one that t
   t.strictSame([chunked, none, empty].map(one => one?.shouldKeepAlive), [true, false, false], 'the parser may not be at its end yet')
   early.shouldKeepAlive = false
   t.equal(early.shouldKeepAlive, false)
+})
+
+t.test('a logger that throws when connections were cut does not end the process', async t => {
+  const { connections, late, connect, due } = closing(() => { throw new Error('full disk') })
+  const socket = connect()
+  connections.end()
+  let isEmpty = false
+  connections.whenEmpty(() => { isEmpty = true })
+  due(30_000)
+  await setImmediate()
+  t.strictSame([socket.destroyed, isEmpty, late], [true, true, [1]])
+})
+
+t.test('an answer that ends its connection does not say that it keeps it, in whatever form the application says so', async t => {
+  const heads: unknown[] = []
+  const answer = (own?: string) => {
+    const set: string[] = []
+    return Object.assign(response(), {
+      set,
+      getHeader: () => own,
+      setHeader: (name: string, value: string) => { set.push(`${name}: ${value}`) },
+      writeHead: (...parts: unknown[]) => { heads.push(parts) }
+    })
+  }
+  const { connections, connect } = closing()
+  connections.drain()
+  const begin = (one: ReturnType<typeof answer>) => {
+    connections.begin(connect() as unknown as Connection, one as never)
+    return one
+  }
+  const own = begin(answer('Keep-Alive'))
+  own.writeHead(200)
+  begin(answer()).writeHead(200, 'OK', { Connection: 'keep-alive', 'X-A': 'keep-alive' })
+  begin(answer()).writeHead(200, ['connection', ' keep-alive', 'x-a', '1'])
+  begin(answer()).writeHead(200, [['Connection', 'keep-alive'], ['x-a', '1']])
+  const others = { connection: 'Upgrade' }
+  begin(answer()).writeHead(426, others)
+  t.strictSame(own.set, ['connection: close'])
+  t.strictSame(heads.splice(0), [
+    [200],
+    [200, 'OK', { Connection: 'close', 'X-A': 'keep-alive' }],
+    [200, ['connection', 'close', 'x-a', '1']],
+    [200, [['Connection', 'close'], ['x-a', '1']]],
+    [426, others]
+  ])
+  const early = begin(answer('keep-alive'))
+  early.req.complete = false
+  early.writeHead(401, { connection: 'keep-alive' })
+  t.strictSame([early.set, heads], [[], [[401, { connection: 'keep-alive' }]]], 'one before the end of its upload keeps it')
 })
 
 t.test('of pipelined responses the last one ends the connection, and none of them is kept', async t => {
