@@ -28,12 +28,18 @@ export function whenEnded (response: Ending, call: () => void): void {
 interface Closed {
   readonly writableEnded: boolean
   readonly writableFinished?: boolean
-  readonly req?: { readonly httpVersionMajor: number, readonly socket: { readonly errored?: Error | null } | null }
+  readonly req?: { readonly httpVersionMajor: number, readonly socket: Connection | null }
+}
+interface Connection { readonly errored?: Error | null, readonly destroyed?: boolean, readonly writableFinished?: boolean }
+
+/** Whether a response that is closed was sent whole. Node 20 takes for sent what its connection still had to send when it was cut. */
+export function wasSent ({ writableEnded, writableFinished = true, req }: Closed): boolean {
+  return writableEnded && writableFinished && !(req !== undefined && req.httpVersionMajor < 2 && wasCut(req.socket))
 }
 
-/** Whether a response that is closed was sent whole. Node 20 takes for sent what a connection still had to send when it was reset. */
-export function wasSent ({ writableEnded, writableFinished = true, req }: Closed): boolean {
-  return writableEnded && writableFinished && !(req !== undefined && req.httpVersionMajor < 2 && req.socket?.errored)
+/** A response that was sent is closed before its connection, also where it ends that. */
+function wasCut (socket: Connection | null): boolean {
+  return Boolean(socket?.errored) || (socket?.destroyed === true && socket.writableFinished !== true)
 }
 
 /** The part of a raw request that shows whether its caller is still there. */

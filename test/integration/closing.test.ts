@@ -305,6 +305,21 @@ t.test('streams of events, and answers of a gateway, say keep-alive by themselve
   await closed
 })
 
+t.test('an answer that is cut while its caller reads it is not said to be sent', async t => {
+  const app = Fastify()
+  app.get('/large', async () => Buffer.alloc(30_000_000))
+  const { url, clock, events } = await serve(t, app)
+  const before = await openTo(t, url, 'GET /large HTTP/1.1\r\nHost: a\r\n\r\n', false)
+  const whole = await pooled(t, url)('/fast')
+  t.equal(await whole.body, 'fast')
+  before.pause()
+  await until(() => before.bytesRead > 0, 'the beginning of the answer')
+  const { closed } = await startClosing(app)
+  await clock.advance('30 seconds')
+  await closed
+  t.strictSame(events.map(({ route, outcome }) => [route, outcome]).sort(), [['/fast', 'allowed'], ['/large', 'aborted']])
+})
+
 t.test('a body that is still coming in after its answer is no idle connection', async t => {
   const app = Fastify()
   let received = 0
