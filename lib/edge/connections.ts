@@ -101,6 +101,20 @@ export class Connections {
     }
   }
 
+  /**
+   * Runs what closes idle connections. Node takes a connection for idle whose answer has ended, also while that is still on its way to a
+   * client that reads slowly, and would cut it, and a request that was pipelined behind it.
+   */
+  spareUnsent (closeIdle: () => void): void {
+    const sending = [...this.#sockets].filter(socket => !!socket._httpMessage && !Object.hasOwn(socket, 'destroy'))
+    for (const socket of sending) socket.destroy = () => socket
+    try {
+      closeIdle()
+    } finally {
+      for (const socket of sending) Reflect.deleteProperty(socket, 'destroy')
+    }
+  }
+
   /** When the server stops to listen. */
   end (): void {
     if (this.#ending || this.#end === undefined) return

@@ -251,22 +251,39 @@ type Close = (done?: (this: unknown, error?: Error) => void) => unknown
  * fail. Fastify closes its second server, for another address of localhost, with the first, but waits for the first alone.
  */
 function coverClose (server: NodeServer, connections: Connections, { servers }: EdgeState): () => void {
-  const covering: { close: Close } = server
-  const { close } = covering
-  const isOwn = Object.hasOwn(server, 'close')
-  let isCovered = true
-  const covered: Close = done => {
-    if (!isCovered) return close.call(server, done)
+  const uncoverIdle = cover(server, 'closeIdleConnections', (closeIdle: () => void) => () => {
+    connections.spareUnsent(() => { closeIdle.call(server) })
+  })
+  const uncoverClose = cover(server, 'close', (close: Close): Close => done => {
     connections.end()
     if (typeof done !== 'function') return close.call(server, done)
     return close.call(server, error => { whenEmpty(servers, () => { done.call(server, error) }) })
+  })
+  return () => {
+    uncoverClose()
+    uncoverIdle()
   }
-  covering.close = covered
+}
+
+/** Puts a method in the place of another one, until the function is called that it returns. */
+function cover <Method extends (...given: never[]) => unknown> (
+  target: object, name: string, make: (covered: Method) => Method
+): () => void {
+  const methods = target as Record<string, Method>
+  const { [name]: former } = methods
+  if (former === undefined) return () => {}
+  const isOwn = Object.hasOwn(target, name)
+  const made = make(former)
+  let isCovered = true
+  const covering = function (this: unknown, ...given: never[]) {
+    return (isCovered ? made : former).apply(this, given)
+  } as Method
+  methods[name] = covering
   return () => {
     isCovered = false
-    if (covering.close !== covered) return // somebody else has covered it since
-    if (isOwn) covering.close = close
-    else Reflect.deleteProperty(server, 'close')
+    if (methods[name] !== covering) return // somebody else has covered it since
+    if (isOwn) methods[name] = former
+    else Reflect.deleteProperty(target, name)
   }
 }
 

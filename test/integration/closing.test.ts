@@ -112,6 +112,26 @@ for (const [name, start] of Object.entries(servers)) {
     await closed
   })
 
+  t.test(`an answer that a slow client still reads when the server closes is whole, and one pipelined behind it too: ${name}`, async t => {
+    const app = start()
+    let sent: http.ServerResponse | undefined
+    app.get('/large', async (_request, reply) => {
+      sent = reply.raw
+      return Buffer.alloc(30_000_000, 'x')
+    })
+    const { url, events, release, waiting } = await serve(t, app)
+    const socket = await openTo(t, url, ['/large', '/slow'].map(path => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`).join(''), false)
+    await until(() => sent?.writableEnded === true && waiting() === 1, 'both requests')
+    t.equal(sent?.writableFinished, false)
+    const { closed } = await startClosing(app)
+    release()
+    const [, first = '', second = ''] = (await text(socket)).split('HTTP/1.1 200 OK')
+    t.ok(first.endsWith('x'.repeat(30_000_000)), `${first.length} of 30,000,000`)
+    t.match(second, /connection: close[^]*slow$/i)
+    await closed
+    t.strictSame(events.map(({ route, outcome }) => [route, outcome]).sort(), [['/large', 'allowed'], ['/slow', 'allowed']])
+  })
+
   t.test(`one whose head was sent before ends with it, and its connection within two looks: ${name}`, async t => {
     const { app, url, clock, release, waiting } = await serve(t, start())
     const { response, body } = await pooled(t, url)('/stream')
