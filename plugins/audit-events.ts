@@ -148,18 +148,18 @@ export function handshakeEvent ({ error, address, suppressed }: HandshakeFailure
   return { ...withoutRequest(address), event: 'authn_fail', action: 'tls handshake', status: 0, reason: 'client-certificate', handshake }
 }
 
-/** A policy that is only tried out blocks nothing. */
-export function violationEvent (request: FastifyRequest, violation: Violation): AuditEvent {
+/** What they share is asked once: Fastify makes an object of twelve members of `routeOptions` each time. */
+export function violationEvents (request: FastifyRequest, violations: readonly Violation[]): AuditEvent[] {
   const { url } = request.routeOptions
-  return {
+  const shared = {
     ...withoutRequest(addressOf(request)),
     event: 'malicious_csp_violation',
     action: 'csp violation',
-    outcome: violation.disposition === 'report' ? 'allowed' : 'denied',
     status: 204,
     method: request.method,
-    ...(url !== undefined && { route: url }),
     requestId: bounded(String(request.id)),
-    violation
-  }
+    ...(url !== undefined && { route: url })
+  } as const
+  // A policy that is only tried out blocks nothing.
+  return violations.map(violation => ({ ...shared, outcome: violation.disposition === 'report' ? 'allowed' : 'denied', violation }))
 }

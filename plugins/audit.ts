@@ -11,7 +11,7 @@ import { refusal } from '../lib/http/index.ts'
 import { routeOption } from '../lib/pipeline/index.ts'
 import { Usage } from '../lib/usage/index.ts'
 import { openSinks } from './audit-sinks.ts'
-import { auditedRoute, closedEvent, handshakeEvent, requestEvent, violationEvent } from './audit-events.ts'
+import { auditedRoute, closedEvent, handshakeEvent, requestEvent, violationEvents } from './audit-events.ts'
 import type { Misspelt } from './misspelt.ts'
 import { pipelineOf } from './pipeline.ts'
 import { secretContextOf } from './secrets.ts'
@@ -98,7 +98,7 @@ const audit: FastifyPluginAsync<AuditPluginOptions> = async (app, { environment,
   })
   pipeline.offer({
     onHandshakeFailure: failure => record(handshakeEvent(failure)),
-    onViolation: (request, violation) => record(violationEvent(request, violation)),
+    onViolations: (request, violations) => { for (const event of violationEvents(request, violations)) record(event) },
     usage: () => usage.summary()
   })
   watchRequests(app, pipeline, {

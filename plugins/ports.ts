@@ -57,7 +57,7 @@ export interface Ports extends FramePorts {
   readonly onRequestStart?: NonNullable<EdgeOptions['onRequest']>
   readonly onConnect?: NonNullable<EdgeOptions['onConnect']>
   readonly onHandshakeFailure?: (failure: HandshakeFailure) => void
-  readonly onViolation?: (request: FastifyRequest, violation: Violation) => void
+  readonly onViolations?: (request: FastifyRequest, violations: readonly Violation[]) => void
   readonly usage?: () => UsageSummary
 }
 

@@ -34,16 +34,16 @@ function collector ({ maxReports = 20, sample = false }: ReportsOptions, pipelin
     const kind = kindOf(request.headers['content-type'])
     const read = kind === undefined || typeof request.body !== 'string' ? undefined : readReports(kind, request.body, options)
     if (read === undefined) return writeProblem(request, reply, malformed)
-    const { onViolation = logViolation } = pipeline.ports
-    for (const violation of read.violations) onViolation(request, violation)
+    const { onViolations = logViolations } = pipeline.ports
+    onViolations(request, read.violations)
     for (const type of [...read.violations.map(() => 'csp-violation' as const), ...read.others]) counts[type] = (counts[type] ?? 0) + 1
     reply.code(204).send()
   }
 }
 
 /** Where there is no audit trail. */
-function logViolation (request: FastifyRequest, violation: Violation): void {
-  request.log.warn({ violation }, 'secure-api: a browser reported a violation of the Content-Security-Policy')
+function logViolations ({ log }: FastifyRequest, violations: readonly Violation[]): void {
+  for (const violation of violations) log.warn({ violation }, 'secure-api: a browser reported a violation of the Content-Security-Policy')
 }
 
 function kindOf (contentType = ''): ReportKind | undefined {

@@ -38,12 +38,14 @@ function refusalOf (policy: CorsPolicy, origin: string, method: string, headers:
 }
 
 /** More than browsers send: each name once, sorted, without spaces (Fetch §4.8 step 4). */
-const limits = { length: 4096, empty: 16 }
+const limits = { length: 4096, names: 100, empty: 16 }
 
 function headersRefusal (policy: CorsPolicy, requested: string): PreflightRefusal | undefined {
   if (requested.length > limits.length) return 'malformed'
+  const elements = requested.split(',', limits.names + 1)
+  if (elements.length > limits.names) return 'malformed'
   let empty = 0
-  for (const element of requested.split(',')) {
+  for (const element of elements) {
     const name = element.trim().toLowerCase()
     if (name === '') {
       if (++empty > limits.empty) return 'malformed'

@@ -101,11 +101,16 @@ export function decodeBase64url (text: string): Buffer | undefined {
   return bytes.toString('base64url') === text ? bytes : undefined
 }
 
+/** Ten times what headers have. */
+const MAX_HEADER_MEMBERS = 100
+
 /** The decoded header, if it is a JSON object without repeated members (RFC 7515 §4): parsers disagree on which one counts. */
 export function readHeader (segment: string): UncheckedClaims | undefined {
   const text = decodeText(segment)
-  const header = text === undefined ? undefined : parseObject(text)
-  return text !== undefined && header !== undefined && countMembers(text) === Object.keys(header).length ? header : undefined
+  const members = text === undefined ? 0 : shapeOf(text).members
+  if (text === undefined || members > MAX_HEADER_MEMBERS) return undefined
+  const header = parseObject(text)
+  return header !== undefined && members === Object.keys(header).length ? header : undefined
 }
 
 /** The decoded payload, if it is a JSON object. */
@@ -120,7 +125,13 @@ function decodeText (segment: string): string | undefined {
   return bytes !== undefined && isUtf8(bytes) ? bytes.toString() : undefined
 }
 
+/** Ten times what claims have. A parser needs far longer for a text of brackets than for any other of its length. */
+const MAX_DEPTH = 64
+/** In characters: what is shorter costs little, however deep. */
+const SHORT = 512
+
 function parseObject (text: string): UncheckedClaims | undefined {
+  if (text.length > SHORT && shapeOf(text).depth > MAX_DEPTH) return undefined
   try {
     const value: unknown = JSON.parse(text)
     return isObject(value) ? value : undefined
@@ -133,24 +144,35 @@ function isObject (value: unknown): value is UncheckedClaims {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The number of members of the outermost object in a valid JSON text: each has one colon at that depth. */
-function countMembers (text: string): number {
-  let depth = 0
-  let members = 0
-  for (let index = 0; index < text.length; index++) {
-    const character = text[index]
-    if (character === '"') index = endOfString(text, index)
-    else if (character === ':' && depth === 1) members++
-    else if (character === '{' || character === '[') depth++
-    else if (character === '}' || character === ']') depth--
-  }
-  return members
+const [QUOTE, COLON, BACKSLASH] = [0x22, 0x3a, 0x5c]
+/** `{` and `[`; `}` and `]`: they differ in one bit. */
+const [OPEN, CLOSE, BRACKET] = [0x7b, 0x7d, 0x20]
+
+interface Shape {
+  /** Of the outermost object: each has one colon at that depth. */
+  readonly members: number
+  readonly depth: number
 }
 
-/** The index of the closing quote. */
+/** Of a JSON text, before anybody has parsed it; of any other text numbers that mean nothing. */
+function shapeOf (text: string): Shape {
+  let [open, depth, members] = [0, 0, 0]
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code === QUOTE) index = endOfString(text, index)
+    else if (code === COLON) members += open === 1 ? 1 : 0
+    else if ((code | BRACKET) === OPEN) depth = Math.max(depth, ++open)
+    else if ((code | BRACKET) === CLOSE) open--
+  }
+  return { members, depth }
+}
+
+/** The index of the closing quote, or the end of the text. */
 function endOfString (text: string, start: number): number {
   let index = start + 1
-  while (text[index] !== '"') index += text[index] === '\\' ? 2 : 1
+  for (let code = text.charCodeAt(index); index < text.length && code !== QUOTE; code = text.charCodeAt(index)) {
+    index += code === BACKSLASH ? 2 : 1
+  }
   return index
 }
 

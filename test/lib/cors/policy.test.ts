@@ -173,6 +173,8 @@ t.test('preflight decisions', async t => {
     [policy, 'PUT', 'cookie', origin, 'headers'],
     [policy, 'PUT', 'authorization,x-other', origin, 'headers'],
     [policy, 'PUT', ','.repeat(100), origin, 'malformed'],
+    [policy, 'PUT', 'x-trace,'.repeat(100).slice(0, -1), origin, 'allowed'],
+    [policy, 'PUT', 'x-trace,'.repeat(101).slice(0, -1), origin, 'malformed'],
     [policy, 'PUT', `x-trace,${'x'.repeat(5000)}`, origin, 'malformed'],
     [policy, 'PUT', undefined, 'https://evil.example', 'origin'],
     [policy, 'DELETE', 'cookie', 'https://evil.example', 'origin'],

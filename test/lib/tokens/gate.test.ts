@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { readBearer } from '../../../lib/credentials/index.ts'
 import { answers } from '../../../lib/http/index.ts'
-import { createGate, decodeBase64url, readHeader } from '../../../lib/tokens/gate.ts'
+import { createGate, decodeBase64url, readHeader, readPayload } from '../../../lib/tokens/gate.ts'
 import { compileIssuer, TokenAuthenticator, type IssuerOptions } from '../../../lib/tokens/index.ts'
 import { createForge } from '../../fixtures/attacks.ts'
 import { createSigningKey, encode, signToken, staticKeys } from '../../fixtures/forge.ts'
@@ -133,6 +133,20 @@ t.test('a header counts when no member is repeated, whatever its values hold', a
     const [name] = Object.keys(object)
     return readHeader(encode(`${text.slice(0, -1)},${JSON.stringify(name)}:0}`)) === undefined
   }))
+})
+
+t.test('14 C1: what costs a parser most is refused before it: a header of many members, claims of many brackets', async t => {
+  const members = (count: number) => encode(`{${Array.from({ length: count }, (_, index) => `"m${index}":0`).join()}}`)
+  t.ok(readHeader(members(100)))
+  t.notOk(readHeader(members(101)))
+  const nested = (depth: number, inside: string) => encode(`{"a":${'['.repeat(depth - 1)}${inside}${']'.repeat(depth - 1)}}`)
+  const long = JSON.stringify('x'.repeat(600))
+  t.ok(readPayload(nested(64, long)))
+  t.notOk(readPayload(nested(65, long)))
+  t.ok(readPayload(nested(65, '0')), 'what is short costs little')
+  t.ok(readPayload(encode(JSON.stringify({ a: '[{"'.repeat(300), '\\': '\\"['.repeat(200) }))), 'brackets of a text are no brackets')
+  const broken = ['{"a":"', `{"a":"${'x'.repeat(600)}`, `{"a":"${'\\'.repeat(601)}`, `${'['.repeat(600)}`]
+  for (const text of broken) t.notOk(readPayload(encode(text)))
 })
 
 // The lone surrogate and the pair are apart: Node's type stripping takes an escape of code points after a surrogate for a mistake.
