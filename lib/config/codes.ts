@@ -122,7 +122,7 @@ export const configurationCodes = {
   SECURE_API_ROUTE_OUTSIDE: 'A route states a rule outside the child scope in which the suite is registered.',
   SECURE_API_ROUTE_OPTION_UNKEPT: 'A route uses an option of a control that the application has switched off.',
   SECURE_API_AUDIT_UNNAMED_ROUTE: 'With `audit.requireActions`, a route with an unsafe method does not name its action.',
-  SECURE_API_AUDIT_SINK: 'A sink of the audit trail has no destination, or several.',
+  SECURE_API_AUDIT_SINK: 'A sink of the audit trail has no destination, several, or the file of another one.',
   SECURE_API_AUDIT_NO_SINK: 'In production the audit trail has nowhere to go: there is neither a logger nor a sink.',
   SECURE_API_AUDIT_FIELD_SECRET: 'A field of the audit trail would hold a credential.',
   SECURE_API_AUDIT_CHAIN_KEY: 'The key that signs the chain of the audit file is missing or cannot sign it.',
