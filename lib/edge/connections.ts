@@ -258,10 +258,9 @@ function saysKeepAlive (name: unknown, value: unknown): boolean {
 function withoutKeepAlive (part: unknown): unknown {
   if (Array.isArray(part)) {
     const list: readonly unknown[] = part
-    return list.map((item, at) => {
-      if (Array.isArray(item)) return byPair(item[0], item[1])
-      return at % 2 === 1 ? byPair(list[at - 1], item)[1] : item
-    })
+    // In a list of names and values a value may be a list, too.
+    if (Array.isArray(list[0])) return list.map(item => Array.isArray(item) ? byPair(item[0], item[1]) : item)
+    return list.map((item, at) => at % 2 === 1 ? byPair(list[at - 1], item)[1] : item)
   }
   const pairs = typeof part === 'object' && part !== null ? Object.entries(part) : []
   if (!pairs.some(([name, value]) => saysKeepAlive(name, value))) return part

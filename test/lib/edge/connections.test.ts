@@ -176,6 +176,7 @@ t.test('an answer that ends its connection does not say that it keeps it, in wha
   begin(answer()).writeHead(200, 'OK', { Connection: 'keep-alive', 'X-A': 'keep-alive' })
   begin(answer()).writeHead(200, ['connection', ' keep-alive', 'x-a', '1'])
   begin(answer()).writeHead(200, [['Connection', 'keep-alive'], ['x-a', '1']])
+  begin(answer()).writeHead(200, ['set-cookie', ['a=1', 'b=2', 'c=3'], 'x-a', ['1'], 'Connection', 'keep-alive'])
   const others = { connection: 'Upgrade' }
   begin(answer()).writeHead(426, others)
   t.strictSame(own.set, ['connection: close'])
@@ -184,6 +185,7 @@ t.test('an answer that ends its connection does not say that it keeps it, in wha
     [200, 'OK', { Connection: 'close', 'X-A': 'keep-alive' }],
     [200, ['connection', 'close', 'x-a', '1']],
     [200, [['Connection', 'close'], ['x-a', '1']]],
+    [200, ['set-cookie', ['a=1', 'b=2', 'c=3'], 'x-a', ['1'], 'Connection', 'close']],
     [426, others]
   ])
   const early = begin(answer('keep-alive'))
