@@ -54,12 +54,16 @@ export class PathRules {
     return this.#patterns.filter(pattern => !used.has(pattern))
   }
 
-  /** Patterns for a part of what this wildcard route, `/uploads/*`, answers: the route has one rule for all. */
-  inside (wildcard: string): readonly { readonly url: string, readonly written: string }[] {
+  /** Patterns for a part of what this wildcard route, `/uploads/*` or `/:tenant/*`, answers: the route has one rule for all. */
+  inside (wildcard: string): readonly Inside[] {
     const [read = wildcard] = this.#read(wildcard)
-    const prefix = read.slice(0, -1)
-    return this.#below.filter(([other]) => other.length > prefix.length && other.startsWith(prefix))
-      .map(([other, { written }]) => ({ url: `${other}*`, written }))
+    // The router takes `*` for `/*`.
+    const prefix = read === '*' ? '/' : read.slice(0, -1)
+    const isBelow = startOf(prefix)
+    return this.#below.filter(([other]) => other !== prefix && isBelow.test(other)).map(([other, { written }]) => ({
+      written,
+      isOf: urls => [...urls].flatMap(this.#read).includes(`${other}*`)
+    }))
   }
 
   #patternOf (urls: Iterable<string>): Pattern | undefined {
@@ -67,6 +71,18 @@ export class PathRules {
     const exact = all.find(url => this.#exact.has(url))
     return this.#exact.get(exact ?? '') ?? this.#below.find(([prefix]) => all.some(url => url.startsWith(prefix)))?.[1]
   }
+}
+
+interface Inside {
+  readonly written: string
+  /** Whether a route with these URLs answers what the pattern stands for. */
+  readonly isOf: (urls: Iterable<string>) => boolean
+}
+
+/** Matches paths that begin with this one. A parameter stands for any text of its segment. */
+function startOf (prefix: string): RegExp {
+  const parts = prefix.split('/').map(part => /^:\w+$/.test(part) ? `(?:${part}|[^/:]+)` : part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+  return new RegExp(`^${parts.join('/')}`)
 }
 
 interface Pattern { readonly written: string, readonly config: Config }

@@ -271,19 +271,21 @@ export class Pipeline<Ports extends FramePorts = FramePorts> {
       problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', path, 'no route has this path, so the rule guards nothing',
         'Write the path as the route was declared, with its prefix and parameters (`/orders/:id`), or end it in `/*` for everything below.')
     }
-    for (const { info } of this.#slots) this.#refuseInside(info, unmatched, problems)
+    for (const slot of this.#slots) this.#refuseInside(slot, unmatched, problems)
   }
 
   /** A route for `/uploads/*` that has the rule of a pattern answers below `/uploads/private/*` too, unless another route does. */
-  #refuseInside ({ url, methods, source, label }: RouteInfo, told: readonly string[], problems: Problems): void {
-    if (source === undefined || !url.endsWith('/*')) return
-    for (const inside of this.#ports.paths?.inside(url) ?? []) {
-      const own = this.#slots.filter(({ urls }) => urls.has(inside.url)).flatMap(({ info }) => info.methods)
-      if (told.includes(inside.written) || methods.every(method => method === 'HEAD' || own.includes(method))) continue
-      problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', `authorization.routes['${inside.written}']`,
+  #refuseInside (slot: Slot, told: readonly string[], problems: Problems): void {
+    const { url, methods, source, label } = slot.info
+    if (source === undefined || !url.endsWith('*')) return
+    for (const { written, isOf } of this.#ports.paths?.inside(url) ?? []) {
+      const own = this.#slots.filter(({ urls }) => isOf(urls)).flatMap(({ info }) => info.methods)
+      if (told.includes(written) || methods.every(method => own.includes(method))) continue
+      if (this.#repeats(slot) && !own.includes('GET')) continue // told of its GET
+      problems.add('SECURE_API_ROUTE_PATTERN_UNMATCHED', `authorization.routes['${written}']`,
         `requests below it meet ${label}, so its rule does not guard them`,
         'Let the plugin declare a route for each file (`wildcard: false` of @fastify/static), register it once for each part, ' +
-          `or declare a route of your own for \`${inside.url}\`.`)
+          `or declare a route of your own for \`${written}\`, and for each of its methods.`)
     }
   }
 

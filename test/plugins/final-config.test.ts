@@ -361,6 +361,37 @@ t.test('14 A9: a pattern for a part of what a wildcard route answers, which woul
   t.strictSame(await answersOf(each.app, { url: '/uploads/a.txt' }, { url: '/uploads/private/a.txt' }), [200, stranger])
 })
 
+t.test('14 A9: however a wildcard route is written, and for each of its methods, a pattern inside it is not left unguarded', async t => {
+  const answer = async () => 'a file'
+  const started = (routes: Readonly<Record<string, FastifyContextConfig>>, declare: (app: FastifyInstance) => void) =>
+    secured(t, issuer, { suite: { authorization: { routes } }, routes: declare })
+  const hidden: Readonly<Record<string, readonly [outer: string, inner: string, declare: (app: FastifyInstance) => void]>> = {
+    'no slash before it': ['/uploads*', '/uploads/private/*', app => { app.get('/uploads*', answer).post('/uploads/private/new', answer) }],
+    everything: ['*', '/admin/*', app => { app.get('*', answer).get('/admin/users', answer) }],
+    'a parameter': ['/:tenant/*', '/:tenant/private/*', app => { app.get('/:tenant/*', answer).post('/:tenant/private/new', answer) }],
+    'for a parameter': ['/:tenant/*', '/acme/*', app => { app.get('/:tenant/*', answer).post('/acme/new', answer) }],
+    'HEAD alone': ['/uploads/*', '/uploads/private/*', app => { app.head('/uploads/*', answer).post('/uploads/private/new', answer) }],
+    'GET without HEAD': ['/uploads/*', '/uploads/private/*', app => {
+      app.get('/uploads/*', answer).get('/uploads/private/*', { exposeHeadRoute: false }, answer)
+    }]
+  }
+  for (const [name, [outer, inner, declare]] of Object.entries(hidden)) {
+    const boot = started({ [outer]: { public: true }, [inner]: { role: 'admin' } }, declare)
+    t.strictSame(await boot.then(() => [], codesOf), ['SECURE_API_ROUTE_PATTERN_UNMATCHED'], name)
+  }
+})
+
+t.test('14 A9: a route of its own for a pattern inside a wildcard route counts as the router reads it', async t => {
+  const routes = { '/Uploads/*': { public: true }, '/Uploads//Private/*': { role: 'admin' } } as const
+  const { app } = await secured(t, issuer, {
+    fastify: { routerOptions: { caseSensitive: false, ignoreDuplicateSlashes: true } },
+    suite: { authorization: { routes } },
+    routes: app => { app.get('/Uploads/*', async () => '').get('/Uploads//Private/*', async () => '') }
+  })
+  t.strictSame(await answersOf(app, { url: '/uploads/a' }, { url: '/uploads/private/a' }, { method: 'HEAD', url: '/uploads/private/a' })
+    .then(answers => answers.map(answer => Array.isArray(answer) ? answer[0] : answer)), [200, 401, 401])
+})
+
 t.test('14 A1: a rule outside of the scope that the suite guards stops the boot', async t => {
   const start = async (outside: object) => {
     const app = startFastify(t)
