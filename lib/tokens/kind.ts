@@ -59,11 +59,16 @@ function holdsName (value: unknown): boolean {
  */
 function saysAccess (claims: UncheckedClaims): boolean {
   return kindClaims.every(name => !Object.hasOwn(claims, name) || accessKinds.has(lowerCase(claims[name]))) &&
-    !looseKindClaims.some(name => Object.hasOwn(claims, name) && foreignKinds.has(lowerCase(claims[name])))
+    !looseKindClaims.some(name => Object.hasOwn(claims, name) && foreignSpellings.has(letters(claims[name])))
 }
 
 function lowerCase (value: unknown): unknown {
   return typeof value === 'string' ? value.toLowerCase() : value
+}
+
+/** `refresh_token`, `refresh-token` and `refreshToken` are one name. */
+function letters (value: unknown): unknown {
+  return typeof value === 'string' ? value.toLowerCase().replace(/[-_+ ]/g, '') : value
 }
 
 const foreignMarks = ['at_hash', 'c_hash', 's_hash', 'events']
@@ -76,3 +81,5 @@ const foreignKinds: ReadonlySet<unknown> = new Set([
   'id', 'id_token', 'refresh', 'refresh_token', 'rt+jwt', 'offline', 'offline_access',
   'logout', 'logout_token', 'logout+jwt', 'reset', 'password_reset'
 ])
+/** By their letters alone: what an application writes by hand follows no registry. */
+const foreignSpellings: ReadonlySet<unknown> = new Set([...foreignKinds, 'reset_password'].map(letters))

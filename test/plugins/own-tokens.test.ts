@@ -184,6 +184,16 @@ t.test('14 B4: refresh tokens and other kinds of the same key are no access toke
     [[401, 'SECURE_API_TOKEN_CLAIMS']], 'no iat, no telling')
 })
 
+t.test('14 B4: the name of another kind of token is known in each of its spellings', async t => {
+  const { app } = await start()
+  for (const name of ['kind', 'purpose', 'tokenType', 'tokenUse']) {
+    for (const kind of ['refreshToken', 'refresh-token', 'passwordReset', 'password-reset', 'resetPassword', 'idToken']) {
+      t.strictSame(await answersOf(app, withToken('/orders', app.jwt.sign({ sub: 'alice', [name]: kind }))),
+        [[401, 'SECURE_API_TOKEN_TYPE']], `${name}: ${kind}`)
+    }
+  }
+})
+
 t.test('14 B4: own tokens have the roles and scopes that they state', async t => {
   const { app } = await start()
   const claims = async (token: string, from = app) => (await from.inject(withToken('/orders', token))).json<Record<string, unknown>>()
