@@ -57,6 +57,7 @@ function isViolation ({ type }: Members): boolean {
 
 /** Real reports have a bracket each hundred characters. A parser needs ten times as long for brackets as for any other text. */
 const charactersForEach = 32
+const [QUOTE, BACKSLASH] = [0x22, 0x5c]
 
 function isCrowded (text: string, bracket: '{' | '['): boolean {
   const most = 64 + text.length / charactersForEach
@@ -65,7 +66,20 @@ function isCrowded (text: string, bracket: '{' | '['): boolean {
     at = text.indexOf(bracket, at + 1)
     if (at === -1) return false
   }
-  return true
+  return countOutside(text, bracket.charCodeAt(0), most) > most
+}
+
+/** Those in a string cost a parser nothing: URLs of pages have them, `?filter[status]=open`. */
+function countOutside (text: string, bracket: number, most: number): number {
+  let count = 0
+  let isInside = false
+  for (let at = 0; at < text.length && count <= most; at++) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) isInside = !isInside
+    else if (isInside) at += code === BACKSLASH ? 1 : 0
+    else if (code === bracket) count++
+  }
+  return count
 }
 
 function parse (text: string): unknown {

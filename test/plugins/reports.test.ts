@@ -122,6 +122,15 @@ t.test('size, number and rate are bounded', async t => {
     [204, [429, 'SECURE_API_RATE_LIMITED'], 200])
 })
 
+t.test('14 C1: brackets in the URL of a page do not make its reports malformed, and quotes hide no others', async t => {
+  const { app } = await secured(t, issuer, { suite: { headers: { reports: { ...reports, perMinute: 100 } } } })
+  const query = Array.from({ length: 40 }, (_, index) => `filter[${index}][field]=x`).join('&')
+  const report = sent({ documentURL: `https://app.example.com/orders?${query}`, sample: 'a "quoted" [text\\' })
+  t.strictSame(await answersOf(app, post(kinds.api, Array.from({ length: 4 }, () => report)),
+    post(kinds.api, `["\\"","\\\\",${'[],'.repeat(1000)}{}]`)), [204, [400, 'SECURE_API_REPORT_MALFORMED']])
+  t.strictSame(app.secureApi.status()['reports'], { 'csp-violation': 4 })
+})
+
 t.test('14 C1: of a body only so much is read: so many reports, and texts of a bounded length', async t => {
   const { app, events } = await secured(t, issuer,
     { suite: { headers: { reports: { ...reports, maxReports: 3, perMinute: 100, maxBytes: 65_536 } } } })
