@@ -46,7 +46,7 @@ async function fileOf (app: FastifyInstance, path: string, { chain, fsync }: Sin
     // Where the log goes elsewhere it holds the ends of the chain, for `verify --anchor`.
     onForeign: () => {
       warn(app, { code: 'SECURE_API_AUDIT_CHAIN_FILE', audit: path },
-        'secure-api: another process writes into the audit file, which breaks its chain; give each a file of its own', 'error')
+        'secure-api: somebody else writes into the audit file, which breaks its chain; give each process and sink its own', 'error')
     },
     onCheckpoint: checkpoint => { app.log.info({ audit: path, checkpoint }, 'secure-api: checkpoint of the audit chain') }
   })

@@ -106,6 +106,7 @@ export class Connections {
    * client that reads slowly, and would cut it, and a request that was pipelined behind it.
    */
   spareUnsent (closeIdle: () => void): void {
+    if (this.#end === undefined) return closeIdle() // nobody would cut them later
     const sending = [...this.#sockets].filter(socket => !!socket._httpMessage && !Object.hasOwn(socket, 'destroy'))
     for (const socket of sending) socket.destroy = () => socket
     try {

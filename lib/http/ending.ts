@@ -37,9 +37,12 @@ export function wasSent ({ writableEnded, writableFinished = true, req }: Closed
   return writableEnded && writableFinished && !(req !== undefined && req.httpVersionMajor < 2 && wasCut(req.socket))
 }
 
-/** A response that was sent is closed before its connection, also where it ends that. */
+/** Since version 22 a response says so itself, also where a handler ends its connection right behind it. */
+const saysSo = Number(process.versions.node.split('.', 1)[0]) >= 22
+
+/** A response that was sent is mostly closed before its connection. */
 function wasCut (socket: Connection | null): boolean {
-  return Boolean(socket?.errored) || (socket?.destroyed === true && socket.writableFinished !== true)
+  return Boolean(socket?.errored) || (!saysSo && socket?.destroyed === true && socket.writableFinished !== true)
 }
 
 /** The part of a raw request that shows whether its caller is still there. */
