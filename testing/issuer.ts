@@ -52,6 +52,7 @@ class LoopbackIssuer implements TestIssuer {
     this.#options = options
     this.audience = options.audience ?? 'api://test'
     this.#server = createServer((request, response) => { this.#serve(request, response).catch(() => response.destroy()) })
+    this.#server.keepAliveTimeout = 0 // after a pause of its machine it would end the connection on which a test asks just then
     this.#server.on('connection', socket => this.#track(socket))
     this.#current = this.#add('key-1')
   }

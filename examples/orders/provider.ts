@@ -47,6 +47,7 @@ export interface RunningProvider {
 export async function startProvider (options: ProviderOptions): Promise<RunningProvider> {
   const OidcProvider = await loadProvider()
   const server = createServer()
+  server.keepAliveTimeout = 0 // after a pause of its machine it would end the connection on which somebody asks just then
   server.listen(options.port ?? 0, '127.0.0.1')
   await once(server, 'listening')
   const setup = prepare(options, `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
