@@ -1,3 +1,4 @@
+import { jsonShape } from '../http/index.ts'
 import { directiveNames } from './profiles.ts'
 
 /** A report of a browser, or of anyone who pretends to be one, reduced to what is safe to log. */
@@ -55,35 +56,11 @@ function isViolation ({ type }: Members): boolean {
   return type === 'csp-violation'
 }
 
-/** Real reports have a bracket each hundred characters. A parser needs ten times as long for brackets as for any other text. */
-const charactersForEach = 32
-const [QUOTE, BACKSLASH] = [0x22, 0x5c]
-
-function isCrowded (text: string, bracket: '{' | '['): boolean {
-  const most = 64 + text.length / charactersForEach
-  let at = -1
-  for (let count = 0; count <= most; count++) {
-    at = text.indexOf(bracket, at + 1)
-    if (at === -1) return false
-  }
-  return countOutside(text, bracket.charCodeAt(0), most) > most
-}
-
-/** Those in a string cost a parser nothing: URLs of pages have them, `?filter[status]=open`. */
-function countOutside (text: string, bracket: number, most: number): number {
-  let count = 0
-  let isInside = false
-  for (let at = 0; at < text.length && count <= most; at++) {
-    const code = text.charCodeAt(at)
-    if (code === QUOTE) isInside = !isInside
-    else if (isInside) at += code === BACKSLASH ? 1 : 0
-    else if (code === bracket) count++
-  }
-  return count
-}
+/** Real reports have an object or list each hundred characters. */
+const isCrowded = (text: string) => jsonShape(text).brackets > 64 + text.length / 32
 
 function parse (text: string): unknown {
-  if (isCrowded(text, '{') || isCrowded(text, '[')) return undefined
+  if (isCrowded(text)) return undefined
   try {
     return JSON.parse(text)
   } catch {

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import type { TokenFailureCode } from '../http/index.ts'
+import { jsonShape, type TokenFailureCode } from '../http/index.ts'
 import { claimAt, type UncheckedClaims } from './claims.ts'
 import { isAccessToken } from './kind.ts'
 import type { LegacyForm } from './legacy.ts'
@@ -107,7 +107,7 @@ const MAX_HEADER_MEMBERS = 100
 /** The decoded header, if it is a JSON object without repeated members (RFC 7515 §4): parsers disagree on which one counts. */
 export function readHeader (segment: string): UncheckedClaims | undefined {
   const text = decodeText(segment)
-  const members = text === undefined ? 0 : shapeOf(text).members
+  const members = text === undefined ? 0 : jsonShape(text).members
   if (text === undefined || members > MAX_HEADER_MEMBERS) return undefined
   const header = parseObject(text)
   return header !== undefined && members === Object.keys(header).length ? header : undefined
@@ -131,7 +131,7 @@ const MAX_DEPTH = 64
 const SHORT = 512
 
 function parseObject (text: string): UncheckedClaims | undefined {
-  if (text.length > SHORT && shapeOf(text).depth > MAX_DEPTH) return undefined
+  if (text.length > SHORT && jsonShape(text).depth > MAX_DEPTH) return undefined
   try {
     const value: unknown = JSON.parse(text)
     return isObject(value) ? value : undefined
@@ -142,38 +142,6 @@ function parseObject (text: string): UncheckedClaims | undefined {
 
 function isObject (value: unknown): value is UncheckedClaims {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-const [QUOTE, COLON, BACKSLASH] = [0x22, 0x3a, 0x5c]
-/** `{` and `[`; `}` and `]`: they differ in one bit. */
-const [OPEN, CLOSE, BRACKET] = [0x7b, 0x7d, 0x20]
-
-interface Shape {
-  /** Of the outermost object: each has one colon at that depth. */
-  readonly members: number
-  readonly depth: number
-}
-
-/** Of a JSON text, before anybody has parsed it; of any other text numbers that mean nothing. */
-function shapeOf (text: string): Shape {
-  let [open, depth, members] = [0, 0, 0]
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    if (code === QUOTE) index = endOfString(text, index)
-    else if (code === COLON) members += open === 1 ? 1 : 0
-    else if ((code | BRACKET) === OPEN) depth = Math.max(depth, ++open)
-    else if ((code | BRACKET) === CLOSE) open--
-  }
-  return { members, depth }
-}
-
-/** The index of the closing quote, or the end of the text. */
-function endOfString (text: string, start: number): number {
-  let index = start + 1
-  for (let code = text.charCodeAt(index); index < text.length && code !== QUOTE; code = text.charCodeAt(index)) {
-    index += code === BACKSLASH ? 2 : 1
-  }
-  return index
 }
 
 /** In characters. */
