@@ -23,7 +23,7 @@ export const verify: AuditSubcommand = {
   details: `Options of verify
   --key <file>          the public key in PEM; several times where the key was changed. Without it signatures are not
                         checked, and whoever could write the file could have written all of it anew
-  --anchor <seq>:<hash> a line that the chain is known to have had, from where its checkpoints are also reported
+  --anchor <seq>:<hash> a link that the chain is known to have had, from where its checkpoints are also reported
   --running             the process still writes: a file without a signed end is no finding
   --json                the findings as JSON
   Files are read in the order of their first lines; those that end in .gz are unpacked. Warnings do not change the exit code.
@@ -59,7 +59,7 @@ function anchorOf (given: string): Link {
   return { seq: Number(seq), hash }
 }
 
-/** By the number of the first line. A file that does not say keeps its place. */
+/** By the number of the first link. A file that does not say keeps its place. */
 async function inOrder (names: readonly string[], cwd: string): Promise<string[]> {
   const starts = await Promise.all(names.map(async name => firstLink(await beginOf(resolve(cwd, name)))))
   const [{ id } = {}] = starts
@@ -102,9 +102,9 @@ function report (found: Verification, signed: boolean, terminal: Terminal): stri
   if (more > 0) text.push(`and ${more} more`)
   if (!signed) text.push('No --key: signatures were not checked, so this shows mistakes, and no attacker who can count hashes.')
   if (first > 0) {
-    text.push(`Line ${first} is the first: lines 0 to ${first - 1} are in older files, which were not given. Are they still there?`)
+    text.push(`Link ${first} is the first: links 0 to ${first - 1} are in older files, which were not given. Are they still there?`)
   }
-  const range = last === undefined ? '' : `, up to number ${last.seq}`
+  const range = last === undefined ? '' : `, up to link ${last.seq}`
   const verdict = errors + more === 0 ? paint('green', 'intact') : paint('red', `${errors + more} finding${errors + more === 1 ? '' : 's'}`)
   const end = signed ? `; last good checkpoint ${where(checkpoint)}` : ''
   text.push(`${verdict}: ${lines} lines${range}, ${signatures} signatures checked${end}`)
@@ -119,5 +119,5 @@ function describe ({ kind, severity, file, line, text, checkpoint }: Finding, te
 
 function where (checkpoint: GoodCheckpoint | undefined): string {
   if (checkpoint === undefined) return 'none'
-  return `number ${checkpoint.seq} of ${checkpoint.time ?? 'unknown time'}, ${printable(checkpoint.file)}:${checkpoint.line}`
+  return `link ${checkpoint.seq} of ${checkpoint.time ?? 'unknown time'}, ${printable(checkpoint.file)}:${checkpoint.line}`
 }

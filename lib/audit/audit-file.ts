@@ -32,7 +32,7 @@ export interface AuditFileOptions {
 export interface AuditFileStatus {
   readonly path: string
   readonly bytes: number
-  /** The number of the last line of the chain. */
+  /** The number of the chain's last link. */
   readonly seq?: number
   readonly lastCheckpoint?: Checkpoint
 }

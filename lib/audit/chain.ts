@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { ChainKey } from './chain-key.ts'
-import { LineBuffer, type Lines } from './line-buffer.ts'
+import { Lines, type LineBuffer } from './line-buffer.ts'
 import type { Frame, ReadAt } from './line-file.ts'
 
-/** The last line of a chain. */
+/** A place in a chain: the links are numbered from 0. */
 export interface Link {
   readonly seq: number
   readonly hash: string
@@ -19,7 +19,7 @@ export interface SignedMembers {
   readonly id: string
   /** RFC 7638 thumbprint of the public key. */
   readonly kid: string
-  /** The hash of the line before it, so that the signature can be checked without that line. */
+  /** The hash of the link before it, so that the signature can be checked without that one. */
   readonly after: string
   /** How many bytes before this line are the remains of a write that failed. */
   readonly torn?: number
@@ -42,29 +42,39 @@ export interface ChainOptions {
 
 /** A line that does not come with others: see {@link link}. */
 export function addLine (into: LineBuffer, json: string, last: Link, members = ''): Link {
-  const bytes = new LineBuffer(json.length * 3)
-  bytes.add(json)
-  return link(into, bytes, 0, bytes.length, last, members)
+  const lines = new Lines()
+  lines.add(json)
+  return link(into, lines, 0, 1, last, members)
 }
 
 /**
- * The format. A line is `{…,"chain":{"seq":12,"hash":"…"}}`: JSON with one member more. The hash is the base64url of SHA-256 over the
- * previous line's hash and the bytes of the line before its own. A signed line has more members, and signs its bytes up to `sig`.
+ * How many lines one link binds at most. Under load a hash for each line took more time than making the line; what is changed is known
+ * to as many lines as this.
  */
-function link (into: LineBuffer, json: LineBuffer, from: number, to: number, { seq, hash: previous }: Link, members = ''): Link {
+export const mostLines = 16
+
+/**
+ * The format. A line is `{…,"chain":{"seq":12,"hash":"…"}}`: JSON with one member more, the link. It may bind the lines before it too:
+ * `"lines":3` says of how many it is the last. The hash is the base64url of SHA-256 over the hash of the link before and the bytes of
+ * these lines up to its own. A signed line has more members, and signs its bytes up to `sig`.
+ */
+function link (into: LineBuffer, { bytes, ends }: Lines, from: number, to: number, { seq, hash: previous }: Link, members = ''): Link {
   const start = into.length
   into.add(previous)
   const before = into.length - start
-  into.copy(json, from, to - closing)
-  into.add(`${to - from > 2 ? ',' : ''}"chain":{"seq":${seq + 1},${members}"hash":"`)
+  const end = ends[to - 1] ?? 0
+  into.copy(bytes, ends[from - 1] ?? 0, end - closing)
+  const isEmpty = end - (ends[to - 2] ?? 0) <= closing + 1
+  const count = to - from > 1 ? `"lines":${to - from},` : ''
+  into.add(`${isEmpty ? '' : ','}"chain":{"seq":${seq + 1},${count}${members}"hash":"`)
   const own = into.hashFrom(start)
   into.cut(start, before)
   into.add(`${own}"}}\n`)
   return { seq: seq + 1, hash: own }
 }
 
-/** Bytes of the brace that ends a document. */
-const closing = 1
+/** Bytes of the brace that ends a document, and of the line feed. */
+const closing = 2
 
 /** Nothing else is signed with such a beginning. */
 export const signedPrefix = 'secure-api audit chain\n'
@@ -79,16 +89,25 @@ function addRecord (into: LineBuffer, time: string, members: Omit<SignedMembers,
 /** How far from its end the link of a line reaches at most. */
 export const tailLength = 600
 export const marker = '"chain":{"seq":'
-const form = /^"chain":\{"seq":(\d{1,15})(,.+)?,"hash":"([\w-]{43})"\}\}$/
+const form = /^"chain":\{"seq":(\d{1,15})(?:,"lines":(\d{1,2}))?(,.+)?,"hash":"([\w-]{43})"\}\}$/
+
+/** What a line says of its place in the chain. */
+export interface FoundLink extends Link {
+  /** How many lines it binds, its own with them. */
+  readonly lines: number
+  readonly signed: SignedMembers | undefined
+}
 
 /** The link of a line, or of its last {@link tailLength} characters. A document's own text cannot look like one: its quotes are escaped. */
-export function readLink (tail: string): Link & { readonly signed: SignedMembers | undefined } | undefined {
+export function readLink (tail: string): FoundLink | undefined {
   const at = tail.lastIndexOf(marker)
-  const [, seq, members, hash] = at === -1 ? [] : form.exec(tail.slice(at)) ?? []
+  const [, seq, count = '1', members, hash] = at === -1 ? [] : form.exec(tail.slice(at)) ?? []
   if (hash === undefined) return undefined
+  const lines = Number(count)
+  if (lines < 1 || lines > mostLines) return undefined
   const signed = members === undefined ? undefined : signedMembers(members)
   if (members !== undefined && signed === undefined) return undefined
-  return { seq: Number(seq), hash, signed }
+  return { seq: Number(seq), hash, lines, signed }
 }
 
 const types: ReadonlySet<unknown> = new Set<RecordType>(['start', 'file', 'resume', 'checkpoint', 'rotate', 'end'])
@@ -143,7 +162,7 @@ export class Chain implements Frame {
     this.#key = key
   }
 
-  /** The number of the last line that is in the file. */
+  /** The number of the last link that is in the file. */
   get seq (): number {
     return this.#kept?.last.seq ?? -1
   }
@@ -170,18 +189,19 @@ export class Chain implements Frame {
     return hash === this.#kept?.last.hash || this.#hashes.includes(hash)
   }
 
-  encode ({ bytes, ends }: Lines, isLast: boolean, into: LineBuffer): void {
+  encode (lines: Lines, isLast: boolean, into: LineBuffer): void {
     if (this.#opening !== undefined) {
       const { type, torn, prefix } = this.#opening
       into.add(prefix)
       this.#sign(into, type, torn)
     }
-    let start = 0
-    for (const end of ends) {
-      this.#note(link(into, bytes, start, end, this.#last))
-      start = end
-      this.#unsigned++
-      if (this.#unsigned >= this.#options.every) this.#sign(into, 'checkpoint')
+    const { every } = this.#options
+    for (let from = 0; from < lines.ends.length;) {
+      const to = Math.min(from + mostLines, from + every - this.#unsigned, lines.ends.length)
+      this.#note(link(into, lines, from, to, this.#last))
+      this.#unsigned += to - from
+      from = to
+      if (this.#unsigned >= every) this.#sign(into, 'checkpoint')
     }
     if (isLast) this.#sign(into, 'end')
     else if (this.due && this.#unsigned > 0) this.#sign(into, 'checkpoint')
@@ -270,7 +290,7 @@ async function readAll (position: number, length: number, read: ReadAt): Promise
   return Buffer.concat(parts)
 }
 
-/** The last line that ended and has a link. */
+/** The last line that ended and has a link. Those behind it that no link binds are remains of a write that failed. */
 function lastLink (bytes: Buffer): { readonly link: Link, readonly torn: number, readonly isOpen: boolean } | undefined {
   for (let end = bytes.lastIndexOf('\n'); end >= 0;) {
     const before = end === 0 ? -1 : bytes.lastIndexOf('\n', end - 1)

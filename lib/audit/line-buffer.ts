@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 
+const LINE_FEED = 0x0a
 /** More than a batch of usual events takes. */
 const usual = 256 * 1024
 
@@ -27,15 +28,18 @@ export class LineBuffer {
 
   add (text: string): void {
     // A UTF-16 unit takes three bytes at most.
-    const needed = this.length + text.length * 3
-    if (needed > this.#bytes.length) this.#grow(needed)
+    this.#reserve(text.length * 3)
     this.length += this.#bytes.write(text, this.length)
+  }
+
+  endLine (): void {
+    this.#reserve(1)
+    this.#bytes[this.length++] = LINE_FEED
   }
 
   /** Adds bytes of another one. */
   copy (from: LineBuffer, start: number, end: number): void {
-    const needed = this.length + end - start
-    if (needed > this.#bytes.length) this.#grow(needed)
+    this.#reserve(end - start)
     from.#bytes.copy(this.#bytes, this.length, start, end)
     this.length += end - start
   }
@@ -51,7 +55,9 @@ export class LineBuffer {
     this.length -= count
   }
 
-  #grow (needed: number): void {
+  #reserve (count: number): void {
+    const needed = this.length + count
+    if (needed <= this.#bytes.length) return
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2))
     this.#bytes.copy(larger, 0, 0, this.length)
     this.#bytes = larger
@@ -61,11 +67,12 @@ export class LineBuffer {
 /** Lines that wait. As bytes: texts that live for some milliseconds are what the collector of young objects copies again and again. */
 export class Lines {
   readonly bytes = new LineBuffer()
-  /** Where each line ends. */
+  /** Where each line ends, its line feed included. */
   readonly ends: number[] = []
 
   add (line: string): void {
     this.bytes.add(line)
+    this.bytes.endLine()
     this.ends.push(this.bytes.length)
   }
 

@@ -256,13 +256,9 @@ class PlainFrame implements Frame {
   }
 
   encode ({ bytes, ends }: Lines, _isLast: boolean, into: LineBuffer): void {
-    if (ends.length > 0) into.add(this.#start)
-    let start = 0
-    for (const end of ends) {
-      into.copy(bytes, start, end)
-      into.add('\n')
-      start = end
-    }
+    if (ends.length === 0) return
+    into.add(this.#start)
+    into.copy(bytes, 0, bytes.length)
   }
 
   leave (): void {}

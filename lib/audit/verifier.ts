@@ -1,14 +1,19 @@
-import { readLink, tailLength, type Link, type SignedMembers } from './chain.ts'
+import { readLink, tailLength, type FoundLink, type Link, type SignedMembers } from './chain.ts'
 import type { ChainVerifier } from './chain-key.ts'
 import { Findings, type Finding, type GoodCheckpoint } from './verify-findings.ts'
 import { Gaps } from './verify-gaps.ts'
-import { follows, hashOf, holds, kept, nothing, own, seqOf, withNumber, type Line, type Place } from './verify-line.ts'
+import {
+  follows, hashOf, holds, kept, looksWhole, nothing, own, seqOf, withNumber, type Bound, type Line, type Place
+} from './verify-line.ts'
+import { Loose } from './verify-loose.ts'
+import { linesOf, Mender } from './verify-mend.ts'
 import { Signatures } from './verify-signatures.ts'
+import { Unbound } from './verify-unbound.ts'
 
 export interface VerifyOptions {
   /** Public keys; without one, signatures are not checked. */
   readonly keys?: readonly ChainVerifier[] | undefined
-  /** What is known from elsewhere: the chain had this line. */
+  /** What is known from elsewhere: the chain had this link. */
   readonly anchors?: readonly Link[] | undefined
   /** Whether the process still writes, so that a missing end means nothing. */
   readonly running?: boolean | undefined
@@ -22,7 +27,7 @@ export interface Verification {
   readonly bytes: number
   /** How many signatures were right. */
   readonly signatures: number
-  /** The number of the line that it begins with: not 0 where older files were not given. */
+  /** The number of the link that it begins with: not 0 where older files were not given. */
   readonly first: number
   readonly last: Link | undefined
   readonly checkpoint: GoodCheckpoint | undefined
@@ -30,10 +35,12 @@ export interface Verification {
 
 /** How many of the last hashes are known, to tell copies and forged lines from others. */
 const remembered = 1024
+/** How many lines in a row that cannot be read are kept, to be told for what they were. */
+const mostHeld = 1000
 
 /**
- * Most lines follow the one before. One that does not is held until the next line says what it was: a stray, a changed line, or the
- * first of others that belong elsewhere.
+ * Most lines follow the one before; those that one link binds are one line here. One that does not is held until the next line says what
+ * it was: a stray, a changed line, or the first of others that belong elsewhere.
  */
 export class Verifier {
   readonly #anchors: Map<number, string>
@@ -41,6 +48,9 @@ export class Verifier {
   readonly #findings = new Findings()
   readonly #gaps = new Gaps(this.#findings)
   readonly #signatures: Signatures
+  readonly #mender = new Mender()
+  readonly #loose = new Loose(this.#findings, this.#mender)
+  readonly #unbound = new Unbound()
   #place: Place = { file: '', line: 0 }
   #lines = 0
   #bytes = 0
@@ -50,6 +60,8 @@ export class Verifier {
   #highest = -1
   #lowest = Infinity
   #held: Line[] = []
+  /** Lines without a link where others are missing, of which they may be the rest. */
+  #remains: readonly Line[] = []
   /** Hashes of accepted lines, by number. */
   readonly #hashes: Array<Link | undefined> = []
   /** Where the chain was left for lines from elsewhere. */
@@ -72,21 +84,37 @@ export class Verifier {
   add (bytes: Buffer): void {
     this.#lines++
     this.#bytes += bytes.length + 1
-    const { file, line } = this.#place
-    this.#place = { file, line: line + 1 }
+    const place = { file: this.#place.file, line: this.#place.line + 1 }
+    this.#place = place
     const link = readLink(bytes.toString('latin1', Math.max(0, bytes.length - tailLength)))
-    if (link !== undefined) this.#links++
+    if (link === undefined) return this.#takeAll([this.#unbound.add(kept({ ...place, bytes, link, missing: 0 }))])
+    this.#links++
+    const { strays, bound } = this.#unbound.bind({ ...place, bytes, link, missing: 0 })
+    if (strays.length > 0) this.#takeAll(strays)
+    this.#take(bound)
+  }
+
+  #takeAll (lines: ReadonlyArray<Line | undefined>): void {
+    for (const line of lines) if (line !== undefined) this.#take(line)
+  }
+
+  #take (line: Line): void {
+    const { bytes, link } = line
     const cursor = this.#cursor ?? this.#begin(link)
-    if (this.#held.length === 0 && link !== undefined && follows(bytes, link, cursor)) this.#accept(bytes, link)
-    else this.#puzzle({ file, line: line + 1, bytes, link })
+    if (this.#held.length === 0 && link !== undefined && follows(bytes, link, cursor)) this.#accept(bytes, link, line)
+    else this.#puzzle(line)
   }
 
   /** The end of a file: what stands behind its last line. */
   end (rest: Buffer): void {
-    if (rest.length === 0) return
+    const waiting = this.#unbound.take()
+    const isOpen = this.#ended === undefined && waiting.every(({ bytes }) => looksWhole(bytes))
+    if (!isOpen) this.#takeAll(waiting)
     this.#bytes += rest.length
-    const place = { ...this.#place, line: this.#place.line + 1 }
-    this.#find('torn', place, `the file ends with ${rest.length} bytes that are no whole line: a write that did not end, or a cut`,
+    const bytes = (isOpen ? waiting : []).reduce((sum, line) => sum + line.bytes.length + 1, rest.length)
+    if (bytes === 0) return
+    const [first = { ...this.#place, line: this.#place.line + 1 }] = isOpen ? waiting : []
+    this.#find('torn', first, `the file ends with ${bytes} bytes that no link binds: a write that did not end, or a cut`,
       { severity: this.#running ? 'warning' : 'error' })
   }
 
@@ -96,6 +124,8 @@ export class Verifier {
       return this.#result([this.#findings.made('not-a-chain', place, 'no line has a link: this is not the file of a chain')])
     }
     for (const line of this.#held) this.#settle(line, true)
+    this.#settleRemains()
+    this.#loose.settle()
     this.#gaps.settle()
     this.#settleEarly()
     this.#judgeEnd()
@@ -120,7 +150,9 @@ export class Verifier {
     return this.#cursor
   }
 
-  #accept (bytes: Buffer, { seq, hash, signed }: NonNullable<Line['link']>, place: Place = this.#place): void {
+  #accept (bytes: Buffer, link: FoundLink, place: Place): void {
+    const { seq, hash, signed } = link
+    if (this.#remains.length > 0) this.#settleRemains()
     if (seq > this.#highest || !this.#gaps.fill(seq)) this.#judgeAfterEnd(seq, signed, place)
     this.#cursor = { seq, hash }
     this.#hashes[seq % remembered] = this.#cursor
@@ -128,12 +160,12 @@ export class Verifier {
     this.#lowest = Math.min(this.#lowest, seq)
     if (this.#anchors.size > 0) this.#checkAnchor(seq, hash, place)
     if (signed === undefined) this.#signatures.addUnsigned(seq)
-    else this.#acceptSigned({ ...place, bytes, link: { seq, hash, signed } }, signed)
+    else this.#acceptSigned({ ...place, bytes, link, missing: 0 }, signed)
   }
 
   #judgeAfterEnd (seq: number, signed: SignedMembers | undefined, place: Place): void {
     if (this.#ended !== undefined && signed?.type !== 'resume' && signed?.type !== 'file') {
-      this.#find('inserted', place, `line ${seq} was added after the signed end`, { seq: [seq, seq] })
+      this.#find('inserted', place, `link ${seq} was added after the signed end`, { seq: [seq, seq] })
     }
     this.#ended = undefined
   }
@@ -143,7 +175,7 @@ export class Verifier {
     if (expected === undefined) return
     this.#anchors.delete(seq)
     if (expected !== hash) {
-      this.#find('replaced', place, `line ${seq} is not the one of the anchor: this is another file, or all of it was written anew`,
+      this.#find('replaced', place, `link ${seq} is not the one of the anchor: this is another file, or all of it was written anew`,
         { seq: [seq, seq] })
     }
   }
@@ -163,11 +195,15 @@ export class Verifier {
     const cursor = this.#cursor ?? nothing
     if (this.#held.length > 0) return this.#explain(line, cursor)
     if (line.link !== undefined && this.#isKnown(line, line.link, cursor)) return
-    this.#held = [kept(line)]
+    this.#hold([line])
+  }
+
+  #hold (lines: readonly Line[]): void {
+    this.#held = lines.map(kept)
   }
 
   /** Lines that explain themselves: they follow a place that was left, begin a chain, or say in their signature what they follow. */
-  #isKnown (line: Line, link: NonNullable<Line['link']>, cursor: Link): boolean {
+  #isKnown (line: Line, link: FoundLink, cursor: Link): boolean {
     const left = this.#left.find(one => follows(line.bytes, link, one))
     if (left !== undefined) {
       this.#leave(cursor)
@@ -179,13 +215,13 @@ export class Verifier {
     if (signed.id !== (this.#id ?? signed.id)) return this.#changeChain(line, link)
     if (link.seq !== cursor.seq + 1) return false
     const from = (this.#findings.checkpoint?.seq ?? -1) + 1
-    this.#find('changed', line, `lines ${from} to ${cursor.seq} are not those that line ${link.seq} signed: one or more were changed`,
+    this.#find('changed', line, `links ${from} to ${cursor.seq} are not those that link ${link.seq} signed: one or more were changed`,
       { seq: [from, cursor.seq] })
     this.#accept(line.bytes, link, line)
     return true
   }
 
-  #changeChain (line: Line, link: NonNullable<Line['link']>): true {
+  #changeChain (line: Line, link: FoundLink): true {
     const isOrderly = line.line === 1 && this.#ended !== undefined && link.signed?.type === 'start'
     this.#find('replaced', line, isOrderly
       ? 'a new chain begins here: nothing says whether there was a file between them'
@@ -206,16 +242,15 @@ export class Verifier {
     const { link } = next
     this.#held = []
     if (link === undefined) {
-      // Remains of several writes, or of one line that was broken.
-      if (last.link === undefined) this.#held = [...held, kept(next)]
+      if (last.link === undefined) this.#holdMore(held, next)
       else this.#give(held, next)
     } else if (follows(next.bytes, link, cursor)) {
       this.#settleStrays(held, next)
       this.#accept(next.bytes, link, next)
     } else if (last.link === undefined && link.seq === cursor.seq + 1) {
-      this.#held = [{ ...kept(next), line: first.line }]
+      if (!this.#isAdded(held, { ...next, link }, cursor)) this.#hold([{ ...next, line: first.line }])
     } else if (link.seq === cursor.seq + 2 && this.#isChanged(last, next.bytes, link, cursor)) {
-      this.#find('changed', first, `line ${cursor.seq + 1} was changed`, { seq: [cursor.seq + 1, cursor.seq + 1] })
+      this.#tellChanged(held, cursor)
       this.#skip(cursor.seq + 1)
       this.#accept(next.bytes, link, next)
     } else if (last.link !== undefined && follows(next.bytes, link, last.link) && last.link.seq !== cursor.seq + 1) {
@@ -224,6 +259,37 @@ export class Verifier {
     } else {
       this.#give(held, next)
     }
+  }
+
+  /** Remains of several writes, of one line that was broken, or of lines whose link is missing. */
+  #holdMore (held: Line[], next: Line): void {
+    held.push(kept(next))
+    this.#held = held
+    const oldest = held.length > mostHeld ? held.shift() : undefined
+    if (oldest !== undefined) this.#find('inserted', oldest, 'this is no line of the chain')
+  }
+
+  /** Whether the lines of a link and those before it are as they were written, without some that were added between them. */
+  #isAdded (held: readonly Line[], { bytes, link, line, file }: Bound, { hash: previous }: Link): boolean {
+    if (link.lines === 1 || held.length >= link.lines) return false
+    const all = [...held, ...linesOf({ bytes }).map((bytes, index) => ({ file, line: line + index, bytes, link: undefined, missing: 0 }))]
+    const mended = this.#mender.withoutAdded(all.map(({ bytes }) => bytes), held.length, previous, link.hash)
+    if (mended === undefined) return false
+    const added = all.slice(mended.place, mended.place + held.length)
+    for (const one of added) this.#loose.extra(one)
+    this.#accept(mended.bytes, link, all.find(one => !added.includes(one)) ?? { file, line })
+    return true
+  }
+
+  /** The lines of the link behind the cursor, which the next one proves to be others. */
+  #tellChanged (held: readonly Line[], cursor: Link): void {
+    const [first, last] = [held[0] as Line, held.at(-1) as Line]
+    const { link } = last
+    const seq = cursor.seq + 1
+    if (link !== undefined) this.#loose.broken({ ...last, link: { ...link, seq } }, cursor.hash)
+    else if (held.every(({ bytes }) => looksWhole(bytes))) {
+      this.#find('removed', first, `the line with link ${seq} is missing: no other binds those that stand here`, { seq: [seq, seq] })
+    } else this.#find('changed', first, `link ${seq} was changed`, { seq: [seq, seq] })
   }
 
   /** Whether the held line stood in the place of the one that should have been there. What cannot be read may have been anything. */
@@ -235,8 +301,20 @@ export class Verifier {
 
   /** Nothing explains the held lines. */
   #give (held: readonly Line[], next: Line): void {
-    for (const line of held) this.#settle(line, false)
+    const isBefore = next.link !== undefined && next.link.seq > (this.#cursor ?? nothing).seq + 1
+    if (isBefore && held.every(({ bytes, link }) => link === undefined && looksWhole(bytes))) {
+      this.#settleRemains()
+      this.#remains = held
+    } else {
+      for (const line of held) this.#settle(line, false)
+    }
     this.#puzzle(next)
+  }
+
+  #settleRemains (): void {
+    const remains = this.#remains
+    this.#remains = []
+    for (const line of remains) this.#loose.extra(line)
   }
 
   #settleStrays (held: readonly Line[], next: Line): void {
@@ -244,7 +322,7 @@ export class Verifier {
     const size = held.reduce((sum, { bytes }) => sum + bytes.length + 1, -1)
     const isTorn = torn > 0 && held.every(({ link }) => link === undefined) && Math.abs(size - torn) <= 1
     if (!isTorn) return held.forEach(line => { this.#settle(line, false, true) })
-    this.#find('torn', held[0] as Line, `a write did not end; line ${seqOf(next)} says so`, { severity: 'warning' })
+    this.#find('torn', held[0] as Line, `a write did not end; link ${seqOf(next)} says so`, { severity: 'warning' })
   }
 
   /** @param isExtra whether the line that was expected comes next */
@@ -252,17 +330,19 @@ export class Verifier {
     const { link } = line
     const { seq } = this.#cursor ?? nothing
     if (link === undefined) {
-      if (isExtra || this.#ended !== undefined) this.#find('inserted', line, 'this is no line of the chain')
-      else this.#find('changed', line, `line ${seq + 1} cannot be read`, { seq: [seq + 1, seq + 1] })
+      if (isExtra || this.#ended !== undefined) this.#loose.extra(line)
+      else this.#find('changed', line, `link ${seq + 1} cannot be read`, { seq: [seq + 1, seq + 1] })
       if (!isExtra) this.#skip(seq + 1)
     } else if (link.seq === seq + 1 || (isLast && hashOf(withNumber(line.bytes, seq + 1), this.#cursor?.hash ?? '') === link.hash)) {
-      const [kind, what] = isExtra ? ['inserted', 'added'] as const : ['changed', 'changed'] as const
-      this.#find(kind, line, `line ${seq + 1} was ${what}`, { seq: [seq + 1, seq + 1] })
-      if (!isExtra) this.#pass({ seq: seq + 1, hash: link.hash })
+      if (isExtra) this.#find('inserted', line, `link ${seq + 1} was added`, { seq: [seq + 1, seq + 1] })
+      else {
+        this.#loose.broken({ ...line, link: { ...link, seq: seq + 1 } }, this.#cursor?.hash ?? '')
+        this.#pass({ seq: seq + 1, hash: link.hash })
+      }
     } else if (this.#gaps.fill(link.seq)) {
       // Said once the whole gap is known.
     } else if (link.seq <= seq || this.#early.size > remembered) {
-      this.#find('inserted', line, `a copy of line ${link.seq} stands here`, { seq: own(line) })
+      this.#find('inserted', line, `a copy of link ${link.seq} stands here`, { seq: own(line) })
     } else if (isLast) {
       this.#settleLast(line, link, seq)
     } else {
@@ -271,10 +351,10 @@ export class Verifier {
   }
 
   /** The last line has a number that is too high: lines are missing before it, unless it was changed. */
-  #settleLast (line: Line, link: NonNullable<Line['link']>, seq: number): void {
+  #settleLast (line: Line, link: FoundLink, seq: number): void {
     const isOwn = link.signed === undefined || follows(line.bytes, link, { seq: link.seq - 1, hash: link.signed.after })
     if (!isOwn) {
-      this.#find('changed', line, `line ${seq + 1} was changed`, { seq: [seq + 1, seq + 1] })
+      this.#find('changed', line, `link ${seq + 1} was changed`, { seq: [seq + 1, seq + 1] })
       return this.#pass({ seq: seq + 1, hash: link.hash })
     }
     this.#jump(line, link, this.#cursor ?? nothing)
@@ -287,17 +367,21 @@ export class Verifier {
     this.#highest = Math.max(this.#highest, link.seq)
   }
 
-  #jump (line: Line, link: NonNullable<Line['link']>, cursor: Link): void {
+  #jump (line: Line, link: FoundLink, cursor: Link): void {
     this.#leave(cursor)
     const next = this.#highest + 1
     if (link.seq > next) {
-      if (holds(line.bytes, next)) this.#find('changed', line, `lines ${next} and ${link.seq} are one line`, { seq: [next, link.seq] })
-      else this.#open(next, link.seq - 1, line)
+      if (holds(line.bytes, next)) {
+        this.#find('changed', line, `the lines of links ${next} and ${link.seq} are one line`, { seq: [next, link.seq] })
+      } else {
+        this.#remains = []
+        this.#open(next, link.seq - 1, line)
+      }
     } else if (link.seq < next && !this.#gaps.has(link.seq)) {
       const isCopy = this.#hashes[link.seq % remembered]?.hash === link.hash
       this.#find('inserted', line, isCopy
-        ? `a copy of line ${link.seq} and others stands here`
-        : `lines ${link.seq} to ${cursor.seq} are there twice, and differ: those before this line were added`,
+        ? `a copy of link ${link.seq} and others stands here`
+        : `links ${link.seq} to ${cursor.seq} are there twice, and differ: those before this line were added`,
       { seq: [link.seq, cursor.seq] })
     }
     if (link.signed !== undefined) return this.#accept(line.bytes, link, line)
@@ -326,7 +410,7 @@ export class Verifier {
     const severity = this.#running ? 'warning' : 'error'
     if (this.#lines === 0) this.#find('truncated', this.#place, 'the file is empty: a chain has a first line at least', { severity })
     else if (this.#ended === undefined) {
-      this.#find('truncated', this.#place, `after line ${seq} there is no signed end: the file was cut, or its process died or still runs`,
+      this.#find('truncated', this.#place, `after link ${seq} there is no signed end: the file was cut, or its process died or still runs`,
         { severity, seq: [seq + 1, seq + 1] })
     }
     this.#signatures.end(this.#place)
@@ -335,11 +419,11 @@ export class Verifier {
 
   #judgeAnchor (seq: number): void {
     if (seq > this.#highest) {
-      this.#find('truncated', this.#place, `the chain had a line ${seq} and this ends with ${this.#highest}: cut, or a file is missing`,
+      this.#find('truncated', this.#place, `the chain had a link ${seq} and this ends with ${this.#highest}: cut, or a file is missing`,
         { seq: [this.#highest + 1, seq] })
     } else {
       const isBefore = seq < this.#lowest
-      this.#find('removed', this.#place, `line ${seq} of the anchor is ${isBefore ? 'in an older file' : 'missing'}`,
+      this.#find('removed', this.#place, `link ${seq} of the anchor is ${isBefore ? 'in an older file' : 'missing'}`,
         { seq: [seq, seq], severity: isBefore ? 'warning' : 'error' })
     }
   }
@@ -349,10 +433,10 @@ export class Verifier {
     for (const line of [...this.#early.values()].sort((a, b) => seqOf(a) - seqOf(b))) {
       const { bytes, link } = line
       if (link !== undefined && follows(bytes, link, this.#last() ?? nothing)) {
-        this.#find('reordered', line, `line ${link.seq} should stand at the end`, { seq: own(line) })
+        this.#find('reordered', line, `link ${link.seq} should stand at the end`, { seq: own(line) })
         this.#accept(bytes, link, line)
       } else {
-        this.#find('inserted', line, `a copy of line ${seqOf(line)} stands here`, { seq: own(line) })
+        this.#find('inserted', line, `a copy of link ${seqOf(line)} stands here`, { seq: own(line) })
       }
     }
   }

@@ -13,7 +13,7 @@ export interface Finding extends Place {
   readonly kind: FindingKind
   /** A warning says what cannot be known, and is no proof that somebody touched the file. */
   readonly severity: 'error' | 'warning'
-  /** The numbers of the lines that it is about. */
+  /** The numbers of the links that it is about. */
   readonly seq?: readonly [from: number, to: number]
   readonly text: string
   /** The last signed line before it: what stands before that is as it was written. */
@@ -36,7 +36,11 @@ export class Findings {
   }
 
   add (kind: FindingKind, place: Place, text: string, rest: Partial<Finding> = {}): void {
-    if (this.#all.length < mostFindings) this.#all.push(this.made(kind, place, text, rest))
+    this.put(this.made(kind, place, text, rest))
+  }
+
+  put (finding: Finding): void {
+    if (this.#all.length < mostFindings) this.#all.push(finding)
     else this.#more++
   }
 

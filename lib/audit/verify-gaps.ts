@@ -52,13 +52,13 @@ export class Gaps {
 
   #say ({ from, to, found, place, checkpoint }: Gap): void {
     const rest = { seq: [from, to], checkpoint } as const
-    const all = from === to ? `line ${from}` : `lines ${from} to ${to}`
+    const all = from === to ? `link ${from}` : `links ${from} to ${to}`
     const missing = to - from + 1 - found
     if (found > 0) {
       this.#findings.add('reordered', place, `${all} should stand before this line, and stand elsewhere`, rest)
     }
     if (missing > 0) {
-      const what = found > 0 ? `${missing} of the lines ${from} to ${to}` : all
+      const what = found > 0 ? `${missing} of the links ${from} to ${to}` : all
       this.#findings.add('removed', place, `${what} should stand before this line, and are missing`, rest)
     }
   }

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { marker, signedPrefix, type Link, type SignedMembers } from './chain.ts'
+import { marker, signedPrefix, type FoundLink, type Link } from './chain.ts'
 import type { ChainVerifier } from './chain-key.ts'
 
 /** Where a line stands. */
@@ -9,10 +9,17 @@ export interface Place {
   readonly line: number
 }
 
-/** A line of a file, and what it says of its place in the chain. */
+/** A line of a file, and what it says of its place in the chain; with it the lines before it that its link binds. */
 export interface Line extends Place {
+  /** From the first to the last of them, without the last line feed. */
   readonly bytes: Buffer
-  readonly link: Link & { readonly signed: SignedMembers | undefined } | undefined
+  readonly link: FoundLink | undefined
+  /** How many of the lines that it binds are not there. */
+  readonly missing: number
+}
+
+export interface Bound extends Line {
+  readonly link: FoundLink
 }
 
 /** The hash and `"}}` at the end of a line. */
@@ -35,7 +42,7 @@ export function hashOf (bytes: Buffer, previous: string): string {
   return hash('sha256', scratch.subarray(0, previous.length + length), 'base64url')
 }
 
-/** Whether another line of the chain stands in this one. */
+/** Whether the line of another link stands in this one. */
 export function holds (bytes: Buffer, seq: number): boolean {
   return new RegExp(`"chain":\\{"seq":${seq},[^{}]*"hash":"[\\w-]{43}"\\}\\}`).test(bytes.toString('latin1'))
 }
@@ -50,6 +57,35 @@ export function withNumber (bytes: Buffer, seq: number): Buffer {
 export function hasSignature ({ bytes, link }: Line, key: ChainVerifier): boolean {
   const end = bytes.lastIndexOf(',"sig":"')
   return key.verify(Buffer.concat([Buffer.from(signedPrefix), bytes.subarray(0, end)]), link?.signed?.sig ?? '')
+}
+
+/** A document that never had a link, as far as can be seen: of one that was damaged some member is left. */
+export function looksWhole (bytes: Buffer): boolean {
+  const document = parsed(bytes)
+  if (document === undefined || 'chain' in document) return false
+  const last = Object.values(document).at(-1)
+  return !isMembers(last) || !(typeof last.seq === 'number' || (typeof last.hash === 'string' && last.hash.length === hashLength))
+}
+
+export function isDocument (bytes: Buffer): boolean {
+  return parsed(bytes) !== undefined
+}
+
+const hashLength = 43
+
+type Members = Readonly<Record<string, unknown>>
+
+function parsed (bytes: Buffer): Members | undefined {
+  try {
+    const document: unknown = JSON.parse(bytes.toString())
+    return isMembers(document) && !Array.isArray(document) ? document : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isMembers (value: unknown): value is Members {
+  return typeof value === 'object' && value !== null
 }
 
 export function timeOf (bytes: Buffer): string | undefined {

@@ -43,14 +43,14 @@ export class Signatures {
     const key = this.#keys.get(kid)
     const seq = own(line)
     if (key === undefined) {
-      this.#findings.add('wrong-key', line, `line ${seqOf(line)} is signed by another key, ${kid}`, { seq })
+      this.#findings.add('wrong-key', line, `link ${seqOf(line)} is signed by another key, ${kid}`, { seq })
       return false
     }
     if (hasSignature(line, key)) {
       this.#right++
       return true
     }
-    this.#findings.add('changed', line, `the signature of line ${seqOf(line)} is wrong: lines since the last good one were written anew`,
+    this.#findings.add('changed', line, `the signature of link ${seqOf(line)} is wrong: lines since the last good one were written anew`,
       { seq })
     return false
   }
@@ -58,7 +58,7 @@ export class Signatures {
   #warn (place: Place, what: string): void {
     if (this.#unsigned === undefined) return
     const [first, last] = this.#unsigned
-    const text = `lines ${first} to ${last} ${what}: until then, whoever could write the file could change them`
+    const text = `links ${first} to ${last} ${what}: until then, whoever could write the file could change them`
     this.#findings.add('unsigned-tail', place, text, { severity: 'warning', seq: [first, last] })
   }
 }

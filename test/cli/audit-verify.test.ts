@@ -50,14 +50,14 @@ t.test('audit verify: an intact trail, files in any order, packed ones too', asy
   const { cwd, path, key, status } = await trail(t)
   const { exit, stdout } = await run(cwd, 'verify', 'audit.log', 'audit.log.1', ...key)
   t.strictSame([exit, stdout], [0,
-    'intact: 10 lines, up to number 9, 4 signatures checked; last good checkpoint number 9 of 2026-01-01T00:00:01.000Z, audit.log:5\n'])
+    'intact: 10 lines, up to link 5, 4 signatures checked; last good checkpoint link 5 of 2026-01-01T00:00:01.000Z, audit.log:5\n'])
   writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(`${path}.1`)))
   t.equal((await run(cwd, 'verify', 'audit.log.1.gz', 'audit.log', ...key)).exit, 0)
   const json = JSON.parse((await run(cwd, 'verify', 'audit.log.1', 'audit.log', ...key, '--json')).stdout)
-  t.match(json, { good: true, signed: true, files: ['audit.log.1', 'audit.log'], findings: [], lines: 10, last: { seq: 9 } })
+  t.match(json, { good: true, signed: true, files: ['audit.log.1', 'audit.log'], findings: [], lines: 10, last: { seq: 5 } })
   const anchor = `${status.lastCheckpoint?.seq}:${status.lastCheckpoint?.hash}`
   t.equal((await run(cwd, 'verify', 'audit.log', ...key, '--anchor', anchor)).exit, 0)
-  t.match(await run(cwd, 'verify', 'audit.log.1', ...key, '--anchor', anchor), { exit: 1, stdout: /truncated the chain had a line 9/ })
+  t.match(await run(cwd, 'verify', 'audit.log.1', ...key, '--anchor', anchor), { exit: 1, stdout: /truncated the chain had a link 5/ })
   t.match(await run(cwd, 'verify', 'audit.log', 'audit.log.1'), { exit: 0, stdout: /No --key/ })
 })
 
@@ -66,24 +66,26 @@ t.test('audit verify: what is wrong and where, for people and as JSON', async t 
   writeFileSync(path, readFileSync(path, 'utf8').replace('"n":5', '"n":7'))
   const { exit, stdout } = await run(cwd, 'verify', 'audit.log.1', 'audit.log', ...key)
   t.equal(exit, 1)
-  t.match(stdout, 'audit.log:3 changed line 7 was changed\n  last good checkpoint: number 5 of 2026-01-01T00:00:01.000Z, audit.log:1\n')
+  t.match(stdout, 'audit.log:2 changed link 4 was changed: one or more of its 3 lines\n' +
+    '  last good checkpoint: link 3 of 2026-01-01T00:00:01.000Z, audit.log:1\n')
   t.match(stdout, /\n1 finding: 10 lines/)
   const { findings: [finding], good } = JSON.parse((await run(cwd, 'verify', 'audit.log.1', 'audit.log', ...key, '--json')).stdout)
   t.equal(good, false)
-  t.match(finding, { kind: 'changed', severity: 'error', file: 'audit.log', line: 3, seq: [7, 7], checkpoint: { seq: 5 } })
+  t.match(finding, { kind: 'changed', severity: 'error', file: 'audit.log', line: 2, seq: [4, 4], checkpoint: { seq: 3 } })
 })
 
 t.test('audit verify: a file that is open', async t => {
   const { cwd, path, key } = await trail(t)
   writeFileSync(path, readFileSync(path, 'utf8').split('\n').slice(0, 3).join('\n') + '\n')
-  t.match(await run(cwd, 'verify', 'audit.log', ...key), { exit: 1, stdout: /truncated after line 7 there is no signed end/ })
+  t.match(await run(cwd, 'verify', 'audit.log', ...key),
+    { exit: 1, stdout: /ends with 16 bytes that no link binds.*truncated after link 3 there is no signed end/s })
   t.match(await run(cwd, 'verify', 'audit.log', ...key, '--running'), { exit: 0, stdout: /\(warning\)/ })
 })
 
 t.test('19: audit verify: a file whose older ones are gone is not called whole without a word', async t => {
   const { cwd, key } = await trail(t)
-  t.match(await run(cwd, 'verify', 'audit.log', ...key), { exit: 0, stdout: /^Line 5 is the first: lines 0 to 4 are in older files/ })
-  t.match(JSON.parse((await run(cwd, 'verify', 'audit.log', ...key, '--json')).stdout), { good: true, first: 5, last: { seq: 9 } })
+  t.match(await run(cwd, 'verify', 'audit.log', ...key), { exit: 0, stdout: /^Link 3 is the first: links 0 to 2 are in older files/ })
+  t.match(JSON.parse((await run(cwd, 'verify', 'audit.log', ...key, '--json')).stdout), { good: true, first: 3, last: { seq: 5 } })
   t.notMatch((await run(cwd, 'verify', 'audit.log.1', 'audit.log', ...key)).stdout, 'is the first')
 })
 

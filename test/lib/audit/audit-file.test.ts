@@ -1,16 +1,23 @@
 import { generateKeyPairSync, hash } from 'node:crypto'
-import { readFileSync, renameSync, appendFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { createReadStream, readFileSync, renameSync, appendFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import {
-  chainVerifier, openAuditFile, readChainKey, type AuditFile, type AuditFileOptions, type Checkpoint
+  chainVerifier, openAuditFile, readChainKey, verifyChain, type AuditFile, type AuditFileOptions, type Checkpoint
 } from '../../../lib/audit/index.ts'
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519')
 const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
 
-interface ChainedLine { readonly seq: number, readonly hash: string, readonly type?: string, readonly torn?: number, readonly id?: string }
+interface ChainedLine {
+  readonly seq: number
+  readonly lines?: number
+  readonly hash: string
+  readonly type?: string
+  readonly torn?: number
+  readonly id?: string
+}
 
 /** The lines of a file; undefined for what is no JSON. */
 function linesOf (path: string): Array<{ time?: string, n?: number, chain?: ChainedLine } | undefined> {
@@ -49,19 +56,26 @@ t.test('without a chain: one JSON document a line', async t => {
   t.equal(readFileSync(path, 'utf8'), '{"n":1}\n{"n":2}\n')
 })
 
-t.test('a chain: JSON with one member more, each hash over the previous one and the line; signed begin and end', async t => {
+t.test('a chain: JSON with one member more, each hash over the previous one and the lines it binds; signed begin and end', async t => {
   const reports: Checkpoint[] = []
   const { path, file } = await start(t, { onCheckpoint: report => { reports.push(report) }, now: () => 0 })
   await addAll(file, 0, 1)
   await file.write({})
+  await Promise.all([file.write({ n: 2 }), file.write({})])
   t.match(file.status(), { path, seq: 3, lastCheckpoint: { seq: 0, type: 'start', time: '1970-01-01T00:00:00.000Z' } })
   await file.close()
-  t.strictSame(shape(path), ['start', 0, 1, undefined, 'end'])
-  let previous = ''
-  for (const [index, line] of readFileSync(path, 'utf8').trimEnd().split('\n').entries()) {
+  t.strictSame(shape(path), ['start', 0, 1, undefined, 2, undefined, 'end'])
+  t.strictSame(linesOf(path).map(line => line?.chain?.lines), [undefined, undefined, 2, undefined, undefined, 2, undefined])
+  let [previous, bound, seq] = ['', '', 0]
+  for (const line of readFileSync(path, 'utf8').trimEnd().split('\n')) {
     const { chain } = JSON.parse(line)
-    t.equal(chain.seq, index)
-    t.equal(hash('sha256', previous + line.slice(0, -46), 'base64url'), chain.hash)
+    if (chain === undefined) {
+      bound += `${line}\n`
+      continue
+    }
+    t.equal(chain.seq, seq++)
+    t.equal(hash('sha256', previous + bound + line.slice(0, -46), 'base64url'), chain.hash)
+    bound = ''
     if (chain.sig !== undefined) {
       t.equal(chain.after, previous)
       const signed = Buffer.from(`secure-api audit chain\n${line.slice(0, line.indexOf(',"sig"'))}`)
@@ -228,7 +242,8 @@ t.test('a full disk: what was lost is not in the chain, and the torn line is sai
   const { path, file } = await start(t, { files })
   await addAll(file, 0)
   const { length } = readFileSync(path, 'utf8').split('\n')[1] ?? ''
-  room = length + 10 // one line and a piece of the next
+  const cut = length + 10 // one line, which nothing binds yet, and a piece of the next
+  room = cut
   await t.rejects(addAll(file, 1, 2))
   room = 5
   await t.rejects(addAll(file, 3))
@@ -237,6 +252,10 @@ t.test('a full disk: what was lost is not in the chain, and the torn line is sai
   room = Infinity
   await addAll(file, 5)
   t.strictSame(shape(path), ['start', 0, 1, undefined, undefined, 'resume', 5])
-  t.match(linesOf(path)[5], { chain: { seq: 3, torn: 9 + 5 } })
-  t.match(file.status(), { seq: 4, bytes: readFileSync(path).length })
+  t.match(linesOf(path).find(line => line?.chain?.type === 'resume'), { chain: { seq: 2, torn: cut + 5 } })
+  t.match(file.status(), { seq: 3, bytes: readFileSync(path).length })
+  await file.close()
+  const key = chainVerifier(publicKey)
+  const { findings } = await verifyChain([{ name: path, chunks: createReadStream(path) }], { keys: key && [key] })
+  t.match(findings, [{ kind: 'torn', severity: 'warning', line: 3 }])
 })
