@@ -1,8 +1,8 @@
 import type { Server as HttpServer, ServerOptions as HttpOptions } from 'node:http'
 import type { Http2SecureServer, SecureServerOptions as Http2Options } from 'node:http2'
 import type { Server as HttpsServer, ServerOptions as HttpsOptions } from 'node:https'
-import { parse, type ParsedUrlQuery } from 'node:querystring'
 import type { Server as TlsServer } from 'node:tls'
+import querystring from 'fast-querystring'
 import type { FastifyHttp2SecureOptions, FastifyHttpOptions, FastifyHttpsOptions, FastifyServerOptions } from 'fastify'
 import { check, environmentOf, milliseconds, Problems, type Duration } from '../config/index.ts'
 import { edgePairsBy, overTls, proxiesOf } from '../edge/index.ts'
@@ -51,15 +51,21 @@ export function createServerOptions (options: SecureServerOptions, now: () => nu
   return { ...common, http2: true, https: { ...tlsServer(tls, store), allowHTTP1: true, settings } }
 }
 
-const mostKeys = Object.freeze({ maxKeys: 1000 })
+const MAX_PARAMETERS = 1000
 
-/** What most requests have instead of a query, without a prototype as others. */
-class NoQuery {}
-Object.setPrototypeOf(NoQuery.prototype, null)
-Reflect.deleteProperty(NoQuery.prototype, 'constructor')
+/** As Fastify alone reads it, up to a limit. */
+function parseQuery (text: string): Record<string, unknown> {
+  return querystring.parse(text.length < MAX_PARAMETERS ? text : text.slice(0, endOfParameters(text)))
+}
 
-function parseQuery (text: string): ParsedUrlQuery {
-  return text === '' ? new NoQuery() as ParsedUrlQuery : parse(text, '&', '=', mostKeys)
+/** Where the last parameter that counts ends. Those without a name and a value count, too. */
+function endOfParameters (text: string): number {
+  let end = -1
+  for (let count = 0; count < MAX_PARAMETERS; count++) {
+    end = text.indexOf('&', end + 1)
+    if (end === -1) return text.length
+  }
+  return end
 }
 
 type Limits = ReturnType<typeof limitsOf>

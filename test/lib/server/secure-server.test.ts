@@ -1,7 +1,10 @@
+import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import http2 from 'node:http2'
 import net, { type AddressInfo } from 'node:net'
 import tls from 'node:tls'
+import fc from 'fast-check'
+import querystring from 'fast-querystring'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { ConfigurationError } from '../../../lib/config/index.ts'
@@ -33,6 +36,24 @@ t.test('a query has its own members alone, a thousand at most', async t => {
   t.not(read(''), read(''), 'nobody else has the same object')
   t.same(read('a=1&a=2&b='), { a: ['1', '2'], b: '' })
   t.equal(Object.keys(read(Array.from({ length: 1100 }, (_, index) => `${index}=`).join('&'))).length, 1000)
+})
+
+t.test('a query with fewer parameters says what it says to Fastify alone', async () => {
+  const read = secureServer(development).routerOptions?.querystringParser
+  const pieces = ['&', '&&', '=', '+', '%', '%26', '%3D', '%zz', '%f', '%C3%A9', '%ff', 'a', 'a=1', '__proto__=x', 'constructor', 'é']
+  const piece = fc.oneof(fc.constantFrom(...pieces), fc.string({ maxLength: 5 }))
+  const text = fc.array(piece, { maxLength: 900 }).map(parts => parts.join(''))
+  fc.assert(fc.property(text.filter(given => given.split('&').length <= 1000), given => {
+    assert.deepEqual(read?.(given), querystring.parse(given))
+  }))
+})
+
+t.test('of a longer query the first thousand parameters count, those without a name among them', async t => {
+  const read = secureServer(development).routerOptions?.querystringParser
+  const cases: Array<[before: string, names: string[]]> = [
+    ['&'.repeat(999), ['last']], ['&'.repeat(1000), []], ['a&'.repeat(999), ['a', 'last']], ['a&'.repeat(1000), ['a']]
+  ]
+  for (const [before, names] of cases) t.strictSame(Object.keys(read?.(`${before}last=1`) ?? {}), names, `behind ${before.length} letters`)
 })
 
 t.test('trustProxy: who may be named', async t => {
