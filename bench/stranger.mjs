@@ -102,6 +102,7 @@ async function requests () {
     `${line} HTTP/1.1\r\nHost: localhost\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
   const post = (path, type, body) => `${head(`POST ${path}`, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) })}${body}`
   const fill = (text, length = room) => text.repeat(length / text.length)
+  const list = (length, text) => Array.from({ length }, (_, index) => text(index)).join()
   const part = text => Buffer.from(text).toString('base64url')
   const [bad] = await forged('RS256', 1)
   const many = Object.fromEntries(Array.from({ length: 900 },
@@ -116,9 +117,13 @@ async function requests () {
     ['a token of 15 KB', head('GET /orders', { Authorization: `Bearer ${fill('a')}` })],
     ['spaces behind `Bearer`', head('GET /orders', { Authorization: `Bearer${fill(' ')}a` })],
     ['a token of 8 KB: header of many members', head('GET /orders',
-      token(`{"alg":"RS256",${Array.from({ length: 500 }, (_, index) => `"m${index}":0`).join()}}`, '{}'))],
+      token(`{"alg":"RS256",${list(500, index => `"m${index}":0`)}}`, '{}'))],
     ['a token of 8 KB: many audiences', head('GET /orders',
       token('{"alg":"RS256"}', `{"iss":"${issuer}","exp":9999999999,"aud":[${fill('"a",', 5000)}"a"]}`))],
+    ['a token of 8 KB: a thousand groups; 20 a minute and address', head('GET /orders',
+      token('{"alg":"RS256"}', `{"iss":"${issuer}","exp":9999999999,"groups":[${list(1000, index => `"${index}"`)}]}`))],
+    ['a token of 8 KB: many claims; 20 a minute and address', head('GET /orders',
+      token('{"alg":"RS256"}', `{"iss":"${issuer}","exp":9999999999,${list(330, index => `"claim${index}":"a"`)}}`))],
     ['a token of 8 KB: deep claims', head('GET /orders', token('{"alg":"RS256"}', `{"a":${fill('[', 2500)}${fill(']', 2500)}}`))],
     ['a forged signature (RS256); 20 a minute and address', head('GET /orders', { Authorization: `Bearer ${bad}` })],
     ['900 header fields', head('GET /orders', { Authorization: 'Bearer a.b.c', ...many })],
@@ -131,12 +136,13 @@ async function requests () {
       })],
     ['X-Forwarded-For of 15 KB', head('GET /orders', { 'X-Forwarded-For': fill('10.0.0.1,') })],
     ['a report of 16 KB, 20 violations', post('/reports', 'application/reports+json',
-      JSON.stringify(Array.from({ length: 20 }, () =>
+      // Each of another place: an attacker has no reason to repeat one.
+      JSON.stringify(Array.from({ length: 20 }, (_, index) =>
         ({
           type: 'csp-violation',
           body: {
-            blockedURL: `https://a.example/${fill('x', 300)}`,
-            documentURL: `https://b.example/${fill('x', 300)}`
+            blockedURL: `https://user:a@a${index}.example/${fill('x', 300)}`,
+            documentURL: `https://b${index}.example/../${index}/${fill('%2e', 300)}`
           }
         }))))],
     ['a report of 16 KB, empty members', post('/reports', 'application/reports+json', `[${fill('{},', 16_000)}{}]`)]

@@ -100,7 +100,7 @@ const ReportsSchema = Type.Object({
   perMinute: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
   /** Largest size of such a request, in bytes; larger ones are answered 413. @default 16_384 */
   maxBytes: Type.Optional(Type.Integer({ minimum: 1024, maximum: 1_048_576 })),
-  /** Reports per request that reach the audit trail. @default 20 */
+  /** Reports per request that reach the audit trail; the others are only counted, in `status()`. @default 10 */
   maxReports: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
   /**
    * Record the first 40 characters of a blocked script or style. Costs: the trail contains text of injected scripts and of your own pages.

@@ -107,16 +107,17 @@ const MAX_HEADER_MEMBERS = 100
 /** The decoded header, if it is a JSON object without repeated members (RFC 7515 §4): parsers disagree on which one counts. */
 export function readHeader (segment: string): UncheckedClaims | undefined {
   const text = decodeText(segment)
-  const members = text === undefined ? 0 : jsonShape(text).members
-  if (text === undefined || members > MAX_HEADER_MEMBERS) return undefined
-  const header = parseObject(text)
-  return header !== undefined && members === Object.keys(header).length ? header : undefined
+  if (text === undefined) return undefined
+  const shape = shapeOf(text)
+  if (shape.members > MAX_HEADER_MEMBERS) return undefined
+  const header = parseObject(text, shape)
+  return header !== undefined && shape.members === Object.keys(header).length ? header : undefined
 }
 
 /** The decoded payload, if it is a JSON object. */
 export function readPayload (segment: string): UncheckedClaims | undefined {
   const text = decodeText(segment)
-  return text === undefined ? undefined : parseObject(text)
+  return text === undefined ? undefined : parseObject(text, text.length > SHORT ? shapeOf(text) : undefined)
 }
 
 /** RFC 7519 §7.2: UTF-8. `JSON.parse` refuses a byte order mark. */
@@ -125,13 +126,27 @@ function decodeText (segment: string): string | undefined {
   return bytes !== undefined && isUtf8(bytes) ? bytes.toString() : undefined
 }
 
-/** Ten times what claims have. A parser needs far longer for a text of brackets than for any other of its length. */
-const MAX_DEPTH = 64
 /** In characters: what is shorter costs little, however deep. */
 const SHORT = 512
+/** Ten times what claims have. A parser needs far longer for a text of brackets than for any other of its length. */
+const MAX_DEPTH = 64
+/** A list of a thousand groups, or the roles of a hundred clients in Keycloak: what fits into a token that names them by words. */
+const MAX_WEIGHT = 1024
+/** Where longer tokens are taken (`maxTokenBytes`), a value may be as short as there. */
+const LENGTH_PER_VALUE = 6
 
-function parseObject (text: string): UncheckedClaims | undefined {
-  if (text.length > SHORT && jsonShape(text).depth > MAX_DEPTH) return undefined
+type Shape = ReturnType<typeof jsonShape>
+
+function shapeOf (text: string): Shape {
+  return jsonShape(text, mostWeight(text))
+}
+
+function mostWeight ({ length }: string): number {
+  return Math.max(MAX_WEIGHT, length / LENGTH_PER_VALUE)
+}
+
+function parseObject (text: string, shape: Shape | undefined): UncheckedClaims | undefined {
+  if (shape !== undefined && (shape.depth > MAX_DEPTH || shape.weight > mostWeight(text))) return undefined
   try {
     const value: unknown = JSON.parse(text)
     return isObject(value) ? value : undefined
@@ -246,12 +261,15 @@ function seconds (date: unknown): number {
   return typeof date === 'number' ? date : 0
 }
 
+/** A token for more is nobody's: each of them could use it at all the others. */
+const MAX_AUDIENCES = 100
+
 /** RFC 7519 §4.1.3, and RFC 9068 §4: absent is foreign. Every member of a list must be a string. */
 const audience: Check = (claims, rules) => {
   const value = claimAt(claims, [rules.audienceClaim])
   if (namesNobody(value)) return 'SECURE_API_TOKEN_AUDIENCE_MISSING'
   const values: readonly unknown[] = Array.isArray(value) ? value : [value]
-  const wellFormed = values.every(member => typeof member === 'string')
+  const wellFormed = values.length <= MAX_AUDIENCES && values.every(member => typeof member === 'string')
   return wellFormed && values.some(member => rules.audience.has(member)) ? undefined : 'SECURE_API_TOKEN_AUDIENCE'
 }
 

@@ -145,8 +145,28 @@ t.test('14 C1: what costs a parser most is refused before it: a header of many m
   t.notOk(readPayload(nested(65, long)))
   t.ok(readPayload(nested(65, '0')), 'what is short costs little')
   t.ok(readPayload(encode(JSON.stringify({ a: '[{"'.repeat(300), '\\': '\\"['.repeat(200) }))), 'brackets of a text are no brackets')
+  const groups = (count: number, group: string) => encode(`{"groups":[${Array<string>(count).fill(group).join()}]}`)
+  t.ok(readPayload(groups(1019, '"a"')))
+  t.notOk(readPayload(groups(1020, '"a"')))
+  t.notOk(readPayload(groups(600, '[]')))
+  t.ok(readPayload(groups(3000, '"admin"')), 'where longer tokens are taken, they may hold more')
   const broken = ['{"a":"', `{"a":"${'x'.repeat(600)}`, `{"a":"${'\\'.repeat(601)}`, `${'['.repeat(600)}`]
   for (const text of broken) t.notOk(readPayload(encode(text)))
+})
+
+t.test('no real token is too heavy: as many groups and roles as its size allows, in the forms of the providers', async t => {
+  const ids = Array.from({ length: 150 }, (_, index) => `6f2c1f6e-0000-4000-8000-${String(index).padStart(12, '0')}`)
+  const list = (length: number) => Array.from({ length }, (_, index) => `role-${index}`)
+  const named = (length: number, value: (index: number) => unknown) =>
+    Object.fromEntries(list(length).map((name, index) => [name, value(index)]))
+  const samples: Record<string, object> = {
+    'object ids of Entra ID': { groups: ids },
+    'names of groups': { groups: list(600) },
+    'roles of Keycloak': { resource_access: named(100, index => ({ roles: [`view-${index}`, `edit-${index}`] })) },
+    'roles of Zitadel': { 'urn:zitadel:iam:org:project:roles': named(110, () => ({ 3215874312: 'orders.example' })) },
+    'custom claims': named(300, () => true)
+  }
+  for (const [name, sample] of Object.entries(samples)) t.ok(readPayload(encode(JSON.stringify(sample))), name)
 })
 
 // The lone surrogate and the pair are apart: Node's type stripping takes an escape of code points after a surrogate for a mistake.
