@@ -8,10 +8,10 @@ interface SignatureScheme {
   readonly curve?: string
   /** In bytes, where the algorithm fixes it (RFC 7518 §3.4, RFC 8032 §5.1.6); for RSA the key does. */
   readonly length?: number
+  /** Absent: what Node does by default, which for an RSA key is PKCS #1 v1.5 (RFC 7518 §3.3). */
   readonly options?: SigningOptions
 }
 
-const pkcs1: SigningOptions = { padding: constants.RSA_PKCS1_PADDING }
 /** RFC 7518 §3.5: the salt is as long as the digest. Node would accept any length. */
 const pss: SigningOptions = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
 /** RFC 7518 §3.4: R and S side by side, not DER. */
@@ -19,9 +19,9 @@ const ecdsa: SigningOptions = { dsaEncoding: 'ieee-p1363' }
 const ed25519: SignatureScheme = { hash: null, keyType: 'ed25519', length: 64 }
 
 export const signatureSchemes: Readonly<Record<Algorithm, SignatureScheme>> = {
-  RS256: { hash: 'sha256', keyType: 'rsa', options: pkcs1 },
-  RS384: { hash: 'sha384', keyType: 'rsa', options: pkcs1 },
-  RS512: { hash: 'sha512', keyType: 'rsa', options: pkcs1 },
+  RS256: { hash: 'sha256', keyType: 'rsa' },
+  RS384: { hash: 'sha384', keyType: 'rsa' },
+  RS512: { hash: 'sha512', keyType: 'rsa' },
   PS256: { hash: 'sha256', keyType: 'rsa', options: pss },
   PS384: { hash: 'sha384', keyType: 'rsa', options: pss },
   PS512: { hash: 'sha512', keyType: 'rsa', options: pss },
@@ -43,4 +43,14 @@ const quickCurves: ReadonlySet<unknown> = new Set(['prime256v1', 'ed25519'])
 export function isQuick ({ asymmetricKeyDetails: details }: KeyObject, algorithm: Algorithm): boolean {
   const { keyType, curve = keyType } = signatureSchemes[algorithm]
   return keyType === 'rsa' ? (details?.modulusLength ?? Infinity) <= QUICK_RSA : quickCurves.has(curve)
+}
+
+const CHEAP_RSA = 2048
+
+/**
+ * Whether a verification takes the event loop no longer than handing it to the thread pool does: RSA of 2048 bits 34 µs beside 33 (Node 24,
+ * measured), where the pool takes another 35. P-256 takes 93 beside 53, RSA of 4096 bits 87 beside 33.
+ */
+export function isCheap ({ asymmetricKeyDetails: details }: KeyObject, algorithm: Algorithm): boolean {
+  return signatureSchemes[algorithm].keyType === 'rsa' && (details?.modulusLength ?? Infinity) <= CHEAP_RSA
 }

@@ -1,4 +1,4 @@
-export { isQuick, signatureSchemes } from './algorithms.ts'
+export { isCheap, isQuick, signatureSchemes } from './algorithms.ts'
 export { discoverKeySetUrl, discoverUrl, metadataUrls, plainHosts } from './discovery.ts'
 export { asFailure, explainFailure, FetchFailure, type FailureReason } from './failure.ts'
 export { fetchDocument, MAX_DOCUMENT_BYTES, parseJson, type Exchange, type FetchDocument, type Reply } from './fetch.ts'

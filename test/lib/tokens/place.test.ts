@@ -57,6 +57,22 @@ t.test('none overtakes those that the pool has', async t => {
   t.ok(place.isHere(key.publicKey, 'ES256'), 'what has failed is not under way')
 })
 
+t.test('14: an RSA signature of 2048 bits is verified in place after a forged one too: the way to the pool takes as long', async t => {
+  const rsa = createSigningKey('r', 'RS256')
+  const keys = staticKeys(rsa)
+  const { place } = setUp()
+  const jws = signToken({ alg: 'RS256', kid: 'r' }, { sub: 'alice' }, rsa)
+  const dot = jws.lastIndexOf('.')
+  const parts = { header: { kid: 'r' }, algorithm: 'RS256', signingInput: jws.slice(0, dot) } as const
+  const signature = Buffer.from(jws.slice(dot + 1), 'base64url')
+  const forged = Buffer.from(signature).fill(1, 40, 50)
+  for (let count = 0; count < 3; count++) {
+    t.equal(findSigner({ ...parts, signature: forged }, keys, place), 'SECURE_API_TOKEN_SIGNATURE')
+    t.equal(findSigner({ ...parts, signature }, keys, place), keys.peek('r', 'RS256')?.[0])
+  }
+  t.ok(findSigner(candidate(), staticKeys(key), place) instanceof Promise, 'others go to the pool')
+})
+
 t.test('slow algorithms and long keys are for the pool', async t => {
   const { place } = setUp()
   const rsa = (modulusLength: number) => generateKeyPairSync('rsa', { modulusLength }).publicKey
