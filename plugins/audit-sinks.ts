@@ -20,7 +20,9 @@ export async function openSinks (app: FastifyInstance, options: AuditOptions, { 
     const sink = stated.sink === undefined || stated.sink === 'logger' ? logs ? 'logger' : 'console' : stated.sink
     const compiled = formats[format]
     const formatted = compiled && ((event: AuditEvent) => compiled(event, service))
-    const destination = file === undefined ? destinationOf(app, sink, formatted) : await fileOf(app, file, stated, formatted)
+    // What other sinks get too, they may change before a line is made.
+    const later = sinks.length === 1
+    const destination = file === undefined ? destinationOf(app, sink, formatted) : await fileOf(app, file, stated, later, formatted)
     const name = file ?? (typeof sink === 'string' ? sink : `sink ${index + 1}`)
     return { name, destination, filter, buffer, denies: onSinkFailure === 'deny' }
   }))
@@ -38,10 +40,14 @@ function destinationOf (app: FastifyInstance, sink: NonNullable<SinkOptions['sin
   return { write: event => { log.info({ audit: format === undefined ? event : format(event) }, 'audit') } }
 }
 
-async function fileOf (app: FastifyInstance, path: string, { chain, fsync }: SinkOptions, format?: Format): Promise<Destination> {
+async function fileOf (
+  app: FastifyInstance, path: string, { chain, fsync }: SinkOptions, later: boolean, format?: Format
+): Promise<Destination> {
   const { key, every, interval } = chain ?? {}
   const file = await openAuditFile(path, {
     fsync,
+    later,
+    lineOf: format === undefined ? eventLine : (event: AuditEvent) => jsonLine(format(event)),
     chain: key === undefined ? undefined : { key, every, interval: interval === undefined ? undefined : milliseconds(interval) },
     // Where the log goes elsewhere it holds the ends of the chain, for `verify --anchor`.
     onForeign: () => {
@@ -51,7 +57,7 @@ async function fileOf (app: FastifyInstance, path: string, { chain, fsync }: Sin
     onCheckpoint: checkpoint => { app.log.info({ audit: path, checkpoint }, 'secure-api: checkpoint of the audit chain') }
   })
   return {
-    write: format === undefined ? event => file.write(event, eventLine) : event => file.write(format(event)),
+    write: event => file.write(event),
     close: () => file.close(),
     status: () => file.status()
   }

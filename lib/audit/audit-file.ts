@@ -16,7 +16,11 @@ export interface AuditChainOptions {
   readonly interval?: number | undefined
 }
 
-export interface AuditFileOptions {
+export interface AuditFileOptions<Document extends object = object> {
+  /** The line of a document. @default its JSON */
+  readonly lineOf?: ((document: Document) => string) | undefined
+  /** Whether lines are made when several documents have come: none may change until then, and `lineOf` must not throw. @default false */
+  readonly later?: boolean | undefined
   readonly chain?: AuditChainOptions | undefined
   /** Whether each batch waits until the disk has it. @default false */
   readonly fsync?: boolean | undefined
@@ -37,9 +41,9 @@ export interface AuditFileStatus {
   readonly lastCheckpoint?: Checkpoint
 }
 
-export interface AuditFile {
+export interface AuditFile<Document extends object = object> {
   /** Adds the document as one line. Settles when it was handed to the file system, and rejects when it was not. */
-  write <Document extends object> (document: Document, lineOf?: (document: Document) => string): Promise<void>
+  write (document: Document): Promise<void>
   /** Writes what waits, with the signed end of a chain. */
   close (): Promise<void>
   status (): AuditFileStatus
@@ -49,20 +53,25 @@ export interface AuditFile {
  * Opens the file, so that what is wrong with it is known at boot.
  * @throws ConfigurationError for a key that cannot sign, and for a file that is no chain to be continued
  */
-export async function openAuditFile (path: string, options: AuditFileOptions = {}): Promise<AuditFile> {
-  const { chain, fsync, files, onForeign, now = Date.now } = options
-  if (chain === undefined) return await opened(path, new PlainAuditFile(new LineFile(path, { fsync, now, files })))
+export async function openAuditFile <Document extends object> (
+  path: string, options: AuditFileOptions<Document> = {}
+): Promise<AuditFile<Document>> {
+  const { chain, fsync, files, onForeign, lineOf = jsonLine, later = false, now = Date.now } = options
+  const common = { fsync, now, files, lineOf: (document: Document | string) => typeof document === 'string' ? document : lineOf(document) }
+  const prepare = later ? (document: Document) => document : lineOf
+  if (chain === undefined) return await opened(path, new PlainAuditFile(new LineFile(path, common), prepare))
   const frame = new Chain({
     key: readChainKey(chain.key, 'chain.key'), every: chain.every ?? 1000, now, onCheckpoint: options.onCheckpoint
   })
   // Each signed line names its key, so that a former one has nothing to wait for.
   const signWith = ([text = '']: readonly string[]) => frame.signWith(readChainKey(text, 'chain.key'))
   follow(chain.key, { overlap: 0, fault: faultOfChainKey, changed: signWith })
-  const file = new LineFile(path, { fsync, now, files, frame, onForeign })
-  return await opened(path, new ChainedAuditFile(file, frame, chain.interval ?? 10_000, options.schedule ?? scheduleTimer))
+  const file = new LineFile(path, { ...common, frame, onForeign })
+  const { schedule = scheduleTimer } = options
+  return await opened(path, new ChainedAuditFile(file, prepare, frame, chain.interval ?? 10_000, schedule))
 }
 
-async function opened <File extends PlainAuditFile> (path: string, file: File): Promise<File> {
+async function opened <File extends { open (): Promise<void>, close (): Promise<void> }> (path: string, file: File): Promise<File> {
   try {
     await file.open()
     return file
@@ -74,20 +83,25 @@ async function opened <File extends PlainAuditFile> (path: string, file: File): 
   }
 }
 
-class PlainAuditFile implements AuditFile {
-  protected readonly file: LineFile
+/** What is kept of a document until its line is made. */
+type Prepare<Document> = (document: Document) => Document | string
 
-  constructor (file: LineFile) {
+class PlainAuditFile<Document extends object> implements AuditFile<Document> {
+  protected readonly file: LineFile<Document | string>
+  readonly #prepare: Prepare<Document>
+
+  constructor (file: LineFile<Document | string>, prepare: Prepare<Document>) {
     this.file = file
+    this.#prepare = prepare
   }
 
   open (): Promise<void> {
     return this.file.flush()
   }
 
-  write <Document extends object> (document: Document, lineOf: (document: Document) => string = jsonLine): Promise<void> {
+  write (document: Document): Promise<void> {
     try {
-      return this.file.write(lineOf(document))
+      return this.file.write(this.#prepare(document))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -103,23 +117,23 @@ class PlainAuditFile implements AuditFile {
   }
 }
 
-class ChainedAuditFile extends PlainAuditFile {
+class ChainedAuditFile<Document extends object> extends PlainAuditFile<Document> {
   readonly #chain: Chain
   readonly #interval: number
   readonly #schedule: Schedule
   #cancel: (() => void) | undefined
 
-  constructor (file: LineFile, chain: Chain, interval: number, schedule: Schedule) {
-    super(file)
+  constructor (file: LineFile<Document | string>, prepare: Prepare<Document>, chain: Chain, interval: number, schedule: Schedule) {
+    super(file, prepare)
     this.#chain = chain
     this.#interval = interval
     this.#schedule = schedule
   }
 
-  override write <Document extends object> (document: Document, lineOf?: (document: Document) => string): Promise<void> {
+  override write (document: Document): Promise<void> {
     if ('chain' in document) return Promise.reject(new TypeError('a document of a chained file has no member `chain` of its own'))
     this.#cancel ??= this.#schedule(() => { this.#sign() }, this.#interval)
-    return super.write(document, lineOf)
+    return super.write(document)
   }
 
   override close (): Promise<void> {

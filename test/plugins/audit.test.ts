@@ -289,6 +289,15 @@ t.test('19: one file for two sinks stops the boot, however its path is written',
   t.notOk(existsSync(file))
 })
 
+t.test('19: what a function does to an event is not in the file beside it', async t => {
+  const file = join(t.testdir(), 'audit.jsonl')
+  const sink = (event: AuditEvent) => { Object.assign(event, { address: 'hidden' }) }
+  const { app } = await secured(t, issuer, { routes: orders, suite: { audit: { sinks: [{ file }, { sink }] } } })
+  await answersOf(app, { url: '/orders/1' })
+  await app.close()
+  t.match(JSON.parse(await readFile(file, 'utf8')), { status: 401, address: '127.0.0.1' })
+})
+
 t.test('19: a chained file of events in a form of its own, which verify finds whole', async t => {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
   const file = join(t.testdir(), 'audit.jsonl')

@@ -56,6 +56,38 @@ t.test('without a chain: one JSON document a line', async t => {
   t.equal(readFileSync(path, 'utf8'), '{"n":1}\n{"n":2}\n')
 })
 
+t.test('19: lines that are made later: all of them, in order, however many come', async t => {
+  for (const count of [1, 99, 100, 101, 399, 400, 1234]) {
+    const path = join(t.testdir({}), `audit-${count}.log`)
+    const made: number[] = []
+    const lineOf = ({ n }: { readonly n: number }) => {
+      made.push(n)
+      return JSON.stringify({ n })
+    }
+    const file = await openAuditFile(path, { lineOf, later: true, chain: { key: privateKey } })
+    const writes = Array.from({ length: count }, (_, n) => file.write({ n }))
+    t.equal(made.length, count - count % 100)
+    await Promise.all(writes)
+    await file.close()
+    const numbers = shape(path).filter(value => typeof value === 'number')
+    t.strictSame(numbers, Array.from({ length: count }, (_, n) => n))
+  }
+})
+
+t.test('19: a line that cannot be made later is not lost without a word', async t => {
+  const path = join(t.testdir({}), 'audit.log')
+  const lineOf = ({ n }: { readonly n: number }) => {
+    if (n === 2) throw new TypeError('no line')
+    return JSON.stringify({ n })
+  }
+  const file = await openAuditFile(path, { lineOf, later: true })
+  const settled = await Promise.allSettled([1, 2, 3].map(n => file.write({ n })))
+  t.strictSame(settled.map(({ status }) => status), ['rejected', 'rejected', 'rejected'])
+  await file.write({ n: 4 })
+  await file.close()
+  t.strictSame(shape(path), [4])
+})
+
 t.test('a chain: JSON with one member more, each hash over the previous one and the lines it binds; signed begin and end', async t => {
   const reports: Checkpoint[] = []
   const { path, file } = await start(t, { onCheckpoint: report => { reports.push(report) }, now: () => 0 })
