@@ -62,9 +62,9 @@ const reportsOf: Readonly<Record<ReportKind, (document: unknown) => readonly unk
   'application/reports+json': document => Array.isArray(document) ? document : undefined
 }
 
-/** Real reports have an object or list each hundred characters, and a member each thirty. */
+/** Real reports have an object or list each hundred characters, and a member each twenty: those of errors of the network. */
 function isCrowded (text: string): boolean {
-  const most = 256 + text.length / 8
+  const most = 256 + text.length / 6
   const { brackets, weight } = jsonShape(text, most)
   return brackets > 64 + text.length / 32 || weight > most
 }
@@ -137,8 +137,10 @@ function page (stated: string): string {
 
 /** The schemes whose URLs have an origin; that of a blob is the one of its page. */
 const withOrigin = /^(?:https?|wss?|ftp):/
-const toPath = /(?:blob:)?(?:https?|wss?|ftp):\/\/[^/?#]*/y
-const plainHost = /^(?:[a-z0-9._~!$&'()*+,;=-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/
+/** A backslash ends it as a slash does (URL §4.4): what follows is path, even up to an `@`. */
+const toPath = /(?:blob:)?(?:https?|wss?|ftp):\/\/[^/?#\\]*/y
+/** No host is longer (RFC 1035 §2.3.4), and credentials whose `@` was cut off, as texts are at 500 characters, are. */
+const plainHost = /^(?:[a-z0-9._~!$&'()*+,;=-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?$/
 const plainPath = new RegExp(`[!$-;=@-[\\]^_a-z|~]{0,${longest}}`, 'y')
 
 /** Where a match from `start` on ends; 0 without one. What is found is not made, which took half of the time for a report. */

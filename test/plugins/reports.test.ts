@@ -165,6 +165,14 @@ t.test('14 C1: a body that holds more values than any report is not parsed', asy
   t.equal(events.filter(({ violation }) => violation !== undefined).length, 10, 'of one request not all are events')
 })
 
+t.test('no real batch is crowded: errors of the network as Chrome reports them, as many as the body may hold', async t => {
+  const { app } = await secured(t, issuer, { suite: { headers: { reports: { ...reports, maxBytes: 65_536 } } } })
+  const numbers = { elapsed_time: 0, sampling_fraction: 1, status_code: 0, request_headers: {}, response_headers: {} }
+  const body = { ...numbers, method: 'GET', phase: 'dns', protocol: '', referrer: '', server_ip: '', type: 'dns.failed' }
+  const report = JSON.stringify({ age: 0, body, type: 'network-error', url: 'https://a.io/', user_agent: 'x'.repeat(110) })
+  for (const count of [43, 170]) t.strictSame(await answersOf(app, post(kinds.api, `[${Array(count).fill(report).join()}]`)), [204])
+})
+
 t.test('the policy names the collector, in a prefix too, unless it names another place', async t => {
   const told = async (options: HeadersOptions, prefix = '') => {
     const app = startFastify(t)

@@ -33,7 +33,8 @@ t.test('of a URL as browsers serialize it the origin and the page are kept, as a
 })
 
 t.test('whatever a report states, neither credentials nor queries nor other text get out of it', async () => {
-  const piece = fc.constantFrom('https://', 'blob:', '//', 'secret', ':', '@', '/', '\\', '?', '#', '[', ']', ' ', '\t', '\n', 'é', '"', '%', '.')
+  const piece = fc.constantFrom('https://', 'blob:', '//', 'secret', ':', '@', '/', '\\', '?', '#',
+    '[', ']', ' ', '\t', '\n', 'é', '"', '%', '.')
   const stated = fc.array(piece, { maxLength: 12 }).map(pieces => pieces.join(''))
   fc.assert(fc.property(stated, text => {
     const found = read({ blockedURL: `https://${text}`, documentURL: `https://${text}` })
@@ -42,12 +43,29 @@ t.test('whatever a report states, neither credentials nor queries nor other text
   }), { numRuns: 3000 })
 })
 
+t.test('what a URL holds behind a backslash is path, up to an @ too', async t => {
+  for (const stated of ['https://a.example\\@secret/p', 'https://a.example\\secret@secret', 'blob:https://a.example\\@secret']) {
+    t.match(read({ blockedURL: stated, documentURL: stated }), { blocked: 'https://a.example', document: 'other' }, stated)
+  }
+  t.match(read({ blockedURL: 'https://user:secret\\@a.example', documentURL: '' }), { blocked: 'other' })
+})
+
+t.test('credentials are no host where the cut has taken their @ away', async t => {
+  const host = 'h'.repeat(253)
+  t.match(read({ blockedURL: `https://${host}:8443/p` }), { blocked: `https://${host}`.slice(0, 200) })
+  for (const user of ['s'.repeat(500), `user:${'7'.repeat(500)}`, `[${'5'.repeat(500)}`]) {
+    const stated = `https://${user}@a.example/p`
+    t.match(read({ blockedURL: stated, documentURL: stated }), { blocked: 'other', document: 'other' }, stated.slice(0, 20))
+  }
+})
+
 t.test('what has no origin is a word', async t => {
   const words: ReadonlyArray<readonly [stated: string, blocked: string]> = [
     ['inline', 'inline'], ['wasm-eval', 'wasm-eval'], ['data', 'data'], ['data:text/html,secret', 'data'],
     ['javascript:alert(1)', 'javascript'],
     ['blob:https://a.example/id', 'https://a.example'], ['blob:null/id', 'blob'], ['chrome-extension://abc/page', 'chrome-extension'],
-    ['https:', 'other'], ['https://', 'other'], ['https://A.example/', 'other'], ['', 'other'], ['Some text', 'other'], ['x'.repeat(40), 'other']
+    ['https:', 'other'], ['https://', 'other'], ['https://A.example/', 'other'],
+    ['', 'other'], ['Some text', 'other'], ['x'.repeat(40), 'other']
   ]
   for (const [stated, blocked] of words) t.equal(read({ blockedURL: stated })?.blocked, blocked, stated)
   t.equal(read({ documentURL: 'about:blank' })?.document, 'other')
