@@ -111,5 +111,10 @@ function plausible ({ signature }: SignedParts, key: KeyObject, algorithm: Algor
   const { keyType, curve, length } = schemes[algorithm]
   if (key.type !== 'public' || key.asymmetricKeyType !== keyType) return false
   if (curve !== undefined && key.asymmetricKeyDetails?.namedCurve !== curve) return false
-  return length === undefined || signature.length === length
+  return signature.length === (length ?? modulusLength(key))
+}
+
+/** In bytes (RFC 8017 §8.1.2). OpenSSL takes PSS signatures without their leading zeros as well. */
+function modulusLength ({ asymmetricKeyDetails }: KeyObject): number {
+  return Math.ceil((asymmetricKeyDetails?.modulusLength ?? 0) / 8)
 }

@@ -50,6 +50,29 @@ t.test('every algorithm verifies with its key, on both ways, and with no other k
   }
 })
 
+t.test('an RSA signature is as long as its key: leading zeros cannot be left out', async t => {
+  const key = createSigningKey('a', 'RS256')
+  for (const algorithm of ['RS256', 'PS256', 'PS512'] as const) {
+    const { input, signature } = startingWithZero(withAlgorithm(key, algorithm))
+    const spelled = (bytes: Buffer) => `${input}.${bytes.toString('base64url')}`
+    t.equal(verifyJws(spelled(signature), key.publicKey, [algorithm]), true, algorithm)
+    for (const other of [signature.subarray(1), Buffer.concat([Buffer.alloc(1), signature])]) {
+      t.equal(verifyJws(spelled(other), key.publicKey, [algorithm]), false, `${algorithm}, ${other.length} bytes`)
+      t.equal(await verifySignature({ signingInput: input, signature: other }, key.publicKey, algorithm), false)
+    }
+  }
+})
+
+/** One signature of 256 does. */
+function startingWithZero (key: ReturnType<typeof withAlgorithm>) {
+  for (let count = 0; ; count++) {
+    const jws = signToken({ alg: key.algorithm }, { count }, key)
+    const dot = jws.lastIndexOf('.')
+    const signature = Buffer.from(jws.slice(dot + 1), 'base64url')
+    if (signature[0] === 0) return { input: jws.slice(0, dot), signature }
+  }
+}
+
 t.test('one key, another scheme', async t => {
   const key = createSigningKey('a', 'RS256')
   const claims = { sub: 'alice' }
