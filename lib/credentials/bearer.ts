@@ -97,7 +97,8 @@ function escapable (character: string): string {
 }
 
 function hasQueryToken (url: string): boolean {
-  const start = url.indexOf('?')
+  // Fastify's router begins the query at a `#`, too (find-my-way, `safeDecodeURI`).
+  const start = url.search(/[?#]/)
   if (start === -1) return false
   const query = url.slice(start + 1)
   return (query.includes(parameter) || query.includes('%')) && queryToken.test(query)

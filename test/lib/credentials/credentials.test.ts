@@ -12,6 +12,10 @@ t.test('one bearer token', async t => {
       { token: 'abc' }, authorization)
   }
   t.strictSame(read('Bearer abc', '/?token=x&my_access_token=y#access_token=z'), { token: 'abc' }, 'other parameters are nothing to us')
+  for (const url of ['/#access_token=x', '/#a&access%5Ftoken', '/#access_token?']) {
+    const expected = url.endsWith('?') ? { token: 'abc' } : 'SECURE_API_CREDENTIAL_AMBIGUOUS'
+    t.strictSame(read('Bearer abc', url), expected, `${url}: the router reads a query behind a #, too`)
+  }
   t.strictSame(read('Bearer abc', '/access_token=x'), { token: 'abc' }, 'a path is no query')
   t.strictSame(read('Bearer abc', '/?a=access_token'), { token: 'abc' }, 'neither is a value a name')
   t.strictSame(read('Bearer abc', '/?a=%zz&%'), { token: 'abc' }, 'broken escapes')
