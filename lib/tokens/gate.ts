@@ -130,10 +130,10 @@ function decodeText (segment: string): string | undefined {
 const SHORT = 512
 /** Ten times what claims have. A parser needs far longer for a text of brackets than for any other of its length. */
 const MAX_DEPTH = 64
-/** A list of a thousand groups, or the roles of a hundred clients in Keycloak: what fits into a token that names them by words. */
+/** A list of a thousand groups: what fits into a token that names them by words. */
 const MAX_WEIGHT = 1024
-/** Where longer tokens are taken (`maxTokenBytes`), a value may be as short as there. */
-const LENGTH_PER_VALUE = 6
+/** In characters for each unit of weight. A client with one role in a token of Keycloak has 36 for a weight of 9. */
+const LENGTH_PER_UNIT = 3
 
 type Shape = ReturnType<typeof jsonShape>
 
@@ -142,7 +142,7 @@ function shapeOf (text: string): Shape {
 }
 
 function mostWeight ({ length }: string): number {
-  return Math.max(MAX_WEIGHT, length / LENGTH_PER_VALUE)
+  return Math.max(MAX_WEIGHT, length / LENGTH_PER_UNIT)
 }
 
 function parseObject (text: string, shape: Shape | undefined): UncheckedClaims | undefined {
@@ -261,8 +261,8 @@ function seconds (date: unknown): number {
   return typeof date === 'number' ? date : 0
 }
 
-/** A token for more is nobody's: each of them could use it at all the others. */
-const MAX_AUDIENCES = 100
+/** Keycloak names each client of which its user has a role (`audience resolve`). A token for more is nobody's. */
+const MAX_AUDIENCES = 1000
 
 /** RFC 7519 §4.1.3, and RFC 9068 §4: absent is foreign. Every member of a list must be a string. */
 const audience: Check = (claims, rules) => {
