@@ -81,7 +81,7 @@ export const signedPrefix = 'secure-api audit chain\n'
 
 function addRecord (into: LineBuffer, time: string, members: Omit<SignedMembers, 'sig'>, last: Link, key: ChainKey): Link {
   const json = JSON.stringify({ time, event: 'audit_chain' })
-  const own = JSON.stringify(members).slice(1, -1)
+  const own = textOfMembers(members)
   const sig = key.sign(`${signedPrefix}${json.slice(0, -1)},"chain":{"seq":${last.seq + 1},${own}`)
   return addLine(into, json, last, `${own},"sig":"${sig}",`)
 }
@@ -112,14 +112,24 @@ export function readLink (tail: string): FoundLink | undefined {
 
 const types: ReadonlySet<unknown> = new Set<RecordType>(['start', 'file', 'resume', 'checkpoint', 'rotate', 'end'])
 
+/** Nothing may stand behind `sig`, and no member twice: the signature covers what stands before it, and JSON takes the last. */
 function signedMembers (text: string): SignedMembers | undefined {
   try {
     const { type, id, kid, after, torn = 0, sig } = JSON.parse(`{${text.slice(1)}}`)
-    const isWhole = types.has(type) && [id, kid, after, sig].every(member => typeof member === 'string') && Number.isSafeInteger(torn)
-    return isWhole ? { type, id, kid, after, torn, sig } : undefined
+    const isWhole = types.has(type) && [id, kid, after].every(member => typeof member === 'string') && Number.isSafeInteger(torn)
+    if (!isWhole || !signatureForm.test(sig)) return undefined
+    const members = { type, id, kid, after, ...(torn > 0 && { torn }) }
+    return `,${textOfMembers(members)},"sig":"${sig}"` === text ? { ...members, torn, sig } : undefined
   } catch {
     return undefined
   }
+}
+
+/** 64 bytes in base64url, as both kinds of keys make them. */
+const signatureForm = /^[\w-]{85}[AQgw]$/
+
+function textOfMembers (members: Omit<SignedMembers, 'sig'>): string {
+  return JSON.stringify(members).slice(1, -1)
 }
 
 /** Before the first line. */

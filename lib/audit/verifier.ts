@@ -180,7 +180,7 @@ export class Verifier {
     }
   }
 
-  #acceptSigned (line: Line, signed: SignedMembers): void {
+  #acceptSigned (line: Bound, signed: SignedMembers): void {
     const { type, id } = signed
     this.#id ??= id
     if (id !== this.#id) {

@@ -1,7 +1,7 @@
 import type { SignedMembers } from './chain.ts'
 import type { ChainVerifier } from './chain-key.ts'
 import type { Findings } from './verify-findings.ts'
-import { hasSignature, own, seqOf, timeOf, type Line, type Place } from './verify-line.ts'
+import { follows, hasSignature, own, seqOf, timeOf, type Bound, type Line, type Place } from './verify-line.ts'
 
 /** Which lines have a good signature at them or behind them. */
 export class Signatures {
@@ -26,16 +26,27 @@ export class Signatures {
     this.#unsigned = [this.#unsigned?.[0] ?? seq, seq]
   }
 
-  addSigned (line: Line, { type, kid }: SignedMembers): void {
-    if (type === 'resume') this.#warn(line, 'were signed only when writing was resumed')
+  addSigned (line: Bound, signed: SignedMembers): void {
+    if (signed.type === 'resume') this.#warn(line, 'were signed only when writing was resumed')
     const { file, line: number, link } = line
-    if (!this.#isRight(line, kid) || link === undefined) return
+    if (!this.#isBehind(line, signed) || !this.#isRight(line, signed.kid)) return
     this.#findings.checkpoint = { file, line: number, seq: link.seq, hash: link.hash, time: timeOf(line.bytes) }
     this.#unsigned = undefined
   }
 
   end (place: Place): void {
     this.#warn(place, 'have no signature behind them')
+  }
+
+  /** Its own hash is not signed, and anyone can count it anew: the hash that was signed is that of the link before it. */
+  #isBehind (line: Bound, { after }: SignedMembers): boolean {
+    const { seq } = line.link
+    if (follows(line.bytes, line.link, { seq: seq - 1, hash: after })) return true
+    const from = Math.min(seq, (this.#findings.checkpoint?.seq ?? -1) + 1)
+    const last = Math.max(from, seq - 1)
+    this.#findings.add('changed', line, `links ${from} to ${last} are not those that link ${seq} signed: one or more were written anew`,
+      { seq: [from, last] })
+    return false
   }
 
   #isRight (line: Line, kid: string): boolean {

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { generateKeyPairSync, hash, type KeyObject } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { addLine, Chain } from '../../../lib/audit/chain.ts'
@@ -231,6 +231,46 @@ t.test('whoever counts the hashes anew is told by the next signature', async t =
   const claimed = forged.map(line => line.replace(/"kid":"[\w-]+"/, `"kid":"${kid}"`)).join('\n')
   t.ok(kinds(await check(claimed)).includes('changed'))
 })
+
+/** What an attacker without the key can do: all hashes, those of the signed lines too, are counted anew. */
+function rehashed (lines: readonly string[]): string {
+  let [previous, from] = ['', 0]
+  const made = [...lines]
+  for (const [index, line] of lines.entries()) {
+    if (!/"hash":"[\w-]{43}"\}\}$/.test(line)) continue
+    const text = [...made.slice(from, index), line.slice(0, -46)].join('\n')
+    previous = hash('sha256', previous + text, 'base64url')
+    made[index] = `${line.slice(0, -46)}${previous}"}}`
+    from = index + 1
+  }
+  return `${made.join('\n')}\n`
+}
+
+for (const batch of [1, 8]) {
+  t.test(`19 attack: all hashes counted anew, in writes of ${batch} lines`, async t => {
+    const [text = ''] = await chainOf(documents, { batch })
+    const lines = text.trimEnd().split('\n')
+    t.equal(rehashed(lines), text)
+    const changed = await check(rehashed(lines.map(line => line.replace('caller \\"3', 'caller \\"9'))))
+    t.strictSame(kinds(changed), ['changed'])
+    t.match(changed.findings[0], { kind: 'changed', checkpoint: { seq: 0 } })
+    t.ok(kinds(await check(rehashed(lines.toSpliced(3, 0, '{"n":0,"chain":{"seq":3,"hash":"' + 'A'.repeat(43) + '"}}')))).length > 0)
+  })
+
+  t.test(`19 attack: members behind a signature, which it does not cover, in writes of ${batch} lines`, async t => {
+    const [text = ''] = await chainOf(documents, { batch })
+    const lines = text.trimEnd().split('\n')
+    const at = lines.findIndex(line => line.includes('"type":"checkpoint"'))
+    const withMember = (member: string) => rehashed([...lines.slice(0, at), (lines[at] ?? '').replace(',"hash"', `${member},"hash"`)])
+    for (const member of [',"type":"end"', ',"type":"end","torn":7', ',"sig2":""', ' ']) {
+      t.ok(kinds(await check(withMember(member))).includes('truncated'), `no checkpoint becomes an end: ${member}`)
+    }
+    const last = lines.at(-1) ?? ''
+    const next = (character: string) => String.fromCharCode(character.charCodeAt(0) + 1)
+    const spare = rehashed(lines.with(-1, last.replace(/.(?=","hash")/, next)))
+    t.ok(kinds(await check(spare)).length > 0, 'bits of the signature that mean nothing')
+  })
+}
 
 t.test('several files: in order, one missing, one cut, one of another chain', async t => {
   const [first = '', second = '', third = ''] = await chainOf(documents, { files: 3 })
