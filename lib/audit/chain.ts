@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import type { ChainKey } from './chain-key.ts'
 import { Lines, type LineBuffer } from './line-buffer.ts'
 import type { Frame, ReadAt } from './line-file.ts'
@@ -23,6 +23,8 @@ export interface SignedMembers {
   readonly after: string
   /** How many bytes before this line are the remains of a write that failed. */
   readonly torn?: number
+  /** The SHA-256 of these bytes, so that no lines can take their place. */
+  readonly remains?: string
   readonly sig: string
 }
 
@@ -115,11 +117,11 @@ const types: ReadonlySet<unknown> = new Set<RecordType>(['start', 'file', 'resum
 /** Nothing may stand behind `sig`, and no member twice: the signature covers what stands before it, and JSON takes the last. */
 function signedMembers (text: string): SignedMembers | undefined {
   try {
-    const { type, id, kid, after, torn = 0, sig } = JSON.parse(`{${text.slice(1)}}`)
-    const isWhole = types.has(type) && [id, kid, after].every(member => typeof member === 'string') && Number.isSafeInteger(torn)
+    const { type, id, kid, after, torn = 0, remains = '', sig } = JSON.parse(`{${text.slice(1)}}`)
+    const isWhole = types.has(type) && [id, kid, after, remains].every(member => typeof member === 'string') && Number.isSafeInteger(torn)
     if (!isWhole || !signatureForm.test(sig)) return undefined
-    const members = { type, id, kid, after, ...(torn > 0 && { torn }) }
-    return `,${textOfMembers(members)},"sig":"${sig}"` === text ? { ...members, torn, sig } : undefined
+    const members = { type, id, kid, after, ...remainsOf(torn, remains) }
+    return `,${textOfMembers(members)},"sig":"${sig}"` === text ? { ...members, sig } : undefined
   } catch {
     return undefined
   }
@@ -128,12 +130,18 @@ function signedMembers (text: string): SignedMembers | undefined {
 /** 64 bytes in base64url, as both kinds of keys make them. */
 const signatureForm = /^[\w-]{85}[AQgw]$/
 
+function remainsOf (torn: number, remains: string): Pick<SignedMembers, 'torn' | 'remains'> {
+  return { ...(torn > 0 && { torn }), ...(remains !== '' && { remains }) }
+}
+
 function textOfMembers (members: Omit<SignedMembers, 'sig'>): string {
   return JSON.stringify(members).slice(1, -1)
 }
 
 /** Before the first line. */
 const nothing: Link = { seq: -1, hash: '' }
+
+const empty = Buffer.alloc(0)
 
 interface State {
   readonly id: string
@@ -156,7 +164,7 @@ export class Chain implements Frame {
   /** Of the lines that are being written. */
   #hashes: string[] = []
   #reports: Checkpoint[] = []
-  #opening: { readonly type: RecordType, readonly torn: number, readonly prefix: string } | undefined
+  #opening: { readonly type: RecordType, readonly torn: Buffer, readonly prefix: string } | undefined
   #unsigned = 0
   /** Whether the lines so far are to be signed with the next batch. */
   due = false
@@ -181,7 +189,7 @@ export class Chain implements Frame {
     const kept = this.#kept
     // A file that was emptied under this process begins with lines of its own, which name no chain.
     const found = size === 0 ? undefined : await readEnd(size, read, kept && (last => this.#wrote(last) ? kept.id : undefined))
-    const torn = found?.torn ?? 0
+    const torn = found?.torn ?? empty
     const isOwn = found?.state !== undefined && (kept === undefined || this.#wrote(found.state.last))
     const { id, last } = (isOwn ? found.state : kept) ?? { id: randomBytes(16).toString('base64url'), last: nothing }
     this.#id = id
@@ -190,8 +198,9 @@ export class Chain implements Frame {
     this.#hashes = []
     this.#reports = []
     const type = isOwn ? 'resume' : kept === undefined ? 'start' : 'file'
+    const isOpen = found?.isOpen === true
     // A process that goes on where it was has nothing to say, unless a line was torn.
-    this.#opening = isOwn && kept !== undefined && torn === 0 ? undefined : { type, torn, prefix: found?.isOpen === true ? '\n' : '' }
+    this.#opening = isOwn && kept !== undefined && torn.length === 0 && !isOpen ? undefined : { type, torn, prefix: isOpen ? '\n' : '' }
   }
 
   /** Only lines of this process may stand behind the last one that it knows of. */
@@ -200,11 +209,7 @@ export class Chain implements Frame {
   }
 
   encode (lines: Lines, isLast: boolean, into: LineBuffer): void {
-    if (this.#opening !== undefined) {
-      const { type, torn, prefix } = this.#opening
-      into.add(prefix)
-      this.#sign(into, type, torn)
-    }
+    this.#open(into)
     const { every } = this.#options
     for (let from = 0; from < lines.ends.length;) {
       const to = Math.min(from + mostLines, from + every - this.#unsigned, lines.ends.length)
@@ -218,7 +223,15 @@ export class Chain implements Frame {
   }
 
   leave (into: LineBuffer): void {
+    this.#open(into)
     this.#sign(into, 'rotate')
+  }
+
+  #open (into: LineBuffer): void {
+    if (this.#opening === undefined) return
+    const { type, torn, prefix } = this.#opening
+    into.add(prefix)
+    this.#sign(into, type, torn)
   }
 
   written (): void {
@@ -238,10 +251,11 @@ export class Chain implements Frame {
     this.#hashes.push(link.hash)
   }
 
-  #sign (into: LineBuffer, type: RecordType, torn = 0): void {
+  #sign (into: LineBuffer, type: RecordType, torn: Buffer = empty): void {
     const key = this.#key
     const time = new Date(this.#options.now()).toISOString()
-    const members = { type, id: this.#id, kid: key.kid, after: this.#last.hash, ...(torn > 0 && { torn }) }
+    const remains = remainsOf(torn.length, torn.length > 0 ? hash('sha256', torn, 'base64url') : '')
+    const members = { type, id: this.#id, kid: key.kid, after: this.#last.hash, ...remains }
     this.#note(addRecord(into, time, members, this.#last, key))
     this.#unsigned = 0
     this.due = false
@@ -253,19 +267,26 @@ interface End {
   /** Undefined where not even the first line is whole. */
   readonly state: State | undefined
   /** Bytes behind the last whole line. */
-  readonly torn: number
+  readonly torn: Buffer
   /** Whether the last line was not ended. */
   readonly isOpen: boolean
 }
 
-/** The first line of a file is the chain's own: whose file it is. */
+/** The first line of a file is the chain's own: whose file it is. Before it may stand what a full disk left of others. */
 export function firstLink (bytes: Buffer): Link & { readonly id: string } | undefined {
-  const lines = bytes.toString('latin1', 0, firstLength).split('\n', 2)
-  for (const line of lines) {
+  for (const line of bytes.toString('latin1', 0, firstLength).split('\n')) {
     const { seq, hash, signed } = readLink(line) ?? {}
     if (seq !== undefined && hash !== undefined && signed !== undefined) return { seq, hash, id: signed.id }
+    if (!isTornRecord(line)) return undefined
   }
   return undefined
+}
+
+const recordStart = '{"time":"????-??-??T??:??:??.???Z","event":"audit_chain","chain":{"seq":'
+
+/** Whether a line is, as far as it goes, the beginning of a signed one. */
+function isTornRecord (line: string): boolean {
+  return [...line.slice(0, recordStart.length)].every((character, index) => ['?', character].includes(recordStart.charAt(index)))
 }
 
 const firstLength = 4096
@@ -274,8 +295,10 @@ const mostTorn = 64 * 1024 * 1024
 /** @param idOf the id of the chain whose last line it is, for a file that does not begin with one that names it */
 async function readEnd (size: number, read: ReadAt, idOf?: (last: Link) => string | undefined): Promise<End> {
   const bytes = await read(0, firstLength)
-  if (!bytes.includes('\n') && size < firstLength) return { state: undefined, torn: size, isOpen: true }
   const first = firstLink(bytes)
+  if (first === undefined && size < firstLength && bytes.toString('latin1').split('\n').every(isTornRecord)) {
+    return { state: undefined, torn: bytes, isOpen: bytes.at(-1) !== lineFeed }
+  }
   if (first === undefined && idOf === undefined) throw new NotAChainError('its first line does not begin a chain')
   for (let length = 65_536; ; length *= 4) {
     const from = Math.max(0, size - length)
@@ -300,15 +323,36 @@ async function readAll (position: number, length: number, read: ReadAt): Promise
   return Buffer.concat(parts)
 }
 
-/** The last line that ended and has a link. Those behind it that no link binds are remains of a write that failed. */
-function lastLink (bytes: Buffer): { readonly link: Link, readonly torn: number, readonly isOpen: boolean } | undefined {
-  for (let end = bytes.lastIndexOf('\n'); end >= 0;) {
-    const before = end === 0 ? -1 : bytes.lastIndexOf('\n', end - 1)
-    const link = readLink(bytes.toString('latin1', Math.max(before + 1, end - tailLength), end))
-    if (link !== undefined) {
-      return { link: { seq: link.seq, hash: link.hash }, torn: bytes.length - end - 1, isOpen: bytes.at(-1) !== 0x0a }
-    }
+const lineFeed = 0x0a
+
+/**
+ * The last line that has a link, and of which nothing but its line feed may be missing. Those behind it that no link binds are remains of a
+ * write that failed.
+ */
+function lastLink (bytes: Buffer): { readonly link: Link, readonly torn: Buffer, readonly isOpen: boolean } | undefined {
+  const isOpen = bytes.at(-1) !== lineFeed
+  const own = isOpen ? openLink(bytes.subarray(bytes.lastIndexOf(lineFeed) + 1)) : undefined
+  if (own !== undefined) return { link: own, torn: empty, isOpen }
+  for (let end = bytes.lastIndexOf(lineFeed); end >= 0;) {
+    const before = end === 0 ? -1 : bytes.lastIndexOf(lineFeed, end - 1)
+    const link = linkIn(bytes.subarray(before + 1, end))
+    if (link !== undefined) return { link, torn: bytes.subarray(end + 1), isOpen }
     end = before
   }
   return undefined
+}
+
+function linkIn (line: Buffer): Link | undefined {
+  const link = readLink(line.toString('latin1', Math.max(0, line.length - tailLength)))
+  return link && { seq: link.seq, hash: link.hash }
+}
+
+/** Of a line without a line feed. One that was broken may end as a link does: in a member of the document. */
+function openLink (line: Buffer): Link | undefined {
+  const link = linkIn(line)
+  try {
+    return link !== undefined && 'chain' in JSON.parse(line.toString()) ? link : undefined
+  } catch {
+    return undefined
+  }
 }

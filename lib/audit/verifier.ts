@@ -8,7 +8,7 @@ import {
 import { Loose } from './verify-loose.ts'
 import { linesOf, Mender } from './verify-mend.ts'
 import { Signatures } from './verify-signatures.ts'
-import { Unbound } from './verify-unbound.ts'
+import { areRemains, Unbound } from './verify-unbound.ts'
 
 export interface VerifyOptions {
   /** Public keys; without one, signatures are not checked. */
@@ -37,6 +37,9 @@ export interface Verification {
 const remembered = 1024
 /** How many lines in a row that cannot be read are kept, to be told for what they were. */
 const mostHeld = 1000
+/** More than one write can leave behind: sixteen lines of the longest. */
+const mostHeldBytes = 256 * 1024 * 1024
+const mostEarlyBytes = 64 * 1024 * 1024
 
 /**
  * Most lines follow the one before; those that one link binds are one line here. One that does not is held until the next line says what
@@ -68,6 +71,7 @@ export class Verifier {
   #left: Link[] = []
   /** Lines that stand before their turn. */
   readonly #early = new Map<number, Line>()
+  #earlyBytes = 0
   #id: string | undefined
   #ended: 'end' | 'rotate' | undefined
 
@@ -100,13 +104,21 @@ export class Verifier {
 
   #take (line: Line): void {
     const { bytes, link } = line
-    const cursor = this.#cursor ?? this.#begin(link)
-    if (this.#held.length === 0 && link !== undefined && follows(bytes, link, cursor)) this.#accept(bytes, link, line)
-    else this.#puzzle(line)
+    const cursor = this.#cursor ?? (link === undefined ? nothing : this.#begin(link))
+    if (this.#held.length > 0 || link === undefined || !follows(bytes, link, cursor)) return this.#puzzle(line)
+    if (link.signed?.torn !== undefined) this.#tellMissing(line, link.signed.torn)
+    this.#accept(bytes, link, line)
+  }
+
+  /** What is left of a write is evidence too: nothing may take it away. */
+  #tellMissing (line: Line, torn: number): void {
+    this.#find('removed', line, `${torn} bytes of a write that did not end are missing: link ${seqOf(line)} speaks of them`,
+      { seq: own(line) })
   }
 
   /** The end of a file: what stands behind its last line. */
   end (rest: Buffer): void {
+    if (this.#place.line === 0 && rest.length === 0) this.#tellEmpty()
     const waiting = this.#unbound.take()
     const isOpen = this.#ended === undefined && waiting.every(({ bytes }) => looksWhole(bytes))
     if (!isOpen) this.#takeAll(waiting)
@@ -115,6 +127,12 @@ export class Verifier {
     if (bytes === 0) return
     const [first = { ...this.#place, line: this.#place.line + 1 }] = isOpen ? waiting : []
     this.#find('torn', first, `the file ends with ${bytes} bytes that no link binds: a write that did not end, or a cut`,
+      { severity: this.#running ? 'warning' : 'error' })
+  }
+
+  /** One that was not given may never have been; one that is given was opened, and then its first line was written. */
+  #tellEmpty (): void {
+    this.#find('truncated', this.#place, 'the file is empty: a chain has a first line at least',
       { severity: this.#running ? 'warning' : 'error' })
   }
 
@@ -142,8 +160,8 @@ export class Verifier {
   }
 
   /** A file that was rotated says in its first line after which line it begins. */
-  #begin (link: Line['link']): Link {
-    const isLater = link?.signed?.type === 'file'
+  #begin (link: FoundLink): Link {
+    const isLater = link.signed?.type === 'file'
     this.#cursor = isLater ? { seq: link.seq - 1, hash: link.signed.after } : nothing
     this.#highest = this.#cursor.seq
     this.#first = this.#highest + 1
@@ -265,8 +283,10 @@ export class Verifier {
   #holdMore (held: Line[], next: Line): void {
     held.push(kept(next))
     this.#held = held
-    const oldest = held.length > mostHeld ? held.shift() : undefined
-    if (oldest !== undefined) this.#find('inserted', oldest, 'this is no line of the chain')
+    while (held.length > mostHeld || areLong(held, next)) {
+      const oldest = held.shift() ?? next
+      this.#find('inserted', oldest, 'this is no line of the chain')
+    }
   }
 
   /** Whether the lines of a link and those before it are as they were written, without some that were added between them. */
@@ -318,9 +338,8 @@ export class Verifier {
   }
 
   #settleStrays (held: readonly Line[], next: Line): void {
-    const torn = next.link?.signed?.type === 'resume' ? next.link.signed.torn ?? 0 : 0
-    const size = held.reduce((sum, { bytes }) => sum + bytes.length + 1, -1)
-    const isTorn = torn > 0 && held.every(({ link }) => link === undefined) && Math.abs(size - torn) <= 1
+    const signed = next.link?.signed
+    const isTorn = signed?.torn !== undefined && areRemains(held, signed)
     if (!isTorn) return held.forEach(line => { this.#settle(line, false, true) })
     this.#find('torn', held[0] as Line, `a write did not end; link ${seqOf(next)} says so`, { severity: 'warning' })
   }
@@ -341,12 +360,13 @@ export class Verifier {
       }
     } else if (this.#gaps.fill(link.seq)) {
       // Said once the whole gap is known.
-    } else if (link.seq <= seq || this.#early.size > remembered) {
+    } else if (link.seq <= seq || this.#early.size > remembered || this.#earlyBytes > mostEarlyBytes) {
       this.#find('inserted', line, `a copy of link ${link.seq} stands here`, { seq: own(line) })
     } else if (isLast) {
       this.#settleLast(line, link, seq)
     } else {
       this.#early.set(link.seq, line)
+      this.#earlyBytes += line.bytes.length
     }
   }
 
@@ -408,8 +428,7 @@ export class Verifier {
   #judgeEnd (): void {
     const { seq } = this.#cursor ?? nothing
     const severity = this.#running ? 'warning' : 'error'
-    if (this.#lines === 0) this.#find('truncated', this.#place, 'the file is empty: a chain has a first line at least', { severity })
-    else if (this.#ended === undefined) {
+    if (this.#lines > 0 && this.#ended === undefined) {
       this.#find('truncated', this.#place, `after link ${seq} there is no signed end: the file was cut, or its process died or still runs`,
         { severity, seq: [seq + 1, seq + 1] })
     }
@@ -444,4 +463,9 @@ export class Verifier {
   #find (...finding: Parameters<Findings['add']>): void {
     this.#findings.add(...finding)
   }
+}
+
+/** Counted where the last of them is long, since all others together are little. */
+function areLong (held: readonly Line[], { bytes }: Line): boolean {
+  return bytes.length > mostHeldBytes / mostHeld && held.reduce((sum, line) => sum + line.bytes.length, 0) > mostHeldBytes
 }

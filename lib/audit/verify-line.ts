@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { marker, signedPrefix, type FoundLink, type Link } from './chain.ts'
 import type { ChainVerifier } from './chain-key.ts'
 
@@ -32,11 +32,14 @@ export function follows (bytes: Buffer, link: Link, last: Link): boolean {
   return link.seq === last.seq + 1 && hashOf(bytes, last.hash) === link.hash
 }
 
-let scratch = Buffer.alloc(65_536)
+/** Shorter ones are hashed at once, which takes half the time. */
+const scratch = Buffer.alloc(65_536)
 
 export function hashOf (bytes: Buffer, previous: string): string {
   const length = Math.max(0, bytes.length - endLength)
-  if (length + previous.length > scratch.length) scratch = Buffer.alloc(2 * (length + previous.length))
+  if (length + previous.length > scratch.length) {
+    return createHash('sha256').update(previous, 'latin1').update(bytes.subarray(0, length)).digest('base64url')
+  }
   scratch.write(previous, 'latin1')
   bytes.copy(scratch, previous.length, 0, length)
   return hash('sha256', scratch.subarray(0, previous.length + length), 'base64url')

@@ -15,6 +15,7 @@ interface Extra {
 
 /** How many of either wait to be explained by one another. */
 const most = 64
+const mostBytes = 64 * 1024 * 1024
 
 /**
  * What no link binds, and links that bind other lines than they did: a line that one lacks may be one that stands elsewhere. What nothing
@@ -38,7 +39,7 @@ export class Loose {
     this.#extras.push({ line, finding })
     const short = this.#broken.find(broken => broken.line.missing > 0 && this.#isCompleted(broken))
     if (short !== undefined) this.#broken.splice(this.#broken.indexOf(short), 1)
-    if (this.#extras.length > most) this.#say(this.#extras)
+    this.#bound(this.#extras)
   }
 
   /** Lines that a link binds, and whose hash is not that of the link. */
@@ -51,11 +52,15 @@ export class Loose {
     const broken = { line, previous, finding: this.#findings.made(kind, line, text, { seq: own(line) }) }
     if (lines === 1) this.#findings.put(broken.finding)
     else if (!this.#isExplained(broken)) this.#broken.push(broken)
-    if (this.#broken.length > most) this.#say(this.#broken)
+    this.#bound(this.#broken)
   }
 
   settle (): void {
     for (const list of [this.#extras, this.#broken]) while (list.length > 0) this.#say(list)
+  }
+
+  #bound (list: Array<Extra | Broken>): void {
+    while (list.length > most || list.reduce((sum, { line }) => sum + line.bytes.length, 0) > mostBytes) this.#say(list)
   }
 
   /** The oldest. */

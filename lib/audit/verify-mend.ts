@@ -2,6 +2,8 @@ import { hashOf, type Bound } from './verify-line.ts'
 
 /** Bytes that may be hashed in vain for one trail, so that a file full of faults takes a second more and not hours. */
 const mostBytes = 1_000_000_000
+/** What one try costs beside its bytes. */
+const costOfTry = 8192
 
 /**
  * What was done to the lines of a link is found by trying: its hash says when they are again as they were written. Its last line, which
@@ -31,6 +33,7 @@ export class Mender {
 
   /** Whether a line of each link stands in the place of the other. */
   exchanged (one: Bound, other: Bound, previous: string, previousOfOther: string): boolean {
+    if (this.#left <= 0) return false
     const [lines, others] = [linesOf(one), linesOf(other)]
     return pairsOf(lines.length - 1, others.length - 1).some(([a, b]) => {
       const [mine = nothing, theirs = nothing] = [lines[a], others[b]]
@@ -43,6 +46,7 @@ export class Mender {
     candidates: readonly Place[], change: (place: Place) => readonly Buffer[], previous: string, hash: string
   ): { readonly place: Place, readonly bytes: Buffer } | undefined {
     for (const place of candidates) {
+      if (this.#left <= 0) return undefined
       const lines = change(place)
       if (this.#isWhole(lines, previous, hash)) return { place, bytes: joined(lines) }
     }
@@ -52,7 +56,7 @@ export class Mender {
   #isWhole (lines: readonly Buffer[], previous: string, hash: string): boolean {
     if (this.#left <= 0) return false
     const bytes = joined(lines)
-    this.#left -= bytes.length
+    this.#left -= bytes.length + costOfTry
     return hashOf(bytes, previous) === hash
   }
 }

@@ -1,4 +1,5 @@
-import { mostLines } from './chain.ts'
+import { hash } from 'node:crypto'
+import { mostLines, type SignedMembers } from './chain.ts'
 import type { Bound, Line } from './verify-line.ts'
 import { joined } from './verify-mend.ts'
 
@@ -30,4 +31,17 @@ export class Unbound {
     if (lines.length > 0) this.#lines = []
     return lines
   }
+}
+
+/** Whether these lines are what a signed line behind them calls the remains of a write. Its number alone is what older chains say. */
+export function areRemains (lines: readonly Line[], { torn = 0, remains }: SignedMembers): boolean {
+  if (lines.some(({ link }) => link !== undefined)) return false
+  const left = torn - lines.reduce((sum, { bytes }) => sum + bytes.length + 1, -1)
+  // The last of them may have ended with a line feed of its own.
+  if (left !== 0 && left !== 1) return false
+  return remains === undefined || hash('sha256', joined([...lines.map(({ bytes }) => bytes), ...lastOf(left)]), 'base64url') === remains
+}
+
+function lastOf (left: number): Buffer[] {
+  return left === 0 ? [] : [Buffer.alloc(0)]
 }

@@ -256,8 +256,9 @@ t.test('a running process does not go on from a file that somebody put there', a
   t.match(linesOf(path)[2], { chain: { seq: 4, after: linesOf(`${path}.1`)[3]?.chain?.hash } })
 })
 
-t.test('a full disk: what was lost is not in the chain, and the torn line is said to be one', async t => {
-  let room = Infinity
+/** A file system that takes so many bytes more, and of a write that is longer a part. */
+function smallDisk () {
+  const disk = { room: Infinity }
   const files: AuditFileOptions['files'] = {
     stat,
     async open (path, flags, mode) {
@@ -265,23 +266,40 @@ t.test('a full disk: what was lost is not in the chain, and the torn line is sai
       const append = handle.appendFile.bind(handle)
       return Object.assign(handle, {
         async appendFile (bytes: Buffer) {
-          await append(bytes.subarray(0, room))
-          if (room < bytes.length) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
+          const part = bytes.subarray(0, disk.room)
+          disk.room -= part.length
+          await append(part)
+          if (part.length < bytes.length) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
         }
       })
     }
   }
+  return { files, disk }
+}
+
+async function findingsOf (...paths: string[]) {
+  const key = chainVerifier(publicKey)
+  const files = paths.map(name => ({ name, chunks: createReadStream(name) }))
+  return (await verifyChain(files, { keys: key && [key] })).findings
+}
+
+async function errorsOf (...paths: string[]): Promise<string[]> {
+  return (await findingsOf(...paths)).filter(({ severity }) => severity === 'error').map(({ line, text }) => `${line}: ${text}`)
+}
+
+t.test('a full disk: what was lost is not in the chain, and the torn line is said to be one', async t => {
+  const { files, disk } = smallDisk()
   const { path, file } = await start(t, { files })
   await addAll(file, 0)
   const { length } = readFileSync(path, 'utf8').split('\n')[1] ?? ''
   const cut = length + 10 // one line, which nothing binds yet, and a piece of the next
-  room = cut
+  disk.room = cut
   await t.rejects(addAll(file, 1, 2))
-  room = 5
+  disk.room = 5
   await t.rejects(addAll(file, 3))
-  room = 0
+  disk.room = 0
   await t.rejects(addAll(file, 4))
-  room = Infinity
+  disk.room = Infinity
   await addAll(file, 5)
   t.strictSame(shape(path), ['start', 0, 1, undefined, undefined, 'resume', 5])
   t.match(linesOf(path).find(line => line?.chain?.type === 'resume'), { chain: { seq: 2, torn: cut + 5 } })
@@ -290,4 +308,89 @@ t.test('a full disk: what was lost is not in the chain, and the torn line is sai
   const key = chainVerifier(publicKey)
   const { findings } = await verifyChain([{ name: path, chunks: createReadStream(path) }], { keys: key && [key] })
   t.match(findings, [{ kind: 'torn', severity: 'warning', line: 3 }])
+})
+
+t.test('19: a write that is torn at any byte, with a restart behind it and without, is a warning at most', async t => {
+  const folder = t.testdir({})
+  const whole = await start(t, {}, join(folder, 'whole.log'))
+  const before = readFileSync(whole.path).length
+  await addAll(whole.file, 1, 2)
+  const size = readFileSync(whole.path).length - before
+  for (let room = 0; room < size; room++) {
+    const { files, disk } = smallDisk()
+    const { path, file } = await start(t, { files }, join(folder, `${room}.log`))
+    disk.room = room
+    await t.rejects(addAll(file, 1, 2))
+    disk.room = Infinity
+    const next = room % 2 === 0 ? file : (await start(t, { files }, path)).file
+    await addAll(next, 3)
+    await next.close()
+    t.strictSame(await errorsOf(path), [], `torn after ${room} of ${size} bytes`)
+  }
+})
+
+t.test('19: a torn write before a rotation is ended in its own file', async t => {
+  let now = 0
+  const { files, disk } = smallDisk()
+  const { path, file } = await start(t, { files, now: () => now })
+  disk.room = 10
+  await t.rejects(addAll(file, 1, 2))
+  disk.room = Infinity
+  renameSync(path, `${path}.1`)
+  now = 1000
+  await addAll(file, 3)
+  await file.close()
+  t.strictSame(shape(`${path}.1`), ['start', 1, undefined, 'resume', 'rotate'])
+  t.strictSame(await errorsOf(`${path}.1`, path), [])
+})
+
+t.test('19: a first line that a full disk broke again and again is gone on from', async t => {
+  let now = 0
+  const { files, disk } = smallDisk()
+  const { path, file } = await start(t, { files, now: () => now })
+  renameSync(path, `${path}.1`)
+  now = 1000
+  disk.room = 400 // the last line of the old file, and a piece of the first of the new one
+  await t.rejects(addAll(file, 1))
+  for (const room of [1, 70, 1]) {
+    disk.room = room
+    await t.rejects(addAll(file, 2))
+  }
+  disk.room = Infinity
+  await addAll(file, 3)
+  await file.close()
+  t.strictSame(await errorsOf(`${path}.1`, path), [])
+  t.strictSame(await errorsOf(path), [], 'the older file is gone')
+})
+
+t.test('19: a first line that was broken does not stop the boots that follow', async t => {
+  const path = join(t.testdir({}), 'audit.log')
+  const { files, disk } = smallDisk()
+  for (const room of [20, 1, 80]) {
+    disk.room = room
+    await t.rejects(start(t, { files }, path), { code: 'ENOSPC' })
+  }
+  disk.room = Infinity
+  const { file } = await start(t, { files }, path)
+  await addAll(file, 1)
+  await file.close()
+  t.strictSame(await errorsOf(path), [])
+})
+
+t.test('19 attack: nothing takes the place of what is left of a broken write', async t => {
+  const { files, disk } = smallDisk()
+  const { path, file } = await start(t, { files })
+  disk.room = 20
+  await t.rejects(addAll(file, 1, 2, 3))
+  disk.room = Infinity
+  await addAll(file, 4)
+  await file.close()
+  const lines = readFileSync(path, 'utf8').split('\n')
+  t.match(await findingsOf(path), [{ kind: 'torn', severity: 'warning' }])
+  const at = lines.findIndex(line => line.includes('"resume"'))
+  const changes = [['{"n":1}', '{"n":7}', ...lines.slice(3, at)], ['{"n":"forged event"}'], []]
+  for (const remains of changes) {
+    writeFileSync(path, [...lines.slice(0, 1), ...remains, ...lines.slice(at)].join('\n'))
+    t.not((await errorsOf(path)).length, 0, remains.join())
+  }
 })

@@ -283,6 +283,9 @@ t.test('several files: in order, one missing, one cut, one of another chain', as
   t.match((await check([first, other])).findings, [{ kind: 'replaced', severity: 'warning' }], 'an application that began anew')
   t.strictSame(kinds(await check([first.split('\n').slice(0, -2).join('\n') + '\n', other])), ['replaced'])
   t.strictSame((await check([first, second])).findings, [], 'a file that was rotated ends signed')
+  for (const emptied of [['', second, third], [first, '', third], [first, second, '']]) {
+    t.ok(kinds(await check(emptied)).includes('truncated'), 'a file that was emptied')
+  }
 })
 
 t.test('anchors tell a cut and another file, which nothing else can', async t => {
@@ -324,4 +327,13 @@ t.test('19 attack: a last line full of links, and a file without lines, take tim
   const hostile = `{${'"chain":{"seq":1'.repeat(200_000)},"chain":{"seq":99,"hash":"${'A'.repeat(43)}"}}\n`
   t.strictSame(kinds(await check(text + hostile, {}, 65_536)), ['removed', 'truncated'])
   t.strictSame(kinds(await check(Buffer.alloc(17 * 1024 * 1024, 0x61), {}, 65_536)), ['not-a-chain'])
+})
+
+t.test('19 attack: what was done to many small links is tried a second long, and not a minute', async t => {
+  const [text = ''] = await chainOf(documents)
+  const group = (seq: number) => `${'{"n":1}\n'.repeat(15)}{"n":1,"chain":{"seq":${seq},"lines":16,"hash":"${'A'.repeat(43)}"}}\n`
+  const started = performance.now()
+  const found = await check(text + Array.from({ length: 1000 }, (_, n) => group(n + 29)).join(''), {}, 65_536)
+  t.ok(found.more > 0)
+  t.ok(performance.now() - started < 8000)
 })
