@@ -44,7 +44,7 @@ export interface ChainOptions {
 
 /** A line that does not come with others: see {@link link}. */
 export function addLine (into: LineBuffer, json: string, last: Link, members = ''): Link {
-  const lines = new Lines()
+  const lines = new Lines(json.length * 3 + 1)
   lines.add(json)
   return link(into, lines, 0, 1, last, members)
 }
@@ -153,7 +153,7 @@ export class NotAChainError extends Error {
   override readonly name = 'NotAChainError'
 }
 
-/** Gives each line its link, and signs. The state that counts is that of the file: what could not be written did not happen. */
+/** Binds lines by links, and signs. The state that counts is that of the file: what could not be written did not happen. */
 export class Chain implements Frame {
   readonly #options: ChainOptions
   #key: ChainKey

@@ -66,9 +66,13 @@ export class LineBuffer {
 
 /** Lines that wait. As bytes: texts that live for some milliseconds are what the collector of young objects copies again and again. */
 export class Lines {
-  readonly bytes = new LineBuffer()
+  readonly bytes: LineBuffer
   /** Where each line ends, its line feed included. */
   readonly ends: number[] = []
+
+  constructor (size?: number) {
+    this.bytes = new LineBuffer(size)
+  }
 
   add (line: string): void {
     this.bytes.add(line)

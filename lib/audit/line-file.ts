@@ -111,7 +111,7 @@ export class LineFile<Document = string> {
     const batch = this.#batch()
     const { documents, lines } = batch
     if (documents.push(document) === makeMost) this.#make(batch)
-    if (lines.ends.length === gatherMost) this.#send(batch)
+    if (lines.ends.length >= gatherMost || batch.error !== undefined) this.#send(batch)
     return batch.done
   }
 
