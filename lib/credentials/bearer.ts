@@ -97,10 +97,9 @@ function escapable (character: string): string {
 }
 
 function hasQueryToken (url: string): boolean {
-  // Fastify's router begins the query at a `#`, too (find-my-way, `safeDecodeURI`).
-  const start = url.search(/[?#]/)
-  if (start === -1) return false
-  const query = url.slice(start + 1)
+  // Fastify's router begins the query at a `#`, too (find-my-way, `safeDecodeURI`). Most URLs have neither.
+  if (!url.includes('?') && !url.includes('#')) return false
+  const query = url.slice(url.search(/[?#]/) + 1)
   return (query.includes(parameter) || query.includes('%')) && queryToken.test(query)
 }
 
