@@ -95,11 +95,11 @@ function unreadable (file: string, error: unknown): Error {
 }
 
 function report (found: Verification, signed: boolean, terminal: Terminal): string {
-  const { findings, more, lines, signatures, first, last, checkpoint } = found
+  const { findings, more, moreWarnings, lines, signatures, first, last, checkpoint } = found
   const paint = painter(terminal)
   const errors = findings.filter(({ severity }) => severity === 'error').length
   const text = findings.flatMap(finding => describe(finding, terminal))
-  if (more > 0) text.push(`and ${more} more`)
+  if (more + moreWarnings > 0) text.push(`and ${more + moreWarnings} more`)
   if (!signed) text.push('No --key: signatures were not checked, so this shows mistakes, and no attacker who can count hashes.')
   if (first > 0) {
     text.push(`Link ${first} is the first: links 0 to ${first - 1} are in older files, which were not given. Are they still there?`)

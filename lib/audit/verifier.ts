@@ -21,8 +21,10 @@ export interface VerifyOptions {
 
 export interface Verification {
   readonly findings: readonly Finding[]
-  /** Findings beyond the first thousand, which are counted only. */
+  /** Errors beyond the first thousand, which are counted only. */
   readonly more: number
+  /** Warnings beyond the first thousand. */
+  readonly moreWarnings: number
   readonly lines: number
   readonly bytes: number
   /** How many signatures were right. */
@@ -151,8 +153,9 @@ export class Verifier {
   }
 
   #result (findings: readonly Finding[]): Verification {
-    const [lines, bytes, { more, checkpoint }, { right: signatures }] = [this.#lines, this.#bytes, this.#findings, this.#signatures]
-    return { findings, more, lines, bytes, signatures, first: this.#first, last: this.#last(), checkpoint }
+    const [lines, bytes, { right: signatures }] = [this.#lines, this.#bytes, this.#signatures]
+    const { more, moreWarnings, checkpoint } = this.#findings
+    return { findings, more, moreWarnings, lines, bytes, signatures, first: this.#first, last: this.#last(), checkpoint }
   }
 
   #last (): Link | undefined {

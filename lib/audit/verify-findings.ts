@@ -20,19 +20,26 @@ export interface Finding extends Place {
   readonly checkpoint: GoodCheckpoint | undefined
 }
 
-/** Findings beyond these are counted only. */
+/** Findings of a severity beyond these are counted only. */
 const mostFindings = 1000
 
 /** What is wrong with a chain. */
 export class Findings {
   /** The last one so far. */
   checkpoint: GoodCheckpoint | undefined
-  readonly #all: Finding[] = []
+  readonly #errors: Finding[] = []
+  /** A process that is often restarted has thousands, among which no error may be lost. */
+  readonly #warnings: Finding[] = []
   #more = 0
+  #moreWarnings = 0
 
-  /** How many were counted only. */
+  /** How many errors were counted only. */
   get more (): number {
     return this.#more
+  }
+
+  get moreWarnings (): number {
+    return this.#moreWarnings
   }
 
   add (kind: FindingKind, place: Place, text: string, rest: Partial<Finding> = {}): void {
@@ -40,8 +47,11 @@ export class Findings {
   }
 
   put (finding: Finding): void {
-    if (this.#all.length < mostFindings) this.#all.push(finding)
-    else this.#more++
+    const isError = finding.severity === 'error'
+    const list = isError ? this.#errors : this.#warnings
+    if (list.length < mostFindings) list.push(finding)
+    else if (isError) this.#more++
+    else this.#moreWarnings++
   }
 
   made (kind: FindingKind, { file, line }: Place, text: string, rest: Partial<Finding> = {}): Finding {
@@ -50,6 +60,6 @@ export class Findings {
 
   /** Warnings last. */
   inOrder (): Finding[] {
-    return [...this.#all].sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'))
+    return [...this.#errors, ...this.#warnings]
   }
 }

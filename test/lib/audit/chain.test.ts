@@ -303,6 +303,19 @@ t.test('anchors tell a cut and another file, which nothing else can', async t =>
   t.match((await check(later, { anchors: [{ seq: 3, hash: 'x' }] })).findings, [{ kind: 'removed', severity: 'warning' }])
 })
 
+t.test('19 attack: behind a thousand warnings an error is still one', async t => {
+  const key = readChainKey(privateKey, 'key')
+  let text = ''
+  for (let n = 0; n < 1003; n++) {
+    const chain = new Chain({ key, every: 5, now: () => 0 })
+    await chain.begin(Buffer.byteLength(text), async (position, length) => Buffer.from(text).subarray(position, position + length))
+    text += written(into => chain.encode(linesOf(['{"n":1}']), n === 1002, into))
+  }
+  const [found, changed] = [await check(text, {}, 65_536), await check(text.replace(/1(?=.*\n.*\n$)/, '2'), {}, 65_536)]
+  t.match(found, { more: 0, moreWarnings: 2, findings: { length: 1000 } })
+  t.strictSame([kinds(found), kinds(changed)], [[], ['changed']])
+})
+
 t.test('an open end: while the process runs, after it died, in the middle of a line', async t => {
   const [text = ''] = await chainOf(documents.slice(0, 7), { end: false })
   t.match((await check(text)).findings,
