@@ -1,5 +1,6 @@
 import { readLink, tailLength, type FoundLink, type Link, type SignedMembers } from './chain.ts'
 import type { ChainVerifier } from './chain-key.ts'
+import { Anchors } from './verify-anchors.ts'
 import { Findings, type Finding, type GoodCheckpoint } from './verify-findings.ts'
 import { Gaps } from './verify-gaps.ts'
 import {
@@ -48,7 +49,7 @@ const mostEarlyBytes = 64 * 1024 * 1024
  * it was: a stray, a changed line, or the first of others that belong elsewhere.
  */
 export class Verifier {
-  readonly #anchors: Map<number, string>
+  readonly #anchors: Anchors
   readonly #running: boolean
   readonly #findings = new Findings()
   readonly #gaps = new Gaps(this.#findings)
@@ -79,7 +80,7 @@ export class Verifier {
 
   constructor ({ keys, anchors = [], running = false }: VerifyOptions) {
     this.#signatures = new Signatures(keys, this.#findings)
-    this.#anchors = new Map(anchors.map(({ seq, hash }) => [seq, hash]))
+    this.#anchors = new Anchors(anchors, this.#findings)
     this.#running = running
   }
 
@@ -179,7 +180,7 @@ export class Verifier {
     this.#hashes[seq % remembered] = this.#cursor
     this.#highest = Math.max(this.#highest, seq)
     this.#lowest = Math.min(this.#lowest, seq)
-    if (this.#anchors.size > 0) this.#checkAnchor(seq, hash, place)
+    this.#anchors.check(this.#cursor, place)
     if (signed === undefined) this.#signatures.addUnsigned(seq)
     else this.#acceptSigned({ ...place, bytes, link, missing: 0 }, signed)
   }
@@ -189,16 +190,6 @@ export class Verifier {
       this.#find('inserted', place, `link ${seq} was added after the signed end`, { seq: [seq, seq] })
     }
     this.#ended = undefined
-  }
-
-  #checkAnchor (seq: number, hash: string, place: Place): void {
-    const expected = this.#anchors.get(seq)
-    if (expected === undefined) return
-    this.#anchors.delete(seq)
-    if (expected !== hash) {
-      this.#find('replaced', place, `link ${seq} is not the one of the anchor: this is another file, or all of it was written anew`,
-        { seq: [seq, seq] })
-    }
   }
 
   #acceptSigned (line: Bound, signed: SignedMembers): void {
@@ -436,18 +427,7 @@ export class Verifier {
         { severity, seq: [seq + 1, seq + 1] })
     }
     this.#signatures.end(this.#place)
-    for (const anchor of this.#anchors.keys()) this.#judgeAnchor(anchor)
-  }
-
-  #judgeAnchor (seq: number): void {
-    if (seq > this.#highest) {
-      this.#find('truncated', this.#place, `the chain had a link ${seq} and this ends with ${this.#highest}: cut, or a file is missing`,
-        { seq: [this.#highest + 1, seq] })
-    } else {
-      const isBefore = seq < this.#lowest
-      this.#find('removed', this.#place, `link ${seq} of the anchor is ${isBefore ? 'in an older file' : 'missing'}`,
-        { seq: [seq, seq], severity: isBefore ? 'warning' : 'error' })
-    }
+    this.#anchors.judge(this.#place, this.#lowest, this.#highest)
   }
 
   /** What was not missed is a copy, unless it is the end. */

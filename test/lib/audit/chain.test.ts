@@ -300,7 +300,45 @@ t.test('anchors tell a cut and another file, which nothing else can', async t =>
   t.strictSame(kinds(await check(other)), [])
   t.strictSame(kinds(await check(other, { anchors })), ['replaced'])
   const [, later = ''] = await chainOf(documents, { files: 2 })
-  t.match((await check(later, { anchors: [{ seq: 3, hash: 'x' }] })).findings, [{ kind: 'removed', severity: 'warning' }])
+  const older = { seq: 3, hash: 'x' }
+  const { last: known = older } = await check(later)
+  t.match((await check(later, { anchors: [older, known] })).findings, [{ kind: 'removed', severity: 'warning' }])
+})
+
+t.test('19 attack: a later file of an old chain in the place of one whose anchor has a lower number', async t => {
+  const [, old = ''] = await chainOf(documents, { files: 2 })
+  const { last } = await check(await chainOf(documents.slice(0, 3)))
+  t.match((await check(old, { anchors: last && [last] })).findings, [{ kind: 'removed', severity: 'error', text: /none of the anchors/ }])
+})
+
+/** Two ends of a chain, whose file was put back between them. */
+async function forked () {
+  const key = readChainKey(privateKey, 'key')
+  const [text = ''] = await chainOf(documents, { end: false })
+  const ends = ['{"n":1}', '{"n":2}'].map(async document => {
+    const chain = new Chain({ key, every: 5, now: () => 0 })
+    await chain.begin(text.length, async (position, length) => Buffer.from(text).subarray(position, position + length))
+    return text + written(into => chain.encode(linesOf([document]), true, into))
+  })
+  return await Promise.all(ends)
+}
+
+t.test('19 attack: two anchors with one number, of a file that was put back and went on otherwise', async t => {
+  const files = await forked()
+  const anchors = (await Promise.all(files.map(async file => (await check(file)).last ?? { seq: 0, hash: '' })))
+  t.equal(anchors[0]?.seq, anchors[1]?.seq)
+  for (const file of files) {
+    t.strictSame(kinds(await check(file, { anchors })), ['replaced'])
+    t.strictSame(kinds(await check(file, { anchors: anchors.toReversed() })), ['replaced'])
+  }
+})
+
+t.test('an anchor may be of the first of two chains, or of the second', async t => {
+  const [first = ''] = await chainOf(documents)
+  const [second = ''] = await chainOf(documents)
+  const anchors = (await Promise.all([first, second].map(async text => (await check(text)).last ?? { seq: 0, hash: '' })))
+  for (const some of [anchors, anchors.slice(1), anchors.slice(0, 1)]) t.strictSame(kinds(await check([first, second], { anchors: some })), [])
+  t.strictSame(kinds(await check([first], { anchors })), ['replaced'])
 })
 
 t.test('19 attack: behind a thousand warnings an error is still one', async t => {
