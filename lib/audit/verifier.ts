@@ -234,7 +234,8 @@ export class Verifier {
   }
 
   #changeChain (line: Line, link: FoundLink): true {
-    const isOrderly = line.line === 1 && this.#ended !== undefined && link.signed?.type === 'start'
+    // A file that was rotated has a next one, which begins in the same write.
+    const isOrderly = line.line === 1 && this.#ended === 'end' && link.signed?.type === 'start'
     this.#find('replaced', line, isOrderly
       ? 'a new chain begins here: nothing says whether there was a file between them'
       : 'from here on it is another chain', { severity: isOrderly ? 'warning' : 'error', seq: own(line) })

@@ -280,7 +280,9 @@ t.test('several files: in order, one missing, one cut, one of another chain', as
   t.strictSame(kinds(await check([first, third])), ['removed'])
   t.strictSame(kinds(await check([first.split('\n').slice(0, -3).join('\n') + '\n', second, third])), ['removed'])
   t.ok(kinds(await check([first, other, third])).includes('replaced'))
-  t.match((await check([first, other])).findings, [{ kind: 'replaced', severity: 'warning' }], 'an application that began anew')
+  const [ended = ''] = await chainOf(documents)
+  t.match((await check([ended, other])).findings, [{ kind: 'replaced', severity: 'warning' }], 'an application that began anew')
+  t.match((await check([first, other])).findings, [{ kind: 'replaced', severity: 'error' }], 'the file behind a rotated one is not there')
   t.strictSame(kinds(await check([first.split('\n').slice(0, -2).join('\n') + '\n', other])), ['replaced'])
   t.strictSame((await check([first, second])).findings, [], 'a file that was rotated ends signed')
   for (const emptied of [['', second, third], [first, '', third], [first, second, '']]) {
