@@ -331,7 +331,7 @@ const lineFeed = 0x0a
  */
 function lastLink (bytes: Buffer): { readonly link: Link, readonly torn: Buffer, readonly isOpen: boolean } | undefined {
   const isOpen = bytes.at(-1) !== lineFeed
-  const own = isOpen ? openLink(bytes.subarray(bytes.lastIndexOf(lineFeed) + 1)) : undefined
+  const own = isOpen ? linkIn(bytes.subarray(bytes.lastIndexOf(lineFeed) + 1)) : undefined
   if (own !== undefined) return { link: own, torn: empty, isOpen }
   for (let end = bytes.lastIndexOf(lineFeed); end >= 0;) {
     const before = end === 0 ? -1 : bytes.lastIndexOf(lineFeed, end - 1)
@@ -342,16 +342,12 @@ function lastLink (bytes: Buffer): { readonly link: Link, readonly torn: Buffer,
   return undefined
 }
 
+/** A line that was broken, and one that was ended since, may end as a link does: in a member of the document. */
 function linkIn (line: Buffer): Link | undefined {
-  const link = readLink(line.toString('latin1', Math.max(0, line.length - tailLength)))
-  return link && { seq: link.seq, hash: link.hash }
-}
-
-/** Of a line without a line feed. One that was broken may end as a link does: in a member of the document. */
-function openLink (line: Buffer): Link | undefined {
-  const link = linkIn(line)
+  const { seq, hash } = readLink(line.toString('latin1', Math.max(0, line.length - tailLength))) ?? {}
+  if (seq === undefined || hash === undefined) return undefined
   try {
-    return link !== undefined && 'chain' in JSON.parse(line.toString()) ? link : undefined
+    return 'chain' in JSON.parse(line.toString()) ? { seq, hash } : undefined
   } catch {
     return undefined
   }

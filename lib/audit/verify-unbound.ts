@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { mostLines, type SignedMembers } from './chain.ts'
-import type { Bound, Line } from './verify-line.ts'
+import { isDocument, type Bound, type Line } from './verify-line.ts'
 import { joined } from './verify-mend.ts'
 
 /** Lines without a link, until the one comes that binds them. */
@@ -35,7 +35,7 @@ export class Unbound {
 
 /** Whether these lines are what a signed line behind them calls the remains of a write. Its number alone is what older chains say. */
 export function areRemains (lines: readonly Line[], { torn = 0, remains }: SignedMembers): boolean {
-  if (lines.some(({ link }) => link !== undefined)) return false
+  if (lines.some(({ link, bytes }) => link !== undefined && isDocument(bytes))) return false
   const left = torn - lines.reduce((sum, { bytes }) => sum + bytes.length + 1, -1)
   // The last of them may have ended with a line feed of its own.
   if (left !== 0 && left !== 1) return false

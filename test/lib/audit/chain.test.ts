@@ -335,11 +335,29 @@ t.test('19 attack: two anchors with one number, of a file that was put back and 
   }
 })
 
+t.test('19 attack: a document that was broken where it ends as a link does, once and twice', async t => {
+  const key = readChainKey(privateKey, 'key')
+  const [start = ''] = await chainOf(documents.slice(0, 3), { end: false })
+  const broken = `${start}{"a":{"chain":{"seq":777,"hash":"${'A'.repeat(43)}"}}`
+  const resumed = async (text: string) => {
+    const chain = new Chain({ key, every: 5, now: () => 0 })
+    await chain.begin(text.length, async (position, length) => Buffer.from(text).subarray(position, position + length))
+    return written(into => chain.encode(linesOf(['{"n":1}']), true, into))
+  }
+  const once = await resumed(broken)
+  const twice = broken + once.slice(0, 30)
+  const found = await check(broken + once)
+  t.strictSame([kinds(found), found.last?.seq], [[], 6])
+  t.match((await check(twice + await resumed(twice))).last, { seq: 6 }, 'the number in the document is not gone on from')
+})
+
 t.test('an anchor may be of the first of two chains, or of the second', async t => {
   const [first = ''] = await chainOf(documents)
   const [second = ''] = await chainOf(documents)
   const anchors = (await Promise.all([first, second].map(async text => (await check(text)).last ?? { seq: 0, hash: '' })))
-  for (const some of [anchors, anchors.slice(1), anchors.slice(0, 1)]) t.strictSame(kinds(await check([first, second], { anchors: some })), [])
+  for (const some of [anchors, anchors.slice(1), anchors.slice(0, 1)]) {
+    t.strictSame(kinds(await check([first, second], { anchors: some })), [])
+  }
   t.strictSame(kinds(await check([first], { anchors })), ['replaced'])
 })
 
