@@ -13,7 +13,7 @@ export class Mender {
   #left = mostBytes
 
   /** The bytes as they were written, and the index of the first line that was added to them. */
-  withoutAdded (lines: readonly Buffer[], added: number, previous: string, hash: string): Mended | undefined {
+  withoutAdded (lines: readonly Buffer[], added: number, previous: string, hash: string): Mended<number> | undefined {
     return this.#firstOf(places(lines.length - added), index => lines.toSpliced(index, added), previous, hash)
   }
 
@@ -44,7 +44,7 @@ export class Mender {
 
   #firstOf <Place> (
     candidates: readonly Place[], change: (place: Place) => readonly Buffer[], previous: string, hash: string
-  ): { readonly place: Place, readonly bytes: Buffer } | undefined {
+  ): Mended<Place> | undefined {
     for (const place of candidates) {
       if (this.#left <= 0) return undefined
       const lines = change(place)
@@ -61,8 +61,8 @@ export class Mender {
   }
 }
 
-interface Mended {
-  readonly place: number
+interface Mended<Place> {
+  readonly place: Place
   readonly bytes: Buffer
 }
 

@@ -48,8 +48,8 @@ export function isQuick ({ asymmetricKeyDetails: details }: KeyObject, algorithm
 const CHEAP_RSA = 2048
 
 /**
- * Whether a verification takes the event loop no longer than handing it to the thread pool does: RSA of 2048 bits 34 µs beside 33 (Node 24,
- * measured), where the pool takes another 35. P-256 takes 93 beside 53, RSA of 4096 bits 87 beside 33.
+ * Whether a verification takes the event loop no longer than handing it to the thread pool does: RSA of 2048 bits 34 µs beside 33
+ * (Node 24, measured), where the pool takes another 35. P-256 takes 93 beside 53, RSA of 4096 bits 87 beside 33.
  */
 export function isCheap ({ asymmetricKeyDetails: details }: KeyObject, algorithm: Algorithm): boolean {
   return signatureSchemes[algorithm].keyType === 'rsa' && (details?.modulusLength ?? Infinity) <= CHEAP_RSA
